@@ -1,0 +1,41 @@
+"""The settings of one guest, merged and typed. No reading here; the schema stands in schema.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds. prepare: to apply; undo: on top, to undo; release: inside the hook; finish: the detached part."""
+
+    prepare: float = 45.0
+    undo: float = 30.0
+    release: float = 15.0
+    finish: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class GuestConfig:
+    """What the files say about one guest. `tables` holds each plugin's own table, validated and with defaults.
+
+    `origins` maps a dotted path to "default", a file path with line, an environment variable or a flag.
+    """
+
+    guest: str
+    devices: tuple[str, ...] = ()  # PCI addresses besides the hostdevs
+    include: tuple[str, ...] = ()  # further members of an IOMMU group that may be taken along
+    session: str = "keep"  # "end": a logged-in user's session may be ended
+    units: tuple[str, ...] = ()  # units that may be stopped when they hold the device
+    handler: str | None = None  # the plugin that decides a tie of two claims
+    inhibit_sleep: bool = True
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    disabled_plugins: tuple[str, ...] = ()
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def table(self, plugin: str) -> Mapping[str, Any]:
+        """The table of `plugin` with defaults filled in; empty when the plugin has no table."""
+        return self.tables.get(plugin, {})

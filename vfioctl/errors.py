@@ -1,0 +1,60 @@
+"""What can go wrong, as values: one class with a stable code, an exit status, a cause and hints. Renders nothing."""
+
+from __future__ import annotations
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+EXIT_STUCK = 4
+EXIT_NOT_ROOT = 77
+
+
+class VfioctlError(Exception):
+    """A failure that was foreseen. Everything else that reaches the top is a bug and keeps its traceback.
+
+    `code` is stable and stands in docs/reference/errors.md; `message` says what failed and on what; `state` says how
+    the host stands now; `hints` are next steps, each naming only commands that exist.
+    """
+
+    exit_status = EXIT_FAILED
+
+    def __init__(self, code: str, message: str, *, state: str = "", hints: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.state = state
+        self.hints = hints
+
+    def __str__(self) -> str:
+        parts = [self.message, self.state, *self.hints]
+        return " ".join(part for part in parts if part)
+
+
+class Refused(VfioctlError):
+    """Something was found before anything was touched; the host is as it was."""
+
+    exit_status = EXIT_REFUSED
+
+
+class ConfigError(Refused):
+    """A configuration file says something that cannot be meant."""
+
+
+class StepFailed(VfioctlError):
+    """A step was tried and did not do its work."""
+
+
+class DeadlineExceeded(StepFailed):
+    """A step's condition did not come true in its time."""
+
+
+class Stuck(StepFailed):
+    """A kernel write does not return; nothing more may touch that device."""
+
+    exit_status = EXIT_STUCK
+
+
+class NotRoot(Refused):
+    """The command changes the host and needs root."""
+
+    exit_status = EXIT_NOT_ROOT

@@ -1,0 +1,1 @@
+"""WHAT LIBVIRT SAYS: argv and domain XML as frozen data. Touches nothing."""

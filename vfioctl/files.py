@@ -1,0 +1,157 @@
+"""Durable files and locks. Atomic or not at all; never follows a symlink into a lock; knows nothing of devices."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from typing import Any
+
+from vfioctl.errors import VfioctlError
+from vfioctl.wait import Backoff
+
+PRIVATE = 0o600
+PRIVATE_DIR = 0o700
+
+
+def make_private_dir(path: str, *, mode: int = PRIVATE_DIR) -> None:
+    """Create `path` and its missing parents; an existing directory keeps its mode."""
+    os.makedirs(path, mode=mode, exist_ok=True)
+
+
+def sync_dir(path: str) -> None:
+    """Make entries of the directory `path` durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def atomic_write(path: str, text: str, *, mode: int = PRIVATE) -> None:
+    """Replace `path` by `text`: durable and whole after a power cut, or as it was.
+
+    Write, fsync, rename, fsync of the directory: without the two syncs ext4 lost the file on a power cut.
+    Raises OSError; the old file is untouched then.
+    """
+    directory = os.path.dirname(path)
+    temporary = os.path.join(directory, f".{os.path.basename(path)[:200]}.{os.getpid()}.new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, text.encode())
+        os.fchmod(fd, mode)  # the umask of a daemon is not ours
+        os.fsync(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+    finally:
+        os.close(fd)
+    sync_dir(directory)
+
+
+def append_durable(fd: int, line: str) -> None:
+    """Append `line` and a newline to `fd` in one write, and sync it. A torn line can only be the last one."""
+    write_all(fd, line.encode() + b"\n")
+    os.fdatasync(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte of `data`; raises OSError (ENOSPC among them)."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def read_text(path: str) -> str | None:
+    """The text of `path`, or None when it is not there."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_json(path: str) -> Any:
+    """The JSON in `path`, or None when it is not there. Raises ValueError when it is malformed."""
+    text = read_text(path)
+    return None if text is None else json.loads(text)
+
+
+def write_json(path: str, value: Any, *, mode: int = PRIVATE) -> None:
+    """Replace `path` by `value` as JSON, atomically and durably; parents are made."""
+    make_private_dir(os.path.dirname(path))
+    atomic_write(path, json.dumps(value, ensure_ascii=True, sort_keys=True) + "\n", mode=mode)
+
+
+def remove(path: str) -> None:
+    """Remove the file `path` when it is there."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+class Lock:
+    """An flock on a file of ours, held until `release` and by every child that inherits its descriptor.
+
+    The lock belongs to the open file, so an orphaned helper program still holds it: `recover` cannot run beside it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = -1
+
+    def acquire(self, *, deadline: float = 0.0) -> None:
+        """Take the lock within `deadline` seconds. Raises VfioctlError("lock.busy") naming the pid that wrote it."""
+        make_private_dir(os.path.dirname(self.path))
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        for _ in Backoff(deadline):
+            if self._try(fd):
+                self.fd = fd
+                return
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
+        os.close(fd)
+        raise VfioctlError(
+            "lock.busy",
+            f"{os.path.basename(self.path)} is being handed off by process {holder or 'unknown'}.",
+            hints=("See what it does with: vfioctl status",),
+        )
+
+    def _try(self, fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            return False
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        return True
+
+    def is_held_elsewhere(self) -> bool:
+        """Whether another open file holds the lock now."""
+        try:
+            self.acquire()
+        except (VfioctlError, FileNotFoundError):
+            return True
+        self.release()
+        return False
+
+    def adopt(self, fd: int) -> None:
+        """Go on holding the lock through the inherited descriptor `fd`."""
+        self.fd = fd
+
+    def release(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Lock:
+        if self.fd < 0:
+            self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

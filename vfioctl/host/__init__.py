@@ -1,0 +1,1 @@
+"""FACTS: what sysfs, proc, systemd and logind say about this host. Reads, never writes."""

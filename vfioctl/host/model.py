@@ -1,0 +1,178 @@
+"""The facts as frozen data. No reading here.
+
+PCI addresses are always written DDDD:BB:DD.F in lower case; device numbers are (major, minor).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DISPLAY_CLASSES = (0x0300, 0x0302, 0x0380)
+AUDIO_CLASSES = (0x0401, 0x0403)
+
+
+@dataclass(frozen=True, slots=True)
+class PciDevice:
+    """One PCI function. `None` means that the kernel shows no such attribute."""
+
+    address: str
+    class_code: int  # 24 bits: base class, sub-class, interface
+    vendor: int
+    device: int
+    subsystem_vendor: int = 0
+    subsystem_device: int = 0
+    driver: str | None = None
+    driver_override: str | None = None
+    iommu_group: int | None = None
+    boot_vga: bool | None = None
+    reset_methods: tuple[str, ...] = ()
+    power_state: str | None = None  # D0 … D3cold
+    power_control: str | None = None  # "on" or "auto"
+    d3cold_allowed: str | None = None
+    numa_node: int | None = None
+    links: tuple[str, ...] = ()  # addresses of supplier and consumer device links
+    stuck: bool = False  # a kernel write on it does not return; driver_override was not read
+
+    @property
+    def slot(self) -> str:
+        """DDDD:BB:DD, shared by all functions of the slot."""
+        return self.address.rpartition(".")[0]
+
+    @property
+    def kind(self) -> int:
+        """Base class and sub-class, 16 bits: 0x0300 is a VGA controller."""
+        return self.class_code >> 8
+
+    @property
+    def is_display(self) -> bool:
+        return self.kind in DISPLAY_CLASSES
+
+    @property
+    def is_audio(self) -> bool:
+        return self.kind in AUDIO_CLASSES
+
+    @property
+    def is_bridge(self) -> bool:
+        return self.class_code >> 16 == 0x06  # noqa: PLR2004 -- PCI base class 06h, bridges
+
+    @property
+    def identity(self) -> str:
+        """vendor:device:subsystem_vendor:subsystem_device, each four hex digits: what is pinned for a guest."""
+        ids = (self.vendor, self.device, self.subsystem_vendor, self.subsystem_device)
+        return ":".join(f"{part:04x}" for part in ids)
+
+
+@dataclass(frozen=True, slots=True)
+class IommuGroup:
+    """One IOMMU group. Viable: no member outside the given ones has a host driver (vfio.rst)."""
+
+    number: int
+    type: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A loaded kernel module. `refcount` minus `len(holders)` counts users outside the module graph."""
+
+    name: str
+    refcount: int
+    holders: tuple[str, ...] = ()
+    version: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def outside_users(self) -> int:
+        return max(0, self.refcount - len(self.holders))
+
+
+@dataclass(frozen=True, slots=True)
+class VtConsole:
+    """A vtconsole back-end: name as the kernel says it, e.g. "(M) frame buffer device"."""
+
+    entry: str  # vtcon0, vtcon1 …: numbers vary, match by name
+    name: str
+    bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Framebuffer:
+    """A platform framebuffer device (simple-framebuffer.0, efi-framebuffer.0) whose parent is the card."""
+
+    name: str
+    driver: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    name: str  # card0-HDMI-A-1
+    status: str  # connected, disconnected, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNode:
+    """A character device that belongs to a PCI function or to its driver."""
+
+    path: str  # as seen on the host, "/dev/dri/card0", without the root
+    rdev: tuple[int, int]
+    role: str  # dri, nvidia, kfd, fb, snd, i2c, vfio
+    address: str | None  # None: it belongs to the driver as a whole (nvidiactl, kfd)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has nodes of a device open or mapped."""
+
+    pid: int
+    start_time: int  # clock ticks since boot, field 22 of /proc/PID/stat: pid + start_time name a process
+    comm: str
+    nodes: tuple[str, ...]
+    addresses: tuple[str, ...]  # the devices that it keeps busy, as far as the nodes say
+    uid: int = 0
+    unit: str | None = None  # system unit, "lightdm.service"
+    user_unit: str | None = None  # unit of the user manager, "pipewire.service"
+    session: str | None = None  # logind session id
+    container: str | None = None
+
+    @property
+    def is_untouchable(self) -> bool:
+        """PID 1 and logind hold DRM nodes on behalf of others (systemd#6908): tolerated, never killed."""
+        return self.pid == 1 or self.unit in ("systemd-logind.service", "elogind.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A systemd unit as `systemctl show` tells it. A queued start job counts as active."""
+
+    name: str  # the real Id: display-manager.service resolves to lightdm.service
+    load_state: str  # loaded, not-found, masked …
+    active_state: str
+    job: str = ""  # "start", "stop" … or "" when no job is queued
+    main_pid: int = 0
+    uid: int | None = None  # of the user manager that it belongs to; None: the system manager
+
+    @property
+    def exists(self) -> bool:
+        return self.load_state == "loaded"
+
+    @property
+    def is_active(self) -> bool:
+        return self.active_state in ("active", "activating", "reloading") or self.job in ("start", "restart")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A logind session. `klass` is user, greeter, lock-screen, background or manager."""
+
+    id: str
+    user: str
+    uid: int
+    seat: str
+    type: str  # x11, wayland, tty, mir, unspecified
+    klass: str
+    state: str
+    leader: int
+    service: str = ""
+    remote: bool = False
+    tty: str = ""
+    scope: str = ""

@@ -1,0 +1,40 @@
+"""Processes by pid and start time, which together name one: a pid alone is used again."""
+
+from __future__ import annotations
+
+import os
+
+from vfioctl.paths import Paths
+
+START_TIME = 19  # field 22 of /proc/PID/stat, counted after the command's closing parenthesis (proc(5))
+STATE = 0
+
+
+def stat_fields(paths: Paths, pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat after the command name, or None when the process is gone."""
+    try:
+        with open(os.path.join(paths.proc, str(pid), "stat"), encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def start_time(paths: Paths, pid: int) -> int | None:
+    """Clock ticks between boot and the start of `pid`; None when it is gone."""
+    fields = stat_fields(paths, pid)
+    return int(fields[START_TIME]) if fields else None
+
+
+def is_alive(paths: Paths, pid: int, started: int) -> bool:
+    """Whether the process with this pid and this start time still runs; a zombie does not."""
+    fields = stat_fields(paths, pid)
+    return bool(fields) and int(fields[START_TIME]) == started and fields[STATE] != "Z"
+
+
+def comm(paths: Paths, pid: int) -> str:
+    """The command name of `pid`, or "?"."""
+    try:
+        with open(os.path.join(paths.proc, str(pid), "comm"), encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return "?"

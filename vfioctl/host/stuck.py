@@ -1,0 +1,47 @@
+"""Devices with a kernel write that does not return: the record of it, and whether it still holds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from vfioctl import files
+from vfioctl.host.processes import is_alive, start_time
+from vfioctl.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class StuckDevice:
+    """`pid` with `start_time` (clock ticks since boot) waits in the kernel writing `value` to `path`."""
+
+    address: str
+    pid: int
+    start_time: int
+    path: str
+    value: str
+
+
+def record_stuck(paths: Paths, address: str, pid: int, path: str, value: str) -> None:
+    """Keep that `pid` waits in a write on `address`. This is our own state, not the machine's."""
+    started = start_time(paths, pid) or 0
+    record = {"address": address, "pid": pid, "start_time": started, "path": path, "value": value}
+    files.write_json(os.path.join(paths.stuck, f"{address}.json"), record)
+
+
+def read_stuck(paths: Paths, address: str) -> StuckDevice | None:
+    """The stuck write on `address`; None when there is none or when it has returned meanwhile."""
+    record = files.read_json(os.path.join(paths.stuck, f"{address}.json"))
+    if record is None:
+        return None
+    device = StuckDevice(**record)
+    return device if is_alive(paths, device.pid, device.start_time) else None
+
+
+def all_stuck(paths: Paths) -> tuple[StuckDevice, ...]:
+    """Every device that is stuck now."""
+    try:
+        names = sorted(os.listdir(paths.stuck))
+    except FileNotFoundError:
+        return ()
+    found = (read_stuck(paths, name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    return tuple(device for device in found if device)

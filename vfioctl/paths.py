@@ -1,0 +1,129 @@
+"""Every path that vfioctl uses, derived from one root. Touches nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The places of one host, as plain strings (pathlib costs the hook path milliseconds).
+
+    `root` is "/" on a real host, a chroot or a simulated host otherwise. `sys`, `proc` and `dev` may be symlinks:
+    never compare a resolved path with a prefix, compare base names.
+    """
+
+    root: str = "/"
+
+    def at(self, *parts: str) -> str:
+        """The path of `parts` below the root; an absolute part stays below the root."""
+        return os.path.join(self.root, *(part.lstrip("/") for part in parts))
+
+    @property
+    def sys(self) -> str:
+        return self.at("sys")
+
+    @property
+    def proc(self) -> str:
+        return self.at("proc")
+
+    @property
+    def dev(self) -> str:
+        return self.at("dev")
+
+    @property
+    def pci_devices(self) -> str:
+        return self.at("sys/bus/pci/devices")
+
+    @property
+    def pci_drivers(self) -> str:
+        return self.at("sys/bus/pci/drivers")
+
+    def pci(self, address: str, *parts: str) -> str:
+        """The sysfs path of the function at `address` (DDDD:BB:DD.F), or of a file in it."""
+        return os.path.join(self.pci_devices, address, *parts)
+
+    @property
+    def etc(self) -> str:
+        return self.at("etc/vfioctl")
+
+    @property
+    def host_config(self) -> str:
+        return self.at("etc/vfioctl/config.toml")
+
+    @property
+    def guest_configs(self) -> str:
+        return self.at("etc/vfioctl/guests")
+
+    def guest_config(self, guest: str) -> str:
+        return os.path.join(self.guest_configs, f"{guest}.toml")
+
+    @property
+    def run(self) -> str:
+        """Boot-lived state: gone after a reboot, like the changes it describes."""
+        return self.at("run/vfioctl")
+
+    @property
+    def markers(self) -> str:
+        return self.at("run/vfioctl/guests")
+
+    def guest_markers(self, guest: str) -> str:
+        """The directory that the shim asks about `guest`; see docs/explanation/journal.md."""
+        return os.path.join(self.markers, guest)
+
+    def boot_journal(self, uuid: str) -> str:
+        return self.at("run/vfioctl/journal", f"{uuid}.jsonl")
+
+    def disk_journal(self, uuid: str) -> str:
+        return self.at("var/lib/vfioctl/journal", f"{uuid}.jsonl")
+
+    @property
+    def ledger(self) -> str:
+        """One file a held resource: baseline and the guests that hold it."""
+        return self.at("run/vfioctl/resources")
+
+    @property
+    def stuck(self) -> str:
+        return self.at("run/vfioctl/stuck")
+
+    @property
+    def locks(self) -> str:
+        return self.at("run/vfioctl/locks")
+
+    @property
+    def state(self) -> str:
+        """Disk-lived state: identity pins, history, last outcomes, the plugin manifest."""
+        return self.at("var/lib/vfioctl")
+
+    def identity(self, uuid: str) -> str:
+        return self.at("var/lib/vfioctl/identity", f"{uuid}.json")
+
+    def last(self, guest: str) -> str:
+        """The last outcome of `guest`, kept where a dead session cannot take it along."""
+        return self.at("var/lib/vfioctl/last", f"{guest}.json")
+
+    @property
+    def history(self) -> str:
+        return self.at("var/lib/vfioctl/history")
+
+    @property
+    def manifest(self) -> str:
+        return self.at("var/lib/vfioctl/manifest.json")
+
+    @property
+    def log(self) -> str:
+        return self.at("var/log/vfioctl")
+
+    @property
+    def libvirt_hooks(self) -> str:
+        return self.at("etc/libvirt/hooks")
+
+    @property
+    def shim(self) -> str:
+        return self.at("etc/libvirt/hooks/qemu.d/50-vfioctl")
+
+    @property
+    def programs(self) -> str:
+        """The PATH in which programs are searched: system directories below the root, nothing inherited."""
+        return ":".join(self.at(part) for part in ("usr/local/sbin", "usr/sbin", "usr/bin", "sbin", "bin"))

@@ -1,0 +1,1 @@
+"""THE PLUGIN BORDER: hook specifications, the data that crosses it, discovery and the guarded façade."""

@@ -1,0 +1,11 @@
+"""The one name of the hooks, and the decorators that plugins import. Imports pluggy and nothing of ours."""
+
+from __future__ import annotations
+
+import pluggy
+
+NAME = "vfioctl"
+COMMANDS_GROUP = "vfioctl.commands"
+
+hookspec = pluggy.HookspecMarker(NAME)
+hookimpl = pluggy.HookimplMarker(NAME)

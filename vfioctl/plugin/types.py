@@ -1,0 +1,108 @@
+"""What crosses the plugin border: frozen data, no methods with effects. The public types of vfioctl for plugins.
+
+Within one API version only additions are made: new hooks, new optional fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
+
+if TYPE_CHECKING:
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.events.model import Disk, Domain
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
+
+__all__ = [
+    "API_VERSION", "Condition", "DoctorCheck", "Finding", "GpuHandoff", "Outcome", "Phase", "Release", "Request",
+    "Severity", "SnapshotBackend", "StepProposal",
+]  # fmt: skip
+
+API_VERSION = 1
+SUPPORTED_API = range(1, API_VERSION + 1)
+
+GENERIC_RANK = 0
+VENDOR_RANK = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One guest about to start: what a hook may know. `host` reads and never writes."""
+
+    guest: str
+    uuid: str
+    domain: Domain
+    config: GuestConfig
+    host: Host
+    devices: tuple[PciDevice, ...]  # all functions that will be given, siblings and included members among them
+    incoming: bool = False  # an incoming migration or a restore
+
+
+@dataclass(frozen=True, slots=True)
+class GpuHandoff:
+    """A claim: this plugin knows how to free `address` (and the functions in `covers`) and bring it back.
+
+    The highest rank wins; two equal ones are an error that names both and the setting `handler`. `steps` run in
+    prepare; `back` are the conditions that prove the return.
+    """
+
+    plugin: str
+    address: str
+    rank: int
+    steps: tuple[StepProposal, ...]
+    back: tuple[Condition, ...] = ()
+    covers: tuple[str, ...] = ()  # further functions whose hand-off is in `steps` (sound, USB-C)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBackend:
+    """A claim: this plugin can snapshot `disk`. `create` runs before the start, `delete` is retention after it."""
+
+    plugin: str
+    disk: str  # target, e.g. "vda"
+    rank: int
+    create: tuple[StepProposal, ...]
+    delete: tuple[StepProposal, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorCheck:
+    """A check of the host that `vfioctl doctor` runs; `fix` is offered, never run by itself."""
+
+    name: str
+    summary: str
+    run: Callable[[Host], tuple[Finding, ...]]
+    fix: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a hand-off ended, for observers. Times are seconds."""
+
+    guest: str
+    uuid: str
+    event: str  # prepare, release, recover
+    ok: bool
+    duration: float
+    message: str = ""
+    steps: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """A row of the manifest: what is known about a plugin without importing it."""
+
+    name: str
+    version: str
+    api: int
+    module: str
+    claims: tuple[str, ...] = ()  # "vendor:device" in hex, "10de:*"; empty: asked about nothing special
+    table: Mapping[str, Any] = field(default_factory=dict)  # static configuration table, see config/schema.py
+    distribution: str = ""
+    status: str = "ok"  # ok, disabled, broken: REASON

@@ -1,0 +1,218 @@
+"""The only module that runs programs and blocking writes on the hook path. Fixed environment, own session, deadline.
+
+Never inherits stdout or stderr: a child that keeps them makes `virsh start` wait until it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck
+from vfioctl.wait import until
+
+KILL_GRACE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that ended. `returncode` is negative for a signal; `stderr` is whole."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    duration: float
+
+    @property
+    def ok(self) -> bool:
+        return self.returncode == 0
+
+    def why(self) -> str:
+        """One sentence about how it failed."""
+        if self.returncode < 0:
+            return f"{self.argv[0]} was killed by {signal.Signals(-self.returncode).name}"
+        said = " ".join(self.stderr.split()) or "it said nothing"
+        return f"{' '.join(self.argv)} ended with status {self.returncode}: {said}"
+
+
+class Programs:
+    """Runs programs found in `path`, with a fixed environment and the given descriptors inherited (locks)."""
+
+    def __init__(self, path: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+        self.path = path
+        self.keep_fds = keep_fds
+        self.environment = {"PATH": path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TERM": "dumb"}
+
+    def holding(self, *fds: int) -> Programs:
+        """The same, with children that also inherit `fds`: an orphan keeps the transaction's lock."""
+        return Programs(self.path, keep_fds=tuple({*self.keep_fds, *(fd for fd in fds if fd >= 0)}))
+
+    def find(self, name: str) -> str | None:
+        """The full path of the program `name`, or None."""
+        for directory in self.path.split(":"):
+            candidate = os.path.join(directory, name)
+            if os.access(candidate, os.X_OK):
+                return candidate
+        return None
+
+    def run(self, argv: Sequence[str], *, deadline: float, stdin: str = "") -> Completed:
+        """Run `argv` to its end within `deadline` seconds.
+
+        Raises StepFailed("program.missing"), DeadlineExceeded("program.deadline"); a failing status is returned.
+        """
+        program = argv[0] if argv[0].startswith("/") else self.find(argv[0])
+        if program is None:
+            raise StepFailed("program.missing", f"The program {argv[0]} is not installed (searched in {self.path}).")
+        started = time.monotonic()
+        child = self._spawn([program, *argv[1:]])
+        try:
+            out, err = child.communicate(stdin, timeout=max(0.05, deadline))
+        except subprocess.TimeoutExpired:
+            kill_group(child)
+            raise DeadlineExceeded(
+                "program.deadline", f"{' '.join(argv)} did not end within {deadline:g} s and was killed."
+            ) from None
+        return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
+
+    def _spawn(self, argv: list[str]) -> subprocess.Popen[str]:
+        try:
+            return subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                encoding="utf-8", errors="replace", env=self.environment, start_new_session=True,
+                pass_fds=self.keep_fds, cwd="/",
+            )  # fmt: skip
+        except OSError as error:
+            raise StepFailed("program.unusable", f"{argv[0]} cannot be started: {error.strerror}.") from error
+
+    def detach(self, argv: Sequence[str], *, keep_fds: tuple[int, ...] = (), log: str | None = None) -> int:
+        """Start `argv` as a process that outlives us, closed stdio, and return its pid. Output goes to `log` if given."""
+        output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        try:
+            child = subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment,
+                start_new_session=True, pass_fds=keep_fds, cwd="/",
+            )  # fmt: skip
+        finally:
+            os.close(output)
+        child.returncode = 0  # ours no longer: init reaps it, and no ResourceWarning follows
+        return child.pid
+
+
+def kill_group(child: subprocess.Popen[str]) -> None:
+    """End `child` and what it started; a process in D state is left to the kernel."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate(timeout=KILL_GRACE)
+    except (ProcessLookupError, subprocess.TimeoutExpired):
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream:
+                stream.close()
+        child.returncode = child.returncode or -signal.SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReport:
+    """How a forked child ended: `pid` still runs when `stuck`."""
+
+    pid: int
+    stuck: bool
+    data: bytes = b""
+    errno: int = 0
+
+
+def in_child(work: Callable[[], bytes], *, deadline: float, keep_fds: tuple[int, ...] = ()) -> ChildReport:
+    """Run `work` in a fully detached forked child and return what it gave within `deadline` seconds.
+
+    For kernel reads and writes that may never return (device_lock): SIGKILL does not help against those, so a child
+    that misses the deadline is left alone and reported as stuck. `work` may raise OSError; its errno is reported.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        _be_child(work, writing, keep_fds)
+    os.close(writing)
+    try:
+        return _listen(pid, reading, deadline)
+    finally:
+        os.close(reading)
+
+
+def _be_child(work: Callable[[], bytes], writing: int, keep_fds: tuple[int, ...]) -> None:
+    try:
+        os.setsid()
+        _close_all_but(writing, *keep_fds)
+        try:
+            os.write(writing, b"\0" + work())
+        except OSError as error:
+            os.write(writing, b"\1" + str(error.errno or 0).encode())
+    finally:
+        os._exit(0)
+
+
+def _close_all_but(*keep: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    kept = sorted({0, 1, 2, *keep})
+    for low, high in zip(kept, [*kept[1:], 65536], strict=True):
+        os.closerange(low + 1, high)
+
+
+def _listen(pid: int, reading: int, deadline: float) -> ChildReport:
+    os.set_blocking(reading, False)
+    chunks: list[bytes] = []
+
+    def ended() -> bool:
+        try:
+            while chunk := os.read(reading, 65536):
+                chunks.append(chunk)
+        except BlockingIOError:
+            return False
+        return True
+
+    if not until(ended, deadline):
+        return ChildReport(pid, stuck=True)
+    os.waitpid(pid, 0)
+    said = b"".join(chunks)
+    if said[:1] == b"\1":
+        return ChildReport(pid, stuck=False, errno=int(said[1:]))
+    return ChildReport(pid, stuck=False, data=said[1:])
+
+
+def write_blocking(path: str, value: str, *, deadline: float, keep_fds: tuple[int, ...] = ()) -> None:
+    """Write `value` to the kernel file `path` in a child.
+
+    Raises OSError as the kernel said it, and Stuck("kernel.stuck") with the child's pid in `stuck_pid` when the
+    write does not return in `deadline` seconds: nothing may be written to that device then.
+    """
+
+    def work() -> bytes:
+        fd = os.open(path, os.O_WRONLY)
+        os.write(fd, value.encode())
+        return b""
+
+    report = in_child(work, deadline=deadline, keep_fds=keep_fds)
+    if report.stuck:
+        raise StuckWrite(path, value, report.pid, deadline)
+    if report.errno:
+        raise OSError(report.errno, os.strerror(report.errno), path)
+
+
+class StuckWrite(Stuck):
+    """A kernel write that did not return in its time; the child that makes it still runs."""
+
+    def __init__(self, path: str, value: str, pid: int, deadline: float) -> None:
+        super().__init__(
+            "kernel.stuck",
+            f"The kernel does not return from writing {value!r} to {path} ({deadline:g} s); process {pid} waits in it.",
+            state="Nothing more is written to that device.",
+            hints=("End what uses the device, then see: vfioctl status",),
+        )
+        self.path = path
+        self.value = value
+        self.pid = pid

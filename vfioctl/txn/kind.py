@@ -1,0 +1,81 @@
+"""What each step kind provides, and where it is found. The kinds themselves are one file each in txn/steps/."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+from vfioctl.errors import VfioctlError
+from vfioctl.host.host import Host
+from vfioctl.paths import Paths
+from vfioctl.txn.machine import Machine
+from vfioctl.txn.step import Finding, Json, Lifetime, Scope, State, Step, StepProposal, Undo
+
+
+class Kind(Protocol):
+    """One primitive change. All of it works from the step's data alone, so no plugin is needed to undo it."""
+
+    name: str
+    summary: str  # one sentence for the reference
+    undo_class: Undo
+    scope: Scope
+    lifetime: Lifetime
+
+    def resource(self, params: Json) -> str:
+        """The resource that a step with `params` changes: "pci:…", "module:…", "unit:…", "sysfs:…"."""
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        """Further resources that it locks."""
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        """What is to be put back, from the facts."""
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        """What speaks against it, from the facts, before anything is touched. Holders are the planner's business."""
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        """Look once more immediately before apply. Raises StepFailed."""
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        """Do it. Return why there was nothing to do, or None. Raises StepFailed, OSError."""
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        """What the machine says, whatever the journal says."""
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        """Put the baseline back; idempotent. Return why there was nothing to do, or None. Raises StepFailed, OSError."""
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
+        """The undo as lines of POSIX sh, each idempotent, using the helper functions of txn/undo_sh.py."""
+
+
+MODULES = {
+    "driver.bind": "driver_bind",
+    "driver.override": "driver_override",
+    "module.unload": "module_unload",
+    "module.load": "module_load",
+    "unit.stop": "unit_stop",
+    "unit.start": "unit_start",
+    "session.end": "session_end",
+    "process.stop": "process_stop",
+    "vtconsole.unbind": "vtconsole_unbind",
+    "framebuffer.unbind": "framebuffer_unbind",
+    "sysfs.write": "sysfs_write",
+    "inhibit.sleep": "inhibit_sleep",
+    "device.reset": "device_reset",
+    "pci.rescan": "pci_rescan",
+    "file.copy": "file_copy",
+    "disk.snapshot": "disk_snapshot",
+    "disk.snapshot_delete": "disk_snapshot_delete",
+    "command.run": "command_run",
+    "wait.until": "wait_until",
+}
+
+
+def kind(name: str) -> Kind:
+    """The kind called `name`; imports only its own module. Raises VfioctlError("step.unknown")."""
+    if name not in MODULES:
+        raise VfioctlError("step.unknown", f"There is no step kind {name!r}; known are {', '.join(MODULES)}.")
+    module = importlib.import_module(f"vfioctl.txn.steps.{MODULES[name]}")
+    return cast("Kind", module.KIND)

@@ -1,0 +1,56 @@
+"""The machine as steps see it: paths, facts, programs, and writes that record a stuck device. No plan, no journal."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from vfioctl import files
+from vfioctl.errors import Stuck
+from vfioctl.host.host import Host
+from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
+from vfioctl.paths import Paths
+from vfioctl.proc import Programs, StuckWrite, write_blocking
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a step may use. `programs` pass the transaction's locks on to what they start."""
+
+    paths: Paths
+    programs: Programs
+
+    def host(self) -> Host:
+        """Facts read anew."""
+        return Host(self.paths, self.programs)
+
+    def stuck(self, address: str) -> StuckDevice | None:
+        """The stuck write on `address`, while its process still waits in the kernel."""
+        return read_stuck(self.paths, address)
+
+    def refuse_stuck(self, address: str) -> None:
+        """Raise Stuck when a kernel write on `address` has not returned."""
+        if stuck := self.stuck(address):
+            raise Stuck(
+                "device.stuck",
+                f"{address} is stuck: process {stuck.pid} waits in the kernel writing {stuck.value!r} to {stuck.path}.",
+                state="Nothing is written to it.",
+                hints=("See what to do with: vfioctl status",),
+            )
+
+    def write(self, path: str, value: str) -> None:
+        """Write `value` to a kernel file that cannot block. Raises OSError."""
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            files.write_all(fd, value.encode())
+        finally:
+            os.close(fd)
+
+    def write_device(self, address: str, path: str, value: str, *, deadline: float) -> None:
+        """Write to a kernel file under the device lock of `address`, in a child; record the device when it is stuck."""
+        self.refuse_stuck(address)
+        try:
+            write_blocking(path, value, deadline=deadline, keep_fds=self.programs.keep_fds)
+        except StuckWrite as stuck:
+            record_stuck(self.paths, address, stuck.pid, stuck.path, stuck.value)
+            raise

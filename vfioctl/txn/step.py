@@ -1,0 +1,136 @@
+"""What a step is: pure data with a reason, an undo class, a scope and a lifetime. Changes nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Json = Mapping[str, Any]  # JSON object: str, int, float, bool, None, list and dict values only
+
+
+class Phase(StrEnum):
+    """When a step runs. The first two run in prepare, `running` at started, the last two on the way back."""
+
+    BEFORE = "before"
+    GIVE = "give"
+    RUNNING = "running"
+    RETURN = "return"
+    AFTER = "after"
+
+
+class Undo(StrEnum):
+    """How far the undo of a step restores what was."""
+
+    EXACT = "exact"
+    RECREATED = "recreated"  # runs again, but its inner state is new
+    NONE = "none"
+
+
+class Scope(StrEnum):
+    """Until when a step's effect is to be undone."""
+
+    TRANSACTION = "transaction"  # undone when prepare fails, kept once it succeeded
+    LEASE = "lease"  # undone when the guest gives the device back
+
+
+class Lifetime(StrEnum):
+    """What survives a reboot."""
+
+    BOOT = "boot"
+    DISK = "disk"
+
+
+class State(StrEnum):
+    """What the machine says about a step, whatever the journal says."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    BETWEEN = "between"
+    STUCK = "stuck"
+
+
+class Severity(StrEnum):
+    BLOCK = "block"
+    WARN = "warn"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a check saw. `code` is stable; `message` one clear sentence; `hint` the next command."""
+
+    code: str
+    message: str
+    severity: Severity = Severity.BLOCK
+    hint: str = ""
+    source: str = "core"  # the plugin or part that found it
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A promise that a step makes holders let go. Exactly one of unit, session and pid is set.
+
+    `uid` tells a user manager's unit from a system unit. A pid counts only with its start time.
+    """
+
+    unit: str | None = None
+    uid: int | None = None
+    session: str | None = None
+    pid: int | None = None
+    start_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepProposal:
+    """What a plugin asks for. The planner adds baseline, resource and the properties of the kind.
+
+    `before` and `after` name ids of other proposals; naming one that is absent is fine. `deadline` is in seconds.
+    """
+
+    id: str
+    kind: str
+    params: Json
+    reason: str
+    phase: Phase = Phase.GIVE
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    deadline: float = 10.0
+    releases: tuple[Release, ...] = ()
+    best_effort: bool = False  # a failure is a warning, not an undo
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One primitive, planned: everything that apply, probe and undo need, as JSON-able data."""
+
+    id: str
+    kind: str
+    params: Json
+    reason: str
+    phase: Phase
+    resource: str  # "pci:0000:01:00.0", "module:nvidia", "unit:lightdm.service", "sysfs:/sys/…"
+    baseline: Json  # taken from the facts, or from the ledger when another guest holds the resource
+    undo: Undo
+    scope: Scope
+    lifetime: Lifetime
+    plugin: str
+    deadline: float = 10.0
+    releases: tuple[Release, ...] = ()
+    best_effort: bool = False
+    touches: tuple[str, ...] = field(default=())  # further resources to lock, e.g. each device on a module
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What `wait.until` waits for: a word of the closed vocabulary and its arguments (txn/conditions.py).
+
+    path.exists|path.absent {path} · path.equals {path, value} · link.target {path, name} (base name; "" = no link)
+    unit.state {unit, uid, state} · session.gone {session} · module.gone {module} · no.holders {addresses}
+    has.holder {addresses} · process.gone {pid, start_time}
+    Paths are absolute on the host, without the root ("/sys/…").
+    """
+
+    kind: str
+    args: Json
