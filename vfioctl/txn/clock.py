@@ -1,0 +1,66 @@
+"""Where the time of a hand-off went: one line a step, and the deadline that all of them share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from vfioctl.txn.plan import Action
+from vfioctl.txn.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """One step as it ran. Seconds since the start of the hand-off; `outcome` is done, a no-op's reason or an error."""
+
+    id: str
+    kind: str
+    phase: str
+    action: str
+    started: float
+    duration: float
+    outcome: str
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Collects StepTimes and tells each to `tell`, which may show it."""
+
+    tell: Callable[[StepTime], None] | None = None
+    began: float = field(default_factory=time.monotonic)
+    times: list[StepTime] = field(default_factory=list)
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    @contextmanager
+    def step(self, step: Step, action: Action) -> Iterator[list[str]]:
+        """Time one step; the caller appends its outcome to the yielded list."""
+        started = self.elapsed
+        outcome: list[str] = []
+        try:
+            yield outcome
+        except Exception as error:
+            outcome.append(f"failed: {error}")
+            raise
+        finally:
+            said = "; ".join(outcome) or "done"
+            line = StepTime(step.id, step.kind, step.phase, action, started, self.elapsed - started, said)
+            self.times.append(line)
+            if self.tell:
+                self.tell(line)
+
+
+class Deadline:
+    """A moment that a whole part of a hand-off must not pass."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, never negative."""
+        return max(0.0, self.end - time.monotonic())

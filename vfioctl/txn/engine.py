@@ -1,0 +1,151 @@
+"""Runs a plan: per step intent, guard, apply, done; on failure undo in reverse; and the way back. Knows no GPU.
+
+Everything it needs stands in the plan, so it undoes what an older version or a plugin that is gone has planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck, VfioctlError
+from vfioctl.txn.clock import Deadline, Stopwatch
+from vfioctl.txn.journal import Journal
+from vfioctl.txn.kind import kind
+from vfioctl.txn.machine import Machine
+from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
+from vfioctl.txn.resources import Ledger
+from vfioctl.txn.step import Scope, State, Step
+
+FOREIGN = (OSError, VfioctlError)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that did not do its work, with the error's own words."""
+
+    step: Step
+    action: Action
+    error: Exception
+
+    @property
+    def message(self) -> str:
+        said = str(self.error) or type(self.error).__name__
+        return f"{self.step.id}: {said}"
+
+    @property
+    def code(self) -> str:
+        return self.error.code if isinstance(self.error, VfioctlError) else "step.failed"
+
+
+class Interrupted(StepFailed):
+    """SIGTERM came: the running step was finished, and everything is undone."""
+
+    def __init__(self) -> None:
+        super().__init__("engine.interrupted", "The hand-off was asked to stop.")
+
+
+@dataclass(slots=True)
+class Engine:
+    """One hand-off's executor. `stop` is set by a signal handler; `warnings` collects failures of best-effort steps."""
+
+    machine: Machine
+    journal: Journal
+    ledger: Ledger
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    stop: Callable[[], bool] = bool
+    warnings: list[Failure] = field(default_factory=list)
+
+    def apply(self, plan: Plan, *, deadline: Deadline) -> Failure | None:
+        """Run the steps of prepare; the first failure ends it and is returned, with nothing undone yet."""
+        for step in plan.steps:
+            try:
+                self._may_go_on(deadline)
+                self._run(step, deadline)
+            except FOREIGN as error:
+                failure = Failure(step, Action.APPLY, error)
+                if not step.best_effort or isinstance(error, Interrupted):
+                    return failure
+                self.warnings.append(failure)
+        return None
+
+    def run_best_effort(self, steps: tuple[Step, ...], *, deadline: Deadline) -> None:
+        """Run steps whose failure is only a warning."""
+        for step in steps:
+            try:
+                self._run(step, deadline)
+            except FOREIGN as error:
+                self.warnings.append(Failure(step, Action.APPLY, error))
+
+    def _may_go_on(self, deadline: Deadline) -> None:
+        if self.stop():
+            raise Interrupted
+        if not deadline.left:
+            raise DeadlineExceeded("engine.deadline", "The time for the whole hand-off is over.")
+
+    def _run(self, step: Step, deadline: Deadline) -> None:
+        form = kind(step.kind)
+        with self.watch.step(step, Action.APPLY) as outcome:
+            self.journal.intent(Action.APPLY, step)
+            timed = replace(step, deadline=min(step.deadline, deadline.left))
+            form.guard(timed, self.machine)
+            note = form.apply(timed, self.machine) or ""
+            self.journal.done(Action.APPLY, step, note)
+            outcome += [note] if note else []
+
+    def undo(self, plan: Plan, begun: tuple[str, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
+        """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on."""
+        failures: list[Failure] = []
+        for step in reversed([step for step in plan.steps if step.id in set(begun)]):
+            if failure := self._undo(step, uuid, deadline):
+                failures.append(failure)
+        return tuple(failures)
+
+    def give_back(
+        self, plan: Plan, items: tuple[ReturnItem, ...], uuid: str, *, deadline: Deadline
+    ) -> tuple[Failure, ...]:
+        """Run pieces of the way back in order. Errors are collected and the rest goes on."""
+        failures: list[Failure] = []
+        for item in items:
+            step = plan.step(item.step)
+            if item.action is Action.APPLY:
+                self.run_best_effort((step,), deadline=deadline)
+            elif failure := self._undo(step, uuid, deadline):
+                failures.append(failure)
+        return tuple(failures)
+
+    def _undo(self, step: Step, uuid: str, deadline: Deadline) -> Failure | None:
+        try:
+            with self.watch.step(step, Action.UNDO) as outcome:
+                self.journal.intent(Action.UNDO, step)
+                note = self._put_back(step, uuid, deadline)
+                self.ledger.leave(step, uuid)
+                self.journal.done(Action.UNDO, step, note)
+                outcome += [note] if note else []
+        except FOREIGN as error:
+            return Failure(step, Action.UNDO, error)
+        return None
+
+    def _put_back(self, step: Step, uuid: str, deadline: Deadline) -> str:
+        if others := self.ledger.others(step, uuid):
+            return f"still needed by guest {', '.join(others)}"
+        form = kind(step.kind)
+        state = form.probe(step, self.machine)
+        if state is State.STUCK:
+            raise Stuck("device.stuck", f"{step.resource} is stuck in the kernel.", hints=("See: vfioctl status",))
+        if state is State.BEFORE:
+            return "already as it was"
+        return form.undo(replace(step, deadline=min(step.deadline, deadline.left)), self.machine) or ""
+
+
+def pending(plan: Plan, finished: frozenset[str], applied: frozenset[str], part: Part | None) -> tuple[ReturnItem, ...]:
+    """The pieces of the way back that are not done yet; `part` None means all of them."""
+    done = {Action.UNDO: finished, Action.APPLY: applied}
+    return tuple(
+        item for item in plan.way_back if item.step not in done[item.action] and part in (None, item.part)
+    )
+
+
+def lease_steps(plan: Plan) -> tuple[Step, ...]:
+    """The steps whose effect lasts as long as the guest has the device."""
+    return tuple(step for step in plan.steps if step.scope is Scope.LEASE)

@@ -1,0 +1,103 @@
+"""Who may be made to let go of a device, and who blocks. The one policy, whatever plugins promise. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vfioctl.host.model import Holder, Session
+from vfioctl.txn.step import Finding, Release
+
+GREETERS = ("greeter", "lock-screen", "manager-early")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the core allows to be ended for one guest.
+
+    `units` are the display manager's unit, the units that the configuration lists and those in a plugin's documented
+    list; `end_sessions` tells that a logged-in user's session may be ended.
+    """
+
+    units: frozenset[str] = frozenset()
+    sessions: tuple[Session, ...] = ()
+    end_sessions: bool = False
+    guest: str = ""
+
+    def session(self, identifier: str) -> Session | None:
+        return next((session for session in self.sessions if session.id == identifier), None)
+
+
+def holder_findings(holders: Sequence[Holder], releases: Sequence[Release], policy: Policy) -> Iterable[Finding]:
+    """A block for each holder that no allowed release covers, naming pid, command and unit or session."""
+    allowed = [release for release in releases if _is_allowed(release, policy, holders)]
+    for holder in holders:
+        if holder.is_untouchable or any(_covers(release, holder, policy) for release in allowed):
+            continue
+        yield _blocked(holder, policy)
+
+
+def _is_allowed(release: Release, policy: Policy, holders: Sequence[Holder]) -> bool:
+    if release.session is not None:
+        return _may_end(policy.session(release.session), policy, holders)
+    if release.unit is not None and release.uid is None:
+        return release.unit in policy.units
+    if release.unit is not None:
+        return any(session.uid == release.uid and _is_graphical(session, holders) for session in policy.sessions)
+    holder = next((h for h in holders if (h.pid, h.start_time) == (release.pid, release.start_time)), None)
+    return holder is not None and holder.session is not None and _may_end(
+        policy.session(holder.session), policy, holders
+    )
+
+
+def _may_end(session: Session | None, policy: Policy, holders: Sequence[Holder]) -> bool:
+    """A greeter's session is ended freely, a user's only where the guest file says so, a remote one never."""
+    if session is None or session.remote or not _is_graphical(session, holders):
+        return False
+    return session.klass in GREETERS or policy.end_sessions
+
+
+def _is_graphical(session: Session, holders: Sequence[Holder]) -> bool:
+    """On a seat, or holding the device itself: startx and sway on a TTY count too."""
+    return bool(session.seat) or any(holder.session == session.id for holder in holders)
+
+
+def _covers(release: Release, holder: Holder, policy: Policy) -> bool:
+    if release.session is not None:
+        return holder.session == release.session
+    if release.unit is not None and release.uid is None:
+        return holder.unit == release.unit or _session_service(holder, policy) == release.unit
+    if release.unit is not None:
+        return holder.user_unit == release.unit and holder.uid == release.uid
+    return (holder.pid, holder.start_time) == (release.pid, release.start_time)
+
+
+def _session_service(holder: Holder, policy: Policy) -> str | None:
+    """The display manager's unit, for a greeter's session that it started (pam service names its origin)."""
+    session = policy.session(holder.session) if holder.session else None
+    if session is None or session.klass not in GREETERS or not session.service:
+        return None
+    return f"{session.service.removesuffix('-greeter').removesuffix('-launch-environment')}.service"
+
+
+def _blocked(holder: Holder, policy: Policy) -> Finding:
+    session = policy.session(holder.session) if holder.session else None
+    where = _where(holder)
+    held = f"{', '.join(holder.addresses) or 'The device'} is held by process {holder.pid} ({holder.comm}){where}."
+    if session and not session.remote and session.klass not in GREETERS and not policy.end_sessions:
+        return Finding(
+            "session.active",
+            f"{held} It belongs to session {session.id} of user {session.user}.",
+            hint=f"Log out, or allow ending it with: vfioctl config set session end --guest {policy.guest!r}",
+        )
+    return Finding("holder.alive", held, hint="End that process, then start the guest again; see: vfioctl gpu holders")
+
+
+def _where(holder: Holder) -> str:
+    if holder.container:
+        return f" in container {holder.container}"
+    if holder.user_unit:
+        return f" of {holder.user_unit} of user {holder.uid}"
+    if holder.unit:
+        return f" of {holder.unit}"
+    return f" in session {holder.session}" if holder.session else ""

@@ -1,0 +1,209 @@
+"""The journal of one hand-off: append-only JSON lines, the intent before the act and the done after it.
+
+Two files: boot entries in /run (a reboot resets the hardware, so they may go with it and are not synced), disk entries
+in /var/lib, synced, with the boot id. Asks nothing and changes nothing else; what is true the machine must say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from vfioctl import __version__, files
+from vfioctl.errors import VfioctlError
+from vfioctl.paths import Paths
+from vfioctl.txn.plan import READABLE_SCHEMAS, Action, Plan
+from vfioctl.txn.step import Lifetime, Step
+
+
+class Standing(StrEnum):
+    """How far a hand-off is."""
+
+    APPLYING = "applying"
+    GIVEN = "given"
+    UNDOING = "undoing"
+    RETURNING = "returning"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line: `what` is intent or done."""
+
+    what: str
+    action: Action
+    step: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A journal as read. `torn` tells that the last line was cut, which a crash may do at any time."""
+
+    plan: Plan
+    boot_id: str
+    started: float
+    version: str
+    standing: Standing
+    records: tuple[Record, ...] = ()
+    torn: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def begun(self, action: Action) -> tuple[str, ...]:
+        """The ids of the steps whose `action` was intended, in order."""
+        return tuple(record.step for record in self.records if record.what == "intent" and record.action is action)
+
+    def finished(self, action: Action) -> frozenset[str]:
+        """The ids of the steps whose `action` was done."""
+        return frozenset(record.step for record in self.records if record.what == "done" and record.action is action)
+
+
+def quiet(_name: str) -> None:
+    """The observer that does nothing."""
+
+
+class Journal:
+    """The two files of one hand-off, open for appending. `on_record` is called after each intent and each done."""
+
+    def __init__(self, paths: Paths, uuid: str, *, on_record: Callable[[str], None] = quiet) -> None:
+        self.boot_path = paths.boot_journal(uuid)
+        self.disk_path = paths.disk_journal(uuid)
+        self.on_record = on_record
+        self._fds: dict[Lifetime, int] = {}
+
+    def begin(self, plan: Plan, boot_id: str, **extra: Any) -> None:
+        """Commit: both headers with the whole plan, the disk one durable before anything is touched."""
+        header = json.dumps({
+            "plan": plan.to_json(), "boot_id": boot_id, "started": time.time(), "version": __version__,
+            "pid": os.getpid(), "extra": extra,
+        })  # fmt: skip
+        files.make_private_dir(os.path.dirname(self.disk_path))
+        files.atomic_write(self.disk_path, header + "\n")
+        files.make_private_dir(os.path.dirname(self.boot_path))
+        files.atomic_write(self.boot_path, header + "\n")
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open both files for appending; a torn last line is closed off first."""
+        for lifetime, path in ((Lifetime.DISK, self.disk_path), (Lifetime.BOOT, self.boot_path)):
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            self._fds[lifetime] = fd
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                files.write_all(fd, b"\n")
+
+    def intent(self, action: Action, step: Step) -> None:
+        self._record(step, {"what": "intent", "action": action, "step": step.id})
+
+    def done(self, action: Action, step: Step, note: str = "") -> None:
+        self._record(step, {"what": "done", "action": action, "step": step.id, "note": note})
+
+    def _record(self, step: Step, record: dict[str, Any]) -> None:
+        self._append(step.lifetime, record)
+        self.on_record(f"{record['what']} {record['action']} {step.id}")
+
+    def standing(self, standing: Standing) -> None:
+        for lifetime in Lifetime:
+            self._append(lifetime, {"standing": standing})
+
+    def _append(self, lifetime: Lifetime, record: dict[str, Any]) -> None:
+        fd = self._fds.get(lifetime)
+        if fd is None:
+            return
+        line = json.dumps({**record, "at": time.time()})
+        if lifetime is Lifetime.DISK:
+            files.append_durable(fd, line)
+        else:
+            files.write_all(fd, line.encode() + b"\n")
+
+    def close(self) -> None:
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+
+    def end(self) -> None:
+        """The hand-off is over and nothing is left to undo: remove both files, the boot one last."""
+        self.close()
+        files.remove(self.disk_path)
+        files.remove(self.boot_path)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read(path: str) -> Story | None:
+    """The story that the file `path` tells, or None when it is not there.
+
+    Raises VfioctlError: "journal.corrupt" when the header cannot be read, "journal.schema" when it is of a newer
+    version. A line that is torn or garbage after the header is passed over: the machine is asked anyway.
+    """
+    text = files.read_text(path)
+    if text is None:
+        return None
+    header, *lines = text.split("\n")
+    try:
+        head = json.loads(header)
+        schema = head["plan"]["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise VfioctlError(
+            "journal.corrupt", f"The journal {path} cannot be read: {error}.",
+            state="Nothing was changed.", hints=("Bring the desktop back with: vfioctl rescue",),
+        ) from error  # fmt: skip
+    if schema not in READABLE_SCHEMAS:
+        raise VfioctlError(
+            "journal.schema", f"The journal {path} was written by vfioctl {head.get('version')}, which is newer.",
+            hints=("Install that version, then: vfioctl recover",),
+        )  # fmt: skip
+    return _story(head, lines)
+
+
+def _story(head: dict[str, Any], lines: list[str]) -> Story:
+    records: list[Record] = []
+    standing, torn = Standing.APPLYING, False
+    for line in filter(None, lines):
+        try:
+            data = json.loads(line)
+            if "standing" in data:
+                standing = Standing(data["standing"])
+            else:
+                records.append(Record(data["what"], Action(data["action"]), data["step"], data.get("note", "")))
+        except (ValueError, KeyError, TypeError):
+            torn = True
+    return Story(
+        plan=Plan.from_json(head["plan"]), boot_id=head["boot_id"], started=head["started"], version=head["version"],
+        standing=standing, records=tuple(records), torn=torn, extra=head.get("extra", {}),
+    )  # fmt: skip
+
+
+def read_both(paths: Paths, uuid: str) -> Story | None:
+    """The story of the guest with `uuid` from both files, boot entries first; None when there is none."""
+    boot, disk = read(paths.boot_journal(uuid)), read(paths.disk_journal(uuid))
+    if boot is None or disk is None or boot.boot_id != disk.boot_id:
+        return disk if boot is None else boot
+    order = {step.id: index for index, step in enumerate(boot.plan.all_steps())}
+    records = sorted((*boot.records, *disk.records), key=lambda record: order.get(record.step, 0))
+    return Story(
+        plan=boot.plan, boot_id=boot.boot_id, started=boot.started, version=boot.version, standing=boot.standing,
+        records=tuple(records), torn=boot.torn or disk.torn, extra=boot.extra,
+    )  # fmt: skip
+
+
+def open_uuids(paths: Paths) -> tuple[str, ...]:
+    """The UUIDs of all guests with a journal, of this boot or on disk."""
+    found: set[str] = set()
+    for directory in (os.path.dirname(paths.boot_journal("x")), os.path.dirname(paths.disk_journal("x"))):
+        try:
+            found |= {name.removesuffix(".jsonl") for name in os.listdir(directory) if name.endswith(".jsonl")}
+        except FileNotFoundError:
+            continue
+    return tuple(sorted(found))

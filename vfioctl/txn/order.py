@@ -1,0 +1,134 @@
+"""The order of steps: phases, then the plugins' before/after wishes, then the least reversible last. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vfioctl.errors import Refused
+from vfioctl.txn.kind import kind
+from vfioctl.txn.step import Phase, StepProposal, Undo
+
+LATENESS = {Undo.EXACT: 0, Undo.RECREATED: 1, Undo.NONE: 2}
+PHASES = tuple(Phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A proposal and the plugin that made it."""
+
+    plugin: str
+    proposal: StepProposal
+
+
+def ordered(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
+    """The proposals in the order in which they run; never depends on the order in which plugins were asked.
+
+    Raises Refused("plan.cycle") naming the steps and their plugins.
+    """
+    result: list[Proposed] = []
+    for phase in PHASES:
+        ranked = sorted(
+            (item for item in enumerate(proposals) if item[1].proposal.phase is phase),
+            key=lambda item: (LATENESS[_undo(item[1])], item[1].plugin, item[0]),
+        )
+        result += _sorted([proposed for _, proposed in ranked])
+    return tuple(result)
+
+
+def _undo(proposed: Proposed) -> Undo:
+    return kind(proposed.proposal.kind).undo_class
+
+
+def _sorted(items: list[Proposed]) -> list[Proposed]:
+    """Kahn's algorithm with the rank as tie-break: as early as rank wants, as late as the edges need."""
+    waiting = _predecessors(items)
+    ready = [index for index, before in waiting.items() if not before]
+    heapq.heapify(ready)
+    result: list[Proposed] = []
+    while ready:
+        current = heapq.heappop(ready)
+        result.append(items[current])
+        del waiting[current]
+        for index, before in waiting.items():
+            if current in before:
+                before.discard(current)
+                if not before:
+                    heapq.heappush(ready, index)
+    if waiting:
+        raise _cycle([items[index] for index in waiting])
+    return result
+
+
+def _predecessors(items: list[Proposed]) -> dict[int, set[int]]:
+    by_id = {item.proposal.id: index for index, item in enumerate(items)}
+    waiting: dict[int, set[int]] = {index: set() for index in range(len(items))}
+    for index, item in enumerate(items):
+        waiting[index] |= {by_id[name] for name in item.proposal.after if name in by_id}
+        for name in item.proposal.before:
+            if name in by_id:
+                waiting[by_id[name]].add(index)
+    return waiting
+
+
+def _cycle(items: list[Proposed]) -> Refused:
+    named = ", ".join(f"{item.proposal.id} of plugin {item.plugin}" for item in items)
+    return Refused(
+        "plan.cycle",
+        f"These steps each want to run before the other: {named}.",
+        state="Nothing was changed.",
+        hints=("Disable one of the plugins in the guest file with: disabled_plugins = [\"NAME\"]",),
+    )
+
+
+def merged(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
+    """The proposals without twins: two of the same kind, parameters and phase become one that releases for both.
+
+    Raises Refused("plan.conflict") when two want different things of one resource, and "plan.duplicate" for one id
+    with two meanings.
+    """
+    result: dict[str, Proposed] = {}
+    for proposed in proposals:
+        twin = result.get(_wish(proposed.proposal))
+        result[_wish(proposed.proposal)] = _united(twin, proposed) if twin else proposed
+    _refuse_conflicts(tuple(result.values()))
+    return tuple(result.values())
+
+
+def _wish(proposal: StepProposal) -> str:
+    return f"{proposal.phase} {proposal.kind} {sorted(proposal.params.items())!r}"
+
+
+def _united(first: Proposed, second: Proposed) -> Proposed:
+    one, two = first.proposal, second.proposal
+    return Proposed(first.plugin, StepProposal(
+        id=one.id, kind=one.kind, params=one.params, reason=one.reason, phase=one.phase,
+        before=(*one.before, *two.before), after=(*one.after, *two.after),
+        deadline=max(one.deadline, two.deadline), releases=tuple(dict.fromkeys((*one.releases, *two.releases))),
+        best_effort=one.best_effort and two.best_effort,
+    ))  # fmt: skip
+
+
+def _refuse_conflicts(proposals: Sequence[Proposed]) -> None:
+    ids: dict[str, Proposed] = {}
+    targets: dict[tuple[str, str], Proposed] = {}
+    for item in proposals:
+        if other := ids.get(item.proposal.id):
+            raise _clash("plan.duplicate", other, item, f"the id {item.proposal.id}")
+        ids[item.proposal.id] = item
+        resource = kind(item.proposal.kind).resource(item.proposal.params)
+        if not resource or item.proposal.kind == "wait.until":
+            continue
+        if other := targets.get((item.proposal.kind, resource)):
+            raise _clash("plan.conflict", other, item, f"{item.proposal.kind} on {resource}")
+        targets[item.proposal.kind, resource] = item
+
+
+def _clash(code: str, one: Proposed, two: Proposed, what: str) -> Refused:
+    return Refused(
+        code,
+        f"Plugins {one.plugin} and {two.plugin} want different things of {what}.",
+        state="Nothing was changed.",
+        hints=("Disable one of them in the guest file with: disabled_plugins = [\"NAME\"]",),
+    )

@@ -1,0 +1,153 @@
+"""The plan as a value: ordered steps, findings and the whole way back. Reads nothing, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, Step, Undo
+
+SCHEMA = 1
+READABLE_SCHEMAS = (1,)
+
+
+class Action(StrEnum):
+    """What the journal and the way back do with a step."""
+
+    APPLY = "apply"
+    UNDO = "undo"
+
+
+class Part(StrEnum):
+    """Where a piece of the way back runs: while libvirt waits, or after the hook has ended."""
+
+    HOOK = "hook"
+    DETACHED = "detached"
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnItem:
+    """One piece of the way back: the undo of a step, or a step of its own."""
+
+    step: str
+    action: Action
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Seconds for each part of a hand-off."""
+
+    prepare: float = 45.0
+    undo: float = 30.0
+    release: float = 15.0
+    finish: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one hand-off does and how it returns: self-contained, so that neither plugin nor configuration is needed."""
+
+    guest: str
+    uuid: str
+    devices: tuple[str, ...]
+    steps: tuple[Step, ...]
+    running: tuple[Step, ...] = ()
+    returns: tuple[Step, ...] = ()
+    way_back: tuple[ReturnItem, ...] = ()
+    back: tuple[Condition, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    budget: Budget = Budget()
+    identities: Mapping[str, str] = field(default_factory=dict)
+    drivers: Mapping[str, str] = field(default_factory=dict)  # module → version when it was given
+
+    @property
+    def blocks(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity is Severity.BLOCK)
+
+    @property
+    def point_of_no_return(self) -> str | None:
+        """The id of the first step whose effect no undo restores."""
+        return next((step.id for step in self.steps if step.undo is Undo.NONE and step.kind == "session.end"), None)
+
+    def step(self, identifier: str) -> Step:
+        """The step called `identifier`; raises KeyError."""
+        for step in (*self.steps, *self.running, *self.returns):
+            if step.id == identifier:
+                return step
+        raise KeyError(identifier)
+
+    def undo_order(self) -> tuple[Step, ...]:
+        """The lease steps in the order in which they are undone."""
+        return tuple(self.step(item.step) for item in self.way_back if item.action is Action.UNDO)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Every resource that any step changes or locks, sorted: the order in which locks are taken."""
+        named = {step.resource for step in self.all_steps()}
+        return tuple(sorted(named.union(*(step.touches for step in self.all_steps()))))
+
+    def all_steps(self) -> tuple[Step, ...]:
+        return (*self.steps, *self.running, *self.returns)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` wrote, also by the previous schema. Unknown fields of a newer minor are dropped."""
+        known = _known(cls, data)
+        return cls(
+            **{
+                **known,
+                "devices": tuple(data["devices"]),
+                "steps": tuple(step_from_json(step) for step in data["steps"]),
+                "running": tuple(step_from_json(step) for step in data.get("running", ())),
+                "returns": tuple(step_from_json(step) for step in data.get("returns", ())),
+                "way_back": tuple(_return_item(item) for item in data.get("way_back", ())),
+                "back": tuple(Condition(**item) for item in data.get("back", ())),
+                "findings": tuple(_finding(item) for item in data.get("findings", ())),
+                "budget": Budget(**data.get("budget", {})),
+            }
+        )
+
+
+def step_from_json(data: Mapping[str, Any]) -> Step:
+    """One step as JSON, read back with its enums and tuples."""
+    return Step(
+        **{
+            **_known(Step, data),
+            "phase": Phase(data["phase"]),
+            "undo": Undo(data["undo"]),
+            "scope": Scope(data["scope"]),
+            "lifetime": Lifetime(data["lifetime"]),
+            "releases": tuple(Release(**item) for item in data.get("releases", ())),
+            "touches": tuple(data.get("touches", ())),
+        }
+    )
+
+
+def way_back(steps: tuple[Step, ...], returns: tuple[Step, ...]) -> tuple[ReturnItem, ...]:
+    """The whole return: what was given comes home while libvirt waits, the desktop and the rest after the hook."""
+    leases = [step for step in reversed(steps) if step.scope is Scope.LEASE]
+    undone = [ReturnItem(step.id, Action.UNDO, _part(step)) for step in leases]
+    return (*undone, *(ReturnItem(step.id, Action.APPLY, Part.DETACHED) for step in returns))
+
+
+def _part(step: Step) -> Part:
+    return Part.HOOK if step.phase is Phase.GIVE else Part.DETACHED
+
+
+def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(cls)}
+    return {key: value for key, value in data.items() if key in names}
+
+
+def _return_item(data: Mapping[str, Any]) -> ReturnItem:
+    return ReturnItem(data["step"], Action(data["action"]), Part(data["part"]))
+
+
+def _finding(data: Mapping[str, Any]) -> Finding:
+    return Finding(**{**data, "severity": Severity(data["severity"])})

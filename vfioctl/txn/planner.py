@@ -1,0 +1,112 @@
+"""From proposals to a plan: order, baselines, holders, checks. Looks at facts and the ledger; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vfioctl.host.host import Host
+from vfioctl.host.model import Holder, PciDevice
+from vfioctl.host.stuck import read_stuck
+from vfioctl.txn.holders import Policy, holder_findings
+from vfioctl.txn.kind import kind
+from vfioctl.txn.order import Proposed, merged, ordered
+from vfioctl.txn.plan import Budget, Plan, way_back
+from vfioctl.txn.resources import Ledger
+from vfioctl.txn.step import Condition, Finding, Phase, Step
+
+APPLIED = (Phase.BEFORE, Phase.GIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of the planner."""
+
+    guest: str
+    uuid: str
+    devices: tuple[PciDevice, ...]
+    proposals: Sequence[Proposed]
+    policy: Policy
+    back: tuple[Condition, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    budget: Budget = Budget()
+
+
+def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
+    """The plan for `order`, with every finding at once. Raises Refused when the proposals contradict each other."""
+    proposals = ordered(merged(order.proposals))
+    steps = tuple(_step(item, host, ledger, order.uuid) for item in proposals)
+    applied = tuple(step for step in steps if step.phase in APPLIED)
+    returns = tuple(step for step in steps if step.phase in (Phase.RETURN, Phase.AFTER))
+    return Plan(
+        guest=order.guest, uuid=order.uuid,
+        devices=tuple(device.address for device in order.devices),
+        steps=applied,
+        running=tuple(step for step in steps if step.phase is Phase.RUNNING),
+        returns=returns,
+        way_back=way_back(applied, returns),
+        back=order.back,
+        findings=tuple(dict.fromkeys(_findings(order, proposals, applied, host, ledger))),
+        budget=order.budget,
+        identities={device.address: device.identity for device in order.devices},
+        drivers=_driver_versions(order.devices, host),
+    )  # fmt: skip
+
+
+def _step(item: Proposed, host: Host, ledger: Ledger, uuid: str) -> Step:
+    proposal, form = item.proposal, kind(item.proposal.kind)
+    resource = form.resource(proposal.params)
+    held = ledger.entry(proposal.kind, resource)
+    shared = held is not None and any(holder != uuid for holder in held.holders)
+    return Step(
+        id=proposal.id, kind=proposal.kind, params=dict(proposal.params), reason=proposal.reason,
+        phase=proposal.phase, resource=resource,
+        baseline=dict(held.baseline if held and shared else form.baseline(proposal.params, host)),
+        undo=form.undo_class, scope=form.scope, lifetime=form.lifetime, plugin=item.plugin,
+        deadline=proposal.deadline, releases=proposal.releases, best_effort=proposal.best_effort,
+        touches=form.touches(proposal.params),
+    )  # fmt: skip
+
+
+def _findings(
+    order: Order, proposals: Sequence[Proposed], steps: tuple[Step, ...], host: Host, ledger: Ledger
+) -> Iterable[Finding]:
+    yield from order.findings
+    for item in proposals:
+        yield from kind(item.proposal.kind).check(item.proposal, host)
+    yield from _stuck_findings(order, host)
+    yield from _ledger_findings(order, steps, ledger)
+    releases = tuple(release for step in steps for release in step.releases)
+    yield from holder_findings(_holders(order, host), releases, order.policy)
+
+
+def _holders(order: Order, host: Host) -> tuple[Holder, ...]:
+    return host.holders(tuple(device.address for device in order.devices if not device.stuck))
+
+
+def _stuck_findings(order: Order, host: Host) -> Iterable[Finding]:
+    for device in order.devices:
+        if stuck := read_stuck(host.paths, device.address):
+            yield Finding(
+                "device.stuck",
+                f"{device.address} is stuck: process {stuck.pid} waits in the kernel writing to {stuck.path}.",
+                hint="See what to do with: vfioctl status",
+            )
+
+
+def _ledger_findings(order: Order, steps: tuple[Step, ...], ledger: Ledger) -> Iterable[Finding]:
+    for step in steps:
+        if other := ledger.conflict(step, order.uuid):
+            names = ", ".join(name for holder, name in other.holders.items() if holder != order.uuid)
+            yield Finding(
+                "resource.held",
+                f"{step.resource.removeprefix('pci:')} is held by guest {names}.",
+                hint=f"Stop guest {names} first; see: vfioctl status",
+            )
+
+
+def _driver_versions(devices: tuple[PciDevice, ...], host: Host) -> dict[str, str]:
+    names = {device.driver for device in devices if device.driver}
+    modules = (host.module(name) for name in sorted(names))
+    return {module.name: module.version or "" for module in modules if module}
+

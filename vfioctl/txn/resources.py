@@ -1,0 +1,123 @@
+"""The ledger: one baseline a resource, taken by the first guest that changes it, and the guests that hold it.
+
+Written only under the resource's lock. A device is held by one guest; a unit, a module or a sysfs value can be shared
+by guests that wish the same, and the last one puts the baseline back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+
+from vfioctl import files
+from vfioctl.errors import Refused
+from vfioctl.paths import Paths
+from vfioctl.txn.step import Json, Step
+
+EXCLUSIVE = "pci:"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One changed resource. `wish` is what its holders agreed on; `holders` maps the guests' UUIDs to names."""
+
+    resource: str
+    kind: str
+    wish: Json
+    baseline: Json
+    holders: dict[str, str] = field(default_factory=dict)
+
+
+def file_name(text: str) -> str:
+    """A file name for any resource: readable, without slashes, unique by digest."""
+    readable = "".join(c if c.isalnum() or c in ".:-" else "_" for c in text)[:80]
+    return f"{readable}-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+class Ledger:
+    """The entries below /run/vfioctl/resources."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+
+    def _path(self, kind: str, resource: str) -> str:
+        return os.path.join(self.paths.ledger, file_name(f"{kind} {resource}") + ".json")
+
+    def entry(self, kind: str, resource: str) -> Entry | None:
+        """What is known of `resource` as changed by steps of `kind`."""
+        data = files.read_json(self._path(kind, resource))
+        return Entry(**data) if data else None
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every changed resource."""
+        try:
+            names = sorted(os.listdir(self.paths.ledger))
+        except FileNotFoundError:
+            return ()
+        read = (files.read_json(os.path.join(self.paths.ledger, name)) for name in names if name.endswith(".json"))
+        return tuple(Entry(**data) for data in read if data)
+
+    def conflict(self, step: Step, uuid: str) -> Entry | None:
+        """The entry of another guest whose wish this step contradicts."""
+        if step.resource.startswith(EXCLUSIVE):
+            return next((e for e in self.entries() if e.resource == step.resource and _others(e, uuid)), None)
+        entry = self.entry(step.kind, step.resource)
+        return entry if entry and _others(entry, uuid) and dict(entry.wish) != dict(step.params) else None
+
+    def join(self, step: Step, uuid: str, guest: str) -> None:
+        """Hold the step's resource for `uuid`. Raises Refused("resource.conflict")."""
+        if other := self.conflict(step, uuid):
+            raise Refused(
+                "resource.conflict",
+                f"{step.resource} is held by guest {', '.join(_others(other, uuid).values())}, "
+                f"which wants it otherwise.",
+                hints=("See who holds what with: vfioctl status",),
+            )
+        entry = self.entry(step.kind, step.resource)
+        baseline = entry.baseline if entry and _others(entry, uuid) else step.baseline
+        holders = {**(entry.holders if entry else {}), uuid: guest}
+        self._write(Entry(step.resource, step.kind, dict(step.params), dict(baseline), holders))
+
+    def others(self, step: Step, uuid: str) -> tuple[str, ...]:
+        """The names of the other guests that hold the step's resource the same way."""
+        entry = self.entry(step.kind, step.resource)
+        return tuple(_others(entry, uuid).values()) if entry else ()
+
+    def leave(self, step: Step, uuid: str) -> None:
+        """Hold the step's resource no longer; the last holder removes the entry."""
+        entry = self.entry(step.kind, step.resource)
+        if entry is None or uuid not in entry.holders:
+            return
+        if holders := _others(entry, uuid):
+            self._write(Entry(entry.resource, entry.kind, entry.wish, entry.baseline, holders))
+        else:
+            files.remove(self._path(entry.kind, entry.resource))
+
+    def _write(self, entry: Entry) -> None:
+        files.write_json(self._path(entry.kind, entry.resource), asdict(entry))
+
+
+def _others(entry: Entry, uuid: str) -> dict[str, str]:
+    return {holder: name for holder, name in entry.holders.items() if holder != uuid}
+
+
+def guest_lock(paths: Paths, uuid: str) -> files.Lock:
+    """The lock that one hand-off of the guest holds from its first look to its last write."""
+    return files.Lock(os.path.join(paths.locks, f"guest-{uuid}.lock"))
+
+
+@contextmanager
+def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float) -> Iterator[tuple[int, ...]]:
+    """Hold the locks of `resources`, taken in sorted order so that two hand-offs cannot wait for each other.
+
+    Yields the descriptors, to be inherited by helper programs. Raises VfioctlError("lock.busy").
+    """
+    with ExitStack() as stack:
+        locks = [files.Lock(os.path.join(paths.locks, file_name(name) + ".lock")) for name in sorted(set(resources))]
+        for lock in locks:
+            lock.acquire(deadline=deadline)
+            stack.enter_context(lock)
+        yield tuple(lock.fd for lock in locks)
