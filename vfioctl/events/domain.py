@@ -1,0 +1,199 @@
+"""The domain XML as a Domain: which devices and disks the guest wants. Asks nobody, changes nothing.
+
+Format: libvirt.org/formatdomain.html. A device counts by its *source* address, never by the guest-side one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vfioctl.errors import Refused
+from vfioctl.events.element import Element, malformed, parse_element
+from vfioctl.events.libvirt import INPUT_CAP, check_guest_name, too_large
+from vfioctl.events.model import Disk, Domain, Hostdev
+
+PCI_LIMITS = {"domain": 0xFFFFFFFF, "bus": 0xFF, "slot": 0x1F, "function": 7}
+PREFIXES = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
+READ = ("name", "uuid", "memory", "os", "devices", "qemu:commandline")
+READ_DEVICES = ("emulator", "disk", "hostdev", "interface", "input", "tpm")
+UUID_PARTS = (8, 4, 4, 4, 12)
+
+
+def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
+    """The domain that `data` describes. Raises Refused (domain.*, guest.name) and nothing else."""
+    if len(data) > cap:
+        raise too_large(cap)
+    root = parse_element(data)
+    if root.name != "domain":
+        raise malformed(root.line, f"the root is <{_short(root.name)}>, not <domain>")
+    return Domain(
+        name=_name(root),
+        uuid=_uuid(root),
+        type=root.get("type") or "kvm",
+        hostdevs=tuple(_hostdevs(_devices(root))),
+        disks=tuple(_disk(element) for element in _devices(root).all("disk")),
+        nvram=_nvram(root),
+        loader=root.text_of("os", "loader"),
+        has_vtpm=_has_vtpm(_devices(root)),
+        evdev_inputs=tuple(_evdev_inputs(root)),
+        memory_bytes=_memory(root),
+        emulator=_devices(root).text_of("emulator"),
+        unknown=_unknown(root),
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 -- what fits a sentence
+
+
+def _devices(root: Element) -> Element:
+    return root.find("devices") or Element("devices", {}, root.line)
+
+
+def _name(root: Element) -> str:
+    name = root.text_of("name")
+    if name is None:
+        raise Refused("domain.nameless", "The domain XML has no <name>.")
+    check_guest_name(name)
+    return name
+
+
+def _uuid(root: Element) -> str:
+    """The UUID in its canonical form: it becomes a file name."""
+    text = (root.text_of("uuid") or "").strip()
+    if not text:
+        raise Refused("domain.no_uuid", "The domain XML has no <uuid>.")
+    digits = text.replace("-", "").lower()
+    if len(digits) != sum(UUID_PARTS) or not set(digits) <= set("0123456789abcdef"):
+        raise malformed(root.line, f"<uuid> is {_short(text)!r}, which is no UUID")
+    ends = [sum(UUID_PARTS[: index + 1]) for index in range(len(UUID_PARTS))]
+    return "-".join(digits[end - size : end] for end, size in zip(ends, UUID_PARTS, strict=True))
+
+
+def _unsigned(text: str, element: Element, limit: int, what: str) -> int:
+    """`text` as C reads a number with base 0, which is how libvirt reads it."""
+    lower = text.strip().lower()
+    base = 16 if lower.startswith("0x") else 8 if lower.startswith("0") and lower != "0" else 10
+    try:
+        if not lower.isascii() or not lower.isalnum():
+            raise ValueError(lower)
+        value = int(lower, base)
+    except ValueError:
+        raise malformed(element.line, f"{what} is {_short(text)!r}, not a number") from None
+    if value > limit:
+        raise malformed(element.line, f"{what} is {_short(text)}, more than {limit}")
+    return value
+
+
+def _pci_address(address: Element) -> str:
+    parts = {
+        part: _unsigned(address.get(part) or "0", address, limit, f"{part} of a PCI address")
+        for part, limit in PCI_LIMITS.items()
+    }
+    return "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**parts)
+
+
+def _hostdevs(devices: Element) -> Iterator[Hostdev]:
+    """Devices taken from the host: <hostdev>, a network function (<interface>), an NVMe controller (<disk>)."""
+    for element in devices.children:
+        if element.name == "hostdev":
+            yield _hostdev(element, element.get("type") or element.get("mode") or "unknown")
+        elif (element.name, element.get("type")) in (("interface", "hostdev"), ("disk", "nvme")):
+            yield _hostdev(element, "pci")
+
+
+def _hostdev(element: Element, kind: str) -> Hostdev:
+    source = element.find("source")
+    address = source.find("address") if source else None
+    driver = element.find("driver")
+    managed = element.get("managed") or (source.get("managed") if source else None)
+    return Hostdev(
+        kind=kind,
+        address=_pci_address(address) if address and kind == "pci" else None,
+        managed=managed == "yes",
+        driver=driver.get("name") if driver else None,
+        model=driver.get("model") if driver else None,
+        mdev_uuid=address.get("uuid") if address and kind == "mdev" else None,
+    )
+
+
+def _disk(element: Element) -> Disk:
+    source, target, driver = (element.find(name) for name in ("source", "target", "driver"))
+    return Disk(
+        target=(target.get("dev") if target else None) or "",
+        type=element.get("type") or "file",
+        device=element.get("device") or "disk",
+        format=driver.get("type") if driver else None,
+        source=_disk_source(element.get("type") or "file", source),
+        readonly=element.find("readonly") is not None,
+        shareable=element.find("shareable") is not None,
+        transient=element.find("transient") is not None,
+        has_backing_store=element.find("backingStore", "source") is not None,
+        external_snapshot=element.get("snapshot") == "external",
+    )
+
+
+def _disk_source(kind: str, source: Element | None) -> str | None:
+    """The path of a disk that is a file or a block device here; others have none."""
+    attribute = {"file": "file", "block": "dev", "dir": "dir"}.get(kind)
+    return source.get(attribute) if source and attribute else None
+
+
+def _nvram(root: Element) -> str | None:
+    """<nvram>PATH</nvram>, or <nvram type='file'><source file='PATH'/> since libvirt 8.5."""
+    nvram = root.find("os", "nvram")
+    if nvram is None:
+        return None
+    source = nvram.find("source")
+    return source.get("file") if source else nvram.text.strip() or None
+
+
+def _has_vtpm(devices: Element) -> bool:
+    backends = (tpm.find("backend") for tpm in devices.all("tpm"))
+    return any(backend is not None and backend.get("type") == "emulator" for backend in backends)
+
+
+def _evdev_inputs(root: Element) -> Iterator[str]:
+    """Input devices that the guest grabs: <input> with a source, or QEMU's own input-linux object."""
+    for element in _devices(root).all("input"):
+        source = element.find("source")
+        if source and (path := source.get("dev") or source.get("evdev")):
+            yield path
+    command_line = root.find("qemu:commandline")
+    for argument in command_line.all("qemu:arg") if command_line else ():
+        kind, *options = (argument.get("value") or "").split(",")
+        if kind == "input-linux":
+            yield from (option[len("evdev=") :] for option in options if option.startswith("evdev="))
+
+
+def _memory(root: Element) -> int:
+    memory = root.find("memory")
+    if memory is None:
+        return 0
+    amount = _unsigned_decimal(memory)
+    return amount * _unit(memory.get("unit") or "KiB", memory)
+
+
+def _unsigned_decimal(element: Element) -> int:
+    text = element.text.strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 20:  # noqa: PLR2004 -- digits of 2^64
+        raise malformed(element.line, f"<{element.name}> is {_short(text)!r}, not a number")
+    return int(text)
+
+
+def _unit(unit: str, element: Element) -> int:
+    """Bytes in one `unit`: "KiB" and "k" are 1024, "KB" is 1000 (virScaleInteger in libvirt)."""
+    lower = unit.strip().lower()
+    if lower in ("b", "byte", "bytes"):
+        return 1
+    power = PREFIXES.get(lower[:1])
+    if power is None or lower[1:] not in ("", "b", "ib"):
+        raise malformed(element.line, f"the unit of <{element.name}> is {_short(unit)!r}")
+    return int((1000 if lower[1:] == "b" else 1024) ** power)
+
+
+def _unknown(root: Element) -> tuple[str, ...]:
+    """The elements that were not read, by path, each once and in order."""
+    top = (child.name for child in root.children if child.name not in READ)
+    devices = (f"devices/{child.name}" for child in _devices(root).children if child.name not in READ_DEVICES)
+    return tuple(dict.fromkeys((*top, *devices)))

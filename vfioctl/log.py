@@ -1,0 +1,178 @@
+"""What happened, to stderr, a rotated file of JSON lines and journald, never stdout. Never raises or blocks.
+
+A closed stderr, a full disk or a hanging journald cannot stop a hand-off: what could not go out is counted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import time
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from vfioctl.paths import Paths
+
+FILE = "vfioctl.log"
+MAX_BYTES = 4 * 1024 * 1024
+ROTATIONS = 3
+LONGEST = 8192  # characters of one message
+PIPE_CHUNK = 4096  # PIPE_BUF: what poll(2) promises to take without blocking
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class Priority(IntEnum):
+    """syslog(3) priorities."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+    DEBUG = 7
+
+
+def plain(text: str) -> str:
+    """`text` with nothing that a terminal would obey: control and bidi characters are shown as escapes.
+
+    Device and process names come from hardware and other users.
+    """
+    return "".join(map(_plain_character, text))
+
+
+def _plain_character(character: str) -> str:
+    code = ord(character)
+    if character in "\n\r\t":
+        return " "
+    if code < 0x20 or 0x7F <= code < 0xA0:  # noqa: PLR2004 -- C0, DEL and C1 controls
+        return f"\\x{code:02x}"
+    if character in BIDI or 0xD800 <= code < 0xE000 or code in (0x2028, 0x2029):  # noqa: PLR2004 -- surrogates
+        return f"\\u{code:04x}"
+    return character
+
+
+def guard_stdio() -> None:
+    """Open /dev/null in place of closed standard descriptors: else the next opened file becomes stderr."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest free one
+            if null != fd:
+                os.dup2(null, fd)
+                os.close(null)
+
+
+class Log:
+    """Writes each message to every place that takes it. `lost` counts what no longer could be written."""
+
+    def __init__(
+        self, paths: Paths, *, stderr: int | None = 2, loudest: Priority = Priority.WARNING,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.paths = paths
+        self.stderr = stderr
+        self.loudest = loudest  # the least urgent priority that still goes to stderr
+        self.fields = dict(fields or {})
+        self.lost = 0
+        self._socket: socket | None = None
+
+    def about(self, **fields: Any) -> Log:
+        """A log whose messages also carry `fields` (guest, event, step …)."""
+        return Log(self.paths, stderr=self.stderr, loudest=self.loudest, fields={**self.fields, **fields})
+
+    def error(self, message: str, **fields: Any) -> None:
+        self.write(Priority.ERROR, message, **fields)
+
+    def warning(self, message: str, **fields: Any) -> None:
+        self.write(Priority.WARNING, message, **fields)
+
+    def notice(self, message: str, **fields: Any) -> None:
+        self.write(Priority.NOTICE, message, **fields)
+
+    def info(self, message: str, **fields: Any) -> None:
+        self.write(Priority.INFO, message, **fields)
+
+    def debug(self, message: str, **fields: Any) -> None:
+        self.write(Priority.DEBUG, message, **fields)
+
+    def write(self, priority: Priority, message: str, **fields: Any) -> None:
+        """Say `message` with `fields` everywhere. Returns normally whatever happens."""
+        text = plain(message[:LONGEST])
+        known = {**self.fields, **fields}
+        self._attempt(self._to_file, priority, text, known)
+        self._attempt(self._to_journal, priority, text, known)
+        if self.stderr is not None and priority <= self.loudest:
+            self._attempt(self._to_stderr, priority, text, known)
+
+    def _attempt(self, writer: Any, priority: Priority, text: str, fields: Mapping[str, Any]) -> None:
+        try:
+            writer(priority, text, fields)
+        except (OSError, ValueError, TypeError):  # a log that fails must not fail the hand-off
+            self.lost += 1
+
+    def _to_stderr(self, _priority: Priority, text: str, _fields: Mapping[str, Any]) -> None:
+        assert self.stderr is not None
+        data = f"vfioctl: {text}\n".encode()
+        poll = select.poll()
+        poll.register(self.stderr, select.POLLOUT)
+        while data:
+            if not poll.poll(0):
+                raise BlockingIOError
+            data = data[os.write(self.stderr, data[:PIPE_CHUNK]) :]
+
+    def _to_file(self, priority: Priority, text: str, fields: Mapping[str, Any]) -> None:
+        known = {"time": round(time.time(), 3), "priority": priority.name.lower(), "pid": os.getpid()}
+        line = json.dumps({**fields, **known, "message": text}, default=str)
+        fd = self._open()
+        try:
+            os.write(fd, line.encode() + b"\n")
+            if os.fstat(fd).st_size > MAX_BYTES:
+                self._rotate(fd)
+        finally:
+            os.close(fd)
+
+    def _open(self) -> int:
+        path = os.path.join(self.paths.log, FILE)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            os.makedirs(self.paths.log, mode=0o700, exist_ok=True)
+            return os.open(path, flags, 0o600)
+
+    def _rotate(self, fd: int) -> None:
+        """Rename the file behind `fd` away, unless another process is doing it or has done it."""
+        path = os.path.join(self.paths.log, FILE)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(fd), os.stat(path)):
+            return
+        for number in range(ROTATIONS, 1, -1):
+            older = f"{path}.{number - 1}"
+            if os.path.exists(older):
+                os.replace(older, f"{path}.{number}")
+        os.replace(path, f"{path}.1")
+
+    def _to_journal(self, priority: Priority, text: str, fields: Mapping[str, Any]) -> None:
+        """One datagram of KEY=value lines (systemd.io/JOURNAL_NATIVE_PROTOCOL); plain values have no newline."""
+        address = self.paths.at("run/systemd/journal/socket")
+        if self._socket is None:
+            if not os.path.exists(address):
+                return
+            self._socket = _datagram_socket()
+        extra = (f"VFIOCTL_{key.upper()}={plain(str(fields[key]))}" for key in fields if key.isidentifier())
+        lines = (f"MESSAGE={text}", f"PRIORITY={int(priority)}", "SYSLOG_IDENTIFIER=vfioctl", *extra, "")
+        self._socket.sendto("\n".join(lines).encode(), address)
+
+
+def _datagram_socket() -> socket:
+    import socket as sockets  # costs the hook path, so only where journald listens
+
+    made = sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM | sockets.SOCK_CLOEXEC)
+    made.settimeout(0)
+    return made
