@@ -106,3 +106,6 @@ class PluginInfo:
     table: Mapping[str, Any] = field(default_factory=dict)  # static configuration table, see config/schema.py
     distribution: str = ""
     status: str = "ok"  # ok, disabled, broken: REASON
+    summary: str = ""
+    opt_in: bool = False  # imported only for guests whose file has its table
+    units: tuple[str, ...] = ()  # system units that it may stop when they hold the device: its documented list

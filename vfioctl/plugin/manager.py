@@ -1,0 +1,259 @@
+"""The typed façade over pluggy: loads the plugins that a guest uses, calls each implementation under a guard.
+
+Nothing that a plugin does wrong leaves this module as anything but a finding. Has no effects on the machine.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pluggy
+
+from vfioctl.errors import Refused
+from vfioctl.plugin import guard, spec
+from vfioctl.plugin.markers import NAME
+from vfioctl.plugin.results import BadResultError, checked_steps, many, one
+from vfioctl.plugin.static import claims_match
+from vfioctl.plugin.types import (
+    SUPPORTED_API,
+    DoctorCheck,
+    Finding,
+    GpuHandoff,
+    Outcome,
+    PluginInfo,
+    Request,
+    Severity,
+    SnapshotBackend,
+)
+from vfioctl.txn.order import Proposed
+
+if TYPE_CHECKING:
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.events.model import Disk
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
+
+T = TypeVar("T")
+C = TypeVar("C", GpuHandoff, SnapshotBackend)
+
+PREFIX = "vfioctl_"
+
+
+def has_table(config: GuestConfig, plugin: str) -> bool:
+    """Whether the guest's own settings name `plugin`; a table of nothing but defaults does not count."""
+    return any(
+        path.startswith(f"{plugin}.") and origin != "default" for path, origin in config.origins.items()
+    )
+
+
+def select(
+    infos: Iterable[PluginInfo], config: GuestConfig, devices: Iterable[PciDevice]
+) -> tuple[PluginInfo, ...]:
+    """The plugins that this guest uses, before any import: enabled, and claiming a device or asked for."""
+    given = tuple(devices)
+    return tuple(
+        info for info in infos if info.name not in config.disabled_plugins and _is_used(info, config, given)
+    )
+
+
+def _is_used(info: PluginInfo, config: GuestConfig, devices: tuple[PciDevice, ...]) -> bool:
+    if has_table(config, info.name):
+        return True
+    if info.opt_in:
+        return False
+    return not info.claims or claims_any(info, devices)
+
+
+def claims_any(info: PluginInfo, devices: Iterable[PciDevice]) -> bool:
+    """Whether `info` claims one of `devices`."""
+    return any(claims_match(info.claims, device.vendor, device.device) for device in devices)
+
+
+def needed(infos: Iterable[PluginInfo], config: GuestConfig, devices: Iterable[PciDevice]) -> frozenset[str]:
+    """The plugins without which this guest must not start: they claim a device, or its file asks for them."""
+    given = tuple(devices)
+    return frozenset(info.name for info in infos if has_table(config, info.name) or claims_any(info, given))
+
+
+class Plugins:
+    """The loaded plugins. `findings` collects what went wrong with them, in the order of events.
+
+    `required` names the plugins whose failure blocks the guest; any other costs only itself.
+    """
+
+    def __init__(
+        self, infos: Iterable[PluginInfo], *, required: Iterable[str] = (), alarm: float = guard.ALARM
+    ) -> None:
+        self._required = frozenset(required)
+        self._alarm = alarm
+        self._findings: list[Finding] = []
+        self._manager = pluggy.PluginManager(NAME)
+        self._manager.add_hookspecs(spec)
+        self._units: set[str] = set()
+        for info in sorted(infos, key=lambda info: info.name):
+            self._load(info)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What plugins did wrong so far."""
+        return tuple(self._findings)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The plugins that were loaded."""
+        return tuple(name for name, _ in self._manager.list_name_plugin())
+
+    @property
+    def units(self) -> frozenset[str]:
+        """The units that the loaded plugins may stop, from their static data: the documented list of each."""
+        return frozenset(self._units)
+
+    # ------------------------------------------------------------------ hooks
+
+    def gpu_handoff(self, gpu: PciDevice, host: Host, config: GuestConfig) -> GpuHandoff | None:
+        """The claim of highest rank on `gpu`, or None. Raises Refused("plugin.tie")."""
+        found = self._claims("vfioctl_gpu_handoff", GpuHandoff, {"gpu": gpu, "host": host, "config": config})
+        claims = [claim for claim in found if self._is_about(claim, claim.address, gpu.address)]
+        return decide(claims, gpu.address, config.handler)
+
+    def pre_start(self, request: Request) -> tuple[Proposed, ...]:
+        """What plugins want before the guest starts."""
+        return self._proposals("vfioctl_pre_start", request)
+
+    def post_stop(self, request: Request) -> tuple[Proposed, ...]:
+        """What plugins want on the way back, on top of undoing."""
+        return self._proposals("vfioctl_post_stop", request)
+
+    def snapshot(self, disk: Disk, request: Request) -> SnapshotBackend | None:
+        """The claim of highest rank on `disk`, or None. Raises Refused("plugin.tie")."""
+        found = self._claims("vfioctl_snapshot", SnapshotBackend, {"disk": disk, "request": request})
+        claims = [claim for claim in found if self._is_about(claim, claim.disk, disk.target)]
+        return decide(claims, disk.target, request.config.handler)
+
+    def preflight(self, request: Request) -> tuple[Finding, ...]:
+        """Everything that plugins find wrong, each finding with its source."""
+        found = self._each("vfioctl_preflight", many(Finding), {"request": request})
+        return tuple(replace(finding, source=name) for name, items in found for finding in items)
+
+    def doctor_checks(self) -> tuple[tuple[str, DoctorCheck], ...]:
+        """The checks of the host, each with its plugin."""
+        found = self._each("vfioctl_doctor_checks", many(DoctorCheck), {})
+        return tuple((name, check) for name, checks in found for check in checks)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Tell the observers; what they raise becomes a finding."""
+        self._each("vfioctl_finished", one(type(None)), {"outcome": outcome})
+
+    # ------------------------------------------------------------------ calls
+
+    def _proposals(self, hook: str, request: Request) -> tuple[Proposed, ...]:
+        found = self._each(hook, checked_steps, {"request": request})
+        return tuple(Proposed(name, step) for name, steps in found for step in steps)
+
+    def _claims(self, hook: str, kind: type[C], facts: dict[str, Any]) -> list[C]:
+        """The claims, each under its true plugin's name and with its findings' source set."""
+        found = self._each(hook, one(kind), facts)
+        claims = [(name, claim) for name, claim in found if claim is not None]
+        return [
+            replace(claim, plugin=name, findings=tuple(replace(item, source=name) for item in claim.findings))
+            for name, claim in claims
+        ]
+
+    def _is_about(self, claim: C, said: str, asked: str) -> bool:
+        if said == asked:
+            return True
+        self._blame(claim.plugin, "plugin.bad_result", f"was asked about {asked} and answered for {said}")
+        return False
+
+    def _each(self, hook: str, check: Callable[[object], T], facts: dict[str, Any]) -> list[tuple[str, T]]:
+        """The checked answers of every implementation of `hook`, in order of plugin names."""
+        answers: list[tuple[str, T]] = []
+        impls = getattr(self._manager.hook, hook).get_hookimpls()
+        for impl in sorted(impls, key=lambda impl: impl.plugin_name):
+            ask = partial(impl.function, **{name: facts[name] for name in impl.argnames})
+            called = guard.call(partial(_ask_and_check, ask, check), alarm=self._alarm)
+            if called.error:
+                self._blame_call(impl.plugin_name, hook, called)
+            else:
+                answers.append((impl.plugin_name, cast("T", called.value)))
+        return answers
+
+    # ------------------------------------------------------------------ loading
+
+    def _load(self, info: PluginInfo) -> None:
+        if info.status.startswith("broken"):
+            self._blame(info.name, "plugin.broken", f"cannot be used: {info.status.partition(': ')[2]}")
+            return
+        if info.api not in SUPPORTED_API:
+            supported = f"{SUPPORTED_API[0]} to {SUPPORTED_API[-1]}"
+            what = f"is written for plugin API {info.api}; supported are {supported}"
+            self._blame(info.name, "plugin.api", what)
+            return
+        called = guard.call(lambda: self._register(info), alarm=self._alarm)
+        if called.error:
+            self._blame(info.name, "plugin.broken", f"cannot be loaded: {called.problem}")
+        else:
+            self._units.update(info.units)
+
+    def _register(self, info: PluginInfo) -> None:
+        module = importlib.import_module(info.module)
+        try:
+            self._manager.register(module, name=info.name)
+        except BaseException:
+            self._manager.unregister(name=info.name)  # pluggy keeps what it had registered before the bad one
+            raise
+        for name in misspelt(module):
+            what = f"has {name}, which is no hook of this vfioctl or is not marked as one: it is never called"
+            self._blame(info.name, "plugin.unknown_hook", what)
+
+    # ------------------------------------------------------------------ blame
+
+    def _blame_call(self, plugin: str, hook: str, called: guard.Called[Any]) -> None:
+        match called.error:
+            case guard.Hung():
+                self._blame(plugin, "plugin.hung", f"{called.problem} from {hook}")
+            case BadResultError():
+                self._blame(plugin, "plugin.bad_result", f"returned from {hook} {called.error}")
+            case _:
+                self._blame(plugin, "plugin.failed", f"failed in {hook}: {called.problem}")
+
+    def _blame(self, plugin: str, code: str, what: str) -> None:
+        severity = Severity.BLOCK if plugin in self._required else Severity.WARN
+        message = f"The plugin {plugin} {what}."
+        self._findings.append(Finding(code, message, severity, "See it with: vfioctl plugins list", plugin))
+
+
+def _ask_and_check(ask: Callable[[], object], check: Callable[[object], T]) -> T:
+    """The checked answer. One guarded call: a generator raises or hangs only while it is checked."""
+    return check(ask())
+
+
+def misspelt(module: ModuleType) -> tuple[str, ...]:
+    """Names in `module` that look like hooks and are none, or are hooks without the marker."""
+    known = {name for name in vars(spec) if name.startswith(PREFIX)}
+    functions = {name: value for name, value in vars(module).items() if inspect.isfunction(value)}
+    looks = {name for name in functions if name.startswith(PREFIX)}
+    marked = {name for name in looks if hasattr(functions[name], f"{NAME}_impl")}
+    return tuple(sorted(looks - (known & marked)))
+
+
+def decide(claims: list[C], subject: str, handler: str | None) -> C | None:
+    """The claim of highest rank; `handler` decides between equal ones. Raises Refused("plugin.tie")."""
+    top = max((claim.rank for claim in claims), default=0)
+    best = [claim for claim in claims if claim.rank == top]
+    chosen = [claim for claim in best if claim.plugin == handler] or best
+    if len(chosen) > 1:
+        names = " and ".join(claim.plugin for claim in chosen)
+        raise Refused(
+            "plugin.tie",
+            f"The plugins {names} both claim {subject}.",
+            state="Nothing was changed.",
+            hints=(f'Decide with the setting handler = "{chosen[0].plugin}" in the guest file.',),
+        )
+    return chosen[0] if chosen else None

@@ -1,0 +1,223 @@
+"""Discovery: the manifest of installed plugins, read on the hook path, rebuilt in a child when stale.
+
+Never imports a plugin; importlib.metadata is imported only inside `build`, which the hook path does not call.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from vfioctl import files
+from vfioctl.errors import VfioctlError
+from vfioctl.plugin.static import FILE, StaticError, read_static
+from vfioctl.plugin.types import SUPPORTED_API, PluginInfo
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from vfioctl.paths import Paths
+    from vfioctl.proc import Programs
+
+GROUP = "vfioctl"
+FORMAT = 1
+MODE = 0o644  # validated by unprivileged commands too
+REBUILD_DEADLINE = 10.0
+SHARED_WRITE = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A site directory or a static data file, and when it was last changed."""
+
+    path: str
+    mtime: int  # nanoseconds; 0 when it is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is installed: valid while the interpreter and every stamp are as they were."""
+
+    interpreter: str
+    stamps: tuple[Stamp, ...]
+    plugins: tuple[PluginInfo, ...]
+    rebuilt: str = field(default="", compare=False)  # why `load` rebuilt it just now; the caller logs it
+
+    def plugin(self, name: str) -> PluginInfo | None:
+        """The row of the plugin `name`, or None when it is not installed."""
+        return next((info for info in self.plugins if info.name == name), None)
+
+    def stale(self) -> str:
+        """Why this manifest does not describe the machine any more, or ""."""
+        if self.interpreter != interpreter():
+            return f"it was made by {self.interpreter}"
+        changed = next((stamp.path for stamp in self.stamps if _mtime(stamp.path) != stamp.mtime), None)
+        if changed:
+            return f"{changed} has changed"
+        known = {stamp.path for stamp in self.stamps}
+        added = next((path for path in site_dirs() if path not in known), None)
+        return f"{added} is new" if added else ""
+
+
+def interpreter() -> str:
+    """The environment that plugins are installed in: python and python3 of one venv are the same."""
+    return f"{sys.prefix} {sys.implementation.cache_tag}"
+
+
+def site_dirs() -> tuple[str, ...]:
+    """The directories that pip installs into."""
+    return tuple(path for path in dict.fromkeys(site.getsitepackages()) if os.path.isdir(path))
+
+
+def load(paths: Paths, programs: Programs, refresh: Sequence[str]) -> Manifest:
+    """The manifest; when missing, stale or not ours, rebuilt by the child `refresh` ("… plugins refresh").
+
+    Raises VfioctlError("plugin.manifest") when the child leaves no valid one.
+    """
+    manifest, why = _read(paths)
+    if manifest:
+        return manifest
+    ended = programs.run(refresh, deadline=REBUILD_DEADLINE)
+    manifest, still = _read(paths)
+    if manifest is None:
+        detail = still if ended.ok else ended.why()
+        raise VfioctlError(
+            "plugin.manifest",
+            f"The plugin manifest {paths.manifest} cannot be rebuilt: {detail}.",
+            hints=("Rebuild it with: vfioctl plugins refresh",),
+        )
+    return replace(manifest, rebuilt=why)
+
+
+def _read(paths: Paths) -> tuple[Manifest | None, str]:
+    """The manifest in the file when it is valid, else None and why not."""
+    try:
+        if why := _untrusted(paths.manifest):
+            return None, why
+        manifest = from_json(files.read_json(paths.manifest))
+    except FileNotFoundError:
+        return None, "it is missing"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return None, f"it cannot be read ({type(error).__name__})"
+    why = manifest.stale()
+    return (None, why) if why else (manifest, "")
+
+
+def _untrusted(path: str) -> str:
+    """Why the file must not decide what root imports, or ""."""
+    found = os.lstat(path)
+    if found.st_uid not in (0, os.geteuid()):
+        return f"it belongs to uid {found.st_uid}"
+    return "others can write it" if found.st_mode & SHARED_WRITE else ""
+
+
+def from_json(data: Any) -> Manifest:
+    """The manifest in `data`. Raises ValueError, TypeError or KeyError when it is none."""
+    if data["format"] != FORMAT:
+        raise ValueError(f"manifest format {data['format']!r}")
+    rows = tuple(_info(row) for row in data["plugins"])
+    return Manifest(data["interpreter"], tuple(Stamp(**stamp) for stamp in data["stamps"]), rows)
+
+
+def _info(row: dict[str, Any]) -> PluginInfo:
+    return PluginInfo(**{**row, "claims": tuple(row["claims"]), "units": tuple(row["units"])})
+
+
+def write(paths: Paths, manifest: Manifest) -> None:
+    """Make `manifest` the one that the hook reads."""
+    rows = [asdict(info) for info in manifest.plugins]
+    stamps = [asdict(stamp) for stamp in manifest.stamps]
+    data = {"format": FORMAT, "interpreter": manifest.interpreter, "stamps": stamps, "plugins": rows}
+    files.write_json(paths.manifest, data, mode=MODE)
+
+
+def build() -> Manifest:
+    """Scan the installed distributions anew; a plugin that cannot be used is listed with the reason."""
+    from importlib.metadata import entry_points
+
+    stamps = {path: _mtime(path) for path in site_dirs()}
+    rows = [_row(entry) for entry in entry_points(group=GROUP)]
+    stamps |= {path: _mtime(path) for _, path in rows if path}
+    infos = _without_twins(info for info, _ in rows)
+    return Manifest(interpreter(), tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items())), infos)
+
+
+def _row(entry: EntryPoint) -> tuple[PluginInfo, str]:
+    """The row of `entry` and the file that its static data came from."""
+    dist = entry.dist
+    bare = PluginInfo(
+        name=entry.name, version=dist.version if dist else "", api=0, module=entry.module,
+        distribution=dist.name if dist else "",
+    )  # fmt: skip
+    directory = locate(entry.module)
+    if directory is None:
+        return replace(bare, status=f"broken: the package of {entry.module} is not importable"), ""
+    path = os.path.join(directory, FILE)
+    try:
+        data = read_static(directory)
+    except StaticError as error:
+        return replace(bare, status=f"broken: {error}"), path
+    return _with_static(bare, data), path
+
+
+def _with_static(bare: PluginInfo, data: dict[str, Any]) -> PluginInfo:
+    info = replace(
+        bare, api=data["api"], claims=tuple(data["claims"]), table=data["config"], summary=data["summary"],
+        opt_in=data["opt_in"], units=tuple(data["units"]),
+    )  # fmt: skip
+    if data["name"] != bare.name:
+        return replace(info, status=f"broken: {FILE} says {data['name']!r}, its entry point {bare.name!r}")
+    return replace(info, status=api_problem(info) or "ok")
+
+
+def api_problem(info: PluginInfo) -> str:
+    """Why the core cannot talk to `info`, or ""."""
+    if info.api in SUPPORTED_API:
+        return ""
+    supported = f"{SUPPORTED_API[0]} to {SUPPORTED_API[-1]}"
+    return f"broken: it is written for plugin API {info.api}; this vfioctl supports {supported}"
+
+
+def locate(module: str) -> str | None:
+    """The directory of the package that holds `module`, found without importing anything of it."""
+    from importlib.util import find_spec
+
+    top, *rest = module.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    for base in spec.submodule_search_locations:
+        path = os.path.join(base, *rest)
+        if os.path.isdir(path):
+            return path
+        if os.path.isfile(f"{path}.py"):
+            return os.path.dirname(path)
+    return None
+
+
+def _without_twins(infos: Iterable[PluginInfo]) -> tuple[PluginInfo, ...]:
+    """Sorted by name; a name that two distributions use is broken, since neither may win by chance."""
+    by_name: dict[str, PluginInfo] = {}
+    for info in infos:
+        twin = by_name.get(info.name)
+        if twin and twin.distribution != info.distribution:
+            why = f"broken: {twin.distribution} and {info.distribution} both call themselves {info.name}"
+            by_name[info.name] = replace(info, status=why)
+        else:
+            by_name[info.name] = info
+    return tuple(by_name[name] for name in sorted(by_name))
+
+
+def _mtime(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+

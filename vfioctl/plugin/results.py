@@ -1,0 +1,131 @@
+"""What a hook may return: checked in type and content, so that nothing odd reaches planner or journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from vfioctl.plugin.types import (
+    Condition,
+    Finding,
+    GpuHandoff,
+    Phase,
+    Release,
+    Severity,
+    SnapshotBackend,
+    StepProposal,
+)
+from vfioctl.txn.kind import MODULES
+
+T = TypeVar("T")
+
+
+class BadResultError(TypeError):
+    """A plugin returned what its hook must not; the message says what."""
+
+
+def one(kind: type[T]) -> Callable[[object], T | None]:
+    """A check that lets None and one well-formed `kind` pass."""
+
+    def check(value: object) -> T | None:
+        if value is None:
+            return None
+        if not isinstance(value, kind):
+            raise BadResultError(f"{_shown(value)} instead of {kind.__name__} or None")
+        _check_content(value)
+        return value
+
+    return check
+
+
+def many(kind: type[T]) -> Callable[[object], tuple[T, ...]]:
+    """A check that lets None and any number of well-formed `kind` pass."""
+
+    def check(value: object) -> tuple[T, ...]:
+        if value is None:
+            return ()
+        if isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
+            raise BadResultError(f"{_shown(value)} instead of several {kind.__name__}")
+        items = tuple(value)
+        for item in items:
+            if not isinstance(item, kind):
+                raise BadResultError(f"{_shown(item)} among several {kind.__name__}")
+            _check_content(item)
+        return items
+
+    return check
+
+
+def checked_steps(value: object) -> tuple[StepProposal, ...]:
+    """Well-formed proposals, no two with one id."""
+    steps = many(StepProposal)(value)
+    _check_ids(steps)
+    return steps
+
+
+def _check_content(value: object) -> None:
+    match value:
+        case StepProposal():
+            _check_step(value)
+        case Finding():
+            _check_finding(value)
+        case Condition():
+            _check_json(value.args, f"the arguments of {value.kind!r}")
+        case GpuHandoff():
+            _check_claim(value, value.steps)
+            many(Condition)(value.back)
+        case SnapshotBackend():
+            _check_claim(value, (*value.create, *value.delete))
+
+
+def _check_claim(claim: GpuHandoff | SnapshotBackend, steps: tuple[object, ...]) -> None:
+    if not isinstance(claim.rank, int):
+        raise BadResultError(f"the rank {_shown(claim.rank)}")
+    checked_steps(steps)
+    many(Finding)(claim.findings)
+
+
+def _check_ids(steps: tuple[StepProposal, ...]) -> None:
+    seen: set[str] = set()
+    for step in steps:
+        if step.id in seen:
+            raise BadResultError(f"two steps with the id {step.id!r}")
+        seen.add(step.id)
+
+
+def _check_step(step: StepProposal) -> None:
+    if not isinstance(step.id, str) or not step.id:
+        raise BadResultError(f"a step with the id {_shown(step.id)}")
+    if step.kind not in MODULES:
+        raise BadResultError(f"the step {step.id!r} of the unknown kind {_shown(step.kind)}")
+    if not isinstance(step.phase, Phase):
+        raise BadResultError(f"the step {step.id!r} in the phase {_shown(step.phase)}")
+    if not isinstance(step.reason, str) or not isinstance(step.deadline, int | float) or step.deadline <= 0:
+        raise BadResultError(f"the step {step.id!r} without a reason and a deadline")
+    for others in (step.before, step.after):
+        if not isinstance(others, tuple) or not all(isinstance(other, str) for other in others):
+            raise BadResultError(f"the step {step.id!r} whose before and after are not tuples of ids")
+    many(Release)(step.releases)
+    _check_json(step.params, f"the parameters of {step.id!r}")
+
+
+def _check_finding(finding: Finding) -> None:
+    if not isinstance(finding.severity, Severity) or not all(
+        isinstance(text, str) for text in (finding.code, finding.message, finding.hint)
+    ):
+        raise BadResultError(f"the finding {_shown(finding.code)} without code, message, severity or hint")
+
+
+def _check_json(value: Any, what: str) -> None:
+    """Raise unless `value` is a JSON object as it is: the journal must give back what was planned."""
+    try:
+        same = isinstance(value, dict) and json.loads(json.dumps(value)) == value
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise BadResultError(f"{what}, which are not a JSON object")
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {value!r:.80}"
