@@ -159,7 +159,7 @@ class Log:
         os.replace(path, f"{path}.1")
 
     def _to_journal(self, priority: Priority, text: str, fields: Mapping[str, Any]) -> None:
-        """One datagram of KEY=value lines (systemd.io/JOURNAL_NATIVE_PROTOCOL); plain values have no newline."""
+        """One datagram of KEY=value lines, see systemd.io/JOURNAL_NATIVE_PROTOCOL; no value holds a newline."""
         address = self.paths.at("run/systemd/journal/socket")
         if self._socket is None:
             if not os.path.exists(address):

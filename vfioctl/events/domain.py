@@ -94,7 +94,7 @@ def _pci_address(address: Element) -> str:
 
 
 def _hostdevs(devices: Element) -> Iterator[Hostdev]:
-    """Devices taken from the host: <hostdev>, a network function (<interface>), an NVMe controller (<disk>)."""
+    """Devices taken from the host: <hostdev>, a network function as <interface>, an NVMe drive as <disk>."""
     for element in devices.children:
         if element.name == "hostdev":
             yield _hostdev(element, element.get("type") or element.get("mode") or "unknown")

@@ -1,0 +1,221 @@
+"""The settings of one guest out of flags, environment, guest file, host file and defaults. Reads; never writes a file.
+
+Precedence in that order; every value knows where it came from. A wrong file: dotted path, file, line, expectation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.config.model import Deadlines, GuestConfig
+from vfioctl.config.schema import SETTINGS, Setting, WrongValue, check, join, parse_text, settings, suggestion
+from vfioctl.config.source import Problem, Source, read_source
+from vfioctl.events.libvirt import check_guest_name
+
+if TYPE_CHECKING:
+    from vfioctl.errors import ConfigError
+    from vfioctl.paths import Paths
+    from vfioctl.plugin.types import PluginInfo
+
+NOTHING: Mapping[str, Any] = {}
+SECTIONS = {setting.path.partition(".")[0] for setting in SETTINGS if "." in setting.path}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A checked value and where it came from."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source says, by dotted path, and what is wrong with it. Later layers win."""
+
+    values: Mapping[str, Value]
+    problems: tuple[Problem, ...] = ()
+
+
+def load_guest(
+    paths: Paths, guest: str, plugins: Mapping[str, PluginInfo], *, environment: Mapping[str, str] = NOTHING,
+    flags: Mapping[str, Any] = NOTHING,
+) -> GuestConfig:  # fmt: skip
+    """The settings of `guest`; files that are absent say nothing. `flags` maps dotted paths to values, None: not given.
+
+    Raises ConfigError (config.*) at anything wrong, Refused("config.writable"), ("guest.name").
+    """
+    known = settings(plugins)
+    layers = _layers(paths, guest, plugins, environment, flags)
+    problems = [problem for layer in layers for problem in layer.problems]
+    if problems:
+        raise _first_of(problems)
+    return _guest_config(guest, plugins, _merge(known, layers))
+
+
+def problems_of(
+    paths: Paths, guest: str | None, plugins: Mapping[str, PluginInfo]
+) -> tuple[Problem, ...]:  # fmt: skip
+    """Everything wrong in the host file and, when given, the file of `guest`. Raises Refused("config.writable")."""
+    found = [_file_layer(paths, paths.host_config, plugins, guest_file=False)]
+    if guest is not None:
+        check_guest_name(guest)
+        found.append(_file_layer(paths, paths.guest_config(guest), plugins, guest_file=True))
+    return tuple(problem for layer in found for problem in layer.problems)
+
+
+def managed_guests(paths: Paths) -> tuple[str, ...]:
+    """The guests that have a file, sorted."""
+    try:
+        names = os.listdir(paths.guest_configs)
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def _layers(
+    paths: Paths, guest: str, plugins: Mapping[str, PluginInfo], environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> tuple[Layer, ...]:  # fmt: skip
+    check_guest_name(guest)
+    known = settings(plugins)
+    return (
+        _file_layer(paths, paths.host_config, plugins, guest_file=False),
+        _file_layer(paths, paths.guest_config(guest), plugins, guest_file=True),
+        _environment_layer(known, environment),
+        _flag_layer(known, flags),
+    )
+
+
+def _first_of(problems: list[Problem]) -> ConfigError:
+    error = problems[0].error()
+    if len(problems) > 1:
+        error.hints = (f"There are {len(problems) - 1} more; see them all with: vfioctl config validate",)
+    return error
+
+
+def _file_layer(paths: Paths, file: str, plugins: Mapping[str, PluginInfo], *, guest_file: bool) -> Layer:
+    source = read_source(file, paths.root)
+    if isinstance(source, Problem):
+        return Layer({}, (source,))
+    return check_source(source, plugins, guest_file=guest_file)
+
+
+def check_source(source: Source, plugins: Mapping[str, PluginInfo], *, guest_file: bool) -> Layer:
+    """The values of `source`, checked against the schema."""
+    reader = _Reader(source, settings(plugins), plugins, guest_file=guest_file)
+    found = list(reader.walk(source.data, ""))
+    values = dict(item for item in found if not isinstance(item, Problem))
+    return Layer(values, tuple(item for item in found if isinstance(item, Problem)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Walks the tables of one file beside the schema."""
+
+    source: Source
+    known: Mapping[str, Setting]
+    plugins: Mapping[str, PluginInfo]
+    guest_file: bool
+
+    def walk(self, table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value] | Problem]:
+        for key, value in table.items():
+            path = join(prefix, key)
+            if path in self.known:
+                yield from self._setting(self.known[path], value)
+            elif path in SECTIONS or path in self.plugins:
+                yield from self._section(path, value)
+            else:
+                yield self._unknown(path, key, value, prefix)
+
+    def _section(self, path: str, value: Any) -> Iterator[tuple[str, Value] | Problem]:
+        plugin = self.plugins.get(path)
+        if not isinstance(value, dict):
+            yield self.source.problem("config.type", path, f"expected a table, found {_shown(value)}")
+        elif plugin and not plugin.table and plugin.status.startswith("broken"):
+            return  # its own table cannot be read; whoever needs the plugin is refused for that
+        else:
+            yield from self.walk(value, path)
+
+    def _setting(self, setting: Setting, value: Any) -> Iterator[tuple[str, Value] | Problem]:
+        path = setting.path
+        if setting.scope == "guest" and not self.guest_file:
+            yield self.source.problem("config.place", path, "expected in a guest's file, guests/NAME.toml, only")
+            return
+        try:
+            checked = check(setting, value)
+        except WrongValue as wrong:
+            yield self.source.problem(wrong.code, path, f"expected {wrong.expected}, found {_shown(value)}")
+            return
+        yield path, Value(checked, f"{self.source.file}:{self.source.line(path)}")
+        for key in checked if setting.type == "table" else ():
+            entry = join(path, key)
+            yield entry, Value(checked[key], f"{self.source.file}:{self.source.line(entry)}")
+
+    def _unknown(self, path: str, key: str, value: Any, prefix: str) -> Problem:
+        names = {known[len(prefix) + 1 if prefix else 0 :].partition(".")[0] for known in self.known
+                 if known.startswith(f"{prefix}." if prefix else "")}  # fmt: skip
+        near = suggestion(key, names | (set(self.plugins) if not prefix else set()))
+        if isinstance(value, dict) and not prefix:
+            return self.source.problem("config.plugin_missing", path, f"plugin {key} is not installed{near}")
+        expected = f"expected one of {', '.join(sorted(names))}" if names else f"plugin {prefix} has no settings"
+        return self.source.problem("config.unknown", path, f"there is no such setting{near or f'; {expected}'}")
+
+
+def _shown(value: Any) -> str:
+    """`value` as a person wrote it, in short."""
+    text = {True: "true", False: "false"}.get(value, "") if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 -- what fits a sentence
+
+
+def _environment_layer(known: Mapping[str, Setting], environment: Mapping[str, str]) -> Layer:
+    given = {path: setting.variable for path, setting in known.items() if setting.variable in environment}
+    return _text_layer(known, {path: environment[name] for path, name in given.items()}, given)
+
+
+def _flag_layer(known: Mapping[str, Setting], flags: Mapping[str, Any]) -> Layer:
+    given = {path: value for path, value in flags.items() if value is not None}
+    return _text_layer(known, given, {path: f"flag {path}" for path in given})
+
+
+def _text_layer(known: Mapping[str, Setting], given: Mapping[str, Any], names: Mapping[str, str]) -> Layer:
+    values: dict[str, Value] = {}
+    problems: list[Problem] = []
+    for path, value in given.items():
+        if path not in known:
+            problems.append(Problem("config.unknown", path, names[path], 0, f"no such setting{suggestion(path, known)}"))
+            continue
+        try:
+            setting = known[path]
+            checked = parse_text(setting, value) if isinstance(value, str) else check(setting, value)
+            values[path] = Value(checked, names[path])
+        except WrongValue as wrong:
+            message = f"expected {wrong.expected}, found {_shown(value)}"
+            problems.append(Problem(wrong.code, path, names[path], 0, message))
+    return Layer(values, tuple(problems))
+
+
+def _merge(known: Mapping[str, Setting], layers: tuple[Layer, ...]) -> dict[str, Value]:
+    """The winning value of every setting; tables are merged key by key."""
+    merged = {path: Value(setting.default, "default") for path, setting in known.items()}
+    for layer in layers:
+        for path, value in layer.values.items():
+            setting = known.get(path)
+            if setting is not None and setting.type == "table":
+                value = Value({**merged[path].value, **value.value}, value.origin)  # noqa: PLW2901
+            merged[path] = value
+    return merged
+
+
+def _guest_config(guest: str, plugins: Mapping[str, PluginInfo], merged: Mapping[str, Value]) -> GuestConfig:
+    own = {setting.path: merged[setting.path].value for setting in SETTINGS}
+    deadlines = {field.name: own.pop(f"deadlines.{field.name}") for field in fields(Deadlines)}
+    tables = {
+        name: {key: merged[f"{name}.{key}"].value for key in info.table} for name, info in plugins.items() if info.table
+    }
+    return GuestConfig(
+        guest=guest, deadlines=Deadlines(**deadlines), tables=tables,
+        origins={path: value.origin for path, value in merged.items()}, **own,
+    )  # fmt: skip

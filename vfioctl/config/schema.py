@@ -1,0 +1,201 @@
+"""Every setting of the host file and the guest files, and how a value is checked. Reads no file, imports no plugin.
+
+Plugins add tables as static data (PluginInfo.table): name → type, default, summary, choices.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vfioctl.plugin.types import PluginInfo
+
+TYPES: Mapping[str, tuple[type, str]] = {
+    "bool": (bool, "true or false"),
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+    "str": (str, "a string"),
+    "list": (list, "a list of strings"),
+    "table": (dict, "a table of strings"),
+}
+TRUE = ("true", "yes", "on", "1")
+FALSE = ("false", "no", "off", "0")
+PCI_ADDRESS = "a PCI address such as 0000:01:00.0"
+PCI_PARTS = ((4, 8), (2, 2), (2, 2), (1, 1))  # fewest and most hex digits of domain, bus, slot, function
+MAX_SLOT, MAX_FUNCTION = 0x1F, 7
+
+
+class WrongValue(ValueError):
+    """A value that a setting does not take: the code of the error and what was expected instead."""
+
+    def __init__(self, code: str, expected: str) -> None:
+        super().__init__(expected)
+        self.code = code
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: dotted path, type (a word of TYPES), default, one sentence, and what limits its values.
+
+    `scope` is "guest" (guest files only) or "both". `minimum` and `maximum` are for numbers, `choices` for each string,
+    `form` "pci" makes each string a PCI address.
+    """
+
+    path: str
+    type: str
+    default: Any
+    summary: str
+    choices: tuple[str, ...] = ()
+    scope: str = "both"
+    minimum: float | None = None
+    maximum: float | None = None
+    form: str = ""
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words."""
+        words = TYPES[self.type][1]
+        if self.choices:
+            one_of = " or ".join(f'"{choice}"' for choice in self.choices)
+            return one_of if self.type == "str" else f"{words}, each {one_of}"
+        if self.form:
+            return f"{words}, each {PCI_ADDRESS}"
+        if self.minimum is not None:
+            return f"{words} from {self.minimum:g}" + (f" to {self.maximum:g}" if self.maximum is not None else "")
+        return words
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of the command line that sets it."""
+        return "VFIOCTL_" + self.path.upper().replace(".", "_").replace("-", "_")
+
+
+def _seconds(path: str, default: float, summary: str) -> Setting:
+    return Setting(path, "float", default, summary, minimum=1, maximum=3600)
+
+
+SETTINGS = (
+    Setting("devices", "list", (), "PCI devices to give besides the hostdevs of the domain.", scope="guest", form="pci"),
+    Setting(
+        "include", "list", (), "Further members of an IOMMU group that may be taken along.", scope="guest", form="pci",
+    ),
+    Setting(
+        "session", "str", "keep", 'Whether the session of a logged-in user may be ended ("end") for the card.',
+        choices=("keep", "end"), scope="guest",
+    ),
+    Setting("units", "list", (), "Systemd units that may be stopped when they hold the card."),
+    Setting("handler", "str", None, "The plugin that hands the card off when two claim it."),
+    Setting("inhibit_sleep", "bool", True, "Keep the host from sleeping while the guest has the card."),
+    Setting("disabled_plugins", "list", (), "Plugins that are not asked."),
+    _seconds("deadlines.prepare", 45.0, "Seconds in which the start must have applied every step."),
+    _seconds("deadlines.undo", 30.0, "Further seconds to undo them when one failed."),
+    _seconds("deadlines.release", 15.0, "Seconds for the part of the return that libvirt waits for."),
+    _seconds("deadlines.finish", 120.0, "Seconds for the rest of the return."),
+)  # fmt: skip
+
+
+def settings(plugins: Mapping[str, PluginInfo]) -> dict[str, Setting]:
+    """Every setting by its dotted path, those of `plugins` among them."""
+    own = {setting.path: setting for setting in SETTINGS}
+    for name, info in plugins.items():
+        for key, entry in info.table.items():
+            own.setdefault(f"{name}.{key}", plugin_setting(f"{name}.{key}", entry))
+    return own
+
+
+def plugin_setting(path: str, entry: Mapping[str, Any]) -> Setting:
+    """The setting that the row `entry` of a plugin's static table describes."""
+    kind = entry["type"]
+    default = entry.get("default", TYPES[kind][0]())
+    return Setting(
+        path, kind, tuple(default) if kind == "list" else default, entry.get("summary", ""),
+        choices=tuple(entry.get("choices", ())),
+    )  # fmt: skip
+
+
+def check(setting: Setting, value: Any) -> Any:
+    """`value` as `setting` keeps it (lists as tuples, numbers of the right type). Raises WrongValue."""
+    wanted = TYPES[setting.type][0]
+    if setting.type == "float" and type(value) is int:
+        value = float(value) if abs(value) < 1 << 53 else value
+    if setting.type == "list" and isinstance(value, tuple):
+        value = list(value)
+    if type(value) is not wanted or not all(isinstance(item, str) for item in _items(value)):
+        raise WrongValue("config.type", setting.expected)
+    if not _in_range(setting, value):
+        raise WrongValue("config.value", setting.expected)
+    return _normal(setting, value)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """The parts of `value` that must be strings."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _in_range(setting: Setting, value: Any) -> bool:
+    if isinstance(value, int | float):
+        low = setting.minimum is None or value >= setting.minimum
+        return low and (setting.maximum is None or value <= setting.maximum)
+    words = (value,) if isinstance(value, str) else tuple(_items(value))
+    return not setting.choices or all(word in setting.choices for word in words)
+
+
+def _normal(setting: Setting, value: Any) -> Any:
+    if setting.type != "list":
+        return value
+    return tuple(pci_address(item, setting) for item in value) if setting.form == "pci" else tuple(value)
+
+
+def pci_address(text: str, setting: Setting) -> str:
+    """`text` as DDDD:BB:DD.F in lower case; the domain may be left out. Raises WrongValue."""
+    parts = text.strip().lower().replace(".", ":").split(":")
+    parts = ["0000", *parts] if len(parts) == len(PCI_PARTS) - 1 else parts
+    fits = len(parts) == len(PCI_PARTS) and all(
+        low <= len(part) <= high and set(part) <= set("0123456789abcdef")
+        for part, (low, high) in zip(parts, PCI_PARTS, strict=True)
+    )
+    if not fits or int(parts[2], 16) > MAX_SLOT or int(parts[3], 16) > MAX_FUNCTION:
+        raise WrongValue("config.value", setting.expected)
+    return "{}:{}:{}.{}".format(*parts)
+
+
+def parse_text(setting: Setting, text: str) -> Any:
+    """The value that `text` from a command line or the environment means; lists by commas. Raises WrongValue."""
+    if setting.type == "list":
+        return check(setting, [item.strip() for item in text.split(",") if item.strip()])
+    if setting.type == "table":
+        pairs = [item.partition("=") for item in text.split(",") if item.strip()]
+        return check(setting, {key.strip(): value.strip() for key, _, value in pairs})
+    try:
+        return check(setting, _scalar(setting.type, text.strip()))
+    except ValueError as error:
+        raise error if isinstance(error, WrongValue) else WrongValue("config.type", setting.expected) from None
+
+
+def _scalar(kind: str, text: str) -> Any:
+    if kind == "bool":
+        if text.lower() not in TRUE + FALSE:
+            raise ValueError(text)
+        return text.lower() in TRUE
+    return {"int": int, "float": float, "str": str}[kind](text)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """'; did you mean "X"?' with the nearest of `known`, or nothing."""
+    import difflib  # only when something is already wrong
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def join(prefix: str, key: str) -> str:
+    """The dotted path of `key` below `prefix`, quoted as TOML does where it must be."""
+    bare = key.replace("_", "").replace("-", "")
+    part = key if bare.isascii() and bare.isalnum() else json.dumps(key)
+    return f"{prefix}.{part}" if prefix else part

@@ -1,0 +1,103 @@
+"""One configuration file as data with line numbers, and what is wrong with it. Knows TOML, not what settings mean."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vfioctl.config.ownership import secure
+from vfioctl.errors import ConfigError
+
+SIZE_CAP = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong: where (dotted path, file, line), and what was expected instead of what."""
+
+    code: str
+    path: str
+    file: str
+    line: int
+    message: str
+
+    def error(self) -> ConfigError:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        what = f"{self.path}: {self.message}" if self.path else self.message
+        return ConfigError(self.code, f"{where}: {what}.", state="Nothing was changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was read: its tables, and the line of each dotted path."""
+
+    file: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def line(self, path: str) -> int:
+        """The line that sets `path`, or of the nearest table around it; 1 when there is none."""
+        while path:
+            if path in self.lines:
+                return self.lines[path]
+            path = path.rpartition(".")[0]
+        return 1
+
+    def problem(self, code: str, path: str, message: str) -> Problem:
+        return Problem(code, path, self.file, self.line(path), message)
+
+
+def read_source(file: str, root: str) -> Source | Problem:
+    """The file `file`, empty when it is absent, or what is wrong with it. Raises Refused("config.writable")."""
+    try:
+        with open(file, "rb") as stream:
+            secure(file, root)
+            data = stream.read(SIZE_CAP + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return Source(file)
+    except OSError as error:
+        return Problem("config.unreadable", "", file, 0, f"cannot be read: {os.strerror(error.errno or 0)}")
+    if len(data) > SIZE_CAP:
+        return Problem("config.syntax", "", file, 0, f"is larger than {SIZE_CAP // 1024} KiB; expected a TOML file")
+    return parse_source(file, data)
+
+
+def parse_source(file: str, data: bytes) -> Source | Problem:
+    """`data` as the contents of `file`, or what is wrong with it."""
+    try:
+        text = data.decode()
+        return Source(file, tomllib.loads(text), key_lines(text))
+    except UnicodeDecodeError as error:
+        return Problem("config.syntax", "", file, data[: error.start].count(b"\n") + 1, "expected UTF-8 text")
+    except RecursionError:
+        return Problem("config.syntax", "", file, 1, "expected TOML; brackets are nested too deep")
+    except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
+        return Problem("config.syntax", "", file, _line_in(str(error), text), f"expected TOML: {error}")
+
+
+def _line_in(message: str, text: str) -> int:
+    """The line that tomllib names: "… (at line 3, column 5)" or "(at end of document)"."""
+    number = message.rpartition("(at line ")[2].partition(",")[0]
+    return int(number) if number.isdecimal() else text.count("\n") + 1
+
+
+def key_lines(text: str) -> dict[str, int]:
+    """The first line of each dotted path in the TOML `text`, by a scan of lines: enough to point at them."""
+    lines: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            table = _bare(stripped.strip("[").partition("]")[0])
+            lines.setdefault(table, number)
+        elif "=" in stripped and not stripped.startswith("#"):
+            key = _bare(stripped.partition("=")[0])
+            lines.setdefault(f"{table}.{key}" if table else key, number)
+    return lines
+
+
+def _bare(key: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in key.split("."))
