@@ -1,0 +1,82 @@
+"""Ring 2: fixtures with a private libvirtd. Skipped with the reason where it cannot run, a failure there under CI."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def _load(name: str) -> Any:
+    """The module `name` of this directory, once: tests/ is no package."""
+    full = f"vfioctl_ring2_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, HERE / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+    return sys.modules[full]
+
+
+lab_module = _load("lab")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.ring2)
+
+
+@pytest.fixture(scope="session")
+def ring2() -> None:
+    """This machine can run a private libvirtd."""
+    if why := lab_module.missing():
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def capabilities_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What libvirtd found out about QEMU, shared: probing costs seconds."""
+    return tmp_path_factory.mktemp("libvirt-cache")
+
+
+@pytest.fixture
+def make_lab(ring2: None, tmp_path: Path, capabilities_cache: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a lab, its daemon not started, on the given /etc/libvirt; closed at the end."""
+    labs = []
+
+    def make(etc: Path | None = None) -> Any:
+        place = tmp_path / f"lab{len(labs)}"
+        lab = lab_module.Lab(place, etc or place / "etc", capabilities_cache)
+        labs.append(lab)
+        lab.open()
+        return lab
+
+    yield make
+    for lab in labs:
+        lab.close()
+
+
+@pytest.fixture(scope="module")
+def lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cache: Path) -> Iterator[Any]:
+    """One daemon for a whole module, started with a hook present."""
+    place = tmp_path_factory.mktemp("lab")
+    lab = lab_module.Lab(place, place / "etc", capabilities_cache)
+    lab.open()
+    lab.hook("00-present", "exit 0\n")
+    try:
+        lab.start()
+        yield lab
+    finally:
+        lab.close()

@@ -1,0 +1,241 @@
+"""A private libvirtd with QEMU under TCG, in a mount namespace of its own. Never touches the machine's /etc/libvirt."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vfioctl.wait import until
+
+PROGRAMS = ("libvirtd", "virsh", "qemu-system-x86_64", "unshare", "nsenter")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+URI = "qemu:///system"
+COMMAND_DEADLINE = 60
+QEMU_CONF = """\
+user = "root"
+group = "root"
+security_driver = "none"
+remember_owner = 0
+stdio_handler = "file"
+namespaces = []
+cgroup_controllers = []
+"""
+# Holds the namespace until its stdin ends, so that a test run that is killed leaves no daemon and no guest behind.
+HOLD = """\
+set -e
+for place in /run/libvirt /var/lib/libvirt /var/log/libvirt; do
+    mkdir -p "$place"; mount -t tmpfs tmpfs "$place"
+done
+mkdir -p /var/cache/libvirt /var/lib/libvirt/qemu /var/lib/libvirt/images /var/lib/libvirt/boot \
+    /var/lib/libvirt/dnsmasq /var/log/libvirt/qemu
+mount --bind "$2" /var/cache/libvirt
+mount --bind "$1" /etc/libvirt
+echo ready
+cat >/dev/null
+here=$(readlink /proc/self/ns/mnt)
+for process in /proc/[0-9]*; do
+    pid=${process#/proc/}
+    [ "$pid" = $$ ] || [ "$(readlink "$process/ns/mnt")" != "$here" ] || kill -9 "$pid" 2>/dev/null || :
+done
+"""
+GUEST = """\
+<domain type='qemu'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <memory unit='MiB'>32</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    {devices}
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+
+def missing() -> str:
+    """Why ring 2 cannot run here, or ""."""
+    absent = [name for name in PROGRAMS if shutil.which(name, path=SYSTEM_PATH) is None]
+    if os.geteuid() != 0:
+        return "ring 2 needs root for a private mount namespace"
+    return f"ring 2 needs {', '.join(absent)}" if absent else ""
+
+
+class Lab:
+    """One private libvirtd. `etc` becomes its /etc/libvirt, so a hook below `etc` is its hook."""
+
+    def __init__(self, work: Path, etc: Path, cache: Path) -> None:
+        self.work = work
+        self.etc = etc
+        self.cache = cache
+        self.log = work / "libvirtd.log"
+        self.pid_file = work / "libvirtd.pid"
+        self.environment = {"PATH": SYSTEM_PATH, "HOME": "/root"}
+        self._holder: subprocess.Popen[str] | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    # -- the namespace ---------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make the namespace; mounts that exist now (a simulated host) are visible inside."""
+        self._write_configuration()
+        self._holder = subprocess.Popen(
+            ["unshare", "-m", "--propagation", "private", "sh", "-c", HOLD, "hold", str(self.etc), str(self.cache)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == "ready\n", "the namespace could not be made"
+
+    def _write_configuration(self) -> None:
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        shutil.copytree("/etc/libvirt", self.etc, dirs_exist_ok=True)
+        shutil.rmtree(self.etc / "qemu", ignore_errors=True)  # no autostarted network, no guest of the machine
+        (self.etc / "hooks/qemu.d").mkdir(parents=True, exist_ok=True)
+        (self.etc / "qemu.conf").write_text(QEMU_CONF)
+        (self.etc / "libvirtd.conf").write_text(f'host_uuid = "{uuid.uuid4()}"\n')
+
+    def inside(self, *argv: str) -> list[str]:
+        """`argv` so that it runs in the namespace, as the very process that is started."""
+        assert self._holder is not None
+        return ["nsenter", "-t", str(self._holder.pid), "-m", *argv]
+
+    def pids(self) -> list[int]:
+        """Every process in the namespace but its holder: daemon, guests, hooks and what they left behind."""
+        assert self._holder is not None
+        here = os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
+        found = []
+        for name in os.listdir("/proc"):
+            with suppress(OSError):
+                if name.isdigit() and os.readlink(f"/proc/{name}/ns/mnt") == here:
+                    found.append(int(name))
+        family = {self._holder.pid, *_children(self._holder.pid)}
+        return [pid for pid in found if pid not in family]
+
+    def close(self) -> None:
+        """End everything that runs in the namespace, and the namespace with it."""
+        if self._holder is None:
+            return
+        for pid in self.pids():
+            kill(pid)
+        if self._daemon:
+            self._daemon.wait(COMMAND_DEADLINE)
+        assert self._holder.stdin is not None
+        assert self._holder.stdout is not None
+        self._holder.stdin.close()
+        self._holder.wait(COMMAND_DEADLINE)
+        self._holder.stdout.close()
+        self._holder = self._daemon = None
+
+    # -- the daemon ------------------------------------------------------------------------------
+
+    @property
+    def daemon_pid(self) -> int:
+        assert self._daemon is not None
+        return self._daemon.pid
+
+    def start(self, *, wrapper: Sequence[str] = (), environment: Mapping[str, str] = {}) -> None:  # noqa: B006
+        """Start libvirtd, below `wrapper` if given, and wait until it answers."""
+        with self.log.open("ab") as log:
+            self._daemon = subprocess.Popen(
+                self.inside(*wrapper, "libvirtd", "-p", str(self.pid_file)), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, env={**self.environment, **environment}, cwd="/", start_new_session=True,
+            )  # fmt: skip
+        assert until(self.answers, COMMAND_DEADLINE), self.log.read_text(errors="replace")[-2000:]
+
+    def answers(self) -> bool:
+        """Whether the daemon answers a question that no running hook holds up."""
+        return self.virsh("version", check=False).returncode == 0
+
+    def stop(self) -> None:
+        """End libvirtd as an init system does; guests go on running."""
+        assert self._daemon is not None
+        self._daemon.terminate()
+        self._daemon.wait(COMMAND_DEADLINE)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def sigkill(self, *, guests: bool = False) -> None:
+        """Kill libvirtd, and with `guests` every QEMU at the same moment."""
+        assert self._daemon is not None
+        victims = [self.daemon_pid, *(self.qemu_pids() if guests else [])]
+        for pid in victims:
+            kill(pid)
+        self._daemon.wait(COMMAND_DEADLINE)
+
+    def qemu_pids(self) -> list[int]:
+        return [pid for pid in self.pids() if comm(pid).startswith("qemu-system")]
+
+    # -- guests and hooks ------------------------------------------------------------------------
+
+    def virsh(self, *argv: str, check: bool = True, timeout: float = COMMAND_DEADLINE) -> subprocess.CompletedProcess[str]:
+        """Run virsh to its end. Raises subprocess.TimeoutExpired, and AssertionError on failure with `check`."""
+        done = subprocess.run(
+            self.inside("virsh", "-c", URI, *argv), capture_output=True, text=True, timeout=timeout,
+            env=self.environment, check=False,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def virsh_in_background(self, *argv: str) -> subprocess.Popen[str]:
+        """Start virsh; the caller waits for it."""
+        return subprocess.Popen(
+            self.inside("virsh", "-c", URI, *argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=self.environment,
+        )  # fmt: skip
+
+    def define(self, name: str, *, devices: str = "", guest_uuid: str | None = None) -> str:
+        """Define a diskless TCG guest with further `devices` as XML; returns its UUID."""
+        guest_uuid = guest_uuid or str(uuid.uuid4())
+        escaped = name.replace("&", "&amp;").replace("<", "&lt;")
+        file = self.work / f"{guest_uuid}.xml"
+        file.write_text(GUEST.format(name=escaped, uuid=guest_uuid, devices=devices), encoding="utf-8")
+        self.virsh("define", str(file))
+        return guest_uuid
+
+    def state(self, guest: str) -> str:
+        return self.virsh("domstate", "--domain", guest).stdout.strip()
+
+    def hook(self, name: str, body: str) -> Path:
+        """Put an executable sh drop-in called `name` into qemu.d, whole or not at all."""
+        path = self.etc / "hooks/qemu.d" / name
+        fresh = path.with_name(f".{name}")
+        fresh.write_text(f"#!/bin/sh\n{body}")
+        fresh.chmod(0o755)
+        fresh.rename(path)
+        return path
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def is_running(pid: int) -> bool:
+    """Whether `pid` runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill(pid: int) -> None:
+    """Send SIGKILL to `pid` when it is there still."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
