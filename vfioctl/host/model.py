@@ -57,7 +57,7 @@ class PciDevice:
 
     @property
     def identity(self) -> str:
-        """vendor:device:subsystem_vendor:subsystem_device, each four hex digits: what is pinned for a guest."""
+        """vendor:device:subsystem_vendor:subsystem_device, four hex digits each: what is pinned for a guest."""
         ids = (self.vendor, self.device, self.subsystem_vendor, self.subsystem_device)
         return ":".join(f"{part:04x}" for part in ids)
 

@@ -28,7 +28,7 @@ def start_time(paths: Paths, pid: int) -> int | None:
 def is_alive(paths: Paths, pid: int, started: int) -> bool:
     """Whether the process with this pid and this start time still runs; a zombie does not."""
     fields = stat_fields(paths, pid)
-    return bool(fields) and int(fields[START_TIME]) == started and fields[STATE] != "Z"
+    return fields is not None and int(fields[START_TIME]) == started and fields[STATE] != "Z"
 
 
 def comm(paths: Paths, pid: int) -> str:

@@ -1,0 +1,265 @@
+"""The facts of one host, each read once and kept. A façade: each fact is read in the module of its name.
+
+Reads, never writes; nothing is read before it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+from vfioctl.host import (
+    consoles,
+    drivers,
+    drm,
+    framebuffers,
+    iommu,
+    modules,
+    mounts,
+    network,
+    nodes,
+    overrides,
+    pci,
+    sessions,
+    system,
+    units,
+)  # fmt: skip
+from vfioctl.host.holders import Scan, scan, vanished_nodes
+from vfioctl.host.model import (
+    Connector,
+    DeviceNode,
+    Framebuffer,
+    Holder,
+    IommuGroup,
+    Module,
+    PciDevice,
+    Session,
+    Unit,
+    VtConsole,
+)  # fmt: skip
+from vfioctl.host.stuck import read_stuck
+from vfioctl.paths import Paths
+from vfioctl.proc import Programs
+
+T = TypeVar("T")
+DISPLAY_MANAGER = "display-manager.service"
+
+
+class Host:
+    """What is so on the host below `paths`. Make a new one to look anew."""
+
+    def __init__(self, paths: Paths, programs: Programs) -> None:
+        self.paths = paths
+        self.programs = programs
+        self._known: dict[Any, Any] = {}
+        self._devices: dict[str, PciDevice] = {}
+
+    def _once(self, key: Any, read: Callable[[], T]) -> T:
+        if key not in self._known:
+            self._known[key] = read()
+        return cast("T", self._known[key])
+
+    # PCI
+
+    def addresses(self) -> tuple[str, ...]:
+        """Every PCI address, sorted."""
+        return self._once("addresses", lambda: pci.addresses(self.paths))
+
+    def devices(self) -> tuple[PciDevice, ...]:
+        """Every PCI function, sorted by address."""
+        self._load(self.addresses())
+        return tuple(self._devices[address] for address in self.addresses() if address in self._devices)
+
+    def device(self, address: str) -> PciDevice:
+        """The function at `address`. Raises VfioctlError("pci.unknown")."""
+        if address not in self._devices:
+            self._load(self._slot(address))
+        if address not in self._devices:
+            raise pci.unknown(address)
+        return self._devices[address]
+
+    def has_device(self, address: str) -> bool:
+        """Whether a function is at `address`."""
+        return address in self._devices or pci.exists(self.paths, address)
+
+    def functions(self, address: str) -> tuple[PciDevice, ...]:
+        """All functions of the slot of `address`, itself among them. Raises VfioctlError("pci.unknown")."""
+        self.device(address)
+        return tuple(self._devices[other] for other in self._slot(address) if other in self._devices)
+
+    def _slot(self, address: str) -> tuple[str, ...]:
+        return pci.slot_addresses(self.addresses(), address)
+
+    def _load(self, addresses: Iterable[str]) -> None:
+        """Read the devices at `addresses` that are not known yet, with one reader child for all of them."""
+        read = [pci.read(self.paths, address) for address in addresses if address not in self._devices]
+        fresh = [device for device in read if device]
+        recorded = {device.address for device in fresh if read_stuck(self.paths, device.address)}
+        asked = tuple(device.address for device in fresh if device.address not in recorded)
+        known, hung = overrides.read_overrides(self.paths, asked)
+        for device in fresh:
+            stuck = device.address in recorded or device.address in hung
+            self._devices[device.address] = pci.with_override(device, known.get(device.address), stuck=stuck)
+
+    # IOMMU, drivers, modules
+
+    def iommu_on(self) -> bool:
+        """Whether an IOMMU is active."""
+        return self._once("iommu_on", lambda: iommu.is_on(self.paths))
+
+    def group(self, address: str) -> IommuGroup | None:
+        """The IOMMU group of the function at `address`; None without an IOMMU."""
+        return self._once(("group", address), lambda: iommu.group_of(self.paths, address))
+
+    def unviable(self, addresses: Iterable[str]) -> tuple[PciDevice, ...]:
+        """The other members of the groups of `addresses` whose host driver keeps those from being given."""
+        given = frozenset(addresses)
+        groups = [group for group in map(self.group, sorted(given)) if group]
+        others = sorted({member for group in groups for member in group.members} - given)
+        self._load(others)
+        members = [self._devices[other] for other in others if other in self._devices]
+        return tuple(
+            member for member in members
+            if iommu.stands_in_the_way(member, is_vfio=self.is_vfio_driver(member.driver or ""))
+        )  # fmt: skip
+
+    def is_vfio_driver(self, name: str) -> bool:
+        """Whether `name` is vfio-pci or one of its variant drivers."""
+        return self._once(("vfio", name), lambda: drivers.is_vfio(self.paths, name))
+
+    def driver_present(self, name: str) -> bool:
+        """Whether the PCI driver `name` is registered."""
+        return self._once(("driver", name), lambda: drivers.is_present(self.paths, name))
+
+    def driver_module(self, name: str) -> str | None:
+        """The module of the PCI driver `name`; None when it is built in or not loaded."""
+        return self._once(("driver_module", name), lambda: drivers.module_of(self.paths, name))
+
+    def module(self, name: str) -> Module | None:
+        """The loaded module `name`; None when it is built in or not loaded."""
+        return self._once(("module", name), lambda: modules.read(self.paths, name))
+
+    def modules(self) -> tuple[Module, ...]:
+        """Every loaded module. Slow: not for the hook path."""
+        return self._once("modules", lambda: modules.read_all(self.paths))
+
+    def devices_on_module(self, name: str) -> tuple[str, ...]:
+        """The addresses of the functions that are bound to a driver of the module `name`."""
+        return self._once(("on_module", name), lambda: drivers.addresses_on_module(self.paths, name))
+
+    # Consoles, framebuffers, DRM
+
+    def vtconsoles(self) -> tuple[VtConsole, ...]:
+        """The vtconsole back-ends."""
+        return self._once("vtconsoles", lambda: consoles.read_all(self.paths))
+
+    def framebuffers(self, address: str) -> tuple[Framebuffer, ...]:
+        """The platform framebuffers on the card at `address`."""
+        return self._once(("framebuffers", address), lambda: framebuffers.of_card(self.paths, address))
+
+    def cards(self, address: str) -> tuple[str, ...]:
+        """The DRM cards ("card0") of the function at `address`."""
+        return self._once(("cards", address), lambda: drm.cards(self.paths, address))
+
+    def connectors(self, address: str) -> tuple[Connector, ...]:
+        """The connectors of the cards of the function at `address`."""
+        return self._once(("connectors", address), lambda: drm.connectors(self.paths, address))
+
+    # Holders
+
+    def nodes(self, address: str) -> tuple[DeviceNode, ...]:
+        """The device nodes of the function at `address` and those that its driver has for all its devices."""
+        return self._once(("nodes", address), lambda: self._read_nodes(address))
+
+    def _read_nodes(self, address: str) -> tuple[DeviceNode, ...]:
+        return nodes.of_function(self.paths, address, pci.driver(self.paths, address))
+
+    def holders(self, addresses: Iterable[str]) -> tuple[Holder, ...]:
+        """Every process but ours that has a node of `addresses` open or mapped."""
+        return self._scan(addresses).holders
+
+    def unreadable(self) -> int:
+        """How many processes no pass so far could look into: without root there may be more holders."""
+        return max((found.unreadable for found in self._known.values() if isinstance(found, Scan)), default=0)
+
+    def _scan(self, addresses: Iterable[str]) -> Scan:
+        wanted = tuple(sorted(set(addresses)))
+        return self._once(("holders", wanted), lambda: self._read_holders(wanted))
+
+    def _read_holders(self, addresses: tuple[str, ...]) -> Scan:
+        present = [address for address in addresses if self.has_device(address)]
+        watched = [node for address in present for node in self.nodes(address)]
+        gone = {path for a in present for path in vanished_nodes(self.device(a), self.nodes(a))}
+        return scan(self.paths, watched, tuple(sorted(gone)))
+
+    def vfio_open(self, addresses: Iterable[str]) -> tuple[int, ...]:
+        """The processes, ours excepted, that have the VFIO group or device of `addresses` open."""
+        every = (node for address in sorted(set(addresses)) for node in self.nodes(address))
+        watched = [node for node in every if node.role == "vfio"]
+        return tuple(holder.pid for holder in scan(self.paths, watched).holders) if watched else ()
+
+    def qemu_of(self, uuid: str) -> int | None:
+        """The QEMU process that runs the domain `uuid`, or None."""
+        return self._once(("qemu", uuid), lambda: system.qemu_of(self.paths, uuid))
+
+    # systemd and logind
+
+    def booted_with_systemd(self) -> bool:
+        """Whether systemd is the system manager."""
+        return self._once("systemd", lambda: units.is_booted(self.paths))
+
+    def unit(self, name: str, uid: int | None = None) -> Unit:
+        """The unit `name` of the system manager, or of the manager of the user `uid`."""
+        return self.units((name,), uid)[0]
+
+    def units(self, names: Iterable[str], uid: int | None = None) -> tuple[Unit, ...]:
+        """The units `names`, in order, read by one program. Without systemd no unit exists."""
+        wanted = units.distinct(names)
+        missing = tuple(name for name in wanted if ("unit", uid, name) not in self._known)
+        for name, unit in zip(missing, self._read_units(missing, uid), strict=True):
+            self._known["unit", uid, name] = unit
+        return tuple(cast("Unit", self._known["unit", uid, name]) for name in wanted)
+
+    def _read_units(self, names: tuple[str, ...], uid: int | None) -> tuple[Unit, ...]:
+        if not self.booted_with_systemd():
+            return tuple(units.absent(name, uid) for name in names)
+        return units.read(self.programs, names, uid) if names else ()
+
+    def user_units(self, uid: int) -> tuple[Unit, ...]:
+        """The active units of the manager of the user `uid`."""
+        if not self.booted_with_systemd():
+            return ()
+        return self._once(("user_units", uid), lambda: units.active_of_user(self.programs, uid))
+
+    def display_manager(self) -> Unit | None:
+        """The real unit behind display-manager.service, or None."""
+        unit = self.unit(DISPLAY_MANAGER)
+        return unit if unit.exists else None
+
+    def sessions(self) -> tuple[Session, ...]:
+        """Every logind session; none without systemd."""
+        if not self.booted_with_systemd():
+            return ()
+        return self._once("sessions", lambda: sessions.read_all(self.programs))
+
+    # The host as a whole
+
+    def boot_id(self) -> str:
+        """What names this boot."""
+        return self._once("boot_id", lambda: system.boot_id(self.paths))
+
+    def kernel_release(self) -> str:
+        """The running kernel, as `uname -r` says it."""
+        return self._once("release", lambda: system.kernel_release(self.paths))
+
+    def kernel_command_line(self) -> str:
+        """What the kernel was booted with."""
+        return self._once("cmdline", lambda: system.command_line(self.paths))
+
+    def mounted_controllers(self) -> Mapping[str, tuple[str, ...]]:
+        """PCI address → mount points of the disks behind it."""
+        return self._once("mounts", lambda: mounts.controllers(self.paths))
+
+    def only_network(self, address: str) -> bool:
+        """Whether the host reaches the network through the function at `address` alone."""
+        return self._once(("network", address), lambda: network.is_only_way(self.paths, address))

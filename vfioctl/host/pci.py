@@ -1,0 +1,82 @@
+"""PCI functions as sysfs shows them. Reads no driver_override: that read can hang, see overrides.py."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from vfioctl.errors import VfioctlError
+from vfioctl.host.model import PciDevice
+from vfioctl.host.readers import ADDRESS, entries, flag, link_name, number, parse_number, text
+from vfioctl.paths import Paths
+
+LINK_PREFIXES = ("consumer:pci:", "supplier:pci:")
+
+
+def addresses(paths: Paths) -> tuple[str, ...]:
+    """Every PCI address of the host, sorted."""
+    return tuple(name for name in entries(paths.pci_devices) if ADDRESS.fullmatch(name))
+
+
+def exists(paths: Paths, address: str) -> bool:
+    """Whether a function is at `address`."""
+    return bool(ADDRESS.fullmatch(address)) and os.path.exists(paths.pci(address, "class"))
+
+
+def read(paths: Paths, address: str) -> PciDevice | None:
+    """The function at `address`, or None when there is none or when it vanishes meanwhile."""
+    if not ADDRESS.fullmatch(address):
+        return None
+    base = paths.pci(address)
+    ids = [number(os.path.join(base, name), 0) for name in ("class", "vendor", "device")]
+    class_code, vendor, device = ids
+    if class_code is None or vendor is None or device is None:
+        return None
+    return PciDevice(
+        address=address,
+        class_code=class_code,
+        vendor=vendor,
+        device=device,
+        subsystem_vendor=number(os.path.join(base, "subsystem_vendor"), 0) or 0,
+        subsystem_device=number(os.path.join(base, "subsystem_device"), 0) or 0,
+        driver=driver(paths, address),
+        iommu_group=parse_number(link_name(os.path.join(base, "iommu_group"))),
+        boot_vga=flag(os.path.join(base, "boot_vga")),
+        reset_methods=tuple((text(os.path.join(base, "reset_method")) or "").split()),
+        power_state=text(os.path.join(base, "power_state")),
+        power_control=text(os.path.join(base, "power", "control")),
+        d3cold_allowed=text(os.path.join(base, "d3cold_allowed")),
+        numa_node=number(os.path.join(base, "numa_node")),
+        links=links(base),
+    )
+
+
+def driver(paths: Paths, address: str) -> str | None:
+    """The driver that the function at `address` is bound to, or None."""
+    return link_name(paths.pci(address, "driver"))
+
+
+def links(base: str) -> tuple[str, ...]:
+    """The addresses that device links of the function in `base` name, as supplier or consumer."""
+    found = {name[len(LINK_PREFIXES[0]) :] for name in entries(base) if name.startswith(LINK_PREFIXES)}
+    return tuple(sorted(found))
+
+
+def slot_addresses(every: tuple[str, ...], address: str) -> tuple[str, ...]:
+    """Of `every` address those in the slot of `address`, itself among them."""
+    slot = address.rpartition(".")[0] + "."
+    return tuple(other for other in every if other.startswith(slot))
+
+
+def with_override(device: PciDevice, override: str | None, *, stuck: bool) -> PciDevice:
+    """`device` with what the reader child found."""
+    return replace(device, driver_override=override, stuck=stuck)
+
+
+def unknown(address: str) -> VfioctlError:
+    """The error about an `address` at which there is nothing."""
+    return VfioctlError(
+        "pci.unknown",
+        f"There is no PCI device at {address}.",
+        hints=("See which there are with: vfioctl gpu list",),
+    )
