@@ -69,14 +69,20 @@ class _Watch:
         numbers = {os.makedev(*node.rdev): node for node in every}
         return cls(numbers, {node.path: node for node in every}, vanished)
 
-    def match(self, path: str, node: DeviceNode | None) -> dict[str, str | None]:
-        """What is held when `path` is open or mapped and `node` is the one of that number or name."""
+    def match(self, link: str, node: DeviceNode | None) -> dict[str, str | None]:
+        """What is held when `link` is open or mapped and `node` is the one of that number or name."""
+        path = _below_dev(link)
         if path.endswith(DELETED):
             node = node or self.by_path.get(path.removesuffix(DELETED))
             if node or path.startswith(self.vanished):
                 return {path: node.address if node else ""}
             return {}
         return {node.path: node.address} if node else {}
+
+
+def _below_dev(path: str) -> str:
+    """`path` from /dev on: a process in another root sees it below that root."""
+    return path[max(0, path.rfind("/dev/")) :]
 
 
 def _pids(paths: Paths) -> list[int]:
@@ -118,10 +124,9 @@ def _mapped(base: str, watch: _Watch) -> dict[str, str | None]:
     except FileNotFoundError:
         return {}
     held: dict[str, str | None] = {}
-    for line in data.splitlines() if b" /dev/" in data else ():
-        _, found, rest = line.decode("utf-8", "replace").partition(" /dev/")
-        if found:
-            path = f"/dev/{rest}"
+    for line in data.splitlines() if b"/dev/" in data else ():
+        if b"/dev/" in line:
+            path = _below_dev(line.decode("utf-8", "replace"))
             held.update(watch.match(path, watch.by_path.get(path)))
     return held
 
