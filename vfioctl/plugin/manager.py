@@ -43,6 +43,7 @@ T = TypeVar("T")
 C = TypeVar("C", GpuHandoff, SnapshotBackend)
 
 PREFIX = "vfioctl_"
+BUILT_IN = "generic"  # its checks hold for every guest: it cannot be disabled
 
 
 def has_table(config: GuestConfig, plugin: str) -> bool:
@@ -57,13 +58,12 @@ def select(
 ) -> tuple[PluginInfo, ...]:
     """The plugins that this guest uses, before any import: enabled, and claiming a device or asked for."""
     given = tuple(devices)
-    return tuple(
-        info for info in infos if info.name not in config.disabled_plugins and _is_used(info, config, given)
-    )
+    disabled = set(config.disabled_plugins) - {BUILT_IN}
+    return tuple(info for info in infos if info.name not in disabled and _is_used(info, config, given))
 
 
 def _is_used(info: PluginInfo, config: GuestConfig, devices: tuple[PciDevice, ...]) -> bool:
-    if has_table(config, info.name):
+    if info.name == BUILT_IN or has_table(config, info.name):
         return True
     if info.opt_in:
         return False
@@ -116,9 +116,12 @@ class Plugins:
 
     # ------------------------------------------------------------------ hooks
 
-    def gpu_handoff(self, gpu: PciDevice, host: Host, config: GuestConfig) -> GpuHandoff | None:
+    def gpu_handoff(
+        self, gpu: PciDevice, host: Host, config: GuestConfig, request: Request | None = None
+    ) -> GpuHandoff | None:
         """The claim of highest rank on `gpu`, or None. Raises Refused("plugin.tie")."""
-        found = self._claims("vfioctl_gpu_handoff", GpuHandoff, {"gpu": gpu, "host": host, "config": config})
+        facts = {"gpu": gpu, "host": host, "config": config, "request": request}
+        found = self._claims("vfioctl_gpu_handoff", GpuHandoff, facts)
         claims = [claim for claim in found if self._is_about(claim, claim.address, gpu.address)]
         return decide(claims, gpu.address, config.handler)
 

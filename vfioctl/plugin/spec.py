@@ -28,35 +28,38 @@ if TYPE_CHECKING:
 
 
 @hookspec
-def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, config: GuestConfig) -> GpuHandoff | None:  # type: ignore[empty-body]
+def vfioctl_gpu_handoff(
+    gpu: PciDevice, host: Host, config: GuestConfig, request: Request | None
+) -> GpuHandoff | None:
     """Return how to hand off `gpu`, or None when it is not yours. Called in prepare and by `plan`, once a device.
 
-    The highest rank wins. Steps of phase GIVE free the device and bind it to vfio-pci.
+    The highest rank wins. Steps of phase GIVE free the device and bind it to vfio-pci. `request` tells the rest of
+    what the guest gets; it is None when only one card is asked about. Take only the arguments that you need.
     """
 
 
 @hookspec
-def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:  # type: ignore[empty-body]
+def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
     """Return what must happen before the guest starts: sessions and units ended, sleep inhibited, disks snapshotted."""
 
 
 @hookspec
-def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:  # type: ignore[empty-body]
-    """Return what the way back does on top of undoing: verification, retention. Asked in prepare, executed after the stop."""
+def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:
+    """Return what the way back does on top of undoing: verification, retention. Asked in prepare."""
 
 
 @hookspec
-def vfioctl_snapshot(disk: Disk, request: Request) -> SnapshotBackend | None:  # type: ignore[empty-body]
+def vfioctl_snapshot(disk: Disk, request: Request) -> SnapshotBackend | None:
     """Return how to snapshot `disk`, or None. Asked for each disk whose policy wants one."""
 
 
 @hookspec
-def vfioctl_preflight(request: Request) -> Iterable[Finding]:  # type: ignore[empty-body]
+def vfioctl_preflight(request: Request) -> Iterable[Finding]:
     """Return everything that is wrong, at once, before anything is touched."""
 
 
 @hookspec
-def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:  # type: ignore[empty-body]
+def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
     """Return checks of the host, each with an optional fixer."""
 
 

@@ -13,7 +13,7 @@ from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepP
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
-    from vfioctl.events.model import Disk, Domain
+    from vfioctl.events.model import Domain
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
 

@@ -1,0 +1,154 @@
+"""The built-in plugin: hands over any PCI device between its host driver and vfio-pci, and checks what all need.
+
+Registers through the same hooks as every other plugin, with the lowest rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin.markers import hookimpl
+from vfioctl.plugin.proposals import (
+    bind,
+    bind_id,
+    console_steps,
+    drives_console,
+    framebuffer_steps,
+    home_conditions,
+    override,
+    override_id,
+    target_driver,
+)
+from vfioctl.plugin.types import (
+    GENERIC_RANK,
+    Finding,
+    GpuHandoff,
+    Phase,
+    Request,
+    Severity,
+    StepProposal,
+)
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
+
+NAME = "generic"
+NVIDIA = "nvidia"
+
+
+@hookimpl
+def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> GpuHandoff:
+    """Aim and bind: enough for every driver that lets go of its device when the kernel asks."""
+    if gpu.driver == NVIDIA:
+        return GpuHandoff(NAME, gpu.address, GENERIC_RANK, (), findings=(_only_vfioctl_nvidia(gpu),))
+    driver = target_driver(gpu.address, request)
+    # All aims come before the first bind: a sibling that is still free could else be taken by its host driver.
+    binds = tuple(bind_id(function.address) for function in host.functions(gpu.address))
+    steps = (
+        *_last_console(gpu, host),
+        override(gpu, driver, before=binds),
+        *framebuffer_steps(gpu, host),
+        bind(gpu, driver),
+    )
+    return GpuHandoff(NAME, gpu.address, GENERIC_RANK, steps, back=home_conditions((gpu,), host))
+
+
+def _only_vfioctl_nvidia(gpu: PciDevice) -> Finding:
+    return Finding(
+        "generic.nvidia",
+        f"{gpu.address} is on the driver nvidia, whose unbind can hang for ever; no plugin knows how to free it.",
+        hint="Install the plugin vfioctl-nvidia, then run: vfioctl plugins refresh",
+    )
+
+
+def _last_console(gpu: PciDevice, host: Host) -> tuple[StepProposal, ...]:
+    """The text console is taken off only with the last framebuffer; another card's console goes on."""
+    others = (dev for dev in host.devices() if dev.is_display and dev.address != gpu.address)
+    if not gpu.is_display or not drives_console(gpu, host) or any(drives_console(dev, host) for dev in others):
+        return ()
+    return console_steps(gpu, host, (override_id(gpu.address), bind_id(gpu.address)))
+
+
+@hookimpl
+def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
+    """Keep the host awake: it would take the guest's device into a sleep that the guest knows nothing of."""
+    if request.devices and request.config.inhibit_sleep and request.host.booted_with_systemd():
+        yield StepProposal(
+            id="inhibit.sleep", kind="inhibit.sleep",
+            params={"who": "vfioctl", "why": f"Guest {request.guest} uses a device of this host"},
+            reason="the host must not sleep while the guest has its device", phase=Phase.BEFORE,
+        )  # fmt: skip
+
+
+@hookimpl
+def vfioctl_preflight(request: Request) -> Iterable[Finding]:
+    """What is wrong with the devices, whichever plugin hands them over."""
+    if not request.devices:
+        return
+    yield from _iommu(request)
+    mounted = request.host.mounted_controllers()
+    for device in request.devices:
+        if device.is_bridge:
+            yield _bridge(device)
+        if device.address in mounted:
+            yield _mounted(device, mounted[device.address])
+        if request.host.only_network(device.address):
+            yield _only_network(device)
+
+
+def _iommu(request: Request) -> Iterable[Finding]:
+    if not request.host.iommu_on():
+        yield Finding(
+            "iommu.off",
+            "The IOMMU is off, so no device can be given to a guest.",
+            hint="Turn on VT-d or AMD-Vi in the firmware; Intel also needs intel_iommu=on on the kernel command line.",
+        )
+        return
+    yield from (_no_group(device) for device in request.devices if device.iommu_group is None)
+    addresses = [device.address for device in request.devices]
+    yield from (_unviable(member) for member in request.host.unviable(addresses))
+    if "pcie_acs_override" in request.host.kernel_command_line():
+        yield Finding(
+            "iommu.acs_override",
+            "The kernel runs with pcie_acs_override: the IOMMU groups it shows do not isolate the guest from the host.",
+            Severity.WARN,
+        )
+
+
+def _no_group(device: PciDevice) -> Finding:
+    return Finding(
+        "group.none", f"{device.address} is in no IOMMU group, so no guest can use it.",
+        hint="See the groups with: vfioctl gpu list",
+    )  # fmt: skip
+
+
+def _unviable(member: PciDevice) -> Finding:
+    return Finding(
+        "group.unviable",
+        f"{member.address} shares the IOMMU group {member.iommu_group} and stays on its host driver {member.driver}.",
+        hint=f'Take it along with this setting in the guest file: include = ["{member.address}"]',
+    )
+
+
+def _bridge(device: PciDevice) -> Finding:
+    return Finding(
+        "device.bridge", f"{device.address} is a bridge; bridges stay with the host.",
+        hint="Name the device behind it instead; see: vfioctl gpu list",
+    )  # fmt: skip
+
+
+def _mounted(device: PciDevice, points: Iterable[str]) -> Finding:
+    return Finding(
+        "device.mounted",
+        f"{device.address} is the controller of a disk that is mounted on {', '.join(points)}.",
+        hint="Unmount it first, or remove the device from the guest.",
+    )
+
+
+def _only_network(device: PciDevice) -> Finding:
+    return Finding(
+        "device.only_network", f"{device.address} is the only network card of this host that is in use.",
+        hint="Remove it from the guest, or connect the host through another card first.",
+    )  # fmt: skip

@@ -1,0 +1,140 @@
+"""Building blocks for plugins: the proposals and conditions that every hand-off of a PCI device is made of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin.types import Condition, Phase, Release, Request, StepProposal
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
+
+VFIO = "vfio-pci"
+VGA = 0x0300
+APERTURE_SINCE = (6, 0)  # vfio-pci removes the firmware's framebuffer of a VGA card itself (vfio_pci_is_vga)
+FBCON = "frame buffer device"
+
+
+def override_id(address: str) -> str:
+    return f"driver.override:{address}"
+
+
+def bind_id(address: str) -> str:
+    return f"driver.bind:{address}"
+
+
+def sysfs(address: str, *parts: str) -> str:
+    """The sysfs path of the function at `address`, as it is on the host."""
+    return "/".join(("/sys/bus/pci/devices", address, *parts))
+
+
+def given_functions(gpu: PciDevice, host: Host, request: Request | None) -> tuple[PciDevice, ...]:
+    """The functions of the card's slot that go with it, the card first; bridges stay."""
+    given = {device.address for device in request.devices} if request else None
+    others = (dev for dev in host.functions(gpu.address) if dev.address != gpu.address and not dev.is_bridge)
+    return (gpu, *(dev for dev in others if given is None or dev.address in given))
+
+
+def target_driver(address: str, request: Request | None) -> str:
+    """vfio-pci, or the variant driver that the domain asks for (<driver model=…/>)."""
+    hostdevs = request.domain.hostdevs if request else ()
+    return next((dev.model for dev in hostdevs if dev.address == address and dev.model), VFIO)
+
+
+def override(
+    device: PciDevice, driver: str, *, after: tuple[str, ...] = (), before: tuple[str, ...] = ()
+) -> StepProposal:
+    """Aim the device at `driver`, so that nothing else binds it meanwhile: a poller, udev, a reloaded module."""
+    return StepProposal(
+        id=override_id(device.address), kind="driver.override",
+        params={"address": device.address, "value": driver},
+        reason=f"only {driver} may bind {device.address} from here on",
+        after=after, before=(bind_id(device.address), *before),
+    )  # fmt: skip
+
+
+def bind(
+    device: PciDevice, driver: str, *, after: tuple[str, ...] = (), allow_nvidia_unbind: bool = False
+) -> StepProposal:
+    """Move the device from its host driver to `driver`."""
+    params: dict[str, str | bool] = {"address": device.address, "driver": driver}
+    if allow_nvidia_unbind:
+        params["allow_nvidia_unbind"] = True
+    leaves = f"{device.address} leaves {device.driver}" if device.driver else f"{device.address} has no driver"
+    return StepProposal(
+        id=bind_id(device.address), kind="driver.bind", params=params,
+        reason=f"{leaves}; QEMU opens it through {driver}", after=(override_id(device.address), *after),
+    )  # fmt: skip
+
+
+def unit_stop(unit: str, reason: str) -> StepProposal:
+    """Stop a system unit that holds the device, and start it again on the way back."""
+    return StepProposal(
+        id=f"unit.stop:{unit}", kind="unit.stop", params={"unit": unit}, reason=reason, phase=Phase.BEFORE,
+        releases=(Release(unit=unit),),
+    )  # fmt: skip
+
+
+def drives_console(gpu: PciDevice, host: Host) -> bool:
+    """Whether the card has a framebuffer that the text console may be on."""
+    return any(node.role == "fb" for node in host.nodes(gpu.address)) or bool(host.framebuffers(gpu.address))
+
+
+def console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[StepProposal, ...]:
+    """Take the framebuffer console off. By name: the numbers of vtconsoles vary between boots."""
+    names = dict.fromkeys(con.name for con in host.vtconsoles() if con.bound and FBCON in con.name)
+    return tuple(
+        StepProposal(
+            id=f"vtconsole.unbind:{name}", kind="vtconsole.unbind", params={"name": name},
+            reason=f"the text console draws on {gpu.address}", before=before,
+        )
+        for name in names
+    )  # fmt: skip
+
+
+def framebuffer_steps(gpu: PciDevice, host: Host) -> tuple[StepProposal, ...]:
+    """Take the firmware's framebuffer off the card where vfio-pci does not do it: its BARs stay claimed otherwise."""
+    if gpu.kind == VGA and kernel_version(host) >= APERTURE_SINCE:
+        return ()
+    return tuple(
+        StepProposal(
+            id=f"framebuffer.unbind:{fb.name}", kind="framebuffer.unbind",
+            params={"device": fb.name, "driver": fb.driver},
+            reason=f"{fb.name} keeps the memory of {gpu.address}", before=(bind_id(gpu.address),),
+        )
+        for fb in host.framebuffers(gpu.address) if fb.driver
+    )  # fmt: skip
+
+
+def kernel_version(host: Host) -> tuple[int, ...]:
+    """The running kernel's version as numbers: (6, 18, 7)."""
+    return numbers(host.kernel_release())
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """The leading dotted numbers of `text`: "6.19.0-rc6" gives (6, 19, 0)."""
+    result = []
+    for part in text.split("."):
+        digits = part[: next((i for i, char in enumerate(part) if not char.isdigit()), len(part))]
+        if not digits:
+            break
+        result.append(int(digits))
+        if digits != part:
+            break
+    return tuple(result)
+
+
+def home_conditions(devices: Iterable[PciDevice], host: Host) -> tuple[Condition, ...]:
+    """What proves that `devices` are back: each on its driver, and a DRM device where there was one."""
+    return tuple(condition for device in devices for condition in _home(device, host))
+
+
+def _home(device: PciDevice, host: Host) -> Iterable[Condition]:
+    if device.driver is None or host.is_vfio_driver(device.driver):
+        return
+    path = sysfs(device.address, "driver")
+    yield Condition("link.target", {"path": path, "name": device.driver})
+    if host.cards(device.address):
+        yield Condition("path.exists", {"path": sysfs(device.address, "drm")})
