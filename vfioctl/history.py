@@ -27,7 +27,8 @@ class StepTime:
     phase: str
     started_offset: float
     duration: float
-    outcome: str  # done, nothing to do, failed, undone …
+    outcome: str  # done, why there was nothing to do, or what failed
+    action: str = "apply"  # or undo
 
 
 @dataclass(frozen=True, slots=True)

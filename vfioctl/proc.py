@@ -90,7 +90,7 @@ class Programs:
             raise StepFailed("program.unusable", f"{argv[0]} cannot be started: {error.strerror}.") from error
 
     def detach(self, argv: Sequence[str], *, keep_fds: tuple[int, ...] = (), log: str | None = None) -> int:
-        """Start `argv` as a process that outlives us, closed stdio, and return its pid. Output goes to `log` if given."""
+        """Start `argv` as a process that outlives us and return its pid. Its output goes to the file `log` if given."""
         output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         try:
             child = subprocess.Popen(

@@ -39,12 +39,12 @@ def vfioctl_gpu_handoff(
 
 
 @hookspec
-def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
-    """Return what must happen before the guest starts: sessions and units ended, sleep inhibited, disks snapshotted."""
+def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:  # type: ignore[empty-body]
+    """Return what must happen before the guest starts: sessions and units ended, sleep inhibited, disks kept."""
 
 
 @hookspec
-def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:
+def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:  # type: ignore[empty-body]
     """Return what the way back does on top of undoing: verification, retention. Asked in prepare."""
 
 
@@ -54,12 +54,12 @@ def vfioctl_snapshot(disk: Disk, request: Request) -> SnapshotBackend | None:
 
 
 @hookspec
-def vfioctl_preflight(request: Request) -> Iterable[Finding]:
+def vfioctl_preflight(request: Request) -> Iterable[Finding]:  # type: ignore[empty-body]
     """Return everything that is wrong, at once, before anything is touched."""
 
 
 @hookspec
-def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
+def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:  # type: ignore[empty-body]
     """Return checks of the host, each with an optional fixer."""
 
 

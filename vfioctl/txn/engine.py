@@ -91,7 +91,7 @@ class Engine:
             form.guard(timed, self.machine)
             note = form.apply(timed, self.machine) or ""
             self.journal.done(Action.APPLY, step, note)
-            outcome += [note] if note else []
+            outcome.extend([note] if note else [])
 
     def undo(self, plan: Plan, begun: tuple[str, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
         """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on."""
@@ -121,7 +121,7 @@ class Engine:
                 note = self._put_back(step, uuid, deadline)
                 self.ledger.leave(step, uuid)
                 self.journal.done(Action.UNDO, step, note)
-                outcome += [note] if note else []
+                outcome.extend([note] if note else [])
         except FOREIGN as error:
             return Failure(step, Action.UNDO, error)
         return None

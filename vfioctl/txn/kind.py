@@ -44,7 +44,7 @@ class Kind(Protocol):
         """What the machine says, whatever the journal says."""
 
     def undo(self, step: Step, machine: Machine) -> str | None:
-        """Put the baseline back; idempotent. Return why there was nothing to do, or None. Raises StepFailed, OSError."""
+        """Put the baseline back; idempotent. Return why there was nothing to do, or None. Raises as apply does."""
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
         """The undo as lines of POSIX sh, each idempotent, using the helper functions of txn/undo_sh.py."""

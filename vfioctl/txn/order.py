@@ -19,7 +19,7 @@ class Proposed:
     """A proposal and the plugin that made it."""
 
     plugin: str
-    proposal: StepProposal
+    step: StepProposal
 
 
 def ordered(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
@@ -30,7 +30,7 @@ def ordered(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
     result: list[Proposed] = []
     for phase in PHASES:
         ranked = sorted(
-            (item for item in enumerate(proposals) if item[1].proposal.phase is phase),
+            (item for item in enumerate(proposals) if item[1].step.phase is phase),
             key=lambda item: (LATENESS[_undo(item[1])], item[1].plugin, item[0]),
         )
         result += _sorted([proposed for _, proposed in ranked])
@@ -38,7 +38,7 @@ def ordered(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
 
 
 def _undo(proposed: Proposed) -> Undo:
-    return kind(proposed.proposal.kind).undo_class
+    return kind(proposed.step.kind).undo_class
 
 
 def _sorted(items: list[Proposed]) -> list[Proposed]:
@@ -62,18 +62,18 @@ def _sorted(items: list[Proposed]) -> list[Proposed]:
 
 
 def _predecessors(items: list[Proposed]) -> dict[int, set[int]]:
-    by_id = {item.proposal.id: index for index, item in enumerate(items)}
+    by_id = {item.step.id: index for index, item in enumerate(items)}
     waiting: dict[int, set[int]] = {index: set() for index in range(len(items))}
     for index, item in enumerate(items):
-        waiting[index] |= {by_id[name] for name in item.proposal.after if name in by_id}
-        for name in item.proposal.before:
+        waiting[index] |= {by_id[name] for name in item.step.after if name in by_id}
+        for name in item.step.before:
             if name in by_id:
                 waiting[by_id[name]].add(index)
     return waiting
 
 
 def _cycle(items: list[Proposed]) -> Refused:
-    named = ", ".join(f"{item.proposal.id} of plugin {item.plugin}" for item in items)
+    named = ", ".join(f"{item.step.id} of plugin {item.plugin}" for item in items)
     return Refused(
         "plan.cycle",
         f"These steps each want to run before the other: {named}.",
@@ -90,8 +90,8 @@ def merged(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
     """
     result: dict[str, Proposed] = {}
     for proposed in proposals:
-        twin = result.get(_wish(proposed.proposal))
-        result[_wish(proposed.proposal)] = _united(twin, proposed) if twin else proposed
+        twin = result.get(_wish(proposed.step))
+        result[_wish(proposed.step)] = _united(twin, proposed) if twin else proposed
     _refuse_conflicts(tuple(result.values()))
     return tuple(result.values())
 
@@ -101,7 +101,7 @@ def _wish(proposal: StepProposal) -> str:
 
 
 def _united(first: Proposed, second: Proposed) -> Proposed:
-    one, two = first.proposal, second.proposal
+    one, two = first.step, second.step
     return Proposed(first.plugin, StepProposal(
         id=one.id, kind=one.kind, params=one.params, reason=one.reason, phase=one.phase,
         before=(*one.before, *two.before), after=(*one.after, *two.after),
@@ -114,15 +114,15 @@ def _refuse_conflicts(proposals: Sequence[Proposed]) -> None:
     ids: dict[str, Proposed] = {}
     targets: dict[tuple[str, str], Proposed] = {}
     for item in proposals:
-        if other := ids.get(item.proposal.id):
-            raise _clash("plan.duplicate", other, item, f"the id {item.proposal.id}")
-        ids[item.proposal.id] = item
-        resource = kind(item.proposal.kind).resource(item.proposal.params)
-        if not resource or item.proposal.kind == "wait.until":
+        if other := ids.get(item.step.id):
+            raise _clash("plan.duplicate", other, item, f"the id {item.step.id}")
+        ids[item.step.id] = item
+        resource = kind(item.step.kind).resource(item.step.params)
+        if not resource or item.step.kind == "wait.until":
             continue
-        if other := targets.get((item.proposal.kind, resource)):
-            raise _clash("plan.conflict", other, item, f"{item.proposal.kind} on {resource}")
-        targets[item.proposal.kind, resource] = item
+        if other := targets.get((item.step.kind, resource)):
+            raise _clash("plan.conflict", other, item, f"{item.step.kind} on {resource}")
+        targets[item.step.kind, resource] = item
 
 
 def _clash(code: str, one: Proposed, two: Proposed, what: str) -> Refused:

@@ -59,7 +59,7 @@ class Plan:
     way_back: tuple[ReturnItem, ...] = ()
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     identities: Mapping[str, str] = field(default_factory=dict)
     drivers: Mapping[str, str] = field(default_factory=dict)  # module → version when it was given
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vfioctl.host.host import Host
 from vfioctl.host.model import Holder, PciDevice
@@ -29,7 +29,7 @@ class Order:
     policy: Policy
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
 
 
 def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
@@ -54,7 +54,7 @@ def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
 
 
 def _step(item: Proposed, host: Host, ledger: Ledger, uuid: str) -> Step:
-    proposal, form = item.proposal, kind(item.proposal.kind)
+    proposal, form = item.step, kind(item.step.kind)
     resource = form.resource(proposal.params)
     held = ledger.entry(proposal.kind, resource)
     shared = held is not None and any(holder != uuid for holder in held.holders)
@@ -73,7 +73,7 @@ def _findings(
 ) -> Iterable[Finding]:
     yield from order.findings
     for item in proposals:
-        yield from kind(item.proposal.kind).check(item.proposal, host)
+        yield from kind(item.step.kind).check(item.step, host)
     yield from _stuck_findings(order, host)
     yield from _ledger_findings(order, steps, ledger)
     releases = tuple(release for step in steps for release in step.releases)

@@ -1,0 +1,33 @@
+"""The parts that one process works with, put together in one place and passed on. Holds no state of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vfioctl.paths import Paths
+from vfioctl.proc import Programs
+from vfioctl.txn.journal import quiet
+from vfioctl.txn.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """`self_argv` starts this same composition in another process; `on_record` sees each line of the journal."""
+
+    paths: Paths
+    programs: Programs
+    self_argv: tuple[str, ...]
+    on_record: Callable[[str], None] = quiet
+
+    def machine(self, *lock_fds: int) -> Machine:
+        """The machine, whose helper programs inherit `lock_fds`."""
+        return Machine(self.paths, self.programs.holding(*lock_fds))
+
+
+def compose(root: str = "/", module: str = "vfioctl.entry") -> Composition:
+    """The parts of the host below `root`, started again through `module`."""
+    paths = Paths(root)
+    argv = (sys.executable, "-I", "-m", module, *(("--root", root) if root != "/" else ()))
+    return Composition(paths, Programs(paths.programs), argv)

@@ -1,0 +1,153 @@
+"""From an event's facts to a plan: which devices, which plugins, what they say. Reads; changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vfioctl import identity
+from vfioctl.compose import Composition
+from vfioctl.config.load import load_guest
+from vfioctl.config.model import Deadlines, GuestConfig
+from vfioctl.events.model import Domain
+from vfioctl.handoff.devices import wanted
+from vfioctl.plugin import manifest
+from vfioctl.plugin.manager import Plugins, needed, select
+from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
+from vfioctl.txn.holders import Policy
+from vfioctl.txn.order import Proposed
+from vfioctl.txn.plan import Budget, Plan
+from vfioctl.txn.planner import Order, plan
+from vfioctl.txn.resources import Ledger
+from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
+
+CORE = "core"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A plan with what it was made of."""
+
+    plan: Plan
+    request: Request
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What plugins said so far."""
+
+    proposals: list[Proposed]
+    findings: list[Finding]
+    back: list[Condition]
+
+
+def read_config(composition: Composition, guest: str) -> tuple[GuestConfig, tuple[PluginInfo, ...]]:
+    """The settings of `guest` and every known plugin; the manifest is rebuilt by a child when it is stale."""
+    refresh = (*composition.self_argv, "plugins", "refresh")
+    known = manifest.load(composition.paths, composition.programs, refresh).plugins
+    return load_guest(composition.paths, guest, {info.name: info for info in known}), known
+
+
+def ask(
+    composition: Composition, domain: Domain, config: GuestConfig, known: Sequence[PluginInfo], *,
+    incoming: bool = False,
+) -> Asked:
+    """The plan for a start of `domain` now. Raises Refused where the parts contradict each other."""
+    host = composition.machine().host()
+    chosen = wanted(domain, config, host)
+    request = Request(
+        guest=config.guest, uuid=domain.uuid, domain=domain, config=config, host=host, devices=chosen.devices,
+        incoming=incoming,
+    )  # fmt: skip
+    usable = select(known, config, chosen.devices)
+    plugins = Plugins(usable, required=needed(known, config, chosen.devices))
+    said = _gather(plugins, request)
+    findings = (
+        *chosen.findings, *identity.check(composition.paths, domain.uuid, config.guest, chosen.devices),
+        *said.findings, *plugins.findings,
+    )  # fmt: skip
+    order = Order(
+        guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
+        policy=policy(request, usable), back=tuple(said.back), findings=findings, budget=budget(config.deadlines),
+    )  # fmt: skip
+    return Asked(plan(order, host, Ledger(composition.paths)), request)
+
+
+def _gather(plugins: Plugins, request: Request) -> Gathered:
+    said = Gathered(list(_own_steps(request)), list(plugins.preflight(request)), [])
+    for claim in _claims(plugins, request, said):
+        said.proposals += [Proposed(claim.plugin, step) for step in claim.steps]
+        said.findings += claim.findings
+        said.back += claim.back
+    said.proposals += [Proposed(item.plugin, item.step) for item in plugins.pre_start(request)]
+    said.proposals += [Proposed(item.plugin, item.step) for item in plugins.post_stop(request)]
+    _gather_snapshots(plugins, request, said)
+    return said
+
+
+def _claims(plugins: Plugins, request: Request, said: Gathered) -> Iterable[GpuHandoff]:
+    """One claim a device; a function that a card's claim covers is not asked about. Cards are asked first."""
+    covered: set[str] = set()
+    for device in sorted(request.devices, key=lambda device: not device.is_display):
+        if device.address in covered or device.is_bridge:
+            continue
+        claim = plugins.gpu_handoff(device, request.host, request.config, request)
+        if claim is None:
+            said.findings.append(_unclaimed(device.address))
+            continue
+        covered.update((claim.address, *claim.covers))
+        yield claim
+
+
+def _unclaimed(address: str) -> Finding:
+    return Finding(
+        "device.unclaimed",
+        f"No plugin hands {address} off.",
+        hint="See which plugins there are with: vfioctl plugins list",
+    )
+
+
+def _gather_snapshots(plugins: Plugins, request: Request, said: Gathered) -> None:
+    if not request.config.table("snapshot").get("enabled"):
+        return
+    for disk in request.domain.disks:
+        if backend := plugins.snapshot(disk, request):
+            said.proposals += [Proposed(backend.plugin, step) for step in (*backend.create, *backend.delete)]
+            said.findings += backend.findings
+
+
+def _own_steps(request: Request) -> Iterable[Proposed]:
+    """The units that the guest file names are stopped for this guest, whoever else shares them."""
+    for unit in request.config.units if request.host.booted_with_systemd() else ():
+        yield Proposed(CORE, StepProposal(
+            id=f"unit.stop:{unit}", kind="unit.stop", params={"unit": unit}, phase=Phase.BEFORE,
+            reason="the guest file lists it under units", releases=(Release(unit=unit),),
+        ))  # fmt: skip
+
+
+def policy(request: Request, plugins: Iterable[PluginInfo]) -> Policy:
+    """Who may be made to let go for this guest."""
+    manager = request.host.display_manager()
+    named = {*request.config.units, *(unit for info in plugins for unit in info.units)}
+    return Policy(
+        units=frozenset(named | ({manager.name} if manager else set())),
+        sessions=request.host.sessions(),
+        end_sessions=request.config.session == "end",
+        guest=request.guest,
+    )
+
+
+def budget(deadlines: Deadlines) -> Budget:
+    """The same seconds, as the engine's own type: txn knows no configuration."""
+    return Budget(deadlines.prepare, deadlines.undo, deadlines.release, deadlines.finish)
+
+
+def is_managed(composition: Composition, guest: str) -> bool:
+    """Whether `guest` has a guest file."""
+    return os.path.lexists(composition.paths.guest_config(guest))
+
+
+def warnings(asked: Asked) -> tuple[Finding, ...]:
+    """What is to be said although it does not block."""
+    return tuple(finding for finding in asked.plan.findings if finding.severity is Severity.WARN)

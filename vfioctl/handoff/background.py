@@ -1,0 +1,45 @@
+"""Starts a part of ours that outlives the hook: a transient unit where systemd runs, else a detached process."""
+
+from __future__ import annotations
+
+import os
+
+from vfioctl import files
+from vfioctl.compose import Composition
+from vfioctl.errors import VfioctlError
+from vfioctl.files import Lock
+from vfioctl.log import Log
+
+SPAWN_SECONDS = 5.0
+
+
+def start(composition: Composition, arguments: tuple[str, ...], log: Log, *, lock: Lock | None = None) -> None:
+    """Run our own `arguments` in the background.
+
+    A transient unit takes the guest's lock itself after `lock` was released here; a detached process inherits it.
+    """
+    if _as_unit(composition, arguments, log):
+        return
+    inherited = (lock.fd,) if lock and lock.fd >= 0 else ()
+    handed = ("--lock-fd", str(lock.fd)) if lock and inherited else ()
+    files.make_private_dir(composition.paths.log)
+    output = os.path.join(composition.paths.log, "background.log")
+    composition.programs.detach((*composition.self_argv, *arguments, *handed), keep_fds=inherited, log=output)
+
+
+def _as_unit(composition: Composition, arguments: tuple[str, ...], log: Log) -> bool:
+    if not os.path.isdir(composition.paths.at("run/systemd/system")):  # sd_booted(3)
+        return False
+    name = f"vfioctl-{arguments[0]}-{arguments[1]}"
+    argv = (
+        "systemd-run", "--quiet", "--collect", "--no-block", f"--unit={name}", "--property=KillMode=process",
+        "--", *composition.self_argv, *arguments,
+    )  # fmt: skip
+    try:
+        ended = composition.programs.run(argv, deadline=SPAWN_SECONDS)
+    except VfioctlError as error:
+        log.warning(f"No transient unit for {name}, a detached process instead: {error}")
+        return False
+    if not ended.ok:
+        log.warning(f"No transient unit for {name}, a detached process instead: {ended.why()}")
+    return ended.ok

@@ -1,0 +1,43 @@
+"""The one durable commit of a hand-off, and its end: journal, holders and markers come and go together."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from vfioctl.compose import Composition
+from vfioctl.errors import Refused
+from vfioctl.handoff import markers
+from vfioctl.txn import generation
+from vfioctl.txn.journal import Journal
+from vfioctl.txn.plan import Plan
+from vfioctl.txn.resources import Ledger
+
+
+def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger, boot_id: str) -> None:
+    """The one durable commit: plan and whole return, holders, the rendered undo, and last the shim's markers.
+
+    Raises Refused when it cannot be written (disk full, read-only): nothing was touched, and nothing of it stays.
+    """
+    try:
+        journal.begin(plan, boot_id)
+        generation.bump(composition.paths)
+        for step in plan.steps:
+            ledger.join(step, plan.uuid, plan.guest)
+        markers.write(composition.paths, plan)
+    except OSError as error:
+        forget(composition, plan, journal, ledger)
+        raise Refused(
+            "journal.unwritable", f"{plan.guest} was not started: the journal cannot be written: {error}.",
+            state="Nothing was changed.", hints=("Free space or make it writable, then start the guest again.",),
+        ) from error  # fmt: skip
+
+
+def forget(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger) -> None:
+    """The hand-off is over and everything is as it was: holders, markers and journal go, the journal last."""
+    with suppress(OSError):
+        for step in plan.steps:
+            ledger.leave(step, plan.uuid)
+    markers.clear(composition.paths, plan.guest)
+    journal.end()
+    with suppress(OSError):
+        generation.bump(composition.paths)

@@ -1,0 +1,90 @@
+"""The way back of one journalled hand-off: in the hook until the driver is home, the rest detached. Needs no plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vfioctl.compose import Composition
+from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.handoff import markers
+from vfioctl.handoff.commit import forget
+from vfioctl.handoff.outcome import Ending, keep
+from vfioctl.log import Log
+from vfioctl.txn import conditions
+from vfioctl.txn.clock import Deadline, Stopwatch
+from vfioctl.txn.engine import Engine, Failure, pending
+from vfioctl.txn.journal import Journal, Standing, Story, read_both
+from vfioctl.txn.plan import Action, Part, Plan
+from vfioctl.txn.resources import Ledger
+from vfioctl.txn.step import Condition
+from vfioctl.wait import until
+
+
+@dataclass(slots=True)
+class WayHome:
+    """One return. `fds` are the locks that helper programs inherit; the caller holds them."""
+
+    composition: Composition
+    story: Story
+    fds: tuple[int, ...]
+    log: Log
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def plan(self) -> Plan:
+        return self.story.plan
+
+    def run(self, part: Part | None, *, seconds: float) -> bool:
+        """Run what is left of `part` (None: all) within `seconds`; whether everything of it is back."""
+        paths, uuid = self.composition.paths, self.plan.uuid
+        now = read_both(paths, uuid) or self.story
+        items = pending(self.plan, now.finished(Action.UNDO), now.finished(Action.APPLY) - self._steps(), part)
+        deadline = Deadline(seconds)
+        with Journal(paths, uuid, on_record=self.composition.on_record) as journal:
+            journal.reopen()
+            journal.standing(Standing.RETURNING)
+            engine = Engine(self.composition.machine(*self.fds), journal, Ledger(paths), self.watch)
+            self.failures += engine.give_back(self.plan, items, uuid, deadline=deadline)
+        self._prove(deadline)
+        for failure in (*self.failures, *engine.warnings):
+            self.log.warning(f"{self.plan.guest}: {failure.message}", guest=self.plan.guest, code=failure.code)
+        return not self.failures
+
+    def _steps(self) -> frozenset[str]:
+        """Steps of prepare have APPLY records too; those are not pieces of the way back."""
+        return frozenset(step.id for step in self.plan.steps)
+
+    def _prove(self, deadline: Deadline) -> None:
+        """Wait for the conditions that prove the return; one that stays false is said, and not undone."""
+        for condition in self.plan.back:
+            if not self._comes_true(condition, deadline):
+                said = conditions.describe(condition)
+                self.log.warning(f"{self.plan.guest}: not seen after the return: {said}.", guest=self.plan.guest)
+
+    def _comes_true(self, condition: Condition, deadline: Deadline) -> bool:
+        machine = self.composition.machine(*self.fds)
+        return until(lambda: conditions.evaluate(condition, machine), deadline.left)
+
+    def close(self, event: str) -> None:
+        """Everything is home: keep the record, forget the journal."""
+        paths = self.composition.paths
+        keep(paths, self.log, Ending(self.plan.guest, self.plan.uuid, event, self.watch, message=self._said()))
+        forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
+
+    def leave_open(self, event: str) -> VfioctlError:
+        """Not everything is home: keep why, leave the journal for `recover`, and return the error."""
+        error = StepFailed(
+            "return.unfinished",
+            f"{self.plan.guest} gave its devices back, but not everything came home: "
+            + "; ".join(failure.message for failure in self.failures),
+            state="The journal is kept.",
+            hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
+        )
+        ending = Ending(self.plan.guest, self.plan.uuid, event, self.watch, error=error)
+        keep(self.composition.paths, self.log, ending)
+        markers.disarm(self.composition.paths, self.plan.guest)
+        return error
+
+    def _said(self) -> str:
+        return f"{', '.join(self.plan.devices) or 'nothing'} back"

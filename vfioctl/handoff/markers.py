@@ -1,0 +1,92 @@
+"""The files below /run/vfioctl/guests/NAME that the shim asks about. Knows their names and nothing of their use."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from vfioctl import files
+from vfioctl.paths import Paths
+from vfioctl.txn import undo_sh
+from vfioctl.txn.plan import Plan
+
+OPERATIONS = ("started", "reconnect", "release")
+UUID = "uuid"
+ARMED = "armed"
+RELEASED = "released"
+UNDO = "undo.sh"
+INCOMING = "incoming"
+UNDONE_BY_SH = "undone-by-sh"
+EXECUTABLE = 0o700
+
+
+def write(paths: Paths, plan: Plan) -> None:
+    """Leave the rendered undo, then the operations that this hand-off needs; those last, as they make the shim act."""
+    directory = paths.guest_markers(plan.guest)
+    files.make_private_dir(directory)
+    for name in (RELEASED, UNDONE_BY_SH):
+        files.remove(os.path.join(directory, name))
+    script = undo_sh.render(plan.guest, plan.uuid, plan.undo_order(), paths, back=plan.back)
+    _put(directory, UNDO, script, mode=EXECUTABLE)
+    _put(directory, UUID, plan.uuid + "\n")
+    _put(directory, ARMED, "")
+    for name in OPERATIONS:
+        _put(directory, name, "")
+
+
+def _put(directory: str, name: str, text: str, *, mode: int = files.PRIVATE) -> None:
+    """Replace a file; /run is gone after a power cut anyway, so nothing is synced."""
+    temporary = os.path.join(directory, f".{name}.new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        files.write_all(fd, text.encode(errors="surrogateescape"))
+    finally:
+        os.close(fd)
+    os.replace(temporary, os.path.join(directory, name))
+
+
+def set_mark(paths: Paths, guest: str, name: str) -> None:
+    """Leave the mark `name`."""
+    _put(paths.guest_markers(guest), name, "")
+
+
+def has(paths: Paths, guest: str, name: str) -> bool:
+    return os.path.lexists(os.path.join(paths.guest_markers(guest), name))
+
+
+def take(paths: Paths, guest: str, name: str) -> bool:
+    """Whether the mark was there; it is not afterwards."""
+    found = has(paths, guest, name)
+    files.remove(os.path.join(paths.guest_markers(guest), name))
+    return found
+
+
+def uuid_of(paths: Paths, guest: str) -> str | None:
+    """The UUID of the hand-off that left its markers under this name."""
+    text = files.read_text(os.path.join(paths.guest_markers(guest), UUID))
+    return text.strip() if text else None
+
+
+def disarm(paths: Paths, guest: str) -> None:
+    """Tell the dead-man that somebody is there."""
+    files.remove(os.path.join(paths.guest_markers(guest), ARMED))
+
+
+def clear(paths: Paths, guest: str) -> None:
+    """Remove every mark; operations first, so that the shim no longer acts, and `released` last.
+
+    The shim runs undo.sh when there is no `released`, so that one must not go before undo.sh.
+    """
+    directory = paths.guest_markers(guest)
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in sorted(names, key=lambda name: (name not in OPERATIONS, name == RELEASED)):
+        path = os.path.join(directory, name)
+        if stat.S_ISREG(os.lstat(path).st_mode) and name != INCOMING:
+            files.remove(path)
+    try:
+        os.rmdir(directory)
+    except OSError:
+        return  # the mark of an incoming migration stays for the next prepare

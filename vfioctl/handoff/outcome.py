@@ -1,0 +1,63 @@
+"""How a hand-off ended: the record in the history, the last outcome of the guest, one line in the log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from vfioctl import history
+from vfioctl.errors import VfioctlError
+from vfioctl.log import Log
+from vfioctl.paths import Paths
+from vfioctl.txn.clock import Stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is to be kept. `error` is None for a success."""
+
+    guest: str
+    uuid: str
+    event: str
+    watch: Stopwatch | None = None
+    error: VfioctlError | None = None
+    message: str = ""
+
+    @property
+    def text(self) -> str:
+        return str(self.error) if self.error else self.message
+
+
+def keep(paths: Paths, log: Log, ending: Ending) -> None:
+    """Keep `ending` where a dead session cannot take it along. A full disk is logged, never fatal."""
+    try:
+        name = _record(paths, ending) if ending.watch else ""
+        history.write_last(paths, _last(ending, name))
+    except OSError as error:
+        log.warning(f"The outcome of {ending.guest} could not be kept: {error}.", guest=ending.guest)
+    say = log.error if ending.error else log.info
+    say(f"{ending.guest}: {ending.event}: {ending.text or 'done'}", guest=ending.guest, uuid=ending.uuid)
+
+
+def _record(paths: Paths, ending: Ending) -> str:
+    assert ending.watch is not None
+    started = time.time() - ending.watch.elapsed
+    name = history.new_id(paths, ending.guest, started)
+    history.record(paths, history.HandOff(
+        id=name, guest=ending.guest, uuid=ending.uuid, event=ending.event, started=started,
+        duration=ending.watch.elapsed, ok=ending.error is None, message=ending.text,
+        steps=tuple(
+            history.StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action)
+            for t in ending.watch.times
+        ),
+    ))  # fmt: skip
+    return name
+
+
+def _last(ending: Ending, name: str) -> history.Last:
+    error = ending.error
+    return history.Last(
+        guest=ending.guest, uuid=ending.uuid, event=ending.event, ok=error is None, when=time.time(),
+        message=error.message if error else ending.message, code=error.code if error else "",
+        state=error.state if error else "", hints=error.hints if error else (), hand_off=name,
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""`prepare`: plan, check everything, commit once, arm the dead-man, apply; undo and refuse on any failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from vfioctl import identity
+from vfioctl.compose import Composition
+from vfioctl.errors import Refused, StepFailed, Stuck, VfioctlError
+from vfioctl.events.model import Domain
+from vfioctl.handoff import deadman, markers, recovery
+from vfioctl.handoff.ask import Asked, ask, read_config
+from vfioctl.handoff.commit import commit, forget
+from vfioctl.handoff.outcome import Ending, keep
+from vfioctl.log import Log
+from vfioctl.txn import generation
+from vfioctl.txn.clock import Deadline, StepTime, Stopwatch
+from vfioctl.txn.engine import Engine, Failure
+from vfioctl.txn.journal import Journal, Standing, read_both
+from vfioctl.txn.plan import Action, Plan
+from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+from vfioctl.txn.step import Severity
+
+LOCK_DEADLINE = 10.0
+REPLANS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the caller brings: the log, whether to stop, who sees each step as it ends."""
+
+    log: Log
+    stop: Callable[[], bool] = bool
+    tell: Callable[[StepTime], None] | None = None
+
+
+def prepare(composition: Composition, domain: Domain, around: Circumstances, *, incoming: bool = False) -> Plan:
+    """Hand the devices of `domain` over; returns the plan that was carried out.
+
+    Raises Refused with nothing touched, StepFailed after an undo, Stuck when the kernel does not return.
+    """
+    try:
+        with guest_lock(composition.paths, domain.uuid) as lock:
+            recovery.settle_former(composition, domain.name, domain.uuid, around.log)
+            config, known = read_config(composition, domain.name)
+
+            def make() -> Asked:
+                return ask(composition, domain, config, known, incoming=incoming)
+
+            with _settled_plan(composition, make, around.log) as (asked, fds):
+                return _carry_out(composition, asked, around, (lock.fd, *fds))
+    except Refused as error:
+        keep(composition.paths, around.log, Ending(domain.name, domain.uuid, "prepare", error=error))
+        raise
+
+
+@contextmanager
+def _settled_plan(
+    composition: Composition, make: Callable[[], Asked], log: Log
+) -> Iterator[tuple[Asked, tuple[int, ...]]]:
+    """A plan without blocks, and the locks of its resources: made anew when another hand-off moved in between.
+
+    A baseline must not be taken from a host that another transaction was changing.
+    """
+    for _ in range(REPLANS):
+        before = generation.current(composition.paths)
+        asked = make()
+        refuse(asked.plan)
+        with resource_locks(composition.paths, asked.plan.resources, deadline=LOCK_DEADLINE) as fds:
+            unsettled = recovery.unsettled(composition.paths, asked.plan)
+            if before == generation.current(composition.paths) and not unsettled:
+                yield asked, fds
+                return
+        for uuid in unsettled:
+            recovery.recover(composition, uuid, log)
+    raise Refused(
+        "lock.busy", f"{asked.plan.guest} was not started: other hand-offs keep changing what it needs.",
+        state="Nothing was changed.", hints=("See what they do with: vfioctl status",),
+    )  # fmt: skip
+
+
+def refuse(plan: Plan) -> None:
+    """Raise Refused with everything that blocks, at once."""
+    if not plan.blocks:
+        return
+    first = plan.blocks[0]
+    raise Refused(
+        first.code,
+        f"{plan.guest} was not started: " + " ".join(finding.message for finding in plan.blocks),
+        state="Nothing was changed.",
+        hints=tuple(dict.fromkeys(finding.hint for finding in plan.blocks if finding.hint)),
+    )
+
+
+def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fds: tuple[int, ...]) -> Plan:
+    plan = asked.plan
+    for finding in plan.findings:
+        if finding.severity is Severity.WARN:
+            around.log.warning(f"{plan.guest}: {finding.message}", guest=plan.guest, code=finding.code)
+    ledger = Ledger(composition.paths)
+    with Journal(composition.paths, plan.uuid, on_record=composition.on_record) as journal:
+        commit(composition, plan, journal, ledger, asked.request.host.boot_id())
+        engine = Engine(
+            composition.machine(*fds), journal, ledger, Stopwatch(tell=around.tell), around.stop
+        )
+        deadman.arm(composition, plan, around.log)
+        failure = engine.apply(plan, deadline=Deadline(plan.budget.prepare))
+        if failure:
+            raise _undone(composition, plan, engine, failure, around.log)
+        journal.standing(Standing.GIVEN)
+        generation.bump(composition.paths)
+    _given(composition, asked, engine, around.log)
+    return plan
+
+
+def _given(composition: Composition, asked: Asked, engine: Engine, log: Log) -> None:
+    plan = asked.plan
+    for failure in engine.warnings:
+        log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
+    if identity.unpinned(composition.paths, plan.uuid, asked.request.devices):
+        identity.pin(composition.paths, plan.uuid, plan.guest, asked.request.devices)
+        log.notice(f"{plan.guest}: its cards are pinned now: {', '.join(plan.devices)}.", guest=plan.guest)
+    keep(composition.paths, log, Ending(
+        plan.guest, plan.uuid, "prepare", engine.watch, message=f"{', '.join(plan.devices) or 'nothing'} given"
+    ))  # fmt: skip
+
+
+def _undone(composition: Composition, plan: Plan, engine: Engine, failure: Failure, log: Log) -> VfioctlError:
+    """Undo everything, keep how it went, and return the error that the user reads last."""
+    engine.journal.standing(Standing.UNDOING)
+    begun = tuple(step.id for step in plan.steps if step.id in set(_begun(composition, plan)))
+    secondary = engine.undo(plan, begun, plan.uuid, deadline=Deadline(plan.budget.undo))
+    error = _explain(plan, begun, failure, secondary)
+    if not secondary:
+        forget(composition, plan, engine.journal, engine.ledger)
+    else:
+        markers.disarm(composition.paths, plan.guest)
+    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", engine.watch, error=error))
+    return error
+
+
+def _begun(composition: Composition, plan: Plan) -> tuple[str, ...]:
+    story = read_both(composition.paths, plan.uuid)
+    return story.begun(Action.APPLY) if story else ()
+
+
+def _explain(plan: Plan, begun: tuple[str, ...], failure: Failure, secondary: tuple[Failure, ...]) -> VfioctlError:
+    """One error: what failed, on which device, how the host stands, what to do next."""
+    cause = failure.error
+    lost = plan.point_of_no_return
+    state = "Everything was put back."
+    hints = cause.hints if isinstance(cause, VfioctlError) else ()
+    if lost and lost in begun:
+        state = "The host is back with its login screen; the session that was ended is not."
+    if secondary:
+        state = f"Not everything could be put back: {'; '.join(item.message for item in secondary)}."
+        hints = (*hints, "Finish it with: vfioctl recover")
+    what = cause.message if isinstance(cause, VfioctlError) else str(cause)
+    message = f"{plan.guest} was not started: {failure.step.id} on {failure.step.resource} failed: {what}"
+    return _same_kind(cause)(failure.code, message, state=state, hints=tuple(dict.fromkeys(hints)))
+
+
+def _same_kind(cause: Exception) -> type[VfioctlError]:
+    """The class that carries the cause's exit status."""
+    return Stuck if isinstance(cause, Stuck) else StepFailed

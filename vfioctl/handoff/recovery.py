@@ -1,0 +1,143 @@
+"""Finishes what a crash, a kill or a power cut interrupted. Trusts the machine, not the journal."""
+
+from __future__ import annotations
+
+from vfioctl.compose import Composition
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.handoff import markers
+from vfioctl.handoff.home import WayHome
+from vfioctl.handoff.outcome import Ending, keep
+from vfioctl.host.host import Host
+from vfioctl.log import Log
+from vfioctl.paths import Paths
+from vfioctl.txn.clock import Deadline, Stopwatch
+from vfioctl.txn.engine import Engine
+from vfioctl.txn.journal import Journal, Standing, Story, open_uuids, read_both
+from vfioctl.txn.plan import Action, Plan
+from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+from vfioctl.txn.step import Lifetime, Scope
+
+LOCK_DEADLINE = 10.0
+
+
+def is_in_use(story: Story, host: Host) -> bool:
+    """Whether the guest runs or anybody has its devices open: then there is nothing to bring home."""
+    return host.qemu_of(story.plan.uuid) is not None or bool(host.vfio_open(story.plan.devices))
+
+
+def recover(composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None) -> str:
+    """Finish the hand-off of `uuid`; returns one sentence about what was done.
+
+    Raises VfioctlError: "lock.busy" while another process works on it, "return.unfinished" with what is left.
+    """
+    with guest_lock(composition.paths, uuid) as lock:
+        story = read_both(composition.paths, uuid)
+        if story is None:
+            return "Nothing was left to do."
+        with resource_locks(composition.paths, story.plan.resources, deadline=LOCK_DEADLINE) as fds:
+            return settle(composition, story, (lock.fd, *fds), log, watch=watch)
+
+
+def settle(
+    composition: Composition, story: Story, fds: tuple[int, ...], log: Log, *, watch: Stopwatch | None = None
+) -> str:
+    """`recover` for a caller that holds the locks."""
+    host = composition.machine().host()
+    if story.boot_id != host.boot_id():
+        return _after_reboot(composition, story, fds, log)
+    if story.standing in (Standing.GIVEN, Standing.RETURNING) and is_in_use(story, host):
+        return f"{story.plan.guest} is running with its devices."
+    home = WayHome(composition, story, fds, log, watch or Stopwatch())
+    if story.standing in (Standing.APPLYING, Standing.UNDOING):
+        return _undo(home)
+    if not home.run(None, seconds=story.plan.budget.finish):
+        raise home.leave_open("recover")
+    home.close("recover")
+    return f"{story.plan.guest}: everything is home."
+
+
+def _undo(home: WayHome) -> str:
+    """A prepare that never ended: undo what it began, both scopes, in reverse."""
+    plan, paths = home.plan, home.composition.paths
+    with Journal(paths, plan.uuid, on_record=home.composition.on_record) as journal:
+        journal.reopen()
+        journal.standing(Standing.UNDOING)
+        engine = Engine(home.composition.machine(*home.fds), journal, Ledger(paths), home.watch)
+        home.failures += engine.undo(
+            plan, home.story.begun(Action.APPLY), plan.uuid, deadline=Deadline(plan.budget.undo)
+        )
+    if home.failures:
+        raise home.leave_open("recover")
+    home.close("recover")
+    return f"{plan.guest}: the interrupted hand-off was undone."
+
+
+def _after_reboot(composition: Composition, story: Story, fds: tuple[int, ...], log: Log) -> str:
+    """The hardware was reset with the boot: boot entries are dropped, only what is on disk is undone."""
+    plan = story.plan
+    kept = story.standing in (Standing.GIVEN, Standing.RETURNING)
+    begun = story.begun(Action.APPLY)
+    steps = tuple(step for step in plan.steps if step.lifetime is Lifetime.DISK and step.id in begun)
+    left = tuple(step.id for step in steps if not (kept and step.scope is Scope.TRANSACTION))
+    journal = Journal(composition.paths, plan.uuid, on_record=composition.on_record)
+    with journal:
+        journal.reopen()
+        engine = Engine(composition.machine(*fds), journal, Ledger(composition.paths))
+        failures = engine.undo(plan, left, plan.uuid, deadline=Deadline(plan.budget.finish))
+    if failures:
+        home = WayHome(composition, story, fds, log, failures=list(failures))
+        raise home.leave_open("recover")
+    message = f"{plan.guest}: the host was restarted in mid-hand-off; its devices are back at their drivers."
+    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "recover", message=message))
+    markers.clear(composition.paths, plan.guest)
+    journal.end()
+    return message
+
+
+def settle_former(composition: Composition, guest: str, uuid: str, log: Log) -> None:
+    """Reconcile what an earlier run of this guest, or another guest of the same name, left open.
+
+    The caller holds the lock of `uuid`. Raises Refused("guest.unfinished") when it cannot be finished now.
+    """
+    former = markers.uuid_of(composition.paths, guest)
+    if former and former != uuid:
+        _finish_other(composition, former, guest, log)
+    story = read_both(composition.paths, uuid)
+    if story is None:
+        return
+    try:
+        with resource_locks(composition.paths, story.plan.resources, deadline=LOCK_DEADLINE) as fds:
+            settle(composition, story, fds, log)
+    except VfioctlError as error:
+        raise _unfinished(guest, str(error)) from error
+    if read_both(composition.paths, uuid):
+        raise _unfinished(guest, "A process still has its devices open.")
+
+
+def _finish_other(composition: Composition, former: str, guest: str, log: Log) -> None:
+    try:
+        recover(composition, former, log)
+    except VfioctlError as error:
+        raise _unfinished(guest, str(error)) from error
+    if read_both(composition.paths, former):
+        raise _unfinished(guest, f"Another guest of this name ({former}) still runs with its devices.")
+    markers.clear(composition.paths, guest)
+
+
+def _unfinished(guest: str, why: str) -> Refused:
+    return Refused(
+        "guest.unfinished", f"{guest} was not started: its last hand-off is not finished. {why}",
+        state="Nothing more was changed.", hints=("Finish it with: vfioctl recover", "See: vfioctl status"),
+    )  # fmt: skip
+
+
+def unsettled(paths: Paths, plan: Plan) -> tuple[str, ...]:
+    """The UUIDs of other hand-offs that are under way and concern a resource of `plan`.
+
+    For a caller that holds those resources' locks: nobody works on them at this moment.
+    """
+    stories = ((uuid, read_both(paths, uuid)) for uuid in open_uuids(paths) if uuid != plan.uuid)
+    return tuple(
+        uuid for uuid, story in stories
+        if story and story.standing is not Standing.GIVEN and set(story.plan.resources) & set(plan.resources)
+    )

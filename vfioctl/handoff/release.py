@@ -1,0 +1,90 @@
+"""`release`, `started`, `reconnect` and the detached rest. The journal decides, never libvirt's reason."""
+
+from __future__ import annotations
+
+from vfioctl.compose import Composition
+from vfioctl.errors import VfioctlError
+from vfioctl.handoff import background, markers
+from vfioctl.handoff.home import WayHome
+from vfioctl.log import Log
+from vfioctl.txn.clock import Deadline, Stopwatch
+from vfioctl.txn.engine import Engine
+from vfioctl.txn.journal import Journal, Standing, read_both
+from vfioctl.txn.plan import Part
+from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+
+STARTED_SECONDS = 10.0
+BUSY_RESERVE = 2.0
+
+
+def release(composition: Composition, guest: str, log: Log) -> None:
+    """Bring the driver home while libvirt waits; the rest goes on detached. Raises VfioctlError when it cannot."""
+    paths = composition.paths
+    uuid = markers.uuid_of(paths, guest)
+    story = read_both(paths, uuid) if uuid else None
+    if uuid is None or story is None:
+        markers.clear(paths, guest)
+        return
+    deadline = Deadline(story.plan.budget.release)
+    lock = guest_lock(paths, uuid)
+    lock.acquire(deadline=max(0.0, deadline.left - BUSY_RESERVE))
+    with lock:
+        markers.disarm(paths, guest)
+        _in_hook(composition, WayHome(composition, story, (lock.fd,), log), deadline)
+        markers.set_mark(paths, guest, markers.RELEASED)
+        background.start(composition, ("finish", uuid), log, lock=lock)
+
+
+def _in_hook(composition: Composition, home: WayHome, deadline: Deadline) -> None:
+    """The first part; when others hold its resources for too long, the detached part does it as well."""
+    try:
+        with resource_locks(composition.paths, home.plan.resources, deadline=deadline.left / 2) as fds:
+            home.fds = (*home.fds, *fds)
+            home.run(Part.HOOK, seconds=deadline.left)
+    except VfioctlError as error:
+        home.log.warning(f"{home.plan.guest}: the return goes on in the background: {error}", guest=home.plan.guest)
+
+
+def finish(composition: Composition, uuid: str, log: Log, *, lock_fd: int = -1) -> None:
+    """The detached part: desktop, verification, retention, observers; and what the hook could not do in its time."""
+    paths = composition.paths
+    lock = guest_lock(paths, uuid)
+    if lock_fd >= 0:
+        lock.adopt(lock_fd)
+    else:
+        lock.acquire(deadline=30.0)
+    with lock:
+        story = read_both(paths, uuid)
+        if story is None:
+            return
+        budget = story.plan.budget.finish
+        with resource_locks(paths, story.plan.resources, deadline=budget) as fds:
+            home = WayHome(composition, story, (lock.fd, *fds), log, Stopwatch())
+            if not home.run(None, seconds=budget):
+                raise home.leave_open("release")
+            home.close("release")
+
+
+def started(composition: Composition, guest: str, log: Log) -> None:
+    """QEMU runs: nobody has to bring the card home now. Steps that follow the start are best effort."""
+    paths = composition.paths
+    markers.disarm(paths, guest)
+    uuid = markers.uuid_of(paths, guest)
+    story = read_both(paths, uuid) if uuid else None
+    if uuid is None or story is None or not story.plan.running:
+        return
+    with Journal(paths, uuid, on_record=composition.on_record) as journal:
+        journal.reopen()
+        engine = Engine(composition.machine(), journal, Ledger(paths))
+        engine.run_best_effort(story.plan.running, deadline=Deadline(STARTED_SECONDS))
+    for failure in engine.warnings:
+        log.warning(f"{guest}: {failure.message}", guest=guest, code=failure.code)
+
+
+def reconnect(composition: Composition, guest: str, log: Log) -> None:
+    """The daemon is back and the guest still runs: nothing is changed, and what does not fit is said."""
+    uuid = markers.uuid_of(composition.paths, guest)
+    story = read_both(composition.paths, uuid) if uuid else None
+    if story and story.standing is not Standing.GIVEN:
+        log.warning(f"{guest} runs, but its hand-off stands at {story.standing}; see: vfioctl status", guest=guest)
+    markers.disarm(composition.paths, guest)

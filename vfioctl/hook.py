@@ -1,0 +1,86 @@
+"""What libvirt's qemu hook does, in one screen. Exits non-zero only from `prepare`; never prints to stdout."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+
+from vfioctl import log as logs
+from vfioctl.compose import Composition
+from vfioctl.errors import VfioctlError
+from vfioctl.events.libvirt import check_guest_name, parse_argv, read_stdin
+from vfioctl.events.model import Event, Operation
+
+
+def main(composition: Composition, argv: Sequence[str]) -> int:
+    """Answer one call of libvirt; returns the exit status."""
+    logs.guard_stdio()
+    log = logs.Log(composition.paths)
+    try:
+        event = parse_argv(argv)
+        return _answer(composition, event, log)
+    except Exception as error:  # noqa: BLE001 -- a bug here must not kill a guest: `reconnect` and `started` end it
+        log.error(_sentence(error))
+        return _status(error) if list(argv[1:2]) == [Operation.PREPARE] else 0
+
+
+def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
+    handlers: dict[Operation, Callable[[], None]] = {
+        Operation.PREPARE: lambda: _prepare(composition, event, log),
+        Operation.STARTED: lambda: _returning(composition, event, log),
+        Operation.RELEASE: lambda: _returning(composition, event, log),
+        Operation.RECONNECT: lambda: _returning(composition, event, log),
+    }
+    if handler := handlers.get(event.operation):
+        handler()
+    return 0
+
+
+def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
+    from vfioctl.events.domain import read_domain
+    from vfioctl.handoff import markers
+    from vfioctl.handoff.ask import is_managed
+    from vfioctl.handoff.prepare import Circumstances, prepare
+
+    check_guest_name(event.guest)
+    if not is_managed(composition, event.guest):
+        return
+    domain = read_domain(read_stdin(0))
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop.ask)
+    incoming = markers.take(composition.paths, event.guest, markers.INCOMING)
+    prepare(composition, domain, Circumstances(log, stop.is_asked), incoming=incoming)
+
+
+class Stop:
+    """Remembers SIGTERM: the running step is finished, then everything is undone."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, *_: object) -> None:
+        self._asked = True
+
+    def is_asked(self) -> bool:
+        return self._asked
+
+
+def _returning(composition: Composition, event: Event, log: logs.Log) -> None:
+    from vfioctl.handoff import release
+
+    answers = {
+        Operation.STARTED: release.started,
+        Operation.RELEASE: release.release,
+        Operation.RECONNECT: release.reconnect,
+    }
+    answers[event.operation](composition, event.guest, log)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, VfioctlError):
+        return f"vfioctl: {error}"
+    return f"vfioctl: internal error, nothing more was done: {type(error).__name__}: {error}"
+
+
+def _status(error: Exception) -> int:
+    return error.exit_status if isinstance(error, VfioctlError) else 1
