@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ from vfioctl.host.model import DeviceNode
 from vfioctl.host.readers import device_number, entries, link_name, parse_number, raw
 from vfioctl.paths import Paths
 
+# Linux 6.1 still shows controlD64, a link to card0 with its number, for which there is no node.
+DRM_NODE = re.compile(r"/(card|renderD)\d+$")
 NVIDIA_PER_CARD = "/dev/nvidia"
 NVIDIA_SHARED = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools")
 
@@ -37,7 +40,9 @@ def _in_class(base: str, name: str, prefix: str, role: str, address: str | None)
 
 
 def _drm(base: str, address: str) -> Iterator[DeviceNode]:
-    yield from _in_class(base, "drm", "/dev/dri", "dri", address)
+    for node in _in_class(base, "drm", "/dev/dri", "dri", address):
+        if DRM_NODE.search(node.path):
+            yield node
     for card in entries(os.path.join(base, "drm")):
         for connector in entries(os.path.join(base, "drm", card)):
             if connector.startswith(f"{card}-"):
