@@ -28,12 +28,12 @@ def writable_by_others(path: str, root: str) -> str | None:
     Each directory up to `root` counts, since who can write it can rename what is below. A path that does not exist
     is judged by its directories.
     """
-    return next((problem for step in _chain(path, root) if (problem := _problem(step))), None)
+    return next((problem for step, below in _chain(path, root) if (problem := _problem(step, below))), None)
 
 
-def _chain(path: str, root: str) -> Iterator[str]:
-    """`path` and what is above it, as written and as resolved, each once."""
-    seen: set[str] = set()
+def _chain(path: str, root: str) -> Iterator[tuple[str, str]]:
+    """`path` and what is above it, as written and as resolved, each once, with what is below it on that way."""
+    seen: set[tuple[str, str]] = set()
     for form in (os.path.abspath(path), os.path.realpath(path)):
         top = os.path.realpath(root) if form == os.path.realpath(path) else os.path.abspath(root)
         for step in _upwards(form, top):
@@ -42,16 +42,17 @@ def _chain(path: str, root: str) -> Iterator[str]:
                 yield step
 
 
-def _upwards(path: str, top: str) -> Iterator[str]:
+def _upwards(path: str, top: str) -> Iterator[tuple[str, str]]:
+    below = ""
     while True:
-        yield path
+        yield path, below
         parent = os.path.dirname(path)
         if path in (top, parent):
             return
-        path = parent
+        path, below = parent, path
 
 
-def _problem(path: str) -> str | None:
+def _problem(path: str, below: str) -> str | None:
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -61,6 +62,8 @@ def _problem(path: str) -> str | None:
         return f"{path} belongs to uid {status.st_uid}, not to root"
     if stat.S_ISLNK(status.st_mode):
         return None  # its own mode means nothing; where it leads is in the chain as well
+    if status.st_mode & stat.S_ISVTX and below and os.path.lexists(below):
+        return None  # like /tmp: others can neither rename nor remove what is below, whose owner is judged itself
     private_group = uid != 0 and status.st_uid == uid and status.st_gid == os.getegid()  # a host that is only simulated
     writable = status.st_mode & (OTHERS if private_group else GROUP | OTHERS)
     return f"{path} can be written by {'others' if writable & OTHERS else 'its group'}" if writable else None

@@ -1,0 +1,1 @@
+"""`vfioctl hook`: one verb a file."""

@@ -1,0 +1,28 @@
+"""`vfioctl hook install`: puts the hook, the unit and the manifest in place."""
+
+from __future__ import annotations
+
+import click
+
+from vfioctl.cli.app import App
+from vfioctl.cli.options import verb
+from vfioctl.cli.result import Message, Result
+
+
+@verb(name="install", short_help="Install the hook, the units and the plugin manifest.")
+@click.pass_obj
+def command(app: App) -> Result:
+    """Install the libvirt hook, the unit that recovers after a power loss, and the manifest of plugins.
+
+    Other hooks are not touched. Run it again after an update of Python or of vfioctl.
+    """
+    from vfioctl.setup.install import install
+
+    app.need_root()
+    report = install(app.composition)
+    messages = [Message(note, "warning") for note in report.notes]
+    if report.restart:
+        text = "The running daemon looks for hooks only when it starts. Running guests live through its restart:"
+        messages.append(Message(text, "warning", "hook.daemon_older", report.restart))
+    data = {"hook": report.hook, "changed": list(report.changed), "kept": [], "restart": report.restart}
+    return Result("hook install", data, tuple(messages))

@@ -1,0 +1,24 @@
+"""`vfioctl hook verify`: tells what would stop the hook from firing."""
+
+from __future__ import annotations
+
+import click
+
+from vfioctl.cli.app import App
+from vfioctl.cli.options import verb
+from vfioctl.cli.result import Error, Message, Result, incomplete
+
+
+@verb(name="verify", short_help="Tell what would stop the hook from firing.")
+@click.pass_obj
+def command(app: App) -> Result:
+    """Tell what would stop the hook from firing or make it fight with another; change nothing."""
+    from vfioctl.setup.verify import verify
+    from vfioctl.txn.step import Severity
+
+    findings = verify(app.composition)
+    errors = tuple(Error(f.code, f.message, hints=(f.hint,)) for f in findings if f.severity is Severity.BLOCK)
+    warnings = tuple(Message(f.message, "warning", f.code, f.hint) for f in findings if f.severity is not Severity.BLOCK)
+    data = {"hook": app.composition.paths.shim, "fires": not errors}
+    result = incomplete("hook verify", data, errors)
+    return Result(result.command, result.data, warnings, result.errors, result.exit_status)

@@ -1,0 +1,159 @@
+"""Installs and removes the hook, the unit and the directories below one root. Idempotent; touches no other hook."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vfioctl import files
+from vfioctl.errors import NotRoot, Refused, VfioctlError
+from vfioctl.host.host import Host
+from vfioctl.paths import Paths
+from vfioctl.plugin import manifest
+from vfioctl.setup import daemon, shim, trust
+from vfioctl.setup.data import render, template
+
+if TYPE_CHECKING:
+    from vfioctl.compose import Composition
+
+EXECUTABLE = 0o755
+PUBLIC = 0o644
+UNIT = "vfioctl-recover.service"
+UNIT_TEMPLATE = ("systemd", f"{UNIT}.in")
+WANTED_BY = "multi-user.target.wants"
+RELOAD_DEADLINE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was done. `changed` is empty when everything was as it should be; `restart` names the daemon to restart."""
+
+    hook: str
+    changed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    restart: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def install(composition: Composition) -> Report:
+    """Put everything in place for `composition`. Raises Refused("setup.writable"), NotRoot, OSError."""
+    paths = composition.paths
+    _need_write(paths)
+    trust.refuse_shared(composition)
+    text = shim.rendered(composition)
+    changed = [path for path in _directories(paths) if _make(path)]
+    manifest.write(paths, manifest.build())
+    changed += _put_unit(composition)
+    changed += [paths.shim] if _put_hook(paths.shim, text) else []  # last: it fires only when all else stands
+    return Report(paths.shim, tuple(changed), restart=_restart_needed(composition), notes=_reload(composition, changed))
+
+
+def uninstall(composition: Composition) -> Report:
+    """Remove the hook and the unit; configuration and history stay. Raises Refused("setup.journal_open"), NotRoot."""
+    paths = composition.paths
+    _need_write(paths)
+    if unfinished := open_journals(paths):
+        raise Refused(
+            "setup.journal_open",
+            f"A hand-off is not finished ({', '.join(unfinished)}); without the hook its card would not come back.",
+            state="Nothing was removed.",
+            hints=("Stop the guest, or finish it with: vfioctl recover",),
+        )
+    gone = [path for path in (_wanted(paths), unit_path(paths), paths.shim) if os.path.lexists(path)]
+    for path in gone:
+        files.remove(path)
+    kept = tuple(path for path in (paths.etc, paths.state) if os.path.isdir(path))
+    return Report(paths.shim, tuple(gone), kept, notes=_reload(composition, gone))
+
+
+def open_journals(paths: Paths) -> tuple[str, ...]:
+    """The UUIDs of hand-offs that have not ended: their journal files still stand."""
+    places = (os.path.dirname(paths.boot_journal("x")), os.path.dirname(paths.disk_journal("x")))
+    names = {name for place in places if os.path.isdir(place) for name in os.listdir(place)}
+    return tuple(sorted(name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl")))
+
+
+def unit_path(paths: Paths) -> str:
+    return paths.at("etc/systemd/system", UNIT)
+
+
+def _wanted(paths: Paths) -> str:
+    return paths.at("etc/systemd/system", WANTED_BY, UNIT)
+
+
+def _need_write(paths: Paths) -> None:
+    """Raise NotRoot when this user cannot write where hooks live."""
+    place = paths.libvirt_hooks
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    if not os.access(place, os.W_OK):
+        raise NotRoot(
+            "setup.not_root",
+            f"{place} cannot be written by uid {os.geteuid()}: installing the hook needs root.",
+            state="Nothing was changed.",
+            hints=("Run it with: sudo vfioctl hook install",),
+        )
+
+
+def _directories(paths: Paths) -> tuple[str, ...]:
+    return (os.path.dirname(paths.shim), paths.guest_configs, paths.state)
+
+
+def _make(path: str) -> bool:
+    """Whether `path` had to be made; each missing parent is made for all to read, none but the owner to write."""
+    if os.path.isdir(path):
+        return False
+    _make(os.path.dirname(path))
+    os.mkdir(path)
+    os.chmod(path, EXECUTABLE)  # the umask of the caller is not ours
+    return True
+
+
+def _put_hook(path: str, text: str) -> bool:
+    """Whether the hook had to be written. One that could fire already keeps its time: the daemon knows of it."""
+    status = os.lstat(path) if os.path.lexists(path) else None
+    fired = status is not None and bool(status.st_mode & 0o100) and os.path.isfile(path)
+    if fired and status and status.st_mode & 0o7777 == EXECUTABLE and files.read_text(path) == text:
+        return False
+    files.atomic_write(path, text, mode=EXECUTABLE)
+    if fired and status:
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    return True
+
+
+def _put_unit(composition: Composition) -> list[str]:
+    paths = composition.paths
+    values = {"ARGV": shlex.join(composition.self_argv), "JOURNAL": os.path.dirname(paths.disk_journal("x"))}
+    text = render(template(*UNIT_TEMPLATE), values)
+    changed = []
+    if files.read_text(unit_path(paths)) != text:
+        _make(os.path.dirname(unit_path(paths)))
+        files.atomic_write(unit_path(paths), text, mode=PUBLIC)
+        changed.append(unit_path(paths))
+    if not os.path.lexists(_wanted(paths)):
+        _make(os.path.dirname(_wanted(paths)))
+        os.symlink(os.path.join("..", UNIT), _wanted(paths))
+        changed.append(_wanted(paths))
+    return changed
+
+
+def _reload(composition: Composition, changed: list[str]) -> tuple[str, ...]:
+    """Make systemd read a changed unit. A systemd that does not answer costs a note, not the installation."""
+    booted = Host(composition.paths, composition.programs).booted_with_systemd()
+    if not booted or unit_path(composition.paths) not in changed:
+        return ()
+    try:
+        done = composition.programs.run(("systemctl", "daemon-reload"), deadline=RELOAD_DEADLINE)
+    except VfioctlError as error:
+        return (f"systemd does not know {UNIT} yet: {error.message}",)
+    return () if done.ok else (f"systemd does not know {UNIT} yet: {done.why()}.",)
+
+
+def _restart_needed(composition: Composition) -> str:
+    """The command that makes a running daemon call the hook, or "" when it does so already."""
+    from vfioctl.setup.presence import daemon_knows_hooks
+
+    found = daemon.find(Host(composition.paths, composition.programs))
+    return "" if found is None or daemon_knows_hooks(composition.paths, found) else found.restart

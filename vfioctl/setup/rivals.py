@@ -1,0 +1,83 @@
+"""Other hooks that hand devices off, and guests that no hook of ours can reach. Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from vfioctl.paths import Paths
+from vfioctl.setup.presence import hooks
+from vfioctl.txn.step import Finding, Severity
+
+LARGEST = 1 << 20
+# What hand-off scripts have in common, whoever wrote them: they move drivers, detach devices or end the desktop.
+HANDOFF = re.compile(
+    r"driver_override|/drivers/vfio-pci/|modprobe\s+(?:-\S+\s+)*vfio|nodedev-(?:detach|reattach)|vfio[-_](?:startup|teardown)"
+    r"|/sys/class/vtconsole|(?:efi|simple)-framebuffer|systemctl\s+(?:stop|start)\s+display-manager|vfio-handover"
+)
+SESSION_GUESTS = ".config/libvirt/qemu"
+SYSTEM_GUESTS = "etc/libvirt/qemu"
+
+
+def other_hooks(paths: Paths) -> Iterator[Finding]:
+    """Hooks of others that move devices too: both would act at every start."""
+    for path in (*hooks(paths), *_dispatched(paths)):
+        if os.path.basename(path) == os.path.basename(paths.shim):
+            continue
+        if found := HANDOFF.search(_text(path)) or HANDOFF.search(os.path.basename(path)):
+            yield Finding(
+                "hook.rival",
+                f"{path} hands devices off too (it has {found.group(0)!r}) and would fight with vfioctl over them.",
+                Severity.WARN,
+                f"Leave one of them: chmod -x {path}",
+                "hook",
+            )
+
+
+def _dispatched(paths: Paths) -> Iterator[str]:
+    """Scripts in qemu.d/GUEST/OPERATION/…, which a dispatcher in hooks/qemu calls for a guest that we manage."""
+    if not os.path.isfile(os.path.join(paths.libvirt_hooks, "qemu")):
+        return  # libvirt itself ignores directories
+    for guest in managed(paths):
+        for directory, _, names in sorted(os.walk(os.path.join(os.path.dirname(paths.shim), guest))):
+            yield from (os.path.join(directory, name) for name in sorted(names))
+
+
+def _text(path: str) -> str:
+    """The script without its comments, which only tell."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read(LARGEST).splitlines()
+    except OSError:
+        return ""
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+
+
+def managed(paths: Paths) -> tuple[str, ...]:
+    """The guests that have a file."""
+    names = os.listdir(paths.guest_configs) if os.path.isdir(paths.guest_configs) else []
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def session_guests(paths: Paths) -> Iterator[Finding]:
+    """Managed guests that only a user's own daemon knows: it has no rights to a device, so our hook ignores it."""
+    for guest in managed(paths):
+        if os.path.isfile(paths.at(SYSTEM_GUESTS, f"{guest}.xml")):
+            continue
+        for user, home in _homes(paths):
+            if os.path.isfile(os.path.join(home, SESSION_GUESTS, f"{guest}.xml")):
+                yield Finding(
+                    "hook.session_guest",
+                    f"{guest} is a guest of {user}'s own daemon (qemu:///session), whose guests get no host devices.",
+                    Severity.BLOCK,
+                    f"Define it for the system: virsh -c qemu:///system define {home}/{SESSION_GUESTS}/{guest}.xml",
+                    "hook",
+                )
+
+
+def _homes(paths: Paths) -> Iterator[tuple[str, str]]:
+    """Users and their home directories, as the host's own password file has them."""
+    rows = _text(paths.at("etc/passwd")).splitlines()
+    users = {row.split(":")[0]: row.split(":")[5] for row in rows if row.count(":") > 5}  # noqa: PLR2004 -- passwd(5)
+    yield from ((user, paths.at(home)) for user, home in sorted(users.items()) if home != "/")

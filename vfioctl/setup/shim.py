@@ -1,0 +1,55 @@
+"""The hook that libvirt calls, as text: rendered for one installation. Writes nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from vfioctl.setup.data import render, template
+
+if TYPE_CHECKING:
+    from vfioctl.compose import Composition
+
+TEMPLATE = ("libvirt", "50-vfioctl.sh.in")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin"
+FIRST_LINE = "#!/bin/sh"
+
+
+def entry_file(composition: Composition) -> str:
+    """The source file of the module that the hook starts: when it is gone, so is vfioctl."""
+    argv = composition.self_argv
+    module = argv[argv.index("-m") + 1]
+    spec = importlib.util.find_spec(module)
+    return (spec.origin if spec else None) or module
+
+
+def programs_path(composition: Composition) -> str:
+    """PATH for what the hook starts: the host's programs, then the system's own, so that sh and flock are found."""
+    parts = f"{composition.paths.programs}:{SYSTEM_PATH}".split(":")
+    return ":".join(dict.fromkeys(parts))
+
+
+def rendered(composition: Composition) -> str:
+    """The hook for this installation, which acts only in processes of the user who installs it."""
+    python, *args = composition.self_argv
+    values = {
+        "PYTHON": python,
+        "ENTRY": entry_file(composition),
+        "CONFIGS": composition.paths.guest_configs,
+        "MARKS": composition.paths.markers,
+        "PATH": programs_path(composition),
+        "OWNER": str(os.geteuid()),
+    }
+    quoted = {name: shlex.quote(value) for name, value in values.items()}
+    return render(template(*TEMPLATE), {**quoted, "ARGS": shlex.join(args)})
+
+
+def interpreter_of(text: str) -> str:
+    """The interpreter that the hook in `text` calls, or "" when that cannot be told."""
+    for line in text.splitlines():
+        if line.startswith("python="):
+            words = shlex.split(line.removeprefix("python="), comments=True)
+            return words[0] if words else ""
+    return ""
