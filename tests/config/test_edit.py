@@ -1,0 +1,142 @@
+"""Edits keep comments, check first, and leave a wrong file as it was."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from vfioctl.config.edit import create_guest, get_value, remove_guest, set_setting, set_value, unset_value
+from vfioctl.config.load import load_guest
+from vfioctl.errors import ConfigError, Refused
+
+COMMENTED = """\
+# what I learned the hard way
+session = "keep"  # never while I work
+
+[deadlines]
+# slow NAS
+prepare = 50
+"""
+
+
+def text_of(file: str) -> str:
+    with open(file, encoding="utf-8") as stream:
+        return stream.read()
+
+
+def test_a_changed_value_leaves_every_comment_where_it_was(write):
+    file = write("win11", COMMENTED)
+    set_value(file, "deadlines.prepare", 90)
+    assert text_of(file) == COMMENTED.replace("50", "90")
+
+
+def test_a_new_value_makes_its_table_and_its_file(paths):
+    file = paths.guest_config("new")
+    set_value(file, "demo.disks.vda", "skip")
+    assert get_value(file, "demo.disks.vda") == "skip"
+    assert os.stat(file).st_mode & 0o777 == 0o644
+
+
+def test_get_says_nothing_for_what_the_file_does_not_say(write):
+    file = write("win11", COMMENTED)
+    assert get_value(file, "deadlines.prepare") == 50
+    assert get_value(file, "deadlines.undo") is None
+    assert get_value(file, "session.deeper") is None
+
+
+def test_unset_removes_one_value_and_says_whether_it_was_there(write):
+    file = write("win11", COMMENTED)
+    assert unset_value(file, "session")
+    assert not unset_value(file, "session")
+    assert not unset_value(file, "demo.keep")
+    assert "[deadlines]\n# slow NAS\nprepare = 50\n" in text_of(file)
+
+
+@pytest.mark.parametrize(
+    ("dotted", "text", "value"),
+    [
+        ("session", "end", "end"),
+        ("units", "a.service,b.service", ("a.service", "b.service")),
+        ("inhibit_sleep", "off", False),
+        ("deadlines.release", "20", 20.0),
+        ("devices", "01:00.0", ("0000:01:00.0",)),
+        ("demo.keep", "3", 3),
+        ("demo.disks.vda", "require", "require"),
+        ("demo.disks", "vda=skip", {"vda": "skip"}),
+    ],
+)
+def test_what_a_person_types_is_typed_by_the_schema_and_read_back(paths, plugins, dotted, text, value):
+    assert set_setting(paths, "win11", dotted, text, plugins) == value
+    assert load_guest(paths, "win11", plugins).origins[dotted].startswith(paths.guest_config("win11"))
+
+
+@pytest.mark.parametrize(
+    ("dotted", "text", "code"),
+    [
+        ("sesion", "end", "config.unknown"),
+        ("session", "maybe", "config.value"),
+        ("deadlines.release", "soon", "config.type"),
+        ("inhibit_sleep", "perhaps", "config.type"),
+        ("demo.disks.vda", "perhaps", "config.value"),
+    ],
+)
+def test_a_wrong_value_is_refused_and_the_file_is_as_it_was(paths, plugins, write, dotted, text, code):
+    file = write("win11", COMMENTED)
+    with pytest.raises(ConfigError) as caught:
+        set_setting(paths, "win11", dotted, text, plugins)
+    assert (caught.value.code, text_of(file)) == (code, COMMENTED)
+    assert f"{file}: {dotted}: " in caught.value.message
+
+
+def test_a_guests_setting_is_not_written_into_the_host_file(paths, plugins):
+    with pytest.raises(ConfigError) as caught:
+        set_setting(paths, None, "session", "end", plugins)
+    assert caught.value.code == "config.place"
+    assert not os.path.exists(paths.host_config)
+
+
+def test_a_file_that_is_wrong_already_is_not_edited(paths, plugins, write):
+    file = write("win11", "session = [\n")
+    with pytest.raises(ConfigError) as caught:
+        set_setting(paths, "win11", "session", "end", plugins)
+    assert (caught.value.code, text_of(file)) == ("config.syntax", "session = [\n")
+
+
+def test_a_value_in_place_of_a_table_is_not_overwritten(write):
+    file = write("win11", "deadlines = 3\n")
+    with pytest.raises(ConfigError) as caught:
+        set_value(file, "deadlines.prepare", 5)
+    assert (caught.value.code, text_of(file)) == ("config.type", "deadlines = 3\n")
+
+
+def test_a_new_guest_file_is_commented_and_loads(paths, plugins):
+    assert create_guest(paths, "my 'odd' \x1b[31mguest", {"devices": ("0000:01:00.0",)})
+    config = load_guest(paths, "my 'odd' \x1b[31mguest", plugins)
+    assert config.devices == ("0000:01:00.0",)
+    assert text_of(paths.guest_config("my 'odd' \x1b[31mguest")).startswith("# Guest my 'odd' \\x1b[31mguest: vfioctl")
+
+
+def test_an_existing_guest_file_is_never_replaced(paths, write):
+    file = write("win11", COMMENTED)
+    assert not create_guest(paths, "win11", {"session": "end"})
+    assert text_of(file) == COMMENTED
+
+
+def test_a_guest_file_goes_and_is_gone_the_second_time(paths, write):
+    write("win11", "")
+    assert remove_guest(paths, "win11")
+    assert not remove_guest(paths, "win11")
+
+
+def test_a_guest_whose_name_is_a_path_is_refused(paths):
+    with pytest.raises(Refused):
+        create_guest(paths, "../evil")
+
+
+def test_a_directory_that_others_can_write_gets_no_guest_file(paths):
+    os.makedirs(paths.guest_configs)
+    os.chmod(paths.guest_configs, 0o777)
+    with pytest.raises(Refused) as caught:
+        create_guest(paths, "win11")
+    assert caught.value.code == "config.writable"

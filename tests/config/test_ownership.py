@@ -1,0 +1,92 @@
+"""Who could change a file that root obeys."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from vfioctl.config.ownership import secure, writable_by_others
+from vfioctl.errors import Refused
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """root/etc/vfioctl/config.toml with modes that are fine."""
+    file = tmp_path / "etc/vfioctl/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    for path in (tmp_path, tmp_path / "etc", file.parent):
+        path.chmod(0o755)
+    file.chmod(0o644)
+    return tmp_path, file
+
+
+def test_a_file_that_only_its_owner_can_write_is_fine(tree):
+    root, file = tree
+    assert writable_by_others(str(file), str(root)) is None
+
+
+def test_the_file_each_directory_above_it_and_the_root_itself_count(tree):
+    root, file = tree
+    for path in (file, file.parent, root / "etc", root):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o002)
+        assert writable_by_others(str(file), str(root)) == f"{path} can be written by others"
+        path.chmod(mode)
+
+
+def test_what_is_above_the_root_does_not_count(tree):
+    root, file = tree
+    (root / "etc").chmod(0o777)
+    assert writable_by_others(str(file), str(root / "etc/vfioctl")) is None
+
+
+def test_in_a_sticky_directory_what_is_there_is_safe_and_what_is_not_yet_there_is_not(tree):
+    root, file = tree
+    (root / "etc").chmod(0o1777)
+    assert writable_by_others(str(file), str(root)) is None
+    assert writable_by_others(str(root / "etc/absent.toml"), str(root)) is not None
+
+
+@needs_root
+def test_group_write_permission_counts_for_root(tree):
+    root, file = tree
+    file.chmod(0o664)
+    assert writable_by_others(str(file), str(root)) == f"{file} can be written by its group"
+
+
+@needs_root
+def test_a_directory_of_another_user_is_named_with_the_uid(tree):
+    root, file = tree
+    os.chown(root / "etc", 12345, 0)
+    assert writable_by_others(str(file), str(root)) == f"{root / 'etc'} belongs to uid 12345, not to root"
+
+
+def test_a_symlink_is_judged_by_where_it_leads(tree):
+    root, file = tree
+    (root / "open").mkdir()
+    (root / "open").chmod(0o777)
+    (root / "open/real.toml").write_text("")
+    link = file.parent / "link.toml"
+    link.symlink_to(root / "open/real.toml")
+    assert writable_by_others(str(link), str(root)) == f"{root / 'open'} can be written by others"
+
+
+def test_an_absent_file_is_judged_by_its_directories(tree):
+    root, file = tree
+    absent = str(file.parent / "guests/win11.toml")
+    assert writable_by_others(absent, str(root)) is None
+    file.parent.chmod(0o777)
+    assert writable_by_others(absent, str(root)) is not None
+
+
+def test_secure_refuses_with_the_reason_and_the_command(tree):
+    root, file = tree
+    file.chmod(0o666)
+    with pytest.raises(Refused, match="can be written by others") as caught:
+        secure(str(file), str(root))
+    assert caught.value.code == "config.writable"
+    assert f"chmod go-w {file}" in caught.value.hints[0]
