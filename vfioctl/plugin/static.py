@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FILE = "vfioctl-plugin.toml"
-TYPES: Mapping[str, type] = {"str": str, "bool": bool, "int": int, "float": float, "list": list}
+TYPES: Mapping[str, type] = {"str": str, "bool": bool, "int": int, "float": float, "list": list, "table": dict}
 KEYS = {"name", "api", "claims", "summary", "opt_in", "units", "config"}
 ENTRY_KEYS = {"type", "default", "summary", "choices"}
 

@@ -1,0 +1,188 @@
+"""Discovery: the manifest describes what is installed, notices when it does not, and imports no plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vfioctl.errors import VfioctlError
+from vfioctl.paths import Paths
+from vfioctl.plugin import manifest
+from vfioctl.plugin.types import API_VERSION
+from vfioctl.proc import Programs
+
+STATIC = 'name = "{name}"\napi = {api}\nclaims = ["10de:*"]\nunits = ["x.service"]\n[config.depth]\ntype = "int"\ndefault = 3\n'
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Install a plugin distribution into a directory on the path, as pip would lay it out."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def do(name: str, static: str | None, *, distribution: str | None = None, module: str | None = None) -> Path:
+        package = site / f"{name}_pkg"
+        package.mkdir(exist_ok=True)
+        (package / "__init__.py").write_text("raise RuntimeError('a plugin must not be imported by discovery')")
+        (package / "plugin.py").write_text("raise RuntimeError('nor this')")
+        if static is not None:
+            (package / "vfioctl-plugin.toml").write_text(static)
+        info = site / f"{(distribution or name).replace('-', '_')}-2.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution or name}\nVersion: 2.0\n")
+        (info / "entry_points.txt").write_text(f"[vfioctl]\n{name} = {module or f'{name}_pkg.plugin'}\n")
+        return package
+
+    return do
+
+
+def row(name: str):
+    return manifest.build().plugin(name)
+
+
+def test_a_plugin_is_described_without_being_imported(install):
+    install("probe", STATIC.format(name="probe", api=API_VERSION))
+    found = row("probe")
+    assert (found.status, found.version, found.claims, found.units) == ("ok", "2.0", ("10de:*",), ("x.service",))
+    assert found.table == {"depth": {"type": "int", "default": 3}}
+    assert "probe_pkg" not in sys.modules
+
+
+def test_the_built_in_plugin_is_in_the_manifest():
+    assert row("generic").status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("static", "why"),
+    [
+        (None, "is missing"),
+        ("name = ", "vfioctl-plugin.toml"),
+        ('name = "odd"\napi = 99\n', "plugin API 99"),
+        ('name = "other"\napi = 1\n', "its entry point"),
+        ('api = 1\n', "name must be"),
+        ('name = "odd"\n', "api must be"),
+        ('name = "odd"\napi = 1\nclaims = ["nvidia"]\n', "claims must be"),
+        ('name = "odd"\napi = 1\nclaims = ["10DE:*"]\n', "claims must be"),
+        ('name = "odd"\napi = 1\nunits = [1]\n', "units must be"),
+        ('name = "odd"\napi = 1\nmoon = 1\n', "unknown key moon"),
+        ('name = "odd"\napi = 1\nconfig = 3\n', "config must be"),
+        ('name = "odd"\napi = 1\n[config.x]\ntype = "tree"\n', "config.x.type"),
+        ('name = "odd"\napi = 1\n[config.x]\ntype = "int"\ndefault = "a"\n', "config.x.default"),
+        ('name = "odd"\napi = 1\n[config.x]\ntype = "int"\nmoon = 1\n', "config.x must be"),
+    ],
+)
+def test_a_plugin_with_unusable_static_data_is_listed_as_broken_with_the_reason(install, static, why):
+    install("odd", static)
+    assert row("odd").status.startswith("broken: ")
+    assert why in row("odd").status
+
+
+def test_a_plugin_whose_package_is_gone_is_broken(install):
+    install("gone", None, module="no_such_package.plugin")
+    assert "not importable" in row("gone").status
+
+
+def test_two_distributions_with_one_plugin_name_are_broken_rather_than_one_winning_by_chance(install):
+    install("twin", STATIC.format(name="twin", api=1), distribution="first")
+    install("twin", STATIC.format(name="twin", api=1), distribution="second")
+    assert "both call themselves twin" in row("twin").status
+
+
+def test_what_is_written_is_read_back(paths):
+    built = manifest.build()
+    manifest.write(paths, built)
+    assert manifest.load(paths, Programs(""), ["/bin/false"]) == built
+
+
+def refresher(paths: Paths, tmp_path: Path) -> list[str]:
+    """A child that does what `plugins refresh` does."""
+    script = tmp_path / "refresh.py"
+    script.write_text(textwrap.dedent(f"""
+        from vfioctl.paths import Paths
+        from vfioctl.plugin import manifest
+        manifest.write(Paths({paths.root!r}), manifest.build())
+    """))
+    return [sys.executable, "-I", str(script)]
+
+
+def test_a_missing_manifest_is_rebuilt_by_the_child_and_says_why(paths, tmp_path):
+    loaded = manifest.load(paths, Programs(""), refresher(paths, tmp_path))
+    assert loaded.plugin("generic") is not None
+    assert loaded.rebuilt == "it is missing"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.write_text("{"), "cannot be read"),
+        (lambda path: path.write_text('{"format": 9}'), "cannot be read"),
+        (lambda path: path.write_text("[]"), "cannot be read"),
+        (lambda path: path.chmod(0o666), "others can write it"),
+        (lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "interpreter": "/old"})), "/old"),
+    ],
+)
+def test_a_manifest_that_cannot_be_trusted_is_rebuilt(paths, tmp_path, spoil, why):
+    manifest.write(paths, manifest.build())
+    spoil(Path(paths.manifest))
+    assert why in manifest.load(paths, Programs(""), refresher(paths, tmp_path)).rebuilt
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_manifest_of_another_user_is_rebuilt(paths, tmp_path):
+    manifest.write(paths, manifest.build())
+    os.chown(paths.manifest, 4321, 4321)
+    assert "uid 4321" in manifest.load(paths, Programs(""), refresher(paths, tmp_path)).rebuilt
+
+
+def test_a_changed_stamp_makes_it_stale(tmp_path):
+    built = manifest.build()
+    assert built.stale() == ""
+    first = built.stamps[0]
+    changed = replace(built, stamps=(replace(first, mtime=first.mtime + 1), *built.stamps[1:]))
+    assert f"{first.path} has changed" in changed.stale()
+
+
+def test_a_new_site_directory_makes_it_stale():
+    built = manifest.build()
+    known = set(manifest.site_dirs())
+    assert "is new" in replace(built, stamps=tuple(s for s in built.stamps if s.path not in known)).stale()
+
+
+def test_an_edited_static_file_makes_it_stale(install):
+    package = install("probe", STATIC.format(name="probe", api=1))
+    built = manifest.build()
+    (package / "vfioctl-plugin.toml").unlink()
+    assert "vfioctl-plugin.toml has changed" in built.stale()
+
+
+def test_a_child_that_fails_is_told_with_what_it_said(paths):
+    with pytest.raises(VfioctlError) as failed:
+        manifest.load(paths, Programs(""), ["/bin/sh", "-c", "echo no room >&2; exit 3"])
+    assert failed.value.code == "plugin.manifest"
+    assert "no room" in failed.value.message
+
+
+def test_a_child_that_writes_nothing_is_told(paths):
+    with pytest.raises(VfioctlError, match="it is missing"):
+        manifest.load(paths, Programs(""), ["/bin/true"])
+
+
+def test_claims_match_vendor_and_device():
+    from vfioctl.plugin.static import claims_match
+
+    assert claims_match(("10de:*",), 0x10DE, 0x2204)
+    assert claims_match(("*:*",), 1, 2)
+    assert claims_match(("1002:73bf",), 0x1002, 0x73BF)
+    assert not claims_match(("1002:73bf", "10de:*"), 0x1002, 0x73A0)
