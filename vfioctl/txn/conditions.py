@@ -1,0 +1,133 @@
+"""The closed vocabulary of conditions: arguments, words, and whether they hold now. Never waits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.errors import VfioctlError
+from vfioctl.host.model import Unit
+from vfioctl.host.processes import is_alive
+from vfioctl.host.readers import link_name, text
+
+if TYPE_CHECKING:
+    from vfioctl.host.model import Holder
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Condition, Json
+
+Test = Callable[["Json", "Machine"], bool]
+
+
+def validate(condition: Condition) -> None:
+    """Raises VfioctlError: "condition.unknown" or "condition.arguments"."""
+    if condition.kind not in VOCABULARY:
+        message = f"There is no condition {condition.kind!r}; known are {', '.join(VOCABULARY)}."
+        raise VfioctlError("condition.unknown", message)
+    types = VOCABULARY[condition.kind][0]
+    missing = [name for name in types if name not in condition.args and name not in OPTIONAL]
+    strange = [name for name in condition.args if name not in types]
+    wrong = [n for n, type_ in types.items() if not _is(condition.args.get(n), type_, optional=n in OPTIONAL)]
+    if missing or strange or wrong:
+        wanted = ", ".join(f"{name} ({type_.__name__})" for name, type_ in types.items())
+        message = f"The condition {condition.kind} needs {wanted}; it got {dict(condition.args)!r}."
+        raise VfioctlError("condition.arguments", message)
+
+
+def _is(value: Any, type_: type, *, optional: bool) -> bool:
+    if value is None:
+        return optional
+    return isinstance(value, (list, tuple)) if type_ is list else type(value) is type_
+
+
+def evaluate(condition: Condition, machine: Machine) -> bool:
+    """Whether `condition` holds now. Raises VfioctlError for one that is unknown or lacks arguments."""
+    validate(condition)
+    return VOCABULARY[condition.kind][1](condition.args, machine)
+
+
+def describe(condition: Condition) -> str:
+    """The condition in words, as in "0000:01:00.0: nobody holds it"."""
+    validate(condition)
+    args = {name: _words(value) for name, value in condition.args.items()}
+    if condition.kind == "link.target" and not args["name"]:
+        return f"{args['path']} points to nothing"
+    if condition.kind == "unit.state" and args.get("uid") is not None:
+        return f"{args['unit']} of user {args['uid']} is {args['state']}"
+    return VOCABULARY[condition.kind][2].format_map(args)
+
+
+def _words(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, (list, tuple)) else value
+
+
+def explain(condition: Condition, machine: Machine) -> str:
+    """What is there instead, for an error; empty when nothing more is known."""
+    args, paths = condition.args, machine.paths
+    if condition.kind == "no.holders":
+        who = ", ".join(f"{h.comm} (pid {h.pid})" for h in _holders(args, machine))
+        return f" Held by {who}." if who else ""
+    if condition.kind == "path.equals":
+        return f" It says {text(paths.at(args['path']))!r}."
+    if condition.kind == "link.target":
+        return f" It points to {link_name(paths.at(args['path'])) or 'nothing'}."
+    return ""
+
+
+def _holders(args: Json, machine: Machine) -> tuple[Holder, ...]:
+    """Those that count: logind and PID 1 keep nodes open on behalf of others and are never ended."""
+    return tuple(h for h in machine.host().holders(tuple(args["addresses"])) if not h.is_untouchable)
+
+
+def unit_now(machine: Machine, name: str, uid: int | None = None) -> Unit:
+    """The unit as it is now; inactive when it belongs to a user manager that has ended."""
+    host = machine.host()
+    if uid is not None and not host.unit(f"user@{uid}.service").is_active:
+        return Unit(name, "not-found", "inactive", uid=uid)
+    return host.unit(name, uid)
+
+
+def _unit_state(args: Json, machine: Machine) -> bool:
+    """A unit with a queued job is on its way to another state."""
+    unit = unit_now(machine, args["unit"], args.get("uid"))
+    if args["state"] == "inactive":
+        return unit.active_state in ("inactive", "failed") and not unit.is_active
+    return unit.active_state == args["state"] and not (args["state"] == "active" and unit.job == "stop")
+
+
+OPTIONAL = ("uid",)
+PATH: Mapping[str, type] = {"path": str}
+ADDRESSES: Mapping[str, type] = {"addresses": list}
+
+VOCABULARY: dict[str, tuple[Mapping[str, type], Test, str]] = {
+    "path.exists": (PATH, lambda a, m: os.path.lexists(m.paths.at(a["path"])), "{path} exists"),
+    "path.absent": (PATH, lambda a, m: not os.path.lexists(m.paths.at(a["path"])), "{path} is absent"),
+    "path.equals": (
+        {"path": str, "value": str},
+        lambda a, m: text(m.paths.at(a["path"])) == a["value"].strip(),
+        "{path} says {value}",
+    ),
+    "link.target": (
+        {"path": str, "name": str},
+        lambda a, m: (link_name(m.paths.at(a["path"])) or "") == a["name"],
+        "{path} points to {name}",
+    ),
+    "unit.state": ({"unit": str, "uid": int, "state": str}, _unit_state, "{unit} is {state}"),
+    "session.gone": (
+        {"session": str},
+        lambda a, m: all(s.id != a["session"] for s in m.host().sessions()),
+        "session {session} is gone",
+    ),
+    "module.gone": (
+        {"module": str},
+        lambda a, m: not os.path.lexists(m.paths.at("sys/module", a["module"].replace("-", "_"))),
+        "module {module} is gone",
+    ),
+    "no.holders": (ADDRESSES, lambda a, m: not _holders(a, m), "nobody holds {addresses}"),
+    "has.holder": (ADDRESSES, lambda a, m: bool(_holders(a, m)), "somebody holds {addresses}"),
+    "process.gone": (
+        {"pid": int, "start_time": int},
+        lambda a, m: not is_alive(m.paths, a["pid"], a["start_time"]),
+        "process {pid} is gone",
+    ),
+}

@@ -1,0 +1,179 @@
+"""driver.bind: moves one PCI function from its driver to another (vfio-pci). Needs driver_override aimed before it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.txn.sh_quote import call
+from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.steps.common import (
+    Budget,
+    Primitive,
+    driver_of,
+    driver_present,
+    is_ours,
+    load_module,
+    name_holders,
+    probe_drivers,
+    read_override,
+    seconds,
+    set_override,
+    unbind,
+)
+from vfioctl.wait import until
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import Holder
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+NVIDIA = "nvidia"
+
+
+class DriverBind(Primitive):
+    """{address, driver, module?, allow_nvidia_unbind?}"""
+
+    name = "driver.bind"
+    summary = "Unbinds a PCI function from its driver and binds it to another; done when the driver link shows it."
+    undo_class = Undo.EXACT
+    scope = Scope.LEASE
+    lifetime = Lifetime.BOOT
+
+    def resource(self, params: Json) -> str:
+        return f"pci:{params['address']}"
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        return {"driver": host.device(params["address"]).driver}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        address = proposal.params["address"]
+        if not host.has_device(address):
+            return (Finding("device.missing", f"There is no PCI device {address}.", hint="See: vfioctl gpu list"),)
+        device = host.device(address)
+        if device.stuck:
+            return (Finding("device.stuck", f"{address} is stuck in the kernel.", hint="See: vfioctl status"),)
+        if device.is_bridge:
+            return (Finding("device.bridge", f"{address} is a bridge; a bridge cannot be given to a guest."),)
+        return ()
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        """Refuse what would wedge the kernel, whatever plugins say: unbinding a device that is held or on nvidia."""
+        address = step.params["address"]
+        machine.refuse_stuck(address)
+        _must_exist(machine.paths, address)
+        driver = driver_of(machine.paths, address)
+        if driver is None or driver == step.params["driver"]:
+            return
+        if driver == NVIDIA and not step.params.get("allow_nvidia_unbind"):
+            raise StepFailed(
+                "driver.nvidia_unbind",
+                f"{address} is on nvidia, which never returns from an unbind while it is used; it is not unbound.",
+                hints=("Its modules are unloaded instead; see docs/explanation/safety.md",),
+            )
+        if blocking := _blocking(machine.host().holders((address,)), driver):
+            raise StepFailed("device.held", f"{address} ({driver}) is held by {name_holders(blocking)}.")
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        address, wanted = step.params["address"], step.params["driver"]
+        machine.refuse_stuck(address)
+        current = driver_of(machine.paths, address)
+        if current == wanted:
+            return f"{address} is already on {wanted}"
+        budget = Budget(step.deadline)
+        _must_be_aimed(machine, address, wanted)
+        if not driver_present(machine.paths, wanted):
+            module = step.params.get("module", wanted)
+            load_module(machine, module, devices=(address,), deadline=budget.left)
+        if current and driver_of(machine.paths, address) == current:
+            unbind(machine, address, current, deadline=budget.left)
+        _bind(machine, address, wanted, budget)
+        return None
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        address = step.params["address"]
+        if machine.stuck(address):
+            return State.STUCK
+        driver = driver_of(machine.paths, address)
+        if not os.path.exists(machine.paths.pci(address)):
+            return State.BETWEEN
+        if driver == step.baseline["driver"]:
+            return State.BEFORE
+        return State.AFTER if driver == step.params["driver"] else State.BETWEEN
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        address, home = step.params["address"], step.baseline["driver"]
+        machine.refuse_stuck(address)
+        _must_exist(machine.paths, address)
+        current = driver_of(machine.paths, address)
+        if current == home:
+            return f"{address} is already {f'on {home}' if home else 'without a driver'}"
+        if current and not is_ours(machine.host(), current, step.params["driver"]):
+            return f"{address} is on {current}, where someone else put it: left alone"
+        return _bring_home(machine, address, current, home, Budget(step.deadline))
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
+        params, home = step.params, step.baseline["driver"]
+        return (call("return_device", params["address"], home or "", params["driver"], seconds(step)),)
+
+
+def _blocking(holders: Iterable[Holder], driver: str) -> tuple[Holder, ...]:
+    """Those who must let go first. logind keeps DRM nodes for others and may stay; on nvidia and sound nobody may."""
+    strict = driver == NVIDIA or driver.startswith("snd_")
+    return tuple(holder for holder in holders if strict or not holder.is_untouchable)
+
+
+def _must_exist(paths: Paths, address: str) -> None:
+    if not os.path.exists(paths.pci(address)):
+        raise StepFailed(
+            "device.gone", f"{address} is gone from the bus.", hints=("Look for it with: vfioctl gpu list",)
+        )
+
+
+def _must_be_aimed(machine: Machine, address: str, wanted: str) -> None:
+    aimed = read_override(machine, address)
+    if aimed != wanted:
+        raise StepFailed(
+            "driver.not_aimed",
+            f"driver_override of {address} says {aimed or 'nothing'}, not {wanted}: it would get another driver.",
+        )
+
+
+def _bind(machine: Machine, address: str, wanted: str, budget: Budget) -> None:
+    """Probe, and wait for the link. A probe may come too early for a driver that is just loading: ask again."""
+    probe_drivers(machine, address, deadline=budget.left)
+    if not until(lambda: driver_of(machine.paths, address) == wanted, budget.left):
+        current = driver_of(machine.paths, address)
+        raise DeadlineExceeded(
+            "driver.not_bound",
+            f"{address} did not get the driver {wanted}; it is {f'on {current}' if current else 'without a driver'}.",
+        )
+
+
+def _bring_home(machine: Machine, address: str, current: str | None, home: str | None, budget: Budget) -> str | None:
+    if current:
+        _wait_until_closed(machine, address, budget)
+    if home:
+        set_override(machine, address, home, deadline=budget.left)
+    if current:
+        unbind(machine, address, current, deadline=budget.left)
+    if home is None:
+        return None
+    if not driver_present(machine.paths, home):
+        return None if current else f"{address} is detached; {home} is not loaded"
+    _bind(machine, address, home, budget)
+    return None
+
+
+def _wait_until_closed(machine: Machine, address: str, budget: Budget) -> None:
+    """vfio-pci blocks in an unbind until user space has closed the device, so nothing is written before that."""
+    if not until(lambda: not machine.host().vfio_open((address,)), budget.left):
+        pids = ", ".join(map(str, machine.host().vfio_open((address,))))
+        raise DeadlineExceeded("device.in_use", f"{address} is still open in process {pids or 'unknown'}.")
+
+
+KIND = DriverBind()

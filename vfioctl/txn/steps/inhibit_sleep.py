@@ -1,0 +1,80 @@
+"""inhibit.sleep: keeps the host awake by a transient unit that holds a logind inhibitor. Holds nothing itself."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.errors import DeadlineExceeded
+from vfioctl.txn.sh_quote import call
+from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.steps import units
+from vfioctl.txn.steps.common import Budget, Primitive, run, seconds
+from vfioctl.wait import until
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+
+class InhibitSleep(Primitive):
+    """{who, why}"""
+
+    name = "inhibit.sleep"
+    summary = "Keeps the host from sleeping while the guest runs, by a transient unit; the undo ends that unit."
+    undo_class = Undo.EXACT
+    scope = Scope.LEASE
+    lifetime = Lifetime.BOOT
+
+    def resource(self, params: Json) -> str:
+        return f"unit:{unit_name(params)}"
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        return {"active": host.unit(unit_name(params)).is_active}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:  # noqa: ARG002
+        if not host.booted_with_systemd():
+            yield Finding("systemd.missing", "systemd-logind does not run here, so sleep cannot be inhibited.")
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        unit = {"unit": unit_name(step.params)}
+        if units.look(unit, machine).is_active:
+            return "sleep is inhibited already"
+        budget = Budget(step.deadline)
+        run(machine, _command(step.params), deadline=budget.left, code="inhibit.sleep")
+        if not until(lambda: units.look(unit, machine).is_active, budget.left):
+            raise DeadlineExceeded("inhibit.sleep", f"The inhibitor {unit['unit']} was started, but does not run.")
+        return None
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        active = units.look({"unit": unit_name(step.params)}, machine).is_active
+        return State.BEFORE if active == step.baseline["active"] else State.AFTER
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        if step.baseline["active"]:
+            return "it was there before"
+        return units.stop({"unit": unit_name(step.params)}, machine, deadline=step.deadline)
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
+        if step.baseline["active"]:
+            return ()
+        return (call("unit_away", unit_name(step.params), "", seconds(step)),)
+
+
+def unit_name(params: Json) -> str:
+    """One name for one inhibitor, so that every later process finds it again; `who` may hold any character."""
+    return f"vfioctl-inhibit-{zlib.crc32(params['who'].encode('utf-8', 'surrogateescape')):08x}.service"
+
+
+def _command(params: Json) -> tuple[str, ...]:
+    return (
+        "systemd-run", "--quiet", "--collect", f"--unit={unit_name(params)}", "--property=Type=exec", "--",
+        "systemd-inhibit", "--what=sleep", "--mode=block", f"--who={params['who']}", f"--why={params['why']}",
+        "sleep", "infinity",
+    )  # fmt: skip
+
+
+KIND = InhibitSleep()

@@ -1,0 +1,81 @@
+"""session.end: ends one logind session and waits until it is gone. Never ends another one with the same id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.host.processes import is_alive
+from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.steps.common import Budget, Primitive, run
+from vfioctl.wait import until
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import Session
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+
+class SessionEnd(Primitive):
+    """{session, user, uid, leader, start_time, scope}"""
+
+    name = "session.end"
+    summary = "Ends a login session with everything that runs in it; nothing brings it back."
+    undo_class = Undo.NONE
+    scope = Scope.LEASE
+    lifetime = Lifetime.BOOT
+
+    def resource(self, params: Json) -> str:
+        return f"session:{params['session']}"
+
+    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
+        return {}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:  # noqa: ARG002
+        if not host.booted_with_systemd():
+            yield Finding("systemd.missing", "systemd-logind does not run here, so no session can be ended.")
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        """Sessions are named by small numbers that logind may give again: look that it is still the planned one."""
+        params = step.params
+        session = _session(step, machine)
+        if session and session.leader != params["leader"] and not _leader_lives(step, machine):
+            raise StepFailed(
+                "session.other",
+                f"Session {params['session']} is now one of {session.user}, not the planned one of {params['user']}.",
+                hints=("Start the guest again: the plan is made anew.",),
+            )
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        name = step.params["session"]
+        if _session(step, machine) is None:
+            return f"session {name} of {step.params['user']} has ended already"
+        budget = Budget(step.deadline)
+        run(machine, ("loginctl", "terminate-session", "--", name), deadline=budget.left, code="session.end")
+        if not until(lambda: _session(step, machine) is None, budget.left):
+            raise DeadlineExceeded(
+                "session.lingers", f"Session {name} of {step.params['user']} did not end within {step.deadline:g} s."
+            )
+        return None
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        session = _session(step, machine)
+        if session is None:
+            return State.AFTER
+        return State.BETWEEN if session.state == "closing" else State.BEFORE
+
+    def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
+        return f"the session of {step.params['user']} cannot be brought back"
+
+
+def _session(step: Step, machine: Machine) -> Session | None:
+    return next((s for s in machine.host().sessions() if s.id == step.params["session"]), None)
+
+
+def _leader_lives(step: Step, machine: Machine) -> bool:
+    return is_alive(machine.paths, step.params["leader"], step.params["start_time"])
+
+
+KIND = SessionEnd()

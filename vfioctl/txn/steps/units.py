@@ -1,0 +1,86 @@
+"""systemd units as unit.stop and unit.start change them: what to run, and the proof that it had effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.host.units import systemctl
+from vfioctl.txn.conditions import unit_now
+from vfioctl.txn.step import Finding
+from vfioctl.txn.steps.common import Budget, run
+from vfioctl.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import Unit
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, StepProposal
+
+
+def resource(params: Json) -> str:
+    uid = params.get("uid")
+    return f"unit:{params['unit']}" if uid is None else f"unit:{uid}:{params['unit']}"
+
+
+def title(params: Json) -> str:
+    """The unit in words."""
+    uid = params.get("uid")
+    return params["unit"] if uid is None else f"{params['unit']} of user {uid}"
+
+
+def command(params: Json, verb: str) -> tuple[str, ...]:
+    """The program and arguments for `verb` on the unit."""
+    return (*systemctl(params.get("uid")), verb, "--", params["unit"])
+
+
+def look(params: Json, machine: Machine) -> Unit:
+    return unit_now(machine, params["unit"], params.get("uid"))
+
+
+def check(proposal: StepProposal, host: Host) -> Iterable[Finding]:
+    params = proposal.params
+    if not host.booted_with_systemd():
+        yield Finding("systemd.missing", f"systemd does not run here, so {title(params)} cannot be changed.")
+    elif not host.unit(params["unit"], params.get("uid")).exists:
+        yield Finding("unit.unknown", f"There is no unit {title(params)}.", hint="See: systemctl list-units")
+
+
+def stop(params: Json, machine: Machine, *, deadline: float) -> str | None:
+    """Stop the unit and see it inactive. Raises StepFailed, DeadlineExceeded."""
+    if not _runs(look(params, machine)):
+        return f"{title(params)} does not run"
+    budget = Budget(deadline)
+    run(machine, command(params, "stop"), deadline=budget.left, code="unit.stop")
+    if not until(lambda: not _runs(look(params, machine)), budget.left):
+        raise DeadlineExceeded("unit.runs", f"{title(params)} was stopped, but runs again or still.")
+    return None
+
+
+def start(params: Json, machine: Machine, *, deadline: float) -> str | None:
+    """Start the unit, forgetting earlier failures first, which would count against it. Raises StepFailed."""
+    unit = look(params, machine)
+    if params.get("uid") is not None and not unit.exists:
+        return f"{title(params)} went with its user manager"
+    if _is_up(unit):
+        return f"{title(params)} already runs"
+    budget = Budget(deadline)
+    # Fails when nothing had failed; whether the unit may start is asked of the start itself.
+    machine.programs.run(command(params, "reset-failed"), deadline=budget.left)
+    run(machine, command(params, "start"), deadline=budget.left, code="unit.start")
+    if not until(lambda: _is_up(look(params, machine)), budget.left):
+        unit = look(params, machine)
+        raise StepFailed("unit.start", f"{title(params)} was started, but is {unit.active_state}.")
+    return None
+
+
+def _runs(unit: Unit) -> bool:
+    """A unit that is still stopping keeps its processes, so it counts."""
+    return unit.is_active or unit.active_state == "deactivating"
+
+
+def _is_up(unit: Unit) -> bool:
+    """Active, or about to be; one with a queued stop is not."""
+    return unit.is_active and unit.job != "stop"

@@ -1,0 +1,100 @@
+"""vtconsole.unbind: takes the text console off the framebuffer. Finds it by name: the numbers vary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vfioctl.errors import StepFailed
+from vfioctl.host.readers import entries, text
+from vfioctl.txn.sh_quote import call
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
+from vfioctl.txn.steps.common import Primitive
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step
+
+KINDS = ("(M) ", "(S) ")  # the kernel's mark for a module or a system console
+
+
+class VtconsoleUnbind(Primitive):
+    """{name}, e.g. "frame buffer device" """
+
+    name = "vtconsole.unbind"
+    summary = "Takes the text console off the framebuffer; normally it comes back by itself with the driver."
+    undo_class = Undo.EXACT
+    scope = Scope.LEASE
+    lifetime = Lifetime.BOOT
+
+    def resource(self, params: Json) -> str:
+        return f"vtconsole:{plain(params['name'])}"
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        wanted = plain(params["name"])
+        return {"bound": any(plain(c.name) == wanted and c.bound for c in host.vtconsoles())}
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        bound = [path for path, on in _consoles(machine.paths, step.params["name"]) if on]
+        if not bound:
+            return f"no text console is bound to the {plain(step.params['name'])}"
+        for path in bound:
+            _switch(machine, path, on=False)
+        return None
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        consoles = [on for _, on in _consoles(machine.paths, step.params["name"])]
+        if any(consoles) == step.baseline["bound"]:
+            return State.BEFORE
+        return State.AFTER if not any(consoles) else State.BETWEEN
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        consoles = tuple(_consoles(machine.paths, step.params["name"]))
+        if not step.baseline["bound"]:
+            return "it was not bound before"
+        if not consoles:
+            return "the console is not there; the kernel brings it back, bound, with the framebuffer"
+        if all(on for _, on in consoles):
+            return "it is bound already"
+        for path, on in consoles:
+            if not on:
+                _switch(machine, path, on=True)
+        return None
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
+        return (call("vtconsole_back", plain(step.params["name"])),) if step.baseline["bound"] else ()
+
+
+def plain(name: str) -> str:
+    """The name without the kernel's mark."""
+    name = name.strip()
+    return name[4:] if name.startswith(KINDS) else name
+
+
+def _consoles(paths: Paths, name: str) -> Iterator[tuple[str, bool]]:
+    """The directory of each console of that name, and whether it is bound."""
+    directory = paths.at("sys/class/vtconsole")
+    for entry in entries(directory):
+        path = os.path.join(directory, entry)
+        if plain(text(os.path.join(path, "name")) or "") == plain(name):
+            yield path, text(os.path.join(path, "bind")) == "1"
+
+
+def _switch(machine: Machine, path: str, *, on: bool) -> None:
+    """A console that vanishes under the write has done what was wanted, or is rebuilt by the kernel."""
+    doing = f"{'Binding' if on else 'Unbinding'} {os.path.basename(path)}"
+    try:
+        machine.write(os.path.join(path, "bind"), "1" if on else "0")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise StepFailed("vtconsole.write", f"{doing} failed: {error.strerror}.") from error
+    now = text(os.path.join(path, "bind"))
+    if now not in (None, "1" if on else "0"):
+        raise StepFailed("vtconsole.write", f"{doing} had no effect.")
+
+
+KIND = VtconsoleUnbind()
