@@ -1,4 +1,4 @@
-"""Views of the hook: what was installed or removed, and whether it fires."""
+"""`vfioctl hook`: what was put in place or removed, and whether the hook fires."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 
 
 def view(data: Mapping[str, Any]) -> Iterator[str]:
-    """What changed, or in one line that nothing had to; for `verify` whether the hook fires."""
+    """Each changed and each kept path on its line."""
     if "fires" in data:
-        yield f"{data['hook']}: {'libvirt calls it' if data['fires'] else 'would not do its work'}"
+        yield f"{data['hook']}: {'nothing would stop it from firing' if data['fires'] else 'it would not fire'}."
         return
-    for path in data["changed"]:
-        yield f"changed  {path}"
-    for path in data["kept"]:
-        yield f"kept     {path}"
-    if not data["changed"]:
-        yield f"{data['hook']}: nothing to do"
+    changed, kept = data["changed"], data["kept"]
+    yield f"{data['hook']}: {'changed' if changed else 'everything was as it should be'}."
+    yield from (f"  {path}" for path in changed)
+    yield from (f"  kept: {path}" for path in kept)

@@ -1,0 +1,146 @@
+"""The command line as a whole: the root group, what its commands share, `main`. Imports no command and no engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vfioctl.cli.commands import COMMANDS, Entry
+from vfioctl.cli.lazy import LazyGroup
+from vfioctl.cli.options import FORMATS, shared_options
+from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, NotRoot, VfioctlError
+
+if TYPE_CHECKING:
+    from vfioctl.cli.render.output import Output
+    from vfioctl.cli.result import Result
+    from vfioctl.compose import Composition
+
+PROGRAM = "vfioctl"
+MODULE_ARGUMENT = 3  # python -I -m MODULE
+INTERRUPTED = 130
+
+
+class App:
+    """What the commands get as `ctx.obj`: the composition, how to show things, and who asks."""
+
+    def __init__(self, composition: Composition, environ: Mapping[str, str]) -> None:
+        self.composition = composition
+        self.environ = environ
+        self.format = FORMATS[0]
+        self.color: bool | None = False if environ.get("NO_COLOR") else None
+        self.command = ""
+
+    def use_root(self, root: str) -> None:
+        """Work on the host below the directory `root`."""
+        from vfioctl.compose import compose
+
+        self.composition = compose(root, self.composition.self_argv[MODULE_ARGUMENT])
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this user administers the host: root, or whoever owns the root directory of a chroot or a fake."""
+        return os.geteuid() in (0, os.stat(self.composition.paths.root).st_uid)
+
+    def need_root(self) -> None:
+        """Raise NotRoot("not_root") early, before anything is asked or read."""
+        if not self.is_root:
+            raise NotRoot(
+                "not_root",
+                f"`vfioctl {self.command}` needs root.",
+                state="Nothing was changed.",
+                hints=(f"Run it as root: sudo vfioctl {self.command}",),
+            )
+
+    def output(self) -> Output:
+        """Where results and live lines go; rendering is imported only now."""
+        from vfioctl.cli.render.output import Output
+
+        return Output(self.format, sys.stdout, sys.stderr, color=self.color)
+
+
+class RootGroup(LazyGroup):
+    """The built-in commands and, after them, what plugins add under names that are still free."""
+
+    def table(self, ctx: click.Context) -> tuple[Entry, ...]:
+        from vfioctl.cli.extra import plugin_commands
+
+        taken = {entry.name for entry in self.entries}
+        extra = plugin_commands(ctx.obj.composition.paths) if isinstance(ctx.obj, App) else ()
+        return (*self.entries, *(entry for entry in extra if entry.name not in taken))
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature
+    if value and not ctx.resilient_parsing:
+        from vfioctl import __version__
+        from vfioctl.cli.result import Result
+
+        ctx.obj.output().result(Result("version", {"version": __version__}))
+        ctx.exit()
+
+
+def root_group() -> RootGroup:
+    """The root command."""
+    version = click.Option(
+        ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+        help="Show the version and exit.",
+    )  # fmt: skip
+    return RootGroup(
+        PROGRAM,
+        entries=COMMANDS,
+        params=[*shared_options(), version],
+        help="Hand GPUs and other devices from this host to its libvirt guests and back, as a transaction.",
+        epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused with nothing touched, 4 a device is stuck, "
+        "77 not root.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
+    """Run the command line `argv` (without the program's name) and return its exit status.
+
+    Foreseen failures are rendered here, since only this knows the format; a bug keeps its traceback and goes on up.
+    """
+    app = App(composition, os.environ if environ is None else environ)
+    _guess_format(app, argv)
+    try:
+        ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app)
+    except VfioctlError as error:
+        return _fail(app, error)
+    except click.ClickException as error:
+        return _fail(app, _usage(error))
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(app, VfioctlError("interrupted", "Interrupted.")) and INTERRUPTED
+    return _finish(app, ended)
+
+
+def _finish(app: App, ended: Any) -> int:
+    """Show what a command gave back; a plugin's command may print by itself and give nothing back."""
+    if ended is None or isinstance(ended, int):
+        return ended or 0
+    result: Result = ended
+    app.output().result(result)
+    return result.exit_status
+
+
+def _fail(app: App, error: VfioctlError) -> int:
+    from vfioctl.cli.result import failed
+
+    return _finish(app, failed(app.command, error))
+
+
+def _usage(error: click.ClickException) -> VfioctlError:
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
+    wrong = VfioctlError("usage", error.format_message(), hints=(f"See how it is used: {command} --help",))
+    wrong.exit_status = EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
+    return wrong
+
+
+def _guess_format(app: App, argv: Sequence[str]) -> None:
+    """A wrong command line is answered in the format that it asks for, although it cannot be parsed."""
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    if any(word == "--format=json" or (word, follower) == ("--format", "json") for word, follower in pairs):
+        app.format = "json"

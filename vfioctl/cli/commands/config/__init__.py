@@ -1,0 +1,1 @@
+"""`vfioctl config`: one verb a file."""

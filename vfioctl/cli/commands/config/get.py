@@ -1,0 +1,39 @@
+"""`vfioctl config get SETTING`: one value. Works without root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.cli.options import verb
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Result
+
+NAME = "config get"
+
+
+@verb("get")
+@click.argument("guest")
+@click.argument("setting")
+@click.pass_obj
+def command(app: App, guest: str, setting: str) -> Result:
+    """Show one setting of a guest.
+
+    SETTING is a dotted path such as deadlines.prepare.
+    """
+    from vfioctl.cli.commands.config.show import rows_of
+    from vfioctl.cli.facts import guest_config, plugin_infos
+    from vfioctl.cli.result import Result
+    from vfioctl.config.schema import suggestion
+    from vfioctl.errors import ConfigError
+
+    plugins = plugin_infos(app)
+    rows = {row["path"]: row for row in rows_of(guest_config(app, guest, plugins), plugins)}
+    if setting not in rows:
+        near = suggestion(setting, rows)
+        raise ConfigError("config.unknown", f"There is no setting {setting!r}{near.rstrip('?')}.",
+                          hints=(f"See them all with: vfioctl config show {guest}",))  # fmt: skip
+    return Result(NAME, {"guest": guest, **rows[setting]})

@@ -1,0 +1,1 @@
+"""`vfioctl gpu`: one verb a file."""

@@ -1,0 +1,45 @@
+"""`vfioctl history [ID]`: past hand-offs, or one and where its time went. Works without root where it may read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.cli.options import verb
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Message, Result
+    from vfioctl.history import Records
+
+NAME = "history"
+
+
+@verb(NAME)
+@click.argument("hand_off", metavar="[ID]", required=False)
+@click.option("--guest", help="Only those of this guest.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.pass_obj
+def command(app: App, hand_off: str | None, guest: str | None, limit: int) -> Result:
+    """List past hand-offs, or show one and where its time went.
+
+    With an ID the steps of that hand-off are shown as a waterfall: one bar each, placed at the time when it began.
+    """
+    from vfioctl import history
+    from vfioctl.cli.result import Result
+
+    paths = app.composition.paths
+    if hand_off:
+        return Result(NAME, {"hand_off": asdict(history.read(paths, hand_off))})
+    records = history.read_all(paths)
+    chosen = [item for item in records.hand_offs if guest in (None, item.guest)][:limit]
+    return Result(NAME, {"hand_offs": [asdict(item) for item in chosen]}, messages=_damaged(records))
+
+
+def _damaged(records: Records) -> tuple[Message, ...]:
+    from vfioctl.cli.result import Message
+
+    said = (f"The record {name} cannot be read." for name in records.damaged)
+    return tuple(Message(text, "warning", "history.damaged") for text in said)

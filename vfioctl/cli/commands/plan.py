@@ -1,0 +1,73 @@
+"""`vfioctl plan GUEST`: what a start would do and how it returns. Works without root, changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vfioctl.cli.options import verb
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Message, Result
+    from vfioctl.txn.plan import Plan
+    from vfioctl.txn.step import Finding
+
+NAME = "plan"
+
+
+@verb(NAME)
+@click.argument("guest")
+@click.option("--xml", metavar="FILE", help="Read the domain from FILE (- for standard input), not from libvirt.")
+@click.option("--end-session", is_flag=True, help="Plan as if the guest file said session = \"end\".")
+@click.pass_obj
+def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:  # noqa: FBT001 -- click's signature
+    """Show what a start would do and how it returns; nothing is done.
+
+    Each step is shown with its reason, how far its undo restores what was, until when it is undone, and its deadline.
+    Exit status 3 when a start would be refused; everything that speaks against it is shown at once.
+    """
+    from vfioctl.cli.domains import find
+    from vfioctl.cli.facts import guest_config, plugin_infos
+    from vfioctl.cli.result import Error, refused
+    from vfioctl.handoff.ask import ask
+
+    domain = find(app, guest, xml).domain
+    plugins = plugin_infos(app)
+    config = guest_config(app, guest, plugins, {"session": "end"} if end_session else {})
+    asked = ask(app.composition, domain, config, tuple(plugins.values()))
+    blocks = (Error(item.code, item.message, hints=_hints(item)) for item in asked.plan.blocks)
+    result = refused(NAME, _data(app, asked.plan), tuple(blocks))
+    return _with(result, _messages(app, asked.plan, asked.request.host.unreadable()))
+
+
+def _hints(finding: Finding) -> tuple[str, ...]:
+    return (finding.hint,) if finding.hint else ()
+
+
+def _data(app: App, plan: Plan) -> dict[str, Any]:
+    from vfioctl.handoff.ask import is_managed
+
+    return {
+        "plan": plan.to_json(), "point_of_no_return": plan.point_of_no_return, "blocked": bool(plan.blocks),
+        "managed": is_managed(app.composition, plan.guest),
+    }  # fmt: skip
+
+
+def _with(result: Result, messages: tuple[Message, ...]) -> Result:
+    from dataclasses import replace
+
+    return replace(result, messages=messages)
+
+
+def _messages(app: App, plan: Plan, unreadable: int) -> tuple[Message, ...]:
+    from vfioctl.cli.facts import unreadable_message
+    from vfioctl.cli.result import Message
+    from vfioctl.handoff.ask import is_managed
+
+    said = list(unreadable_message(unreadable))
+    if not is_managed(app.composition, plan.guest):
+        hint = f"Let vfioctl manage it with: vfioctl enable {plan.guest}"
+        said.append(Message(f"{plan.guest} is not managed yet: a start does nothing of this.", hint=hint))
+    return tuple(said)

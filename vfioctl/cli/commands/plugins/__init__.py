@@ -1,0 +1,1 @@
+"""`vfioctl plugins`: one verb a file."""

@@ -1,0 +1,34 @@
+"""`vfioctl plugins refresh`: search for plugins and write the manifest that the hook reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.cli.options import verb
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Result
+
+NAME = "plugins refresh"
+
+
+@verb("refresh")
+@click.pass_obj
+def command(app: App) -> Result:
+    """Search for plugins and write the manifest.
+
+    The hook reads only the manifest. It is written anew by itself when a package was installed or removed.
+    """
+    from vfioctl.cli.commands.plugins.list import rows
+    from vfioctl.cli.result import Message, Result
+    from vfioctl.plugin import manifest
+
+    app.need_root()
+    paths = app.composition.paths
+    built = manifest.build()
+    manifest.write(paths, built)
+    written = Message(f"{paths.manifest} is written.")
+    return Result(NAME, {"manifest": paths.manifest, "plugins": rows(built.plugins)}, messages=(written,))

@@ -1,0 +1,126 @@
+"""What several commands ask first: plugins, a guest's settings, whether a hand-off is running. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vfioctl import files
+from vfioctl.errors import Refused
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Message
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.paths import Paths
+    from vfioctl.plugin.types import PluginInfo
+
+PREFIX, SUFFIX = "guest-", ".lock"
+
+
+def plugin_infos(app: App) -> dict[str, PluginInfo]:
+    """The installed plugins by name; who may not write the manifest looks for them in this process."""
+    from vfioctl.plugin import manifest
+
+    here = app.composition
+    if app.is_root:
+        found = manifest.load(here.paths, here.programs, (*here.self_argv, "plugins", "refresh"))
+    else:
+        found = manifest.build()
+    return {info.name: info for info in found.plugins}
+
+
+def guest_config(
+    app: App, guest: str, plugins: Mapping[str, PluginInfo], flags: Mapping[str, Any] | None = None
+) -> GuestConfig:
+    """The settings of `guest` as the command line sees them: with the environment and `flags` on top."""
+    from vfioctl.config.load import load_guest
+
+    return load_guest(app.composition.paths, guest, plugins, environment=app.environ, flags=flags or {})
+
+
+def must_be_managed(app: App, guest: str) -> None:
+    """Raise Refused("guest.unmanaged") when `guest` has no file."""
+    if not os.path.lexists(app.composition.paths.guest_config(guest)):
+        raise Refused(
+            "guest.unmanaged", f"{guest} is not managed by vfioctl.", state="Nothing was changed.",
+            hints=(f"Let vfioctl manage it with: vfioctl enable {guest}",),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that holds the lock of a guest's hand-off."""
+
+    uuid: str
+    pid: int
+
+
+def running(paths: Paths) -> tuple[Running, ...]:
+    """The hand-offs that a process is working on now. Takes no lock: that could refuse a start at the same moment."""
+    owners = _lock_owners(paths)
+    return tuple(Running(uuid, pid) for uuid, pid in owners if _holds(paths, pid, f"{PREFIX}{uuid}{SUFFIX}"))
+
+
+def _lock_owners(paths: Paths) -> Iterator[tuple[str, int]]:
+    """Each lock file with the pid that took it last."""
+    try:
+        names = sorted(os.listdir(paths.locks))
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(PREFIX) and name.endswith(SUFFIX):
+            text = files.read_text(os.path.join(paths.locks, name)) or ""
+            if text.strip().isdecimal():
+                yield name[len(PREFIX) : -len(SUFFIX)], int(text)
+
+
+def _holds(paths: Paths, pid: int, name: str) -> bool:
+    """Whether `pid` has the lock file open: the pid of a finished hand-off stays in the file."""
+    directory = os.path.join(paths.proc, str(pid), "fd")
+    try:
+        return any(os.path.basename(_target(directory, fd)) == name for fd in os.listdir(directory))
+    except OSError:
+        return False
+
+
+def _target(directory: str, fd: str) -> str:
+    try:
+        return os.readlink(os.path.join(directory, fd))
+    except OSError:
+        return ""
+
+
+def refuse_while_running(paths: Paths) -> None:
+    """Raise Refused("libvirt.busy") while a hook runs: libvirt answers nobody until it ends."""
+    if now := running(paths):
+        raise Refused(
+            "libvirt.busy",
+            f"libvirt cannot be asked while a hand-off is running (process {now[0].pid}).",
+            state="Nothing was changed.",
+            hints=("See what it does with: vfioctl status", "Or give the domain's XML with: --xml FILE"),
+        )
+
+
+def unreadable_message(count: int) -> tuple[Message, ...]:
+    """What to say when the open files of `count` processes could not be read."""
+    from vfioctl.cli.result import Message
+
+    if not count:
+        return ()
+    text = f"The open files of {count} processes could not be read without root: more of them may hold the card."
+    return (Message(text, "warning", "host.unreadable"),)
+
+
+def owners(paths: Paths) -> dict[str, str]:
+    """The guests that hold a device, by address, as far as the ledger may be read."""
+    from vfioctl.txn.resources import EXCLUSIVE, Ledger
+
+    try:
+        entries = Ledger(paths).entries()
+    except PermissionError:
+        return {}
+    held = (entry for entry in entries if entry.resource.startswith(EXCLUSIVE))
+    return {entry.resource.removeprefix(EXCLUSIVE): ", ".join(entry.holders.values()) for entry in held}

@@ -1,0 +1,62 @@
+"""A click group that knows its commands by a table and imports one only to run it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from vfioctl.cli.commands import Entry
+from vfioctl.errors import VfioctlError
+
+
+class LazyGroup(click.Group):
+    """A group of `entries`; help and completion come from the table, so they import no command."""
+
+    def __init__(self, *args: Any, entries: tuple[Entry, ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entries = entries
+
+    def table(self, ctx: click.Context) -> tuple[Entry, ...]:  # noqa: ARG002 -- the root group adds what plugins bring
+        """The commands of this group."""
+        return self.entries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [entry.name for entry in self.table(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = next((entry for entry in self.table(ctx) if entry.name == cmd_name), None)
+        return None if entry is None else load(entry)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(entry.name, entry.help) for entry in self.table(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        mine = [CompletionItem(e.name, help=e.help) for e in self.table(ctx) if e.name.startswith(incomplete)]
+        return [*mine, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def load(entry: Entry) -> click.Command:
+    """The command that `entry` stands for. Raises VfioctlError("plugin.command_broken") when it cannot be imported."""
+    if entry.children:
+        return LazyGroup(entry.name, entries=entry.children, help=entry.help)
+    module, _, attribute = entry.target.partition(":")
+    if module.startswith("vfioctl."):
+        return _command(getattr(importlib.import_module(module), attribute))
+    try:
+        return _command(getattr(importlib.import_module(module), attribute))
+    except Exception as error:
+        raise VfioctlError(
+            "plugin.command_broken",
+            f"The command {entry.name!r} of a plugin ({entry.target}) cannot be loaded: {error}.",
+            hints=("See what is installed with: vfioctl plugins list",),
+        ) from error
+
+
+def _command(found: object) -> click.Command:
+    if not isinstance(found, click.Command):
+        raise TypeError(f"{found!r} is not a click command")
+    return found

@@ -1,0 +1,113 @@
+"""The `managed` attribute of a domain's hostdevs, changed in place: nothing else of the XML moves. And the diff."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vfioctl import files
+
+if TYPE_CHECKING:
+    from vfioctl.paths import Paths
+
+ELEMENTS = ("hostdev", "interface")
+ATTRIBUTE = re.compile(rb"""(\smanaged\s*=\s*)(["'])(yes|no)\2""")
+
+
+@dataclass(slots=True)
+class _Place:
+    """An element that takes a device: where its start tag begins, its source address, how it is managed."""
+
+    at: int
+    managed: str | None
+    address: str = ""
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects the places while expat reads; depth is kept by the stack of element names."""
+
+    parser: Any
+    stack: list[str] = field(default_factory=list)
+    places: list[_Place] = field(default_factory=list)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.stack.append(name)
+        if self.stack[:2] == ["domain", "devices"] and len(self.stack) == 3 and name in ELEMENTS:  # noqa: PLR2004
+            if attributes.get("type") in ("pci", "hostdev"):
+                self.places.append(_Place(self.parser.CurrentByteIndex, attributes.get("managed")))
+            else:
+                self.places.append(_Place(-1, None))
+        elif self.stack[3:] == ["source", "address"] and self.stack[2] in ELEMENTS:
+            self.places[-1].address = _address(attributes)
+
+    def end(self, _name: str) -> None:
+        self.stack.pop()
+
+
+def _address(attributes: Mapping[str, str]) -> str:
+    numbers = [int(attributes.get(part) or "0", 0) for part in ("domain", "bus", "slot", "function")]
+    return "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers)
+
+
+def _places(xml: bytes) -> list[_Place]:
+    from xml.parsers import expat
+
+    parser = expat.ParserCreate()
+    reader = _Reader(parser)
+    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
+    parser.Parse(xml, True)  # noqa: FBT003 -- expat's signature
+    return [place for place in reader.places if place.at >= 0]
+
+
+def managed_addresses(xml: bytes) -> tuple[str, ...]:
+    """The addresses that `xml` takes with managed='yes'. The XML was checked by events.domain before."""
+    return tuple(place.address for place in _places(xml) if place.managed == "yes")
+
+
+def set_managed(xml: bytes, value: str, addresses: Iterable[str]) -> bytes:
+    """`xml` with managed='`value`' for the devices at `addresses` that say something else; all other bytes stay."""
+    wanted = frozenset(addresses)
+    for place in reversed(_places(xml)):
+        if place.address in wanted and place.managed not in (None, value):
+            xml = xml[: place.at] + _replace(xml[place.at :], value)
+    return xml
+
+
+def _replace(tail: bytes, value: str) -> bytes:
+    put: Callable[[re.Match[bytes]], bytes] = lambda found: found[1] + found[2] + value.encode() + found[2]  # noqa: E731
+    return ATTRIBUTE.sub(put, tail, count=1)
+
+
+def difference(before: bytes, after: bytes, name: str) -> str:
+    """The change as a unified diff, for `virsh edit`; empty when nothing changes."""
+    import difflib
+
+    old, new = (text.decode(errors="replace").splitlines() for text in (before, after))
+    return "\n".join(difflib.unified_diff(old, new, f"{name} now", f"{name} wanted", lineterm="", n=2))
+
+
+# ---------------------------------------------------------------- what was before
+
+
+def _record(paths: Paths, uuid: str) -> str:
+    return os.path.join(paths.state, "domains", f"{uuid}.json")
+
+
+def remember(paths: Paths, uuid: str, guest: str, addresses: Iterable[str]) -> None:
+    """Keep, durably and before the change, which devices said managed='yes'; the first record wins."""
+    if files.read_json(_record(paths, uuid)) is None:
+        files.write_json(_record(paths, uuid), {"guest": guest, "managed": list(addresses)})
+
+
+def remembered(paths: Paths, uuid: str) -> tuple[str, ...]:
+    """The devices that said managed='yes' before `enable`."""
+    record = files.read_json(_record(paths, uuid))
+    return tuple(record["managed"]) if record else ()
+
+
+def forget(paths: Paths, uuid: str) -> None:
+    files.remove(_record(paths, uuid))

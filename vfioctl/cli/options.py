@@ -1,0 +1,53 @@
+"""The options that every command has, and the class of command that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+
+FORMATS = ("text", "json")
+
+
+def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.obj.format = value
+
+
+def _set_no_color(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature
+    if value:
+        ctx.obj.color = False
+
+
+def _set_root(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.obj.use_root(value)
+
+
+def shared_options() -> list[click.Parameter]:
+    """--format, --no-color and the hidden --root: good before and after the verb."""
+    option = partial(click.Option, expose_value=False, is_eager=True)
+    return [
+        option(["--format"], type=click.Choice(FORMATS), callback=_set_format, envvar="VFIOCTL_FORMAT",
+               help="How to show the result."),
+        option(["--no-color"], is_flag=True, callback=_set_no_color, help="No colour, also on a terminal."),
+        option(["--root"], type=click.Path(exists=True, file_okay=False, resolve_path=True), callback=_set_root,
+               hidden=True, help="The root directory of the host to work on."),
+    ]  # fmt: skip
+
+
+class Verb(click.Command):
+    """A command with the shared options; it tells the App its name, for the envelope."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *shared_options()]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        ctx.obj.command = ctx.command_path.partition(" ")[2]
+        return super().invoke(ctx)
+
+
+verb: Callable[..., Callable[[Callable[..., Any]], Verb]] = partial(click.command, cls=Verb)

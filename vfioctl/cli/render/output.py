@@ -1,0 +1,134 @@
+"""Writes a result to the terminal or the pipe, as text or JSON, and live lines while something runs."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from vfioctl.cli.render import VIEWS
+from vfioctl.log import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from vfioctl.cli.result import Error, Message, Result
+
+PIPE_WIDTH = 100
+MARKS = {"error": "31;1", "warning": "33;1", "next": "36"}
+
+
+class Output:
+    """Shows results. `color` None: on a terminal only; False: never."""
+
+    def __init__(self, form: str, stdout: TextIO, stderr: TextIO, *, color: bool | None = None) -> None:
+        self.form = form
+        self.stdout = stdout
+        self.stderr = stderr
+        self.color = color
+
+    def result(self, result: Result) -> None:
+        """Show `result`, once."""
+        if self.form == "json":
+            self._write(self.stdout, json.dumps(result.envelope(), indent=2, default=str) + "\n")
+            return
+        self._write(self.stdout, self._body(result))
+        for message in result.messages:
+            self._message(message)
+        for error in result.errors:
+            self._error(error)
+
+    def line(self, text: str) -> None:
+        """Show one live line; nothing in JSON, whose envelope comes once and at the end."""
+        if self.form != "json":
+            self._write(self.stdout, plain(text) + "\n")
+
+    def show(self, view: Iterable[RenderableType]) -> None:
+        """Show a view beside the result, while something is still running."""
+        if self.form != "json":
+            self._write(self.stdout, self._render(view))
+
+    # ---------------------------------------------------------------- parts
+
+    def _body(self, result: Result) -> str:
+        if result.command not in VIEWS or not result.data:
+            return ""
+        module, _, name = VIEWS[result.command].partition(":")
+        view = getattr(importlib.import_module(f"vfioctl.cli.render.{module}"), name)
+        return self._render(view(clean(result.data)))
+
+    def _render(self, view: Iterable[RenderableType]) -> str:
+        """The view as text; rich is imported only when a part of it is more than a line."""
+        parts = tuple(view)
+        if all(isinstance(part, str) for part in parts):
+            return "".join(f"{part}\n" for part in parts)
+        console = self._console()
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str))
+        lines = console.file.getvalue().split("\n")  # type: ignore[attr-defined] # it is the StringIO of _console
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        terminal = self.stdout.isatty()
+        colored = terminal and self.color is not False
+        return Console(
+            file=io.StringIO(),
+            width=_terminal_width(self.stdout) if terminal else PIPE_WIDTH,
+            color_system="standard" if colored else None,
+            force_terminal=colored,
+            no_color=not colored,
+            highlight=False, markup=False, emoji=False, legacy_windows=False,
+        )  # fmt: skip
+
+    def _message(self, message: Message) -> None:
+        if message.level == "info":
+            self._write(self.stdout, f"{plain(message.text)}\n")
+        else:
+            code = f" [{message.code}]" if message.code else ""
+            self._write(self.stderr, f"{self._mark('warning')} {plain(message.text)}{code}\n")
+        if message.hint:
+            self._hint(self.stdout if message.level == "info" else self.stderr, message.hint)
+
+    def _error(self, error: Error) -> None:
+        self._write(self.stderr, f"{self._mark('error')} {plain(error.message)} [{error.code}]\n")
+        if error.state:
+            self._write(self.stderr, f"  {plain(error.state)}\n")
+        for hint in error.hints:
+            self._hint(self.stderr, hint)
+
+    def _hint(self, stream: TextIO, hint: str) -> None:
+        self._write(stream, f"  {plain(hint)}\n")
+
+    def _mark(self, word: str) -> str:
+        colored = self.stderr.isatty() and self.color is not False
+        return f"\x1b[{MARKS[word]}m{word}:\x1b[0m" if colored else f"{word}:"
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        """Write at once; a reader that has gone (`| head`) is no failure of ours."""
+        encoding = stream.encoding or "utf-8"
+        try:
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            stream.flush()
+        except OSError:  # EPIPE, or EIO from a terminal whose session has ended: the work goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _terminal_width(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or PIPE_WIDTH
+    except (OSError, ValueError):
+        return PIPE_WIDTH
+
+
+def clean(value: Any) -> Any:
+    """`value` with every string made harmless for a terminal: names come from hardware and other users."""
+    if isinstance(value, str):
+        return "\n".join(plain(line) for line in value.split("\n"))
+    if isinstance(value, Mapping):
+        return {clean(key): clean(item) for key, item in value.items()}
+    return [clean(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,124 @@
+"""`vfioctl plan`: the steps with reason, undo class, scope and deadline, the point of no return, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.cli.render.steps import Step, subject, toward, undone, until
+from vfioctl.cli.render.tables import Column, seconds, table, words
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+NO_RETURN = "your session ends here; from here a failure brings the login screen back, not your session"
+COLUMNS = (
+    Column("#", 2, right=True), Column("step", 18), Column("on", 21), Column("why", 26),
+    Column("undo", 9), Column("undone when", 11),  Column("limit", 6, right=True),
+)  # fmt: skip
+BACK_COLUMNS = (Column("#", 2, right=True), Column("while libvirt waits", 18), Column("on", 21), Column("why", 26))
+AFTER_COLUMNS = (Column("#", 2, right=True), Column("after the hook", 18), Column("on", 21), Column("why", 26))
+
+
+def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """The whole plan; a refused one shows its steps too, and the findings stand below it."""
+    plan = data["plan"]
+    yield f"{plan['guest']} ({plan['uuid']}) takes {words(plan['devices'], 'no device')}"
+    yield ""
+    if plan["steps"]:
+        yield from _steps(plan["steps"], data.get("point_of_no_return"))
+    else:
+        yield "Nothing has to be done for it."
+    yield from _more("Once it runs", plan["running"])
+    yield from _way_back(plan)
+    yield ""
+    yield _budget(plan["budget"])
+    yield from _findings(plan["findings"])
+
+
+def _steps(steps: Sequence[Step], no_return: str | None) -> Iterator[RenderableType]:
+    at = next((index for index, step in enumerate(steps) if step["id"] == no_return), len(steps))
+    if before := steps[:at]:
+        yield _table(before, 1)
+    if after := steps[at:]:
+        yield ""
+        yield f"── {NO_RETURN} ──"
+        yield ""
+        yield _table(after, at + 1, head=not before)
+
+
+def _table(steps: Sequence[Step], first: int, *, head: bool = True) -> Table:
+    return table(COLUMNS, (_row(number, step) for number, step in enumerate(steps, first)), head=head)
+
+
+def _row(number: int, step: Step) -> tuple[object, ...]:
+    optional = " (best effort)" if step.get("best_effort") else ""
+    where = subject(step) + toward(step)
+    why, limit = step["reason"] + optional, seconds(step["deadline"])
+    return (number, step["kind"], where, why, undone(step), until(step), limit)
+
+
+def _more(title: str, steps: Sequence[Step]) -> Iterator[RenderableType]:
+    if steps:
+        yield ""
+        yield f"{title}:"
+        yield _table(steps, 1)
+
+
+def _way_back(plan: Mapping[str, Any]) -> Iterator[RenderableType]:
+    if not plan["way_back"]:
+        return
+    steps = {step["id"]: step for step in (*plan["steps"], *plan["running"], *plan["returns"])}
+    yield ""
+    yield "When it stops:"
+    for part, columns in (("hook", BACK_COLUMNS), ("detached", AFTER_COLUMNS)):
+        rows = [_back_row(item, steps) for item in plan["way_back"] if item["part"] == part]
+        if rows:
+            yield table(columns, ((number, *row) for number, row in enumerate(rows, 1)))
+            yield ""
+    yield from _proof(plan["back"])
+
+
+def _back_row(item: Mapping[str, Any], steps: Mapping[str, Step]) -> tuple[str, str, str]:
+    step = steps[item["step"]]
+    if item["action"] == "undo":
+        return f"undo {step['kind']}"[:18], subject(step), _was(step)
+    return step["kind"], subject(step) + toward(step), step["reason"]
+
+
+def _was(step: Step) -> str:
+    """What the undo puts back."""
+    known = {key: value for key, value in step["baseline"].items() if isinstance(value, str | bool | int)}
+    if not known:
+        return "as it was"
+    return "to " + words(f"{key} {value}" for key, value in known.items())
+
+
+def _proof(back: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    said = [f"{item['kind']} {words(f'{key} {_value(value)}' for key, value in item['args'].items())}" for item in back]
+    if said:
+        yield "It is back when:"
+        yield from (f"  {line}" for line in said)
+
+
+def _value(value: object) -> str:
+    return words(value) if isinstance(value, list) else str(value)
+
+
+def _budget(budget: Mapping[str, float]) -> str:
+    return (
+        f"Deadlines: {budget['prepare']:g} s to prepare and {budget['undo']:g} s to undo it; on the way back"
+        f" {budget['release']:g} s while libvirt waits, {budget['finish']:g} s after it."
+    )
+
+
+def _findings(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What is worth knowing; what blocks stands among the errors."""
+    shown = [item for item in findings if item["severity"] != "block"]
+    if shown:
+        yield ""
+    for item in shown:
+        yield f"{item['severity']}: {item['message']} [{item['code']}]"
+        if item["hint"]:
+            yield f"  {item['hint']}"

@@ -1,0 +1,41 @@
+"""How one step is named on the screen, from its journalled data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vfioctl.cli.render.tables import words
+
+Step = Mapping[str, Any]
+UNDO: Mapping[str, str] = {"exact": "exact", "recreated": "recreated", "none": "never"}
+SCOPE: Mapping[str, str] = {"lease": "guest stops", "transaction": "start fails"}
+
+
+def subject(step: Step) -> str:
+    """What the step acts on: the shortest text that names it."""
+    params: Mapping[str, Any] = step["params"]
+    for key in ("address", "unit", "user", "comm", "name", "path", "source", "device"):
+        if params.get(key):
+            return str(params[key])
+    if params.get("modules"):
+        return words(params["modules"])
+    if params.get("module"):
+        return str(params["module"])
+    return str(step.get("resource", "")).partition(":")[2]
+
+
+def toward(step: Step) -> str:
+    """Where the step brings its subject to, when that is one word."""
+    value = step["params"].get("driver") or step["params"].get("value")
+    return f" → {value}" if isinstance(value, str) and value.strip() else ""
+
+
+def undone(step: Step) -> str:
+    """The undo class, and until when it applies."""
+    return UNDO.get(step["undo"], str(step["undo"]))
+
+
+def until(step: Step) -> str:
+    """When it is undone: `-` for what no undo brings back."""
+    return "-" if step["undo"] == "none" else SCOPE.get(step["scope"], str(step["scope"]))

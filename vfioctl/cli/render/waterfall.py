@@ -1,0 +1,37 @@
+"""Where the time of a hand-off went: one bar a step, placed at the time when it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.cli.render.tables import Column, seconds, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+BAR = 40
+FULL, THIN = "█", "▏"
+COLUMNS = (Column("step", 34), Column("time", BAR), Column("took", 8, right=True), Column("", 12))
+
+
+def waterfall(steps: Sequence[Mapping[str, Any]], duration: float) -> Iterator[RenderableType]:
+    """The bars of `steps` on one scale of `duration` seconds."""
+    ends = [step["started_offset"] + step["duration"] for step in steps]
+    whole = max([duration, *ends, 0.001])
+    yield table(COLUMNS, ((_name(step), bar(step, whole), seconds(step["duration"]), _said(step)) for step in steps))
+
+
+def bar(step: Mapping[str, Any], whole: float) -> str:
+    """The bar of one step; what is too short for a block is a thin line."""
+    start = min(BAR - 1, int(step["started_offset"] / whole * BAR))
+    length = min(BAR - start, round(step["duration"] / whole * BAR))
+    return " " * start + (FULL * length or THIN)
+
+
+def _name(step: Mapping[str, Any]) -> str:
+    return str(step["id"])
+
+
+def _said(step: Mapping[str, Any]) -> str:
+    return "" if step["outcome"] == "done" else str(step["outcome"])

@@ -1,0 +1,82 @@
+"""What a command gives back, as one value: rendered once, as text or as the versioned JSON envelope. Prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, VfioctlError
+
+ENVELOPE_VERSION = 1
+OK = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence beside the data; `level` is info or warning, `hint` the next command."""
+
+    text: str
+    level: str = "info"
+    code: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """A failure as it is shown: the same object for the terminal and for JSON."""
+
+    code: str
+    message: str
+    state: str = ""
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of one command. `data` holds JSON values only; the text view is made from nothing else."""
+
+    command: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+    errors: tuple[Error, ...] = ()
+    exit_status: int = OK
+
+    def envelope(self) -> dict[str, Any]:
+        """The JSON envelope; its keys are public and pinned by tests."""
+        return {
+            "version": ENVELOPE_VERSION,
+            "command": self.command,
+            "data": dict(self.data),
+            "messages": [_message(message) for message in self.messages],
+            "errors": [_error(error) for error in self.errors],
+        }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {"level": message.level, "text": message.text, "code": message.code, "hint": message.hint}
+
+
+def _error(error: Error) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "state": error.state, "hints": list(error.hints)}
+
+
+def failed(command: str, error: VfioctlError) -> Result:
+    """The result of a command that ended in `error`."""
+    shown = Error(error.code, error.message, error.state, error.hints)
+    return Result(command, errors=(shown,), exit_status=error.exit_status)
+
+
+def refused(command: str, data: Mapping[str, Any], errors: tuple[Error, ...]) -> Result:
+    """A result whose `errors` block; nothing was touched. Without errors it is a good one."""
+    return Result(command, data, errors=errors, exit_status=EXIT_REFUSED if errors else OK)
+
+
+def worst(statuses: tuple[int, ...]) -> int:
+    """The exit status of a command that did several things: the first that is not 0."""
+    return next((status for status in statuses if status), OK)
+
+
+def incomplete(command: str, data: Mapping[str, Any], errors: tuple[Error, ...]) -> Result:
+    """A result in which something failed while the rest was done."""
+    return Result(command, data, errors=errors, exit_status=EXIT_FAILED if errors else OK)
