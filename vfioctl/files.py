@@ -36,7 +36,7 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE) -> None:
     Raises OSError; the old file is untouched then.
     """
     directory = os.path.dirname(path)
-    temporary = os.path.join(directory, f".{os.path.basename(path)[:200]}.{os.getpid()}.new")
+    temporary = os.path.join(directory, f".{os.path.basename(path)[:50]}.{os.getpid()}.new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         write_all(fd, text.encode())

@@ -101,7 +101,7 @@ def read_all(paths: Paths) -> Records:
 
 def read(paths: Paths, name: str) -> HandOff:
     """The record with the id `name`. Raises VfioctlError("history.unknown"), ("history.damaged")."""
-    if "/" in name or "\0" in name or not (value := _read(_path(paths, name), name)):
+    if "/" in name or "\0" in name or (value := _read(_path(paths, name), name)) is None:
         raise VfioctlError(
             "history.unknown", f"There is no hand-off {name!r} in the history.",
             hints=("List them with: vfioctl history",),

@@ -80,28 +80,27 @@ class Log:
         self.loudest = loudest  # the least urgent priority that still goes to stderr
         self.fields = dict(fields or {})
         self.lost = 0
-        self._socket: socket | None = None
 
     def about(self, **fields: Any) -> Log:
         """A log whose messages also carry `fields` (guest, event, step …)."""
         return Log(self.paths, stderr=self.stderr, loudest=self.loudest, fields={**self.fields, **fields})
 
-    def error(self, message: str, **fields: Any) -> None:
+    def error(self, message: str, /, **fields: Any) -> None:
         self.write(Priority.ERROR, message, **fields)
 
-    def warning(self, message: str, **fields: Any) -> None:
+    def warning(self, message: str, /, **fields: Any) -> None:
         self.write(Priority.WARNING, message, **fields)
 
-    def notice(self, message: str, **fields: Any) -> None:
+    def notice(self, message: str, /, **fields: Any) -> None:
         self.write(Priority.NOTICE, message, **fields)
 
-    def info(self, message: str, **fields: Any) -> None:
+    def info(self, message: str, /, **fields: Any) -> None:
         self.write(Priority.INFO, message, **fields)
 
-    def debug(self, message: str, **fields: Any) -> None:
+    def debug(self, message: str, /, **fields: Any) -> None:
         self.write(Priority.DEBUG, message, **fields)
 
-    def write(self, priority: Priority, message: str, **fields: Any) -> None:
+    def write(self, priority: Priority, message: str, /, **fields: Any) -> None:
         """Say `message` with `fields` everywhere. Returns normally whatever happens."""
         text = plain(message[:LONGEST])
         known = {**self.fields, **fields}
@@ -149,7 +148,10 @@ class Log:
     def _rotate(self, fd: int) -> None:
         """Rename the file behind `fd` away, unless another process is doing it or has done it."""
         path = os.path.join(self.paths.log, FILE)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
         if not os.path.samestat(os.fstat(fd), os.stat(path)):
             return
         for number in range(ROTATIONS, 1, -1):
@@ -161,13 +163,12 @@ class Log:
     def _to_journal(self, priority: Priority, text: str, fields: Mapping[str, Any]) -> None:
         """One datagram of KEY=value lines, see systemd.io/JOURNAL_NATIVE_PROTOCOL; no value holds a newline."""
         address = self.paths.at("run/systemd/journal/socket")
-        if self._socket is None:
-            if not os.path.exists(address):
-                return
-            self._socket = _datagram_socket()
+        if not os.path.exists(address):
+            return
         extra = (f"VFIOCTL_{key.upper()}={plain(str(fields[key]))}" for key in fields if key.isidentifier())
         lines = (f"MESSAGE={text}", f"PRIORITY={int(priority)}", "SYSLOG_IDENTIFIER=vfioctl", *extra, "")
-        self._socket.sendto("\n".join(lines).encode(), address)
+        with _datagram_socket() as journal:
+            journal.sendto("\n".join(lines).encode(), address)
 
 
 def _datagram_socket() -> socket:

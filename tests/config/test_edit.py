@@ -72,7 +72,7 @@ def test_what_a_person_types_is_typed_by_the_schema_and_read_back(paths, plugins
 
 
 @pytest.mark.parametrize(
-    ("dotted", "text", "code"),
+    "given",
     [
         ("sesion", "end", "config.unknown"),
         ("session", "maybe", "config.value"),
@@ -81,7 +81,8 @@ def test_what_a_person_types_is_typed_by_the_schema_and_read_back(paths, plugins
         ("demo.disks.vda", "perhaps", "config.value"),
     ],
 )
-def test_a_wrong_value_is_refused_and_the_file_is_as_it_was(paths, plugins, write, dotted, text, code):
+def test_a_wrong_value_is_refused_and_the_file_is_as_it_was(paths, plugins, write, given):
+    dotted, text, code = given
     file = write("win11", COMMENTED)
     with pytest.raises(ConfigError) as caught:
         set_setting(paths, "win11", dotted, text, plugins)

@@ -32,7 +32,9 @@ def test_the_smallest_guest_file_is_empty(paths, plugins, write):
 
 
 def test_every_setting_of_a_guest_file_arrives(paths, plugins, write):
-    write("win11", """
+    write(
+        "win11",
+        """
 devices = ["01:00.0", "0000:0B:00.1"]
 include = ["0000:01:00.2"]
 session = "end"
@@ -45,7 +47,8 @@ prepare = 60
 [demo]
 keep = 2
 disks = {vda = "require"}
-""")
+""",
+    )
     config = load_guest(paths, "win11", plugins)
     assert config.devices == ("0000:01:00.0", "0000:0b:00.1")
     assert config.include == ("0000:01:00.2",)
@@ -101,7 +104,7 @@ def test_a_wrong_variable_is_named_with_what_was_expected(paths, plugins):
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "line", "said"),
+    "given",
     [
         ('session = "keep"\nsession = 1', "config.syntax", 2, "expected TOML: Cannot overwrite a value"),
         ("units = [", "config.syntax", 1, "expected TOML"),
@@ -111,23 +114,39 @@ def test_a_wrong_variable_is_named_with_what_was_expected(paths, plugins):
         ("units = ['a', 2]", "config.type", 1, "units: expected a list of strings"),
         ("devices = ['gpu']", "config.value", 1, "devices: expected a list of strings, each a PCI address such as"),
         ("devices = ['01:20.0']", "config.value", 1, "devices: expected"),
-        ("[deadlines]\nprepare = true", "config.type", 2, "deadlines.prepare: expected a number from 1 to 3600, found true"),
+        (
+            "[deadlines]\nprepare = true",
+            "config.type",
+            2,
+            "deadlines.prepare: expected a number from 1 to 3600, found true",
+        ),
         ("[deadlines]\nprepare = 0", "config.value", 2, "deadlines.prepare: expected a number from 1 to 3600, found 0"),
         ("[deadlines]\nprepare = nan", "config.value", 2, "deadlines.prepare: expected"),
         ("deadlines = 3", "config.type", 1, "deadlines: expected a table, found 3"),
-        ("[deadlines]\n\nprepar = 3", "config.unknown", 3, 'deadlines.prepar: there is no such setting; did you mean "prepare"?'),
+        (
+            "[deadlines]\n\nprepar = 3",
+            "config.unknown",
+            3,
+            'deadlines.prepar: there is no such setting; did you mean "prepare"?',
+        ),
         ("sesion = 'end'", "config.unknown", 1, 'sesion: there is no such setting; did you mean "session"?'),
         ("zzz = 1", "config.unknown", 1, "zzz: there is no such setting; expected one of"),
         ('"a.b" = 1', "config.unknown", 1, '"a.b": there is no such setting'),
         ("[demo]\nkep = 3", "config.unknown", 2, 'demo.kep: there is no such setting; did you mean "keep"?'),
         ("[demo]\nkeep = 'x'", "config.type", 2, "demo.keep: expected a whole number, found 'x'"),
-        ("[demo.disks]\nvda = 'no'", "config.value", 1, 'demo.disks: expected a table of strings, each "require" or "skip"'),
+        (
+            "[demo.disks]\nvda = 'no'",
+            "config.value",
+            1,
+            'demo.disks: expected a table of strings, each "require" or "skip"',
+        ),
         ("[bare]\nx = 1", "config.unknown", 2, "bare.x: there is no such setting; plugin bare has no settings"),
         ("[absent]\nx = 1", "config.plugin_missing", 1, "absent: plugin absent is not installed"),
         ("[dem]\nx = 1", "config.plugin_missing", 1, 'dem: plugin dem is not installed; did you mean "demo"?'),
     ],
 )
-def test_a_wrong_guest_file_is_refused_with_path_file_line_and_expectation(paths, plugins, write, text, code, line, said):
+def test_a_wrong_guest_file_is_refused_with_path_file_line_and_expectation(paths, plugins, write, given):
+    text, code, line, said = given
     file = write("win11", text)
     error = error_of(paths, plugins)
     assert error.code == code
@@ -200,7 +219,9 @@ def test_lines_are_found_in_tables_and_dotted_and_quoted_keys():
     assert key_lines(text) == {"a": 1, "t": 3, "t.c": 4, "t.d.e": 5, "u": 6, "u.f": 7}
 
 
-@given(st.one_of(st.binary(max_size=80), st.text(st.sampled_from("ab=[]{}\"'.,#\n 1tx-_\\"), max_size=60).map(str.encode)))
+@given(
+    st.one_of(st.binary(max_size=80), st.text(st.sampled_from("ab=[]{}\"'.,#\n 1tx-_\\"), max_size=60).map(str.encode))
+)
 def test_arbitrary_bytes_are_a_source_or_a_problem_with_a_line(data):
     result = parse_source("f.toml", data)
     if isinstance(result, Problem):
@@ -215,7 +236,9 @@ VALUES = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=6,
 )
-KEYS = st.one_of(st.sampled_from(["devices", "session", "deadlines", "demo", "wreck", "units", "handler"]), st.text(max_size=5))
+KEYS = st.one_of(
+    st.sampled_from(["devices", "session", "deadlines", "demo", "wreck", "units", "handler"]), st.text(max_size=5)
+)
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4))

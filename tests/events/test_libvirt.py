@@ -45,13 +45,15 @@ def test_any_four_strings_are_an_event(argv):
 def test_any_number_of_strings_gives_an_event_or_an_error_with_a_code(argv):
     try:
         parse_argv(argv)
+        said = ""
     except VfioctlError as error:
-        assert error.code == "event.malformed"
-        assert len(argv) != 4
+        said = error.code
+    assert said == ("" if len(argv) == 4 else "event.malformed")
 
 
 @pytest.mark.parametrize(
-    "name", ["win11", "my gaming pc", "it's \"quoted\"", "-rf", ".hidden", "...", "größe", "窓", "$(reboot)", "a" * 250, "\udcff"]
+    "name",
+    ["win11", "my gaming pc", "it's \"quoted\"", "-rf", ".hidden", "...", "größe", "窓", "$(reboot)", "a" * 250, "\udcff"],
 )  # fmt: skip
 def test_names_that_libvirt_accepts_are_accepted(name):
     check_guest_name(name)

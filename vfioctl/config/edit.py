@@ -40,7 +40,7 @@ def get_value(file: str, dotted: str) -> Any:
 
 
 def set_value(file: str, dotted: str, value: Any) -> None:
-    """Set `dotted` to `value` in `file`, which is made when it is absent; comments stay. Raises ConfigError, OSError."""
+    """Set `dotted` to `value` in `file`, which is made when absent; comments stay. Raises ConfigError, OSError."""
     document = _document(file)
     _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
     _write(file, document)

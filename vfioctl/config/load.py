@@ -77,7 +77,8 @@ def managed_guests(paths: Paths) -> tuple[str, ...]:
 
 
 def _layers(
-    paths: Paths, guest: str, plugins: Mapping[str, PluginInfo], environment: Mapping[str, str], flags: Mapping[str, Any]
+    paths: Paths, guest: str, plugins: Mapping[str, PluginInfo], environment: Mapping[str, str],
+    flags: Mapping[str, Any],
 ) -> tuple[Layer, ...]:  # fmt: skip
     check_guest_name(guest)
     known = settings(plugins)
@@ -185,7 +186,9 @@ def _text_layer(known: Mapping[str, Setting], given: Mapping[str, Any], names: M
     problems: list[Problem] = []
     for path, value in given.items():
         if path not in known:
-            problems.append(Problem("config.unknown", path, names[path], 0, f"no such setting{suggestion(path, known)}"))
+            problems.append(
+                Problem("config.unknown", path, names[path], 0, f"no such setting{suggestion(path, known)}")
+            )
             continue
         try:
             setting = known[path]

@@ -79,7 +79,7 @@ def _seconds(path: str, default: float, summary: str) -> Setting:
 
 
 SETTINGS = (
-    Setting("devices", "list", (), "PCI devices to give besides the hostdevs of the domain.", scope="guest", form="pci"),
+    Setting("devices", "list", (), "PCI devices to give besides the domain's hostdevs.", scope="guest", form="pci"),
     Setting(
         "include", "list", (), "Further members of an IOMMU group that may be taken along.", scope="guest", form="pci",
     ),
@@ -89,7 +89,7 @@ SETTINGS = (
     ),
     Setting("units", "list", (), "Systemd units that may be stopped when they hold the card."),
     Setting("handler", "str", None, "The plugin that hands the card off when two claim it."),
-    Setting("inhibit_sleep", "bool", True, "Keep the host from sleeping while the guest has the card."),
+    Setting("inhibit_sleep", "bool", default=True, summary="Keep the host from sleeping while the guest has the card."),
     Setting("disabled_plugins", "list", (), "Plugins that are not asked."),
     _seconds("deadlines.prepare", 45.0, "Seconds in which the start must have applied every step."),
     _seconds("deadlines.undo", 30.0, "Further seconds to undo them when one failed."),

@@ -1,0 +1,130 @@
+"""History: durable, sorted, bounded, and tolerant of files that are torn."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfioctl import history
+from vfioctl.errors import VfioctlError
+from vfioctl.history import HandOff, Last, StepTime
+from vfioctl.paths import Paths
+
+STARTED = 1795256130.25  # 2026-11-21T10:15:30Z
+STEPS = (StepTime("bind", "driver.bind", "give", 0.01, 0.5, "done"),)
+
+
+@pytest.fixture
+def paths(tmp_path) -> Paths:
+    return Paths(str(tmp_path))
+
+
+def hand_off(paths: Paths, started: float = STARTED, guest: str = "win11") -> HandOff:
+    name = history.new_id(paths, guest, started)
+    return HandOff(name, guest, "u-u-i-d", "prepare", started, 1.5, ok=True, message="fine", steps=STEPS)
+
+
+def test_a_record_comes_back_as_it_was(paths):
+    kept = hand_off(paths)
+    history.record(paths, kept)
+    assert history.read(paths, kept.id) == kept
+
+
+def test_ids_say_when_and_who_and_are_never_used_twice(paths):
+    names = []
+    for _ in range(3):
+        kept = hand_off(paths, guest="Größe/../My VM!")
+        history.record(paths, kept)
+        names.append(kept.id)
+    assert names == ["20261121T101530-gremyvm", "20261121T101530-gremyvm-2", "20261121T101530-gremyvm-3"]
+    assert history.new_id(paths, "窓", STARTED) == "20261121T101530-guest"
+
+
+def test_all_records_come_newest_first(paths):
+    for offset in (0, 86400, 3600):
+        history.record(paths, hand_off(paths, STARTED + offset))
+    times = [kept.started - STARTED for kept in history.read_all(paths).hand_offs]
+    assert times == [86400, 3600, 0]
+
+
+def test_without_a_directory_there_is_no_history(paths):
+    assert history.read_all(paths) == history.Records(())
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", '{"id": "x"', "[]", "[1]", "3", '{"id": "x"}', '{"steps": 3}', '{"steps": [3]}', "\udcff"]
+)
+def test_a_damaged_record_is_named_and_the_others_are_shown(paths, garbage):
+    kept = hand_off(paths)
+    history.record(paths, kept)
+    with open(os.path.join(paths.history, "20990101T000000-torn.json"), "w", errors="surrogateescape") as stream:
+        stream.write(garbage)
+    assert history.read_all(paths) == history.Records((kept,), ("20990101T000000-torn.json",))
+    with pytest.raises(VfioctlError) as caught:
+        history.read(paths, "20990101T000000-torn")
+    assert caught.value.code == "history.damaged"
+
+
+def test_fields_of_a_newer_version_are_left_out(paths):
+    kept = hand_off(paths)
+    history.record(paths, kept)
+    file = os.path.join(paths.history, f"{kept.id}.json")
+    with open(file) as stream:
+        value = json.load(stream)
+    with open(file, "w") as stream:
+        json.dump({**value, "novelty": 1, "steps": [{**value["steps"][0], "novelty": 1}]}, stream)
+    assert history.read(paths, kept.id) == kept
+
+
+@pytest.mark.parametrize("name", ["absent", "../last/win11", "", "a\0b", "x" * 300])
+def test_an_unknown_id_is_no_path(paths, name):
+    history.write_last(paths, Last("win11", "u", "prepare", ok=True, when=STARTED))
+    with pytest.raises(VfioctlError) as caught:
+        history.read(paths, name)
+    assert caught.value.code.startswith("history.")
+
+
+def test_the_number_of_records_is_bounded_and_the_oldest_go(paths):
+    for offset in range(5):
+        history.record(paths, hand_off(paths, STARTED + offset), keep=3)
+    assert [kept.started - STARTED for kept in history.read_all(paths).hand_offs] == [4, 3, 2]
+    assert history.prune(paths, keep=1) == 2
+    assert history.prune(paths, keep=0) == 1
+    assert history.read_all(paths).hand_offs == ()
+
+
+def test_temporary_files_are_no_records(paths):
+    history.record(paths, hand_off(paths))
+    with open(os.path.join(paths.history, ".x.json"), "w"):
+        pass
+    assert history.read_all(paths).damaged == ()
+
+
+def test_the_last_outcome_of_a_guest_is_replaced(paths):
+    first = Last("my vm", "u", "prepare", ok=False, when=STARTED, message="m", code="c", state="s", hints=("h",))
+    history.write_last(paths, first)
+    assert history.read_last(paths, "my vm") == first
+    history.write_last(paths, replace(first, ok=True))
+    assert history.read_last(paths, "my vm") == replace(first, ok=True)
+
+
+@pytest.mark.parametrize("guest", ["a" * 250, "窓" * 83])
+def test_the_longest_name_of_a_guest_fits(paths, guest):
+    history.write_last(paths, Last(guest, "u", "prepare", ok=True, when=STARTED))
+    found = history.read_last(paths, guest)
+    assert found is not None
+    assert found.guest == guest
+
+
+@given(st.text(max_size=40))
+def test_a_damaged_last_outcome_is_none(tmp_path_factory, text):
+    paths = Paths(str(tmp_path_factory.getbasetemp()))
+    os.makedirs(os.path.dirname(paths.last("vm")), exist_ok=True)
+    with open(paths.last("vm"), "w", encoding="utf-8") as stream:
+        stream.write(text)
+    assert history.read_last(paths, "vm") is None
