@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from vfioctl.frozen import frozen
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 from vfioctl.txn.journal import quiet
 from vfioctl.txn.machine import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Composition:
     """`self_argv` starts this same composition in another process; `on_record` sees each line of the journal."""
 

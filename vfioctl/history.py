@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.paths import Paths
@@ -18,7 +19,7 @@ KEEP = 500
 NAME_LENGTH = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepTime:
     """How long one step took: seconds, and `started_offset` counts from the start of the hand-off."""
 
@@ -31,7 +32,7 @@ class StepTime:
     action: str = "apply"  # or undo
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandOff:
     """One hand-off. `started` is seconds since the epoch, `duration` seconds."""
 
@@ -46,7 +47,7 @@ class HandOff:
     steps: tuple[StepTime, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Last:
     """How the last hand-off of a guest ended; shown first by `status`."""
 
@@ -62,7 +63,7 @@ class Last:
     hand_off: str = ""  # id of the record, empty when it was refused before anything
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Records:
     """Every record, newest first, and the names of the files that cannot be read."""
 

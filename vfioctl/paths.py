@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from vfioctl.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paths:
     """The places of one host, as plain strings (pathlib costs the hook path milliseconds).
 

@@ -10,15 +10,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck
+from vfioctl.frozen import frozen
 from vfioctl.wait import until
 
 KILL_GRACE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Completed:
     """A program that ended. `returncode` is negative for a signal; `stderr` is whole."""
 
@@ -115,7 +115,7 @@ def kill_group(child: subprocess.Popen[str]) -> None:
         child.returncode = child.returncode or -signal.SIGKILL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildReport:
     """How a forked child ended: `pid` still runs when `stuck`."""
 

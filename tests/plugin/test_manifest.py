@@ -17,7 +17,15 @@ from vfioctl.plugin import manifest
 from vfioctl.plugin.types import API_VERSION
 from vfioctl.proc import Programs
 
-STATIC = 'name = "{name}"\napi = {api}\nclaims = ["10de:*"]\nunits = ["x.service"]\n[config.depth]\ntype = "int"\ndefault = 3\n'
+STATIC = """
+name = "{name}"
+api = {api}
+claims = ["10de:*"]
+units = ["x.service"]
+[config.depth]
+type = "int"
+default = 3
+"""
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.facts import refuse_while_running
@@ -15,6 +14,7 @@ from vfioctl.cli.programs import SetupPrograms
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.events.libvirt import INPUT_CAP, check_guest_name
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -24,7 +24,7 @@ URI = "qemu:///system"
 OURS = "/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A domain with the XML that it was read from; `editable` when libvirt-python can take a changed one."""
 

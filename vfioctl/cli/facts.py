@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.errors import Refused
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -50,7 +50,7 @@ def must_be_managed(app: App, guest: str) -> None:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Running:
     """A process that holds the lock of a guest's hand-off."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, VfioctlError
+from vfioctl.frozen import field, frozen
 
 ENVELOPE_VERSION = 1
 OK = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """A sentence beside the data; `level` is info or warning, `hint` the next command."""
 
@@ -22,7 +22,7 @@ class Message:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Error:
     """A failure as it is shown: the same object for the terminal and for JSON."""
 
@@ -32,7 +32,7 @@ class Error:
     hints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """The outcome of one command. `data` holds JSON values only; the text view is made from nothing else."""
 

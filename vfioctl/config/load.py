@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.config.model import Deadlines, GuestConfig
 from vfioctl.config.schema import SETTINGS, Setting, WrongValue, check, join, parse_text, settings, suggestion
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.events.libvirt import check_guest_name
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.errors import ConfigError
@@ -24,7 +25,7 @@ NOTHING: Mapping[str, Any] = {}
 SECTIONS = {setting.path.partition(".")[0] for setting in SETTINGS if "." in setting.path}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """A checked value and where it came from."""
 
@@ -32,7 +33,7 @@ class Value:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """What one source says, by dotted path, and what is wrong with it. Later layers win."""
 
@@ -112,7 +113,7 @@ def check_source(source: Source, plugins: Mapping[str, PluginInfo], *, guest_fil
     return Layer(values, tuple(item for item in found if isinstance(item, Problem)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reader:
     """Walks the tables of one file beside the schema."""
 

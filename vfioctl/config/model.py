@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from vfioctl.frozen import field, frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Deadlines:
     """Seconds. prepare: to apply; undo: on top, to undo; release: inside the hook; finish: the detached part."""
 
@@ -17,7 +18,7 @@ class Deadlines:
     finish: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GuestConfig:
     """What the files say about one guest. `tables` holds each plugin's own table, validated and with defaults.
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.plugin.types import PluginInfo
@@ -37,7 +38,7 @@ class WrongValue(ValueError):
         self.expected = expected
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One setting: dotted path, type (a word of TYPES), default, one sentence, and what limits its values.
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from vfioctl.config.ownership import secure
 from vfioctl.errors import ConfigError
+from vfioctl.frozen import field, frozen
 
 SIZE_CAP = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One thing wrong: where (dotted path, file, line), and what was expected instead of what."""
 
@@ -30,7 +30,7 @@ class Problem:
         return ConfigError(self.code, f"{where}: {what}.", state="Nothing was changed.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A file that was read: its tables, and the line of each dotted path."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from vfioctl.frozen import frozen
 
 
 class Operation(StrEnum):
@@ -21,7 +22,7 @@ class Operation(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One call of the hook: GUEST OP SUBOP EXTRA."""
 
@@ -31,7 +32,7 @@ class Event:
     extra: str  # the shutoff reason since libvirt 10.5, "-" before; never decides anything
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hostdev:
     """A device that the domain takes from the host. `address` is the *source* address."""
 
@@ -43,7 +44,7 @@ class Hostdev:
     mdev_uuid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disk:
     """A disk of the domain. `source` is None for an empty drive and for a network source."""
 
@@ -59,7 +60,7 @@ class Disk:
     external_snapshot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Domain:
     """What of a domain XML matters here; the rest is kept in `unknown` by element path, not interpreted."""
 

@@ -11,6 +11,7 @@ from vfioctl.compose import Composition
 from vfioctl.config.load import load_guest
 from vfioctl.config.model import Deadlines, GuestConfig
 from vfioctl.events.model import Domain
+from vfioctl.frozen import frozen
 from vfioctl.handoff.devices import wanted
 from vfioctl.plugin import manifest
 from vfioctl.plugin.manager import Plugins, needed, select
@@ -25,7 +26,7 @@ from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepP
 CORE = "core"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """A plan with what it was made of."""
 

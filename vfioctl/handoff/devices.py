@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from vfioctl.config.model import GuestConfig
 from vfioctl.events.model import Domain
+from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
 from vfioctl.txn.step import Finding, Severity
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """The devices in the order in which they were named, and what is to be said about the choice."""
 

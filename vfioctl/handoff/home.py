@@ -19,6 +19,8 @@ from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition
 from vfioctl.wait import until
 
+PROOF_SECONDS = 10.0
+
 
 @dataclass(slots=True)
 class WayHome:
@@ -57,8 +59,9 @@ class WayHome:
 
     def _prove(self, deadline: Deadline) -> None:
         """Wait for the conditions that prove the return; one that stays false is said, and not undone."""
+        end = Deadline(min(PROOF_SECONDS, deadline.left))
         for condition in self.plan.back:
-            if not self._comes_true(condition, deadline):
+            if not self._comes_true(condition, end):
                 said = conditions.describe(condition)
                 self.log.warning(f"{self.plan.guest}: not seen after the return: {said}.", guest=self.plan.guest)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from vfioctl import history
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import frozen
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Stopwatch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """What is to be kept. `error` is None for a success."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from vfioctl import identity
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
+from vfioctl.frozen import frozen
 from vfioctl.handoff import deadman, markers, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
 from vfioctl.handoff.commit import commit, forget
@@ -27,7 +27,7 @@ LOCK_DEADLINE = 10.0
 REPLANS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circumstances:
     """What the caller brings: the log, whether to stop, who sees each step as it ends."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from vfioctl.frozen import frozen
 
 SESSION = re.compile(r"session-(.+)\.scope")
 USER_MANAGER = re.compile(r"user@(\d+)\.service")
@@ -13,7 +14,7 @@ CONTAINER_PARENTS = ("docker", "lxc", "libpod_parent", "lxc.payload")
 UNIT = re.compile(r".+\.(?:service|scope)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """Each is None when the control group does not say it."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from vfioctl.frozen import frozen
 from vfioctl.host import cgroups, processes
 from vfioctl.host.model import DeviceNode, Holder, PciDevice
 from vfioctl.host.readers import text
@@ -23,7 +23,7 @@ DISPLAY_NODES = ("/dev/dri/", "/dev/fb")
 AUDIO_NODES = ("/dev/snd/",)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scan:
     """What one pass found. `unreadable` counts the processes that we may not look into."""
 
@@ -55,7 +55,7 @@ def scan(paths: Paths, nodes: Iterable[DeviceNode], vanished: tuple[str, ...] = 
     return Scan(tuple(holders), unreadable)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Watch:
     """What to look for, by device number and by path."""
 

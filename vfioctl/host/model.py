@@ -5,13 +5,13 @@ PCI addresses are always written DDDD:BB:DD.F in lower case; device numbers are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from vfioctl.frozen import field, frozen
 
 DISPLAY_CLASSES = (0x0300, 0x0302, 0x0380)
 AUDIO_CLASSES = (0x0401, 0x0403)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PciDevice:
     """One PCI function. `None` means that the kernel shows no such attribute."""
 
@@ -62,7 +62,7 @@ class PciDevice:
         return ":".join(f"{part:04x}" for part in ids)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IommuGroup:
     """One IOMMU group. Viable: no member outside the given ones has a host driver (vfio.rst)."""
 
@@ -71,7 +71,7 @@ class IommuGroup:
     members: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Module:
     """A loaded kernel module. `refcount` minus `len(holders)` counts users outside the module graph."""
 
@@ -86,7 +86,7 @@ class Module:
         return max(0, self.refcount - len(self.holders))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VtConsole:
     """A vtconsole back-end: name as the kernel says it, e.g. "(M) frame buffer device"."""
 
@@ -95,7 +95,7 @@ class VtConsole:
     bound: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Framebuffer:
     """A platform framebuffer device (simple-framebuffer.0, efi-framebuffer.0) whose parent is the card."""
 
@@ -103,13 +103,13 @@ class Framebuffer:
     driver: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connector:
     name: str  # card0-HDMI-A-1
     status: str  # connected, disconnected, unknown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceNode:
     """A character device that belongs to a PCI function or to its driver."""
 
@@ -119,7 +119,7 @@ class DeviceNode:
     address: str | None  # None: it belongs to the driver as a whole (nvidiactl, kfd)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """A process that has nodes of a device open or mapped."""
 
@@ -140,7 +140,7 @@ class Holder:
         return self.pid == 1 or self.unit in ("systemd-logind.service", "elogind.service")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unit:
     """A systemd unit as `systemctl show` tells it. A queued start job counts as active."""
 
@@ -160,7 +160,7 @@ class Unit:
         return self.active_state in ("active", "activating", "reloading") or self.job in ("start", "restart")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """A logind session. `klass` is user, greeter, lock-screen, background or manager."""
 

@@ -14,9 +14,10 @@ def stat_fields(paths: Paths, pid: int) -> list[str] | None:
     """The fields of /proc/PID/stat after the command name, or None when the process is gone."""
     try:
         with open(os.path.join(paths.proc, str(pid), "stat"), encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()
+            fields = file.read().rpartition(")")[2].split()
     except OSError:
         return None
+    return fields if len(fields) > START_TIME and fields[START_TIME].isdecimal() else None
 
 
 def start_time(paths: Paths, pid: int) -> int | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from vfioctl import files
+from vfioctl.frozen import frozen
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StuckDevice:
     """`pid` with `start_time` (clock ticks since boot) waits in the kernel writing `value` to `path`."""
 

@@ -12,6 +12,7 @@ from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 
 DEADLINE = 5.0
+NO_JOB = ("", "0")
 PROPERTIES = "Id,LoadState,ActiveState,Job,MainPID"
 
 
@@ -43,7 +44,7 @@ def read(programs: Programs, names: tuple[str, ...], uid: int | None = None) -> 
             "unit.unreadable", f"The state of {', '.join(names)} cannot be read: {shown.why()}.",
             hints=(f"See what it says with: systemctl show {names[0]}",),
         )  # fmt: skip
-    jobs = _jobs(programs, uid) if any(block.get("Job") for block in found) else {}
+    jobs = _jobs(programs, uid) if any(block.get("Job", "0") not in NO_JOB for block in found) else {}
     return tuple(_parse(name, block, jobs, uid) for name, block in zip(names, found, strict=True))
 
 

@@ -12,10 +12,9 @@ from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.proposals import (
     bind,
     bind_id,
-    console_steps,
-    drives_console,
     framebuffer_steps,
     home_conditions,
+    last_console_steps,
     override,
     override_id,
     target_driver,
@@ -47,7 +46,7 @@ def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> 
     # All aims come before the first bind: a sibling that is still free could else be taken by its host driver.
     binds = tuple(bind_id(function.address) for function in host.functions(gpu.address))
     steps = (
-        *_last_console(gpu, host),
+        *last_console_steps(gpu, host, (override_id(gpu.address), bind_id(gpu.address))),
         override(gpu, driver, before=binds),
         *framebuffer_steps(gpu, host),
         bind(gpu, driver),
@@ -61,14 +60,6 @@ def _only_vfioctl_nvidia(gpu: PciDevice) -> Finding:
         f"{gpu.address} is on the driver nvidia, whose unbind can hang for ever; no plugin knows how to free it.",
         hint="Install the plugin vfioctl-nvidia, then run: vfioctl plugins refresh",
     )
-
-
-def _last_console(gpu: PciDevice, host: Host) -> tuple[StepProposal, ...]:
-    """The text console is taken off only with the last framebuffer; another card's console goes on."""
-    others = (dev for dev in host.devices() if dev.is_display and dev.address != gpu.address)
-    if not gpu.is_display or not drives_console(gpu, host) or any(drives_console(dev, host) for dev in others):
-        return ()
-    return console_steps(gpu, host, (override_id(gpu.address), bind_id(gpu.address)))
 
 
 @hookimpl

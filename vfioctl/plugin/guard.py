@@ -7,9 +7,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import FrameType
 from typing import Generic, TypeVar
+
+from vfioctl.frozen import frozen
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ class Hung(BaseException):
     """Raised inside a plugin by the clock. A BaseException, so that `except Exception` does not keep it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Called(Generic[T]):
     """What a guarded call gave: a value, or why there is none."""
 

@@ -9,11 +9,12 @@ import os
 import site
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import field, frozen
 from vfioctl.plugin.static import FILE, StaticError, read_static
 from vfioctl.plugin.types import SUPPORTED_API, PluginInfo
 
@@ -30,7 +31,7 @@ REBUILD_DEADLINE = 10.0
 SHARED_WRITE = 0o022
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stamp:
     """A site directory or a static data file, and when it was last changed."""
 
@@ -38,7 +39,7 @@ class Stamp:
     mtime: int  # nanoseconds; 0 when it is not there
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """What is installed: valid while the interpreter and every stamp are as they were."""
 

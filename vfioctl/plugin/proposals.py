@@ -94,6 +94,14 @@ def console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[
     )  # fmt: skip
 
 
+def last_console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[StepProposal, ...]:
+    """The same, but only with the last framebuffer: another card's text console goes on."""
+    others = (dev for dev in host.devices() if dev.is_display and dev.address != gpu.address)
+    if not gpu.is_display or not drives_console(gpu, host) or any(drives_console(dev, host) for dev in others):
+        return ()
+    return console_steps(gpu, host, before)
+
+
 def framebuffer_steps(gpu: PciDevice, host: Host) -> tuple[StepProposal, ...]:
     """Take the firmware's framebuffer off the card where vfio-pci does not do it: its BARs stay claimed otherwise."""
     if gpu.kind == VGA and kernel_version(host) >= APERTURE_SINCE:

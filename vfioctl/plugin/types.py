@@ -6,9 +6,9 @@ Within one API version only additions are made: new hooks, new optional fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.frozen import field, frozen
 from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ GENERIC_RANK = 0
 VENDOR_RANK = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One guest about to start: what a hook may know. `host` reads and never writes."""
 
@@ -42,7 +42,7 @@ class Request:
     incoming: bool = False  # an incoming migration or a restore
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GpuHandoff:
     """A claim: this plugin knows how to free `address` (and the functions in `covers`) and bring it back.
 
@@ -59,7 +59,7 @@ class GpuHandoff:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SnapshotBackend:
     """A claim: this plugin can snapshot `disk`. `create` runs before the start, `delete` is retention after it."""
 
@@ -71,7 +71,7 @@ class SnapshotBackend:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DoctorCheck:
     """A check of the host that `vfioctl doctor` runs; `fix` is offered, never run by itself."""
 
@@ -81,7 +81,7 @@ class DoctorCheck:
     fix: Callable[[], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How a hand-off ended, for observers. Times are seconds."""
 
@@ -94,7 +94,7 @@ class Outcome:
     steps: tuple[Mapping[str, Any], ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PluginInfo:
     """A row of the manifest: what is known about a plugin without importing it."""
 

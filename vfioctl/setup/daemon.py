@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.processes import comm, start_time
 
@@ -14,7 +14,7 @@ NAMES = ("virtqemud", "libvirtd")  # the modular one first: where both are insta
 ACTIVE = ("active", "activating", "reloading")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Daemon:
     """`started` is in seconds since the epoch; `pid` is 0 when it does not run now."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vfioctl import files
 from vfioctl.errors import NotRoot, Refused, VfioctlError
+from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.plugin import manifest
@@ -26,7 +26,7 @@ WANTED_BY = "multi-user.target.wants"
 RELOAD_DEADLINE = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """What was done. `changed` is empty when everything was as it should be; `restart` names the daemon to restart."""
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from vfioctl.frozen import frozen
 from vfioctl.txn.plan import Action
 from vfioctl.txn.step import Step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepTime:
     """One step as it ran. Seconds since the start of the hand-off; `outcome` is done, a no-op's reason or an error."""
 

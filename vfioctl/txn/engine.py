@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck, VfioctlError
+from vfioctl.frozen import frozen
 from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.kind import kind
@@ -20,7 +21,7 @@ from vfioctl.txn.step import Scope, State, Step
 FOREIGN = (OSError, VfioctlError)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """A step that did not do its work, with the error's own words."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from vfioctl.frozen import frozen
 from vfioctl.host.model import Holder, Session
 from vfioctl.txn.step import Finding, Release
 
 GREETERS = ("greeter", "lock-screen", "manager-early")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """What the core allows to be ended for one guest.
 

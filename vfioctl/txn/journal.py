@@ -10,12 +10,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from vfioctl import __version__, files
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import field, frozen
 from vfioctl.paths import Paths
 from vfioctl.txn.plan import READABLE_SCHEMAS, Action, Plan
 from vfioctl.txn.step import Lifetime, Step
@@ -30,7 +30,7 @@ class Standing(StrEnum):
     RETURNING = "returning"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One line: `what` is intent or done."""
 
@@ -40,7 +40,7 @@ class Record:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Story:
     """A journal as read. `torn` tells that the last line was cut, which a crash may do at any time."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from vfioctl import files
 from vfioctl.errors import Stuck
+from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs, StuckWrite, write_blocking
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """What a step may use. `programs` pass the transaction's locks on to what they start."""
 

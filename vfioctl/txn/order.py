@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from vfioctl.errors import Refused
+from vfioctl.frozen import frozen
 from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Phase, StepProposal, Undo
 
@@ -14,7 +14,7 @@ LATENESS = {Undo.EXACT: 0, Undo.RECREATED: 1, Undo.NONE: 2}
 PHASES = tuple(Phase)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proposed:
     """A proposal and the plugin that made it."""
 

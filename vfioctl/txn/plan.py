@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from enum import StrEnum
 from typing import Any
 
+from vfioctl.frozen import field, frozen
 from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, Step, Undo
 
 SCHEMA = 1
@@ -27,7 +28,7 @@ class Part(StrEnum):
     DETACHED = "detached"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReturnItem:
     """One piece of the way back: the undo of a step, or a step of its own."""
 
@@ -36,7 +37,7 @@ class ReturnItem:
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Budget:
     """Seconds for each part of a hand-off."""
 
@@ -46,7 +47,7 @@ class Budget:
     finish: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What one hand-off does and how it returns: self-contained, so that neither plugin nor configuration is needed."""
 

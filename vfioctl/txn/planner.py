@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
+from vfioctl.frozen import field, frozen
 from vfioctl.host.host import Host
 from vfioctl.host.model import Holder, PciDevice
 from vfioctl.host.stuck import read_stuck
@@ -18,7 +18,7 @@ from vfioctl.txn.step import Condition, Finding, Phase, Step
 APPLIED = (Phase.BEFORE, Phase.GIVE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """What is asked of the planner."""
 

@@ -10,17 +10,18 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 from vfioctl import files
 from vfioctl.errors import Refused
+from vfioctl.frozen import field, frozen
 from vfioctl.paths import Paths
 from vfioctl.txn.step import Json, Step
 
 EXCLUSIVE = "pci:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One changed resource. `wish` is what its holders agreed on; `holders` maps the guests' UUIDs to names."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from vfioctl.frozen import field, frozen
 
 Json = Mapping[str, Any]  # JSON object: str, int, float, bool, None, list and dict values only
 
@@ -57,7 +58,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """Something that a check saw. `code` is stable; `message` one clear sentence; `hint` the next command."""
 
@@ -68,7 +69,7 @@ class Finding:
     source: str = "core"  # the plugin or part that found it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """A promise that a step makes holders let go. Exactly one of unit, session and pid is set.
 
@@ -82,7 +83,7 @@ class Release:
     start_time: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepProposal:
     """What a plugin asks for. The planner adds baseline, resource and the properties of the kind.
 
@@ -101,7 +102,7 @@ class StepProposal:
     best_effort: bool = False  # a failure is a warning, not an undo
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One primitive, planned: everything that apply, probe and undo need, as JSON-able data."""
 
@@ -122,7 +123,7 @@ class Step:
     touches: tuple[str, ...] = field(default=())  # further resources to lock, e.g. each device on a module
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """What `wait.until` waits for: a word of the closed vocabulary and its arguments (txn/conditions.py).
 

@@ -1,1 +1,145 @@
-"""Hook implementations."""
+"""How a card leaves NVIDIA's driver: the module is unloaded, since its unbind can hang the kernel for ever.
+
+Only with another NVIDIA card on the module is one card unbound, and only where that is known to be safe.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin.markers import hookimpl
+from vfioctl.plugin.types import VENDOR_RANK, Condition, Finding, GpuHandoff, Request, Severity, StepProposal
+
+if TYPE_CHECKING:
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
+
+NAME = "nvidia"
+VENDOR = 0x10DE
+DRIVER = "nvidia"
+UNITS = ("nvidia-persistenced.service", "nvidia-powerd.service")
+# From the top of the stack down; only what is loaded is unloaded. nvidia_peermem, nvidia_fs, gdrdrv and
+# nvidia_wmi_ec_backlight each need only nvidia itself.
+STACK = (
+    "nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia_fs", "gdrdrv", "nvidia_wmi_ec_backlight",
+    "i2c_nvidia_gpu", "nvidia",
+)  # fmt: skip
+ALWAYS = ("nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia")
+UNLOAD = "module.unload:nvidia"
+UNLOAD_DEADLINE = 20.0  # taking a display down and saving the state of a large card takes seconds
+
+
+@hookimpl
+def vfioctl_gpu_handoff(
+    gpu: PciDevice, host: Host, config: GuestConfig, request: Request | None
+) -> GpuHandoff | None:
+    """Claim every card on the driver nvidia; a card on nouveau or on none is the generic plugin's."""
+    if gpu.vendor != VENDOR or not gpu.is_display or gpu.driver != DRIVER:
+        return None
+    from vfioctl.plugin.proposals import given_functions
+    from vfioctl_nvidia.facts import describe
+
+    functions = given_functions(gpu, host, request)
+    identity = Finding("nvidia.identity", describe(host, gpu.address), Severity.INFO)
+    staying = _staying(functions, host, request)
+    findings = (_unsafe(gpu, staying, host, config) if staying else None,)
+    refused = tuple(finding for finding in findings if finding)
+    steps = () if refused else _steps(gpu, functions, host, request, alone=not staying)
+    return GpuHandoff(
+        NAME, gpu.address, VENDOR_RANK, steps, back=_back(functions, host),
+        covers=tuple(function.address for function in functions[1:]), findings=(identity, *refused),
+    )  # fmt: skip
+
+
+def _staying(functions: tuple[PciDevice, ...], host: Host, request: Request | None) -> tuple[str, ...]:
+    """The other cards that stay on the module: with one of them it cannot be unloaded."""
+    given = {device.address for device in (*functions, *(request.devices if request else ()))}
+    return tuple(address for address in host.devices_on_module(DRIVER) if address not in given)
+
+
+def _unsafe(gpu: PciDevice, staying: tuple[str, ...], host: Host, config: GuestConfig) -> Finding | None:
+    """Why this card must not be unbound alone, or None. That nobody holds it, the core checks."""
+    from vfioctl_nvidia.facts import read_driver
+    from vfioctl_nvidia.known_bad import known_bad
+
+    shared = f"{gpu.address} shares the driver nvidia with {', '.join(staying)}, so the module cannot be unloaded"
+    if config.table(NAME).get("unbind") == "never":
+        return Finding(
+            "nvidia.unbind_never", f"{shared}, and the setting nvidia.unbind forbids to unbind one card.",
+            hint="Give the other card to the guest too, or bind it to another driver at boot.",
+        )  # fmt: skip
+    version = read_driver(host).version
+    row = known_bad(version)
+    if row:
+        return Finding(
+            "nvidia.known_bad",
+            f"{shared}; with driver {version} {row.what} ({row.source}).",
+            hint="Install another driver version, or bind the other card to another driver at boot.",
+        )
+    if not version:
+        return Finding(
+            "nvidia.unknown_version",
+            f"{shared}, and the driver does not tell its version, so nobody knows whether an unbind is safe.",
+            hint="See the driver with: cat /proc/driver/nvidia/version",
+        )
+    return None
+
+
+def _steps(
+    gpu: PciDevice, functions: tuple[PciDevice, ...], host: Host, request: Request | None, *, alone: bool
+) -> tuple[StepProposal, ...]:
+    from vfioctl.plugin import proposals
+
+    targets = {function.address: proposals.target_driver(function.address, request) for function in functions}
+    binds = tuple(proposals.bind_id(function.address) for function in functions)
+    aims = tuple(proposals.override_id(function.address) for function in functions)
+    # The aims come before the modules go: a driver that something reloads meanwhile finds no card to take.
+    overrides = (proposals.override(fn, targets[fn.address], before=(UNLOAD, *binds)) for fn in functions)
+    freeing = (_unload(host, aims, binds),) if alone else ()
+    moves = (
+        proposals.bind(
+            fn, targets[fn.address], after=(UNLOAD,), allow_nvidia_unbind=not alone and fn.driver == DRIVER
+        )
+        for fn in functions
+    )
+    return (
+        *_unit_stops(host),
+        *proposals.last_console_steps(gpu, host, (*aims, UNLOAD, *binds)),
+        *overrides,
+        *freeing,
+        *proposals.framebuffer_steps(gpu, host),
+        *moves,
+    )
+
+
+def _unit_stops(host: Host) -> tuple[StepProposal, ...]:
+    from vfioctl.plugin.proposals import unit_stop
+
+    active = (unit.name for unit in host.units(UNITS) if unit.is_active)
+    return tuple(unit_stop(name, "it keeps the card's driver in use") for name in active)
+
+
+def _unload(host: Host, after: tuple[str, ...], before: tuple[str, ...]) -> StepProposal:
+    modules = loaded_stack(host)
+    return StepProposal(
+        id=UNLOAD, kind="module.unload",
+        params={"modules": list(modules), "devices": list(host.devices_on_module(DRIVER)), "program": "modprobe"},
+        reason="an unbind of a card in use never returns; an unload fails cleanly",
+        after=after, before=before, deadline=UNLOAD_DEADLINE,
+    )  # fmt: skip
+
+
+def loaded_stack(host: Host) -> tuple[str, ...]:
+    """The modules to unload, in order: those of the driver, and known others only while they hold one of them."""
+    held_by = {holder for name in ALWAYS if (module := host.module(name)) for holder in module.holders}
+    return tuple(name for name in STACK if host.module(name) and (name in ALWAYS or name in held_by))
+
+
+def _back(functions: tuple[PciDevice, ...], host: Host) -> tuple[Condition, ...]:
+    """Each function on its driver, the DRM device, and the card's own node where there was one."""
+    from vfioctl.plugin.proposals import home_conditions
+
+    own = functions[0].address
+    nodes = (node.path for node in host.nodes(own) if node.role == "nvidia" and node.address == own)
+    return (*home_conditions(functions, host), *(Condition("path.exists", {"path": path}) for path in nodes))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.frozen import frozen
 from vfioctl.txn.steps.common import Budget
 
 if TYPE_CHECKING:
     from vfioctl.proc import Programs
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backend:
     """How snapshots of one storage are listed, made and deleted; each gives the program's argv."""
 

@@ -18,7 +18,8 @@ def command(app: App) -> Result:
 
     findings = verify(app.composition)
     errors = tuple(Error(f.code, f.message, hints=(f.hint,)) for f in findings if f.severity is Severity.BLOCK)
-    warnings = tuple(Message(f.message, "warning", f.code, f.hint) for f in findings if f.severity is not Severity.BLOCK)
+    milder = (finding for finding in findings if finding.severity is not Severity.BLOCK)
+    warnings = tuple(Message(finding.message, "warning", finding.code, finding.hint) for finding in milder)
     data = {"hook": app.composition.paths.shim, "fires": not errors}
     result = incomplete("hook verify", data, errors)
     return Result(result.command, result.data, warnings, result.errors, result.exit_status)

@@ -1,0 +1,107 @@
+"""The journal tells what was begun and done, whatever a crash did to its last line."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from txn_builders import UUID, plan, step
+
+from vfioctl.errors import VfioctlError
+from vfioctl.paths import Paths
+from vfioctl.txn.journal import Journal, Standing, open_uuids, read, read_both
+from vfioctl.txn.plan import Action
+from vfioctl.txn.step import Lifetime
+
+BOOT, DISK = step("a"), step("b", lifetime=Lifetime.DISK)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return Paths(str(tmp_path))
+
+
+@pytest.fixture
+def journal(paths):
+    with Journal(paths, UUID) as journal:
+        journal.begin(plan(BOOT, DISK), "boot-1")
+        yield journal
+
+
+def test_what_was_begun_and_done_is_read_back(journal, paths):
+    journal.intent(Action.APPLY, BOOT)
+    journal.done(Action.APPLY, BOOT, "nothing to do")
+    journal.intent(Action.APPLY, DISK)
+    story = read_both(paths, UUID)
+    assert story.begun(Action.APPLY) == ("a", "b")
+    assert story.finished(Action.APPLY) == {"a"}
+    assert story.standing is Standing.APPLYING
+
+
+def test_disk_entries_alone_survive_a_reboot(journal, paths):
+    journal.intent(Action.APPLY, BOOT)
+    journal.intent(Action.APPLY, DISK)
+    os.unlink(paths.boot_journal(UUID))
+    assert read_both(paths, UUID).begun(Action.APPLY) == ("b",)
+
+
+def test_the_standing_is_that_of_the_last_line_about_it(journal, paths):
+    journal.standing(Standing.GIVEN)
+    journal.standing(Standing.RETURNING)
+    assert read_both(paths, UUID).standing is Standing.RETURNING
+
+
+def test_a_torn_last_line_is_expected(journal, paths):
+    journal.intent(Action.APPLY, BOOT)
+    journal.close()
+    with open(paths.boot_journal(UUID), "ab") as file:
+        file.write(b'{"what": "do')
+    story = read(paths.boot_journal(UUID))
+    assert story.torn
+    assert story.begun(Action.APPLY) == ("a",)
+
+
+def test_reopening_closes_a_torn_line_off(journal, paths):
+    journal.close()
+    with open(paths.boot_journal(UUID), "ab") as file:
+        file.write(b'{"what": "do')
+    with Journal(paths, UUID) as again:
+        again.reopen()
+        again.intent(Action.UNDO, BOOT)
+    assert read(paths.boot_journal(UUID)).begun(Action.UNDO) == ("a",)
+
+
+def test_every_line_is_told_to_the_observer_after_it_was_written(paths):
+    seen: list[str] = []
+    with Journal(paths, UUID, on_record=lambda name: seen.append(name)) as journal:
+        journal.begin(plan(BOOT), "boot-1")
+        journal.intent(Action.APPLY, BOOT)
+        journal.done(Action.APPLY, BOOT)
+    assert seen == ["intent apply a", "done apply a"]
+
+
+def test_a_broken_header_is_an_error_with_the_file_named(paths, journal):
+    with open(paths.boot_journal(UUID), "w", encoding="utf-8") as file:
+        file.write("garbage\n")
+    with pytest.raises(VfioctlError, match="boot|jsonl") as caught:
+        read(paths.boot_journal(UUID))
+    assert caught.value.code == "journal.corrupt"
+
+
+def test_a_newer_schema_names_the_version_that_wrote_it(paths, journal):
+    with open(paths.boot_journal(UUID), encoding="utf-8") as file:
+        header = json.loads(file.readline())
+    header["plan"]["schema"], header["version"] = 99, "9.9"
+    with open(paths.boot_journal(UUID), "w", encoding="utf-8") as file:
+        file.write(json.dumps(header) + "\n")
+    with pytest.raises(VfioctlError, match=r"9\.9") as caught:
+        read(paths.boot_journal(UUID))
+    assert caught.value.code == "journal.schema"
+
+
+def test_the_end_removes_both_files(journal, paths):
+    assert open_uuids(paths) == (UUID,)
+    journal.end()
+    assert open_uuids(paths) == ()
+    assert read_both(paths, UUID) is None

@@ -1,0 +1,78 @@
+"""One baseline a resource; the last holder puts it back; a device has one holder."""
+
+from __future__ import annotations
+
+import pytest
+from txn_builders import OTHER, UUID, step
+
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.paths import Paths
+from vfioctl.txn.resources import Ledger, file_name, resource_locks
+
+UNIT = step("u", kind="unit.stop", resource="unit:x.service", params={"unit": "x.service"}, baseline={"active": True})
+DEVICE = step("d", kind="driver.bind", resource="pci:0000:01:00.0", params={"driver": "vfio-pci"})
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(Paths(str(tmp_path)))
+
+
+def test_the_first_guest_takes_the_baseline_and_the_second_shares_it(ledger):
+    ledger.join(UNIT, UUID, "one")
+    later = step("u", kind="unit.stop", resource="unit:x.service", params=UNIT.params, baseline={"active": False})
+    ledger.join(later, OTHER, "two")
+    assert ledger.entry("unit.stop", "unit:x.service").baseline == {"active": True}
+    assert ledger.others(UNIT, UUID) == ("two",)
+
+
+def test_the_last_holder_removes_the_entry(ledger):
+    ledger.join(UNIT, UUID, "one")
+    ledger.join(UNIT, OTHER, "two")
+    ledger.leave(UNIT, UUID)
+    assert ledger.entries()[0].holders == {OTHER: "two"}
+    ledger.leave(UNIT, OTHER)
+    assert ledger.entries() == ()
+
+
+def test_joining_twice_keeps_one_hold(ledger):
+    ledger.join(UNIT, UUID, "one")
+    ledger.join(UNIT, UUID, "one")
+    assert ledger.entries()[0].holders == {UUID: "one"}
+
+
+def test_a_device_is_held_by_one_guest_and_the_refusal_names_it(ledger):
+    ledger.join(DEVICE, UUID, "one")
+    with pytest.raises(Refused, match="guest one") as caught:
+        ledger.join(DEVICE, OTHER, "two")
+    assert caught.value.code == "resource.conflict"
+
+
+def test_conflicting_wishes_for_a_shared_resource_are_refused(ledger):
+    ledger.join(step("a"), UUID, "one")
+    other = step("a", params={"path": "/sys/a", "value": "2"})
+    assert ledger.conflict(other, OTHER).holders == {UUID: "one"}
+    assert ledger.conflict(step("a"), OTHER) is None
+
+
+def test_leaving_what_one_does_not_hold_changes_nothing(ledger):
+    ledger.join(UNIT, UUID, "one")
+    ledger.leave(UNIT, OTHER)
+    assert ledger.entries()[0].holders == {UUID: "one"}
+
+
+def test_any_resource_name_is_one_file_and_two_names_are_two():
+    names = ["pci:0000:01:00.0", "sysfs:/sys/a/b", "sysfs:/sys/a_b", "unit:ünï.service", "x" * 500]
+    files = {file_name(name) for name in names}
+    assert len(files) == len(names)
+    assert all("/" not in name and len(name.encode()) < 200 for name in files)
+
+
+def test_locks_exclude_each_other_and_name_the_process(tmp_path):
+    paths = Paths(str(tmp_path))
+    with resource_locks(paths, ("b", "a"), deadline=0), pytest.raises(VfioctlError, match="process") as caught:
+        with resource_locks(paths, ("a",), deadline=0):
+            pass
+    assert caught.value.code == "lock.busy"
+    with resource_locks(paths, ("a", "b"), deadline=0) as fds:
+        assert len(fds) == 2
