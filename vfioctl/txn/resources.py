@@ -6,7 +6,6 @@ by guests that wish the same, and the last one puts the baseline back.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from vfioctl.paths import Paths
 from vfioctl.txn.step import Json, Step
 
 EXCLUSIVE = "pci:"
+LONGEST_NAME = 200
 
 
 @frozen
@@ -33,9 +33,17 @@ class Entry:
 
 
 def file_name(text: str) -> str:
-    """A file name for any resource: readable, without slashes, unique by digest."""
-    readable = "".join(c if c.isalnum() or c in ".:-" else "_" for c in text)[:80]
-    return f"{readable}-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
+    """A file name for any resource: every name has its own, and plain ones can be read."""
+    quoted = "".join(char if char.isascii() and (char.isalnum() or char in ".:-") else _quote(char) for char in text)
+    if len(quoted) <= LONGEST_NAME:
+        return quoted
+    from hashlib import sha256  # OpenSSL costs the hook path 2 ms, and no name in practice is this long
+
+    return f"{quoted[:80]}-{sha256(text.encode(errors='surrogateescape')).hexdigest()}"
+
+
+def _quote(char: str) -> str:
+    return "_" + char.encode(errors="surrogateescape").hex() + "_"
 
 
 class Ledger:
