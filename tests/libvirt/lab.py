@@ -142,7 +142,7 @@ class Lab:
         assert self._daemon is not None
         return self._daemon.pid
 
-    def start(self, *, wrapper: Sequence[str] = (), environment: Mapping[str, str] = {}) -> None:  # noqa: B006
+    def start(self, *, wrapper: Sequence[str] = (), environment: Mapping[str, str] = {}) -> None:
         """Start libvirtd, below `wrapper` if given, and wait until it answers."""
         with self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
@@ -178,7 +178,9 @@ class Lab:
 
     # -- guests and hooks ------------------------------------------------------------------------
 
-    def virsh(self, *argv: str, check: bool = True, timeout: float = COMMAND_DEADLINE) -> subprocess.CompletedProcess[str]:
+    def virsh(
+        self, *argv: str, check: bool = True, timeout: float = COMMAND_DEADLINE
+    ) -> subprocess.CompletedProcess[str]:
         """Run virsh to its end. Raises subprocess.TimeoutExpired, and AssertionError on failure with `check`."""
         done = subprocess.run(
             self.inside("virsh", "-c", URI, *argv), capture_output=True, text=True, timeout=timeout,

@@ -16,6 +16,17 @@ from vfioctl.wait import until
 LIFE = ["prepare begin -", "start begin -", "started begin -", "stopped end -", "release end -"]
 FAILED = ["prepare begin -", "stopped end -", "release end -"]
 HOOK_DEADLINE = 20.0
+RECORD = """\
+printf '%s\\n' "$*" >>{here}/calls
+id -u >>{here}/uid
+env >>{here}/env
+cat >{here}/stdin.$2
+"""
+SLOW = """\
+[ "$2" = {operation} ] || exit 0
+touch {here}/in
+until [ -e {here}/go ]; do sleep 0.05; done
+"""
 
 
 @pytest.fixture
@@ -23,10 +34,7 @@ def recorder(lab: Any, tmp_path: Path) -> Any:
     """A drop-in that records its arguments, user, environment and stdin."""
     calls = tmp_path / "calls"
     calls.touch()
-    lab.hook(
-        "10-record",
-        f'{{ printf "%s\\n" "$*" >>{calls}; id -u >>{tmp_path}/uid; env >>{tmp_path}/env; cat >{tmp_path}/stdin.$2; }}\n',
-    )
+    lab.hook("10-record", RECORD.format(here=tmp_path))
     yield calls
     clear(lab)
 
@@ -131,11 +139,7 @@ def test_a_failing_reconnect_kills_the_guest(lab: Any, recorder: Path) -> None:
 
 def test_a_daemon_killed_in_prepare_leaves_an_orphan_and_no_further_call(lab: Any, recorder: Path) -> None:
     here = recorder.parent
-    lab.hook(
-        "20-slow",
-        f'[ "$2" = prepare ] || exit 0\ntouch {here}/in; until [ -e {here}/go ]; do sleep 0.05; done\n'
-        f"echo late >&2 || :\ntouch {here}/wrote\n",
-    )
+    lab.hook("20-slow", SLOW.format(operation="prepare", here=here) + f"echo late >&2 || :\ntouch {here}/wrote\n")
     lab.define("win11")
     start = lab.virsh_in_background("start", "win11")
     assert until((here / "in").exists, HOOK_DEADLINE)
@@ -162,7 +166,7 @@ def test_while_a_hook_runs_nobody_can_list_guests(lab: Any, recorder: Path, oper
     here = recorder.parent
     lab.define("win11")
     lab.virsh("start", "win11") if operation == "release" else None
-    lab.hook("20-slow", f'[ "$2" = {operation} ] || exit 0\ntouch {here}/in; until [ -e {here}/go ]; do sleep 0.05; done\n')
+    lab.hook("20-slow", SLOW.format(operation=operation, here=here))
     action = lab.virsh_in_background("destroy" if operation == "release" else "start", "win11")
     assert until((here / "in").exists, HOOK_DEADLINE)
     for question in (("list", "--all"), ("dominfo", "win11")):
@@ -197,7 +201,7 @@ def test_libvirt_starts_guests_of_odd_names(lab: Any, recorder: Path, name: str)
 
 
 @pytest.mark.parametrize("name", [".", "a/b", "x" * 248])
-def test_libvirt_cannot_define_a_dot_a_slash_or_a_name_too_long_for_its_files(lab: Any, recorder: Path, name: str) -> None:
+def test_libvirt_defines_no_dot_no_slash_and_no_name_too_long_for_its_files(lab: Any, recorder: Path, name) -> None:
     with pytest.raises(AssertionError):
         lab.define(name)
 
@@ -210,7 +214,7 @@ def test_the_presence_of_hooks_is_cached_until_the_daemon_restarts(make_lab: Any
     lab.virsh("start", "win11")
     assert not (tmp_path / "calls").exists()
     lab.restart()
-    assert until(lambda: (tmp_path / "calls").exists(), HOOK_DEADLINE)
+    assert until((tmp_path / "calls").exists, HOOK_DEADLINE)
     assert (tmp_path / "calls").read_text() == "win11 reconnect begin -\n"
 
 

@@ -115,7 +115,7 @@ def _put_hook(path: str, text: str) -> bool:
     """Whether the hook had to be written. One that could fire already keeps its time: the daemon knows of it."""
     status = os.lstat(path) if os.path.lexists(path) else None
     fired = status is not None and bool(status.st_mode & 0o100) and os.path.isfile(path)
-    if fired and status and status.st_mode & 0o7777 == EXECUTABLE and files.read_text(path) == text:
+    if fired and status and status.st_mode & 0o7777 == EXECUTABLE and shim.installed(path) == text:
         return False
     files.atomic_write(path, text, mode=EXECUTABLE)
     if fired and status:

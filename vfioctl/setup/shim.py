@@ -46,6 +46,15 @@ def rendered(composition: Composition) -> str:
     return render(template(*TEMPLATE), {**quoted, "ARGS": shlex.join(args)})
 
 
+def installed(path: str) -> str | None:
+    """The hook that is installed, byte for byte, or None. Line ends are kept: CRLF is one of the ways to break it."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
 def interpreter_of(text: str) -> str:
     """The interpreter that the hook in `text` calls, or "" when that cannot be told."""
     for line in text.splitlines():

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vfioctl import files
 from vfioctl.host.host import Host
 from vfioctl.setup import daemon, presence, rivals, shim, trust
 from vfioctl.setup.mandatory import mandatory_access
@@ -45,7 +44,7 @@ def _file(composition: Composition) -> Iterator[Finding]:
         return
     if not os.stat(path).st_mode & 0o100:
         yield _finding("hook.not_executable", f"{path} is not executable: libvirt ignores it.", f"chmod 0755 {path}")
-    yield from _text(composition, files.read_text(path) or "")
+    yield from _text(composition, shim.installed(path) or "")
 
 
 def _text(composition: Composition, text: str) -> Iterator[Finding]:

@@ -1,0 +1,199 @@
+"""Installing and removing the hook on a root that holds other people's hooks already."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vfioctl.compose import Composition
+from vfioctl.errors import NotRoot, Refused
+from vfioctl.setup import data, trust
+from vfioctl.setup.install import UNIT, install, uninstall
+from vfioctl.setup.shim import rendered
+
+
+def tree(root: Path) -> dict[str, tuple[int, str, int]]:
+    """Every path below `root` with mode, content and time."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        status = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else path.read_text() if path.is_file() else ""
+        found[str(path.relative_to(root))] = (status.st_mode, content, status.st_mtime_ns if path.is_file() else 0)
+    return found
+
+
+def test_the_hook_is_installed_executable_and_as_rendered(composition: Composition) -> None:
+    report = install(composition)
+    shim = Path(composition.paths.shim)
+    assert shim.read_text() == rendered(composition)
+    assert shim.stat().st_mode & 0o7777 == 0o755
+    assert str(shim) in report.changed
+
+
+def test_the_directories_are_made_for_all_to_read_whatever_the_umask(composition: Composition) -> None:
+    before = os.umask(0o077)
+    try:
+        install(composition)
+    finally:
+        os.umask(before)
+    for place in (composition.paths.guest_configs, composition.paths.state, os.path.dirname(composition.paths.shim)):
+        assert Path(place).stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_second_install_changes_nothing_but_the_manifest(composition: Composition, root: Path) -> None:
+    install(composition)
+    before = tree(root)
+    assert install(composition).changed == ()
+    manifest = os.path.relpath(composition.paths.manifest, root)
+    assert {**tree(root), manifest: None} == {**before, manifest: None}
+
+
+def test_what_is_in_qemu_d_already_stays_as_it_is(composition: Composition, root: Path) -> None:
+    others = root / "etc/libvirt/hooks"
+    (others / "qemu.d/win11/prepare/begin").mkdir(parents=True)
+    (others / "qemu.d/win11/prepare/begin/bind.sh").write_text("#!/bin/sh\n")
+    (others / "qemu.d/10-mine").write_text("#!/bin/sh\n")
+    (others / "qemu").write_text("#!/bin/sh\n")
+    before = tree(others)
+    install(composition)
+    after = tree(others)
+    assert after.pop("qemu.d/50-vfioctl")
+    assert after == before
+    uninstall(composition)
+    assert tree(others) == before
+
+
+def test_a_changed_hook_is_put_right_and_keeps_the_time_since_when_it_was_there(composition: Composition) -> None:
+    install(composition)
+    shim = Path(composition.paths.shim)
+    shim.write_text("#!/bin/sh\n")
+    os.utime(shim, (1000, 1000))
+    assert install(composition).changed == (str(shim),)
+    assert shim.read_text() == rendered(composition)
+    assert shim.stat().st_mtime == 1000
+
+
+def test_a_hook_that_could_not_fire_gets_a_new_time(composition: Composition) -> None:
+    install(composition)
+    shim = Path(composition.paths.shim)
+    os.utime(shim, (1000, 1000))
+    shim.chmod(0o644)
+    install(composition)
+    assert shim.stat().st_mtime > 1000
+
+
+def test_the_unit_recovers_with_this_installation_and_is_enabled(composition: Composition, root: Path) -> None:
+    install(composition)
+    unit = root / "etc/systemd/system" / UNIT
+    assert f"ExecStart='{composition.self_argv[0]}' -I" in unit.read_text()
+    assert "@" not in unit.read_text()
+    assert (root / "etc/systemd/system/multi-user.target.wants" / UNIT).resolve() == unit.resolve()
+
+
+def test_systemd_is_told_of_the_unit_once(composition: Composition, root: Path, put_program, tmp_path: Path) -> None:
+    (root / "run/systemd/system").mkdir(parents=True)
+    put_program("systemctl", f'echo "$*" >>"{tmp_path}/told"; [ "$1" = daemon-reload ]')
+    install(composition)
+    install(composition)
+    assert (tmp_path / "told").read_text().splitlines().count("daemon-reload") == 1
+
+
+def test_a_systemd_that_does_not_answer_costs_a_note(composition: Composition, root: Path, put_program) -> None:
+    (root / "run/systemd/system").mkdir(parents=True)
+    put_program("systemctl", "echo no bus >&2; exit 1")
+    report = install(composition)
+    assert "no bus" in report.notes[0]
+    assert os.path.exists(composition.paths.shim)
+
+
+def test_an_interpreter_that_others_can_write_is_refused_with_its_path(composition: Composition, root: Path) -> None:
+    before = tree(root)
+    python = Path(composition.self_argv[0])
+    python.chmod(0o777)
+    with pytest.raises(Refused, match="the python can be written by others") as refused:
+        install(composition)
+    assert refused.value.code == "setup.writable"
+    assert any("/opt/vfioctl" in hint for hint in refused.value.hints)
+    assert tree(root) == before
+
+
+def test_a_directory_above_the_interpreter_that_others_can_write_is_refused(composition: Composition, tmp_path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    python = shared / "python"
+    Path(composition.self_argv[0]).rename(python)
+    with pytest.raises(Refused, match="shared can be written by others"):
+        install(replace(composition, self_argv=(str(python), *composition.self_argv[1:])))
+
+
+def test_the_modules_of_this_interpreter_are_judged_too(composition: Composition) -> None:
+    places = trust.code_places(composition)
+    assert os.path.dirname(os.__file__) in places
+    assert data.PACKAGE in places
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_another_user_cannot_install(composition: Composition, root: Path, tmp_path: Path) -> None:
+    for directory in (*tmp_path.parents[:2], tmp_path, root):
+        directory.chmod(0o755)
+    before = tree(root)
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        try:
+            install(composition)
+        except NotRoot as error:
+            os._exit(77 if error.code == "setup.not_root" else 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("place", ["run/vfioctl/journal", "var/lib/vfioctl/journal"])
+def test_uninstall_is_refused_while_a_journal_is_open(composition: Composition, root: Path, place: str) -> None:
+    install(composition)
+    journal = root / place / "11111111-2222-3333-4444-555555555555.jsonl"
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    journal.touch()
+    before = tree(root)
+    with pytest.raises(Refused, match="11111111-2222-3333-4444-555555555555") as refused:
+        uninstall(composition)
+    assert refused.value.code == "setup.journal_open"
+    assert tree(root) == before
+    journal.unlink()
+    uninstall(composition)
+    assert not os.path.exists(composition.paths.shim)
+
+
+def test_uninstall_removes_hook_and_unit_and_keeps_configuration(composition: Composition, root: Path) -> None:
+    install(composition)
+    guest = Path(composition.paths.guest_config("win11"))
+    guest.touch()
+    report = uninstall(composition)
+    assert not list(root.rglob("50-vfioctl"))
+    assert not [path for path in root.rglob("*") if path.name == UNIT]
+    assert guest.exists()
+    assert composition.paths.etc in report.kept
+    assert uninstall(composition).changed == ()
+
+
+def test_every_template_is_found_from_a_wheel_alone(tmp_path: Path) -> None:
+    """Package data: the templates of contrib/ travel in the wheel, where there is no contrib/."""
+    package = tmp_path / "site/vfioctl"
+    (package / "setup").mkdir(parents=True)
+    for name in ("__init__.py", "errors.py", "setup/__init__.py", "setup/data.py"):
+        (package / name).write_text(Path(data.PACKAGE, name).read_text())
+    (package / "data/libvirt").mkdir(parents=True)
+    (package / "data/libvirt/50-vfioctl.sh.in").write_text("of the wheel")
+    program = "from vfioctl.setup.data import template; print(template('libvirt', '50-vfioctl.sh.in'))"
+    shown = subprocess.run(
+        [sys.executable, "-S", "-c", program], env={"PYTHONPATH": str(tmp_path / "site")}, cwd=tmp_path,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shown.stdout == "of the wheel\n"

@@ -1,0 +1,231 @@
+"""The hook as libvirt calls it, in each shell that may be /bin/sh."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vfioctl.compose import Composition
+from vfioctl.setup.shim import interpreter_of, rendered
+
+XML = "<domain/>"
+NOBODY = 65534
+SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(params=SHELLS, ids=["dash", "bash", "busybox"])
+def call(request: pytest.FixtureRequest, composition: Composition, tmp_path: Path) -> Call:
+    """Calls the hook as libvirt does."""
+    shell: list[str] = request.param
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"{shell[0]} is not installed")
+    shim = tmp_path / "50-vfioctl"
+    shim.write_text(rendered(composition))
+
+    def call(*argv: str, **options: object) -> subprocess.CompletedProcess[str]:
+        environment = {"LC_ALL": "C", "PATH": os.defpath, "HOME": "/root", "LD_LIBRARY_PATH": "/nowhere"}
+        return subprocess.run(
+            [*shell, str(shim), *argv], input=XML, capture_output=True, text=True, check=False, env=environment,
+            **options,  # type: ignore[call-overload]
+        )  # fmt: skip
+
+    return call
+
+
+@pytest.fixture
+def manage(root: Path) -> Callable[[str], Path]:
+    """Gives a guest its file."""
+
+    def manage(guest: str) -> Path:
+        file = root / "etc/vfioctl/guests" / f"{guest}.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        return file
+
+    return manage
+
+
+@pytest.fixture
+def mark(root: Path) -> Callable[..., Path]:
+    """Leaves a mark, as prepare does."""
+
+    def mark(guest: str, name: str, text: str = "") -> Path:
+        file = root / "run/vfioctl/guests" / guest / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    return mark
+
+
+def test_an_unmanaged_guest_starts_nothing(call: Call, calls: Path) -> None:
+    for operation in ("prepare", "start", "started", "stopped", "release", "reconnect", "migrate", "restore", "attach"):
+        done = call("other", operation, "begin", "-")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not calls.exists()
+
+
+def test_prepare_of_a_managed_guest_becomes_the_hook(call: Call, calls: Path, composition: Composition, manage) -> None:
+    manage("win11")
+    Path(f"{calls}.do").write_text("echo our sentence >&2\nexit 3\n")
+    done = call("win11", "prepare", "begin", "-")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "our sentence\n")
+    assert calls.read_text().splitlines() == [*composition.self_argv[1:], "hook", "win11", "prepare", "begin", "-"]
+    assert Path(f"{calls}.stdin").read_text() == XML
+
+
+def test_the_hook_gets_a_fixed_environment(call: Call, calls: Path, composition: Composition, manage) -> None:
+    manage("win11")
+    call("win11", "prepare", "begin", "-")
+    environment = dict(line.partition("=")[::2] for line in Path(f"{calls}.env").read_text().splitlines())
+    assert environment["LC_ALL"] == "C.UTF-8"
+    assert environment["PATH"].startswith(composition.paths.programs)
+    assert set(environment) - {"PATH", "LC_ALL"} <= {"PWD", "OLDPWD", "SHLVL", "_"}
+
+
+@pytest.mark.parametrize("operation", ["start", "started", "stopped", "release", "reconnect", "attach"])
+def test_other_operations_are_called_only_with_their_mark(call: Call, calls: Path, manage, mark, operation) -> None:
+    manage("win11")
+    call("win11", operation, "begin", "-")
+    assert not calls.exists()
+    mark("win11", operation)
+    call("win11", operation, "begin", "-")
+    assert calls.read_text().splitlines()[-4:] == ["win11", operation, "begin", "-"]
+
+
+@pytest.mark.parametrize("operation", ["start", "started", "stopped", "release", "reconnect"])
+@pytest.mark.parametrize("end", ["exit 3", "kill -9 $$"])
+def test_only_prepare_can_fail(call: Call, calls: Path, mark, operation: str, end: str) -> None:
+    mark("win11", operation)
+    Path(f"{calls}.do").write_text(f"{end}\n")
+    assert call("win11", operation, "begin", "-").returncode == 0
+    assert calls.exists()
+
+
+def test_a_mark_counts_after_the_guest_file_is_gone(call: Call, calls: Path, manage, mark) -> None:
+    manage("win11").unlink()
+    mark("win11", "release")
+    call("win11", "release", "end", "-")
+    assert calls.exists()
+
+
+ODD_NAMES = [" a b", "-rf", "it's", 'say "x"', ".hidden", "$(reboot)", "größe", "a\nb", "*", "x" * 250]
+
+
+@pytest.mark.parametrize("guest", ODD_NAMES)
+def test_every_name_that_libvirt_accepts_works(call: Call, calls: Path, manage, guest: str) -> None:
+    manage(guest)
+    call(guest, "prepare", "begin", "-")
+    assert f"\nhook\n{guest}\nprepare\nbegin\n-\n" in calls.read_text()
+
+
+@pytest.mark.parametrize("guest", ["", ".", "..", "a/b", "../guests/win11", "x" * 251, "ö" * 126])
+def test_a_name_that_is_no_file_name_is_ignored(call: Call, calls: Path, manage, guest: str) -> None:
+    manage("win11")
+    for operation in ("prepare", "release", "migrate"):
+        done = call(guest, operation, "begin", "-")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not calls.exists()
+
+
+@pytest.mark.parametrize("operation", ["", "../win11/release", "re lease", "RELEASE", "undo.sh"])
+def test_an_unknown_operation_is_ignored(call: Call, calls: Path, mark, operation: str) -> None:
+    mark("win11", "undo.sh")
+    mark("win11", "release")
+    assert call("win11", operation, "begin", "-").returncode == 0
+    assert call("win11").returncode == 0
+    assert call().returncode == 0
+    assert not calls.exists()
+
+
+@pytest.mark.parametrize("operation", ["migrate", "restore"])
+def test_an_incoming_guest_leaves_a_mark_and_keeps_its_xml(call: Call, root: Path, manage, operation) -> None:
+    manage("win11")
+    done = call("win11", operation, "begin", "-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    incoming = root / "run/vfioctl/guests/win11/incoming"
+    assert incoming.exists()
+    assert incoming.parent.stat().st_mode & 0o077 == 0
+
+
+def test_an_incoming_guest_is_not_stopped_by_a_full_or_missing_run(call: Call, root: Path, manage) -> None:
+    manage("win11")
+    (root / "run").rmdir()
+    (root / "run").touch()
+    done = call("win11", "migrate", "begin", "-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_without_its_interpreter_prepare_says_one_sentence(call: Call, composition: Composition, manage) -> None:
+    manage("win11")
+    Path(composition.self_argv[0]).unlink()
+    done = call("win11", "prepare", "begin", "-")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Guest win11 was not started and nothing has changed." in done.stderr
+    assert composition.self_argv[0] in done.stderr
+
+
+def test_without_its_interpreter_other_guests_start(call: Call, composition: Composition, manage) -> None:
+    manage("win11")
+    Path(composition.self_argv[0]).unlink()
+    assert call("other", "prepare", "begin", "-").returncode == 0
+
+
+def test_release_without_the_released_mark_runs_the_rendered_undo(call: Call, composition, mark, tmp_path) -> None:
+    Path(composition.self_argv[0]).unlink()
+    mark("win11", "release")
+    mark("win11", "undo.sh", f"echo noise; echo noise >&2; env >'{tmp_path}/undone'; exit 5\n")
+    done = call("win11", "release", "end", "-")
+    assert done.returncode == 0
+    assert "noise" not in done.stdout + done.stderr
+    assert f"PATH={composition.paths.programs}" in (tmp_path / "undone").read_text()
+
+
+def test_release_that_left_its_mark_is_not_undone_again(call: Call, calls: Path, root: Path, mark, tmp_path) -> None:
+    mark("win11", "release")
+    mark("win11", "undo.sh", f"touch '{tmp_path}/undone'\n")
+    Path(f"{calls}.do").write_text(f"touch \"{root}/run/vfioctl/guests/win11/released\"\n")
+    call("win11", "release", "end", "-")
+    assert calls.exists()
+    assert not (tmp_path / "undone").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_the_daemon_of_another_user_is_ignored(call: Call, root: Path, calls: Path, manage, mark) -> None:
+    for directory in (root, *root.parents[:3]):
+        directory.chmod(0o755)
+    manage("win11")
+    mark("win11", "release")
+    for operation in ("prepare", "release", "migrate"):
+        done = call("win11", operation, "begin", "-", user=NOBODY)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not calls.exists()
+    assert not (root / "run/vfioctl/guests/win11/incoming").exists()
+
+
+def test_a_guest_file_that_leads_nowhere_still_manages_its_guest(call: Call, root: Path, calls: Path, manage) -> None:
+    file = manage("win11")
+    file.unlink()
+    file.symlink_to(root / "nowhere")
+    call("win11", "prepare", "begin", "-")
+    assert calls.exists()
+
+
+def test_the_interpreter_can_be_read_back(composition: Composition) -> None:
+    assert interpreter_of(rendered(composition)) == composition.self_argv[0]
+    assert interpreter_of("#!/bin/sh\n") == ""
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_the_rendered_hook_passes_shellcheck(composition: Composition, tmp_path: Path) -> None:
+    shim = tmp_path / "50-vfioctl"
+    shim.write_text(rendered(composition))
+    checked = subprocess.run(["shellcheck", "-s", "sh", str(shim)], capture_output=True, text=True, check=False)
+    assert checked.stdout == ""
