@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from tests.host.conftest import Tree
 
 CARD, SOUND = "0000:01:00.0", "0000:01:00.1"
 

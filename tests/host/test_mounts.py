@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from tests.host.conftest import Tree
 
 NVME, SATA = "0000:02:00.0", "0000:00:17.0"
 LINE = "{id} 1 {number} / {place} rw,relatime shared:1 - {type} {source} rw\n"

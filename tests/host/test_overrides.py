@@ -17,7 +17,7 @@ from vfioctl.paths import Paths
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Tree
+    from tests.host.conftest import Tree
 
 A, B, C = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
 

@@ -10,7 +10,7 @@ import pytest
 from vfioctl.errors import VfioctlError
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from tests.host.conftest import Tree
 
 CARD = "0000:01:00.0"
 SOUND = "0000:01:00.1"

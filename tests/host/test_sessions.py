@@ -13,7 +13,7 @@ from vfioctl.host.model import Session
 from vfioctl.host.properties import blocks
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from tests.host.conftest import Tree
 
 GREETER = (
     "Id=c1\\nUser=113\\nName=lightdm\\nTTY=\\nRemote=no\\nService=lightdm-greeter\\nScope=session-c1.scope\\n"
