@@ -110,7 +110,7 @@ class ModuleUnload(Primitive):
         limit = seconds(step)
         return (
             *(call("aim_home", address, driver, limit) for address, driver in drivers),
-            *(call("module_back", module, limit) for module in reversed(step.baseline["modules"])),
+            *(call("module_back", module.replace("-", "_"), limit) for module in reversed(step.baseline["modules"])),
             *(call("rebind", address, driver, limit) for address, driver in drivers),
         )
 

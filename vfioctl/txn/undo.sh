@@ -1,0 +1,412 @@
+# Helper functions of a rendered undo.sh. Each looks at the machine first, so that running it twice is harmless;
+# none stops at an error. Values come as arguments, never as text of the script.
+
+# The system's own tools serve this script; what changes the host is searched in PROGRAMS, by run.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 077
+failed=0
+slots=0
+patience=300 # twentieths of a second that all conditions at the end share
+
+# A log that cannot be written must not change what is done.
+say() {
+    printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*" 2>/dev/null
+    return 0
+}
+
+fail() {
+    failed=1
+    say "FAILED: $*"
+}
+
+begin() {
+    mkdir -p -- "${LOG%/*}" "${LOCK%/*}" "$RUN" 2>/dev/null
+    (true >>"$LOG") 2>/dev/null || LOG=/dev/null
+    exec >>"$LOG" 2>&1 </dev/null
+    say "undo of guest $GUEST ($UUID)"
+    if ! (true >>"$LOCK"); then
+        fail "$LOCK cannot be opened"
+        exit 1
+    fi
+    exec 9>>"$LOCK"
+    if ! flock -w 30 9; then
+        fail "another process hands this guest off right now: $LOCK"
+        exit 1
+    fi
+    printf '%s' "$$" >"$LOCK"
+    for b_dir in "$RUN" /dev/shm /tmp; do
+        work=$(mktemp -d "$b_dir/vfioctl-undo.XXXXXX") || continue
+        trap 'rm -rf -- "$work"' EXIT
+        if printf 'x\n' >"$work/room"; then return 0; fi
+        rm -rf -- "$work"
+    done
+    fail "there is no room for a few bytes in $RUN, /dev/shm or /tmp"
+    exit 1
+}
+
+finish() {
+    if [ -d "$MARKS" ]; then printf '%s\n' "$failed" >"$MARKS/undone-by-sh"; fi
+    say "ended with status $failed"
+    exit "$failed"
+}
+
+step() { say "step $1 ($2)"; }
+
+run() (
+    PATH=$PROGRAMS
+    export PATH
+    exec "$@"
+)
+
+# bounded SECONDS COMMAND…: its status, its output in $out; 124 when it has not ended by then. It is not killed:
+# nothing can kill a process that waits in the kernel, and it keeps our lock.
+bounded() {
+    b_tries=$(($1 * 50))
+    shift
+    slots=$((slots + 1))
+    b_slot=$work/$slots
+    {
+        "$@" >"$b_slot.out" 2>&1
+        echo "$?" >"$b_slot.rc"
+    } </dev/null >/dev/null 2>&1 &
+    child=$!
+    out=
+    until [ -s "$b_slot.rc" ]; do
+        [ "$b_tries" -gt 0 ] || return 124
+        b_tries=$((b_tries - 1))
+        sleep 0.02
+    done
+    read -r b_status <"$b_slot.rc"
+    out=$(cat "$b_slot.out")
+    return "$b_status"
+}
+
+put() { printf '%s\n' "$2" >"$1"; }
+
+# start_time PID: clock ticks since boot, field 22 of /proc/PID/stat, counted after the command's name (proc(5)).
+start_time() {
+    [ -r "$PROC/$1/stat" ] || return 0
+    s_stat=$(cat "$PROC/$1/stat" 2>/dev/null)
+    # shellcheck disable=SC2086 # the fields are words
+    set -- ${s_stat##*) }
+    [ "${1-Z}" = Z ] || printf '%s\n' "${20-}"
+}
+
+# number_in FILE KEY: the number of KEY in one of our JSON records.
+number_in() {
+    n_text=$(cat "$1" 2>/dev/null)
+    case $n_text in
+    *"\"$2\": "*)
+        n_text=${n_text#*"\"$2\": "}
+        printf '%s\n' "${n_text%%[!0-9]*}"
+        ;;
+    esac
+}
+
+is_stuck() {
+    [ -f "$STUCK/$1.json" ] || return 1
+    i_pid=$(number_in "$STUCK/$1.json" pid)
+    [ -n "$i_pid" ] && [ "$(start_time "$i_pid")" = "$(number_in "$STUCK/$1.json" start_time)" ]
+}
+
+# record_stuck ADDRESS PID FILE VALUE
+record_stuck() {
+    fail "$1: process $2 does not return from $3; nothing more is written to the device"
+    r_since=$(start_time "$2")
+    mkdir -p -- "$STUCK"
+    printf '{"address": "%s", "path": "%s", "pid": %s, "start_time": %s, "value": "%s"}\n' \
+        "$1" "${3##*[\"\\]}" "$2" "${r_since:-0}" "${4##*[\"\\]}" >"$STUCK/.$1.new"
+    mv -f -- "$STUCK/.$1.new" "$STUCK/$1.json"
+}
+
+# write_device ADDRESS FILE VALUE SECONDS
+write_device() {
+    if is_stuck "$1"; then
+        fail "$1 is stuck in the kernel: nothing is written to it"
+        return 1
+    fi
+    bounded "$4" put "$2" "$3" && return 0
+    case $? in
+    124) record_stuck "$1" "$child" "$2" "$3" ;;
+    *) fail "$1: writing '$3' to $2: $out" ;;
+    esac
+    return 1
+}
+
+driver_of() {
+    d_link=$(readlink "$SYS/bus/pci/devices/$1/driver") || return 0
+    printf '%s\n' "${d_link##*/}"
+}
+
+# is_open ADDRESS: whether a process has its VFIO group or device open.
+is_open() {
+    o_group=$(readlink "$SYS/bus/pci/devices/$1/iommu_group") || o_group=none
+    o_device=none
+    for o_dir in "$SYS/bus/pci/devices/$1/vfio-dev"/vfio*; do
+        if [ -e "$o_dir" ]; then o_device=${o_dir##*/}; fi
+    done
+    # shellcheck disable=SC2012 # one process for all links; their names are numbers
+    ls -l "$PROC"/[0-9]*/fd 2>/dev/null | {
+        while read -r o_line; do
+            case $o_line in
+            *"/dev/vfio/${o_group##*/}" | *"/dev/vfio/devices/$o_device") exit 0 ;;
+            esac
+        done
+        exit 1
+    }
+}
+
+# wait_closed ADDRESS SECONDS: vfio-pci blocks in an unbind until user space has closed the device.
+wait_closed() {
+    c_tries=$(($2 * 10))
+    while is_open "$1"; do
+        [ "$c_tries" -gt 0 ] || return 1
+        c_tries=$((c_tries - 1))
+        sleep 0.1
+    done
+}
+
+# bind_home ADDRESS DRIVER SECONDS
+bind_home() {
+    write_device "$1" "$SYS/bus/pci/drivers_probe" "$1" "$3" || return 0
+    h_tries=$(($3 * 20))
+    until [ "$(driver_of "$1")" = "$2" ]; do
+        if [ "$h_tries" -le 0 ]; then
+            fail "$1 did not get its driver $2 back"
+            return 0
+        fi
+        h_tries=$((h_tries - 1))
+        sleep 0.05
+    done
+    say "$1 is on $2 again"
+}
+
+# return_device ADDRESS HOME GIVEN SECONDS: from the driver that it was given to, back to HOME ('' for none).
+return_device() {
+    if [ ! -e "$SYS/bus/pci/devices/$1" ]; then
+        fail "$1 is gone from the bus"
+        return 0
+    fi
+    if is_stuck "$1"; then
+        fail "$1 is stuck in the kernel: nothing is written to it"
+        return 0
+    fi
+    now=$(driver_of "$1")
+    case $now in
+    "$2")
+        say "$1 is home already"
+        return 0
+        ;;
+    '' | "$3" | *vfio*) ;;
+    *)
+        say "$1 is on $now, where someone else put it: left alone"
+        return 0
+        ;;
+    esac
+    if [ -n "$now" ] && ! wait_closed "$1" "$4"; then
+        fail "$1 is still open in a process"
+        return 0
+    fi
+    if [ -n "$2" ]; then
+        write_device "$1" "$SYS/bus/pci/devices/$1/driver_override" "$2" "$4" || return 0
+    fi
+    if [ -n "$now" ]; then
+        write_device "$1" "$SYS/bus/pci/drivers/$now/unbind" "$1" "$4" || return 0
+    fi
+    if [ -d "$SYS/bus/pci/drivers/$2" ] && [ -n "$2" ]; then
+        bind_home "$1" "$2" "$4"
+    else
+        say "$1 is detached; ${2:-no driver} is not loaded"
+    fi
+}
+
+# read_override ADDRESS: driver_override in $out, '' when it is not set. The read waits for the device lock.
+read_override() {
+    if is_stuck "$1"; then
+        fail "$1 is stuck in the kernel: it is not read"
+        return 1
+    fi
+    bounded 2 cat "$SYS/bus/pci/devices/$1/driver_override"
+    case $? in
+    0) ;;
+    124)
+        record_stuck "$1" "$child" "$SYS/bus/pci/devices/$1/driver_override" ''
+        return 1
+        ;;
+    *)
+        fail "$1: its driver_override cannot be read: $out"
+        return 1
+        ;;
+    esac
+    if [ "$out" = '(null)' ]; then out=; fi
+}
+
+# override_back ADDRESS VALUE SECONDS
+override_back() {
+    if [ ! -e "$SYS/bus/pci/devices/$1" ]; then
+        say "$1 is gone, and its driver_override with it"
+        return 0
+    fi
+    read_override "$1" || return 0
+    if [ "$out" = "$2" ]; then
+        say "driver_override of $1 is as it was"
+        return 0
+    fi
+    write_device "$1" "$SYS/bus/pci/devices/$1/driver_override" "$2" "$3" || return 0
+    say "driver_override of $1: '$2'"
+}
+
+# aim_home ADDRESS DRIVER SECONDS: an override that names another driver would keep the returning one away.
+aim_home() {
+    if [ ! -e "$SYS/bus/pci/devices/$1" ] || [ -n "$(driver_of "$1")" ]; then return 0; fi
+    read_override "$1" || return 0
+    case $out in
+    '' | "$2") ;;
+    *) write_device "$1" "$SYS/bus/pci/devices/$1/driver_override" "$2" "$3" || return 0 ;;
+    esac
+}
+
+# module_back MODULE SECONDS
+module_back() {
+    if [ -e "$SYS/module/$1" ]; then
+        say "module $1 is loaded"
+        return 0
+    fi
+    if bounded "$2" run modprobe "$1"; then
+        say "module $1 is loaded again"
+    else
+        fail "module $1 was not loaded: $out"
+    fi
+}
+
+# rebind ADDRESS DRIVER SECONDS
+rebind() {
+    now=$(driver_of "$1")
+    case $now in
+    "$2") say "$1 is on $2" ;;
+    '') bind_home "$1" "$2" "$3" ;;
+    *) fail "$1 is on $now, not on $2" ;;
+    esac
+}
+
+# manager UID ARGUMENTS…: systemctl of the system ('') or of a user
+manager() {
+    m_uid=$1
+    shift
+    if [ -n "$m_uid" ]; then
+        run systemctl --user "--machine=$m_uid@.host" "$@"
+    else
+        run systemctl "$@"
+    fi
+}
+
+# has_manager UID: whether that user's manager runs; the system's does.
+has_manager() { [ -z "$1" ] || bounded 5 run systemctl is-active --quiet -- "user@$1.service"; }
+
+# unit_back UNIT UID SECONDS
+unit_back() {
+    if ! has_manager "$2"; then
+        say "$1 went with the user manager of $2"
+        return 0
+    fi
+    if bounded 5 manager "$2" is-active --quiet -- "$1"; then
+        say "$1 runs"
+        return 0
+    fi
+    bounded 5 manager "$2" reset-failed -- "$1"
+    if bounded "$3" manager "$2" start -- "$1"; then
+        say "$1 runs again"
+    else
+        fail "$1 was not started: $out"
+    fi
+}
+
+# unit_away UNIT UID SECONDS
+unit_away() {
+    if ! has_manager "$2" || ! bounded 5 manager "$2" is-active --quiet -- "$1"; then
+        say "$1 does not run"
+    elif bounded "$3" manager "$2" stop -- "$1"; then
+        say "$1 is stopped"
+    else
+        fail "$1 was not stopped: $out"
+    fi
+}
+
+# attribute_back ADDRESS PATH VALUE SECONDS: ADDRESS '' when it belongs to no PCI function
+attribute_back() {
+    if [ ! -e "$ROOT$2" ]; then
+        say "$2 is gone"
+        return 0
+    fi
+    bounded 2 cat "$ROOT$2"
+    case $out in *'['*']'*)
+        out=${out#*\[}
+        out=${out%%\]*}
+        ;;
+    esac
+    if [ "$out" = "$3" ]; then
+        say "$2 is as it was"
+    elif [ -n "$1" ]; then
+        if write_device "$1" "$ROOT$2" "$3" "$4"; then say "$2: '$3'"; fi
+    elif bounded "$4" put "$ROOT$2" "$3"; then
+        say "$2: '$3'"
+    else
+        fail "writing '$3' to $2: $out"
+    fi
+}
+
+# vtconsole_back NAME: normally the kernel has brought it back, bound, with the framebuffer.
+vtconsole_back() {
+    for v_dir in "$SYS"/class/vtconsole/vtcon*; do
+        v_name=$(cat "$v_dir/name" 2>/dev/null)
+        case $v_name in
+        "$1" | "(M) $1" | "(S) $1") ;;
+        *) continue ;;
+        esac
+        if [ "$(cat "$v_dir/bind")" = 1 ]; then
+            say "the $1 is bound"
+        elif bounded 5 put "$v_dir/bind" 1; then
+            say "the $1 is bound again"
+        else
+            fail "the $1 was not bound: $out"
+        fi
+    done
+}
+
+# command_back SECONDS PROGRAM ARGUMENT…
+command_back() {
+    k_limit=$1
+    shift
+    if bounded "$k_limit" run "$@"; then
+        say "$1 ended well"
+    else
+        fail "$1: $out"
+    fi
+}
+
+# Conditions: expect WORDS TEST…
+expect() {
+    e_words=$1
+    shift
+    until "$@" 2>/dev/null; do
+        if [ "$patience" -le 0 ]; then
+            fail "not so: $e_words"
+            return 0
+        fi
+        patience=$((patience - 1))
+        sleep 0.05
+    done
+    say "$e_words"
+}
+
+exists() { [ -e "$ROOT$1" ] || [ -L "$ROOT$1" ]; }
+absent() { ! exists "$1"; }
+says() { [ "$(cat "$ROOT$1")" = "$2" ]; }
+points_to() {
+    p_link=$(readlink "$ROOT$1") || p_link=
+    [ "${p_link##*/}" = "$2" ]
+}
+is_active() { has_manager "$2" && bounded 5 manager "$2" is-active --quiet -- "$1"; }
+is_inactive() { ! is_active "$@"; }

@@ -1,0 +1,74 @@
+"""Renders undo.sh: the way home of one guest as POSIX sh, for when no Python runs. Runs nothing.
+
+The helper functions stand in undo.sh beside this file; each step kind renders calls of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.txn import conditions
+from vfioctl.txn.kind import kind
+from vfioctl.txn.sh_quote import call, quote
+from vfioctl.txn.step import Scope
+
+if TYPE_CHECKING:
+    from vfioctl.paths import Paths
+    from vfioctl.txn.step import Condition, Step
+
+LIBRARY = os.path.join(os.path.dirname(__file__), "undo.sh")
+HEAD = """\
+#!/bin/sh
+# The way home of one guest's devices, for when vfioctl itself cannot run. Written by vfioctl at its start.
+# Harmless when run twice, or after vfioctl has undone a part. Exits 0 when all is back, 1 otherwise; see the log.
+# shellcheck disable=SC2317 # each script calls only the helper functions that its steps need
+set -u
+"""
+
+
+def render(
+    guest: str, uuid: str, steps_in_undo_order: Iterable[Step], paths: Paths, *, back: Iterable[Condition] = ()
+) -> str:
+    """The script that undoes the lease's steps in the given order, then waits for the conditions in `back`."""
+    with open(LIBRARY, encoding="utf-8") as file:
+        library = file.read()
+    lines = [line for step in steps_in_undo_order for line in _step_lines(step, paths)]
+    lines += [line for condition in back for line in _condition_lines(condition)]
+    return "\n".join((HEAD + _variables(guest, uuid, paths), library, "begin", *lines, "finish", ""))
+
+
+def _variables(guest: str, uuid: str, paths: Paths) -> str:
+    root = paths.root.rstrip("/")
+    values = {
+        "GUEST": guest, "UUID": uuid, "ROOT": root, "SYS": paths.sys, "PROC": paths.proc, "PROGRAMS": paths.programs,
+        "RUN": paths.run, "STUCK": paths.stuck, "MARKS": paths.guest_markers(guest),
+        "LOCK": os.path.join(paths.locks, f"guest-{uuid}.lock"), "LOG": os.path.join(paths.log, f"undo-{uuid}.log"),
+    }  # fmt: skip
+    return "".join(f"{name}={quote(value)}\n" for name, value in values.items())
+
+
+def _step_lines(step: Step, paths: Paths) -> tuple[str, ...]:
+    """A snapshot or a copy is kept once the guest has started, so transaction steps have no place here."""
+    lines = kind(step.kind).render_undo(step, paths) if step.scope is Scope.LEASE else ()
+    return (call("step", step.id, step.kind), *lines) if lines else ()
+
+
+def _condition_lines(condition: Condition) -> tuple[str, ...]:
+    """Only what a shell can see; holders, sessions and processes are left to vfioctl."""
+    args, test = condition.args, ""
+    match condition.kind:
+        case "path.exists":
+            test = call("exists", args["path"])
+        case "path.absent":
+            test = call("absent", args["path"])
+        case "path.equals":
+            test = call("says", args["path"], args["value"])
+        case "link.target":
+            test = call("points_to", args["path"], args["name"])
+        case "module.gone":
+            test = call("absent", f"/sys/module/{args['module'].replace('-', '_')}")
+        case "unit.state" if args["state"] in ("active", "inactive"):
+            test = call(f"is_{args['state']}", args["unit"], str(args.get("uid") or ""))
+    return (f"{call('expect', conditions.describe(condition))} {test}",) if test else ()
