@@ -1,0 +1,164 @@
+"""The engine on plain files: order, failure, undo in reverse, sharing, deadlines. No kernel is needed for these."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from txn_builders import OTHER, UUID, plan, step
+
+from vfioctl.paths import Paths
+from vfioctl.proc import Programs
+from vfioctl.txn.clock import Deadline
+from vfioctl.txn.engine import Engine, Interrupted, pending
+from vfioctl.txn.journal import Journal, read_both
+from vfioctl.txn.machine import Machine
+from vfioctl.txn.plan import Action, Part
+from vfioctl.txn.resources import Ledger
+from vfioctl.txn.step import Phase, Scope
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(Paths(str(tmp_path)))
+
+
+class Bench:
+    """A host of a few plain attribute files, and an engine on it."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.ledger = Ledger(paths)
+        os.makedirs(paths.sys)
+
+    def attributes(self, **values: str) -> None:
+        for name, value in values.items():
+            with open(os.path.join(self.paths.sys, name), "w", encoding="utf-8") as file:
+                file.write(value)
+
+    def program(self, name: str, script: str) -> None:
+        path = self.paths.at("usr/bin", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\n{script}\n")
+        os.chmod(path, 0o755)
+
+    def value(self, name: str) -> str:
+        with open(os.path.join(self.paths.sys, name), encoding="utf-8") as file:
+            return file.read().strip()
+
+    def engine(self, made, **fields):
+        journal = Journal(self.paths, made.uuid)
+        journal.begin(made, "boot-1")
+        for item in made.steps:
+            self.ledger.join(item, made.uuid, made.guest)
+        return Engine(Machine(self.paths, Programs(self.paths.programs)), journal, self.ledger, **fields)
+
+    def apply(self, made, **fields):
+        self.ran = self.engine(made, **fields)
+        return self.ran.apply(made, deadline=Deadline(5))
+
+    def undo(self, made):
+        begun = read_both(self.paths, made.uuid).begun(Action.APPLY)
+        return self.ran.undo(made, begun, made.uuid, deadline=Deadline(5))
+
+
+def test_steps_run_in_order_and_each_leaves_intent_and_done(bench):
+    bench.attributes(a="0", b="0")
+    made = plan(step("a"), step("b"))
+    assert bench.apply(made) is None
+    assert (bench.value("a"), bench.value("b")) == ("1", "1")
+    assert [(r.what, r.step) for r in read_both(bench.paths, UUID).records] == [
+        ("intent", "a"), ("done", "a"), ("intent", "b"), ("done", "b"),
+    ]  # fmt: skip
+
+
+def test_the_first_failure_ends_it_and_names_the_step(bench):
+    bench.attributes(a="0", c="0")
+    failure = bench.apply(plan(step("a"), step("b"), step("c")))
+    assert failure.step.id == "b"
+    assert (bench.value("a"), bench.value("c")) == ("1", "0")
+
+
+def test_undo_puts_back_what_was_begun_in_reverse(bench):
+    bench.attributes(a="0", b="0")
+    made = plan(step("a"), step("b"), step("missing"))
+    bench.apply(made)
+    bench.undo(made)
+    assert (bench.value("a"), bench.value("b")) == ("0", "0")
+    assert [time.id for time in bench.ran.watch.times if time.action == "undo"] == ["missing", "b", "a"]
+
+
+def test_an_undo_that_fails_is_collected_and_the_rest_goes_on(bench):
+    bench.attributes(a="0")
+    bench.program("works", "exit 0")
+    bench.program("fails", "echo no >&2; exit 3")
+    command = {"argv": ["works"], "undo_argv": ["fails"]}
+    made = plan(step("a"), step("b", kind="command.run", params=command, resource="command:b", baseline={}))
+    assert bench.apply(made) is None
+    failures = bench.undo(made)
+    assert [failure.step.id for failure in failures] == ["b"]
+    assert "fails ended with status 3: no" in failures[0].message
+    assert bench.value("a") == "0"
+
+
+def test_a_best_effort_step_that_fails_is_a_warning(bench):
+    bench.attributes(a="0")
+    assert bench.apply(plan(step("missing", best_effort=True), step("a"))) is None
+    assert [warning.step.id for warning in bench.ran.warnings] == ["missing"]
+    assert bench.value("a") == "1"
+
+
+def test_the_whole_deadline_ends_it_between_two_steps(bench):
+    bench.attributes(a="0")
+    made = plan(step("a"))
+    failure = bench.engine(made).apply(made, deadline=Deadline(0))
+    assert failure.code == "engine.deadline"
+    assert bench.value("a") == "0"
+
+
+def test_a_request_to_stop_finishes_the_running_step(bench):
+    bench.attributes(a="0", b="0")
+    failure = bench.apply(plan(step("a"), step("b")), stop=lambda: bench.value("a") == "1")
+    assert isinstance(failure.error, Interrupted)
+    assert (bench.value("a"), bench.value("b")) == ("1", "0")
+
+
+def test_a_resource_that_another_guest_needs_is_left_and_the_last_one_restores_it(bench):
+    bench.attributes(a="0")
+    one, two = plan(step("a")), plan(step("a"), uuid=OTHER, guest="two")
+    first = bench.engine(one)
+    first.apply(one, deadline=Deadline(5))
+    second = bench.engine(two)
+    second.apply(two, deadline=Deadline(5))
+    first.give_back(one, one.way_back, UUID, deadline=Deadline(5))
+    assert bench.value("a") == "1"
+    assert "two" in first.watch.times[-1].outcome
+    second.give_back(two, two.way_back, OTHER, deadline=Deadline(5))
+    assert bench.value("a") == "0"
+
+
+def test_a_transactions_effect_is_undone_by_a_failure_and_kept_by_a_return(bench):
+    bench.attributes(a="0")
+    made = plan(step("a", scope=Scope.TRANSACTION), step("missing"))
+    bench.apply(made)
+    bench.undo(made)
+    assert bench.value("a") == "0"
+    assert made.way_back == tuple(item for item in made.way_back if item.step != "a")
+
+
+def test_pending_leaves_out_what_is_done_already():
+    made = plan(step("dm", phase=Phase.BEFORE), step("a"), step("b"), returns=(step("r", phase=Phase.RETURN),))
+    left = pending(made, frozenset({"b"}), frozenset(), None)
+    assert [item.step for item in left] == ["a", "dm", "r"]
+    assert [item.step for item in pending(made, frozenset(), frozenset(), Part.HOOK)] == ["b", "a"]
+    assert [item.step for item in pending(made, frozenset(), frozenset({"r"}), Part.DETACHED)] == ["dm"]
+
+
+def test_what_is_already_as_it_was_is_not_touched_by_an_undo(bench):
+    bench.attributes(a="0")
+    made = plan(step("a"))
+    bench.apply(made)
+    bench.attributes(a="0")
+    bench.undo(made)
+    assert bench.ran.watch.times[-1].outcome == "already as it was"
