@@ -12,6 +12,12 @@ class Code(NamedTuple):
 
 
 CODES = (
+    Code("amdgpu.apu", "Graphics that are part of the processor are not handed over by default.",
+         "Take the risk with `amdgpu.allow_apu` in the guest file."),
+    Code("amdgpu.known_bad", "The running kernel is known to harm the host when this kind of card is freed this way.",
+         "Choose another kernel, or unbind instead of unloading."),
+    Code("amdgpu.shared", "The module amdgpu cannot be unloaded: another card is on it.",
+         "Unbind the one card instead."),
     Code("config.place", "A setting of guest files stands in the host's file.",
          "Move it to /etc/vfioctl/guests/NAME.toml."),
     Code("config.plugin_missing", "A configuration file has the table of a plugin that is not installed.",
@@ -95,6 +101,14 @@ CODES = (
     Code("lock.busy", "Another process hands this guest or resource off right now.", "Wait for it, or `vfioctl recover --abort GUEST`."),
     Code("module.malformed", "The kernel shows a use count of a module that is no number.",
          "Report it, with the output of `vfioctl doctor`."),
+    Code("nvidia.identity", "Which NVIDIA card and driver the hand-off is about.",
+         "Nothing: it is information."),
+    Code("nvidia.known_bad", "Unbinding one NVIDIA card is known to hang with this driver version.",
+         "Install another driver version, or give the other card away too."),
+    Code("nvidia.unbind_never", "One of several NVIDIA cards would have to be unbound, which a setting forbids.",
+         "Allow it with `nvidia.unbind` in the guest file."),
+    Code("nvidia.unknown_version", "NVIDIA's driver does not tell its version, so its unbind is not known to be safe.",
+         "Reinstall the driver."),
     Code("pci.unknown", "There is no PCI device at an address.",
          "Correct the address; see `vfioctl gpu list`."),
     Code("plugin.api", "A plugin is written for another version of the plugin interface.",

@@ -1,1 +1,1 @@
-"""vfioctl plugin."""
+"""vfioctl plugin for cards on amdgpu."""

@@ -1,1 +1,169 @@
-"""Hook implementations."""
+"""How a card leaves amdgpu: text console off, kept awake, unbound alone; the module is unloaded only on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin.markers import hookimpl
+from vfioctl.plugin.types import VENDOR_RANK, Finding, GpuHandoff, Request, Severity, StepProposal
+
+if TYPE_CHECKING:
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
+    from vfioctl_amdgpu.family import Family
+
+NAME = "amdgpu"
+VENDOR = 0x1002
+DRIVER = "amdgpu"
+UNLOAD = "module.unload:amdgpu"
+UNLOAD_DEADLINE = 20.0
+UNBIND_DEADLINE = 15.0  # amdgpu waits for its firmware and clears memory on the way out
+DEVICE_SPECIFIC = "device_specific"
+
+
+@hookimpl
+def vfioctl_gpu_handoff(
+    gpu: PciDevice, host: Host, config: GuestConfig, request: Request | None
+) -> GpuHandoff | None:
+    """Claim every card on amdgpu; one on radeon or on no driver is the generic plugin's."""
+    if gpu.vendor != VENDOR or not gpu.is_display or gpu.driver != DRIVER:
+        return None
+    from vfioctl.plugin.proposals import given_functions, home_conditions
+    from vfioctl_amdgpu.family import family
+
+    functions = given_functions(gpu, host, request)
+    kin = family(gpu, host.functions(gpu.address))
+    unload = bool(config.table(NAME).get("unload"))
+    others = _staying(functions, host, request)
+    findings = tuple(_findings(gpu, others, kin, host, config, unload=unload))
+    refused = any(finding.severity is Severity.BLOCK for finding in findings)
+    steps = () if refused else tuple(_steps(gpu, functions, host, config, request, unload=unload))
+    return GpuHandoff(
+        NAME, gpu.address, VENDOR_RANK, steps, back=home_conditions(functions, host),
+        covers=tuple(function.address for function in functions[1:]), findings=findings,
+    )  # fmt: skip
+
+
+def _findings(
+    gpu: PciDevice, others: tuple[str, ...], kin: Family, host: Host, config: GuestConfig, *, unload: bool
+) -> Iterator[Finding]:
+    from vfioctl_amdgpu.family import Family
+    from vfioctl_amdgpu.known_bad import BY_UNBIND, BY_UNLOAD, known_bad
+
+    allowed = kin is not Family.APU or bool(config.table(NAME).get("allow_apu"))
+    if not allowed:
+        yield Finding(
+            "amdgpu.apu", f"{gpu.address} is part of the processor; many hosts hang or power off when it is handed off.",
+            hint=f"Take the risk with: vfioctl config set amdgpu.allow_apu true --guest {config.guest}",
+        )  # fmt: skip
+        return
+    if unload and others:
+        yield Finding(
+            "amdgpu.shared", f"The module amdgpu cannot be unloaded for {gpu.address}: it also drives {', '.join(others)}.",
+            hint=f"Unbind the one card instead: vfioctl config set amdgpu.unload false --guest {config.guest}",
+        )  # fmt: skip
+    row = known_bad(host.kernel_release(), kin, BY_UNLOAD if unload else BY_UNBIND)
+    if row:
+        # Who allows an APU has been told; an unload is a choice that can be taken back.
+        severity = Severity.WARN if kin is Family.APU else Severity.BLOCK
+        yield Finding(
+            "amdgpu.known_bad", f"On kernel {host.kernel_release()} {row.what} ({row.family}; {row.source}).", severity,
+            hint=f"Unbind instead: vfioctl config set amdgpu.unload false --guest {config.guest}" if unload else "",
+        )  # fmt: skip
+
+
+def _staying(functions: Iterable[PciDevice], host: Host, request: Request | None) -> tuple[str, ...]:
+    """The other cards that stay on the module: with one of them it cannot be unloaded."""
+    given = {device.address for device in (*functions, *(request.devices if request else ()))}
+    return tuple(address for address in host.devices_on_module(DRIVER) if address not in given)
+
+
+def _steps(
+    gpu: PciDevice,
+    functions: tuple[PciDevice, ...],
+    host: Host,
+    config: GuestConfig,
+    request: Request | None,
+    *,
+    unload: bool,
+) -> Iterator[StepProposal]:
+    from vfioctl.plugin import proposals
+
+    targets = {function.address: proposals.target_driver(function.address, request) for function in functions}
+    binds = tuple(proposals.bind_id(function.address) for function in functions)
+    aims = tuple(proposals.override_id(function.address) for function in functions)
+    if config.table(NAME).get("fbcon", True) and proposals.drives_console(gpu, host):
+        yield from proposals.console_steps(gpu, host, (*aims, UNLOAD, *binds))
+    yield from _awake(functions, (*aims, UNLOAD, *binds))
+    yield from _reset_method(gpu, host, (UNLOAD, *binds))
+    for function in functions:
+        yield proposals.override(function, targets[function.address], before=(UNLOAD, *binds))
+    yield from proposals.framebuffer_steps(gpu, host)
+    yield from _moves(gpu, functions, targets, unload=unload)
+    if unload:
+        yield _unload(gpu, host, after=binds[1:])
+    if config.table(NAME).get("reset") and gpu.reset_methods:
+        yield _reset(gpu, after=binds)
+
+
+def _awake(functions: Iterable[PciDevice], before: tuple[str, ...]) -> Iterator[StepProposal]:
+    """Keep every function powered: cards fall into D3cold on vfio-pci and do not come back (vendor-reset#76)."""
+    for function in functions:
+        if function.power_control not in (None, "on"):
+            yield _write(function, "power/control", "on", "it must be awake while its driver goes", before)
+        if function.d3cold_allowed not in (None, "0"):
+            yield _write(function, "d3cold_allowed", "0", "a card in D3cold often cannot be woken", before)
+
+
+def _reset_method(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> Iterator[StepProposal]:
+    """Since Linux 5.15 vendor-reset works only when this attribute says so (vendor-reset#46)."""
+    from vfioctl_amdgpu.family import has_vendor_reset
+
+    if not host.module("vendor_reset") or not has_vendor_reset(gpu):
+        return
+    if gpu.reset_methods and gpu.reset_methods != (DEVICE_SPECIFIC,):
+        yield _write(gpu, "reset_method", DEVICE_SPECIFIC, "vendor-reset resets this card, the bus does not", before)
+
+
+def _write(device: PciDevice, attribute: str, value: str, reason: str, before: tuple[str, ...]) -> StepProposal:
+    from vfioctl.plugin.proposals import sysfs
+
+    path = sysfs(device.address, attribute)
+    params = {"path": path, "value": value}
+    return StepProposal(f"sysfs.write:{path}", "sysfs.write", params, reason, before=before)
+
+
+def _moves(
+    gpu: PciDevice, functions: tuple[PciDevice, ...], targets: dict[str, str], *, unload: bool
+) -> Iterator[StepProposal]:
+    """The sound and USB-C functions first: they are clients of the card (device links)."""
+    from dataclasses import replace
+
+    from vfioctl.plugin.proposals import bind, bind_id
+
+    others = tuple(bind_id(function.address) for function in functions[1:])
+    for function in functions[1:]:
+        yield bind(function, targets[function.address])
+    yield replace(
+        bind(gpu, targets[gpu.address], after=(*others, UNLOAD) if unload else others), deadline=UNBIND_DEADLINE
+    )
+
+
+def _unload(gpu: PciDevice, host: Host, after: tuple[str, ...]) -> StepProposal:
+    from vfioctl.plugin.proposals import bind_id, override_id
+
+    return StepProposal(
+        id=UNLOAD, kind="module.unload",
+        params={"modules": [DRIVER], "devices": list(host.devices_on_module(DRIVER)), "program": "modprobe"},
+        reason="the setting amdgpu.unload asks for it", before=(bind_id(gpu.address),),
+        after=(override_id(gpu.address), *after), deadline=UNLOAD_DEADLINE,
+    )  # fmt: skip
+
+
+def _reset(gpu: PciDevice, after: tuple[str, ...]) -> StepProposal:
+    return StepProposal(
+        id=f"device.reset:{gpu.address}", kind="device.reset", params={"address": gpu.address},
+        reason="the setting amdgpu.reset asks for it", after=after,
+    )  # fmt: skip
