@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vfioctl.frozen import frozen
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
-from vfioctl.txn.journal import quiet
-from vfioctl.txn.machine import Machine
+
+if TYPE_CHECKING:
+    from vfioctl.txn.machine import Machine
+
+
+def quiet(_line: str) -> None:
+    """The observer that does nothing."""
 
 
 @frozen
@@ -23,6 +29,8 @@ class Composition:
 
     def machine(self, *lock_fds: int) -> Machine:
         """The machine, whose helper programs inherit `lock_fds`."""
+        from vfioctl.txn.machine import Machine  # `--help` composes too, and needs no machine
+
         return Machine(self.paths, self.programs.holding(*lock_fds))
 
 

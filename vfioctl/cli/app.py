@@ -112,6 +112,8 @@ def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, st
         return _fail(app, error)
     except click.ClickException as error:
         return _fail(app, _usage(error))
+    except OSError as error:
+        return _fail(app, _system(error))
     except (click.Abort, KeyboardInterrupt):
         return _fail(app, VfioctlError("interrupted", "Interrupted.")) and INTERRUPTED
     return _finish(app, ended)
@@ -137,6 +139,13 @@ def _usage(error: click.ClickException) -> VfioctlError:
     wrong = VfioctlError("usage", error.format_message(), hints=(f"See how it is used: {command} --help",))
     wrong.exit_status = EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
     return wrong
+
+
+def _system(error: OSError) -> VfioctlError:
+    """A full disk, a read-only file system, a file that may not be read: no bug, and worth one sentence."""
+    where = f"{error.filename}: " if error.filename else ""
+    return VfioctlError("os.failed", f"{where}{error.strerror or type(error).__name__}.",
+                        hints=("See how far it came with: vfioctl status",))  # fmt: skip
 
 
 def _guess_format(app: App, argv: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.paths import Paths
@@ -93,21 +94,39 @@ def difference(before: bytes, after: bytes, name: str) -> str:
 # ---------------------------------------------------------------- what was before
 
 
-def _record(paths: Paths, uuid: str) -> str:
-    return os.path.join(paths.state, "domains", f"{uuid}.json")
+@frozen
+class Before:
+    """What `enable` found: the guest's UUID and the devices that said managed='yes'."""
+
+    uuid: str
+    addresses: tuple[str, ...]
 
 
 def remember(paths: Paths, uuid: str, guest: str, addresses: Iterable[str]) -> None:
-    """Keep, durably and before the change, which devices said managed='yes'; the first record wins."""
-    if files.read_json(_record(paths, uuid)) is None:
-        files.write_json(_record(paths, uuid), {"guest": guest, "managed": list(addresses)})
+    """Keep, durably and before the change, which devices said managed='yes'; what was kept before stays."""
+    kept = before(paths, guest)
+    known = kept.addresses if kept and kept.uuid == uuid else ()
+    record = {"guest": guest, "managed": list(dict.fromkeys((*known, *addresses)))}
+    files.write_json(os.path.join(_directory(paths), f"{uuid}.json"), record)
 
 
-def remembered(paths: Paths, uuid: str) -> tuple[str, ...]:
-    """The devices that said managed='yes' before `enable`."""
-    record = files.read_json(_record(paths, uuid))
-    return tuple(record["managed"]) if record else ()
+def before(paths: Paths, guest: str) -> Before | None:
+    """What `enable` found when it was asked for `guest`; None when it never was."""
+    try:
+        names = sorted(os.listdir(_directory(paths)))
+    except FileNotFoundError:
+        return None
+    for name in names:
+        record = files.read_json(os.path.join(_directory(paths), name))
+        if record and record["guest"] == guest:
+            return Before(name.removesuffix(".json"), tuple(record["managed"]))
+    return None
 
 
 def forget(paths: Paths, uuid: str) -> None:
-    files.remove(_record(paths, uuid))
+    """Keep it no longer."""
+    files.remove(os.path.join(_directory(paths), f"{uuid}.json"))
+
+
+def _directory(paths: Paths) -> str:
+    return os.path.join(paths.state, "domains")

@@ -18,7 +18,7 @@ VIEWS = {
     "enable": "managed:view",
     "disable": "managed:view",
     "recover": "recovery:view",
-    "rescue": "recovery:view",
+    "rescue": "recovery:rescued",
     "hook verify": "hook:view",
     "hook install": "hook:view",
     "hook uninstall": "hook:view",

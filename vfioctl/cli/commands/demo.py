@@ -1,0 +1,37 @@
+"""`vfioctl demo`: a whole hand-off on a simulated host, through the same hook code. Changes nothing on this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.cli.options import verb
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Result
+
+NAME = "demo"
+SCENARIOS = ("nvidia", "amdgpu")
+
+
+@verb(NAME)
+@click.argument("scenario", type=click.Choice(SCENARIOS), default=SCENARIOS[0])
+@click.pass_obj
+def command(app: App, scenario: str) -> Result:
+    """Run a whole hand-off on a simulated host.
+
+    A desktop with one graphics card gives it to a guest and gets it back: plan, hand-off, return, waterfall. Needs no
+    root, no graphics card and no libvirt, but the extra vfioctl[testing] and fuse3.
+    """
+    from vfioctl.errors import VfioctlError
+
+    try:
+        from vfioctl.testing.demo import run
+    except ImportError as error:
+        raise VfioctlError(
+            "demo.missing", f"The demo needs the test kit, which is not installed ({error}).",
+            state="Nothing was changed.", hints=("Install it with: pip install 'vfioctl[testing]'",),
+        ) from error  # fmt: skip
+    return run(app, scenario)

@@ -1,0 +1,153 @@
+"""`vfioctl enable GUEST`: writes the guest file, pins the cards' identities, and sets managed='no' in the domain."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vfioctl.cli.options import verb
+from vfioctl.frozen import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vfioctl.cli.app import App
+    from vfioctl.cli.domains import Found
+    from vfioctl.cli.result import Error, Message, Result
+    from vfioctl.handoff.devices import Wanted
+    from vfioctl.host.host import Host
+    from vfioctl.plugin.types import PluginInfo
+
+NAME = "enable"
+
+
+@frozen
+class Change:
+    """The domain's XML as it should be: `diff` is empty when it is so already, `applied` when libvirt took it."""
+
+    diff: str
+    applied: bool
+
+
+@verb(NAME)
+@click.argument("guest")
+@click.option("--xml", metavar="FILE", help="Read the domain from FILE (- for standard input), not from libvirt.")
+@click.option("--end-session", is_flag=True, help="A logged-in user's session may be ended for the card.")
+@click.pass_obj
+def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:  # noqa: FBT001 -- click's signature
+    """Let vfioctl manage a guest.
+
+    Writes its file in /etc/vfioctl/guests, pins which cards it may get, and sets managed='no' in the domain, so that
+    libvirt does not unbind a held card when the hook does not fire. Without libvirt-python the change of the domain is
+    shown for `virsh edit`. What is there already is kept.
+    """
+    from vfioctl.cli.domains import find
+    from vfioctl.cli.facts import guest_config, plugin_infos
+    from vfioctl.cli.result import Result, refused
+    from vfioctl.handoff.devices import wanted
+
+    app.need_root()
+    found = find(app, guest, xml)
+    plugins = plugin_infos(app)
+    host = app.composition.machine().host()
+    devices = wanted(found.domain, guest_config(app, guest, plugins), host)
+    if errors := tuple(_blocks(devices)):
+        return refused(NAME, {}, errors)
+    end = end_session or _asked(app, guest, devices, host)
+    created = _write_file(app, guest, plugins, end_session=end)
+    _pin(app, found, devices)
+    change = _set_managed(app, found)
+    return Result(NAME, _data(app, found, devices, created, end, change), _messages(app, found, change))
+
+
+def _blocks(devices: Wanted) -> Iterator[Error]:
+    from vfioctl.cli.result import Error
+    from vfioctl.txn.step import Severity
+
+    for finding in devices.findings:
+        if finding.severity is Severity.BLOCK:
+            yield Error(finding.code, finding.message, "Nothing was changed.", (finding.hint,) if finding.hint else ())
+
+
+def _asked(app: App, guest: str, devices: Wanted, host: Host) -> bool:
+    """Ask only somebody who is there, and only when a card is given while people can log in at a seat."""
+    if app.format != "text" or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    if not any(device.is_display and device.driver for device in devices.devices):
+        return False
+    if not any(session.seat and session.klass == "user" for session in host.sessions()):
+        return False
+    return click.confirm(f"May the session of a logged-in user be ended when {guest} starts?", default=False)
+
+
+def _write_file(app: App, guest: str, plugins: Mapping[str, PluginInfo], *, end_session: bool) -> bool:
+    """The guest file, as `disable` kept it or new; whether it was not there before."""
+    from vfioctl import files
+    from vfioctl.config.edit import create_guest, set_setting
+
+    paths = app.composition.paths
+    file, kept = paths.guest_config(guest), kept_file(app, guest)
+    created = not os.path.lexists(file)
+    if created and create_guest(paths, guest) and (text := files.read_text(kept)):
+        files.atomic_write(file, text, mode=0o644)
+        files.remove(kept)
+    if end_session:
+        set_setting(paths, guest, "session", "end", plugins)
+    return created
+
+
+def kept_file(app: App, guest: str) -> str:
+    """Where `disable` keeps a guest's file."""
+    return os.path.join(app.composition.paths.state, "disabled", f"{guest}.toml")
+
+
+def _pin(app: App, found: Found, devices: Wanted) -> None:
+    from vfioctl import identity
+
+    if devices.devices:
+        identity.pin(app.composition.paths, found.domain.uuid, found.domain.name, devices.devices)
+
+
+def _set_managed(app: App, found: Found) -> Change:
+    from vfioctl.cli import managed
+    from vfioctl.cli.domains import define
+
+    addresses = managed.managed_addresses(found.xml)
+    managed.remember(app.composition.paths, found.domain.uuid, found.domain.name, addresses)
+    wanted = managed.set_managed(found.xml, "no", addresses)
+    diff = managed.difference(found.xml, wanted, found.domain.name)
+    if diff and found.editable:
+        define(wanted)
+    return Change(diff, applied=bool(diff) and found.editable)
+
+
+def _data(app: App, found: Found, devices: Wanted, created: bool, end: bool, change: Change) -> dict[str, Any]:  # noqa: FBT001 -- collected in one place
+    return {
+        "guest": found.domain.name, "uuid": found.domain.uuid, "created": created,
+        "file": app.composition.paths.guest_config(found.domain.name), "end_session": end,
+        "devices": [{"address": device.address, "identity": device.identity} for device in devices.devices],
+        "diff": change.diff, "applied": change.applied,
+    }  # fmt: skip
+
+
+def _messages(app: App, found: Found, change: Change) -> tuple[Message, ...]:
+    from vfioctl.cli.result import Message
+
+    said = []
+    if change.diff and not change.applied:
+        said.append(by_hand(found.domain.name))
+    if not os.path.lexists(app.composition.paths.shim):
+        text = "The hook is not installed: a start does not reach vfioctl yet."
+        said.append(Message(text, "warning", "hook.missing", "Install it with: vfioctl hook install"))
+    return tuple(said)
+
+
+def by_hand(guest: str) -> Message:
+    """What to do without libvirt-python."""
+    from vfioctl.cli.result import Message
+
+    text = "The domain is not changed: that needs libvirt-python (the extra vfioctl[libvirt])."
+    return Message(text, "warning", "libvirt.binding", f"Make the change shown with: virsh edit {guest}")

@@ -1,0 +1,107 @@
+"""`vfioctl recover [GUEST]`: finishes what a crash, a kill or a power cut interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vfioctl.cli.options import verb
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Error, Result
+    from vfioctl.paths import Paths
+
+NAME = "recover"
+
+
+@verb(NAME)
+@click.argument("guest", required=False)
+@click.option("--abort", is_flag=True, help="Stop a hand-off that is running now: its step is finished, then undone.")
+@click.pass_obj
+def command(app: App, guest: str | None, abort: bool) -> Result:  # noqa: FBT001 -- click's signature
+    """Finish what was interrupted.
+
+    GUEST is a name or a UUID; without it everything unfinished is looked at. Guests that run with their devices are
+    left alone. A hand-off that runs now is refused, unless --abort says to stop it; libvirt itself offers no way out
+    of a hook.
+    """
+    from vfioctl.cli.result import Result
+    from vfioctl.txn.journal import open_uuids
+
+    app.need_root()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may end with the session, the recovery must not
+    paths = app.composition.paths
+    chosen = [uuid for uuid in open_uuids(paths) if guest in (None, uuid, name_of(paths, uuid))]
+    if abort and not guest:
+        raise click.UsageError("--abort needs the guest whose hand-off is to be stopped.")
+    rows, errors, status = [], [], 0
+    for uuid in chosen:
+        if abort:
+            _abort(app, uuid)
+        row, error, exit_status = _recover(app, uuid)
+        rows.append(row)
+        errors += [error] if error else []
+        status = status or exit_status
+    return Result(NAME, {"recovered": rows}, errors=tuple(errors), exit_status=status)
+
+
+def name_of(paths: Paths, uuid: str) -> str:
+    """The guest's name in the journal of `uuid`; empty when that cannot be read."""
+    from vfioctl.errors import VfioctlError
+    from vfioctl.txn.journal import read_both
+
+    try:
+        story = read_both(paths, uuid)
+    except VfioctlError:
+        return ""
+    return story.plan.guest if story else ""
+
+
+def _recover(app: App, uuid: str) -> tuple[dict[str, Any], Error | None, int]:
+    """Finish one; its steps are shown as they end."""
+    from vfioctl.cli.live import teller
+    from vfioctl.cli.result import Error
+    from vfioctl.errors import VfioctlError
+    from vfioctl.handoff.recovery import recover
+    from vfioctl.log import Log
+    from vfioctl.txn.clock import Stopwatch
+
+    paths = app.composition.paths
+    watch = Stopwatch(tell=teller(app.output()))
+    row: dict[str, Any] = {"uuid": uuid, "guest": name_of(paths, uuid)}
+    try:
+        said = recover(app.composition, uuid, Log(paths, stderr=None), watch=watch)
+    except VfioctlError as error:
+        shown = Error(error.code, error.message, error.state, error.hints)
+        return {**row, "said": "", "ok": False, "steps": _steps(watch)}, shown, error.exit_status
+    return {**row, "said": said, "ok": True, "steps": _steps(watch)}, None, 0
+
+
+def _steps(watch: Any) -> list[dict[str, Any]]:
+    return [{**asdict(time), "started_offset": time.started} for time in watch.times]
+
+
+def _abort(app: App, uuid: str) -> None:
+    """Ask the engine to stop and wait until it has undone its work. Raises DeadlineExceeded("recover.deadline")."""
+    from vfioctl.cli.facts import running
+    from vfioctl.errors import DeadlineExceeded
+    from vfioctl.txn.journal import read_both
+    from vfioctl.wait import until
+
+    paths = app.composition.paths
+    story = read_both(paths, uuid)
+    pid = next((item.pid for item in running(paths) if item.uuid == uuid), None)
+    if story is None or pid is None:
+        return
+    os.kill(pid, signal.SIGTERM)
+    seconds = story.plan.budget.prepare + story.plan.budget.undo
+    if not until(lambda: all(item.pid != pid for item in running(paths)), seconds):
+        raise DeadlineExceeded(
+            "recover.deadline", f"Process {pid} did not stop within {seconds:g} s.",
+            state="Its step may be stuck in the kernel.", hints=("See: vfioctl status",),
+        )  # fmt: skip

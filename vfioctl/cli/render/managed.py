@@ -1,0 +1,22 @@
+"""`vfioctl enable` and `disable`: the file, the pinned cards, and the change of the domain as a diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def view(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was done, line by line."""
+    if "created" in data:
+        yield f"{data['guest']} is managed by vfioctl: {data['file']}{'' if data['created'] else ' (was there already)'}"
+        yield from (f"  {item['address']} is pinned as {item['identity']}" for item in data["devices"])
+        if data["end_session"]:
+            yield "  the session of a logged-in user may be ended for it"
+    else:
+        yield f"{data['guest']} is managed no longer."
+    if data["diff"]:
+        yield ""
+        yield from str(data["diff"]).split("\n")
+        yield ""
+        yield "The domain is changed so." if data["applied"] else "The domain should be changed so."

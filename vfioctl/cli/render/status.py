@@ -1,0 +1,71 @@
+"""`vfioctl status`: what went wrong last, what is under way, what is stuck, and the cards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.cli.render.tables import Column, moment, table, words
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+CARDS = (Column("card", 13), Column("", 30), Column("is", 22), Column("held by", 28))
+STANDINGS = {
+    "applying": "is being handed over", "given": "has its devices", "undoing": "is being undone",
+    "returning": "is giving its devices back",
+}  # fmt: skip
+
+
+def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Failures first, the rest of the last outcomes at the end."""
+    failed = [last for last in data["last"] if not last["ok"]]
+    yield from _lasts(failed)
+    yield from _hand_offs(data["hand_offs"])
+    yield from _stuck(data["stuck"])
+    if data["cards"]:
+        yield table(CARDS, (_card(card) for card in data["cards"]))
+    else:
+        yield "This host has no graphics card."
+    good = [last for last in data["last"] if last["ok"]]
+    if good:
+        yield ""
+    yield from _lasts(good)
+
+
+def _lasts(lasts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for last in lasts:
+        mark = "" if last["ok"] else "FAILED: "
+        code = f" [{last['code']}]" if last["code"] else ""
+        yield f"{mark}{last['event']} of {last['guest']} at {moment(last['when'])}: {last['message'] or 'done'}{code}"
+        yield from (f"  {line}" for line in (last["state"], *last["hints"]) if line)
+        if last["hand_off"]:
+            yield f"  Where its time went: vfioctl history {last['hand_off']}"
+    if lasts and not lasts[0]["ok"]:
+        yield ""
+
+
+def _hand_offs(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for item in items:
+        now = STANDINGS.get(item["standing"], item["standing"])
+        by = f", process {item['process']}" if item["process"] else ""
+        yield f"{item['guest']} {now} since {moment(item['since'])}{by}: {words(item['devices'], 'no device')}"
+        if item["unfinished"]:
+            yield f"  UNFINISHED, and nobody works on it. Finish it with: vfioctl recover {item['guest']}"
+    if items:
+        yield ""
+
+
+def _stuck(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for item in items:
+        yield f"STUCK: {item['address']}: process {item['pid']} waits in the kernel writing {item['value'].strip()!r}" \
+            f" to {item['path']}"  # fmt: skip
+        yield "  Nothing is written to it. End what uses the device; when that does not help, reboot."
+    if items:
+        yield ""
+
+
+def _card(card: Mapping[str, Any]) -> tuple[object, ...]:
+    where = f"given to {card['guest']}" if card["guest"] else card["driver"] or "without driver"
+    held = words((f"{item['process']} ({item['pid']})" for item in card["holders"]), "nobody")
+    return (card["address"], card["name"], "stuck" if card["stuck"] else where, held)
