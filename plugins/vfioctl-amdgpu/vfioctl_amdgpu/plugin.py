@@ -55,13 +55,13 @@ def _findings(
     allowed = kin is not Family.APU or bool(config.table(NAME).get("allow_apu"))
     if not allowed:
         yield Finding(
-            "amdgpu.apu", f"{gpu.address} is part of the processor; many hosts hang or power off when it is handed off.",
+            "amdgpu.apu", f"{gpu.address} is part of the processor; many hosts hang or power off then.",
             hint=f"Take the risk with: vfioctl config set amdgpu.allow_apu true --guest {config.guest}",
         )  # fmt: skip
         return
     if unload and others:
         yield Finding(
-            "amdgpu.shared", f"The module amdgpu cannot be unloaded for {gpu.address}: it also drives {', '.join(others)}.",
+            "amdgpu.shared", f"amdgpu cannot be unloaded for {gpu.address}: it also drives {', '.join(others)}.",
             hint=f"Unbind the one card instead: vfioctl config set amdgpu.unload false --guest {config.guest}",
         )  # fmt: skip
     row = known_bad(host.kernel_release(), kin, BY_UNLOAD if unload else BY_UNBIND)
