@@ -1,0 +1,39 @@
+"""What the hook path and --help import: budgets that are lowered, never raised, and what must not be there at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"click", "sh", "tomlkit", "rich", "libvirt", "asyncio", "logging", "importlib.metadata", "email", "pathlib"}
+PATHS = {
+    "acting prepare": ("vfioctl.hook", "vfioctl.handoff.prepare", "vfioctl.events.domain"),
+    "release": ("vfioctl.hook", "vfioctl.handoff.release"),
+    "dead-man": ("vfioctl.handoff.helper",),
+}
+BUDGETS = {"acting prepare": 205, "release": 180, "dead-man": 185}
+
+
+def modules_after(*names: str) -> set[str]:
+    code = f"import sys, json\nfor name in {names!r}: __import__(name)\nprint(json.dumps(sorted(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(ended.stdout))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_heavy_is_imported_on(path):
+    assert modules_after(*PATHS[path]) & HEAVY == set()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_number_of_modules_stays_in_its_budget_on(path):
+    assert len(modules_after(*PATHS[path])) <= BUDGETS[path]
+
+
+@pytest.mark.parametrize("path", ["release", "dead-man"])
+def test_no_plugin_is_needed_on(path):
+    seen = modules_after(*PATHS[path])
+    assert not {name for name in seen if name == "pluggy" or name.startswith("vfioctl.plugin.manager")}
