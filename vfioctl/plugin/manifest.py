@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vfioctl.proc import Programs
 
 GROUP = "vfioctl"
+COMMANDS_GROUP = "vfioctl.commands"
 FORMAT = 1
 MODE = 0o644  # validated by unprivileged commands too
 REBUILD_DEADLINE = 10.0
@@ -40,12 +41,22 @@ class Stamp:
 
 
 @frozen
+class PluginCommand:
+    """A command of the command line that a plugin adds; `target` ("module:attribute") is imported only to run it."""
+
+    name: str
+    target: str
+    help: str
+
+
+@frozen
 class Manifest:
     """What is installed: valid while the interpreter and every stamp are as they were."""
 
     interpreter: str
     stamps: tuple[Stamp, ...]
     plugins: tuple[PluginInfo, ...]
+    commands: tuple[PluginCommand, ...] = ()
     rebuilt: str = field(default="", compare=False)  # why `load` rebuilt it just now; the caller logs it
 
     def plugin(self, name: str) -> PluginInfo | None:
@@ -121,7 +132,8 @@ def from_json(data: Any) -> Manifest:
     if data["format"] != FORMAT:
         raise ValueError(f"manifest format {data['format']!r}")
     rows = tuple(_info(row) for row in data["plugins"])
-    return Manifest(data["interpreter"], tuple(Stamp(**stamp) for stamp in data["stamps"]), rows)
+    commands = tuple(PluginCommand(**row) for row in data.get("commands", ()))
+    return Manifest(data["interpreter"], tuple(Stamp(**stamp) for stamp in data["stamps"]), rows, commands)
 
 
 def _info(row: dict[str, Any]) -> PluginInfo:
@@ -132,7 +144,10 @@ def write(paths: Paths, manifest: Manifest) -> None:
     """Make `manifest` the one that the hook reads."""
     rows = [asdict(info) for info in manifest.plugins]
     stamps = [asdict(stamp) for stamp in manifest.stamps]
-    data = {"format": FORMAT, "interpreter": manifest.interpreter, "stamps": stamps, "plugins": rows}
+    commands = [asdict(command) for command in manifest.commands]
+    data = {
+        "format": FORMAT, "interpreter": manifest.interpreter, "stamps": stamps, "plugins": rows, "commands": commands,
+    }  # fmt: skip
     files.write_json(paths.manifest, data, mode=MODE)
 
 
@@ -144,7 +159,15 @@ def build() -> Manifest:
     rows = [_row(entry) for entry in entry_points(group=GROUP)]
     stamps |= {path: _mtime(path) for _, path in rows if path}
     infos = _without_twins(info for info, _ in rows)
-    return Manifest(interpreter(), tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items())), infos)
+    found = tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items()))
+    commands = (_command(entry) for entry in entry_points(group=COMMANDS_GROUP))
+    return Manifest(interpreter(), found, infos, tuple(sorted(commands, key=lambda command: command.name)))
+
+
+def _command(entry: EntryPoint) -> PluginCommand:
+    """A command's row; its line of help is what its distribution says of itself, so that nothing is imported."""
+    summary = entry.dist.metadata["Summary"] if entry.dist else ""
+    return PluginCommand(entry.name, entry.value, summary or "A command of a plugin.")
 
 
 def _row(entry: EntryPoint) -> tuple[PluginInfo, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pluggy
 
 NAME = "vfioctl"
-COMMANDS_GROUP = "vfioctl.commands"
 
 hookspec = pluggy.HookspecMarker(NAME)
 hookimpl = pluggy.HookimplMarker(NAME)
