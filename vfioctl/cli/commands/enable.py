@@ -60,7 +60,8 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     created = _write_file(app, guest, plugins, end_session=end)
     _pin(app, found, devices)
     change = _set_managed(app, found)
-    return Result(NAME, _data(app, found, devices, created, end, change), _messages(app, found, change))
+    data = {**_data(app, found, devices, change), "created": created, "end_session": end}
+    return Result(NAME, data, _messages(app, found, change))
 
 
 def _blocks(devices: Wanted) -> Iterator[Error]:
@@ -124,10 +125,10 @@ def _set_managed(app: App, found: Found) -> Change:
     return Change(diff, applied=bool(diff) and found.editable)
 
 
-def _data(app: App, found: Found, devices: Wanted, created: bool, end: bool, change: Change) -> dict[str, Any]:  # noqa: FBT001 -- collected in one place
+def _data(app: App, found: Found, devices: Wanted, change: Change) -> dict[str, Any]:
     return {
-        "guest": found.domain.name, "uuid": found.domain.uuid, "created": created,
-        "file": app.composition.paths.guest_config(found.domain.name), "end_session": end,
+        "guest": found.domain.name, "uuid": found.domain.uuid,
+        "file": app.composition.paths.guest_config(found.domain.name),
         "devices": [{"address": device.address, "identity": device.identity} for device in devices.devices],
         "diff": change.diff, "applied": change.applied,
     }  # fmt: skip

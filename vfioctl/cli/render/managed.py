@@ -9,7 +9,8 @@ from typing import Any
 def view(data: Mapping[str, Any]) -> Iterator[str]:
     """What was done, line by line."""
     if "created" in data:
-        yield f"{data['guest']} is managed by vfioctl: {data['file']}{'' if data['created'] else ' (was there already)'}"
+        there = "" if data["created"] else " (was there already)"
+        yield f"{data['guest']} is managed by vfioctl: {data['file']}{there}"
         yield from (f"  {item['address']} is pinned as {item['identity']}" for item in data["devices"])
         if data["end_session"]:
             yield "  the session of a logged-in user may be ended for it"

@@ -58,8 +58,8 @@ def _hand_offs(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _stuck(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for item in items:
-        yield f"STUCK: {item['address']}: process {item['pid']} waits in the kernel writing {item['value'].strip()!r}" \
-            f" to {item['path']}"  # fmt: skip
+        what = f"writing {item['value'].strip()!r} to {item['path']}"
+        yield f"STUCK: {item['address']}: process {item['pid']} waits in the kernel {what}"
         yield "  Nothing is written to it. End what uses the device; when that does not help, reboot."
     if items:
         yield ""
