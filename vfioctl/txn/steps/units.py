@@ -69,11 +69,20 @@ def start(params: Json, machine: Machine, *, deadline: float) -> str | None:
     budget = Budget(deadline)
     # Fails when nothing had failed; whether the unit may start is asked of the start itself.
     machine.programs.run(command(params, "reset-failed"), deadline=budget.left)
-    run(machine, command(params, "start"), deadline=budget.left, code="unit.start")
+    started = machine.programs.run(command(params, "start"), deadline=budget.left)
+    if not started.ok:
+        if _shuts_down(machine, budget):
+            return f"the host is shutting down, so {title(params)} is not started"
+        raise StepFailed("unit.start", f"{started.why()}.")
     if not until(lambda: _is_up(look(params, machine)), budget.left):
         unit = look(params, machine)
         raise StepFailed("unit.start", f"{title(params)} was started, but is {unit.active_state}.")
     return None
+
+
+def _shuts_down(machine: Machine, budget: Budget) -> bool:
+    """Whether the system goes down: systemd refuses new jobs then, and nobody would see the desktop anyway."""
+    return machine.programs.run(("systemctl", "is-system-running"), deadline=budget.left).stdout.strip() == "stopping"
 
 
 def _runs(unit: Unit) -> bool:
