@@ -101,7 +101,7 @@ def write_device(machine: Machine, address: str, path: str, value: str, *, deadl
     try:
         machine.write_device(address, path, value, deadline=max(deadline, LEAST_WRITE))
     except OSError as error:
-        raise StepFailed("device.write", f"{doing} failed: {error.strerror} ({path}).") from error
+        raise StepFailed("device.write_failed", f"{doing} failed: {error.strerror} ({path}).") from error
 
 
 def set_override(machine: Machine, address: str, value: str | None, *, deadline: float) -> None:
@@ -175,7 +175,7 @@ def load_module(machine: Machine, module: str, *options: str, devices: Iterable[
     """modprobe `module`. A probe routine may block, so it runs as a blocking program. Raises StepFailed."""
     done = run_blocking(machine, ("modprobe", module, *options), devices=devices, deadline=deadline)
     if not done.ok:
-        raise StepFailed("module.load", f"The module {module} could not be loaded: {done.why()}.")
+        raise StepFailed("module.load_failed", f"The module {module} could not be loaded: {done.why()}.")
 
 
 def name_holders(holders: Iterable[Holder]) -> str:

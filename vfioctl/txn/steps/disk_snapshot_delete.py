@@ -26,7 +26,10 @@ class DiskSnapshotDelete(Primitive):
     lifetime = Lifetime.DISK
 
     def resource(self, params: Json) -> str:
-        return f"disk:{params['path']}"
+        return f"snapshot:{params['path']}:{params['name']}"
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (f"disk:{params['path']}",)
 
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         return {}

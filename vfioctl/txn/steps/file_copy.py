@@ -54,7 +54,7 @@ class FileCopy(Primitive):
             _copy(source, temporary, Budget(step.deadline))
             os.link(temporary, dest)
         except OSError as error:
-            raise StepFailed("file.copy", f"{source} could not be copied to {dest}: {error.strerror}.") from error
+            raise StepFailed("file.copy_failed", f"{source} could not be copied to {dest}: {error.strerror}.") from error
         finally:
             files.remove(temporary)
         files.sync_dir(os.path.dirname(dest))

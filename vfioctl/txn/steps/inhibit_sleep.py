@@ -44,9 +44,9 @@ class InhibitSleep(Primitive):
         if units.look(unit, machine).is_active:
             return "sleep is inhibited already"
         budget = Budget(step.deadline)
-        run(machine, _command(step.params), deadline=budget.left, code="inhibit.sleep")
+        run(machine, _command(step.params), deadline=budget.left, code="inhibit.failed")
         if not until(lambda: units.look(unit, machine).is_active, budget.left):
-            raise DeadlineExceeded("inhibit.sleep", f"The inhibitor {unit['unit']} was started, but does not run.")
+            raise DeadlineExceeded("inhibit.failed", f"The inhibitor {unit['unit']} was started, but does not run.")
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:

@@ -38,7 +38,7 @@ class ModuleLoad(Primitive):
         options = (f"{key}={value}" for key, value in (step.params.get("parameters") or {}).items())
         load_module(machine, module, *options, deadline=step.deadline)
         if not _there(machine.paths, module):
-            raise StepFailed("module.load", f"modprobe {module} succeeded, but the module is not there.")
+            raise StepFailed("module.load_failed", f"modprobe {module} succeeded, but the module is not there.")
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:

@@ -53,7 +53,7 @@ class SessionEnd(Primitive):
         if _session(step, machine) is None:
             return f"session {name} of {step.params['user']} has ended already"
         budget = Budget(step.deadline)
-        run(machine, ("loginctl", "terminate-session", "--", name), deadline=budget.left, code="session.end")
+        run(machine, ("loginctl", "terminate-session", "--", name), deadline=budget.left, code="session.end_failed")
         if not until(lambda: _session(step, machine) is None, budget.left):
             raise DeadlineExceeded(
                 "session.lingers", f"Session {name} of {step.params['user']} did not end within {step.deadline:g} s."

@@ -121,7 +121,7 @@ def _write(machine: Machine, path: str, value: str, deadline: float) -> None:
     try:
         machine.write(target, value)
     except OSError as error:
-        raise StepFailed("sysfs.write", f"{doing} to {path} failed: {error.strerror}.") from error
+        raise StepFailed("sysfs.write_failed", f"{doing} to {path} failed: {error.strerror}.") from error
 
 
 KIND = SysfsWrite()

@@ -53,7 +53,7 @@ def stop(params: Json, machine: Machine, *, deadline: float) -> str | None:
     if not _runs(look(params, machine)):
         return f"{title(params)} does not run"
     budget = Budget(deadline)
-    run(machine, command(params, "stop"), deadline=budget.left, code="unit.stop")
+    run(machine, command(params, "stop"), deadline=budget.left, code="unit.stop_failed")
     if not until(lambda: not _runs(look(params, machine)), budget.left):
         raise DeadlineExceeded("unit.runs", f"{title(params)} was stopped, but runs again or still.")
     return None
@@ -73,10 +73,10 @@ def start(params: Json, machine: Machine, *, deadline: float) -> str | None:
     if not started.ok:
         if _shuts_down(machine, budget):
             return f"the host is shutting down, so {title(params)} is not started"
-        raise StepFailed("unit.start", f"{started.why()}.")
+        raise StepFailed("unit.start_failed", f"{started.why()}.")
     if not until(lambda: _is_up(look(params, machine)), budget.left):
         unit = look(params, machine)
-        raise StepFailed("unit.start", f"{title(params)} was started, but is {unit.active_state}.")
+        raise StepFailed("unit.start_failed", f"{title(params)} was started, but is {unit.active_state}.")
     return None
 
 

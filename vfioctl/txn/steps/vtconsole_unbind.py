@@ -91,10 +91,10 @@ def _switch(machine: Machine, path: str, *, on: bool) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise StepFailed("vtconsole.write", f"{doing} failed: {error.strerror}.") from error
+        raise StepFailed("vtconsole.write_failed", f"{doing} failed: {error.strerror}.") from error
     now = text(os.path.join(path, "bind"))
     if now not in (None, "1" if on else "0"):
-        raise StepFailed("vtconsole.write", f"{doing} had no effect.")
+        raise StepFailed("vtconsole.write_failed", f"{doing} had no effect.")
 
 
 KIND = VtconsoleUnbind()
