@@ -5,6 +5,7 @@ Within one API version only additions are made: new hooks, new optional fields.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ class Request:
     host: Host
     devices: tuple[PciDevice, ...]  # all functions that will be given, siblings and included members among them
     incoming: bool = False  # an incoming migration or a restore
+    now: float = field(default_factory=time.time)  # seconds since the epoch, the same for every hook
 
 
 @frozen

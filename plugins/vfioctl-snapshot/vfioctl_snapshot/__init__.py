@@ -1,1 +1,1 @@
-"""vfioctl plugin."""
+"""The vfioctl plugin that snapshots a guest's disks before each start. Proposes steps; the core carries them out."""

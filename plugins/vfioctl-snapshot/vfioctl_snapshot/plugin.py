@@ -1,1 +1,113 @@
-"""Hook implementations."""
+"""Hook implementations: a snapshot of each disk before the start, retention after the stop. Changes nothing itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin.markers import hookimpl
+from vfioctl.plugin.types import VENDOR_RANK, Finding, Phase, Severity, SnapshotBackend, StepProposal
+from vfioctl_snapshot.choice import FORMAT, Choice, choices, choose
+from vfioctl_snapshot.naming import outdated
+from vfioctl_snapshot.settings import PLUGIN, Settings, finding
+
+if TYPE_CHECKING:
+    from vfioctl.events.model import Disk
+    from vfioctl.plugin.types import Request
+
+CREATE_DEADLINE = 20.0
+DELETE_DEADLINE = 60.0
+COPY_DEADLINE = 10.0
+
+
+@hookimpl
+def vfioctl_snapshot(disk: Disk, request: Request) -> SnapshotBackend | None:
+    """A qcow2 internal snapshot of `disk`, and the deletion of those that are too old."""
+    settings = Settings.of(request)
+    choice = choose(disk, settings, request) if settings.usable else None
+    if choice is None:
+        return None
+    return SnapshotBackend(
+        plugin=PLUGIN, disk=disk.target, rank=VENDOR_RANK,
+        create=(_create(choice, settings.snapshot_name(request)),) if choice.wanted else (),
+        delete=tuple(_deletions(choice, settings, request)) if choice.wanted else (),
+        findings=choice.findings(request.guest),
+    )  # fmt: skip
+
+
+def _create(choice: Choice, name: str) -> StepProposal:
+    target = choice.disk.target
+    return StepProposal(
+        id=f"snapshot:{target}", kind="disk.snapshot",
+        params={"backend": FORMAT, "path": choice.disk.source, "name": name},
+        reason=f"keep {target} as it is before this start", phase=Phase.BEFORE, deadline=CREATE_DEADLINE,
+    )  # fmt: skip
+
+
+def _deletions(choice: Choice, settings: Settings, request: Request) -> Iterable[StepProposal]:
+    names = (*choice.image.names, settings.snapshot_name(request))
+    for name in outdated(settings.name, names, settings.keep):
+        yield StepProposal(
+            id=f"snapshot.prune:{choice.disk.target}:{name}", kind="disk.snapshot_delete",
+            params={"backend": FORMAT, "path": choice.disk.source, "name": name},
+            reason=f"only the {settings.keep} newest of {choice.disk.target} are kept", phase=Phase.AFTER,
+            deadline=DELETE_DEADLINE, best_effort=True,
+        )  # fmt: skip
+
+
+@hookimpl
+def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
+    """A copy of the NVRAM, when a disk is snapshotted: the one without the other does not boot."""
+    settings, nvram = Settings.of(request), request.domain.nvram
+    if not settings.usable or not nvram or not _exists(request, nvram):
+        return ()
+    if not any(choice.wanted for choice in choices(settings, request)):
+        return ()
+    copy = f"{nvram}.{settings.snapshot_name(request)}"
+    return (StepProposal(
+        id="snapshot.nvram", kind="file.copy", params={"source": nvram, "dest": copy},
+        reason="keep the firmware's variables that belong to the snapshot", phase=Phase.BEFORE, deadline=COPY_DEADLINE,
+    ),)  # fmt: skip
+
+
+@hookimpl
+def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:
+    """The removal of NVRAM copies that are too old."""
+    settings, nvram = Settings.of(request), request.domain.nvram
+    if not settings.usable or not nvram or request.incoming:
+        return
+    directory, prefix = os.path.dirname(nvram), f"{os.path.basename(nvram)}."
+    copies = (name.removeprefix(prefix) for name in _listed(request, directory) if name.startswith(prefix))
+    for name in outdated(settings.name, (*copies, settings.snapshot_name(request)), settings.keep):
+        yield StepProposal(
+            id=f"snapshot.prune:nvram:{name}", kind="command.run",
+            params={"argv": ["rm", "-f", "--", request.host.paths.at(f"{nvram}.{name}")]},
+            reason=f"only the {settings.keep} newest copies of the NVRAM are kept", phase=Phase.AFTER, best_effort=True,
+        )  # fmt: skip
+
+
+@hookimpl
+def vfioctl_preflight(request: Request) -> Iterable[Finding]:
+    """Wrong settings, and what a snapshot does not hold."""
+    settings = Settings.of(request)
+    if not settings.enabled:
+        return
+    yield from settings.problems(request)
+    if request.domain.has_vtpm:
+        message = f"The virtual TPM of guest {request.guest} is not part of its snapshots."
+        yield finding("snapshot.vtpm", message, Severity.INFO)
+    if request.domain.nvram and not _exists(request, request.domain.nvram):
+        message = f"There is no NVRAM {request.domain.nvram} yet, so none is kept with the snapshot."
+        yield finding("snapshot.no_nvram", message, Severity.INFO)
+
+
+def _exists(request: Request, path: str) -> bool:
+    return os.path.isfile(request.host.paths.at(path))
+
+
+def _listed(request: Request, directory: str) -> list[str]:
+    try:
+        return os.listdir(request.host.paths.at(directory))
+    except OSError:
+        return []

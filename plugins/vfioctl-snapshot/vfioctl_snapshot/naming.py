@@ -1,0 +1,50 @@
+"""How snapshots are named, and which names are ours. Pure."""
+
+from __future__ import annotations
+
+import re
+import time
+
+LONGEST = 60
+PLAIN = re.compile(r"[A-Za-z0-9._-]*")
+STAMPS = {"{date}": ("%Y%m%d", r"(\d{8})"), "{time}": ("%H%M%S", r"(\d{6})")}
+
+
+def template_problem(template: str) -> str:
+    """Why `template` cannot name snapshots; empty when it can."""
+    rest = template
+    for stamp in STAMPS:
+        if template.count(stamp) != 1:
+            return f"it must hold {stamp} once"
+        rest = rest.replace(stamp, "")
+    if not PLAIN.fullmatch(rest) or template.startswith(("-", ".")) or len(template) > LONGEST:
+        return f"besides {{date}} and {{time}} it may hold up to {LONGEST} letters, digits, '.', '_' and '-'"
+    return ""
+
+
+def name_at(template: str, when: float) -> str:
+    """The name of a snapshot made at `when`, seconds since the epoch, in UTC."""
+    moment = time.gmtime(when)
+    name = template
+    for stamp, (form, _) in STAMPS.items():
+        name = name.replace(stamp, time.strftime(form, moment))
+    return name
+
+
+def stamp_of(template: str, name: str) -> tuple[str, str] | None:
+    """Date and time in `name`, when it is one that `template` makes; None when it is not ours."""
+    pattern = re.escape(template)
+    for stamp, (_, digits) in STAMPS.items():
+        pattern = pattern.replace(re.escape(stamp), digits)
+    found = re.fullmatch(pattern, name)
+    if found is None:
+        return None
+    swapped = template.index("{time}") < template.index("{date}")
+    first, second = found.groups()
+    return (second, first) if swapped else (first, second)
+
+
+def outdated(template: str, names: tuple[str, ...], keep: int) -> tuple[str, ...]:
+    """Of `names`, those that are ours and older than the `keep` newest, oldest first; none when `keep` is 0."""
+    dated = sorted((stamp, name) for name in set(names) if (stamp := stamp_of(template, name)))
+    return tuple(name for _, name in dated[:-keep]) if keep > 0 else ()
