@@ -1,9 +1,13 @@
-"""What all tests share: how many examples hypothesis tries, chosen with --hypothesis-profile (dev, ci, all)."""
+"""What all tests share: how many examples hypothesis tries (--hypothesis-profile dev, ci, all), shards of matrices."""
 
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
@@ -12,3 +16,38 @@ settings.register_profile("dev", max_examples=200, deadline=None, suppress_healt
 settings.register_profile("ci", max_examples=2_000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.register_profile("all", max_examples=100_000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+SHARDS = 8  # one of so many parts of every matrix runs with --shard
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate", action="store_true", help="write goldens anew instead of comparing with them")
+    parser.addoption("--shard", metavar="SEED", help="of the tests marked `matrix`, only the share that SEED draws")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --shard every case runs. The same seed draws the same cases, another one others."""
+    seed = config.getoption("--shard")
+    if not seed:
+        return
+    out = [item for item in items if item.get_closest_marker("matrix") and not _is_drawn(seed, item.nodeid)]
+    items[:] = [item for item in items if item not in set(out)]
+    config.hook.pytest_deselected(items=out)
+
+
+def _is_drawn(seed: str, node: str) -> bool:
+    return zlib.crc32(f"{seed} {node}".encode()) % SHARDS == 0
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a whole text with the file `goldens/NAME` beside the test; --regenerate writes it."""
+
+    def compare(name: str, text: str) -> None:
+        file = Path(request.path).parent / "goldens" / name
+        if request.config.getoption("--regenerate"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        assert text == file.read_text(), f"{name} differs; look at it, then: pytest --regenerate"
+
+    return compare
