@@ -110,8 +110,11 @@ def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, st
         ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app)
     except VfioctlError as error:
         return _fail(app, error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        app.output().show(error.format_message().split("\n"))
+        return _fail(app, _usage(app, click.UsageError("A command is missing.", error.ctx)))
     except click.ClickException as error:
-        return _fail(app, _usage(error))
+        return _fail(app, _usage(app, error))
     except OSError as error:
         return _fail(app, _system(error))
     except (click.Abort, KeyboardInterrupt):
@@ -134,8 +137,9 @@ def _fail(app: App, error: VfioctlError) -> int:
     return _finish(app, failed(app.command, error))
 
 
-def _usage(error: click.ClickException) -> VfioctlError:
+def _usage(app: App, error: click.ClickException) -> VfioctlError:
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
+    app.command = command.partition(" ")[2]
     wrong = VfioctlError("usage", error.format_message(), hints=(f"See how it is used: {command} --help",))
     wrong.exit_status = EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
     return wrong
@@ -150,6 +154,6 @@ def _system(error: OSError) -> VfioctlError:
 
 def _guess_format(app: App, argv: Sequence[str]) -> None:
     """A wrong command line is answered in the format that it asks for, although it cannot be parsed."""
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
-    if any(word == "--format=json" or (word, follower) == ("--format", "json") for word, follower in pairs):
+    words = [*argv, ""]
+    if "--format=json" in words or ("--format", "json") in zip(words, words[1:], strict=False):
         app.format = "json"

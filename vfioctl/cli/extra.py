@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from vfioctl import files
 from vfioctl.cli.commands import Entry
 from vfioctl.paths import Paths
 
@@ -17,6 +16,8 @@ def plugin_commands(paths: Paths) -> tuple[Entry, ...]:
         found = os.lstat(paths.manifest)
         if found.st_uid not in (0, os.geteuid()) or found.st_mode & SHARED_WRITE:
             return ()
+        from vfioctl import files
+
         rows = files.read_json(paths.manifest)["commands"]
         return tuple(Entry(str(row["name"]), str(row["help"]), str(row["target"])) for row in rows)
     except (OSError, ValueError, KeyError, TypeError):

@@ -31,8 +31,8 @@ COMMANDS = (
     _verb("recover", "Finish what was interrupted."),
     _verb("rescue", "Bring the desktop back from anything."),
     Entry("hook", "The hook that libvirt calls.", children=(
-        _verb("hook install", "Install the hook, the units and the plugin manifest."),
-        _verb("hook uninstall", "Remove what install put there."),
+        _verb("hook install", "Install the libvirt hook, the recovery unit and the plugin manifest."),
+        _verb("hook uninstall", "Remove the libvirt hook and the unit."),
         _verb("hook verify", "Tell what would stop the hook from firing."),
     )),
     _verb("history", "List past hand-offs, or show one and where its time went."),

@@ -25,9 +25,9 @@ NAME = "status"
 @verb(NAME)
 @click.pass_obj
 def command(app: App) -> Result:
-    """Show which card is where, held by whom, since when, and anything unfinished or stuck.
+    """Show which card is where, held by whom, and what is unfinished.
 
-    It answers also while a hand-off runs and when a device is stuck in the kernel.
+    Failures of the last hand-offs come first. It answers also while a hand-off runs and when a device is stuck in the kernel.
     """
     from dataclasses import asdict
 

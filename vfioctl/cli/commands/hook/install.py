@@ -9,12 +9,12 @@ from vfioctl.cli.options import verb
 from vfioctl.cli.result import Message, Result
 
 
-@verb(name="install", short_help="Install the hook, the units and the plugin manifest.")
+@verb(name="install")
 @click.pass_obj
 def command(app: App) -> Result:
-    """Install the libvirt hook, the unit that recovers after a power loss, and the manifest of plugins.
+    """Install the libvirt hook, the recovery unit and the plugin manifest.
 
-    Other hooks are not touched. Run it again after an update of Python or of vfioctl.
+    The unit finishes at boot what a power loss interrupted. Other hooks are not touched. Run it again after an update of Python or of vfioctl.
     """
     from vfioctl.setup.install import install
 

@@ -9,12 +9,12 @@ from vfioctl.cli.options import verb
 from vfioctl.cli.result import Result
 
 
-@verb(name="uninstall", short_help="Remove what install put there.")
+@verb(name="uninstall")
 @click.pass_obj
 def command(app: App) -> Result:
-    """Remove the libvirt hook and the unit; configuration and history stay.
+    """Remove the libvirt hook and the unit.
 
-    Refused while a hand-off is unfinished: without the hook its card would not come back.
+    Configuration and history stay. Refused while a hand-off is unfinished: without the hook its card would not come back.
     """
     from vfioctl.setup.install import uninstall
 

@@ -9,10 +9,13 @@ from vfioctl.cli.options import verb
 from vfioctl.cli.result import Error, Message, Result, incomplete
 
 
-@verb(name="verify", short_help="Tell what would stop the hook from firing.")
+@verb(name="verify")
 @click.pass_obj
 def command(app: App) -> Result:
-    """Tell what would stop the hook from firing or make it fight with another; change nothing."""
+    """Tell what would stop the hook from firing.
+
+    Also what would make it fight with another hook. Nothing is changed.
+    """
     from vfioctl.setup.verify import verify
     from vfioctl.txn.step import Severity
 
