@@ -1,0 +1,28 @@
+#!/bin/sh
+# Shows two whole hand-offs on a simulated host: a desktop with one nvidia card, then one with an amdgpu card.
+#
+# Needs git, python3, python3-venv and fuse3; no root, no graphics card and no libvirt. What runs is the installed hook
+# and the code behind it; simulated are the kernel's files, systemd and libvirt's calls. Nothing on this host is changed
+# but the cache directory ($VFIOCTL_CACHE, by default ~/.cache/vfioctl).
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(dirname "$here")
+# shellcheck source=contrib/common.sh
+. "$here/common.sh"
+
+find_cache
+need=$(venv_package)
+command -v git >/dev/null 2>&1 || need="$need git"
+command -v fusermount3 >/dev/null 2>&1 || need="$need fuse3"
+# shellcheck disable=SC2086 # the packages are words
+if [ -n "$need" ]; then want $need || exit 1; fi
+if [ ! -w /dev/fuse ]; then die "The demo needs /dev/fuse (as root: modprobe fuse)."; fi
+# shellcheck disable=SC2046 # the requirements are words
+make_venv "$cache/demo-venv" hatchling editables $(requirements testing)
+install_wheels
+cd / || exit 1
+[ $# -gt 0 ] || set -- nvidia amdgpu
+for scenario; do
+    "$venv/bin/vfioctl" demo "$scenario" || exit
+done
