@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -154,6 +155,5 @@ def _system(error: OSError) -> VfioctlError:
 
 def _guess_format(app: App, argv: Sequence[str]) -> None:
     """A wrong command line is answered in the format that it asks for, although it cannot be parsed."""
-    words = [*argv, ""]
-    if "--format=json" in words or ("--format", "json") in zip(words, words[1:], strict=False):
+    if "--format=json" in argv or ("--format", "json") in pairwise(argv):
         app.format = "json"

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vfioctl.cli.commands import Entry
+from vfioctl.cli.options import shared_options
 from vfioctl.errors import VfioctlError
 
 
@@ -42,7 +43,7 @@ class LazyGroup(click.Group):
 def load(entry: Entry) -> click.Command:
     """The command that `entry` stands for. Raises VfioctlError("plugin.command_broken") when it cannot be imported."""
     if entry.children:
-        return LazyGroup(entry.name, entries=entry.children, help=entry.help)
+        return LazyGroup(entry.name, entries=entry.children, params=shared_options(), help=entry.help)
     module, _, attribute = entry.target.partition(":")
     if module.startswith("vfioctl."):
         return _command(getattr(importlib.import_module(module), attribute))

@@ -27,7 +27,8 @@ NAME = "status"
 def command(app: App) -> Result:
     """Show which card is where, held by whom, and what is unfinished.
 
-    Failures of the last hand-offs come first. It answers also while a hand-off runs and when a device is stuck in the kernel.
+    Failures of the last hand-offs come first.
+    It answers also while a hand-off runs and when a device is stuck in the kernel.
     """
     from dataclasses import asdict
 

@@ -14,7 +14,8 @@ from vfioctl.cli.result import Message, Result
 def command(app: App) -> Result:
     """Install the libvirt hook, the recovery unit and the plugin manifest.
 
-    The unit finishes at boot what a power loss interrupted. Other hooks are not touched. Run it again after an update of Python or of vfioctl.
+    The unit finishes at boot what a power loss interrupted. Other hooks are not touched.
+    Run it again after an update of Python or of vfioctl.
     """
     from vfioctl.setup.install import install
 

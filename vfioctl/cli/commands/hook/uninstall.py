@@ -14,7 +14,8 @@ from vfioctl.cli.result import Result
 def command(app: App) -> Result:
     """Remove the libvirt hook and the unit.
 
-    Configuration and history stay. Refused while a hand-off is unfinished: without the hook its card would not come back.
+    Configuration and history stay.
+    Refused while a hand-off is unfinished: without the hook its card would not come back.
     """
     from vfioctl.setup.install import uninstall
 
