@@ -51,18 +51,24 @@ def override(
         id=override_id(device.address), kind="driver.override",
         params={"address": device.address, "value": driver},
         reason=f"only {driver} may bind {device.address} from here on",
-        after=after, before=(bind_id(device.address), *before),
+        after=after, before=tuple(dict.fromkeys((bind_id(device.address), *before))),
     )  # fmt: skip
 
 
 def bind(
-    device: PciDevice, driver: str, *, after: tuple[str, ...] = (), allow_nvidia_unbind: bool = False
+    device: PciDevice,
+    driver: str,
+    *,
+    after: tuple[str, ...] = (),
+    unloaded: bool = False,
+    allow_nvidia_unbind: bool = False,
 ) -> StepProposal:
-    """Move the device from its host driver to `driver`."""
+    """Move the device from its host driver to `driver`; `unloaded` says that an earlier step takes that driver away."""
     params: dict[str, str | bool] = {"address": device.address, "driver": driver}
     if allow_nvidia_unbind:
         params["allow_nvidia_unbind"] = True
-    leaves = f"{device.address} leaves {device.driver}" if device.driver else f"{device.address} has no driver"
+    free = unloaded or device.driver is None
+    leaves = f"{device.address} is free" if free else f"{device.address} leaves {device.driver}"
     return StepProposal(
         id=bind_id(device.address), kind="driver.bind", params=params,
         reason=f"{leaves}; QEMU opens it through {driver}", after=(override_id(device.address), *after),

@@ -146,9 +146,8 @@ def _moves(
     others = tuple(bind_id(function.address) for function in functions[1:])
     for function in functions[1:]:
         yield bind(function, targets[function.address])
-    yield replace(
-        bind(gpu, targets[gpu.address], after=(*others, UNLOAD) if unload else others), deadline=UNBIND_DEADLINE
-    )
+    after = (*others, UNLOAD) if unload else others
+    yield replace(bind(gpu, targets[gpu.address], after=after, unloaded=unload), deadline=UNBIND_DEADLINE)
 
 
 def _unload(gpu: PciDevice, host: Host, after: tuple[str, ...]) -> StepProposal:

@@ -99,10 +99,11 @@ def _steps(
     freeing = (_unload(host, aims, binds),) if alone else ()
     moves = (
         proposals.bind(
-            fn, targets[fn.address], after=(UNLOAD,), allow_nvidia_unbind=not alone and fn.driver == DRIVER
+            fn, targets[fn.address], after=(UNLOAD,), unloaded=alone and fn.driver == DRIVER,
+            allow_nvidia_unbind=not alone and fn.driver == DRIVER,
         )
         for fn in functions
-    )
+    )  # fmt: skip
     return (
         *_unit_stops(host),
         *proposals.last_console_steps(gpu, host, (*aims, UNLOAD, *binds)),
