@@ -1,0 +1,133 @@
+"""The simulated kernel as a whole: its parts, who waits in it, what was written to it, and injected faults."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vfioctl.testing.kernel.devices import DeviceNodes
+from vfioctl.testing.kernel.faults import Faults
+from vfioctl.testing.kernel.graphics import Graphics
+from vfioctl.testing.kernel.modules import Modules
+from vfioctl.testing.kernel.nodes import Attribute, Conversation, Directory, Node, Wait
+from vfioctl.testing.kernel.pci import Pci
+from vfioctl.testing.kernel.processes import Processes
+from vfioctl.testing.kernel.procfs import Proc, fill_proc
+from vfioctl.testing.model import MachineSpec
+
+Answer = Callable[["bytes | int"], None]
+
+
+@dataclass(slots=True)
+class Blocked:
+    """A caller that waits in the kernel."""
+
+    wait: Wait
+    answer: Callable[[str | int], None]
+    what: str
+    pid: int
+
+
+@dataclass(slots=True)
+class Log:
+    """What the machine was asked, for tests: writes and program calls, in order."""
+
+    writes: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Kernel:
+    """One simulated machine. `root` is the path under which the tree is shown, for links to device nodes."""
+
+    def __init__(self, spec: MachineSpec, shown_root: str, *, forget: Callable[[Node, str], None]) -> None:
+        self.spec = spec
+        self.shown_root = shown_root.rstrip("/")
+        self.root = Directory()
+        self.forget = forget
+        self.log = Log()
+        self.blocked: list[Blocked] = []
+        self.private = os.getuid() == 0  # an ordinary user who plays root must be able to read everything
+        self.sys = self.root.directory("sys")
+        self.proc = Proc(self)
+        self.root.add("proc", self.proc)
+        self.faults = Faults(self)
+        self.nodes = DeviceNodes(self)
+        self.processes = Processes(self)
+        self.graphics = Graphics(self)
+        self.modules = Modules(self)
+        self.pci = Pci(self)
+        fill_proc(self)
+        self.pci.populate()
+        self.modules.populate()
+        self.pci.bind_initial()
+        for process in spec.processes:
+            self.processes.start(process)
+
+    # What the file system asks
+
+    def store(self, node: Node, text: str, pid: int, answer: Callable[[int], None]) -> None:
+        """Write `text` to `node`; the answer may come much later."""
+        record = {"path": node.path, "value": text, "pid": pid, "result": "waiting", "time": time.monotonic()}
+        self.log.writes.append(record)
+
+        def done(result: str | int) -> None:
+            record["result"] = result if isinstance(result, int) else 0
+            answer(result if isinstance(result, int) else 0)
+
+        def work() -> None:
+            self.faults.raise_for("write", node.path, text)
+            if not isinstance(node, Attribute) or node.store is None:
+                raise PermissionError(13, "not writable")
+            node.store(text)
+
+        self.attempt(work, done, f"write {node.path}", pid)
+        self.pump()
+
+    def show(self, node: Node, pid: int, answer: Answer) -> None:
+        """Read `node`; the answer may come much later."""
+
+        def work() -> str:
+            self.faults.raise_for("read", node.path, "")
+            if not isinstance(node, Attribute) or node.show is None:
+                raise PermissionError(13, "not readable")
+            return node.show()
+
+        self.attempt(work, lambda result: answer(_raw(result)), f"read {node.path}", pid)
+
+    def converse(self, node: Conversation, said: bytes, pid: int, answer: Answer) -> None:
+        """Let a program or the test talk to the machine."""
+        self.attempt(lambda: node.answer(said, pid), lambda result: answer(_raw(result)), "call", pid)
+        self.pump()
+
+    # Waiting
+
+    def attempt(
+        self, work: Callable[[], str | None], answer: Callable[[str | int], None], what: str, pid: int
+    ) -> None:
+        """Do `work` and answer, or keep the caller waiting."""
+        try:
+            result = work()
+        except Wait as wait:
+            self.blocked.append(Blocked(wait, answer, what, pid))
+        except OSError as error:
+            answer(error.errno or errno.EIO)
+        except Exception:  # noqa: BLE001 -- a defect of the kit must not take the mount away
+            traceback.print_exc()
+            answer(errno.EIO)
+        else:
+            answer(result or "")
+
+    def pump(self) -> None:
+        """Let everyone go on whose condition has come true, first come first served."""
+        while ready := next((waiting for waiting in self.blocked if waiting.wait.ready()), None):
+            self.blocked.remove(ready)
+            self.attempt(ready.wait.resume, ready.answer, ready.what, ready.pid)
+
+
+def _raw(result: str | int) -> bytes | int:
+    return result if isinstance(result, int) else result.encode(errors="surrogateescape")

@@ -1,0 +1,80 @@
+"""Device nodes in /dev: who provides them, and what happens to open ones when they go."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vfioctl.testing.kernel.nodes import CharDevice, Directory, Link
+
+if TYPE_CHECKING:
+    from vfioctl.testing.kernel.core import Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNode:
+    """A node: the module whose reference count an open file raises, and the function that it belongs to."""
+
+    path: str
+    rdev: int
+    module: str | None
+    address: str | None = None
+
+
+class DeviceNodes:
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.dev = kernel.root.directory("dev")
+        self.by_path: dict[str, DeviceNode] = {}
+        self.char = kernel.sys.directory("dev/char")
+        for path, major, minor in (("/dev/null", 1, 3), ("/dev/zero", 1, 5), ("/dev/tty0", 4, 0)):
+            self.add(DeviceNode(path, os.makedev(major, minor), None))
+
+    def _place(self, path: str) -> tuple[Directory, str]:
+        directory, _, name = path.removeprefix("/dev/").rpartition("/")
+        return (self.dev.directory(directory, volatile=True) if directory else self.dev), name
+
+    def add(self, node: DeviceNode, sysfs: str = "") -> None:
+        """Make `node`; `sysfs` is its directory in /sys/devices, for /sys/dev/char."""
+        directory, name = self._place(node.path)
+        directory.add(name, CharDevice(node.rdev))
+        self.by_path[node.path] = node
+        if sysfs:
+            self.char.add(_number(node.rdev), Link(f"../../{sysfs}", volatile=True))
+
+    def remove(self, path: str) -> None:
+        """Remove a node; open files keep it, and say "(deleted)" (Linux 6.1)."""
+        node = self.by_path.pop(path, None)
+        if node is None:
+            return
+        directory, name = self._place(path)
+        directory.drop(name)
+        directory.hidden[f"{name} (deleted)"] = _named(f"{name} (deleted)", directory, node.rdev)
+        self.char.drop(_number(node.rdev))
+        self.kernel.processes.node_removed(node)
+        self._prune(directory)
+
+    def _prune(self, directory: Directory) -> None:
+        """devtmpfs removes a directory with its last node; ours stays for the deleted ones that are still open."""
+        if directory is not self.dev and not directory.children and directory.parent:
+            parent = directory.parent
+            parent.hidden[directory.name] = directory
+            parent.children.pop(directory.name)
+
+    def matching(self, pattern: str) -> tuple[DeviceNode, ...]:
+        if pattern in self.by_path:
+            return (self.by_path[pattern],)
+        return tuple(node for path, node in self.by_path.items() if fnmatch.fnmatchcase(path, pattern))
+
+
+def _number(rdev: int) -> str:
+    return f"{os.major(rdev)}:{os.minor(rdev)}"
+
+
+def _named(name: str, parent: Directory, rdev: int) -> CharDevice:
+    node = CharDevice(rdev)
+    node.name = name
+    node.parent = parent
+    return node

@@ -1,0 +1,191 @@
+"""What a driver's probe and remove do to the rest of the machine, by the kind of driver."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vfioctl.testing.kernel.devices import DeviceNode
+from vfioctl.testing.kernel.nodes import Constant, Directory, Link
+from vfioctl.testing.model import FakeModule
+
+if TYPE_CHECKING:
+    from vfioctl.testing.kernel.pci import Device, Driver, Pci
+
+NVIDIA_MAJOR = 195
+SOUND_MAJOR = 116
+VFIO_MAJOR = 243
+I2C_MAJOR = 89
+VGA = 0x0300
+NATIVE = ("display", "nvidia")
+
+
+def is_native(pci: Pci, device: Device) -> bool:
+    """Whether a native display driver is to be bound at the start."""
+    driver = pci.drivers.get(device.spec.driver or "")
+    return driver is not None and driver.kind in NATIVE
+
+
+def attach(pci: Pci, device: Device, driver: Driver) -> None:
+    """What appears when `driver` has bound `device`."""
+    graphics = pci.kernel.graphics
+    if driver.kind in NATIVE or (driver.kind == "vfio" and device.spec.class_code >> 8 == VGA):
+        graphics.remove_aperture(device)
+    if driver.kind == "display":
+        graphics.add_card(device, driver.module, framebuffer=True)
+    elif driver.kind == "nvidia":
+        _attach_nvidia(pci, device, driver)
+    elif driver.kind == "sound":
+        _attach_sound(pci, device, driver)
+    elif driver.kind == "vfio":
+        _attach_vfio(pci, device, driver)
+    elif driver.kind == "network" and device.spec.network:
+        place = device.directory.directory("net", volatile=True).directory(device.spec.network, volatile=True)
+        place.add("operstate", Constant("up"))
+        place.add("device", Link(f"../../../{device.address}"))
+        link = Link(f"../../{device.sysfs}/net/{device.spec.network}", volatile=True)
+        pci.kernel.sys.directory("class/net", volatile=True).add(device.spec.network, link)
+    elif driver.kind == "storage" and device.spec.disk:
+        _attach_disk(pci, device, device.spec.disk)
+    _attach_i2c(pci, device, driver)
+
+
+def detach(pci: Pci, device: Device, driver: Driver) -> None:
+    """What disappears when remove() of `driver` has run. Open nodes stay open and keep the module."""
+    kernel = pci.kernel
+    if driver.kind in NATIVE:
+        kernel.graphics.remove_card(device)
+        kernel.root.directory("proc/driver/nvidia/gpus").drop(device.address)
+    _remove_i2c(pci, device)
+    for name in ("sound", "vfio-dev", "net", "nvme"):
+        device.directory.drop(name)
+    for owned in tuple(kernel.nodes.by_path.values()):
+        if owned.address == device.address:
+            kernel.nodes.remove(owned.path)
+    for name in ("sound", "block", "net"):
+        places = kernel.sys.directory(f"class/{name}", volatile=True)
+        for entry, link in places.entries():
+            if isinstance(link, Link) and f"/{device.address}/" in link.target:
+                places.drop(entry)
+    if driver.kind == "vfio":
+        device.driver = None
+        _forget_group(pci, device)
+
+
+def busy(pci: Pci, device: Device, driver: Driver) -> Callable[[], bool] | None:
+    """Whether remove() waits now, as the question that it asks until it may go on; None: it does not wait.
+
+    Display drivers never wait: the unbind passes although nodes are open. nvidia waits for its usage count, and the
+    595 series for ever (NVIDIA/open-gpu-kernel-modules#1119); snd_hda_intel for open control and PCM nodes; vfio-pci
+    for the user of the group.
+    """
+    module = pci.kernel.modules.known[driver.module]
+    if driver.kind == "nvidia":
+        used = _used(pci, device) or module.leaked
+        if used and dict(module.parameters).get("wait_forever") == "Y":
+            return lambda: True
+        return (lambda: bool(_used(pci, device) or module.leaked)) if used else None
+    if driver.kind in ("sound", "vfio"):
+        return (lambda: _used(pci, device)) if _used(pci, device) else None
+    return None
+
+
+def _used(pci: Pci, device: Device) -> bool:
+    if pci.kernel.processes.holders_of(device.address, live_only=False):
+        return True
+    group = f"/dev/vfio/{device.spec.group}"
+    return any(
+        file.node.path == group and device.driver is not None and device.driver.kind == "vfio"
+        for process in pci.kernel.processes.by_pid.values() for file in process.files.values()
+    )  # fmt: skip
+
+
+def add_side_card(pci: Pci, device: Device, module: FakeModule) -> None:
+    """nvidia_drm: the card belongs to nvidia_drm, the function stays on nvidia."""
+    if not pci.kernel.graphics.has_card(device):
+        fbdev = pci.kernel.modules.loaded[module.name].parameters.get("fbdev") == "Y"
+        pci.kernel.graphics.add_card(device, module.name, framebuffer=fbdev)
+
+
+def _attach_nvidia(pci: Pci, device: Device, driver: Driver) -> None:
+    taken = {node.path for node in pci.kernel.nodes.by_path.values()}
+    minor = next(minor for minor in itertools.count() if f"/dev/nvidia{minor}" not in taken)
+    node = DeviceNode(f"/dev/nvidia{minor}", os.makedev(NVIDIA_MAJOR, minor), driver.module, device.address)
+    pci.kernel.nodes.add(node)
+    information = (
+        f"Model: \t\t {device.spec.model_name}\nIRQ:   \t\t 139\nGPU UUID: \t {device.spec.gpu_uuid}\n"
+        f"Video BIOS: \t 94.02.42.40.9f\nBus Type: \t PCIe\nBus Location: \t {device.address}\nDevice Minor: \t {minor}"
+    )
+    gpus = pci.kernel.root.directory("proc/driver/nvidia/gpus", volatile=True)
+    gpus.directory(device.address, volatile=True).add("information", Constant(information))
+    for module in pci.kernel.modules.loaded.values():
+        if module.spec.drm_for == driver.name:
+            add_side_card(pci, device, module.spec)
+
+
+def _attach_sound(pci: Pci, device: Device, driver: Driver) -> None:
+    places = pci.kernel.sys.directory("class/sound", volatile=True)
+    index = next(index for index in itertools.count() if f"card{index}" not in places.children)
+    card = device.directory.directory("sound", volatile=True).directory(f"card{index}", volatile=True)
+    card.add("id", Constant(f"HDMI{index}"))
+    card.add("number", Constant(str(index)))
+    card.add("device", Link(f"../../../{device.address}"))
+    places.add(f"card{index}", Link(f"../../{device.sysfs}/sound/card{index}", volatile=True))
+    for name, minor in ((f"controlC{index}", 32 * index), (f"pcmC{index}D3p", 32 * index + 3)):
+        place = card.directory(name, volatile=True)
+        place.add("dev", Constant(f"{SOUND_MAJOR}:{minor}"))
+        place.add("device", Link(f"../../card{index}"))
+        places.add(name, Link(f"../../{device.sysfs}/sound/card{index}/{name}", volatile=True))
+        node = DeviceNode(f"/dev/snd/{name}", os.makedev(SOUND_MAJOR, minor), driver.module, device.address)
+        pci.kernel.nodes.add(node, f"{device.sysfs}/sound/card{index}/{name}")
+
+
+def _attach_vfio(pci: Pci, device: Device, driver: Driver) -> None:
+    taken = sum("vfio-dev" in other.directory.children for other in pci.devices.values())
+    device.directory.directory("vfio-dev", volatile=True).directory(f"vfio{taken}", volatile=True)
+    path = f"/dev/vfio/{device.spec.group}"
+    if device.spec.group is not None and path not in pci.kernel.nodes.by_path:
+        pci.kernel.nodes.add(DeviceNode(path, os.makedev(VFIO_MAJOR, device.spec.group), driver.module))
+
+
+def _forget_group(pci: Pci, device: Device) -> None:
+    """The group's node goes with its last function on a vfio driver."""
+    group = device.spec.group
+    if not any(other.spec.group == group and other.driver and other.driver.kind == "vfio"
+               for other in pci.devices.values()):  # fmt: skip
+        pci.kernel.nodes.remove(f"/dev/vfio/{group}")
+
+
+def _attach_disk(pci: Pci, device: Device, disk: str) -> None:
+    controller: Directory = device.directory.directory("nvme", volatile=True).directory("nvme0", volatile=True)
+    place = controller.directory(disk, volatile=True)
+    place.add("dev", Constant("259:0"))
+    place.directory(f"{disk}p1", volatile=True).add("dev", Constant("259:1"))
+    blocks = pci.kernel.sys.directory("class/block", volatile=True)
+    blocks.add(disk, Link(f"../../{device.sysfs}/nvme/nvme0/{disk}", volatile=True))
+    blocks.add(f"{disk}p1", Link(f"../../{device.sysfs}/nvme/nvme0/{disk}/{disk}p1", volatile=True))
+    for number, sub in (("259:0", ""), ("259:1", f"/{disk}p1")):
+        link = Link(f"../../{device.sysfs}/nvme/nvme0/{disk}{sub}", volatile=True)
+        pci.kernel.sys.directory("dev/block").add(number, link)
+
+
+def _remove_i2c(pci: Pci, device: Device) -> None:
+    for entry in tuple(device.directory.children):
+        if entry.startswith("i2c-"):
+            device.directory.drop(entry)
+            pci.kernel.sys.directory("class/i2c-dev", volatile=True).drop(entry)
+
+
+def _attach_i2c(pci: Pci, device: Device, driver: Driver) -> None:
+    if driver.kind == "vfio":
+        return
+    for bus in device.spec.i2c:
+        place = device.directory.directory(f"i2c-{bus}", volatile=True)
+        place.add("name", Constant(f"{driver.name} i2c adapter {bus}"))
+        sysfs = f"{device.sysfs}/i2c-{bus}"
+        link = Link(f"../../{sysfs}", volatile=True)
+        pci.kernel.sys.directory("class/i2c-dev", volatile=True).add(f"i2c-{bus}", link)
+        node = DeviceNode(f"/dev/i2c-{bus}", os.makedev(I2C_MAJOR, bus), driver.module, device.address)
+        pci.kernel.nodes.add(node, sysfs)

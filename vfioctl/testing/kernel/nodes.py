@@ -1,0 +1,182 @@
+"""The files of the simulated kernel as a tree of nodes with numbers. Knows no device and no FUSE message."""
+
+from __future__ import annotations
+
+import itertools
+import stat
+from collections.abc import Callable, Iterator
+
+Show = Callable[[], str]
+Store = Callable[[str], None]
+
+_numbers = itertools.count(2)  # 1 is the root of the mount
+
+
+class Wait(Exception):
+    """The caller waits in the kernel, deaf to every signal, until `ready` says so; then `resume` gives the answer.
+
+    `owner` names the device whose lock is waited for, for the log.
+    """
+
+    def __init__(self, ready: Callable[[], bool], resume: Callable[[], str | None], *, owner: str = "") -> None:
+        super().__init__(owner)
+        self.ready = ready
+        self.resume = resume
+        self.owner = owner
+
+
+class Node:
+    """A file, directory or link. `volatile` ones may change under their name and are looked up every time."""
+
+    __slots__ = ("ino", "mode", "name", "parent", "rdev", "uid", "volatile")
+
+    def __init__(self, mode: int, *, volatile: bool = False, rdev: int = 0) -> None:
+        self.ino = next(_numbers)
+        self.mode = mode
+        self.rdev = rdev
+        self.uid: int | None = None  # None: whoever serves the mount
+        self.name = ""
+        self.parent: Directory | None = None
+        self.volatile = volatile
+
+    @property
+    def path(self) -> str:
+        """The path below the root of the machine, "/sys/…"."""
+        parts: list[str] = []
+        node: Node | None = self
+        while node is not None and node.name:
+            parts.append(node.name)
+            node = node.parent
+        return "/" + "/".join(reversed(parts))
+
+    def size(self) -> int:
+        return 0
+
+
+class Directory(Node):
+    """A directory whose entries the kernel simulation adds and removes."""
+
+    __slots__ = ("children", "hidden")
+
+    def __init__(self, *, volatile: bool = False, mode: int = 0o755) -> None:
+        super().__init__(stat.S_IFDIR | mode, volatile=volatile)
+        self.children: dict[str, Node] = {}
+        self.hidden: dict[str, Node] = {}  # found by name, never listed
+
+    def add(self, name: str, node: Node) -> Node:
+        node.name = name
+        node.parent = self
+        self.children[name] = node
+        return node
+
+    def drop(self, name: str) -> None:
+        """Remove the entry `name` when it is there."""
+        if node := self.children.pop(name, None):
+            node.parent = None
+
+    def lookup(self, name: str) -> Node | None:
+        return self.children.get(name) or self.hidden.get(name)
+
+    def entries(self) -> Iterator[tuple[str, Node]]:
+        return iter(tuple(self.children.items()))
+
+    def directory(self, path: str, *, volatile: bool = False) -> Directory:
+        """The directory at the relative `path`, made with its missing parents."""
+        here = self
+        for name in path.split("/"):
+            child = here.children.get(name)
+            if not isinstance(child, Directory):
+                child = Directory(volatile=volatile)
+                here.add(name, child)
+            here = child
+        return here
+
+
+class Link(Node):
+    """A symbolic link. A link that changes is dropped and made anew, as sysfs does."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: str, *, volatile: bool = False) -> None:
+        super().__init__(stat.S_IFLNK | 0o777, volatile=volatile)
+        self.target = target
+
+    def size(self) -> int:
+        return len(self.target)
+
+
+class Attribute(Node):
+    """A file whose text is made at each read, and whose writes do something. Both may raise OSError or Wait."""
+
+    __slots__ = ("show", "store")
+
+    def __init__(self, show: Show | None, store: Store | None = None, *, mode: int | None = None) -> None:
+        if mode is None:
+            mode = (0o444 if show else 0) | (0o200 if store else 0)
+        super().__init__(stat.S_IFREG | mode)
+        self.show = show
+        self.store = store
+
+    def size(self) -> int:
+        return 4096
+
+
+class Constant(Node):
+    """A file that never changes; the page cache may keep it."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, text: str | bytes, *, mode: int = 0o444) -> None:
+        super().__init__(stat.S_IFREG | mode)
+        self.data = text if isinstance(text, bytes) else f"{text}\n".encode()
+
+    def size(self) -> int:
+        return len(self.data)
+
+
+class CharDevice(Node):
+    """A device node that can be looked at with stat(2); it cannot be opened."""
+
+    __slots__ = ()
+
+    def __init__(self, rdev: int, *, mode: int = 0o660) -> None:
+        super().__init__(stat.S_IFCHR | mode, volatile=True, rdev=rdev)
+
+
+class Conversation(Node):
+    """A file that is written to and then answers, for each opener on its own."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, answer: Callable[[bytes, int], str]) -> None:
+        super().__init__(stat.S_IFREG | 0o666)
+        self.answer = answer
+
+
+def resolve(root: Directory, path: str) -> str:
+    """The canonical form of `path`: links followed as far as they exist, the rest kept as it is."""
+    todo = [part for part in path.split("/") if part]
+    here: list[str] = []
+    for _ in range(400):
+        if not todo:
+            break
+        part = todo.pop(0)
+        if part == "..":
+            here = here[:-1]
+            continue
+        node = find(root, [*here, part])
+        if isinstance(node, Link) and todo:
+            todo = [*node.target.split("/"), *todo]
+        else:
+            here.append(part)
+    return "/" + "/".join(here)
+
+
+def find(root: Directory, parts: list[str]) -> Node | None:
+    """The node at `parts`, following no link."""
+    node: Node | None = root
+    for part in parts:
+        if not isinstance(node, Directory):
+            return None
+        node = node.lookup(part)
+    return node

@@ -1,0 +1,191 @@
+"""What a simulated machine consists of, as frozen data that goes to the serving process as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+FIRST_PID = 5_000_000  # above any real pid: pid_max is at most 4194304
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FakeDevice:
+    """One PCI function. `drivers` are those whose id table lists it, the first that is there wins."""
+
+    address: str
+    vendor: int
+    device: int
+    class_code: int  # 24 bits
+    driver: str | None = None  # bound at the start
+    drivers: tuple[str, ...] = ()
+    group: int | None = None
+    bridge: str | None = None  # address of the port that it sits behind
+    subsystem_vendor: int = 0
+    subsystem_device: int = 0
+    boot_vga: bool | None = None
+    reset_methods: tuple[str, ...] = ("flr", "bus")
+    power_state: str = "D0"
+    power_control: str = "on"
+    d3cold_allowed: str = "1"
+    numa_node: int = -1
+    connectors: tuple[str, ...] = ()  # "HDMI-A-1:connected"
+    consumers: tuple[str, ...] = ()  # addresses of functions that a device link makes depend on it
+    framebuffer: str | None = None  # platform device that shows the firmware's picture on it
+    disk: str | None = None  # block device behind it, "nvme0n1"
+    mounted_at: str | None = None
+    network: str | None = None  # interface, "eth0"
+    i2c: tuple[int, ...] = ()  # i2c buses of its driver
+    model_name: str = ""  # in /proc/driver/nvidia
+    gpu_uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeDriver:
+    """A PCI driver of a module. `kind`: display, nvidia, sound, vfio, network, storage, usb, bridge or plain."""
+
+    name: str
+    kind: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class FakeNode:
+    """A device node that is there while its module is loaded."""
+
+    path: str
+    major: int
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class FakeModule:
+    """A kernel module. `uses` are the modules whose reference count it raises."""
+
+    name: str
+    uses: tuple[str, ...] = ()
+    drivers: tuple[FakeDriver, ...] = ()
+    nodes: tuple[FakeNode, ...] = ()
+    version: str | None = None
+    parameters: Pairs = ()
+    loaded: bool = False
+    builtin: bool = False
+    drm_for: str | None = None  # gives DRM cards to the devices on this driver (nvidia_drm)
+    aliases: tuple[str, ...] = ()
+    leaked: int = 0  # references that no process holds and that never go
+
+
+@dataclass(frozen=True, slots=True)
+class FakeProcess:
+    """A process. `opens` and `maps` name nodes ("/dev/dri/card*" all of them); absent nodes are not opened.
+
+    pid 0: the next free one. `shown_as` gives the path that a node has in the process's own mount namespace.
+    `requires`: it runs only while such a node exists.
+    """
+
+    comm: str
+    pid: int = 0
+    opens: tuple[str, ...] = ()
+    maps: tuple[str, ...] = ()
+    uid: int = 0
+    unit: str | None = None
+    user_unit: str | None = None
+    session: str | None = None
+    container: str | None = None
+    cmdline: tuple[str, ...] = ()
+    start_time: int = 4200
+    shown_as: Pairs = ()
+    requires: str | None = None
+    ignores_term: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FakeSession:
+    """A logind session; its scope is session-ID.scope. It ends with any of the units in `ends_with`."""
+
+    id: str
+    user: str
+    uid: int
+    seat: str = "seat0"
+    type: str = "x11"
+    klass: str = "user"
+    state: str = "active"
+    leader: int = 0
+    service: str = "lightdm"
+    remote: bool = False
+    tty: str = ""
+    ends_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FakeUnit:
+    """A systemd unit. `brings` and `sessions` come with a start; a stop ends every process of the unit.
+
+    `start_limit`: starts that pass before reset-failed is needed (StartLimitBurst). `stop_hangs`: a stop never ends.
+    `uid` makes it a unit of that user's manager. `part_of`: it stops with that unit.
+    """
+
+    name: str
+    active: bool = True
+    load_state: str = "loaded"
+    uid: int | None = None
+    aliases: tuple[str, ...] = ()
+    brings: tuple[FakeProcess, ...] = ()
+    sessions: tuple[FakeSession, ...] = ()
+    start_limit: int | None = None
+    stop_hangs: bool = False
+    start_fails: bool = False
+    part_of: tuple[str, ...] = ()
+    description: str = ""
+    job: str = ""  # "start": a job is queued
+    exec_start: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """A whole machine at rest."""
+
+    name: str
+    devices: tuple[FakeDevice, ...] = ()
+    modules: tuple[FakeModule, ...] = ()
+    processes: tuple[FakeProcess, ...] = ()
+    sessions: tuple[FakeSession, ...] = ()
+    units: tuple[FakeUnit, ...] = ()
+    users: Pairs = (("0", "root"),)
+    iommu: bool = True
+    group_type: str = "DMA-FQ"
+    systemd: bool = True
+    framebuffer_console: bool = True
+    kernel: str = "6.1.0-56-amd64"
+    command_line: str = "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro quiet intel_iommu=on iommu=pt"
+    boot_id: str = "0d0f3a1c-8a55-4f8b-9d3e-6a1f2b7c9d10"
+
+
+T = TypeVar("T")
+
+
+def to_json(spec: MachineSpec) -> str:
+    return json.dumps(dataclasses.asdict(spec))
+
+
+def from_json(text: str) -> MachineSpec:
+    """The machine in `text`; raises TypeError when a field is unknown."""
+    return build(MachineSpec, json.loads(text))
+
+
+def build(kind: type[T], data: dict[str, Any]) -> T:
+    """A spec of `kind` from plain data, nested specs included."""
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _value(hints[name], value) for name, value in data.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        return value
+    inner = typing.get_args(hint)[0]
+    if dataclasses.is_dataclass(inner):
+        return tuple(build(typing.cast("type[Any]", inner), item) for item in value)
+    return tuple(tuple(item) if isinstance(item, (list, tuple)) else item for item in value)

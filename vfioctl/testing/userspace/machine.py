@@ -1,0 +1,143 @@
+"""A whole simulated machine: the kernel, its user space, and the door through which programs and tests talk to it."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vfioctl.testing.kernel.core import Answer, Kernel
+from vfioctl.testing.kernel.nodes import Conversation, Directory, Node, Wait
+from vfioctl.testing.model import MachineSpec
+from vfioctl.testing.userspace import kmod
+from vfioctl.testing.userspace.answers import HANGS, Reply
+from vfioctl.testing.userspace.loginctl import loginctl
+from vfioctl.testing.userspace.requests import Requests
+from vfioctl.testing.userspace.systemctl import systemctl
+from vfioctl.testing.userspace.systemd import Systemd, Unit
+from vfioctl.testing.userspace.transient import systemd_inhibit, systemd_run
+
+NOT_FOUND = 127
+
+
+class Machine:
+    """Kernel and user space. `forget` tells the host's kernel that a cached name has gone."""
+
+    def __init__(
+        self, spec: MachineSpec, root: str, *, forget: Callable[[Node, str], None], spawn: Callable[[Unit], int]
+    ) -> None:
+        self.shown_root = root
+        self.forget = forget
+        self.spawn = spawn
+        self.stopping = False
+        self.root = Directory()
+        self.kernel = Kernel(spec, self.shown_root, forget=self.forget)
+        self.systemd = Systemd(self.kernel, self.spawn)
+        self.requests = Requests(self)
+        self._show()
+        kit = self.root.directory("kit")
+        kit.add("call", Conversation(self.call))
+        kit.add("control", Conversation(lambda said, _pid: self.requests.answer(said)))
+
+    def boot(self, spec: MachineSpec) -> None:
+        """Make the machine anew, as after a power cut."""
+        self.systemd.end_all()
+        self.kernel = Kernel(spec, self.shown_root, forget=self.forget)
+        self.systemd = Systemd(self.kernel, self.spawn)
+        self.requests = Requests(self)
+        self._show()
+
+    def _show(self) -> None:
+        for name in ("sys", "proc", "dev"):
+            child = self.kernel.root.children[name]
+            self.root.add(name, child)
+            self.forget(self.root, name)
+        self.root.add("ns", self.kernel.root.directory("ns", volatile=True))
+
+    # What the file system asks
+
+    def store(self, node: Node, text: str, pid: int, answer: Callable[[int], None]) -> None:
+        self.kernel.store(node, text, pid, answer)
+
+    def show(self, node: Node, pid: int, answer: Answer) -> None:
+        self.kernel.show(node, pid, answer)
+
+    def converse(self, node: Conversation, said: bytes, pid: int, answer: Answer) -> None:
+        self.kernel.converse(node, said, pid, answer)
+
+    # Programs
+
+    def call(self, said: bytes, _pid: int) -> str:
+        """Answer a program's stub: NUL-separated name, pid and arguments; the answer is sh."""
+        name, pid, *argv = said.decode(errors="surrogateescape").rstrip("\0").split("\0")
+        record: dict[str, Any] = {"argv": [name, *argv], "pid": int(pid), "time": time.monotonic(), "status": None}
+        self.kernel.log.calls.append(record)
+        reply = self._injected(name, argv) or self._program(name, argv, int(pid))
+        record["status"] = reply.status
+        return reply.as_sh()
+
+    def _injected(self, name: str, argv: Sequence[str]) -> Reply | None:
+        line = " ".join(argv)
+        for fault in self.kernel.faults.active:
+            if fault.operation == "call" and fault.path == name and fault.count and fnmatch.fnmatchcase(
+                    line, fault.value or "*"):
+                if fault.skip:
+                    fault.skip -= 1
+                    return None
+                fault.count -= fault.count > 0
+                return Reply(err=f"{name}: injected failure\n", status=fault.errno) if fault.errno else HANGS
+        return None
+
+    def _program(self, name: str, argv: Sequence[str], pid: int) -> Reply:
+        simple = {"modprobe": kmod.modprobe, "rmmod": kmod.rmmod, "lsmod": kmod.lsmod, "modinfo": kmod.modinfo}
+        if name in simple:
+            return simple[name](self.kernel, argv)
+        managed = {"systemctl": systemctl, "loginctl": loginctl, "systemd-run": systemd_run}
+        if name in managed:
+            return managed[name](self.kernel, self.systemd, argv)
+        if name == "systemd-inhibit":
+            return systemd_inhibit(self.kernel, self.systemd, argv, pid)
+        if name == "kill":
+            return self._kill(argv)
+        if name == "udevadm":
+            return self._udevadm(argv)
+        return Reply() if name in QUIET else Reply(err=f"{name}: command not found\n", status=NOT_FOUND)
+
+    def _kill(self, argv: Sequence[str]) -> Reply:
+        number, targets = signal.SIGTERM, list[int]()
+        for word in argv:
+            text = word.removeprefix("-").removeprefix("SIG")
+            if word.startswith("-") and not targets and word not in ("--", "-s"):
+                number = signal.Signals(int(text)) if text.isdigit() else signal.Signals[f"SIG{text}"]
+            elif word not in ("--", "-s"):
+                targets.append(int(word))
+        for pid in targets:
+            if not self.signal(pid, number):
+                return Reply(err=f"kill: ({pid}) - No such process\n", status=1)
+        return Reply()
+
+    def signal(self, pid: int, number: int) -> bool:
+        """Send a signal to a simulated or a real process; False when there is none."""
+        process = self.kernel.processes.by_pid.get(pid)
+        if process is None:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                return False
+            return True
+        ends = number == signal.SIGKILL or (number == signal.SIGTERM and not process.spec.ignores_term)
+        return self.kernel.processes.end(pid) if ends else True
+
+    def _udevadm(self, argv: Sequence[str]) -> Reply:
+        """`udevadm info` reads uevent, so it hangs on a device whose lock is held."""
+        locked = [device for device in self.kernel.pci.devices.values() if device.locked]
+        asked = [device for device in locked if any(device.address in word for word in argv)]
+        if argv[:1] == ["info"] and asked:
+            raise Wait(lambda: not asked[0].locked, Reply().as_sh, owner=asked[0].address)
+        return Reply()
+
+
+QUIET = ("udevadm", "wall", "chvt", "logger", "notify-send", "setupcon", "restorecon", "getenforce")
