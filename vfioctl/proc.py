@@ -6,6 +6,7 @@ Never inherits stdout or stderr: a child that keeps them makes `virsh start` wai
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -13,7 +14,6 @@ from collections.abc import Callable, Sequence
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck
 from vfioctl.frozen import frozen
-from vfioctl.wait import until
 
 KILL_GRACE = 0.5
 
@@ -164,21 +164,20 @@ def _close_all_but(*keep: int) -> None:
 
 
 def _listen(pid: int, reading: int, deadline: float) -> ChildReport:
-    os.set_blocking(reading, False)
+    """Wait for the child's end of the pipe to close; that is also when its work has returned."""
     chunks: list[bytes] = []
+    end = time.monotonic() + deadline
+    poller = select.poll()
+    poller.register(reading, select.POLLIN)
+    while poller.poll(max(0.0, end - time.monotonic()) * 1000):
+        if not (chunk := os.read(reading, 65536)):
+            os.waitpid(pid, 0)
+            return _report(pid, b"".join(chunks))
+        chunks.append(chunk)
+    return ChildReport(pid, stuck=True)
 
-    def ended() -> bool:
-        try:
-            while chunk := os.read(reading, 65536):
-                chunks.append(chunk)
-        except BlockingIOError:
-            return False
-        return True
 
-    if not until(ended, deadline):
-        return ChildReport(pid, stuck=True)
-    os.waitpid(pid, 0)
-    said = b"".join(chunks)
+def _report(pid: int, said: bytes) -> ChildReport:
     if said[:1] == b"\1":
         return ChildReport(pid, stuck=False, errno=int(said[1:]))
     return ChildReport(pid, stuck=False, data=said[1:])
