@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,9 @@ def _shown(path: Path) -> str:
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
+
+
+@pytest.fixture
+def tree_at() -> Callable[[Path], Tree]:
+    """Builds a tree elsewhere."""
+    return Tree

@@ -72,7 +72,8 @@ def test_what_is_no_address_is_unknown_and_never_a_path(tree: Tree, address: str
 @pytest.mark.parametrize("attribute", ["class", "vendor", "device"])
 @pytest.mark.parametrize("said", ["", "0x", "gone"])
 def test_a_device_that_does_not_say_what_it_is_counts_as_not_there(tree: Tree, attribute: str, said: str) -> None:
-    tree.device(CARD, **{attribute: said})
+    base = tree.device(CARD)
+    tree.write(f"{base}/{attribute}", said)
     tree.device(SOUND)
     host = tree.host()
     assert [device.address for device in host.devices()] == [SOUND]

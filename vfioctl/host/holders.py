@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from vfioctl.frozen import frozen
 from vfioctl.host import cgroups, processes
 from vfioctl.host.model import DeviceNode, Holder, PciDevice
-from vfioctl.host.readers import text
+from vfioctl.host.readers import parse_number, text
 from vfioctl.paths import Paths
 
 DELETED = " (deleted)"
@@ -156,5 +156,5 @@ def _uid(base: str) -> int:
     """The real user id. The owner of /proc/PID is root's for every process that is not dumpable (proc(5))."""
     for line in (text(f"{base}/status") or "").splitlines():
         if line.startswith("Uid:"):
-            return int(line.split()[1])
+            return parse_number(line.split("\t")[1]) or 0 if "\t" in line else 0
     return 0

@@ -188,9 +188,15 @@ class Host:
 
     def _read_holders(self, addresses: tuple[str, ...]) -> Scan:
         present = [address for address in addresses if self.has_device(address)]
-        watched = [node for address in present for node in self.nodes(address)]
+        alone = {address for address in present if self._is_alone(address, addresses)}
+        watched = [node for address in present for node in self.nodes(address) if node.address or address in alone]
         gone = {path for a in present for path in vanished_nodes(self.device(a), self.nodes(a))}
         return scan(self.paths, watched, tuple(sorted(gone)))
+
+    def _is_alone(self, address: str, addresses: tuple[str, ...]) -> bool:
+        """Whether no device besides `addresses` is on its driver: then the nodes of the whole driver are its own."""
+        name = pci.driver(self.paths, address)
+        return name is not None and set(drivers.addresses_on(self.paths, name)) <= set(addresses)
 
     def vfio_open(self, addresses: Iterable[str]) -> tuple[int, ...]:
         """The processes, ours excepted, that have the VFIO group or device of `addresses` open."""

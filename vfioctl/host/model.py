@@ -135,6 +135,11 @@ class Holder:
     container: str | None = None
 
     @property
+    def is_stale(self) -> bool:
+        """It only has nodes of a driver that has left the device meanwhile: it draws on nothing any more."""
+        return all(node.endswith(" (deleted)") for node in self.nodes)
+
+    @property
     def is_untouchable(self) -> bool:
         """PID 1 and logind hold DRM nodes on behalf of others (systemd#6908): tolerated, never killed."""
         return self.pid == 1 or self.unit in ("systemd-logind.service", "elogind.service")

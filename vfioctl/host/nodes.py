@@ -26,7 +26,7 @@ def of_function(paths: Paths, address: str, driver: str | None) -> tuple[DeviceN
     if driver and driver.startswith("nvidia"):
         found += _nvidia(paths, address)
     if driver == "amdgpu":
-        found += _in_class(paths.at("sys/class/kfd"), "", "/dev", "kfd", None)
+        found += _node(paths, "/dev/kfd", "kfd", None)
     return tuple(found)
 
 
