@@ -59,6 +59,7 @@ class FakeNode:
     path: str
     major: int
     minor: int
+    klass: str = ""  # /sys/class/KLASS/NAME/dev says its number
 
 
 @dataclass(frozen=True, slots=True)

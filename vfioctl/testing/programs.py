@@ -12,8 +12,8 @@ SIMULATED = (
 REAL = (
     "sh", "dash", "bash", "awk", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "dirname", "echo",
     "env", "expr", "false", "flock", "grep", "head", "id", "ln", "ls", "mkdir", "mktemp", "mv", "od", "printf", "ps",
-    "qemu-img", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "setsid", "sleep", "sort", "stat", "sync", "tail", "tee",
-    "test", "timeout", "touch", "tr", "true", "uname", "uniq", "wc", "xargs",
+    "qemu-img", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "setsid", "sleep", "sort", "stat", "sync", "tail",
+    "tee", "test", "timeout", "touch", "tr", "true", "uname", "uniq", "wc", "xargs",
 )  # fmt: skip
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -184,7 +184,9 @@ def _attach_i2c(pci: Pci, device: Device, driver: Driver) -> None:
     for bus in device.spec.i2c:
         place = device.directory.directory(f"i2c-{bus}", volatile=True)
         place.add("name", Constant(f"{driver.name} i2c adapter {bus}"))
-        sysfs = f"{device.sysfs}/i2c-{bus}"
+        character = place.directory("i2c-dev", volatile=True).directory(f"i2c-{bus}", volatile=True)
+        character.add("dev", Constant(f"{I2C_MAJOR}:{bus}"))
+        sysfs = f"{device.sysfs}/i2c-{bus}/i2c-dev/i2c-{bus}"
         link = Link(f"../../{sysfs}", volatile=True)
         pci.kernel.sys.directory("class/i2c-dev", volatile=True).add(f"i2c-{bus}", link)
         node = DeviceNode(f"/dev/i2c-{bus}", os.makedev(I2C_MAJOR, bus), driver.module, device.address)

@@ -85,6 +85,10 @@ class Modules:
                 holders.add(spec.name, Link(f"../../{spec.name}", volatile=True))
         for node in spec.nodes:
             self.kernel.nodes.add(DeviceNode(node.path, os.makedev(node.major, node.minor), spec.name))
+            if node.klass:
+                place = self.kernel.sys.directory(f"class/{node.klass}", volatile=True)
+                name = node.path.rpartition("/")[2]
+                place.directory(name, volatile=True).add("dev", Constant(f"{node.major}:{node.minor}"))
         for driver in spec.drivers:
             self._register(driver, spec, directory)
 
@@ -144,6 +148,8 @@ class Modules:
             self.kernel.pci.remove_driver(driver.name)
         for node in spec.nodes:
             self.kernel.nodes.remove(node.path)
+            if node.klass:
+                self.kernel.sys.directory("class").drop(node.klass)
         self.directory.drop(spec.name)
         del self.loaded[spec.name]
         for used in spec.uses:

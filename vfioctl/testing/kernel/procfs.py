@@ -114,7 +114,9 @@ def fill_proc(kernel: Kernel) -> None:
     own.add("mounts", Constant(_mounts(kernel).encode()))
     own.add("mountinfo", Constant(_mountinfo(kernel).encode()))
     proc.add("mounts", Link("self/mounts"))
-    proc.directory("net").add("route", Constant(_routes(kernel).encode()))
+    own.directory("net").add("route", Constant(_routes(kernel).encode()))
+    proc.add("net", Link("self/net"))
+    proc.add("swaps", Constant("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority"))
     nvidia = next((module for module in spec.modules if module.name == "nvidia"), None)
     if nvidia:
         version = Attribute(lambda: f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {nvidia.version}\n")

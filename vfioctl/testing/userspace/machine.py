@@ -107,16 +107,13 @@ class Machine:
         return Reply() if name in QUIET else Reply(err=f"{name}: command not found\n", status=NOT_FOUND)
 
     def _kill(self, argv: Sequence[str]) -> Reply:
-        number, targets = signal.SIGTERM, list[int]()
-        for word in argv:
-            text = word.removeprefix("-").removeprefix("SIG")
-            if word.startswith("-") and not targets and word not in ("--", "-s"):
-                number = signal.Signals(int(text)) if text.isdigit() else signal.Signals[f"SIG{text}"]
-            elif word not in ("--", "-s"):
-                targets.append(int(word))
-        for pid in targets:
+        words = [word for word in argv if word not in ("--", "-s")]
+        named = not words[0].isdecimal()
+        text = words.pop(0).removeprefix("-").removeprefix("SIG") if named else "TERM"
+        number = int(text) if text.isdecimal() else signal.Signals[f"SIG{text}"]
+        for pid in map(int, words):
             if not self.signal(pid, number):
-                return Reply(err=f"kill: ({pid}) - No such process\n", status=1)
+                return Reply(err=f"kill: ({pid}): No such process\n", status=1)
         return Reply()
 
     def signal(self, pid: int, number: int) -> bool:

@@ -42,6 +42,7 @@ class Unit:
     due: float | None = None
     every: float | None = None
     pid: int = 0
+    kill_group: bool = True  # KillMode=control-group; False: process
 
     @property
     def name(self) -> str:
@@ -144,7 +145,7 @@ class Systemd:
         self.units.pop((unit.spec.uid, unit.name), None)
         self.units.pop((unit.spec.uid, f"{unit.name.rpartition('.')[0]}.timer"), None)
         if pid:
-            _signal(pid, signal.SIGTERM)
+            _signal(pid, signal.SIGTERM, group=unit.kill_group)
             raise Wait(lambda: not is_running(pid), lambda: "exit 0\n", owner=unit.name)
 
     def end_session(self, session_id: str) -> None:
@@ -211,9 +212,9 @@ class Systemd:
                 _signal(unit.pid, signal.SIGKILL)
 
 
-def _signal(pid: int, number: int) -> None:
+def _signal(pid: int, number: int, *, group: bool = True) -> None:
     try:
-        os.killpg(pid, number)
+        (os.killpg if group else os.kill)(pid, number)
     except ProcessLookupError:
         return
 

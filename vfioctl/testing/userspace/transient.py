@@ -44,6 +44,7 @@ def systemd_run(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
         FakeUnit(name, description=arguments.value("--description") or " ".join(arguments.words)), "inactive",
         command=arguments.words, environment={key: value for key, _, value in pairs},
         due=time.monotonic() + seconds(delay) if delay else None, every=seconds(every) if every else None,
+        kill_group="KillMode=process" not in arguments.values("-p", "--property"),
     )  # fmt: skip
     try:
         systemd.run_transient(unit)

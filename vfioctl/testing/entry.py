@@ -1,0 +1,36 @@
+"""The kit's own console script, `python -m vfioctl.testing.entry --root ROOT …`, composed of vfioctl's own parts.
+
+It differs from vfioctl/entry.py in the root, in what starts it again, and in the count of journal boundaries.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vfioctl.compose import Composition, compose
+from vfioctl.testing.crash import boundary
+
+MODULE = "vfioctl.testing.entry"
+USAGE = 2
+
+
+def composition(root: str) -> Composition:
+    """The parts of the simulated host below `root`."""
+    return replace(compose(root, MODULE), on_record=boundary(root))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line on the simulated host; --root comes first, as in `Composition.self_argv`."""
+    if len(argv) < USAGE or argv[0] != "--root":
+        sys.stderr.write("Say which machine: python -m vfioctl.testing.entry --root ROOT …\n")
+        return USAGE
+    from vfioctl.entry import dispatch
+
+    return dispatch(composition(os.path.abspath(argv[1])), argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
