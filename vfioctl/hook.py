@@ -32,6 +32,7 @@ def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
         Operation.RECONNECT: lambda: _returning(composition, event, log),
     }
     if handler := handlers.get(event.operation):
+        check_guest_name(event.guest)
         handler()
     return 0
 
@@ -42,7 +43,6 @@ def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
     from vfioctl.handoff.ask import is_managed
     from vfioctl.handoff.prepare import Circumstances, prepare
 
-    check_guest_name(event.guest)
     if not is_managed(composition, event.guest):
         return
     domain = read_domain(read_stdin(0))
@@ -78,8 +78,8 @@ def _returning(composition: Composition, event: Event, log: logs.Log) -> None:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, VfioctlError):
-        return f"vfioctl: {error}"
-    return f"vfioctl: internal error, nothing more was done: {type(error).__name__}: {error}"
+        return str(error)
+    return f"internal error, nothing more was done: {type(error).__name__}: {error}"
 
 
 def _status(error: Exception) -> int:

@@ -25,6 +25,6 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
                 log.error(f"This is started by vfioctl itself, not by hand: {' '.join(argv)}")
                 return 2
     except VfioctlError as error:
-        log.error(f"vfioctl: {error}")
+        log.error(str(error))
         return error.exit_status
     return 0
