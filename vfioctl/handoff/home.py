@@ -11,7 +11,7 @@ from vfioctl.handoff.commit import forget
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.log import Log
 from vfioctl.txn import conditions
-from vfioctl.txn.clock import Deadline, Stopwatch
+from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.plan import Action, Part, Plan
@@ -72,7 +72,7 @@ class WayHome:
     def close(self, event: str) -> None:
         """Everything is home: keep the record, forget the journal."""
         paths = self.composition.paths
-        keep(paths, self.log, Ending(self.plan.guest, self.plan.uuid, event, self.watch, message=self._said()))
+        keep(paths, self.log, Ending(self.plan.guest, self.plan.uuid, event, self._times(), message=self._said()))
         forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
 
     def leave_open(self, event: str) -> VfioctlError:
@@ -84,10 +84,17 @@ class WayHome:
             state="The journal is kept.",
             hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
         )
-        ending = Ending(self.plan.guest, self.plan.uuid, event, self.watch, error=error)
+        ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(), error=error)
         keep(self.composition.paths, self.log, ending)
         markers.disarm(self.composition.paths, self.plan.guest)
         return error
+
+    def _times(self) -> tuple[StepTime, ...]:
+        """The whole return, with what the hook and other processes did of it."""
+        story = read_both(self.composition.paths, self.plan.uuid) or self.story
+        actions = {step.id: Action.UNDO for step in self.plan.steps}
+        actions |= {step.id: Action.APPLY for step in self.plan.returns}
+        return as_journalled(self.plan, story.records, actions)
 
     def _said(self) -> str:
         return f"{', '.join(self.plan.devices) or 'nothing'} back"

@@ -9,7 +9,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.log import Log
 from vfioctl.paths import Paths
-from vfioctl.txn.clock import Stopwatch
+from vfioctl.txn.clock import StepTime
 
 
 @frozen
@@ -19,7 +19,7 @@ class Ending:
     guest: str
     uuid: str
     event: str
-    watch: Stopwatch | None = None
+    times: tuple[StepTime, ...] | None = None  # None: refused before anything, no record
     error: VfioctlError | None = None
     message: str = ""
 
@@ -31,24 +31,25 @@ class Ending:
 def keep(paths: Paths, log: Log, ending: Ending) -> None:
     """Keep `ending` where a dead session cannot take it along. A full disk is logged, never fatal."""
     try:
-        name = _record(paths, ending) if ending.watch else ""
+        name = _record(paths, ending) if ending.times is not None else ""
         history.write_last(paths, _last(ending, name))
     except OSError as error:
         log.warning(f"The outcome of {ending.guest} could not be kept: {error}.", guest=ending.guest)
-    say = log.error if ending.error else log.info
-    say(f"{ending.guest}: {ending.event}: {ending.text or 'done'}", guest=ending.guest, uuid=ending.uuid)
+    if not ending.error:  # an error is said once, by the boundary that it reaches
+        log.info(f"{ending.guest}: {ending.event}: {ending.message or 'done'}", guest=ending.guest, uuid=ending.uuid)
 
 
 def _record(paths: Paths, ending: Ending) -> str:
-    assert ending.watch is not None
-    started = time.time() - ending.watch.elapsed
+    times = ending.times or ()
+    duration = max((item.started + item.duration for item in times), default=0.0)
+    started = time.time() - duration
     name = history.new_id(paths, ending.guest, started)
     history.record(paths, history.HandOff(
         id=name, guest=ending.guest, uuid=ending.uuid, event=ending.event, started=started,
-        duration=ending.watch.elapsed, ok=ending.error is None, message=ending.text,
+        duration=duration, ok=ending.error is None, message=ending.text,
         steps=tuple(
             history.StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action)
-            for t in ending.watch.times
+            for t in times
         ),
     ))  # fmt: skip
     return name

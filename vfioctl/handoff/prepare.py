@@ -122,9 +122,8 @@ def _given(composition: Composition, asked: Asked, engine: Engine, log: Log) -> 
     if identity.unpinned(composition.paths, plan.uuid, asked.request.devices):
         identity.pin(composition.paths, plan.uuid, plan.guest, asked.request.devices)
         log.notice(f"{plan.guest}: its cards are pinned now: {', '.join(plan.devices)}.", guest=plan.guest)
-    keep(composition.paths, log, Ending(
-        plan.guest, plan.uuid, "prepare", engine.watch, message=f"{', '.join(plan.devices) or 'nothing'} given"
-    ))  # fmt: skip
+    message = f"{', '.join(plan.devices) or 'nothing'} given"
+    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", tuple(engine.watch.times), message=message))
 
 
 def _undone(composition: Composition, plan: Plan, engine: Engine, failure: Failure, log: Log) -> VfioctlError:
@@ -137,7 +136,7 @@ def _undone(composition: Composition, plan: Plan, engine: Engine, failure: Failu
         forget(composition, plan, engine.journal, engine.ledger)
     else:
         markers.disarm(composition.paths, plan.guest)
-    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", engine.watch, error=error))
+    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", tuple(engine.watch.times), error=error))
     return error
 
 

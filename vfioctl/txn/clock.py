@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vfioctl.frozen import frozen
-from vfioctl.txn.plan import Action
+from vfioctl.txn.journal import Record
+from vfioctl.txn.plan import Action, Plan
 from vfioctl.txn.step import Step
 
 
@@ -53,6 +54,21 @@ class Stopwatch:
             self.times.append(line)
             if self.tell:
                 self.tell(line)
+
+
+def as_journalled(plan: Plan, records: Sequence[Record], actions: Mapping[str, Action]) -> tuple[StepTime, ...]:
+    """The times of the steps in `actions`, each with that action, as the journal's lines tell, whoever wrote them."""
+    wanted = [record for record in records if actions.get(record.step) is record.action]
+    ends = {record.step: record for record in wanted if record.what == "done"}
+    begins = {record.step: record for record in wanted if record.what == "intent"}
+    zero = min((record.at for record in wanted), default=0.0)
+    return tuple(_time(plan.step(name), begun, ends.get(name), zero) for name, begun in begins.items())
+
+
+def _time(step: Step, begun: Record, ended: Record | None, zero: float) -> StepTime:
+    duration = ended.at - begun.at if ended else 0.0
+    outcome = (ended.note or "done") if ended else "not done"
+    return StepTime(step.id, step.kind, step.phase, begun.action, begun.at - zero, duration, outcome)
 
 
 class Deadline:

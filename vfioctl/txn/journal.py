@@ -32,12 +32,13 @@ class Standing(StrEnum):
 
 @frozen
 class Record:
-    """One line: `what` is intent or done."""
+    """One line: `what` is intent or done; `at` is the kernel's monotonic clock, seconds, one for all processes."""
 
     what: str
     action: Action
     step: str
     note: str = ""
+    at: float = 0.0
 
 
 @frozen
@@ -117,7 +118,7 @@ class Journal:
         fd = self._fds.get(lifetime)
         if fd is None:
             return
-        line = json.dumps({**record, "at": time.time()})
+        line = json.dumps({**record, "at": time.monotonic()})
         if lifetime is Lifetime.DISK:
             files.append_durable(fd, line)
         else:
@@ -176,7 +177,8 @@ def _story(head: dict[str, Any], lines: list[str]) -> Story:
             if "standing" in data:
                 standing = Standing(data["standing"])
             else:
-                records.append(Record(data["what"], Action(data["action"]), data["step"], data.get("note", "")))
+                note, at = data.get("note", ""), data["at"]
+                records.append(Record(data["what"], Action(data["action"]), data["step"], note, at))
         except (ValueError, KeyError, TypeError):
             torn = True
     return Story(
@@ -190,8 +192,7 @@ def read_both(paths: Paths, uuid: str) -> Story | None:
     boot, disk = read(paths.boot_journal(uuid)), read(paths.disk_journal(uuid))
     if boot is None or disk is None or boot.boot_id != disk.boot_id:
         return disk if boot is None else boot
-    order = {step.id: index for index, step in enumerate(boot.plan.all_steps())}
-    records = sorted((*boot.records, *disk.records), key=lambda record: order.get(record.step, 0))
+    records = sorted((*boot.records, *disk.records), key=lambda record: record.at)
     return Story(
         plan=boot.plan, boot_id=boot.boot_id, started=boot.started, version=boot.version, standing=boot.standing,
         records=tuple(records), torn=boot.torn or disk.torn, extra=boot.extra,
