@@ -12,11 +12,16 @@ def gpu(device: int, address: str = "0000:03:00.0") -> PciDevice:
     return PciDevice(address, 0x030000, 0x1002, device, driver="amdgpu")
 
 
-def test_graphics_beside_functions_of_the_processor_are_integrated():
-    """Rembrandt: graphics and HDMI sound, then the ACP coprocessor (1022:15e2) in the same slot (vm-curator#44)."""
-    card = gpu(0x1681, "0000:e4:00.0")
+def test_graphics_beside_functions_of_the_processor_are_integrated_whatever_their_id():
+    """As on Rembrandt: HDMI sound, then the ACP coprocessor (1022:15e2) in the same slot (mroboff/vm-curator#44)."""
+    card = gpu(0xFFFF, "0000:e4:00.0")
     slot = (card, PciDevice("0000:e4:00.5", 0x048000, 0x1022, 0x15E2))
     assert family(card, slot) is Family.APU
+
+
+@pytest.mark.parametrize("device", [0x15BF, 0x164E, 0x1681, 0x13C0, 0x163F])
+def test_graphics_with_a_known_id_are_integrated(device):
+    assert family(gpu(device), (gpu(device),)) is Family.APU
 
 
 def test_graphics_on_the_root_bus_are_integrated():
