@@ -19,7 +19,7 @@ FILES = ("etc", "run", "var/lib", "var/log", "usr/lib")
 def take(root: str | os.PathLike[str], *, files: Iterable[str] = FILES) -> Snapshot:
     """Every file, link, node, unit, session and inhibitor of the machine below `root`, as one line each.
 
-    `files` are the plain directories to look into as well. Units and sessions come from the machine, not from systemctl.
+    `files` are the plain directories to look into as well. Units and sessions come from the machine, not systemctl.
     """
     base = os.fspath(root)
     seen: Snapshot = {}
