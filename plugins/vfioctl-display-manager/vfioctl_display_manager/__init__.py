@@ -1,1 +1,1 @@
-"""vfioctl plugin."""
+"""vfioctl plugin: takes the desktop off the card and brings it back."""

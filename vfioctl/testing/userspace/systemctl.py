@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
 
 VALUED = ("-p", "-P", "-M", "-t", "-o", "-H", "-s", "--property", "--machine", "--type", "--state", "--output",
-          "--signal", "--kill-whom", "--job-mode", "--lines", "-n")  # fmt: skip
+          "--signal", "--kill-whom", "--kill-who", "--job-mode", "--lines", "-n")  # fmt: skip
 NOT_BOOTED = (
     "System has not been booted with systemd as init system (PID 1). Can't operate.\n"
     "Failed to connect to bus: Host is down\n"
 )
 JOB_ID = "4711"
+HARMLESS_SIGNALS = ("SIGSTOP", "SIGCONT", "STOP", "CONT")  # they end nothing here
 
 
 def systemctl(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
@@ -51,7 +52,9 @@ def _verb(systemd: Systemd, arguments: Arguments, verb: str, names: tuple[str, .
         return _is_active(systemd, arguments, names, uid)
     if verb in ("list-units", "list-jobs"):
         return (_list_units if verb == "list-units" else _list_jobs)(systemd, arguments, names, uid)
-    if verb in ("start", "stop", "restart", "try-restart", "reset-failed", "kill"):
+    if verb == "kill" and arguments.value("-s", "--signal") in HARMLESS_SIGNALS:
+        verb = "pause"
+    if verb in ("start", "stop", "restart", "try-restart", "reset-failed", "kill", "pause"):
         for name in names:
             _act(systemd, verb, name, uid)
         return Reply()
@@ -66,7 +69,7 @@ def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
     unit = systemd.find(name, uid)
     full = name if name.endswith(SUFFIXES) else f"{name}.service"
     if unit is None or unit.spec.load_state != "loaded":
-        how = "not loaded" if verb in ("stop", "reset-failed", "kill") else "not found"
+        how = "not loaded" if verb in ("stop", "reset-failed", "kill", "pause") else "not found"
         raise UnitError(f"Failed to {verb} {full}: Unit {full} {how}.", 1 if verb == "reset-failed" else 5)
     if verb == "reset-failed":
         unit.starts = 0
@@ -74,7 +77,7 @@ def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
     elif verb == "kill":
         for pid in systemd.processes_of(unit):
             systemd.kernel.processes.end(pid)
-    else:
+    elif verb != "pause":
         if verb != "start":
             systemd.stop(unit)
         if verb != "stop":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UnitStop(Primitive):
-    """{unit, uid?}; uid names the user whose manager has the unit"""
+    """{unit, uid?, restart?}; uid names the user whose manager has it; restart false: nothing starts it again"""
 
     name = "unit.stop"
     summary = "Stops a systemd unit of the system or of a user manager; the undo starts it when it ran before."
@@ -30,7 +30,7 @@ class UnitStop(Primitive):
         return units.resource(params)
 
     def baseline(self, params: Json, host: Host) -> Json:
-        return {"active": host.unit(params["unit"], params.get("uid")).is_active}
+        return {"active": params.get("restart", True) and host.unit(params["unit"], params.get("uid")).is_active}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         return units.check(proposal, host)
@@ -45,6 +45,8 @@ class UnitStop(Primitive):
         return State.BEFORE if unit.is_active == step.baseline["active"] else State.AFTER
 
     def undo(self, step: Step, machine: Machine) -> str | None:
+        if not step.params.get("restart", True):
+            return f"{units.title(step.params)} comes back with its session, not by itself"
         if not step.baseline["active"]:
             return f"{units.title(step.params)} did not run before"
         return units.start(step.params, machine, deadline=step.deadline)

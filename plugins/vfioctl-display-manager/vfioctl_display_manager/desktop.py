@@ -1,0 +1,157 @@
+"""What of the desktop is on the devices to give: sessions, the display manager, units of users. Reads facts only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vfioctl.frozen import frozen
+from vfioctl.host.host import Host
+from vfioctl.host.model import Holder, PciDevice, Session, Unit
+from vfioctl.plugin.types import Request
+from vfioctl_display_manager import sound
+
+GREETERS = ("greeter", "lock-screen", "manager-early")
+GRAPHICAL = ("x11", "wayland", "mir")
+CARD_NODE = "/dev/dri/card"  # who has it may draw on the screen: a compositor, an X server
+KNOWN = (
+    "cosmic-greeter.service", "emptty.service", "gdm.service", "gdm3.service", "greetd.service", "lemurs.service",
+    "lightdm.service", "lxdm.service", "ly.service", "ly@tty1.service", "ly@tty2.service", "nodm.service",
+    "plasmalogin.service", "sddm.service", "slim.service", "wdm.service", "xdm.service",
+)  # fmt: skip
+
+
+@frozen
+class UserUnit:
+    """A unit of the manager of the user `uid`. `comes_back`: it is a service that is started again afterwards."""
+
+    uid: int
+    name: str
+    comes_back: bool
+
+
+@frozen
+class Desktop:
+    """What has to end for the devices at `addresses`, of which `screens` are displays."""
+
+    addresses: tuple[str, ...] = ()
+    screens: tuple[str, ...] = ()
+    manager: Unit | None = None  # to be stopped
+    sessions: tuple[Session, ...] = ()  # to be ended, greeters among them
+    units: tuple[UserUnit, ...] = ()
+    holders: tuple[Holder, ...] = ()
+
+    @property
+    def users(self) -> tuple[Session, ...]:
+        """The sessions of logged-in users among those that end."""
+        return tuple(session for session in self.sessions if session.klass not in GREETERS)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything has to end."""
+        return bool(self.manager or self.sessions or self.units)
+
+
+def look(request: Request) -> Desktop:
+    """The desktop on the devices of `request`, as far as they are still the host's."""
+    host = request.host
+    own = tuple(device for device in request.devices if not device.stuck and not _is_given(device, host))
+    if not own or not host.booted_with_systemd():
+        return Desktop()
+    holders = tuple(holder for holder in host.holders(device.address for device in own) if not holder.is_untouchable)
+    local = tuple(session for session in host.sessions() if session.seat and not session.remote)
+    manager = find_manager(host, holders)
+    on_card = _on_card(holders, host.sessions(), local)
+    stop = manager is not None and _must_stop(manager, holders, on_card, own, host)
+    ending = _united(on_card, (session for session in local if stop and _is_graphical(session)))
+    return Desktop(
+        addresses=tuple(device.address for device in own),
+        screens=tuple(device.address for device in own if device.is_display),
+        manager=manager if stop else None,
+        sessions=ending,
+        units=_units(holders, local, ending, host),
+        holders=holders,
+    )
+
+
+def _is_given(device: PciDevice, host: Host) -> bool:
+    return device.driver is not None and host.is_vfio_driver(device.driver)
+
+
+def find_manager(host: Host, holders: Iterable[Holder] = ()) -> Unit | None:
+    """The running display manager: behind display-manager.service, else a known one that holds the card.
+
+    One whose start is queued counts as running: it would take the card in the middle of the hand-off.
+    """
+    manager = host.display_manager()
+    if manager is None or not manager.is_active:
+        named = next((holder.unit for holder in holders if holder.unit in KNOWN), None)
+        manager = host.unit(named) if named else None
+    return manager if manager and manager.is_active else None
+
+
+def _on_card(
+    holders: tuple[Holder, ...], every: tuple[Session, ...], local: tuple[Session, ...]
+) -> tuple[Session, ...]:
+    """The sessions that hold the card, by a process of theirs or by their user's compositor. Never a remote one."""
+    by_process = {holder.session for holder in holders}
+    by_unit = {holder.uid for holder in holders if is_compositor(holder)}
+    direct = (session for session in every if session.id in by_process and not session.remote)
+    return _united(direct, (session for session in local if session.uid in by_unit and _is_graphical(session)))
+
+
+def is_compositor(holder: Holder) -> bool:
+    """Whether a unit of a user's manager is a part of the session: it draws, or it is an application's scope."""
+    if holder.user_unit is None or holder.user_unit == "init.scope":
+        return False
+    draws = any(node.startswith(CARD_NODE) for node in holder.nodes)
+    return draws or holder.user_unit.endswith(".scope")
+
+
+def _is_graphical(session: Session) -> bool:
+    return session.type in GRAPHICAL or session.klass in GREETERS
+
+
+def is_from_tty(session: Session) -> bool:
+    """Whether it was started from a text login: startx, sway."""
+    return session.type == "tty" or session.service == "login"
+
+
+def _united(*parts: Iterable[Session]) -> tuple[Session, ...]:
+    return tuple({session.id: session for part in parts for session in part}.values())
+
+
+def _must_stop(
+    manager: Unit, holders: tuple[Holder, ...], on_card: tuple[Session, ...], own: tuple[PciDevice, ...], host: Host
+) -> bool:
+    """Whether the display manager has the card, or takes it as soon as it can."""
+    if any(holder.unit == manager.name for holder in holders):
+        return True
+    if any(not is_from_tty(session) for session in on_card):
+        return True
+    return not on_card and any(_is_its_card(device, host) for device in own if device.is_display)
+
+
+def _is_its_card(card: PciDevice, host: Host) -> bool:
+    """Whether an idle `card` is the one that the display manager will draw on: it has not started yet, say."""
+    others = tuple(
+        device.address for device in host.devices()
+        if device.is_display and device.address != card.address and not _is_given(device, host)
+    )  # fmt: skip
+    if not any(host.cards(address) for address in others):
+        return True
+    return bool(card.boot_vga) and not any(not holder.is_untouchable for holder in host.holders(others))
+
+
+def _units(
+    holders: tuple[Holder, ...], local: tuple[Session, ...], ending: tuple[Session, ...], host: Host
+) -> tuple[UserUnit, ...]:
+    """The units of users' managers that hold the devices, of users on a seat only: for others the core blocks."""
+    uids = {session.uid for session in (*local, *ending)}
+    mine = [holder for holder in holders if holder.user_unit not in (None, "init.scope") and holder.uid in uids]
+    found: dict[UserUnit, None] = {}
+    for holder in mine:
+        if sound.is_server(str(holder.user_unit)):
+            found.update((UserUnit(holder.uid, name, comes_back=True), None) for name in sound.units(host, holder.uid))
+        else:
+            found[UserUnit(holder.uid, str(holder.user_unit), comes_back=not is_compositor(holder))] = None
+    return tuple(found)

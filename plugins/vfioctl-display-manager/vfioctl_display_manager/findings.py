@@ -1,0 +1,51 @@
+"""What the user must know before the desktop goes. Pure: findings from what desktop.py found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin.types import Finding, Severity
+from vfioctl_display_manager.desktop import is_from_tty
+from vfioctl_display_manager.steps import may_end
+
+if TYPE_CHECKING:
+    from vfioctl.host.model import Session
+    from vfioctl.plugin.types import Request
+    from vfioctl_display_manager.desktop import Desktop
+
+
+def about(desktop: Desktop, request: Request) -> Iterator[Finding]:
+    """A block for each session that must not end, a warning for each that will."""
+    for session in desktop.users:
+        yield _ends(session, desktop) if may_end(desktop, request) else _blocks(session, desktop, request)
+    if desktop.sessions and not desktop.manager and all(is_from_tty(session) for session in desktop.sessions):
+        yield Finding(
+            "session.by_hand", "No display manager is on the card: after the guest's stop a text login is there.",
+            Severity.INFO, hint="Log in on the terminal and start the desktop as before.",
+        )  # fmt: skip
+
+
+def _where(session: Session) -> str:
+    return f"Session {session.id} of user {session.user} on {session.seat or session.tty or 'a terminal'}"
+
+
+def _cards(desktop: Desktop) -> str:
+    return ", ".join(desktop.screens or desktop.addresses)
+
+
+def _blocks(session: Session, desktop: Desktop, request: Request) -> Finding:
+    return Finding(
+        "session.active",
+        f"{_where(session)} uses {_cards(desktop)}, and the guest file does not allow to end it.",
+        hint=f'Log out, or allow it with session = "end" in {request.guest}.toml of /etc/vfioctl/guests.',
+    )
+
+
+def _ends(session: Session, desktop: Desktop) -> Finding:
+    return Finding(
+        "session.ends",
+        f"{_where(session)} ends here for {_cards(desktop)}; nothing brings it back. From here on a failure brings "
+        "the login screen back, not the session.",
+        Severity.WARN, hint="Save what is open before the guest is started.",
+    )  # fmt: skip

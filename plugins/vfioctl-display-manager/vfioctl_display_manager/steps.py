@@ -1,0 +1,196 @@
+"""The steps that take the desktop off the card and prove it back. Pure: proposals from what desktop.py found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.host.processes import start_time
+from vfioctl.plugin.types import Phase, Release, StepProposal
+from vfioctl_display_manager import sound
+
+if TYPE_CHECKING:
+    from vfioctl.host.model import Session, Unit
+    from vfioctl.plugin.types import Request
+    from vfioctl_display_manager.desktop import Desktop, UserUnit
+
+PLUGIN = "display-manager"
+WARN = f"{PLUGIN}.warn"
+FREE = f"{PLUGIN}.free"
+TARGET = "graphical-session.target"
+
+
+def may_end(desktop: Desktop, request: Request) -> bool:
+    """Whether nobody's session is in the way, or the guest file allows to end it."""
+    return not desktop.users or request.config.session == "end"
+
+
+def release(desktop: Desktop, request: Request) -> tuple[StepProposal, ...]:
+    """Everything that frees the devices, in order. Nothing at all while a session is in the way that must not end."""
+    if not desktop.is_there or not may_end(desktop, request):
+        return ()
+    parts: list[StepProposal] = []
+    for made in (
+        _warn(desktop, request), _hold(desktop), _end_sessions(desktop, request), _stop(desktop, request),
+        _stop_targets(desktop, request), _stop_units(desktop, request),
+    ):  # fmt: skip
+        parts += _after(parts, made)
+    return (*parts, _free(desktop, request, parts), *_sound_again(desktop))
+
+
+def _after(earlier: list[StepProposal], made: Iterable[StepProposal]) -> list[StepProposal]:
+    """`made`, each after all of `earlier`."""
+    ids = tuple(step.id for step in earlier)
+    return [replace(step, after=(*ids, *step.after)) for step in made]
+
+
+def _warn(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
+    """wall(1) reaches terminals, not the screen of a graphical session: no program that runs as root does."""
+    if desktop.users and request.config.table(PLUGIN).get("warn", True) and request.host.programs.find("wall"):
+        text = f"vfioctl: the graphical session ends now, guest {request.guest} takes the graphics card."
+        yield StepProposal(
+            id=WARN, kind="command.run", params={"argv": ["wall", text]},
+            reason="whoever is at a terminal is told", phase=Phase.BEFORE, best_effort=True,
+        )  # fmt: skip
+
+
+def _hold(desktop: Desktop) -> Iterator[StepProposal]:
+    """Stop the main process, not the unit: it would put a greeter on the card as soon as the session has ended.
+
+    systemd continues what it stops (SIGCONT follows the signal, systemd.kill(5)), so a later stop works as always.
+    """
+    if desktop.manager and desktop.users:
+        kill = ["systemctl", "kill", "--kill-who=main"]
+        unit = ["--", desktop.manager.name]
+        yield StepProposal(
+            id=f"{PLUGIN}.hold:{desktop.manager.name}", kind="command.run",
+            params={"argv": [*kill, "--signal=SIGSTOP", *unit], "undo_argv": [*kill, "--signal=SIGCONT", *unit]},
+            reason="no greeter takes the card when the session has ended", phase=Phase.BEFORE, best_effort=True,
+        )  # fmt: skip
+
+
+def _end_sessions(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
+    for session in desktop.sessions:
+        yield StepProposal(
+            id=f"{PLUGIN}.end:{session.id}", kind="session.end", params=_session_params(session, request),
+            reason=_why_session(session, desktop), phase=Phase.BEFORE, deadline=_deadline(request),
+            releases=(Release(session=session.id),),
+        )  # fmt: skip
+
+
+def _session_params(session: Session, request: Request) -> dict[str, Any]:
+    return {
+        "session": session.id, "user": session.user, "uid": session.uid, "leader": session.leader,
+        "start_time": start_time(request.host.paths, session.leader) or 0, "scope": session.scope,
+    }  # fmt: skip
+
+
+def _why_session(session: Session, desktop: Desktop) -> str:
+    who = "the greeter" if session not in desktop.users else f"{session.user}'s session"
+    return f"{who} on {session.seat or session.tty or 'a terminal'} draws on {', '.join(desktop.screens)}"
+
+
+def _stop(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
+    if desktop.manager:
+        name = desktop.manager.name
+        greeters = tuple(session for session in desktop.sessions if session not in desktop.users)
+        yield StepProposal(
+            id=f"{PLUGIN}.stop:{name}", kind="unit.stop", params={"unit": name},
+            reason=f"it has {', '.join(desktop.screens or desktop.addresses)}, or takes it when it starts",
+            phase=Phase.BEFORE, deadline=_deadline(request),
+            releases=(Release(unit=name), *(Release(session=session.id) for session in greeters)),
+        )  # fmt: skip
+
+
+def _stop_targets(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
+    """What the user manager runs for the graphical session outlives it (plasma's units do): when the user is
+    also logged in over SSH, the manager goes on."""
+    for uid in sorted({session.uid for session in desktop.users}):
+        if any(unit.name == TARGET for unit in request.host.user_units(uid)):
+            reason = f"what belongs to the graphical session of user {uid} ends with it"
+            yield _unit_stop(uid, TARGET, reason, request, comes_back=False)
+
+
+def _stop_units(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
+    previous: tuple[str, ...] = ()
+    for unit in desktop.units:
+        step = _unit_stop(unit.uid, unit.name, _why_unit(unit, desktop), request, comes_back=unit.comes_back)
+        yield replace(step, after=previous, releases=(Release(unit=unit.name, uid=unit.uid),))
+        previous = (step.id,)
+
+
+def _why_unit(unit: UserUnit, desktop: Desktop) -> str:
+    held = {
+        address for holder in desktop.holders if (holder.uid, holder.user_unit) == (unit.uid, unit.name)
+        for address in holder.addresses
+    }  # fmt: skip
+    if held or not sound.is_server(unit.name):
+        return f"it holds {', '.join(sorted(held) or desktop.addresses)}"
+    return "it would start the sound server again"
+
+
+def _unit_stop(uid: int, name: str, reason: str, request: Request, *, comes_back: bool) -> StepProposal:
+    """Best effort: the manager may end meanwhile, with all its units. The end shows whether the devices are free."""
+    params: dict[str, Any] = {"unit": name, "uid": uid}
+    if not comes_back:
+        params["restart"] = False
+    return StepProposal(
+        id=f"{PLUGIN}.stop:{uid}:{name}", kind="unit.stop", params=params, reason=reason, phase=Phase.BEFORE,
+        deadline=_deadline(request), best_effort=True,
+    )  # fmt: skip
+
+
+def _free(desktop: Desktop, request: Request, earlier: list[StepProposal]) -> StepProposal:
+    """Also after the units that others stop: the guest file's, and those that another plugin knows."""
+    units = (*request.config.units, *(holder.unit for holder in desktop.holders if holder.unit))
+    return StepProposal(
+        id=FREE, kind="wait.until",
+        params={"condition": {"kind": "no.holders", "args": {"addresses": list(desktop.addresses)}}},
+        reason="nothing goes on before everybody has let go", phase=Phase.BEFORE, deadline=_deadline(request),
+        after=(*(step.id for step in earlier), *dict.fromkeys(f"unit.stop:{unit}" for unit in units)),
+    )  # fmt: skip
+
+
+def _sound_again(desktop: Desktop) -> Iterator[StepProposal]:
+    """A user who stays logged in has the sound of the other cards while the guest runs."""
+    ended = {session.uid for session in desktop.users}
+    for unit in reversed(desktop.units):
+        if sound.is_server(unit.name) and unit.uid not in ended:
+            yield StepProposal(
+                id=f"{PLUGIN}.start:{unit.uid}:{unit.name}", kind="unit.start",
+                params={"unit": unit.name, "uid": unit.uid}, reason="the user has the sound of the other cards",
+                phase=Phase.RUNNING, best_effort=True,
+            )  # fmt: skip
+
+
+def verify(desktop: Desktop, request: Request) -> tuple[StepProposal, ...]:
+    """After the return: the display manager runs, and something has the card open. A failure is a warning."""
+    table = request.config.table(PLUGIN)
+    if not desktop.manager or not table.get("verify", True) or not may_end(desktop, request):
+        return ()
+    deadline = float(table.get("verify_deadline", 60.0))
+    active = _is_back(desktop.manager, deadline)
+    return (active, _draws(desktop, active.id, deadline)) if desktop.screens else (active,)
+
+
+def _is_back(manager: Unit, deadline: float) -> StepProposal:
+    args = {"unit": manager.name, "state": "active"}
+    return StepProposal(
+        id=f"{PLUGIN}.active:{manager.name}", kind="wait.until",
+        params={"condition": {"kind": "unit.state", "args": args}}, reason=f"{manager.name} ran before",
+        phase=Phase.AFTER, deadline=deadline, best_effort=True,
+    )  # fmt: skip
+
+
+def _draws(desktop: Desktop, after: str, deadline: float) -> StepProposal:
+    args = {"addresses": list(desktop.screens)}
+    return StepProposal(
+        id=f"{PLUGIN}.drawn", kind="wait.until", params={"condition": {"kind": "has.holder", "args": args}},
+        reason="a display manager stays active without any card: only a greeter on it proves the desktop back",
+        phase=Phase.AFTER, after=(after,), deadline=deadline, best_effort=True,
+    )  # fmt: skip
+
+
+def _deadline(request: Request) -> float:
+    return float(request.config.table(PLUGIN).get("stop_deadline", 15.0))
