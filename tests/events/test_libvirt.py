@@ -53,7 +53,7 @@ def test_any_number_of_strings_gives_an_event_or_an_error_with_a_code(argv):
 
 @pytest.mark.parametrize(
     "name",
-    ["win11", "my gaming pc", "it's \"quoted\"", "-rf", ".hidden", "...", "größe", "窓", "$(reboot)", "a" * 250, "\udcff"],
+    ["win11", "my gaming pc", "it's \"quoted\"", "-rf", ".hidden", "...", "größe", "窓", "$(reboot)", "a" * 250],
 )  # fmt: skip
 def test_names_that_libvirt_accepts_are_accepted(name):
     check_guest_name(name)

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from vfioctl_snapshot.naming import name_at, outdated, stamp_of, template_problem
 
 WORDS = st.text(st.sampled_from("abcXYZ019._-"), max_size=10)
+STAMPS = st.sampled_from([("{date}", "{time}"), ("{time}", "{date}")])
 TEMPLATES = st.builds(
-    lambda head, middle, tail, swapped: head + "{time}"[: 6 * swapped] + "{date}" + middle + "{time}"[6 * swapped :] + tail,
-    WORDS, WORDS, WORDS, st.integers(0, 1),
+    lambda words, stamps: f"{words[0]}{stamps[0]}{words[1]}{stamps[1]}{words[2]}",
+    st.tuples(WORDS, WORDS, WORDS), STAMPS,
 ).filter(lambda template: not template_problem(template))  # fmt: skip
 
 
