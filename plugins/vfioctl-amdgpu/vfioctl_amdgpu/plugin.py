@@ -55,7 +55,7 @@ def _findings(
     allowed = kin is not Family.APU or bool(config.table(NAME).get("allow_apu"))
     if not allowed:
         yield Finding(
-            "amdgpu.apu", f"{gpu.address} is part of the processor; many hosts hang or power off then.",
+            "amdgpu.apu", f"{gpu.address} is part of the processor; a hand-off hangs many hosts or powers them off.",
             hint=f"Take the risk with: vfioctl config set amdgpu.allow_apu true --guest {config.guest}",
         )  # fmt: skip
         return

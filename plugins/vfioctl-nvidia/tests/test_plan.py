@@ -168,6 +168,7 @@ def test_with_a_second_card_on_the_driver_only_the_one_card_is_unbound(start_hos
     assert not any(step.kind == "module.unload" for step in made.steps)
     assert binds[GPU]["allow_nvidia_unbind"] is True
     assert "allow_nvidia_unbind" not in binds[SOUND]
+    assert codes(made)["nvidia.unbind_alone"] is Severity.WARN
 
 
 @pytest.mark.parametrize("version", ["595.58.03", "610.57.04"])

@@ -43,12 +43,13 @@ def vfioctl_gpu_handoff(
     functions = given_functions(gpu, host, request)
     identity = Finding("nvidia.identity", describe(host, gpu.address), Severity.INFO)
     staying = _staying(functions, host, request)
-    findings = (_unsafe(gpu, staying, host, config) if staying else None,)
-    refused = tuple(finding for finding in findings if finding)
+    alone = _unbound_alone(gpu, staying, host, config) if staying else None
+    refused = alone is not None and alone.severity is Severity.BLOCK
     steps = () if refused else _steps(gpu, functions, host, request, alone=not staying)
+    findings = (identity, alone) if alone else (identity,)
     return GpuHandoff(
         NAME, gpu.address, VENDOR_RANK, steps, back=_back(functions, host),
-        covers=tuple(function.address for function in functions[1:]), findings=(identity, *refused),
+        covers=tuple(function.address for function in functions[1:]), findings=findings,
     )  # fmt: skip
 
 
@@ -58,8 +59,8 @@ def _staying(functions: tuple[PciDevice, ...], host: Host, request: Request | No
     return tuple(address for address in host.devices_on_module(DRIVER) if address not in given)
 
 
-def _unsafe(gpu: PciDevice, staying: tuple[str, ...], host: Host, config: GuestConfig) -> Finding | None:
-    """Why this card must not be unbound alone, or None. That nobody holds it, the core checks."""
+def _unbound_alone(gpu: PciDevice, staying: tuple[str, ...], host: Host, config: GuestConfig) -> Finding:
+    """Why this card must not be unbound alone, else what remains to be known. That nobody holds it, the core checks."""
     from vfioctl_nvidia.facts import read_driver
     from vfioctl_nvidia.known_bad import known_bad
 
@@ -83,7 +84,11 @@ def _unsafe(gpu: PciDevice, staying: tuple[str, ...], host: Host, config: GuestC
             f"{shared}, and the driver does not tell its version, so nobody knows whether an unbind is safe.",
             hint="See the driver with: cat /proc/driver/nvidia/version",
         )
-    return None
+    return Finding(
+        "nvidia.unbind_alone",
+        f"{shared}: the one card is unbound. Who uses it through /dev/nvidia-modeset alone cannot be seen.",
+        Severity.WARN,
+    )
 
 
 def _steps(
