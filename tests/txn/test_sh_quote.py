@@ -24,7 +24,7 @@ def printed(script: str) -> str:
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 @example(["-n", "it's", "$(reboot)", "`reboot`"])
 @example(["a\nb\n", '"', "\\", "''"])
-@example(["", "*", "~", "wïn 11 – ゲスト"])
+@example(["", "*", "~", "wïn 11 ゲスト"])
 def test_dash_reads_back_exactly_what_was_quoted(values):
     script = f"show() {{ printf '%s\\036' \"$@\"; }}\n{call('show', *values)}"
     assert printed(script) == "".join(f"{value}\x1e" for value in values)

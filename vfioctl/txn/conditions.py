@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.errors import VfioctlError
-from vfioctl.host.model import Unit
 from vfioctl.host.processes import is_alive
 from vfioctl.host.readers import link_name, text
+from vfioctl.host.units import absent
 
 if TYPE_CHECKING:
-    from vfioctl.host.model import Holder
+    from vfioctl.host.model import Holder, Unit
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Condition, Json
 
@@ -80,11 +80,14 @@ def _holders(args: Json, machine: Machine) -> tuple[Holder, ...]:
 
 
 def unit_now(machine: Machine, name: str, uid: int | None = None) -> Unit:
-    """The unit as it is now; inactive when it belongs to a user manager that has ended."""
+    """The unit as it is now; absent when it belongs to a user manager that has ended with the user's sessions."""
     host = machine.host()
-    if uid is not None and not host.unit(f"user@{uid}.service").is_active:
-        return Unit(name, "not-found", "inactive", uid=uid)
-    return host.unit(name, uid)
+    try:
+        return host.unit(name, uid)
+    except VfioctlError:
+        if uid is None or host.unit(f"user@{uid}.service").is_active:
+            raise
+        return absent(name, uid)
 
 
 def _unit_state(args: Json, machine: Machine) -> bool:
@@ -124,7 +127,7 @@ VOCABULARY: dict[str, tuple[Mapping[str, type], Test, str]] = {
         "module {module} is gone",
     ),
     "no.holders": (ADDRESSES, lambda a, m: not _holders(a, m), "nobody holds {addresses}"),
-    "has.holder": (ADDRESSES, lambda a, m: bool(_holders(a, m)), "somebody holds {addresses}"),
+    "has.holder": (ADDRESSES, lambda a, m: any(not h.is_stale for h in _holders(a, m)), "somebody holds {addresses}"),
     "process.gone": (
         {"pid": int, "start_time": int},
         lambda a, m: not is_alive(m.paths, a["pid"], a["start_time"]),

@@ -302,15 +302,11 @@ manager() {
     fi
 }
 
-# has_manager UID: whether that user's manager runs; the system's does.
-has_manager() { [ -z "$1" ] || bounded 5 run systemctl is-active --quiet -- "user@$1.service"; }
+# without_manager UID: whether it is a user whose manager has ended with the last session.
+without_manager() { [ -n "$1" ] && ! bounded 5 run systemctl is-active --quiet -- "user@$1.service"; }
 
 # unit_back UNIT UID SECONDS
 unit_back() {
-    if ! has_manager "$2"; then
-        say "$1 went with the user manager of $2"
-        return 0
-    fi
     if bounded 5 manager "$2" is-active --quiet -- "$1"; then
         say "$1 runs"
         return 0
@@ -318,14 +314,19 @@ unit_back() {
     bounded 5 manager "$2" reset-failed -- "$1"
     if bounded "$3" manager "$2" start -- "$1"; then
         say "$1 runs again"
+        return 0
+    fi
+    u_said=$out
+    if without_manager "$2"; then
+        say "$1 went with the user manager of $2"
     else
-        fail "$1 was not started: $out"
+        fail "$1 was not started: $u_said"
     fi
 }
 
 # unit_away UNIT UID SECONDS
 unit_away() {
-    if ! has_manager "$2" || ! bounded 5 manager "$2" is-active --quiet -- "$1"; then
+    if ! bounded 5 manager "$2" is-active --quiet -- "$1"; then
         say "$1 does not run"
     elif bounded "$3" manager "$2" stop -- "$1"; then
         say "$1 is stopped"
@@ -408,5 +409,5 @@ points_to() {
     p_link=$(readlink "$ROOT$1") || p_link=
     [ "${p_link##*/}" = "$2" ]
 }
-is_active() { has_manager "$2" && bounded 5 manager "$2" is-active --quiet -- "$1"; }
+is_active() { bounded 5 manager "$2" is-active --quiet -- "$1"; }
 is_inactive() { ! is_active "$@"; }

@@ -14,7 +14,12 @@ from vfioctl.host.processes import comm, start_time
 from vfioctl.txn.step import State, StepProposal
 from vfioctl.txn.steps.process_stop import KIND
 
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture

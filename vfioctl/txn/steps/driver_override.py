@@ -76,7 +76,7 @@ def _set(machine: Machine, address: str, value: str | None, deadline: float) -> 
     set_override(machine, address, value, deadline=deadline)
     now = read_override(machine, address)
     if now != value:
-        raise StepFailed("driver.override_refused", f"driver_override of {address} says {now or 'nothing'}, not {value}.")
+        raise StepFailed("driver.override_refused", f"driver_override of {address} is {now}, not {value}.")
 
 
 KIND = DriverOverride()

@@ -39,7 +39,7 @@ class FileCopy(Primitive):
         if not os.path.isfile(source):
             yield Finding("file.missing", f"There is no file {source} to be copied.")
         elif os.path.lexists(dest) and not _is_same(source, dest):
-            yield Finding("file.exists", f"{dest} is there already, with another content.", hint="Remove or rename it.")
+            yield Finding("file.exists", f"{dest} is there already, with another content.", hint="Rename it.")
         elif not os.path.isdir(os.path.dirname(dest)):
             yield Finding("file.missing", f"There is no directory {os.path.dirname(dest)} for a copy.")
 
@@ -54,7 +54,8 @@ class FileCopy(Primitive):
             _copy(source, temporary, Budget(step.deadline))
             os.link(temporary, dest)
         except OSError as error:
-            raise StepFailed("file.copy_failed", f"{source} could not be copied to {dest}: {error.strerror}.") from error
+            message = f"{source} could not be copied to {dest}: {error.strerror}."
+            raise StepFailed("file.copy_failed", message) from error
         finally:
             files.remove(temporary)
         files.sync_dir(os.path.dirname(dest))

@@ -1,0 +1,193 @@
+"""sysfs.write, vtconsole.unbind, framebuffer.unbind, device.reset and pci.rescan against an answering kernel."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from step_builders import GPU, planned, put
+
+from vfioctl.errors import StepFailed, Stuck
+from vfioctl.host.readers import text
+from vfioctl.testing import scenarios
+from vfioctl.txn.step import State, StepProposal
+from vfioctl.txn.steps.device_reset import KIND as RESET
+from vfioctl.txn.steps.framebuffer_unbind import KIND as FRAMEBUFFER
+from vfioctl.txn.steps.pci_rescan import KIND as RESCAN
+from vfioctl.txn.steps.sysfs_write import KIND as WRITE
+from vfioctl.txn.steps.vtconsole_unbind import KIND as CONSOLE
+
+POWER = f"/sys/bus/pci/devices/{GPU}/d3cold_allowed"
+
+
+def write(machine, path=POWER, value="0", **changes):
+    return planned(machine, "sysfs.write", {"path": path, "value": value}, **changes)
+
+
+def test_a_value_is_written_and_the_old_one_comes_back(nic):
+    fake, machine = nic
+    step = write(machine)
+    assert (step.baseline, step.touches) == ({"value": "1"}, (f"pci:{GPU}",))
+    assert WRITE.probe(step, machine) is State.BEFORE
+    assert WRITE.apply(step, machine) is None
+    assert text(machine.paths.at(POWER)) == "0"
+    assert WRITE.probe(step, machine) is State.AFTER
+    assert "already says" in WRITE.apply(step, machine)
+    assert WRITE.undo(step, machine) is None
+    fake.kernel.clear_log()
+    assert "already says" in WRITE.undo(step, machine)
+    assert WRITE.probe(step, machine) is State.BEFORE
+    assert fake.kernel.writes() == []
+
+
+def test_a_third_value_is_between_and_goes_back_to_the_baseline(plain):
+    put(plain.paths.at("sys/governor"), "powersave\n")
+    step = write(plain, "/sys/governor", "performance")
+    put(plain.paths.at("sys/governor"), "ondemand\n")
+    assert WRITE.probe(step, plain) is State.BETWEEN
+    assert WRITE.undo(step, plain) is None
+    assert text(plain.paths.at("sys/governor")) == "powersave"
+
+
+def test_of_a_choice_in_brackets_only_the_chosen_word_counts(plain):
+    put(plain.paths.at("sys/thp"), "always [madvise] never\n")
+    assert write(plain, "/sys/thp", "never").baseline == {"value": "madvise"}
+
+
+def test_a_value_that_the_kernel_does_not_keep_is_a_failure(nic):
+    _, machine = nic
+    step = write(machine, value="7")
+    with pytest.raises(StepFailed):
+        WRITE.apply(step, machine)
+    assert WRITE.undo(step, machine) in (None, f"{POWER} already says '1'")
+    assert text(machine.paths.at(POWER)) == "1"
+
+
+@pytest.mark.parametrize("error", [errno.EBUSY, errno.ENODEV])
+def test_a_refused_write_is_said_with_the_kernels_reason(nic, error):
+    fake, machine = nic
+    fake.kernel.fail_write(POWER, error)
+    with pytest.raises(StepFailed, match="Writing '0' failed"):
+        WRITE.apply(write(machine), machine)
+
+
+def test_a_write_to_a_device_that_never_returns_makes_it_stuck(nic):
+    fake, machine = nic
+    step = write(machine, deadline=0.2)
+    fake.kernel.hang_write(POWER)
+    with pytest.raises(Stuck):
+        WRITE.apply(step, machine)
+    assert WRITE.probe(step, machine) is State.STUCK
+    with pytest.raises(Stuck):
+        WRITE.undo(step, machine)
+
+
+def test_a_file_that_is_gone_has_nothing_to_put_back(plain):
+    put(plain.paths.at("sys/a"), "1\n")
+    step = write(plain, "/sys/a", "2")
+    os.unlink(plain.paths.at("sys/a"))
+    assert WRITE.probe(step, plain) is State.BETWEEN
+    assert WRITE.undo(step, plain) == "/sys/a is gone"
+
+
+def test_a_trigger_is_written_without_being_read_back(plain):
+    put(plain.paths.at("sys/status"), "disconnected\n")
+    step = planned(plain, "sysfs.write", {"path": "/sys/status", "value": "detect", "trigger": True})
+    assert step.baseline == {"value": None}
+    assert WRITE.apply(step, plain) is None
+    assert "no value" in WRITE.undo(step, plain)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/sys/../etc/passwd", f"/sys/bus/pci/devices/{GPU}/driver_override", "sys/a"]
+)
+def test_only_kernel_attributes_may_be_written(plain, path):
+    proposal = StepProposal("x", "sysfs.write", {"path": path, "value": "1"}, "a test")
+    assert [f.code for f in WRITE.check(proposal, plain.host())] == ["sysfs.path"]
+
+
+def test_the_framebuffer_console_is_found_by_name_and_bound_again(desktop):
+    _, machine = desktop
+    step = planned(machine, "vtconsole.unbind", {"name": "frame buffer device"})
+    assert CONSOLE.probe(step, machine) is State.BEFORE
+    assert CONSOLE.apply(step, machine) is None
+    assert CONSOLE.probe(step, machine) is State.AFTER
+    assert "no text console is bound" in CONSOLE.apply(step, machine)
+    assert CONSOLE.undo(step, machine) is None
+    assert CONSOLE.undo(step, machine) == "it is bound already"
+    assert CONSOLE.probe(step, machine) is State.BEFORE
+    assert [c.bound for c in machine.host().vtconsoles() if "dummy" in c.name] == [False]
+
+
+def test_a_console_that_went_with_its_framebuffer_needs_no_undo(nic):
+    _, machine = nic
+    step = planned(machine, "vtconsole.unbind", {"name": "frame buffer device"}, baseline={"bound": True})
+    if any("frame buffer" in c.name for c in machine.host().vtconsoles()):
+        pytest.skip("this machine has a framebuffer console")
+    assert "brings it back" in CONSOLE.undo(step, machine)
+
+
+def test_the_firmware_framebuffer_is_unbound_for_good(boot):
+    fake, machine = boot(scenarios.bochs_lab())
+    device = "simple-framebuffer.0"
+    fake.kernel.boot(scenarios.bochs_lab())
+    shown = machine.host().framebuffers(GPU)
+    if not shown:
+        step = planned(machine, "framebuffer.unbind", {"device": device, "driver": "simple-framebuffer"})
+        assert FRAMEBUFFER.apply(step, machine) == f"{device} is not on simple-framebuffer"
+        return
+    step = planned(machine, "framebuffer.unbind", {"device": device, "driver": shown[0].driver})
+    assert FRAMEBUFFER.apply(step, machine) is None
+    assert FRAMEBUFFER.probe(step, machine) is State.AFTER
+
+
+def test_a_reset_is_written_once(nic):
+    fake, machine = nic
+    step = planned(machine, "device.reset", {"address": GPU})
+    RESET.guard(step, machine)
+    assert RESET.apply(step, machine) is None
+    assert [w["path"].rpartition("/")[2] for w in fake.kernel.writes()] == ["reset"]
+    assert RESET.undo(step, machine) == "a reset has no undo"
+
+
+def test_a_reset_method_holds_for_one_reset_only(nic):
+    fake, machine = nic
+    before = text(machine.paths.pci(GPU, "reset_method"))
+    step = planned(machine, "device.reset", {"address": GPU, "method": "pm"})
+    assert RESET.apply(step, machine) is None
+    assert text(machine.paths.pci(GPU, "reset_method")) == before
+    assert [w["path"].rpartition("/")[2] for w in fake.kernel.writes()] == ["reset_method", "reset", "reset_method"]
+
+
+def test_a_device_that_is_held_is_not_reset(desktop):
+    _, machine = desktop
+    with pytest.raises(StepFailed, match="is not reset: it is held by"):
+        RESET.guard(planned(machine, "device.reset", {"address": GPU}), machine)
+
+
+def test_a_reset_that_cannot_be_is_found_by_the_check(nic):
+    _, machine = nic
+
+    def codes(**params):
+        proposal = StepProposal("x", "device.reset", {"address": GPU, **params}, "a test")
+        return [f.code for f in RESET.check(proposal, machine.host())]
+
+    assert codes() == []
+    assert codes(method="device_specific") == ["device.no_reset"]
+    assert codes(address="0000:99:00.0") == ["device.missing"]
+
+
+def test_a_function_is_removed_and_found_again(nic):
+    _, machine = nic
+    step = planned(machine, "pci.rescan", {"address": GPU})
+    RESCAN.guard(step, machine)
+    assert RESCAN.apply(step, machine) is None
+    assert RESCAN.probe(step, machine) is State.AFTER
+    assert machine.host().has_device(GPU)
+
+
+def test_a_held_function_is_never_removed(desktop):
+    _, machine = desktop
+    with pytest.raises(StepFailed, match="is not removed"):
+        RESCAN.guard(planned(machine, "pci.rescan", {"address": GPU}), machine)

@@ -1,0 +1,267 @@
+"""driver.bind and driver.override against a kernel that answers, blocks and lies."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+import pytest
+from step_builders import AUDIO, GPU, planned
+
+from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck
+from vfioctl.testing import scenarios
+from vfioctl.testing.model import FakeProcess
+from vfioctl.txn.step import State, StepProposal
+from vfioctl.txn.steps.common import driver_of, read_override
+from vfioctl.txn.steps.driver_bind import KIND as BIND
+from vfioctl.txn.steps.driver_override import KIND as OVERRIDE
+from vfioctl.wait import until
+
+VFIO = "vfio-pci"
+
+
+def aim(machine, address=GPU, value=VFIO, **changes):
+    return planned(machine, "driver.override", {"address": address, "value": value}, **changes)
+
+
+def bind(machine, address=GPU, driver=VFIO, **changes):
+    params = {"address": address, "driver": driver, **changes.pop("params", {})}
+    return planned(machine, "driver.bind", params, **changes)
+
+
+def give(machine, address=GPU):
+    """Both steps, applied."""
+    steps = aim(machine, address), bind(machine, address)
+    OVERRIDE.apply(steps[0], machine)
+    BIND.guard(steps[1], machine)
+    BIND.apply(steps[1], machine)
+    return steps
+
+
+def attribute(name, address=GPU):
+    return f"/sys/bus/pci/devices/{address}/{name}"
+
+
+def test_a_device_moves_to_vfio_pci_and_home_again(nic):
+    _, machine = nic
+    aimed, bound = give(machine)
+    assert driver_of(machine.paths, GPU) == VFIO
+    assert (OVERRIDE.probe(aimed, machine), BIND.probe(bound, machine)) == (State.AFTER, State.AFTER)
+    assert BIND.undo(bound, machine) is None
+    assert OVERRIDE.undo(aimed, machine) is None
+    assert driver_of(machine.paths, GPU) == "igb"
+    assert read_override(machine, GPU) is None
+    assert (OVERRIDE.probe(aimed, machine), BIND.probe(bound, machine)) == (State.BEFORE, State.BEFORE)
+
+
+def test_applying_and_undoing_twice_says_why_there_is_nothing_to_do(nic):
+    kernel, machine = nic
+    aimed, bound = give(machine)
+    assert BIND.apply(bound, machine) == f"{GPU} is already on vfio-pci"
+    assert OVERRIDE.apply(aimed, machine) == f"driver_override of {GPU} already says vfio-pci"
+    BIND.undo(bound, machine)
+    OVERRIDE.undo(aimed, machine)
+    kernel.kernel.clear_log()
+    assert BIND.undo(bound, machine) == f"{GPU} is already on igb"
+    assert OVERRIDE.undo(aimed, machine) == f"driver_override of {GPU} already says nothing"
+    assert kernel.kernel.writes() == []
+
+
+def test_the_module_of_the_wanted_driver_is_loaded_and_kept(nic):
+    fake, machine = nic
+    assert "vfio_pci" not in fake.kernel.modules()
+    _, bound = give(machine)
+    BIND.undo(bound, machine)
+    assert "vfio_pci" in fake.kernel.modules()
+
+
+def test_a_device_without_a_driver_goes_back_to_none(boot):
+    _, machine = boot(scenarios.single_gpu_amdgpu_desktop())
+    address = "0000:01:00.3"
+    _, bound = give(machine, address)
+    assert BIND.undo(bound, machine) is None
+    assert driver_of(machine.paths, address) is None
+    assert BIND.probe(bound, machine) is State.BEFORE
+
+
+def test_nothing_is_unbound_before_driver_override_is_aimed(nic):
+    fake, machine = nic
+    with pytest.raises(StepFailed, match="says nothing, not vfio-pci"):
+        BIND.apply(bind(machine), machine)
+    assert fake.kernel.writes() == []
+
+
+def test_a_device_on_nvidia_is_never_unbound_without_leave(idle_card):
+    _, machine = idle_card
+    with pytest.raises(StepFailed, match="never returns from an unbind") as caught:
+        BIND.guard(bind(machine), machine)
+    assert caught.value.code == "driver.nvidia_unbind"
+    BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+
+
+def test_a_device_on_nvidia_is_not_unbound_while_held_even_with_leave(boot):
+    _, machine = boot(scenarios.two_nvidia(held=True))
+    with pytest.raises(StepFailed, match=r"is held by .*python3 \(pid 5000300") as caught:
+        BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+    assert caught.value.code == "device.held"
+
+
+def test_a_display_is_not_unbound_while_held(desktop):
+    _, machine = desktop
+    with pytest.raises(StepFailed, match=r"Xorg \(pid \d+, lightdm\.service\)"):
+        BIND.guard(bind(machine), machine)
+
+
+def test_a_sound_function_is_not_unbound_while_its_node_is_open(desktop):
+    fake, machine = desktop
+    for holder in machine.host().holders((AUDIO,)):
+        fake.kernel.end_process(holder.pid)
+    BIND.guard(bind(machine, AUDIO), machine)
+    fake.kernel.add_process(FakeProcess("wireplumber", opens=("/dev/snd/controlC1",)))
+    with pytest.raises(StepFailed, match="wireplumber"):
+        BIND.guard(bind(machine, AUDIO), machine)
+
+
+def test_logind_may_keep_a_display_node_but_not_a_sound_node(desktop):
+    fake, machine = desktop
+    for holder in machine.host().holders((GPU, AUDIO)):
+        fake.kernel.end_process(holder.pid)
+    unit = "systemd-logind.service"
+    fake.kernel.add_process(FakeProcess("systemd-logind", opens=("/dev/dri/card0",), unit=unit))
+    BIND.guard(bind(machine), machine)
+    fake.kernel.add_process(FakeProcess("systemd-logind", opens=("/dev/snd/controlC1",), unit=unit))
+    with pytest.raises(StepFailed, match="systemd-logind"):
+        BIND.guard(bind(machine, AUDIO), machine)
+
+
+@pytest.mark.parametrize("error", [errno.EBUSY, errno.ENODEV])
+def test_a_refused_unbind_is_said_with_the_kernels_reason_and_undone(nic, error):
+    fake, machine = nic
+    aimed, bound = aim(machine), bind(machine)
+    OVERRIDE.apply(aimed, machine)
+    fake.kernel.fail_write("/sys/bus/pci/drivers/igb/unbind", error)
+    with pytest.raises(StepFailed, match=f"Unbinding {GPU} from igb failed") as caught:
+        BIND.apply(bound, machine)
+    assert caught.value.code == "device.write_failed"
+    assert BIND.probe(bound, machine) is State.BEFORE
+    OVERRIDE.undo(aimed, machine)
+    assert read_override(machine, GPU) is None
+
+
+def test_a_probe_that_binds_nothing_although_it_says_success_ends_at_the_deadline(nic):
+    fake, machine = nic
+    aimed, bound = aim(machine), bind(machine, deadline=0.3)
+    OVERRIDE.apply(aimed, machine)
+    fake.kernel.fail_probe(GPU, VFIO)
+    with pytest.raises(DeadlineExceeded, match="did not get the driver vfio-pci; it is without a driver"):
+        BIND.apply(bound, machine)
+    assert BIND.probe(bound, machine) is State.BETWEEN
+    BIND.undo(bound, machine)
+    assert driver_of(machine.paths, GPU) == "igb"
+
+
+def test_a_write_that_never_returns_makes_the_device_stuck_and_nothing_more_is_written(nic):
+    fake, machine = nic
+    aimed, bound = aim(machine), bind(machine, deadline=0.2)
+    OVERRIDE.apply(aimed, machine)
+    fake.kernel.hang_write("/sys/bus/pci/drivers/igb/unbind")
+    with pytest.raises(Stuck):
+        BIND.apply(bound, machine)
+    fake.kernel.clear_log()
+    assert BIND.probe(bound, machine) is State.STUCK
+    assert OVERRIDE.probe(aimed, machine) is State.STUCK
+    for act in (lambda: BIND.undo(bound, machine), lambda: OVERRIDE.undo(aimed, machine),
+                lambda: BIND.apply(bound, machine), lambda: BIND.guard(bound, machine)):  # fmt: skip
+        with pytest.raises(Stuck, match="is stuck"):
+            act()
+    assert fake.kernel.writes() == []
+
+
+def test_an_unbind_that_blocks_on_an_open_sound_node_is_looked_at_anew_when_it_clears(desktop):
+    fake, machine = desktop
+    aimed, bound = aim(machine, AUDIO), bind(machine, AUDIO, deadline=0.2)
+    OVERRIDE.apply(aimed, machine)
+    BIND.guard(bound, machine)
+    pid = fake.kernel.add_process(FakeProcess("wireplumber", opens=("/dev/snd/controlC1",)))
+    with pytest.raises(Stuck):
+        BIND.apply(bound, machine)
+    assert driver_of(machine.paths, AUDIO) is None, "the link goes before the kernel waits"
+    assert BIND.probe(bound, machine) is State.STUCK
+    fake.kernel.end_process(pid)
+    assert until(lambda: machine.stuck(AUDIO) is None, 5)
+    assert BIND.probe(bound, machine) is State.BETWEEN
+    assert BIND.undo(bound, machine) is None
+    assert OVERRIDE.undo(aimed, machine) is None
+    assert driver_of(machine.paths, AUDIO) == "snd_hda_intel"
+
+
+def test_an_override_that_cannot_be_read_makes_the_device_stuck(nic):
+    fake, machine = nic
+    step = aim(machine)
+    fake.kernel.hang_read(attribute("driver_override"), count=-1)
+    with pytest.raises(Stuck, match="cannot be read"):
+        OVERRIDE.apply(step, machine)
+    assert OVERRIDE.probe(step, machine) is State.STUCK
+
+
+def test_a_device_that_someone_else_bound_meanwhile_is_left_alone(idle_card):
+    """The card's own driver is nvidia; it comes back on another one that is not ours."""
+    _, machine = idle_card
+    bound = bind(machine, baseline={"driver": "nouveau"})
+    assert BIND.undo(bound, machine) == f"{GPU} is on nvidia, where someone else put it: left alone"
+    assert driver_of(machine.paths, GPU) == "nvidia"
+
+
+def test_a_device_that_a_process_has_open_is_not_taken_from_it(nic):
+    fake, machine = nic
+    _, bound = give(machine)
+    pid = fake.kernel.add_process(FakeProcess("qemu-system-x86", opens=("/dev/vfio/14",)))
+    with pytest.raises(DeadlineExceeded, match=f"still open in process {pid}"):
+        BIND.undo(replace(bound, deadline=0.2), machine)
+    assert driver_of(machine.paths, GPU) == VFIO
+    fake.kernel.end_process(pid)
+    assert BIND.undo(bound, machine) is None
+
+
+def test_a_crash_between_unbind_and_probe_is_undone(nic):
+    _, machine = nic
+    aimed, bound = aim(machine), bind(machine)
+    OVERRIDE.apply(aimed, machine)
+    machine.write(machine.paths.at("sys/bus/pci/drivers/igb/unbind"), GPU)
+    assert BIND.probe(bound, machine) is State.BETWEEN
+    assert BIND.undo(bound, machine) is None
+    assert OVERRIDE.undo(aimed, machine) is None
+    assert driver_of(machine.paths, GPU) == "igb"
+
+
+def test_a_device_that_fell_off_the_bus_is_a_failure_for_its_driver_and_none_for_its_override(nic):
+    fake, machine = nic
+    aimed, bound = give(machine)
+    fake.kernel.disappear(GPU)
+    assert BIND.probe(bound, machine) is State.BETWEEN
+    for act in (BIND.undo, BIND.guard):
+        with pytest.raises(StepFailed, match="is gone from the bus"):
+            act(bound, machine)
+    assert "is gone" in OVERRIDE.undo(aimed, machine)
+
+
+def test_bridges_and_unknown_addresses_are_found_by_the_check(nic):
+    _, machine = nic
+
+    def codes(address):
+        proposal = StepProposal("x", "driver.bind", {"address": address, "driver": VFIO}, "a test")
+        return [f.code for f in BIND.check(proposal, machine.host())]
+
+    assert codes("0000:00:01.0") == ["device.bridge"]
+    assert codes("0000:77:00.0") == ["device.missing"]
+    assert codes(GPU) == []
+
+
+def test_an_override_that_was_set_before_comes_back(nic):
+    _, machine = nic
+    machine.write(machine.paths.pci(GPU, "driver_override"), "igb\n")
+    aimed, bound = give(machine)
+    assert aimed.baseline == {"value": "igb"}
+    BIND.undo(bound, machine)
+    OVERRIDE.undo(aimed, machine)
+    assert read_override(machine, GPU) == "igb"

@@ -1,0 +1,152 @@
+"""unit.stop, unit.start, session.end and inhibit.sleep against a simulated systemd and logind."""
+
+from __future__ import annotations
+
+import pytest
+from step_builders import planned
+
+from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.txn.step import State, StepProposal
+from vfioctl.txn.steps.inhibit_sleep import KIND as INHIBIT
+from vfioctl.txn.steps.session_end import KIND as SESSION
+from vfioctl.txn.steps.unit_start import KIND as START
+from vfioctl.txn.steps.unit_stop import KIND as STOP
+from vfioctl.wait import until
+
+DM = {"unit": "lightdm.service"}
+SOUND = {"unit": "pipewire.service", "uid": 1000}
+
+
+def active(fake, name):
+    return fake.kernel.units()[name]["active"] == "active"
+
+
+@pytest.mark.parametrize(("params", "name"), [(DM, "system/lightdm.service"), (SOUND, "1000/pipewire.service")])
+def test_a_unit_is_stopped_and_started_again(desktop, params, name):
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", params)
+    assert STOP.probe(step, machine) is State.BEFORE
+    assert STOP.apply(step, machine) is None
+    assert not active(fake, name)
+    assert STOP.probe(step, machine) is State.AFTER
+    assert "does not run" in STOP.apply(step, machine)
+    assert STOP.undo(step, machine) is None
+    assert active(fake, name)
+    assert "already runs" in STOP.undo(step, machine)
+    assert STOP.probe(step, machine) is State.BEFORE
+
+
+def test_a_unit_that_did_not_run_before_is_not_started(nvidia_desktop):
+    fake, machine = nvidia_desktop
+    step = planned(machine, "unit.stop", {"unit": "nvidia-powerd.service"})
+    assert "does not run" in STOP.apply(step, machine)
+    assert STOP.undo(step, machine) == "nvidia-powerd.service did not run before"
+    assert not active(fake, "system/nvidia-powerd.service")
+    assert STOP.render_undo(step, machine.paths) == ()
+
+
+def test_a_unit_with_a_queued_start_counts_as_running(desktop):
+    fake, machine = desktop
+    fake.kernel.set_unit("lightdm.service", job="start", active_state="inactive")
+    assert planned(machine, "unit.stop", DM).baseline == {"active": True}
+
+
+def test_earlier_failed_starts_do_not_count_against_the_undo(desktop):
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", DM)
+    STOP.apply(step, machine)
+    fake.kernel.set_unit("lightdm.service", active_state="failed", start_limit=1)
+    assert STOP.undo(step, machine) is None
+    assert active(fake, "system/lightdm.service")
+
+
+def test_a_stop_that_hangs_ends_at_the_deadline(desktop):
+    fake, machine = desktop
+    fake.kernel.set_unit("lightdm.service", stop_hangs=True)
+    with pytest.raises(DeadlineExceeded):
+        STOP.apply(planned(machine, "unit.stop", DM, deadline=0.4), machine)
+
+
+def test_a_start_that_fails_says_why(desktop):
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", DM)
+    STOP.apply(step, machine)
+    fake.kernel.set_unit("lightdm.service", start_fails=True)
+    with pytest.raises(StepFailed) as caught:
+        STOP.undo(step, machine)
+    assert caught.value.code == "unit.start_failed"
+
+
+def test_a_program_that_fails_or_is_missing_is_a_failure(desktop):
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", DM)
+    fake.kernel.fail_program("systemctl", 1, arguments="stop -- lightdm.service")
+    with pytest.raises(StepFailed, match="systemctl stop") as caught:
+        STOP.apply(step, machine)
+    assert caught.value.code == "unit.stop_failed"
+    fake.kernel.remove_program("systemctl")
+    with pytest.raises(StepFailed, match="not installed"):
+        STOP.apply(step, machine)
+
+
+def test_an_unknown_unit_is_found_by_the_check(desktop):
+    _, machine = desktop
+    proposal = StepProposal("x", "unit.stop", {"unit": "nowhere.service"}, "a test")
+    assert [f.code for f in STOP.check(proposal, machine.host())] == ["unit.unknown"]
+
+
+def test_a_started_unit_is_stopped_again_only_when_it_did_not_run_before(nvidia_desktop):
+    fake, machine = nvidia_desktop
+    step = planned(machine, "unit.start", {"unit": "nvidia-powerd.service"})
+    assert START.probe(step, machine) is State.BEFORE
+    assert START.apply(step, machine) is None
+    assert active(fake, "system/nvidia-powerd.service")
+    assert START.probe(step, machine) is State.AFTER
+    assert "already runs" in START.apply(step, machine)
+    assert START.undo(step, machine) is None
+    assert "does not run" in START.undo(step, machine)
+    running = planned(machine, "unit.start", DM)
+    assert START.undo(running, machine) == "lightdm.service ran before"
+    assert active(fake, "system/lightdm.service")
+
+
+def session_step(machine, **changes):
+    session = next(s for s in machine.host().sessions() if s.user == "alice")
+    params = {
+        "session": session.id, "user": session.user, "uid": session.uid, "leader": session.leader,
+        "start_time": 4200, "scope": session.scope,
+    }  # fmt: skip
+    return planned(machine, "session.end", {**params, **changes.pop("params", {})}, **changes)
+
+
+def test_a_session_ends_for_good(desktop):
+    fake, machine = desktop
+    step = session_step(machine)
+    SESSION.guard(step, machine)
+    assert SESSION.probe(step, machine) is State.BEFORE
+    assert SESSION.apply(step, machine) is None
+    assert step.params["session"] not in fake.kernel.sessions()
+    assert SESSION.probe(step, machine) is State.AFTER
+    assert "has ended already" in SESSION.apply(step, machine)
+    assert "cannot be brought back" in SESSION.undo(step, machine)
+
+
+def test_another_session_with_the_same_number_is_refused(desktop):
+    _, machine = desktop
+    step = session_step(machine, params={"leader": 4, "start_time": 1})
+    with pytest.raises(StepFailed, match="not the planned one"):
+        SESSION.guard(step, machine)
+
+
+def test_sleep_is_inhibited_until_the_undo(desktop):
+    fake, machine = desktop
+    step = planned(machine, "inhibit.sleep", {"who": "vfioctl: it's \"win 11\"", "why": "the guest has the card"})
+    assert INHIBIT.probe(step, machine) is State.BEFORE
+    assert INHIBIT.apply(step, machine) is None
+    assert INHIBIT.probe(step, machine) is State.AFTER
+    assert "already" in INHIBIT.apply(step, machine)
+    assert until(lambda: [i["who"] for i in fake.kernel.inhibitors()] == ["vfioctl: it's \"win 11\""], 5)
+    assert INHIBIT.undo(step, machine) is None
+    assert "does not run" in INHIBIT.undo(step, machine)
+    assert until(lambda: fake.kernel.inhibitors() == [], 5)
+    assert INHIBIT.probe(step, machine) is State.BEFORE
