@@ -17,6 +17,9 @@ DEVICES = (
     # a codec: without one there is no /dev/snd/controlC0
     "-audiodev none,id=a0",
     "-device hda-duplex,bus=snd0.0,audiodev=a0",
+    # the root file system once more, for a mount that caches: inside/start.sh
+    "-fsdev local,id=labroot,path=/,security_model=none,readonly=on,multidevs=remap",
+    "-device virtio-9p-pci,fsdev=labroot,mount_tag=labroot",
 )
 KERNEL_ARGUMENTS = "intel_iommu=on iommu=pt mitigations=off loglevel=5"
 
@@ -29,6 +32,7 @@ PACKAGES = (
     "xserver-xorg-core",
     "dbus",
     "kmod",
+    "busybox-static",
     "udev",
 )
 PROGRAMS = {
@@ -39,6 +43,7 @@ PROGRAMS = {
     "Xorg": "xserver-xorg-core",
     "dbus-daemon": "dbus",
     "modprobe": "kmod",
+    "busybox": "busybox-static",
 }
 # Inside, fresh file systems lie on these: nothing below them can be seen there.
 HIDDEN = ("/run", "/var/tmp", "/var/log", "/var/cache", "/dev", "/proc", "/sys")
@@ -79,6 +84,13 @@ def find_vng(venv: str) -> str | None:
     """virtme-ng's vng: in the virtual environment, else in PATH."""
     inside = os.path.join(venv, "bin", "vng")
     return inside if os.access(inside, os.X_OK) else shutil.which("vng")
+
+
+def cached_places(venv: str, checkout: str) -> tuple[str, ...]:
+    """The directories that the programs inside come from; none lies in another one."""
+    python = os.path.realpath(os.path.join(venv, "bin", "python"))
+    wanted = sorted({"/usr", venv, checkout, os.path.dirname(os.path.dirname(python))})
+    return tuple(place for place in wanted if not place.startswith(tuple(f"{other}/" for other in wanted)))
 
 
 def obstacles(venv: str, checkout: str, *, needs_vfioctl: bool) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def all_checks(report: Report, options: argparse.Namespace) -> None:
         daemons.prepare_host()
         libvirtd = daemons.Libvirtd()
         libvirtd.restart()
-        guest.define("no")
+        guest.define("yes")
     if options.floor:
         floor.install()
         vfioctl = None
@@ -98,6 +98,8 @@ def all_checks(report: Report, options: argparse.Namespace) -> None:
         vfioctl.shows_facts(report)
     refused_while_held(report, vfioctl)
     rounds(report, before, vfioctl)
+    if vfioctl:
+        report.tell("history", data=vfioctl.times())
 
 
 def show_logs() -> None:
@@ -123,7 +125,7 @@ def main() -> int:
         all_checks(report, parser.parse_args())
     except CheckError:
         show_logs()
-    report.tell("times", data=report.times)
+    report.tell("times", data={name: round(seconds, 2) for name, seconds in report.times.items()})
     report.tell("end", data=True)
     return 1 if report.failed else 0
 

@@ -27,10 +27,12 @@ class Vfioctl:
     def set_up(self, report: Report, name: str) -> None:
         with report.check("vfioctl hook install") as said:
             said.append(" ".join(self.run("hook", "install").split())[-200:])
-        with report.check("vfioctl enable"):
-            self.run("enable", name, "--yes")
+        with report.check("vfioctl enable writes the guest file and managed='no'"):
+            self.run("enable", name)
             written = os.path.exists(f"/etc/vfioctl/guests/{name}.toml")
             expect(truth=written, otherwise="there is no guest file")
+            domain = daemons.must(["virsh", "dumpxml", "--inactive", name])
+            expect(truth="managed='yes'" not in domain, otherwise="managed='yes' is still in the domain")
 
     def shows_facts(self, report: Report) -> None:
         with report.check("vfioctl hook verify"):
@@ -51,11 +53,16 @@ class Vfioctl:
     def says_given(self, report: Report, label: str) -> None:
         with report.check(f"{label}: vfioctl status says who has the card"):
             shown = self.run("status")
-            expect(truth="lab" in shown and "vfio-pci" in shown, otherwise=shown)
+            expect(truth="lab" in shown and card.GPU in shown, otherwise=shown)
 
     def has_finished(self, report: Report, label: str) -> None:
         with report.check(f"{label}: the return is finished, nothing of it stays behind"):
             eventually(lambda: not leftovers(), 60, f"left: {leftovers()}")
+
+    def times(self) -> dict[str, float]:
+        """Seconds of each recorded hand-off, as vfioctl counted them, oldest first."""
+        records = self.data("history")["hand_offs"]
+        return {f"{number}. {item['event']}": item["duration"] for number, item in enumerate(records[::-1], 1)}
 
 
 def leftovers() -> list[str]:
