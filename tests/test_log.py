@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -178,3 +179,14 @@ def test_closed_standard_descriptors_are_filled_so_that_no_file_becomes_stderr(t
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     assert (tmp_path / "journal").read_bytes() == b""
+
+
+def test_while_another_process_rotates_we_go_on_writing(paths, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    log = Log(paths, stderr=None)
+    log.info("small")
+    with open(os.path.join(paths.log, "vfioctl.log")) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        log.info("x" * 200)
+        log.info("x" * 200)
+    assert (os.listdir(paths.log), len(lines(paths)), log.lost) == (["vfioctl.log"], 3, 0)

@@ -250,3 +250,11 @@ def test_arbitrary_tables_give_values_or_problems_and_never_a_traceback(data):
     layer = check_source(Source("f", data), {"demo": PluginInfo("demo", "1", 1, "m", table=table)}, guest_file=True)
     assert all(problem.message for problem in layer.problems)
     assert data.keys() <= {"demo", "deadlines", "wreck"} or layer.values or layer.problems
+
+
+def test_a_flag_for_a_setting_that_does_not_exist_is_named(paths, plugins):
+    error = error_of(paths, plugins, flags={"sesion": "end"})
+    assert (error.code, error.message) == (
+        "config.unknown",
+        'flag sesion: sesion: no such setting; did you mean "session"?',
+    )

@@ -26,7 +26,8 @@ class Problem:
     def error(self) -> ConfigError:
         where = f"{self.file}:{self.line}" if self.line else self.file
         what = f"{self.path}: {self.message}" if self.path else self.message
-        return ConfigError(self.code, f"{where}: {what}.", state="Nothing was changed.")
+        end = "" if what.endswith("?") else "."
+        return ConfigError(self.code, f"{where}: {what}{end}", state="Nothing was changed.")
 
 
 @frozen

@@ -171,3 +171,21 @@ def test_no_image_is_ever_opened_past_its_lock(bench, codes):
         words = calls.read().split()
     assert "snapshot" in words
     assert not {"-U", "--force-share", "--image-opts"} & set(words)
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [
+        ('{"format-specific": {"data": {"corrupt": true}}}', "snapshot.corrupt"),
+        ("no JSON", "snapshot.unreadable"),
+        ('{"snapshots": [{}]}', "snapshot.unreadable"),
+    ],
+)
+def test_an_image_that_qemu_img_calls_corrupt_or_describes_oddly_is_not_snapshotted(bench, codes, shown, code):
+    program = bench.paths.at("usr/bin/qemu-img")
+    disk = bench.disk("vda")
+    os.unlink(program)
+    with open(program, "w") as script:
+        script.write(f"#!/bin/sh\ncat <<'EOT'\n{shown}\nEOT\n")
+    os.chmod(program, 0o755)
+    assert outcome(bench, codes, disk, "require") == ([], [(code, "block")])
