@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "vfioctl"
 MODULE_ARGUMENT = 3  # python -I -m MODULE
-INTERRUPTED = 130
 
 
 class App:
@@ -101,41 +100,46 @@ def root_group() -> RootGroup:
 
 
 def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
-    """Run the command line `argv` (without the program's name) and return its exit status.
+    """Run the command line `argv` (without the program's name), show its result and return its exit status.
 
     Foreseen failures are rendered here, since only this knows the format; a bug keeps its traceback and goes on up.
     """
     app = App(composition, os.environ if environ is None else environ)
+    ended = answer(app, argv)
+    if isinstance(ended, int):
+        return ended
+    app.output().result(ended)
+    return ended.exit_status
+
+
+def answer(app: App, argv: Sequence[str]) -> Result | int:
+    """What the command line `argv` gives back; a plugin's command may print by itself and give only its status."""
     _guess_format(app, argv)
     try:
-        ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app)
+        return root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0
     except VfioctlError as error:
-        return _fail(app, error)
+        return _failed(app, error)
     except click.exceptions.NoArgsIsHelpError as error:
         app.output().show(error.format_message().split("\n"))
-        return _fail(app, _usage(app, click.UsageError("A command is missing.", error.ctx)))
+        return _failed(app, _usage(app, click.UsageError("A command is missing.", error.ctx)))
     except click.ClickException as error:
-        return _fail(app, _usage(app, error))
+        return _failed(app, _usage(app, error))
     except OSError as error:
-        return _fail(app, _system(error))
+        return _failed(app, _system(error))
     except (click.Abort, KeyboardInterrupt):
-        return _fail(app, VfioctlError("interrupted", "Interrupted.")) and INTERRUPTED
-    return _finish(app, ended)
+        return _failed(app, Interrupted("interrupted", "Interrupted."))
 
 
-def _finish(app: App, ended: Any) -> int:
-    """Show what a command gave back; a plugin's command may print by itself and give nothing back."""
-    if ended is None or isinstance(ended, int):
-        return ended or 0
-    result: Result = ended
-    app.output().result(result)
-    return result.exit_status
+class Interrupted(VfioctlError):
+    """The user pressed ^C; a hand-off that was running is finished or undone by `recover`."""
+
+    exit_status = 130
 
 
-def _fail(app: App, error: VfioctlError) -> int:
+def _failed(app: App, error: VfioctlError) -> Result:
     from vfioctl.cli.result import failed
 
-    return _finish(app, failed(app.command, error))
+    return failed(app.command, error)
 
 
 def _usage(app: App, error: click.ClickException) -> VfioctlError:

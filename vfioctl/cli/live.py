@@ -18,4 +18,4 @@ def teller(output: Output) -> Callable[[StepTime], None]:
 def step_line(time: StepTime) -> str:
     """One step: what was done with it, how long it took, and what it said unless that is `done`."""
     said = "" if time.outcome == "done" else f"  {time.outcome}"
-    return f"  {time.action:<5}  {time.id:<40} {time.duration:6.2f} s{said}"
+    return f"  {time.action:<5}  {time.id:<44} {time.duration:6.2f} s{said}"

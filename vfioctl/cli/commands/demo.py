@@ -28,10 +28,10 @@ def command(app: App, scenario: str) -> Result:
     from vfioctl.errors import VfioctlError
 
     try:
-        from vfioctl.testing.demo import run
+        from vfioctl.cli.demo import play
     except ImportError as error:
         raise VfioctlError(
             "demo.missing", f"The demo needs the test kit, which is not installed ({error}).",
             state="Nothing was changed.", hints=("Install it with: pip install 'vfioctl[testing]'",),
         ) from error  # fmt: skip
-    return run(app, scenario)
+    return play(app, scenario)

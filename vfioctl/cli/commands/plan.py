@@ -48,9 +48,11 @@ def _hints(finding: Finding) -> tuple[str, ...]:
 
 def _data(app: App, plan: Plan) -> dict[str, Any]:
     from vfioctl.handoff.ask import is_managed
+    from vfioctl.txn.conditions import describe
 
     return {
-        "plan": plan.to_json(), "point_of_no_return": plan.point_of_no_return, "blocked": bool(plan.blocks),
+        "plan": plan.to_json(), "back": [describe(condition) for condition in plan.back],
+        "point_of_no_return": plan.point_of_no_return, "blocked": bool(plan.blocks),
         "managed": is_managed(app.composition, plan.guest),
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 HOLDERS = (
-    Column("pid", 8, right=True), Column("process", 16), Column("user", 10), Column("of", 26), Column("has open", 26),
+    Column("pid", 8, right=True), Column("process", 16), Column("user", 10), Column("of", 28), Column("has open"),
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def holders(data: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _holder(item: Mapping[str, Any]) -> tuple[object, ...]:
-    belongs = (("session", item["session"]), ("", item["user_unit"] or item["unit"]), ("container", item["container"]))
+    unit = (item["user_unit"] or item["unit"] or "").removesuffix(".service")
+    belongs = (("session", item["session"]), ("", unit), ("container", item["container"]))
     of = words(f"{word} {name}".strip() for word, name in belongs if name)
     return (item["pid"], item["process"], item["user"], of, words(item["nodes"]))

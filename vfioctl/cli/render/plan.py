@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.steps import Step, subject, toward, undone, until
-from vfioctl.cli.render.tables import Column, seconds, table, words
+from vfioctl.cli.render.tables import Column, table, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 NO_RETURN = "your session ends here; from here a failure brings the login screen back, not your session"
 COLUMNS = (
-    Column("#", 2, right=True), Column("step", 18), Column("on", 21), Column("why", 26),
-    Column("undo", 9), Column("undone when", 11),  Column("limit", 6, right=True),
+    Column("#", 2, right=True), Column("step", 18), Column("on", 23), Column("why"),
+    Column("undo", 9), Column("undone when", 11), Column("limit", 5, right=True),
 )  # fmt: skip
-BACK_COLUMNS = (Column("#", 2, right=True), Column("while libvirt waits", 18), Column("on", 21), Column("why", 26))
-AFTER_COLUMNS = (Column("#", 2, right=True), Column("after the hook", 18), Column("on", 21), Column("why", 26))
+BACK_COLUMNS = (Column("#", 2, right=True), Column("while libvirt waits", 22), Column("on", 23), Column("so that"))
+AFTER_COLUMNS = (Column("#", 2, right=True), Column("after the hook", 22), Column("on", 23), Column("so that"))
+WORDS = {"warn": "warning"}
 
 
 def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -32,6 +33,7 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield "Nothing has to be done for it."
     yield from _more("Once it runs", plan["running"])
     yield from _way_back(plan)
+    yield from _proof(data["back"])
     yield ""
     yield _budget(plan["budget"])
     yield from _findings(plan["findings"])
@@ -55,7 +57,7 @@ def _table(steps: Sequence[Step], first: int, *, head: bool = True) -> Table:
 def _row(number: int, step: Step) -> tuple[object, ...]:
     optional = " (best effort)" if step.get("best_effort") else ""
     where = subject(step) + toward(step)
-    why, limit = step["reason"] + optional, seconds(step["deadline"])
+    why, limit = step["reason"] + optional, f"{step['deadline']:g} s"
     return (number, step["kind"], where, why, undone(step), until(step), limit)
 
 
@@ -73,37 +75,42 @@ def _way_back(plan: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield ""
     yield "When it stops:"
     for part, columns in (("hook", BACK_COLUMNS), ("detached", AFTER_COLUMNS)):
-        rows = [_back_row(item, steps) for item in plan["way_back"] if item["part"] == part]
+        rows = [_back_row(item, steps) for item in plan["way_back"] if item["part"] == part and _does(item, steps)]
         if rows:
             yield table(columns, ((number, *row) for number, row in enumerate(rows, 1)))
             yield ""
-    yield from _proof(plan["back"])
+
+
+def _does(item: Mapping[str, Any], steps: Mapping[str, Step]) -> bool:
+    """Whether the piece does anything: what no undo brings back is named above, not here."""
+    step = steps[item["step"]]
+    if item["action"] != "undo":
+        return True
+    return step["undo"] != "none" and (step["kind"] != "command.run" or bool(step["params"].get("undo_argv")))
 
 
 def _back_row(item: Mapping[str, Any], steps: Mapping[str, Step]) -> tuple[str, str, str]:
     step = steps[item["step"]]
     if item["action"] == "undo":
-        return f"undo {step['kind']}"[:18], subject(step), _was(step)
+        return f"undo {step['kind']}", subject(step), _was(step)
     return step["kind"], subject(step) + toward(step), step["reason"]
 
 
 def _was(step: Step) -> str:
     """What the undo puts back."""
-    known = {key: value for key, value in step["baseline"].items() if isinstance(value, str | bool | int)}
-    if not known:
-        return "as it was"
-    return "to " + words(f"{key} {value}" for key, value in known.items())
+    baseline = step["baseline"]
+    if step["kind"] == "module.unload":
+        return "they are loaded again"
+    if baseline.get("active") is not None:
+        return "it runs again" if baseline["active"] else "it is stopped again"
+    known = {key: value for key, value in baseline.items() if isinstance(value, str | int) and str(value).strip()}
+    return words((f"{key} is {value}" for key, value in known.items()), "it is as it was")
 
 
-def _proof(back: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    said = [f"{item['kind']} {words(f'{key} {_value(value)}' for key, value in item['args'].items())}" for item in back]
-    if said:
-        yield "It is back when:"
-        yield from (f"  {line}" for line in said)
-
-
-def _value(value: object) -> str:
-    return words(value) if isinstance(value, list) else str(value)
+def _proof(back: Sequence[str]) -> Iterator[str]:
+    if back:
+        yield "It is back when"
+        yield from (f"  {line}" for line in back)
 
 
 def _budget(budget: Mapping[str, float]) -> str:
@@ -119,6 +126,6 @@ def _findings(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     if shown:
         yield ""
     for item in shown:
-        yield f"{item['severity']}: {item['message']} [{item['code']}]"
+        yield f"{WORDS.get(item['severity'], item['severity'])}: {item['message']} [{item['code']}]"
         if item["hint"]:
             yield f"  {item['hint']}"

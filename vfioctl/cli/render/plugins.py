@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 COLUMNS = (
-    Column("plugin", 16), Column("version", 8), Column("state", 14), Column("claims", 14), Column("what it does", 38),
+    Column("plugin", 16), Column("version", 8), Column("state", 14), Column("claims", 14), Column("what it does"),
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ COLUMNS = (Column("setting", 32), Column("value", 24))
 
 def show(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Every setting, with its origin when that was asked for, else with what it means."""
-    last = Column("origin", 38) if data["origin"] else Column("what it means", 38)
+    last = Column("origin") if data["origin"] else Column("what it means")
     key = "origin" if data["origin"] else "summary"
     yield table((*COLUMNS, last), ((row["path"], text(row["value"]), row[key]) for row in data["settings"]))
 

@@ -10,7 +10,7 @@ from vfioctl.cli.render.tables import Column, moment, table, words
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-CARDS = (Column("card", 13), Column("", 30), Column("is", 22), Column("held by", 28))
+CARDS = (Column("card", 13), Column("", 30), Column("is", 22), Column("held by"))
 STANDINGS = {
     "applying": "is being handed over", "given": "has its devices", "undoing": "is being undone",
     "returning": "is giving its devices back",

@@ -8,6 +8,7 @@ from typing import Any
 from vfioctl.cli.render.tables import words
 
 Step = Mapping[str, Any]
+SYSFS = "/sys/bus/pci/devices/"
 UNDO: Mapping[str, str] = {"exact": "exact", "recreated": "recreated", "none": "never"}
 SCOPE: Mapping[str, str] = {"lease": "guest stops", "transaction": "start fails"}
 
@@ -15,14 +16,23 @@ SCOPE: Mapping[str, str] = {"lease": "guest stops", "transaction": "start fails"
 def subject(step: Step) -> str:
     """What the step acts on: the shortest text that names it."""
     params: Mapping[str, Any] = step["params"]
+    if step["kind"] == "inhibit.sleep":
+        return "the host"
     for key in ("address", "unit", "user", "comm", "name", "path", "source", "device"):
         if params.get(key):
-            return str(params[key])
+            return str(params[key]).removeprefix(SYSFS).removesuffix(".service")
+    if params.get("argv"):
+        return short(" ".join(params["argv"]))
     if params.get("modules"):
         return words(params["modules"])
     if params.get("module"):
         return str(params["module"])
-    return str(step.get("resource", "")).partition(":")[2]
+    return str(step.get("resource", "")).partition(":")[2].removesuffix(".service")
+
+
+def short(text: str, longest: int = 60) -> str:
+    """`text` cut to what a cell should hold."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def toward(step: Step) -> str:

@@ -11,12 +11,11 @@ if TYPE_CHECKING:
 
 
 class Column(NamedTuple):
-    """A column; `width` fixes it, so that two tables below each other line up."""
+    """A column; `width` fixes it, so that two tables below each other line up. Without one it takes what is left."""
 
     title: str
     width: int | None = None
     right: bool = False
-    style: str = ""
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, head: bool = True) -> Table:
@@ -24,11 +23,11 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, head: 
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD if head else None, show_header=head, show_edge=False, pad_edge=False,
-                 padding=(0, 2, 0, 0))  # fmt: skip
+    made = Table(box=box.SIMPLE_HEAD, show_header=head, show_edge=False, pad_edge=False,
+                 padding=(0, 1, 0, 0), expand=any(column.width is None for column in columns))  # fmt: skip
     for column in columns:
-        made.add_column(column.title, width=column.width, justify="right" if column.right else "left",
-                        style=column.style, overflow="fold")  # fmt: skip
+        made.add_column(column.title, width=column.width, ratio=None if column.width else 1, overflow="fold",
+                        justify="right" if column.right else "left")  # fmt: skip
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
     return made

@@ -10,9 +10,10 @@ from vfioctl.cli.render.tables import Column, seconds, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-BAR = 40
+BAR = 34
+SYSFS = "/sys/bus/pci/devices/"
 FULL, THIN = "█", "▏"
-COLUMNS = (Column("step", 34), Column("time", BAR), Column("took", 8, right=True), Column("", 12))
+COLUMNS = (Column("step", 43), Column("time", BAR), Column("took", 8, right=True), Column("said"))
 
 
 def waterfall(steps: Sequence[Mapping[str, Any]], duration: float) -> Iterator[RenderableType]:
@@ -30,8 +31,10 @@ def bar(step: Mapping[str, Any], whole: float) -> str:
 
 
 def _name(step: Mapping[str, Any]) -> str:
-    return str(step["id"])
+    return str(step["id"]).replace(SYSFS, "").removesuffix(".service")
 
 
 def _said(step: Mapping[str, Any]) -> str:
-    return "" if step["outcome"] == "done" else str(step["outcome"])
+    """One word: what a step that did nothing has said stands in the record."""
+    outcome = str(step["outcome"])
+    return "" if outcome == "done" else "failed" if outcome.startswith("failed") else "no-op"

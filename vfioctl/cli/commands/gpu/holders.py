@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vfioctl import files
 from vfioctl.cli.options import verb
 
 if TYPE_CHECKING:
@@ -13,8 +15,10 @@ if TYPE_CHECKING:
     from vfioctl.cli.result import Result
     from vfioctl.host.host import Host
     from vfioctl.host.model import Holder, PciDevice
+    from vfioctl.paths import Paths
 
 NAME = "gpu holders"
+FIELDS = 6  # passwd(5), counted by their colons
 
 
 @verb("holders")
@@ -32,7 +36,8 @@ def command(app: App, address: str | None) -> Result:
     host = app.composition.machine().host()
     devices = tuple(device.address for device in _devices(host, address) if not device.stuck)
     found = host.holders(devices)
-    data = {"devices": list(devices), "holders": [describe(holder) for holder in found]}
+    known = users(app.composition.paths)
+    data = {"devices": list(devices), "holders": [describe(holder, known) for holder in found]}
     return Result(NAME, data, messages=unreadable_message(host.unreadable()))
 
 
@@ -43,20 +48,19 @@ def _devices(host: Host, address: str | None) -> tuple[PciDevice, ...]:
     return tuple(device for device in host.devices() if device.slot in slots and not device.is_bridge)
 
 
-def describe(holder: Holder) -> dict[str, Any]:
+def describe(holder: Holder, known: Mapping[int, str]) -> dict[str, Any]:
     """What is shown of one process."""
     return {
-        "pid": holder.pid, "start_time": holder.start_time, "process": holder.comm, "user": _user(holder.uid),
+        "pid": holder.pid, "start_time": holder.start_time, "process": holder.comm,
+        "user": known.get(holder.uid, str(holder.uid)),
         "uid": holder.uid, "unit": holder.unit, "user_unit": holder.user_unit, "session": holder.session,
         "container": holder.container, "nodes": list(holder.nodes), "devices": list(holder.addresses),
         "untouchable": holder.is_untouchable,
     }  # fmt: skip
 
 
-def _user(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def users(paths: Paths) -> dict[int, str]:
+    """The names of this root's users by uid."""
+    text = files.read_text(paths.at("etc/passwd")) or ""
+    rows = (line.split(":") for line in text.splitlines() if line.count(":") >= FIELDS and not line.startswith("#"))
+    return {int(row[2]): row[0] for row in rows if row[2].isdecimal()}

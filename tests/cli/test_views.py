@@ -1,0 +1,235 @@
+"""What people see, whole and at a fixed width: each view is made from a result's data alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from txn_builders import UUID, plan, step
+
+from vfioctl.cli.render import VIEWS
+from vfioctl.cli.render.output import Output
+from vfioctl.cli.result import Error, Message, Result, failed
+from vfioctl.errors import Refused
+from vfioctl.txn.step import Finding, Phase, Scope, Severity, Undo
+
+Golden = Callable[[str, str], None]
+CARD, SOUND = "0000:01:00.0", "0000:01:00.1"
+
+
+class Terminal(io.StringIO):
+    """A stream that says that somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(result: Result, form: str = "text") -> str:
+    out, err = io.StringIO(), io.StringIO()
+    Output(form, out, err).result(result)
+    return out.getvalue() + err.getvalue()
+
+
+def desktop_plan() -> dict[str, Any]:
+    steps = (
+        step("inhibit", kind="inhibit.sleep", params={"who": "vfioctl", "why": "win11"}, phase=Phase.BEFORE,
+             reason="the host must not sleep while the guest has its card", baseline={"active": False}),
+        step("snapshot:vda", kind="disk.snapshot",
+             params={"backend": "qcow2", "path": "/var/lib/libvirt/images/w.qcow2"},
+             reason="the disk as it is before this start", scope=Scope.TRANSACTION, deadline=60.0),
+        step("session", kind="session.end", params={"session": "2", "user": "alice"}, undo=Undo.NONE, deadline=20.0,
+             reason="session 2 holds the card", phase=Phase.BEFORE),
+        step("dm", kind="unit.stop", params={"unit": "lightdm.service"}, undo=Undo.RECREATED, phase=Phase.BEFORE,
+             reason="it shows the login screen on the card", baseline={"active": True}, deadline=30.0),
+        step("override", kind="driver.override", params={"address": CARD, "value": "vfio-pci"},
+             reason=f"only vfio-pci may bind {CARD} from here on", baseline={"value": None}),
+        step("modules", kind="module.unload", params={"modules": ["nvidia_drm", "nvidia_modeset", "nvidia"]},
+             reason="an unbind of a card in use never returns", baseline={"modules": ["nvidia"]}),
+        step("bind", kind="driver.bind", params={"address": CARD, "driver": "vfio-pci"}, best_effort=True,
+             reason="QEMU opens it through vfio-pci", baseline={"driver": "nvidia"}),
+    )  # fmt: skip
+    wait = step("seen", kind="wait.until", params={"path": "/dev/dri/card0"}, reason="a compositor is on the card",
+                phase=Phase.AFTER)  # fmt: skip
+    made = plan(*steps, returns=(wait,))
+    findings = (
+        Finding("nvidia.identity", f"{CARD} is NVIDIA GeForce RTX 3080.", Severity.INFO),
+        Finding("domain.mixed_managed", "The hostdevs mix both modes.", Severity.WARN, "vfioctl enable win11"),
+        Finding("holder.alive", "It is held by process 42 (X).", Severity.BLOCK),
+    )
+    data = {**made.to_json(), "findings": [vars(finding) for finding in findings]}
+    return {
+        "plan": data, "back": [f"/sys/bus/pci/devices/{CARD}/driver points to nvidia"], "blocked": True,
+        "managed": True, "point_of_no_return": made.point_of_no_return,
+    }  # fmt: skip
+
+
+def test_a_plan_shows_reasons_undo_and_the_point_of_no_return(golden: Golden) -> None:
+    error = Error("holder.alive", "It is held by process 42 (X).", hints=("End that process.",))
+    golden("plan.txt", shown(Result("plan", desktop_plan(), errors=(error,), exit_status=3)))
+
+
+def test_a_plan_without_steps_says_so(golden: Golden) -> None:
+    empty = {**plan().to_json(), "devices": []}
+    data = {"plan": empty, "back": [], "point_of_no_return": None, "blocked": False, "managed": True}
+    golden("plan_empty.txt", shown(Result("plan", data)))
+
+
+def group(number: int | None, *devices: dict[str, Any], viable: bool = True) -> dict[str, Any]:
+    return {"group": number, "viable": viable, "devices": list(devices)}
+
+
+def device(address: str, name: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "address": address, "name": name, "identity": "10de:2206:1458:403f", "kind": "VGA", "driver": "nvidia",
+        "boot_vga": False, "power_state": "D0", "stuck": False, "reset_methods": [], "connectors": [], "guest": None,
+        **fields,
+    }  # fmt: skip
+
+
+def test_cards_are_a_tree_by_iommu_group(golden: Golden) -> None:
+    connectors = [{"name": "card0-HDMI-A-1", "status": "connected"}, {"name": "card0-DP-1", "status": "disconnected"}]
+    data = {"iommu": True, "groups": [
+        group(14, device(CARD, "NVIDIA GA102", boot_vga=True, connectors=connectors, reset_methods=["flr", "bus"]),
+              device(SOUND, "NVIDIA GA102 audio", kind="audio", driver="snd_hda_intel")),
+        group(15, device("0000:02:00.0", "AMD Navi 31", guest="win11"), viable=False),
+        group(None, device("0000:03:00.0", "Intel UHD", driver=None, stuck=True)),
+    ]}  # fmt: skip
+    golden("cards.txt", shown(Result("gpu list", data)))
+
+
+def holder(pid: int, process: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "pid": pid, "start_time": 1, "process": process, "user": "root", "uid": 0, "unit": None, "user_unit": None,
+        "session": None, "container": None, "nodes": ["/dev/dri/card0"], "devices": [CARD], "untouchable": False,
+        **fields,
+    }  # fmt: skip
+
+
+def test_holders_are_a_table(golden: Golden) -> None:
+    rows = [
+        holder(812, "Xorg", unit="lightdm.service", nodes=["/dev/dri/card0", "/dev/nvidia0", "/dev/nvidiactl"]),
+        holder(2044, "pipewire", user="alice", uid=1000, user_unit="pipewire.service", session="2"),
+        holder(3110, "python3", container="3f9c0a"),
+    ]
+    golden("holders.txt", shown(Result("gpu holders", {"devices": [CARD], "holders": rows})))
+
+
+def test_a_card_that_nobody_holds_is_one_line() -> None:
+    assert shown(Result("gpu holders", {"devices": [CARD], "holders": []})) == f"Nothing holds {CARD}.\n"
+
+
+def timed(identifier: str, start: float, took: float, outcome: str = "done") -> dict[str, Any]:
+    return {"id": identifier, "kind": "unit.stop", "phase": "give", "started_offset": start, "duration": took,
+            "outcome": outcome, "action": "apply"}  # fmt: skip
+
+
+HAND_OFF = {
+    "id": "20261121T101530-win11", "guest": "win11", "uuid": UUID, "event": "prepare", "started": 1795256130.0,
+    "duration": 6.4, "ok": True, "message": f"{CARD} given",
+    "steps": [timed("unit.stop:lightdm", 0.0, 2.1), timed("module.unload:nvidia", 2.1, 4.0),
+              timed("driver.override", 6.1, 0.004), timed("driver.bind", 6.11, 0.25, "failed: EBUSY")],
+}  # fmt: skip
+
+
+def test_one_hand_off_is_a_waterfall(golden: Golden) -> None:
+    golden("waterfall.txt", shown(Result("history", {"hand_off": HAND_OFF})))
+
+
+def test_the_history_is_a_table(golden: Golden) -> None:
+    failed_one = {**HAND_OFF, "id": "20261121T101000-a", "ok": False, "duration": 95.0, "event": "release"}
+    golden("history.txt", shown(Result("history", {"hand_offs": [HAND_OFF, failed_one]})))
+
+
+def test_status_shows_failures_first_then_what_is_open_and_stuck(golden: Golden) -> None:
+    last = {
+        "guest": "win11", "uuid": UUID, "event": "prepare", "ok": False, "when": 1795256130.0, "code": "holder.alive",
+        "message": "win11 was not started: Xorg holds the card.", "state": "Nothing was changed.",
+        "hints": ["End it, then start again."], "hand_off": "",
+    }  # fmt: skip
+    good = {**last, "guest": "linux", "ok": True, "code": "", "message": f"{CARD} back", "state": "", "hints": [],
+            "event": "release", "hand_off": "20261121T101530-linux"}  # fmt: skip
+    open_one = {
+        "guest": "win11", "uuid": UUID, "standing": "applying", "since": 1795256130.0, "devices": [CARD],
+        "process": None, "qemu": None, "unfinished": True, "version": "0.1.0",
+    }  # fmt: skip
+    stuck = {"address": CARD, "pid": 4711, "start_time": 9, "path": "/sys/bus/pci/drivers/nvidia/unbind", "value": CARD}
+    card = {"address": CARD, "name": "NVIDIA GA102", "driver": "nvidia", "stuck": True, "guest": None, "boot_vga": True,
+            "holders": [{"pid": 812, "process": "Xorg"}]}  # fmt: skip
+    running = {**open_one, "standing": "given", "unfinished": False, "qemu": 99, "process": 12}
+    data = {"last": [last, good], "hand_offs": [open_one, running], "stuck": [stuck], "cards": [card]}
+    golden("status.txt", shown(Result("status", data)))
+
+
+def test_recover_shows_what_was_done_and_where_the_time_went(golden: Golden) -> None:
+    row = {"uuid": UUID, "guest": "win11", "said": "win11: everything is home.", "ok": True, "steps": HAND_OFF["steps"]}
+    golden("recover.txt", shown(Result("recover", {"recovered": [row]})))
+
+
+def test_settings_show_meaning_or_origin(golden: Golden) -> None:
+    rows = [{"path": "session", "value": "end", "origin": "/etc/vfioctl/guests/win11.toml:3", "summary": "May end."},
+            {"path": "units", "value": ["a.service", "b.service"], "origin": "default", "summary": "Units."},
+            {"path": "snapshot.disks", "value": {"vda": "require"}, "origin": "default", "summary": "Disks."},
+            {"path": "inhibit_sleep", "value": True, "origin": "default", "summary": "Sleep."}]  # fmt: skip
+    meaning = shown(Result("config show", {"guest": "win11", "origin": False, "settings": rows}))
+    origin = shown(Result("config show", {"guest": "win11", "origin": True, "settings": rows}))
+    golden("settings.txt", f"{meaning}\n{origin}")
+
+
+def test_plugins_are_a_table_with_the_reason_of_a_broken_one_below(golden: Golden) -> None:
+    row = {"name": "nvidia", "version": "0.1.0", "api": 1, "status": "ok", "claims": ["10de:*"], "opt_in": False,
+           "summary": "Frees cards from NVIDIA's drivers.", "distribution": "vfioctl-nvidia", "module": "m",
+           "settings": []}  # fmt: skip
+    broken = {**row, "name": "other", "status": "broken: its data is missing", "claims": [], "summary": ""}
+    golden("plugins.txt", shown(Result("plugins list", {"plugins": [row, broken, {**row, "opt_in": True}]})))
+
+
+def test_an_error_is_a_sentence_with_its_code_the_state_and_the_next_command() -> None:
+    error = Refused("pci.unknown", "There is no PCI device 0000:09:00.0.", state="Nothing was changed.",
+                    hints=("vfioctl gpu list",))  # fmt: skip
+    assert shown(failed("plan", error)) == (
+        "error: There is no PCI device 0000:09:00.0. [pci.unknown]\n  Nothing was changed.\n  vfioctl gpu list\n"
+    )
+
+
+EVIL = "a\x1b[2Jb\u202ec"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_name_cannot_drive_the_terminal(form: str) -> None:
+    data = {"iommu": True, "groups": [group(1, device(CARD, EVIL))]}
+    messages = (Message(EVIL), Message(EVIL, "warning", "x", EVIL))
+    result = Result("gpu list", data, messages, (Error("x", EVIL, EVIL, (EVIL,)),))
+    text = shown(result, form)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_markup_in_a_name_is_shown_and_not_obeyed() -> None:
+    data = {"iommu": True, "groups": [group(1, device(CARD, "[red]card[/red]"))]}
+    assert "[red]card[/red]" in shown(Result("gpu list", data))
+
+
+@pytest.mark.parametrize(("color", "colored"), [(None, True), (False, False)])
+def test_colour_is_for_terminals_that_want_it(*, color: bool | None, colored: bool) -> None:
+    out, err = Terminal(), Terminal()
+    Output("text", out, err, color=color).result(failed("plan", Refused("a.b", "No.")))
+    assert ("\x1b[" in err.getvalue()) is colored
+
+
+def test_a_reader_that_has_gone_is_no_failure(tmp_path) -> None:
+    import os
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as out:
+        Output("text", out, io.StringIO()).result(Result("version", {"version": "1"}))
+
+
+def test_every_view_of_the_table_exists() -> None:
+    import importlib
+
+    for target in VIEWS.values():
+        module, _, name = target.partition(":")
+        assert callable(getattr(importlib.import_module(f"vfioctl.cli.render.{module}"), name))

@@ -1,0 +1,193 @@
+"""Plays a whole hand-off on a simulated host: the commands that a person would type, the hook that libvirt would call.
+
+Needs the test kit. Changes nothing on this host but a temporary directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.cli.app import App, answer
+from vfioctl.cli.result import Error, Result
+from vfioctl.errors import EXIT_FAILED, VfioctlError
+from vfioctl.testing.domains import UUID, domain
+from vfioctl.testing.host import FakeHost
+from vfioctl.testing.libvirt import FakeLibvirt, HookCall
+from vfioctl.testing.scenarios import GPU, SOUND, named
+from vfioctl.testing.snapshot import difference, take
+from vfioctl.txn.journal import open_uuids
+from vfioctl.wait import Backoff, until
+
+if TYPE_CHECKING:
+    from vfioctl.cli.render.output import Output
+
+GUEST = "win11"
+WAYS = {"nvidia": "single-gpu-nvidia-desktop", "amdgpu": "single-gpu-amdgpu-desktop"}
+HOOK_SECONDS = 120.0
+POLL = 0.02
+# What a hand-off ends for good: alice's session with everything in it, and the vfio modules that stay loaded.
+ONE_WAY = (
+    "session *", "unit *@*", "unit session-*", "unit [0-9]*/*", "sys/module/vfio*", "sys/bus/pci/drivers/vfio*",
+    "dev/vfio*", "sys/class/vfio*",
+)  # fmt: skip
+
+
+class Stage:
+    """The simulated host with its daemon, and the screen on which everything is shown."""
+
+    def __init__(self, app: App, host: FakeHost) -> None:
+        self.output: Output = app.output()
+        self.daemon = FakeLibvirt(host)
+        self.paths = host.paths
+        self.app = app
+        self.acts: list[dict[str, Any]] = []
+
+    def say(self, text: str) -> None:
+        self.output.line("")
+        self.output.line(text)
+
+    def command(self, *argv: str) -> Result | int:
+        """Run and show `vfioctl ARGV` as somebody on the simulated host would."""
+        inner = App(self.daemon.composition, {})
+        ended = answer(inner, argv)
+        self.say(f"$ vfioctl {' '.join(argv)}")
+        if isinstance(ended, Result):
+            self.acts.append({"argv": list(argv), "result": ended.envelope()})
+            if self.app.format == "text":
+                self.output.result(ended)
+        return ended
+
+    def watch(self, title: str, work: Callable[[], HookCall]) -> HookCall:
+        """Let libvirt's calls run, with a line for each step as it ends."""
+        self.say(title)
+        ended: list[HookCall] = []
+        thread = threading.Thread(target=lambda: ended.append(work()))
+        follower = Follower(self.paths.boot_journal(UUID), self.output)
+        follower.skip()
+        thread.start()
+        for _ in Backoff(HOOK_SECONDS, longest=POLL):
+            follower.look()
+            if not thread.is_alive():
+                break
+        thread.join()
+        follower.look()
+        return ended[0]
+
+
+class Follower:
+    """Reads a journal while it is written; once opened, it can be read to its end although it is removed."""
+
+    def __init__(self, path: str, output: Output) -> None:
+        self.path = path
+        self.output = output
+        self.fd = -1
+        self.rest = b""
+        self.began: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Show what came since the last look."""
+        if self.fd < 0 and not self._open():
+            return
+        *lines, self.rest = (self.rest + os.read(self.fd, 1 << 20)).split(b"\n")
+        for line in filter(None, lines):
+            self._tell(json.loads(line))
+
+    def _open(self) -> bool:
+        try:
+            self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _tell(self, record: dict[str, Any]) -> None:
+        what = record.get("what")
+        if what == "intent":
+            self.began[record["step"]] = record["at"]
+        elif what == "done" and record["step"] in self.began:
+            took = record["at"] - self.began.pop(record["step"])
+            note = f"  {record['note']}" if record.get("note") else ""
+            self.output.line(f"  {record['action']:<5}  {record['step']:<44} {took:6.2f} s{note}")
+
+    def skip(self) -> None:
+        """Pass over what was written so far."""
+        if self.fd >= 0 or self._open():
+            os.lseek(self.fd, 0, os.SEEK_END)
+
+
+def play(app: App, scenario: str) -> Result:
+    """One hand-off from the plan to the proof that the host is as it was."""
+    began = time.monotonic()
+    with _host(scenario) as host:
+        stage = Stage(app, host)
+        xml = domain(GUEST, hostdevs=(GPU, SOUND))
+        file = os.path.join(host.root, "tmp", f"{GUEST}.xml")
+        with open(file, "w", encoding="utf-8") as stream:
+            stream.write(xml)
+        stage.say(f"A simulated host: {host.spec.name}. Its root is {host.root}.")
+        stage.daemon.install()
+        stage.daemon.manage(GUEST, 'session = "end"\n')
+        before = take(host.root, files=())
+        stage.command("gpu", "list")
+        stage.command("plan", GUEST, "--xml", file)
+        started, stopped = _hand_off(stage, xml.encode())
+        changed = difference(before, take(host.root, files=()), allowed=ONE_WAY)
+        errors = tuple(_errors(started, stopped, changed))
+    data = {"scenario": scenario, "acts": stage.acts, "changed": list(changed), "seconds": time.monotonic() - began}
+    return Result("demo", data, errors=errors, exit_status=EXIT_FAILED if errors else 0)
+
+
+def _hand_off(stage: Stage, xml: bytes) -> tuple[HookCall, HookCall]:
+    """Start, look, stop, and wait until the detached part has ended; then the two records."""
+    daemon = stage.daemon
+    started = stage.watch(
+        f"$ virsh start {GUEST}", lambda: daemon.start(GUEST, UUID, xml, addresses=(GPU, SOUND))
+    )
+    stage.command("status")
+    stopped = stage.watch(f"$ virsh destroy {GUEST}", lambda: _stopped(stage, xml))
+    for record in reversed(_records(stage)):
+        stage.command("history", record)
+    return started, stopped
+
+
+def _stopped(stage: Stage, xml: bytes) -> HookCall:
+    ended = stage.daemon.stop(GUEST, xml)
+    until(lambda: UUID not in open_uuids(stage.paths), HOOK_SECONDS)
+    return ended
+
+
+def _records(stage: Stage) -> list[str]:
+    from vfioctl.history import read_all
+
+    return [item.id for item in read_all(stage.paths).hand_offs]
+
+
+def _errors(started: HookCall, stopped: HookCall, changed: tuple[str, ...]) -> Iterator[Error]:
+    for call in (started, stopped):
+        if call.status:
+            yield Error("demo.hook", f"{call.operation} ended with status {call.status}: {call.stderr.strip()}")
+    if changed:
+        yield Error("demo.changed", f"The host is not as it was: {'; '.join(changed[:5])}")
+
+
+@contextmanager
+def _host(scenario: str) -> Iterator[FakeHost]:
+    with tempfile.TemporaryDirectory(prefix="vfioctl-demo-") as directory:
+        try:
+            host = FakeHost(named(WAYS[scenario]), directory)
+            host.start()
+        except (OSError, RuntimeError) as error:
+            raise VfioctlError(
+                "demo.fuse", f"The simulated host does not start: {error}", state="Nothing was changed.",
+                hints=("The demo needs /dev/fuse and fusermount3: apt-get install fuse3",),
+            ) from error  # fmt: skip
+        try:
+            yield host
+        finally:
+            host.stop()
