@@ -87,7 +87,7 @@ class Plan:
     @property
     def resources(self) -> tuple[str, ...]:
         """Every resource that any step changes or locks, sorted: the order in which locks are taken."""
-        named = {step.resource for step in self.all_steps()}
+        named = {step.resource for step in self.all_steps() if step.resource}
         return tuple(sorted(named.union(*(step.touches for step in self.all_steps()))))
 
     def all_steps(self) -> tuple[Step, ...]:

@@ -71,6 +71,8 @@ class Ledger:
 
     def conflict(self, step: Step, uuid: str) -> Entry | None:
         """The entry of another guest whose wish this step contradicts."""
+        if not step.resource:
+            return None
         if step.resource.startswith(EXCLUSIVE):
             return next((e for e in self.entries() if e.resource == step.resource and _others(e, uuid)), None)
         entry = self.entry(step.kind, step.resource)
@@ -78,6 +80,8 @@ class Ledger:
 
     def join(self, step: Step, uuid: str, guest: str) -> None:
         """Hold the step's resource for `uuid`. Raises Refused("resource.conflict")."""
+        if not step.resource:
+            return
         if other := self.conflict(step, uuid):
             raise Refused(
                 "resource.conflict",

@@ -27,8 +27,8 @@ class WaitUntil(Primitive):
     lifetime = Lifetime.BOOT
 
     def resource(self, params: Json) -> str:
-        """No other step changes it, so nobody is kept waiting by it."""
-        return f"wait:{conditions.describe(_condition(params))}"
+        """It changes nothing, so there is nothing to lock."""
+        return ""
 
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         return {}
