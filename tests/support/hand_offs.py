@@ -17,7 +17,7 @@ from vfioctl.testing.crash import boundaries, crash_at
 from vfioctl.testing.domains import UUID, DiskXml, domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt, HookCall
-from vfioctl.testing.model import MachineSpec
+from vfioctl.testing.model import FakeModule, MachineSpec
 from vfioctl.wait import until
 
 GUEST = "win11"
@@ -54,6 +54,14 @@ class Scenario:
         return domain(guest, uuid=uuid, hostdevs=self.addresses[:1], disks=disks).encode()
 
 
+def vega_with_vendor_reset() -> MachineSpec:
+    """A Vega 56 whose reset is left to the module vendor-reset, and a greeter on it."""
+    machine = scenarios.single_gpu_amdgpu_desktop(logged_in=False)
+    card, *others = machine.devices
+    modules = (*machine.modules, FakeModule("vendor_reset", loaded=True))
+    return replace(machine, devices=(replace(card, device=0x687F), *others), modules=modules)
+
+
 SCENARIOS = (
     Scenario("generic", scenarios.generic_nic, (GPU,)),
     Scenario(
@@ -63,6 +71,15 @@ SCENARIOS = (
     Scenario(
         "amdgpu-desktop", scenarios.single_gpu_amdgpu_desktop, settings='session = "end"\n',
         addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"), allowed=(*SESSION, *APERTURE),
+    ),
+    Scenario(
+        "amdgpu-reset", vega_with_vendor_reset, settings="[amdgpu]\nreset = true\n",
+        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"), allowed=("session *", *APERTURE),
+    ),
+    Scenario(
+        "amdgpu-unload", lambda: scenarios.single_gpu_amdgpu_desktop(logged_in=False),
+        settings="[amdgpu]\nunload = true\n",
+        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"), allowed=("session *", *APERTURE),
     ),
     Scenario("bochs-lab", scenarios.bochs_lab, allowed=("session *", *APERTURE)),
     Scenario("laptop", scenarios.laptop),
