@@ -182,6 +182,29 @@ def test_a_child_that_fails_is_told_with_what_it_said(paths):
     assert "no room" in failed.value.message
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_may_not_write_it_gets_one_that_is_not_kept():
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setuid(65534)
+            loaded = manifest.load(Paths("/nonexistent"), Programs(""), ["/bin/false"])
+            os._exit(0 if loaded.plugin("generic") and loaded.rebuilt == "it is missing" else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("module", ["no_such_top.plugin", "vfioctl.no_such_part.plugin", "this", ".relative"])
+def test_a_module_that_is_in_no_package_is_not_located(module):
+    assert manifest.locate(module) is None
+
+
+def test_a_package_as_hook_module_is_located_at_its_own_directory():
+    assert manifest.locate("vfioctl.plugin").endswith("vfioctl/plugin")
+    assert manifest.locate("vfioctl.plugin.generic") == manifest.locate("vfioctl.plugin")
+
+
 def test_a_child_that_writes_nothing_is_told(paths):
     with pytest.raises(VfioctlError, match="it is missing"):
         manifest.load(paths, Programs(""), ["/bin/true"])

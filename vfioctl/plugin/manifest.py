@@ -88,6 +88,7 @@ def site_dirs() -> tuple[str, ...]:
 def load(paths: Paths, programs: Programs, refresh: Sequence[str]) -> Manifest:
     """The manifest; when missing, stale or not ours, rebuilt by the child `refresh` ("… plugins refresh").
 
+    Who may not write it (`plan` works unprivileged) gets one that is not kept.
     Raises VfioctlError("plugin.manifest") when the child leaves no valid one.
     """
     manifest, why = _read(paths)
@@ -95,6 +96,8 @@ def load(paths: Paths, programs: Programs, refresh: Sequence[str]) -> Manifest:
         return manifest
     ended = programs.run(refresh, deadline=REBUILD_DEADLINE)
     manifest, still = _read(paths)
+    if manifest is None and os.geteuid() != 0:
+        return replace(build(), rebuilt=why)
     if manifest is None:
         detail = still if ended.ok else ended.why()
         raise VfioctlError(

@@ -1,0 +1,79 @@
+"""What hooks may return: everything else is named and dropped before it reaches the planner."""
+
+from __future__ import annotations
+
+import pytest
+
+from vfioctl.plugin.results import BadResultError, checked_steps, many, one
+from vfioctl.plugin.types import (
+    Condition,
+    DoctorCheck,
+    Finding,
+    GpuHandoff,
+    Release,
+    SnapshotBackend,
+    StepProposal,
+)
+
+STEP = StepProposal("x", "wait.until", {"a": 1}, "because")
+
+
+def test_nothing_is_a_fine_answer():
+    assert one(GpuHandoff)(None) is None
+    assert many(Finding)(None) == ()
+    assert checked_steps(None) == ()
+
+
+def test_well_formed_answers_pass_as_they_are():
+    claim = GpuHandoff("p", "0000:01:00.0", 50, (STEP,), back=(Condition("path.exists", {"path": "/x"}),))
+    assert one(GpuHandoff)(claim) is claim
+    backend = SnapshotBackend("p", "vda", 1, (STEP,), delete=(StepProposal("y", "wait.until", {}, "because"),))
+    assert one(SnapshotBackend)(backend) is backend
+    check = DoctorCheck("c", "s", lambda host: ())
+    assert many(DoctorCheck)(iter([check])) == (check,)
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes", {"a": 1}, 7, [STEP, None], [7]])
+def test_what_is_not_several_steps_is_refused(value):
+    with pytest.raises(BadResultError):
+        checked_steps(value)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        GpuHandoff("p", "a", "high", ()),
+        GpuHandoff("p", "a", 1, ("step",)),
+        GpuHandoff("p", "a", 1, (STEP, STEP)),
+        GpuHandoff("p", "a", 1, (), back=("home",)),
+        GpuHandoff("p", "a", 1, (), back=(Condition("path.exists", {"path": object()}),)),
+        GpuHandoff("p", "a", 1, (), findings=("wrong",)),
+    ],
+)
+def test_a_claim_with_a_malformed_part_is_refused(claim):
+    with pytest.raises(BadResultError):
+        one(GpuHandoff)(claim)
+
+
+def test_a_snapshot_backend_may_not_use_one_id_twice():
+    with pytest.raises(BadResultError, match="two steps"):
+        one(SnapshotBackend)(SnapshotBackend("p", "vda", 1, (STEP,), delete=(STEP,)))
+
+
+@pytest.mark.parametrize(
+    "finding", [Finding("x.y", "m", severity="block"), Finding(7, "m"), Finding("x.y", "m", hint=None)]
+)
+def test_a_malformed_finding_is_refused(finding):
+    with pytest.raises(BadResultError):
+        many(Finding)([finding])
+
+
+def test_a_release_that_is_none_is_refused():
+    with pytest.raises(BadResultError):
+        checked_steps([StepProposal("x", "wait.until", {}, "because", releases=("lightdm.service",))])
+    assert checked_steps([StepProposal("x", "wait.until", {}, "because", releases=(Release(unit="a"),))])
+
+
+def test_a_reason_is_required():
+    with pytest.raises(BadResultError, match="reason"):
+        checked_steps([StepProposal("x", "wait.until", {}, None)])
