@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def _blocks(session: Session, desktop: Desktop, request: Request) -> Finding:
     return Finding(
         "session.active",
         f"{_where(session)} uses {_cards(desktop)}, and the guest file does not allow to end it.",
-        hint=f'Log out, or allow it with session = "end" in {request.guest}.toml of /etc/vfioctl/guests.',
+        hint=f"Log out, or allow it with: vfioctl config set session end --guest {shlex.quote(request.guest)}",
     )
 
 

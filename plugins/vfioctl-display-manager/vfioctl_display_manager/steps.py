@@ -71,7 +71,8 @@ def _hold(desktop: Desktop) -> Iterator[StepProposal]:
 
 
 def _end_sessions(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
-    for session in desktop.sessions:
+    """A greeter ends with its display manager, which would replace it at once otherwise."""
+    for session in desktop.users if desktop.manager else desktop.sessions:
         yield StepProposal(
             id=f"{PLUGIN}.end:{session.id}", kind="session.end", params=_session_params(session, request),
             reason=_why_session(session, desktop), phase=Phase.BEFORE, deadline=_deadline(request),
