@@ -19,6 +19,7 @@ def command(app: App) -> Result:
     from vfioctl.setup.verify import verify
     from vfioctl.txn.step import Severity
 
+    app.need_root()
     findings = verify(app.composition)
     errors = tuple(Error(f.code, f.message, hints=(f.hint,)) for f in findings if f.severity is Severity.BLOCK)
     milder = (finding for finding in findings if finding.severity is not Severity.BLOCK)
