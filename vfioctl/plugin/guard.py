@@ -66,11 +66,14 @@ def clock(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-        if left:
-            rest = max(0.001, left - (time.monotonic() - started))
-            signal.setitimer(signal.ITIMER_REAL, rest, interval)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:  # it may ring just before that; a timer left on would kill the process under the handler put back
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+            if left:
+                rest = max(0.001, left - (time.monotonic() - started))
+                signal.setitimer(signal.ITIMER_REAL, rest, interval)
 
 
 def _ring(_signal: int, _frame: FrameType | None) -> None:
