@@ -15,27 +15,6 @@ PASSED = frozenset(("stat", "comm", "cmdline", "cgroup", "status", "maps"))
 LISTED = ("qemu", "libvirtd", "virtqemud")
 
 
-class RealFiles(Directory):
-    """/proc/PID/fd of a real process."""
-
-    def __init__(self, pid: str) -> None:
-        super().__init__(volatile=True)
-        self.pid = pid
-
-    def lookup(self, name: str) -> Node | None:
-        try:
-            return named(name, self, Link(os.readlink(f"/proc/{self.pid}/fd/{name}"), volatile=True))
-        except OSError:
-            return None
-
-    def entries(self) -> Iterator[tuple[str, Node]]:
-        try:
-            names = os.listdir(f"/proc/{self.pid}/fd")
-        except OSError:
-            names = []
-        return iter([(name, node) for name in names if (node := self.lookup(name))])
-
-
 class RealProcess(Directory):
     """/proc/PID of a real process. `cgroup` stands for the unit that the simulated systemd runs it in."""
 
@@ -48,7 +27,7 @@ class RealProcess(Directory):
         if name == "cgroup" and self.cgroup:
             return named(name, self, Constant(f"0::{self.cgroup}"))
         if name == "fd":
-            return named(name, self, RealFiles(self.pid))
+            return named(name, self, Directory())  # a real process never has a simulated node open
         if name not in PASSED:
             return None
         node = Attribute(lambda: real_file(self.pid, name))
