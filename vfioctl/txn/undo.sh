@@ -8,7 +8,6 @@ export PATH LC_ALL
 umask 077
 failed=0
 slots=0
-patience=300 # twentieths of a second that all conditions at the end share
 
 # A log that cannot be written must not change what is done.
 say() {
@@ -31,7 +30,7 @@ begin() {
         exit 1
     fi
     exec 9>>"$LOCK"
-    if ! flock -w 30 9; then
+    if ! flock -w 15 9; then
         fail "another process hands this guest off right now: $LOCK"
         exit 1
     fi
@@ -60,17 +59,23 @@ run() (
     exec "$@"
 )
 
+attend() {
+    "$@" >"$b_slot.out" 2>&1
+    echo "$?" >"$b_slot.rc"
+}
+
 # bounded SECONDS COMMAND…: its status, its output in $out; 124 when it has not ended by then. It is not killed:
-# nothing can kill a process that waits in the kernel, and it keeps our lock.
+# nothing can kill a process that waits in the kernel. A program keeps our lock meanwhile; a write that never
+# returns must not keep it, and its device is recorded as stuck instead.
 bounded() {
     b_tries=$(($1 * 50))
     shift
     slots=$((slots + 1))
     b_slot=$work/$slots
-    {
-        "$@" >"$b_slot.out" 2>&1
-        echo "$?" >"$b_slot.rc"
-    } </dev/null >/dev/null 2>&1 &
+    case $1 in
+    run | manager) { attend "$@"; } </dev/null >/dev/null 2>&1 & ;;
+    *) { attend "$@"; } </dev/null >/dev/null 2>&1 9>&- & ;;
+    esac
     child=$!
     out=
     until [ -s "$b_slot.rc" ]; do
@@ -160,10 +165,9 @@ is_open() {
 
 # wait_closed ADDRESS SECONDS: vfio-pci blocks in an unbind until user space has closed the device.
 wait_closed() {
-    c_tries=$(($2 * 10))
+    c_end=$(($(date +%s) + $2))
     while is_open "$1"; do
-        [ "$c_tries" -gt 0 ] || return 1
-        c_tries=$((c_tries - 1))
+        [ "$(date +%s)" -lt "$c_end" ] || return 1
         sleep 0.1
     done
 }
@@ -387,7 +391,7 @@ command_back() {
     fi
 }
 
-# Conditions: expect WORDS TEST…
+# expect WORDS TEST…: `patience` counts the looks that are left to all conditions together.
 expect() {
     e_words=$1
     shift

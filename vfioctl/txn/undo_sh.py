@@ -19,24 +19,32 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Condition, Step
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "undo.sh")
+PATIENCE = 15.0
+LOOKS = 20  # at a condition, a second
 HEAD = """\
 #!/bin/sh
 # The way home of one guest's devices, for when vfioctl itself cannot run. Written by vfioctl at its start.
 # Harmless when run twice, or after vfioctl has undone a part. Exits 0 when all is back, 1 otherwise; see the log.
 # shellcheck disable=SC2317 # each script calls only the helper functions that its steps need
+# shellcheck disable=SC1003,SC2016 # values stand in single quotes and mean exactly their characters
 set -u
 """
 
 
 def render(
-    guest: str, uuid: str, steps_in_undo_order: Iterable[Step], paths: Paths, *, back: Iterable[Condition] = ()
-) -> str:
-    """The script that undoes the lease's steps in the given order, then waits for the conditions in `back`."""
+    guest: str, uuid: str, steps_in_undo_order: Iterable[Step], paths: Paths, *, back: Iterable[Condition] = (),
+    patience: float = PATIENCE,
+) -> str:  # fmt: skip
+    """The script that undoes the lease's steps in the given order, then looks that the conditions in `back` hold.
+
+    All of them together have `patience` seconds to come true.
+    """
     with open(LIBRARY, encoding="utf-8") as file:
         library = file.read()
     lines = [line for step in steps_in_undo_order for line in _step_lines(step, paths)]
     lines += [line for condition in back for line in _condition_lines(condition)]
-    return "\n".join((HEAD + _variables(guest, uuid, paths), library, "begin", *lines, "finish", ""))
+    variables = f"{_variables(guest, uuid, paths)}patience={int(patience * LOOKS)}\n"
+    return "\n".join((HEAD + variables, library, "begin", *lines, "finish", ""))
 
 
 def _variables(guest: str, uuid: str, paths: Paths) -> str:
