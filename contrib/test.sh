@@ -103,7 +103,7 @@ fi
 [ -n "${CI-}" ] || [ -n "$whole" ] || profile=dev
 
 # shellcheck disable=SC2046 # the packages are words
-want $(venv_package) fuse3 dash busybox shellcheck strace || skip 1 "packages are missing (see above)"
+want $(venv_package) fuse3 dash busybox-static shellcheck strace || skip 1 "packages are missing (see above)"
 # shellcheck disable=SC2046 # the requirements are words
 make_venv "$cache/test-venv" hatchling editables virtme-ng $(requirements testing dev)
 install_wheels
