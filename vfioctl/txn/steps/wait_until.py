@@ -26,7 +26,7 @@ class WaitUntil(Primitive):
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
 
-    def resource(self, params: Json) -> str:
+    def resource(self, params: Json) -> str:  # noqa: ARG002
         """It changes nothing, so there is nothing to lock."""
         return ""
 
