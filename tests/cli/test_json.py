@@ -1,0 +1,101 @@
+"""The JSON of every command: the envelope's keys, and the shape of the data on a host with a card. Both are public."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from vfioctl.cli.app import main
+from vfioctl.cli.commands import COMMANDS, Entry
+from vfioctl.cli.result import Error, Message, Result
+from vfioctl.testing.domains import UUID, domain
+from vfioctl.testing.libvirt import FakeLibvirt
+
+GPU, SOUND = "0000:01:00.0", "0000:01:00.1"
+NOT_HERE = ("demo", "rescue")  # demo has its own test; rescue would undo what the other commands look at
+
+
+def test_the_envelope_has_these_keys_and_no_others() -> None:
+    result = Result("x", {"a": 1}, (Message("m"),), (Error("c", "m"),), 1)
+    assert result.envelope() == {
+        "version": 1,
+        "command": "x",
+        "data": {"a": 1},
+        "messages": [{"level": "info", "text": "m", "code": "", "hint": ""}],
+        "errors": [{"code": "c", "message": "m", "state": "", "hints": []}],
+    }
+
+
+def shape(value: Any) -> Any:
+    """The keys and types of a JSON value; a list is shown by what its items have in common."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        seen = [shape(item) for item in value]
+        return [merged(seen)] if seen else []
+    return type(value).__name__
+
+
+def merged(shapes: list[Any]) -> Any:
+    if all(isinstance(item, dict) for item in shapes):
+        keys = dict.fromkeys(key for item in shapes for key in item)
+        return {key: merged([item[key] for item in shapes if key in item]) for key in keys}
+    texts = sorted({item if isinstance(item, str) else json.dumps(item) for item in shapes})
+    return texts[0] if len(texts) == 1 else " | ".join(texts)
+
+
+def names(entries: tuple[Entry, ...], path: str = "") -> list[str]:
+    return [
+        name for entry in entries for here in [f"{path} {entry.name}".strip()]
+        for name in (names(entry.children, here) if entry.children else [here])
+    ]
+
+
+@pytest.fixture
+def daemon(fake_host) -> FakeLibvirt:
+    """A desktop with one card; its guest has run once, so that there is a history."""
+    daemon = FakeLibvirt(fake_host)
+    daemon.install()
+    daemon.manage("win11", 'session = "end"\n')
+    return daemon
+
+
+def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, golden) -> None:
+    xml = tmp_path / "win11.xml"
+    xml.write_text(domain("win11", hostdevs=(GPU, SOUND), managed=True))
+
+    def call(*argv: str) -> dict[str, Any]:
+        capfd.readouterr()
+        main(daemon.composition, [*argv, "--format", "json"], {})
+        envelope = json.loads(capfd.readouterr().out)
+        assert isinstance(envelope, dict)
+        return envelope
+
+    shown = {
+        "gpu list": call("gpu", "list"),
+        "gpu holders": call("gpu", "holders"),
+        "enable": call("enable", "win11", "--xml", str(xml)),
+        "plan": call("plan", "win11", "--xml", str(xml)),
+        "config show": call("config", "show", "win11"),
+        "config get": call("config", "get", "win11", "session"),
+        "config set": call("config", "set", "session", "end", "--guest", "win11"),
+        "config validate": call("config", "validate"),
+        "plugins list": call("plugins", "list"),
+        "plugins refresh": call("plugins", "refresh"),
+        "hook install": call("hook", "install"),
+        "hook verify": call("hook", "verify"),
+        "completion": call("completion", "bash"),
+    }
+    assert daemon.start("win11", UUID, xml.read_bytes(), addresses=(GPU, SOUND)).status == 0
+    shown["status"] = call("status")
+    shown["recover"] = call("recover")
+    shown["history"] = call("history")
+    daemon.stop("win11", xml.read_bytes())
+    shown["disable"] = call("disable", "win11", "--xml", str(xml))
+    shown["hook uninstall"] = call("hook", "uninstall")
+    assert sorted({*shown, *NOT_HERE}) == sorted(names(COMMANDS))
+    assert all(shown[name]["command"] == name for name in shown)
+    shapes = {name: shape(shown[name]["data"]) for name in sorted(shown)}
+    golden("json_shapes.json", json.dumps(shapes, indent=2) + "\n")
