@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 from step_builders import GPU, planned, put
@@ -123,23 +124,70 @@ def test_the_framebuffer_console_is_found_by_name_and_bound_again(desktop):
 def test_a_console_that_went_with_its_framebuffer_needs_no_undo(nic):
     _, machine = nic
     step = planned(machine, "vtconsole.unbind", {"name": "frame buffer device"}, baseline={"bound": True})
-    if any("frame buffer" in c.name for c in machine.host().vtconsoles()):
-        pytest.skip("this machine has a framebuffer console")
+    assert not any("frame buffer" in console.name for console in machine.host().vtconsoles())
+    assert CONSOLE.probe(step, machine) is State.AFTER
     assert "brings it back" in CONSOLE.undo(step, machine)
 
 
-def test_the_firmware_framebuffer_is_unbound_for_good(boot):
-    fake, machine = boot(scenarios.bochs_lab())
-    device = "simple-framebuffer.0"
-    fake.kernel.boot(scenarios.bochs_lab())
-    shown = machine.host().framebuffers(GPU)
-    if not shown:
-        step = planned(machine, "framebuffer.unbind", {"device": device, "driver": "simple-framebuffer"})
-        assert FRAMEBUFFER.apply(step, machine) == f"{device} is not on simple-framebuffer"
-        return
-    step = planned(machine, "framebuffer.unbind", {"device": device, "driver": shown[0].driver})
+def test_a_console_that_was_not_bound_is_not_bound_by_the_undo(desktop):
+    _, machine = desktop
+    step = planned(machine, "vtconsole.unbind", {"name": "frame buffer device"}, baseline={"bound": False})
+    assert CONSOLE.undo(step, machine) == "it was not bound before"
+
+
+@pytest.mark.parametrize("error", [errno.EBUSY, errno.EINVAL])
+def test_a_console_that_the_kernel_does_not_unbind_is_said(desktop, error):
+    fake, machine = desktop
+    step = planned(machine, "vtconsole.unbind", {"name": "(M) frame buffer device"})
+    entry = next(c.entry for c in machine.host().vtconsoles() if "frame buffer" in c.name)
+    fake.kernel.fail_write(f"/sys/class/vtconsole/{entry}/bind", error)
+    with pytest.raises(StepFailed, match=f"Unbinding {entry} failed"):
+        CONSOLE.apply(step, machine)
+    assert CONSOLE.probe(step, machine) is State.BEFORE
+
+
+FRAME = {"device": "simple-framebuffer.0", "driver": "simple-framebuffer"}
+
+
+@pytest.fixture
+def firmware_picture(boot):
+    """A card without a driver, on which the firmware's framebuffer still shows its picture."""
+    spec = scenarios.bochs_lab()
+    devices = tuple(replace(one, driver=None) if one.address == GPU else one for one in spec.devices)
+    modules = tuple(replace(one, loaded=False) if one.name == "bochs" else one for one in spec.modules)
+    return boot(replace(spec, devices=devices, modules=modules))
+
+
+def test_the_firmware_framebuffer_is_unbound_for_good(firmware_picture):
+    _, machine = firmware_picture
+    step = planned(machine, "framebuffer.unbind", FRAME)
+    assert FRAMEBUFFER.probe(step, machine) is State.BEFORE
     assert FRAMEBUFFER.apply(step, machine) is None
     assert FRAMEBUFFER.probe(step, machine) is State.AFTER
+    assert FRAMEBUFFER.apply(step, machine) == "simple-framebuffer.0 is not on simple-framebuffer"
+    assert "gone for good" in FRAMEBUFFER.undo(step, machine)
+
+
+def test_a_framebuffer_that_the_kernel_does_not_give_up_is_said(firmware_picture):
+    fake, machine = firmware_picture
+    fake.kernel.fail_write("/sys/bus/platform/drivers/simple-framebuffer/unbind", errno.ENODEV)
+    with pytest.raises(StepFailed, match=r"Unbinding simple-framebuffer\.0"):
+        FRAMEBUFFER.apply(planned(machine, "framebuffer.unbind", FRAME), machine)
+
+
+def test_a_framebuffer_whose_unbind_hangs_is_stuck(firmware_picture):
+    fake, machine = firmware_picture
+    step = planned(machine, "framebuffer.unbind", FRAME, deadline=0.2)
+    fake.kernel.hang_write("/sys/bus/platform/drivers/simple-framebuffer/unbind")
+    with pytest.raises(Stuck):
+        FRAMEBUFFER.apply(step, machine)
+    assert FRAMEBUFFER.probe(step, machine) is State.STUCK
+
+
+def test_a_framebuffer_is_never_a_path(firmware_picture):
+    _, machine = firmware_picture
+    proposal = StepProposal("x", "framebuffer.unbind", {"device": "../x", "driver": "y"}, "a test")
+    assert [f.code for f in FRAMEBUFFER.check(proposal, machine.host())] == ["framebuffer.name"]
 
 
 def test_a_reset_is_written_once(nic):
@@ -191,3 +239,36 @@ def test_a_held_function_is_never_removed(desktop):
     _, machine = desktop
     with pytest.raises(StepFailed, match="is not removed"):
         RESCAN.guard(planned(machine, "pci.rescan", {"address": GPU}), machine)
+
+
+def test_a_function_that_does_not_come_back_is_a_failure(nic):
+    fake, machine = nic
+    step = planned(machine, "pci.rescan", {"address": GPU}, deadline=0.3)
+    fake.kernel.disappear(GPU)
+    assert RESCAN.probe(step, machine) is State.BETWEEN
+    with pytest.raises(StepFailed):
+        RESCAN.apply(step, machine)
+    assert RESCAN.undo(step, machine) == "a rescan has no undo"
+
+
+def test_another_device_at_the_address_is_refused(nic):
+    _, machine = nic
+    step = planned(machine, "pci.rescan", {"address": GPU}, baseline={"identity": "0x10de:0x1:0x0:0x0"})
+    with pytest.raises(StepFailed, match="another device") as caught:
+        RESCAN.apply(step, machine)
+    assert caught.value.code == "device.other"
+
+
+def test_a_stuck_device_is_not_reset_and_not_removed(nic):
+    fake, machine = nic
+    reset = planned(machine, "device.reset", {"address": GPU}, deadline=0.2)
+    rescan = planned(machine, "pci.rescan", {"address": GPU})
+    fake.kernel.hang_write(f"/sys/bus/pci/devices/{GPU}/reset")
+    with pytest.raises(Stuck):
+        RESET.apply(reset, machine)
+    fake.kernel.clear_log()
+    for form, step in ((RESET, reset), (RESCAN, rescan)):
+        assert form.probe(step, machine) is State.STUCK
+        with pytest.raises(Stuck):
+            form.guard(step, machine)
+    assert fake.kernel.writes() == []
