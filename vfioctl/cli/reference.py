@@ -1,0 +1,135 @@
+"""The command line as text: docs/reference/cli.md and the man page, both from what click knows. Writes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from vfioctl import __version__
+from vfioctl.cli.app import PROGRAM, root_group
+from vfioctl.cli.commands import COMMANDS, Entry
+from vfioctl.cli.lazy import load
+from vfioctl.cli.options import shared_options
+from vfioctl.frozen import frozen
+
+EXIT_STATUSES = (
+    (0, "Done."),
+    (1, "It failed; the message says how far it came and how the host stands now."),
+    (2, "The command line is wrong."),
+    (3, "Refused: something was found before anything was touched."),
+    (4, "A device is stuck in the kernel."),
+    (77, "The command needs root."),
+    (130, "Interrupted."),
+)
+DESCRIPTION = (
+    "A guest starts: the desktop lets go of the card, the card moves to vfio-pci, the guest gets it. The guest stops: "
+    "the card goes home, the desktop comes back. Each hand-off is planned, checked before anything is touched, "
+    "journalled, undone on failure, and finished after a crash. Every command takes --format and --no-color, before or "
+    "after its name."
+)
+FILES = (
+    ("/etc/vfioctl/config.toml", "Settings of the host."),
+    ("/etc/vfioctl/guests/GUEST.toml", "A managed guest; may be empty."),
+    ("/run/vfioctl", "What is given now: journals, markers, locks. Gone after a reboot."),
+    ("/var/lib/vfioctl", "Pinned cards, history, last outcomes, the manifest of plugins."),
+    ("/var/log/vfioctl", "The log."),
+)
+ENVIRONMENT = (
+    ("NO_COLOR", "When set and not empty: no colour."),
+    ("VFIOCTL_FORMAT", "text or json, as --format."),
+    ("VFIOCTL_SETTING", "A setting for this command: VFIOCTL_DEADLINES_PREPARE=90. The hook reads no environment."),
+)
+
+
+@frozen
+class Verb:
+    """One command as it is documented."""
+
+    name: str
+    usage: str
+    paragraphs: tuple[str, ...]
+    options: tuple[tuple[str, str], ...]
+
+
+def verbs() -> Iterator[Verb]:
+    """Every built-in command in the order of --help."""
+    root = click.Context(root_group(), info_name=PROGRAM)
+    yield from _verbs(COMMANDS, root)
+
+
+def _verbs(entries: tuple[Entry, ...], parent: click.Context) -> Iterator[Verb]:
+    for entry in entries:
+        command = load(entry)
+        ctx = click.Context(command, info_name=entry.name, parent=parent)
+        if entry.children:
+            yield from _verbs(entry.children, ctx)
+        else:
+            yield _verb(command, ctx)
+
+
+def _verb(command: click.Command, ctx: click.Context) -> Verb:
+    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
+    paragraphs = tuple(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
+    shared = {option.name for option in shared_options()}
+    own = [param for param in command.params if isinstance(param, click.Option) and param.name not in shared]
+    records = (option.get_help_record(ctx) for option in own)
+    return Verb(ctx.command_path, usage, paragraphs, tuple(record for record in records if record))
+
+
+def markdown() -> str:
+    """docs/reference/cli.md."""
+    parts = [
+        "# Command line",
+        "<!-- Generated from the commands: pytest tests/contract/test_reference.py --regenerate -->",
+        "Every command takes `--format json` (see [json.md](json.md)) and `--no-color`, before or after its name.",
+    ]
+    for verb in verbs():
+        parts += [f"## {verb.name}", f"```\n{verb.usage}\n```", *verb.paragraphs]
+        parts += ["\n".join(f"- `{option}`: {text}" for option, text in verb.options)] if verb.options else []
+    parts += ["## Exit status", "\n".join(f"- **{status}**: {text}" for status, text in EXIT_STATUSES)]
+    parts += ["## Environment", "\n".join(f"- `{name}`: {text}" for name, text in ENVIRONMENT)]
+    parts += ["## Files", "\n".join(f"- `{path}`: {text}" for path, text in FILES)]
+    return "\n\n".join(parts) + "\n"
+
+
+def man() -> str:
+    """docs/man/vfioctl.1, in man(7) macros."""
+    lines = [
+        '.\\" Generated from the commands: pytest tests/contract/test_reference.py --regenerate',
+        f'.TH VFIOCTL 1 "" "vfioctl {__version__}" "User Commands"',
+        ".SH NAME", r"vfioctl \- hand GPUs and other devices from a Linux host to its libvirt guests and back",
+        ".SH SYNOPSIS", ".B vfioctl", "[\\-\\-format text|json] [\\-\\-no\\-color] COMMAND [ARGS]...",
+        ".SH DESCRIPTION",
+        _roff(DESCRIPTION),
+        ".SH COMMANDS",
+    ]  # fmt: skip
+    for verb in verbs():
+        lines += [f".SS {_roff(verb.usage)}", *_paragraphs(verb.paragraphs)]
+        for option, text in verb.options:
+            lines += [".TP", f".B {_roff(option)}", _roff(text)]
+    lines += _pairs("EXIT STATUS", ((str(status), text) for status, text in EXIT_STATUSES))
+    lines += _pairs("ENVIRONMENT", ENVIRONMENT)
+    lines += _pairs("FILES", FILES)
+    lines += [".SH SEE ALSO", ".BR virsh (1),", ".BR libvirtd (8)"]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(paragraphs: tuple[str, ...]) -> Iterator[str]:
+    for number, text in enumerate(paragraphs):
+        if number:
+            yield ".PP"
+        yield _roff(text)
+
+
+def _pairs(title: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    lines = [f".SH {title}"]
+    for name, text in pairs:
+        lines += [".TP", f".B {_roff(name)}", _roff(text)]
+    return lines
+
+
+def _roff(text: str) -> str:
+    """`text` with what roff would obey made plain."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped
