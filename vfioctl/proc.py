@@ -89,18 +89,26 @@ class Programs:
         except OSError as error:
             raise StepFailed("program.unusable", f"{argv[0]} cannot be started: {error.strerror}.") from error
 
-    def detach(self, argv: Sequence[str], *, keep_fds: tuple[int, ...] = (), log: str | None = None) -> int:
-        """Start `argv` as a process that outlives us and return its pid. Its output goes to the file `log` if given."""
-        output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+
+def fork_detached(work: Callable[[], object], *, keep_fds: tuple[int, ...] = (), log: str = os.devnull) -> int:
+    """Run `work` in a process that outlives us, and return its pid. Its stdout and stderr go to the file `log`.
+
+    A fork and no new program: everything is imported already, and a virtual environment that is removed meanwhile
+    does no harm. It keeps `keep_fds` open (locks) and nothing else.
+    """
+    pid = os.fork()
+    if pid == 0:
         try:
-            child = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment,
-                start_new_session=True, pass_fds=keep_fds, cwd="/",
-            )  # fmt: skip
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            _close_all_but(*keep_fds)
+            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            work()
         finally:
-            os.close(output)
-        child.returncode = 0  # ours no longer: init reaps it, and no ResourceWarning follows
-        return child.pid
+            os._exit(0)
+    return pid
 
 
 def kill_group(child: subprocess.Popen[str]) -> None:
@@ -183,23 +191,35 @@ def _report(pid: int, said: bytes) -> ChildReport:
     return ChildReport(pid, stuck=False, data=said[1:])
 
 
-def write_blocking(path: str, value: str, *, deadline: float, keep_fds: tuple[int, ...] = ()) -> None:
-    """Write `value` to the kernel file `path` in a child.
+def swap_blocking(
+    path: str, value: str, *, deadline: float, keep_fds: tuple[int, ...] = (), look: bool = True
+) -> tuple[str, str]:
+    """Write `value` to the kernel file `path` in a child; return what it said before and after, "" unless `look`.
 
-    Raises OSError as the kernel said it, and Stuck("kernel.stuck") with the child's pid in `stuck_pid` when the
-    write does not return in `deadline` seconds: nothing may be written to that device then.
+    One that says `value` already is not written. Raises OSError as the kernel said it, and StuckWrite when the child
+    does not return in `deadline` seconds: nothing may be written to that device then.
     """
 
     def work() -> bytes:
+        before = _read(path) if look else b""
+        if look and before.strip() == value.strip().encode():
+            return before + b"\0" + before
         fd = os.open(path, os.O_WRONLY)
         os.write(fd, value.encode())
-        return b""
+        return before + b"\0" + (_read(path) if look else b"")
 
     report = in_child(work, deadline=deadline, keep_fds=keep_fds)
     if report.stuck:
         raise StuckWrite(path, value, report.pid, deadline)
     if report.errno:
         raise OSError(report.errno, os.strerror(report.errno), path)
+    before, _, after = report.data.decode(errors="replace").partition("\0")
+    return before.strip(), after.strip()
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 class StuckWrite(Stuck):

@@ -9,6 +9,7 @@ from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
 from vfioctl.log import Log
+from vfioctl.proc import fork_detached
 
 SPAWN_SECONDS = 5.0
 
@@ -20,11 +21,13 @@ def start(composition: Composition, arguments: tuple[str, ...], log: Log, *, loc
     """
     if _as_unit(composition, arguments, log):
         return
+    from vfioctl.handoff.helper import main  # it knows every background part, and those know this module
+
     inherited = (lock.fd,) if lock and lock.fd >= 0 else ()
     handed = ("--lock-fd", str(lock.fd)) if lock and inherited else ()
     files.make_private_dir(composition.paths.log)
     output = os.path.join(composition.paths.log, "background.log")
-    composition.programs.detach((*composition.self_argv, *arguments, *handed), keep_fds=inherited, log=output)
+    fork_detached(lambda: main(composition, (*arguments, *handed)), keep_fds=inherited, log=output)
 
 
 def _as_unit(composition: Composition, arguments: tuple[str, ...], log: Log) -> bool:

@@ -190,7 +190,8 @@ class Host:
         present = [address for address in addresses if self.has_device(address)]
         alone = {address for address in present if self._is_alone(address, addresses)}
         watched = [node for address in present for node in self.nodes(address) if node.address or address in alone]
-        gone = {path for a in present for path in vanished_nodes(self.device(a), self.nodes(a))}
+        facts = [device for a in present if (device := self._devices.get(a) or pci.read(self.paths, a))]
+        gone = {path for device in facts for path in vanished_nodes(device, self.nodes(device.address))}
         return scan(self.paths, watched, tuple(sorted(gone)))
 
     def _is_alone(self, address: str, addresses: tuple[str, ...]) -> bool:

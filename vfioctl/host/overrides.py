@@ -12,7 +12,7 @@ from vfioctl.host.readers import raw
 from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 
-DEADLINE = 0.5
+DEADLINE = 2.0  # takes microseconds, or for ever; a busy machine must not look like a stuck one
 MOST_STUCK = 3  # hung readers that one look leaves behind at most; further devices count as stuck unread
 NONE = "(null)"
 CHUNK = 65536

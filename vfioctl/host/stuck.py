@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from vfioctl import files
+from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
@@ -29,11 +30,21 @@ def record_stuck(paths: Paths, address: str, pid: int, path: str, value: str) ->
 
 
 def read_stuck(paths: Paths, address: str) -> StuckDevice | None:
-    """The stuck write on `address`; None when there is none or when it has returned meanwhile."""
-    record = files.read_json(os.path.join(paths.stuck, f"{address}.json"))
-    if record is None:
+    """The stuck write on `address`; None when there is none or when it has returned meanwhile.
+
+    Raises VfioctlError("stuck.malformed"): a record that cannot be read must not pass for none.
+    """
+    path = os.path.join(paths.stuck, f"{address}.json")
+    try:
+        record = files.read_json(path)
+        device = None if record is None else StuckDevice(**record)
+    except (ValueError, TypeError) as error:
+        raise VfioctlError(
+            "stuck.malformed", f"The record of a hanging write on {address} is damaged ({path}): {error}.",
+            hints=("It goes with the next boot; remove it when nothing hangs.",),
+        ) from error  # fmt: skip
+    if device is None:
         return None
-    device = StuckDevice(**record)
     return device if is_alive(paths, device.pid, device.start_time) else None
 
 

@@ -10,7 +10,7 @@ from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
 from vfioctl.paths import Paths
-from vfioctl.proc import Programs, StuckWrite, write_blocking
+from vfioctl.proc import Programs, StuckWrite, swap_blocking
 
 
 @frozen
@@ -48,9 +48,15 @@ class Machine:
 
     def write_device(self, address: str, path: str, value: str, *, deadline: float) -> None:
         """Write to a kernel file under the device lock of `address`, in a child; record the device when it is stuck."""
+        self.swap_device(address, path, value, deadline=deadline, look=False)
+
+    def swap_device(
+        self, address: str, path: str, value: str, *, deadline: float, look: bool = True
+    ) -> tuple[str, str]:
+        """Write as `write_device` does, and return what the file said before and says after; equal is not written."""
         self.refuse_stuck(address)
         try:
-            write_blocking(path, value, deadline=deadline, keep_fds=self.programs.keep_fds)
+            return swap_blocking(path, value, deadline=deadline, keep_fds=self.programs.keep_fds, look=look)
         except StuckWrite as stuck:
             record_stuck(self.paths, address, stuck.pid, stuck.path, stuck.value)
             raise

@@ -111,6 +111,25 @@ def set_override(machine: Machine, address: str, value: str | None, *, deadline:
     write_device(machine, address, path, f"{value or ''}\n", deadline=deadline, doing=doing)
 
 
+def aim_override(machine: Machine, address: str, value: str | None, *, deadline: float) -> str | None:
+    """Aim driver_override of `address` at `value` and see that it took; return why there was nothing to do, or None."""
+    path = machine.paths.pci(address, "driver_override")
+    written = f"{value or ''}\n"
+    try:
+        before, after = machine.swap_device(address, path, written, deadline=max(deadline, LEAST_WRITE))
+    except OSError as error:
+        raise StepFailed(
+            "device.write", f"Setting driver_override of {address} to {value or 'nothing'} failed: {error.strerror}."
+        ) from error
+    if _plain(after) != value:
+        raise StepFailed("driver.override_refused", f"driver_override of {address} is {after}, not {value}.")
+    return f"driver_override of {address} already says {value or 'nothing'}" if _plain(before) == value else None
+
+
+def _plain(value: str) -> str | None:
+    return None if value in NO_OVERRIDE else value
+
+
 def unbind(machine: Machine, address: str, driver: str, *, deadline: float) -> None:
     """Take `address` from `driver`. Only the child's return proves it: the link goes before the kernel waits."""
     path = os.path.join(machine.paths.pci_drivers, driver, "unbind")
