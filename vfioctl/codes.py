@@ -231,6 +231,8 @@ CODES = (
     Code("snapshot.unreadable", "The snapshots of a disk image cannot be read.",
          "See what `qemu-img info IMAGE` says."),
     Code("step.unknown", "A journal or a plugin names a step kind that this version does not have.", "Update vfioctl."),
+    Code("stuck.malformed", "The record of a kernel write that hangs is damaged.",
+         "Remove it when nothing hangs; the next boot does."),
     Code("sysfs.path", "A step would write a file that no step may write.",
          "Correct the plugin that asked for it."),
     Code("sysfs.unchanged", "The kernel took a value, but shows another one.", "See `dmesg`."),

@@ -11,8 +11,10 @@ from vfioctl.host.host import Host
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess, FakeUnit
 from vfioctl.testing.scenarios import GPU, SOUND
+from vfioctl.txn.conditions import evaluate
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
+from vfioctl.txn.step import Condition
 
 SHELL = "org.gnome.Shell@wayland.service"
 
@@ -135,6 +137,16 @@ def test_somebody_who_takes_the_card_meanwhile_is_named(start_host, ask, desktop
     fake.kernel.add_process(FakeProcess("mpv", session="9", opens=("/dev/dri/card0",)))
     with pytest.raises(StepFailed, match="mpv"):
         apply(fake, said)
+
+
+def test_an_x_server_that_outlived_its_card_does_not_count_as_back(start_host, ask, desktops):
+    """Seen on Linux 6.1: unbound under an X server, that goes on with a node that reads "(deleted)"."""
+    fake = start_host(desktops.greeter())
+    (drawn,) = [step for step in ask(fake, table={"verify_deadline": 1.0}).after if step.id == "display-manager.drawn"]
+    with open(fake.paths.at("sys/bus/pci/drivers/bochs-drm/unbind"), "w", encoding="ascii") as file:
+        file.write(GPU)
+    assert facts(fake).holders((GPU,))
+    assert not evaluate(Condition(**drawn.params["condition"]), Machine(fake.paths, fake.programs))
 
 
 def test_a_display_manager_that_runs_without_the_card_does_not_count_as_back(start_host, ask, desktops):

@@ -58,7 +58,8 @@ def _warn(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
 def _hold(desktop: Desktop) -> Iterator[StepProposal]:
     """Stop the main process, not the unit: it would put a greeter on the card as soon as the session has ended.
 
-    systemd continues what it stops (SIGCONT follows the signal, systemd.kill(5)), so a later stop works as always.
+    systemd continues what it stops (SIGCONT follows KillSignal=, systemd.kill(5)), so a later stop works as always.
+    --kill-who is also understood by versions that call it --kill-whom (252 and later): as its abbreviation.
     """
     if desktop.manager and desktop.users:
         kill = ["systemctl", "kill", "--kill-who=main"]
