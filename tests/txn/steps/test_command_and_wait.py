@@ -1,4 +1,4 @@
-"""command.run and wait.until on plain files."""
+"""command.run and wait.until, on plain files and on a simulated desktop."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import threading
 
 import pytest
-from step_builders import planned, program, put
+from step_builders import GPU, planned, program, put
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
-from vfioctl.txn.step import State, StepProposal
+from vfioctl.testing.model import FakeProcess
+from vfioctl.txn import conditions
+from vfioctl.txn.step import Condition, State, StepProposal
 from vfioctl.txn.steps.command_run import KIND as COMMAND
 from vfioctl.txn.steps.wait_until import KIND as WAIT
 
@@ -75,3 +77,48 @@ def test_an_unknown_condition_is_found_by_the_check(plain):
     params = {"condition": {"kind": "moon.full", "args": {}}}
     proposal = StepProposal("x", "wait.until", params, "a test")
     assert [f.code for f in WAIT.check(proposal, plain.host())] == ["condition.unknown"]
+
+
+def holds(machine, kind, **args):
+    return conditions.evaluate(Condition(kind, args), machine)
+
+
+def test_a_wait_for_no_holders_names_those_that_stay(desktop):
+    _, machine = desktop
+    condition = {"kind": "no.holders", "args": {"addresses": [GPU]}}
+    step = planned(machine, "wait.until", {"condition": condition}, deadline=0.1)
+    with pytest.raises(DeadlineExceeded, match=r"nobody holds 0000:01:00\.0\. Held by .*Xorg \(pid \d+\)"):
+        WAIT.apply(step, machine)
+
+
+def test_holders_units_sessions_and_processes_are_looked_at_anew_each_time(desktop):
+    _, machine = desktop
+    session = next(s.id for s in machine.host().sessions() if s.user == "alice")
+    xorg = next(h for h in machine.host().holders((GPU,)) if h.comm == "Xorg")
+    assert holds(machine, "has.holder", addresses=[GPU])
+    assert not holds(machine, "no.holders", addresses=[GPU])
+    assert not holds(machine, "session.gone", session=session)
+    assert not holds(machine, "process.gone", pid=xorg.pid, start_time=xorg.start_time)
+    assert holds(machine, "unit.state", unit="lightdm.service", state="active")
+    machine.programs.run(("systemctl", "stop", "lightdm.service"), deadline=5)
+    machine.programs.run(("loginctl", "terminate-session", session), deadline=5)
+    assert holds(machine, "no.holders", addresses=[GPU])
+    assert not holds(machine, "has.holder", addresses=[GPU])
+    assert holds(machine, "session.gone", session=session)
+    assert holds(machine, "process.gone", pid=xorg.pid, start_time=xorg.start_time)
+    assert holds(machine, "unit.state", unit="lightdm.service", state="inactive")
+
+
+def test_logind_is_no_holder_that_a_wait_waits_for(idle_card):
+    fake, machine = idle_card
+    fake.kernel.add_process(FakeProcess("systemd-logind", opens=("/dev/dri/card0",), unit="systemd-logind.service"))
+    assert machine.host().holders((GPU,))
+    assert holds(machine, "no.holders", addresses=[GPU])
+
+
+def test_a_wrong_value_is_quoted_in_the_error(nic):
+    _, machine = nic
+    path = f"/sys/bus/pci/devices/{GPU}/d3cold_allowed"
+    condition = {"kind": "path.equals", "args": {"path": path, "value": "0"}}
+    with pytest.raises(DeadlineExceeded, match="It says '1'"):
+        WAIT.apply(planned(machine, "wait.until", {"condition": condition}, deadline=0.05), machine)

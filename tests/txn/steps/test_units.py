@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from step_builders import planned
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.testing import scenarios
 from vfioctl.txn.step import State, StepProposal
 from vfioctl.txn.steps.inhibit_sleep import KIND as INHIBIT
 from vfioctl.txn.steps.session_end import KIND as SESSION
@@ -150,3 +153,52 @@ def test_sleep_is_inhibited_until_the_undo(desktop):
     assert "does not run" in INHIBIT.undo(step, machine)
     assert until(lambda: fake.kernel.inhibitors() == [], 5)
     assert INHIBIT.probe(step, machine) is State.BEFORE
+
+
+def test_an_inhibitor_that_was_there_before_stays(desktop):
+    _, machine = desktop
+    params = {"who": "vfioctl", "why": "a guest"}
+    INHIBIT.apply(planned(machine, "inhibit.sleep", params), machine)
+    step = planned(machine, "inhibit.sleep", params)
+    assert INHIBIT.undo(step, machine) == "it was there before"
+    assert INHIBIT.render_undo(step, machine.paths) == ()
+
+
+def test_an_inhibitor_that_cannot_be_started_is_said(desktop):
+    fake, machine = desktop
+    step = planned(machine, "inhibit.sleep", {"who": "vfioctl", "why": "a guest"})
+    fake.kernel.remove_program("systemd-run")
+    with pytest.raises(StepFailed, match="systemd-run is not installed"):
+        INHIBIT.apply(step, machine)
+    assert INHIBIT.probe(step, machine) is State.BEFORE
+
+
+def test_what_needs_systemd_is_found_by_the_check_where_there_is_none(boot):
+    _, machine = boot(replace(scenarios.generic_nic(), systemd=False))
+    for form, params in ((STOP, DM), (INHIBIT, {"who": "a", "why": "b"}), (SESSION, {"session": "2"})):
+        proposal = StepProposal("x", form.name, params, "a test")
+        assert [f.code for f in form.check(proposal, machine.host())] == ["systemd.missing"]
+
+
+def test_a_session_that_logind_does_not_end_is_a_failure(desktop):
+    fake, machine = desktop
+    step = session_step(machine, deadline=1.0)
+    fake.kernel.fail_program("loginctl", 1, arguments=f"terminate-session -- {step.params['session']}")
+    with pytest.raises(StepFailed, match="terminate-session") as caught:
+        SESSION.apply(step, machine)
+    assert caught.value.code == "session.end_failed"
+    assert SESSION.probe(step, machine) is State.BEFORE
+
+
+def test_a_user_unit_whose_manager_does_not_answer_is_as_if_it_were_not_there(desktop):
+    """The manager goes with the user's last session; systemctl then says that it cannot connect."""
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", SOUND)
+    fake.kernel.fail_program("systemctl", 1, arguments=NO_ANSWER, count=-1)
+    assert STOP.undo(step, machine) == "pipewire.service of user 1000 went with its user manager"
+    assert STOP.apply(step, machine) == "pipewire.service of user 1000 does not run"
+
+
+NO_ANSWER = (
+    "--user --machine=1000@.host show --no-pager --property=Id,LoadState,ActiveState,Job,MainPID -- pipewire.service"
+)
