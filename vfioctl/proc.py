@@ -192,21 +192,21 @@ def _report(pid: int, said: bytes) -> ChildReport:
 
 
 def swap_blocking(
-    path: str, value: str, *, deadline: float, keep_fds: tuple[int, ...] = (), look: bool = True
+    path: str, value: str, *, deadline: float, keep_fds: tuple[int, ...] = (), unless: tuple[str, ...] = ()
 ) -> tuple[str, str]:
-    """Write `value` to the kernel file `path` in a child; return what it said before and after, "" unless `look`.
+    """Write `value` to the kernel file `path` in a child, unless it says one of `unless` already.
 
-    One that says `value` already is not written. Raises OSError as the kernel said it, and StuckWrite when the child
+    Returns what it said before and after; with no `unless` it is not read, and both are "". Raises OSError as the kernel said it, and StuckWrite when the child
     does not return in `deadline` seconds: nothing may be written to that device then.
     """
 
     def work() -> bytes:
-        before = _read(path) if look else b""
-        if look and before.strip() == value.strip().encode():
+        before = _read(path) if unless else b""
+        if before.strip().decode(errors="replace") in unless:
             return before + b"\0" + before
         fd = os.open(path, os.O_WRONLY)
         os.write(fd, value.encode())
-        return before + b"\0" + (_read(path) if look else b"")
+        return before + b"\0" + (_read(path) if unless else b"")
 
     report = in_child(work, deadline=deadline, keep_fds=keep_fds)
     if report.stuck:

@@ -48,15 +48,15 @@ class Machine:
 
     def write_device(self, address: str, path: str, value: str, *, deadline: float) -> None:
         """Write to a kernel file under the device lock of `address`, in a child; record the device when it is stuck."""
-        self.swap_device(address, path, value, deadline=deadline, look=False)
+        self.swap_device(address, path, value, deadline=deadline)
 
     def swap_device(
-        self, address: str, path: str, value: str, *, deadline: float, look: bool = True
+        self, address: str, path: str, value: str, *, deadline: float, unless: tuple[str, ...] = ()
     ) -> tuple[str, str]:
-        """Write as `write_device` does, and return what the file said before and says after; equal is not written."""
+        """Write as `write_device` does unless the file says one of `unless`; return what it said before and after."""
         self.refuse_stuck(address)
         try:
-            return swap_blocking(path, value, deadline=deadline, keep_fds=self.programs.keep_fds, look=look)
+            return swap_blocking(path, value, deadline=deadline, keep_fds=self.programs.keep_fds, unless=unless)
         except StuckWrite as stuck:
             record_stuck(self.paths, address, stuck.pid, stuck.path, stuck.value)
             raise

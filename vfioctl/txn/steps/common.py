@@ -114,9 +114,9 @@ def set_override(machine: Machine, address: str, value: str | None, *, deadline:
 def aim_override(machine: Machine, address: str, value: str | None, *, deadline: float) -> str | None:
     """Aim driver_override of `address` at `value` and see that it took; return why there was nothing to do, or None."""
     path = machine.paths.pci(address, "driver_override")
-    written = f"{value or ''}\n"
+    written, unless = f"{value or ''}\n", (value,) if value else NO_OVERRIDE
     try:
-        before, after = machine.swap_device(address, path, written, deadline=max(deadline, LEAST_WRITE))
+        before, after = machine.swap_device(address, path, written, deadline=max(deadline, LEAST_WRITE), unless=unless)
     except OSError as error:
         raise StepFailed(
             "device.write", f"Setting driver_override of {address} to {value or 'nothing'} failed: {error.strerror}."
