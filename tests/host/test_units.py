@@ -71,6 +71,15 @@ def test_many_units_are_read_by_one_program_and_kept(tree: Tree) -> None:
     assert len(calls(tree)) == 1
 
 
+def test_what_an_alias_and_a_list_told_is_not_asked_again(tree: Tree) -> None:
+    rows = "pipewire.service loaded active running PipeWire\\n"
+    systemctl(tree, f'case "$*" in *list-units*) printf "{rows}";; *) printf "{LIGHTDM.format(job="")}";; esac')
+    host = tree.host()
+    assert host.display_manager() == host.unit("lightdm.service")
+    assert host.user_units(1000) == (host.unit("pipewire.service", 1000),)
+    assert len(calls(tree)) == 2
+
+
 def test_no_units_need_no_program(tree: Tree) -> None:
     systemctl(tree, "exit 1")
     assert tree.host().units(()) == ()

@@ -225,6 +225,7 @@ class Host:
         missing = tuple(name for name in wanted if ("unit", uid, name) not in self._known)
         for name, unit in zip(missing, self._read_units(missing, uid), strict=True):
             self._known["unit", uid, name] = unit
+            self._known.setdefault(("unit", uid, unit.name), unit)  # an alias tells about the real one as well
         return tuple(cast("Unit", self._known["unit", uid, name]) for name in wanted)
 
     def _read_units(self, names: tuple[str, ...], uid: int | None) -> tuple[Unit, ...]:
@@ -236,7 +237,10 @@ class Host:
         """The active units of the manager of the user `uid`."""
         if not self.booted_with_systemd():
             return ()
-        return self._once(("user_units", uid), lambda: units.active_of_user(self.programs, uid))
+        active = self._once(("user_units", uid), lambda: units.active_of_user(self.programs, uid))
+        for unit in active:
+            self._known.setdefault(("unit", uid, unit.name), unit)
+        return active
 
     def display_manager(self) -> Unit | None:
         """The real unit behind display-manager.service, or None."""
