@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
+from txn_builders import step
 
 from vfioctl import identity
 from vfioctl.history import HandOff, StepTime, record
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
+from vfioctl.txn.resources import Ledger
 
 CARD = "0000:01:00.0"
 
@@ -265,6 +267,17 @@ def test_rescue_without_an_undo_starts_the_display_manager(run, root) -> None:
     calls = (root / "calls").read_text()
     assert calls == "reset-failed display-manager.service\nstart display-manager.service\n"
     assert "started display-manager.service" in shown.out
+
+
+def test_rescue_starts_what_is_recorded_as_stopped(run, root, paths) -> None:
+    program = root / "usr/bin/systemctl"
+    program.write_text(f'#!/bin/sh\necho "$@" >>"{root}/calls"\n')
+    program.chmod(0o755)
+    stopped = step("dm", kind="unit.stop", params={"unit": "lightdm.service"}, resource="unit:lightdm.service",
+                   baseline={"active": True})  # fmt: skip
+    Ledger(paths).join(stopped, UUID, "win11")
+    assert run("rescue").out.startswith("started lightdm.service\n")
+    assert (root / "calls").read_text() == "reset-failed lightdm.service\nstart lightdm.service\n"
 
 
 # ---------------------------------------------------------------- root, formats, streams

@@ -74,9 +74,9 @@ def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, gold
 
     def call(*argv: str) -> dict[str, Any]:
         capfd.readouterr()
-        main(daemon.composition, [*argv, "--format", "json"], {})
+        status = main(daemon.composition, [*argv, "--format", "json"], {})
         envelope = json.loads(capfd.readouterr().out)
-        assert isinstance(envelope, dict)
+        assert bool(envelope["errors"]) is bool(status)
         return envelope
 
     shown = {

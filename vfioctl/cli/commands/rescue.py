@@ -12,7 +12,7 @@ from vfioctl.cli.options import verb
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
-    from vfioctl.cli.result import Error, Message, Result
+    from vfioctl.cli.result import Error, Result
     from vfioctl.compose import Composition
     from vfioctl.paths import Paths
 
@@ -27,8 +27,8 @@ DISPLAY_MANAGER = "display-manager.service"
 def command(app: App) -> Result:
     """Bring the desktop back from anything.
 
-    Runs the undo that each hand-off left as plain shell in /run/vfioctl/guests/GUEST/undo.sh. When there is none, the
-    display manager is started.
+    Runs the undo that each hand-off left as plain shell in /run/vfioctl/guests/GUEST/undo.sh. When there is none, or
+    one fails, the units that are recorded as stopped are started; when none is recorded, the display manager.
     """
     from vfioctl.cli.result import incomplete
 
@@ -36,10 +36,25 @@ def command(app: App) -> Result:
     here = app.composition
     scripts = [_run(here, path) for path in undo_scripts(here.paths)]
     errors = [item for row in scripts for item in _script_errors(row)]
-    started = [] if scripts else [DISPLAY_MANAGER]
-    errors += _start_desktop(here) if not scripts else []
-    data = {"scripts": scripts, "started": started if not errors else []}
-    return _told(incomplete(NAME, data, tuple(errors)), bool(scripts))
+    started = []
+    if not scripts or errors:
+        for unit in recorded_units(here.paths) or (DISPLAY_MANAGER,):
+            found = _start(here, unit)
+            errors += found
+            started += [] if found else [unit]
+    return _told(incomplete(NAME, {"scripts": scripts, "started": started}, tuple(errors)))
+
+
+def recorded_units(paths: Paths) -> tuple[str, ...]:
+    """The system units that a hand-off stopped, as the ledger tells; what cannot be read tells nothing."""
+    from vfioctl.txn.resources import Ledger
+
+    try:
+        entries = Ledger(paths).entries()
+    except (OSError, ValueError, TypeError):
+        return ()
+    stopped = (entry for entry in entries if entry.kind == "unit.stop" and entry.baseline.get("active"))
+    return tuple(str(entry.wish["unit"]) for entry in stopped if entry.wish.get("uid") is None)
 
 
 def undo_scripts(paths: Paths) -> tuple[str, ...]:
@@ -70,29 +85,29 @@ def _script_errors(row: dict[str, Any]) -> Iterator[Error]:
         yield Error("rescue.script", f"{row['script']} did not bring everything back: {row['said']}.", hints=(hint,))
 
 
-def _start_desktop(here: Composition) -> list[Error]:
-    """Start the display manager; a failure before is forgotten first, or systemd refuses."""
+def _start(here: Composition, unit: str) -> list[Error]:
+    """Start `unit`; a failure before is forgotten first, or systemd refuses."""
     from vfioctl.cli.result import Error
     from vfioctl.errors import VfioctlError
 
     try:
-        here.programs.run(("systemctl", "reset-failed", DISPLAY_MANAGER), deadline=START_SECONDS)
-        ended = here.programs.run(("systemctl", "start", DISPLAY_MANAGER), deadline=START_SECONDS)
+        here.programs.run(("systemctl", "reset-failed", unit), deadline=START_SECONDS)
+        ended = here.programs.run(("systemctl", "start", unit), deadline=START_SECONDS)
     except VfioctlError as error:
         return [Error(error.code, error.message, error.state, error.hints)]
     if ended.ok:
         return []
-    return [Error("rescue.desktop", f"The display manager does not start: {ended.why()}.",
-                  hints=("See why with: journalctl -b -u display-manager",))]  # fmt: skip
+    hint = f"See why with: journalctl -b -u {unit}"
+    return [Error("rescue.desktop", f"{unit} does not start: {ended.why()}.", hints=(hint,))]
 
 
-def _told(result: Result, ran_scripts: bool) -> Result:  # noqa: FBT001 -- which of the two ways it went
+def _told(result: Result) -> Result:
     from dataclasses import replace
 
     from vfioctl.cli.result import Message
 
-    if ran_scripts:
-        said: Message = Message("Let the journals be closed with: vfioctl recover")
+    if result.data["scripts"]:
+        said = Message("Let the journals be closed with: vfioctl recover")
     else:
-        said = Message("No hand-off left an undo; the display manager was asked to start.")
+        said = Message("No hand-off left an undo.")
     return replace(result, messages=(said,))
