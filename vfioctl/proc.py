@@ -196,8 +196,9 @@ def swap_blocking(
 ) -> tuple[str, str]:
     """Write `value` to the kernel file `path` in a child, unless it says one of `unless` already.
 
-    Returns what it said before and after; with no `unless` it is not read, and both are "". Raises OSError as the kernel said it, and StuckWrite when the child
-    does not return in `deadline` seconds: nothing may be written to that device then.
+    Returns what it said before and after; with no `unless` it is not read, and both are "". Raises OSError as the
+    kernel said it, and StuckWrite when the child does not return in `deadline` seconds: nothing may be written to that
+    device then.
     """
 
     def work() -> bytes:
