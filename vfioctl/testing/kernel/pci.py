@@ -72,9 +72,9 @@ class Pci:
         for device in self.devices.values():
             if device.spec.framebuffer and not drivers.is_native(self, device):
                 self.kernel.graphics.add_platform(device.spec.framebuffer, device)
-        for device in self.devices.values():
-            if device.spec.driver:
-                self._bind(device, self.drivers[device.spec.driver])
+        for spec in self.kernel.spec.devices:  # in the order of the spec: it gives cards their numbers
+            if spec.driver:
+                self._bind(self.devices[spec.address], self.drivers[spec.driver])
 
     def _add(self, spec: FakeDevice) -> Device:
         root = self.kernel.sys.directory(f"devices/pci{spec.address[:7]}")

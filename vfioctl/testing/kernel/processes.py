@@ -31,6 +31,7 @@ class Process:
     files: dict[int, OpenFile] = field(default_factory=dict)
     directory: Directory = field(default_factory=lambda: Directory(volatile=True))
     fd: Directory = field(default_factory=lambda: Directory(volatile=True))
+    paused: bool = False  # by SIGSTOP
 
     def cgroup(self) -> str:
         """The cgroup v2 path, as systemd 252 lays it out."""
