@@ -28,6 +28,7 @@ def _load(name: str) -> Any:
 
 
 lab_module = _load("lab")
+house_module = _load("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,3 +81,19 @@ def lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cach
         yield lab
     finally:
         lab.close()
+
+
+@pytest.fixture
+def make_house(start_host: Callable[..., Any], make_lab: Callable[..., Any]) -> Callable[..., Any]:
+    """Builds a simulated host, installs the hook in it with our own command, and starts a libvirtd there."""
+
+    def make(spec: Any) -> Any:
+        host = start_host(house_module.with_vfio(spec))
+        lab = make_lab(Path(host.root) / "etc/libvirt")
+        house = house_module.House(host, lab)
+        installed = house.cli("hook", "install")
+        assert installed.returncode == 0, installed.stderr
+        lab.start()
+        return house
+
+    return make

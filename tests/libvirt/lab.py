@@ -81,6 +81,7 @@ class Lab:
         self.environment = {"PATH": SYSTEM_PATH, "HOME": "/root"}
         self._holder: subprocess.Popen[str] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._clients: list[subprocess.Popen[str]] = []
 
     # -- the namespace ---------------------------------------------------------------------------
 
@@ -117,8 +118,14 @@ class Lab:
             with suppress(OSError):
                 if name.isdigit() and os.readlink(f"/proc/{name}/ns/mnt") == here:
                     found.append(int(name))
-        family = {self._holder.pid, *_children(self._holder.pid)}
+        family = {self._holder.pid, *self.children(self._holder.pid)}
         return [pid for pid in found if pid not in family]
+
+    @staticmethod
+    def children(pid: int) -> list[int]:
+        """The children of a process, whichever of its threads started them."""
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(child) for task in tasks for child in task.read_text().split()]
 
     def close(self) -> None:
         """End everything that runs in the namespace, and the namespace with it."""
@@ -128,6 +135,8 @@ class Lab:
             kill(pid)
         if self._daemon:
             self._daemon.wait(COMMAND_DEADLINE)
+        for client in self._clients:
+            client.communicate(timeout=COMMAND_DEADLINE)
         assert self._holder.stdin is not None
         assert self._holder.stdout is not None
         self._holder.stdin.close()
@@ -190,11 +199,13 @@ class Lab:
         return done
 
     def virsh_in_background(self, *argv: str) -> subprocess.Popen[str]:
-        """Start virsh; the caller waits for it."""
-        return subprocess.Popen(
+        """Start virsh; `close` waits for it if the caller does not."""
+        client = subprocess.Popen(
             self.inside("virsh", "-c", URI, *argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=self.environment,
         )  # fmt: skip
+        self._clients.append(client)
+        return client
 
     def define(self, name: str, *, devices: str = "", guest_uuid: str | None = None) -> str:
         """Define a diskless TCG guest with further `devices` as XML; returns its UUID."""
@@ -216,10 +227,6 @@ class Lab:
         fresh.chmod(0o755)
         fresh.rename(path)
         return path
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def comm(pid: int) -> str:
