@@ -1,4 +1,4 @@
-"""The reference of the command line says what the commands say: generated, committed, compared."""
+"""The reference says what the code says: generated, committed, compared."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from reference import PAGES as MADE_FROM_CODE
 
 from vfioctl.cli import reference
 
@@ -45,7 +46,10 @@ def json_page() -> str:
     return JSON.format(shapes=SHAPES.read_text())
 
 
-PAGES = {"reference/cli.md": reference.markdown, "man/vfioctl.1": reference.man, "reference/json.md": json_page}
+PAGES = {
+    "reference/cli.md": reference.markdown, "man/vfioctl.1": reference.man, "reference/json.md": json_page,
+    **{f"reference/{name}": made for name, made in MADE_FROM_CODE.items()},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)

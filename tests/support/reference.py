@@ -1,0 +1,318 @@
+"""The pages of docs/reference that are made from the code: steps, errors, exit statuses, settings, hooks.
+
+tests/contract/test_reference.py compares them with the files; --regenerate writes them.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from vfioctl import codes, errors
+from vfioctl.cli.app import Interrupted
+from vfioctl.config import schema
+from vfioctl.plugin import spec, types
+from vfioctl.plugin.static import FILE, read_static
+from vfioctl.plugin.types import PluginInfo
+from vfioctl.txn import step
+from vfioctl.txn.conditions import OPTIONAL, VOCABULARY
+from vfioctl.txn.kind import MODULES, Kind, kind
+
+ROOT = Path(__file__).parents[2]
+MADE = "<!-- Generated from the code: pytest tests/contract/test_reference.py --regenerate -->"
+PLUGIN_DIRS = tuple(sorted(path.parent for path in (ROOT / "plugins").glob(f"*/*/{FILE}")))
+BORDER = ("Request", "GpuHandoff", "SnapshotBackend", "DoctorCheck", "Outcome")
+STEP_TYPES = ("StepProposal", "Release", "Condition", "Finding")
+
+
+def page(title: str, *parts: str) -> str:
+    return "\n\n".join((f"# {title}", MADE, *parts)) + "\n"
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = tuple(heads)
+    lines = [names, tuple("---" for _ in names), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# Steps
+
+
+def steps() -> str:
+    kinds = [(kind(name), _parameters(kind(name))) for name in MODULES]
+    overview = table(
+        ("kind", "undo", "until", "survives a reboot"),
+        ((f"[`{one.name}`](#{_anchor(one.name)})", *_properties(one)) for one, _ in kinds),
+    )
+    each = (
+        f"## {one.name}\n\n{one.summary}\n\n{_parameter_lines(parameters, note)}\n\n"
+        f"Undo: **{one.undo_class}**. Scope: **{one.scope}**. Lifetime: **{one.lifetime}**."
+        for one, (parameters, note) in kinds
+    )
+    return page(
+        "Step kinds",
+        "A step is one change that the core knows how to make, check, and take back. Plugins choose steps; they cannot "
+        "add kinds. `vfioctl plan GUEST` shows the steps of one guest.",
+        "*Undo* says how far the undo restores what was: **exact**; **recreated** (it runs again, its inner state is "
+        "new); **none** (it is gone). *Scope* says until when: a **lease** is undone when the guest gives the device "
+        "back, a **transaction** only when the start fails. *Lifetime* says what survives a reboot: **boot** nothing, "
+        "**disk** all. [What can and cannot be undone](../explanation/undo.md) explains the three.",
+        overview,
+        *each,
+        "## Phases\n\n" + table(("phase", "runs"), _phases()),
+        "## Conditions\n\nWhat `wait.until` can wait for, and what a plugin can name as proof of the return. Paths are "
+        "absolute on the host.\n\n" + table(("condition", "arguments", "in words"), _conditions()),
+    )
+
+
+def _properties(one: Kind) -> tuple[str, str, str]:
+    until = {"lease": "the guest stops", "transaction": "the start has succeeded"}[one.scope]
+    return str(one.undo_class), "–" if one.undo_class == "none" else until, "yes" if one.lifetime == "disk" else "no"
+
+
+def _parameters(one: Kind) -> tuple[str, str]:
+    """The class docstring "{address, driver, module?}; a note", taken apart."""
+    text = " ".join((inspect.getdoc(type(one)) or "").split())
+    depth = 0
+    for index, letter in enumerate(text):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if depth == 0:
+            return text[1:index], text[index + 1 :].strip(" ;,:")
+    raise ValueError(f"{one.name} does not document its parameters: {text!r}")
+
+
+def parameter_names(one: Kind) -> tuple[str, ...]:
+    """The documented names of the parameters, a `?` at the end of those that may be left out."""
+    inner = re.sub(r"\{[^}]*\}", "", _parameters(one)[0])
+    return tuple(part.partition(":")[0].strip() for part in inner.split(",") if part.strip())
+
+
+def _parameter_lines(parameters: str, note: str) -> str:
+    shown = f"Parameters: `{{{parameters}}}`" + (f" – {note}" if note else "")
+    return f"{shown}." if not shown.endswith((".", '"')) else shown
+
+
+def _phases() -> Iterator[tuple[str, str]]:
+    said = {
+        "before": "in `prepare`, before the device is touched: sessions, units, snapshots",
+        "give": "in `prepare`: frees the device and binds it",
+        "running": "at `started`, best effort",
+        "return": "on the way back, while libvirt waits: driver and device nodes",
+        "after": "on the way back, after the hook has ended: desktop, verification, retention",
+    }
+    return ((f"`{phase}`", said[phase]) for phase in step.Phase)
+
+
+def _conditions() -> Iterator[tuple[str, str, str]]:
+    for name, (arguments, _, words) in VOCABULARY.items():
+        shown = (f"{key}{'?' if key in OPTIONAL else ''}: {kind_.__name__}" for key, kind_ in arguments.items())
+        yield f"`{name}`", f"`{', '.join(shown)}`", words
+
+
+# Errors and exit statuses
+
+
+def error_codes() -> str:
+    def area(row: codes.Code) -> str:
+        return row.code.partition(".")[0]
+
+    parts = (
+        f"## {name}\n\n" + table(
+            ("code", "meaning", "what to do"), ((f"`{row.code}`", row.meaning, row.remedy) for row in rows))
+        for name, rows in groupby(codes.CODES, key=area)
+    )  # fmt: skip
+    return page(
+        "Error codes",
+        "Every error and every finding of a check has a stable code. Messages may be reworded; codes stay. With "
+        "`--format json` they stand in `errors` and `findings`; on a terminal they follow the sentence in brackets. "
+        "The [exit status](exit-codes.md) of a command says the kind of failure.",
+        *parts,
+    )
+
+
+def exit_statuses() -> str:
+    words = {
+        errors.EXIT_FAILED: "Something was tried and failed. The message says how the host stands.",
+        errors.EXIT_USAGE: "The command line is wrong; nothing was done.",
+        errors.EXIT_REFUSED: "Refused before anything was touched; the host is as it was.",
+        errors.EXIT_STUCK: "A kernel write does not return; nothing more is written to that device.",
+        errors.EXIT_NOT_ROOT: "The command needs root; nothing was done.",
+        Interrupted.exit_status: "Interrupted by the user; `vfioctl status` shows how far it came.",
+    }
+    rows = [("0", "Done.", ""), *((str(status), text, _raised(status)) for status, text in sorted(words.items()))]
+    return page(
+        "Exit statuses",
+        "Every command ends with one of these.",
+        table(("status", "meaning", "exceptions"), rows),
+        "## The hook\n\nThe hook that libvirt calls ends with one of the statuses above **only for `prepare`**; libvirt "
+        "then does not start the guest and shows the last sentence on stderr. Every other operation ends with 0 "
+        "whatever happens, because a failing `started` or `reconnect` would kill the guest. When the installed Python "
+        "cannot run, the shim ends `prepare` with 1 and runs `undo.sh` at `release`.",
+    )
+
+
+def _raised(status: int) -> str:
+    found = (cls for cls in _subclasses(errors.VfioctlError) if cls.exit_status == status)
+    return ", ".join(sorted(f"`{cls.__name__}`" for cls in found if cls.__module__ == errors.__name__))
+
+
+def _subclasses(cls: type[errors.VfioctlError]) -> Iterator[type[errors.VfioctlError]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _subclasses(child)
+
+
+# Configuration
+
+
+def settings() -> str:
+    own = (setting for setting in schema.SETTINGS)
+    parts = []
+    for directory in PLUGIN_DIRS:
+        data = read_static(str(directory))
+        info = PluginInfo(data["name"], "", data["api"], "", table=data["config"])
+        rows = [schema.plugin_setting(f"{info.name}.{key}", entry) for key, entry in info.table.items()]
+        link = f"../../{directory.parent.relative_to(ROOT)}/README.md"
+        use = " Asked only for guests whose file has this table." if data["opt_in"] else ""
+        parts.append(f"### {info.name}\n\n{data['summary']}.{use} See [its README]({link}).\n\n{_settings(rows)}")
+    return page(
+        "Configuration",
+        "`/etc/vfioctl/config.toml` holds what counts for every guest, `/etc/vfioctl/guests/NAME.toml` what counts for "
+        "one; a guest with such a file, even an empty one, is managed. What counts: a flag of the command line, then an "
+        "environment variable (commands only, never the hook), then the guest's file, then the host's, then the "
+        "default. `vfioctl config show GUEST --origin` says where each value comes from, `vfioctl config validate` "
+        "checks every file, and `vfioctl config set` changes one setting and keeps your comments.",
+        '```toml\n# /etc/vfioctl/guests/win11.toml\nsession = "end"              # a session on the card may be ended\n'
+        'units = ["ollama.service"]   # may be stopped when they hold the card\n\n[deadlines]\nprepare = 60\n\n'
+        "[amdgpu]\nunload = true\n```",
+        "A wrong file refuses the start before anything is touched, with dotted path, file, line and what was expected. "
+        "Both files must belong to root and be writable by root only.",
+        "## Core\n\n" + _settings(own),
+        "## Plugins\n\nA plugin has a table of its own name. Its settings are known without importing it, and a table of "
+        "a plugin that is not installed is an error that says so.",
+        *parts,
+    )
+
+
+def _settings(rows: Iterable[schema.Setting]) -> str:
+    return table(
+        ("setting", "value", "default", "where", "what it does", "variable"),
+        ((f"`{row.path}`", row.expected, _default(row.default), "guest" if row.scope == "guest" else "both",
+          row.summary, f"`{row.variable}`") for row in rows),
+    )  # fmt: skip
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+# Hooks
+
+
+def hooks() -> str:
+    return page(
+        "Hooks",
+        "A plugin is a module with functions of these names, each marked with "
+        "`@hookimpl` from `vfioctl.plugin.markers`. [Writing a plugin](../plugins/writing.md) shows how it is done. "
+        "Arguments come by keyword; take only those that you need. Return values are frozen data: a hook has no "
+        "effect on the machine. It has 5 seconds. An exception costs the plugin: when the guest needs it, the start is "
+        "refused before anything is touched; else it goes without.",
+        f"Plugin API version: **{types.API_VERSION}** (supported: {types.SUPPORTED_API[0]} to "
+        f"{types.SUPPORTED_API[-1]}).",
+        *(_hook(name, function) for name, function in hook_functions().items()),
+        "## Types\n\nFrom `vfioctl.plugin.types`. Within an API version fields are only added, each with a default.",
+        *(_type(types, name) for name in BORDER),
+        *(_type(step, name) for name in STEP_TYPES),
+    )
+
+
+def hook_functions() -> Mapping[str, Callable[..., Any]]:
+    """Every hook specification, in the order of its file."""
+    return {name: value for name, value in vars(spec).items() if name.startswith("vfioctl_")}
+
+
+def hook_heading(name: str) -> str:
+    return f"{name}({', '.join(inspect.signature(hook_functions()[name]).parameters)})"
+
+
+def _hook(name: str, function: Callable[..., Any]) -> str:
+    signature = inspect.signature(function)
+    rows = ((f"`{key}`", f"`{value.annotation}`") for key, value in signature.parameters.items())
+    arguments = f"{table(('argument', 'type'), rows)}\n\n" if signature.parameters else ""
+    text = "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n"))
+    users = ", ".join(f"[{_owner(path)}](../../{path.relative_to(ROOT)})" for path in _implementations(name))
+    return (
+        f"## {hook_heading(name)}\n\n{text}\n\n{arguments}Returns: `{signature.return_annotation}`\n\n"
+        f"Used by: {users or 'nothing yet'}"
+    )
+
+
+def _implementations(name: str) -> Iterator[Path]:
+    sources = (ROOT / "vfioctl/plugin/generic.py", *sorted((ROOT / "plugins").glob("*/vfioctl_*/plugin.py")),
+               *sorted((ROOT / "contrib").glob("*/vfioctl_*/plugin.py")))  # fmt: skip
+    return (path for path in sources if f"def {name}(" in path.read_text())
+
+
+def _owner(path: Path) -> str:
+    return path.stem if path.stem != "plugin" else path.parent.name.replace("_", "-")
+
+
+def _type(module: ModuleType, name: str) -> str:
+    cls = getattr(module, name)
+    remarks = _remarks(module, name)
+    rows = (
+        (f"`{one.name}`", f"`{one.type}`", _field_default(one), remarks.get(one.name, ""))
+        for one in dataclasses.fields(cls)
+    )
+    paragraphs = (" ".join(part.split()) for part in (inspect.getdoc(cls) or "").split("\n\n"))
+    text = "\n\n".join(part for part in paragraphs if " · " not in part)
+    if cls is step.Condition:
+        text = f"{text.partition(' (txn')[0]}: see [the conditions](steps.md#conditions)."
+    return f"### {name}\n\n{text}\n\n{table(('field', 'type', 'default', ''), rows)}"
+
+
+def _field_default(one: dataclasses.Field[Any]) -> str:
+    if one.default_factory is not dataclasses.MISSING:
+        return "now" if one.name == "now" else f"`{one.default_factory()!r}`"
+    if one.default is dataclasses.MISSING:
+        return "required"
+    return f'`"{one.default}"`' if isinstance(one.default, str) else f"`{one.default!r}`"
+
+
+def _remarks(module: ModuleType, name: str) -> Mapping[str, str]:
+    """The comments behind the fields of a class."""
+    text = inspect.getsource(module)
+    lines = text.split("\n")
+    cls = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == name)
+    fields = (node for node in cls.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name))
+    return {
+        node.target.id: lines[node.lineno - 1].partition("  # ")[2]
+        for node in fields if isinstance(node.target, ast.Name)
+    }  # fmt: skip
+
+
+def _anchor(heading: str) -> str:
+    """What a heading is linked by."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "steps.md": steps,
+    "errors.md": error_codes,
+    "exit-codes.md": exit_statuses,
+    "config.md": settings,
+    "hooks.md": hooks,
+}
