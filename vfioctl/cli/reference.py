@@ -81,7 +81,7 @@ def markdown() -> str:
     """docs/reference/cli.md."""
     parts = [
         "# Command line",
-        "<!-- Generated from the commands: pytest tests/contract/test_reference.py --regenerate -->",
+        "<!-- Generated from the commands: pytest tests/contract/test_cli_reference.py --regenerate -->",
         "Every command takes `--format json` (see [json.md](json.md)) and `--no-color`, before or after its name.",
     ]
     for verb in verbs():
@@ -96,7 +96,7 @@ def markdown() -> str:
 def man() -> str:
     """docs/man/vfioctl.1, in man(7) macros."""
     lines = [
-        '.\\" Generated from the commands: pytest tests/contract/test_reference.py --regenerate',
+        '.\\" Generated from the commands: pytest tests/contract/test_cli_reference.py --regenerate',
         f'.TH VFIOCTL 1 "" "vfioctl {__version__}" "User Commands"',
         ".SH NAME", r"vfioctl \- hand GPUs and other devices from a Linux host to its libvirt guests and back",
         ".SH SYNOPSIS", ".B vfioctl", "[\\-\\-format text|json] [\\-\\-no\\-color] COMMAND [ARGS]...",

@@ -1,0 +1,65 @@
+"""The reference of the command line says what the commands say: generated, committed, compared."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vfioctl.cli import reference
+
+DOCS = Path(__file__).parents[2] / "docs"
+SHAPES = Path(__file__).parents[1] / "cli/goldens/json_shapes.json"
+JSON = """# JSON
+
+<!-- Generated: pytest tests/contract/test_cli_reference.py --regenerate -->
+
+With `--format json` each command writes one object to standard output and nothing else:
+
+```
+{{
+  "version": 1,
+  "command": "gpu list",
+  "data": {{}},
+  "messages": [{{"level": "info", "text": "", "code": "", "hint": ""}}],
+  "errors": [{{"code": "", "message": "", "state": "", "hints": [""]}}]
+}}
+```
+
+`version` changes when a key is removed or changes its meaning; keys may be added. `level` is `info` or `warning`.
+`errors` is empty exactly when the exit status is 0. Codes are listed in [errors.md](errors.md).
+
+## `data` by command
+
+Types are Python's names of JSON's: `str`, `int`, `float`, `bool`, `NoneType` for null. `object` holds what each kind
+of step defines. An empty list had no item on the machine on which this was recorded.
+
+```
+{shapes}```
+"""
+
+
+def json_page() -> str:
+    return JSON.format(shapes=SHAPES.read_text())
+
+
+PAGES = {"reference/cli.md": reference.markdown, "man/vfioctl.1": reference.man, "reference/json.md": json_page}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_committed_page_is_the_generated_one(name: str, request: pytest.FixtureRequest) -> None:
+    page = DOCS / name
+    if request.config.getoption("--regenerate"):
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(PAGES[name]())
+    assert page.read_text() == PAGES[name](), "write it anew with: pytest tests/contract/test_cli_reference.py --regenerate"
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
+def test_the_man_page_formats_without_a_complaint() -> None:
+    ended = subprocess.run(
+        ["groff", "-man", "-Tascii", "-ww", "-z"], input=reference.man(), capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
