@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -33,7 +34,14 @@ STEP_TYPES = ("StepProposal", "Release", "Condition", "Finding")
 
 
 def page(title: str, *parts: str) -> str:
-    return "\n\n".join((f"# {title}", MADE, *parts)) + "\n"
+    blocks = "\n\n".join(parts).split("\n\n")
+    return "\n\n".join((f"# {title}", MADE, *map(_wrapped, blocks))) + "\n"
+
+
+def _wrapped(block: str) -> str:
+    """Prose in lines of the usual width; code and tables as they are."""
+    prose = block[0].isalpha() or block.startswith(("*", "`/"))
+    return textwrap.fill(block, 120, break_long_words=False, break_on_hyphens=False) if prose else block
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -74,7 +82,7 @@ def steps() -> str:
 
 def _properties(one: Kind) -> tuple[str, str, str]:
     until = {"lease": "the guest stops", "transaction": "the start has succeeded"}[one.scope]
-    return str(one.undo_class), "–" if one.undo_class == "none" else until, "yes" if one.lifetime == "disk" else "no"
+    return str(one.undo_class), "-" if one.undo_class == "none" else until, "yes" if one.lifetime == "disk" else "no"
 
 
 def _parameters(one: Kind) -> tuple[str, str]:
@@ -95,7 +103,7 @@ def parameter_names(one: Kind) -> tuple[str, ...]:
 
 
 def _parameter_lines(parameters: str, note: str) -> str:
-    shown = f"Parameters: `{{{parameters}}}`" + (f" – {note}" if note else "")
+    shown = f"Parameters: `{{{parameters}}}`" + (f": {note}" if note else "")
     return f"{shown}." if not shown.endswith((".", '"')) else shown
 
 
@@ -151,8 +159,8 @@ def exit_statuses() -> str:
         "Exit statuses",
         "Every command ends with one of these.",
         table(("status", "meaning", "exceptions"), rows),
-        "## The hook\n\nThe hook that libvirt calls ends with one of the statuses above **only for `prepare`**; libvirt "
-        "then does not start the guest and shows the last sentence on stderr. Every other operation ends with 0 "
+        "## The hook\n\nThe hook that libvirt calls ends with one of the statuses above **only for `prepare`**; "
+        "libvirt then does not start the guest and shows the last sentence on stderr. Every other operation ends with 0 "
         "whatever happens, because a failing `started` or `reconnect` would kill the guest. When the installed Python "
         "cannot run, the shim ends `prepare` with 1 and runs `undo.sh` at `release`.",
     )
@@ -173,7 +181,6 @@ def _subclasses(cls: type[errors.VfioctlError]) -> Iterator[type[errors.VfioctlE
 
 
 def settings() -> str:
-    own = (setting for setting in schema.SETTINGS)
     parts = []
     for directory in PLUGIN_DIRS:
         data = read_static(str(directory))
@@ -184,19 +191,19 @@ def settings() -> str:
         parts.append(f"### {info.name}\n\n{data['summary']}.{use} See [its README]({link}).\n\n{_settings(rows)}")
     return page(
         "Configuration",
-        "`/etc/vfioctl/config.toml` holds what counts for every guest, `/etc/vfioctl/guests/NAME.toml` what counts for "
-        "one; a guest with such a file, even an empty one, is managed. What counts: a flag of the command line, then an "
-        "environment variable (commands only, never the hook), then the guest's file, then the host's, then the "
+        "`/etc/vfioctl/config.toml` holds what counts for every guest, `/etc/vfioctl/guests/NAME.toml` what counts "
+        "for one; a guest with such a file, even an empty one, is managed. What counts: a flag of the command line, then "
+        "an environment variable (commands only, never the hook), then the guest's file, then the host's, then the "
         "default. `vfioctl config show GUEST --origin` says where each value comes from, `vfioctl config validate` "
         "checks every file, and `vfioctl config set` changes one setting and keeps your comments.",
         '```toml\n# /etc/vfioctl/guests/win11.toml\nsession = "end"              # a session on the card may be ended\n'
         'units = ["ollama.service"]   # may be stopped when they hold the card\n\n[deadlines]\nprepare = 60\n\n'
         "[amdgpu]\nunload = true\n```",
-        "A wrong file refuses the start before anything is touched, with dotted path, file, line and what was expected. "
-        "Both files must belong to root and be writable by root only.",
-        "## Core\n\n" + _settings(own),
-        "## Plugins\n\nA plugin has a table of its own name. Its settings are known without importing it, and a table of "
-        "a plugin that is not installed is an error that says so.",
+        "A wrong file refuses the start before anything is touched, with dotted path, file, line and what was "
+        "expected. Both files must belong to root and be writable by root only.",
+        "## Core\n\n" + _settings(schema.SETTINGS),
+        "## Plugins\n\nA plugin has a table of its own name. Its settings are known without importing it, and a table "
+        "of a plugin that is not installed is an error that says so.",
         *parts,
     )
 
@@ -211,7 +218,7 @@ def _settings(rows: Iterable[schema.Setting]) -> str:
 
 def _default(value: Any) -> str:
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
