@@ -66,6 +66,7 @@ def test_the_golden_plan_of_a_session_that_may_end(start_host, ask):
         ("display-manager.end:2", Undo.NONE, False),
         ("display-manager.stop:lightdm.service", Undo.RECREATED, False),
         ("display-manager.stop:1000:graphical-session.target", Undo.RECREATED, True),
+        ("display-manager.stop:1000:pipewire.service", Undo.RECREATED, True),
         ("display-manager.free", Undo.EXACT, False),
     ]
     assert said.codes == ["session.ends"]
@@ -161,7 +162,7 @@ def test_a_service_of_a_user_who_is_nowhere_logged_in_is_left_to_the_core(start_
 def sound_machine(desktops, *names):
     base = scenarios.two_gpu()
     holders = tuple(
-        FakeProcess(comm, uid=1000, user_unit=f"{comm}.service", opens=("/dev/snd/controlC1",))
+        FakeProcess(comm, uid=1000, user_unit=f"{comm}.service", opens=("/dev/snd/*",))
         for comm in ("pipewire", "wireplumber") if f"{comm}.service" in names
     )
     alive = tuple(process for process in base.processes if process.comm != "pipewire")
