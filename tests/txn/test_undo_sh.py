@@ -20,6 +20,7 @@ from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import FakeProcess
 from vfioctl.txn.kind import MODULES, kind
 from vfioctl.txn.machine import Machine
+from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Scope, State
 from vfioctl.txn.steps.common import driver_of, read_override
 from vfioctl.txn.undo_sh import render
@@ -345,3 +346,22 @@ def test_each_kind_with_an_undo_in_the_lease_renders_it():
     rendering = {step.kind for step in every_step(Machine(Paths("/nowhere"), None))}
     lease = {name for name in MODULES if kind(name).scope is Scope.LEASE and kind(name).undo_class != "none"}
     assert lease - rendering == {"wait.until"}
+
+
+OTHER = "99999999-2222-3333-4444-555555555555"
+
+
+def test_what_another_guest_still_needs_is_left_until_that_one_is_done(boot):
+    bench = boot(scenarios.two_gpu())
+    bench.apply(DESKTOP, *giving(AUDIO))
+    ledger = Ledger(bench.machine.paths)
+    for step in bench.steps:
+        ledger.join(step, UUID, HOSTILE)
+    ledger.join(bench.steps[0], OTHER, f'"{UUID}": "x')
+    assert bench.run() == 0
+    assert "still needed by another guest" in bench.log()
+    assert bench.fake.kernel.units()["system/lightdm.service"]["active"] == "inactive"
+    assert bench.drivers()[1] == "snd_hda_intel"
+    ledger.leave(bench.steps[0], OTHER)
+    assert bench.run() == 0
+    assert bench.fake.kernel.units()["system/lightdm.service"]["active"] == "active"

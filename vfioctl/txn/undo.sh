@@ -51,7 +51,21 @@ finish() {
     exit "$failed"
 }
 
-step() { say "step $1 ($2)"; }
+# step ID KIND LEDGER-ENTRY: whether it is to be undone; not while another guest holds the same resource.
+step() {
+    say "step $1 ($2)"
+    l_text=$(cat "$3" 2>/dev/null)
+    l_text=${l_text#*'"holders": {'}
+    case $l_text in
+    *"\"$UUID\": "*) l_text=${l_text%%"\"$UUID\": "*}${l_text#*"\"$UUID\": "} ;;
+    esac
+    case $l_text in
+    *'"'????????-????-????-????-????????????'": '*)
+        say "still needed by another guest"
+        return 1
+        ;;
+    esac
+}
 
 run() (
     PATH=$PROGRAMS

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.txn import conditions
 from vfioctl.txn.kind import kind
+from vfioctl.txn.resources import file_name
 from vfioctl.txn.sh_quote import call, quote
 from vfioctl.txn.step import Scope
 
@@ -60,7 +61,10 @@ def _variables(guest: str, uuid: str, paths: Paths) -> str:
 def _step_lines(step: Step, paths: Paths) -> tuple[str, ...]:
     """A snapshot or a copy is kept once the guest has started, so transaction steps have no place here."""
     lines = kind(step.kind).render_undo(step, paths) if step.scope is Scope.LEASE else ()
-    return (call("step", step.id, step.kind), *lines) if lines else ()
+    if not lines:
+        return ()
+    held = os.path.join(paths.ledger, file_name(f"{step.kind} {step.resource}") + ".json")
+    return (f"if {call('step', step.id, step.kind, held)}; then", *(f"    {line}" for line in lines), "fi")
 
 
 def _condition_lines(condition: Condition) -> tuple[str, ...]:
