@@ -78,3 +78,24 @@ def test_a_pid_that_was_used_again_is_not_released():
 def test_a_process_in_a_container_is_named_with_it():
     (finding,) = holder_findings([holder(container="docker-abc")], [], Policy())
     assert "in container docker-abc" in finding.message
+
+
+def test_what_would_end_with_a_session_that_is_named_already_is_not_said_again():
+    ada = session("2", klass="user", user="ada", uid=1000)
+    known = {"sessions": (ada,), "units": frozenset({"lightdm.service"})}
+    held = [holder(session="2"), holder(unit="lightdm.service"), holder(user_unit="kwin.service", uid=1000)]
+    policy = Policy(**known)
+    assert len(list(holder_findings(held, [], policy))) == 3
+    assert list(holder_findings(held, [], policy, session_named=True)) == []
+
+
+def test_what_no_end_of_a_session_would_end_is_said_beside_the_named_session():
+    ada = session("2", klass="user", user="ada", uid=1000)
+    rescue = session("3", klass="user", seat="", remote=True, user="ada", uid=1000)
+    held = [
+        holder(5, session="3"), holder(2, unit="ollama.service"), holder(3, container="77aa"),
+        holder(4, user_unit="x.service", uid=7),
+    ]  # fmt: skip
+    found = list(holder_findings(held, [], Policy(sessions=(ada, rescue)), session_named=True))
+    pids = [finding.message.split("process ")[1].split()[0] for finding in found]
+    assert pids == ["5", "2", "3", "4"]

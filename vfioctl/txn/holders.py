@@ -28,13 +28,19 @@ class Policy:
         return next((session for session in self.sessions if session.id == identifier), None)
 
 
-def holder_findings(holders: Sequence[Holder], releases: Sequence[Release], policy: Policy) -> Iterable[Finding]:
-    """A block for each holder that no allowed release covers, naming pid, command and unit or session."""
+def holder_findings(
+    holders: Sequence[Holder], releases: Sequence[Release], policy: Policy, *, session_named: bool = False
+) -> Iterable[Finding]:
+    """A block for each holder that no allowed release covers, naming pid, command and unit or session.
+
+    `session_named`: the session that is in the way is named already; what would go with it is not said again.
+    """
     allowed = [release for release in releases if _is_allowed(release, policy, holders)]
     for holder in holders:
         if holder.is_untouchable or any(_covers(release, holder, policy) for release in allowed):
             continue
-        yield _blocked(holder, policy)
+        if not (session_named and _goes_with_session(holder, policy)):
+            yield _blocked(holder, policy)
 
 
 def _is_allowed(release: Release, policy: Policy, holders: Sequence[Holder]) -> bool:
@@ -78,6 +84,16 @@ def _session_service(holder: Holder, policy: Policy) -> str | None:
     if session is None or session.klass not in GREETERS or not session.service:
         return None
     return f"{session.service.removesuffix('-greeter').removesuffix('-launch-environment')}.service"
+
+
+def _goes_with_session(holder: Holder, policy: Policy) -> bool:
+    """Whether the end of the sessions on the seat would end it: their processes, their users' units, the manager."""
+    if holder.unit is not None:
+        return holder.unit in policy.units
+    local = [session for session in policy.sessions if session.seat and not session.remote]
+    if holder.user_unit is not None:
+        return any(session.uid == holder.uid for session in local)
+    return any(session.id == holder.session for session in local)
 
 
 def _blocked(holder: Holder, policy: Policy) -> Finding:

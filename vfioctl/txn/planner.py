@@ -16,6 +16,7 @@ from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Step
 
 APPLIED = (Phase.BEFORE, Phase.GIVE)
+SESSION_ACTIVE = "session.active"  # a plugin names the session that must not be ended
 
 
 @frozen
@@ -77,7 +78,8 @@ def _findings(
     yield from _stuck_findings(order, host)
     yield from _ledger_findings(order, steps, ledger)
     releases = tuple(release for step in steps for release in step.releases)
-    yield from holder_findings(_holders(order, host), releases, order.policy)
+    named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
+    yield from holder_findings(_holders(order, host), releases, order.policy, session_named=named)
 
 
 def _holders(order: Order, host: Host) -> tuple[Holder, ...]:
