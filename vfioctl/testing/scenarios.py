@@ -66,12 +66,12 @@ def laptop() -> MachineSpec:
     """An Intel GPU with the screen (0000:00:02.0) and an NVIDIA 3D controller, held by nobody, in D3cold when idle."""
     card = parts.nvidia_card(GPU, group=14, boot_vga=None)
     gpu = replace(card[0], class_code=0x030200, connectors=(), power_control="auto", power_state="D3cold")
-    machine = parts.desktop(parts.DRI_NODES, logged_in=True)
+    machine = parts.desktop(parts.DRI_NODES, logged_in=True, sound="/dev/snd/controlC1")
     units = tuple(unit for unit in machine.units if unit.name != "nvidia-persistenced.service")
     modules = (*parts.nvidia_modules("550.163.01"), parts.I915, *parts.common_modules())
     return replace(
         machine, name="laptop", modules=modules, units=units,
-        devices=(gpu, *card[1:], parts.intel_gpu(), *parts.chipset()),
+        devices=(parts.intel_gpu(), gpu, *card[1:], *parts.chipset()),
     )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def test_a_sound_function_is_not_unbound_while_its_node_is_open(desktop):
     for holder in machine.host().holders((AUDIO,)):
         fake.kernel.end_process(holder.pid)
     BIND.guard(bind(machine, AUDIO), machine)
-    fake.kernel.add_process(FakeProcess("wireplumber", opens=("/dev/snd/controlC1",)))
+    fake.kernel.add_process(FakeProcess("wireplumber", opens=("/dev/snd/controlC0",)))
     with pytest.raises(StepFailed, match="wireplumber"):
         BIND.guard(bind(machine, AUDIO), machine)
 
@@ -129,7 +129,7 @@ def test_logind_may_keep_a_display_node_but_not_a_sound_node(desktop):
     unit = "systemd-logind.service"
     fake.kernel.add_process(FakeProcess("systemd-logind", opens=("/dev/dri/card0",), unit=unit))
     BIND.guard(bind(machine), machine)
-    fake.kernel.add_process(FakeProcess("systemd-logind", opens=("/dev/snd/controlC1",), unit=unit))
+    fake.kernel.add_process(FakeProcess("systemd-logind", opens=("/dev/snd/controlC0",), unit=unit))
     with pytest.raises(StepFailed, match="systemd-logind"):
         BIND.guard(bind(machine, AUDIO), machine)
 
@@ -182,7 +182,7 @@ def test_an_unbind_that_blocks_on_an_open_sound_node_is_looked_at_anew_when_it_c
     aimed, bound = aim(machine, AUDIO), bind(machine, AUDIO, deadline=0.2)
     OVERRIDE.apply(aimed, machine)
     BIND.guard(bound, machine)
-    pid = fake.kernel.add_process(FakeProcess("wireplumber", opens=("/dev/snd/controlC1",)))
+    pid = fake.kernel.add_process(FakeProcess("wireplumber", opens=("/dev/snd/controlC0",)))
     with pytest.raises(Stuck):
         BIND.apply(bound, machine)
     assert driver_of(machine.paths, AUDIO) is None, "the link goes before the kernel waits"
