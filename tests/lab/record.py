@@ -40,11 +40,15 @@ def section(result: dict[str, Any]) -> str:
     for check in result["checks"]:
         said = check["said"].replace("|", "\\|").replace("\n", " ")
         lines.append(f"| {check['name']} | {check['verdict']} | {check['seconds']:.2f} | {said} |")
-    times = result.get("times", {})
-    if times:
-        lines += ["", "| time as seen by virsh | seconds |", "|---|---|"]
-        lines += [f"| {name} | {seconds:.2f} |" for name, seconds in times.items()]
+    lines += table("time as seen by virsh", result.get("times", {}))
+    lines += table("part of it in the steps of vfioctl", result.get("history", {}))
     return "\n".join(lines) + "\n"
+
+
+def table(title: str, times: dict[str, float]) -> list[str]:
+    """The lines of a table of seconds; none without any."""
+    rows = [f"| {name} | {seconds:.2f} |" for name, seconds in times.items()]
+    return ["", f"| {title} | seconds |", "|---|---|", *rows] if rows else []
 
 
 def add(page: str, result: dict[str, Any]) -> None:

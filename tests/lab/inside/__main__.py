@@ -16,6 +16,7 @@ import daemons
 import floor
 import guest
 import managed
+import troubles
 from report import CheckError, Report, eventually, expect
 
 
@@ -37,28 +38,8 @@ def machine_is_right(report: Report) -> card.Snapshot:
     return card.snapshot()
 
 
-def refused_while_held(report: Report, vfioctl: managed.Vfioctl | None) -> None:
-    with report.check("an X server holds the card"):
-        server = daemons.XServer()
-        server.wait()
-    before = card.snapshot()
-    with report.check("held: virsh start is refused with the pid of the X server") as said:
-        done, seconds = daemons.timed(["virsh", "start", guest.NAME])
-        report.times["refused virsh start"] = seconds
-        expect(truth=done.returncode != 0, otherwise="the guest started under the X server")
-        named = str(server.pid) in done.stderr
-        expect(truth=named, otherwise=f"no pid {server.pid} in: {done.stderr.strip()}")
-        said.append(" ".join(done.stderr.split())[-300:])
-    if vfioctl:
-        vfioctl.plan_names(report, server.pid)
-    with report.check("held: nothing has changed"):
-        expect(truth=server.runs, otherwise="the X server ended")
-        expect(truth=before == card.snapshot(), otherwise=f"{card.differences(before, card.snapshot())}")
-    server.end()
-
-
 def rounds(report: Report, before: card.Snapshot, vfioctl: managed.Vfioctl | None) -> None:
-    """Twice as managed='no', once as managed='yes' in a fresh daemon would be: mixed on purpose, see docs."""
+    """Twice as managed='no', then as 'yes' in the same daemon: libvirt itself would not give the card back then."""
     for label, mode in (("first", "no"), ("second", "no"), ("managed='yes'", "yes")):
         guest.define(mode)
         guest.start(report, label)
@@ -67,16 +48,16 @@ def rounds(report: Report, before: card.Snapshot, vfioctl: managed.Vfioctl | Non
         guest.stop(report, label)
         if vfioctl:
             vfioctl.has_finished(report, label)
-        with report.check(f"{label}: the machine is as it was before"):
-            as_before(before)
+        as_before(report, label, before)
 
 
-def as_before(before: card.Snapshot) -> None:
+def as_before(report: Report, label: str, before: card.Snapshot) -> None:
     """udev makes its links, and snd_hda_intel finds its codec, some time after the bind has returned."""
-    try:
-        eventually(lambda: not card.differences(before, card.snapshot()), 20, "")
-    except CheckError:
-        raise CheckError("; ".join(card.differences(before, card.snapshot()))) from None
+    with report.check(f"{label}: the machine is as it was before"):
+        try:
+            eventually(lambda: not card.differences(before, card.snapshot()), 20, "")
+        except CheckError:
+            raise CheckError("; ".join(card.differences(before, card.snapshot()))) from None
 
 
 def all_checks(report: Report, options: argparse.Namespace) -> None:
@@ -96,10 +77,21 @@ def all_checks(report: Report, options: argparse.Namespace) -> None:
     libvirtd.restart()  # libvirtd looks for hooks once, when it starts
     if vfioctl:
         vfioctl.shows_facts(report)
-    refused_while_held(report, vfioctl)
+    troubles.refused_under_x(report, vfioctl)
     rounds(report, before, vfioctl)
     if vfioctl:
+        in_trouble(report, options.venv, before, vfioctl, libvirtd)
         report.tell("history", data=vfioctl.times())
+
+
+def in_trouble(
+    report: Report, venv: str, before: card.Snapshot, vfioctl: managed.Vfioctl, libvirtd: daemons.Libvirtd
+) -> None:
+    troubles.refused_under_sound(report)
+    troubles.broken_python(report, vfioctl, venv)
+    as_before(report, "broken Python", before)
+    troubles.all_killed(report, vfioctl, libvirtd)
+    as_before(report, "libvirtd and QEMU killed", before)
 
 
 def show_logs() -> None:

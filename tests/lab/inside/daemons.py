@@ -101,6 +101,12 @@ class Libvirtd:
         self.process = spawn(["libvirtd"], "/var/log/libvirt/libvirtd.out")
         eventually(self._answers, 60, "libvirtd does not answer")
 
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait(30)
+            self.process = None
+
     def _answers(self) -> bool:
         if self.process and self.process.poll() is not None:
             raise CheckError(f"libvirtd ended with {self.process.returncode}.")
