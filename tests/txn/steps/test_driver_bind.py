@@ -179,6 +179,8 @@ def test_a_write_that_never_returns_makes_the_device_stuck_and_nothing_more_is_w
 
 def test_an_unbind_that_blocks_on_an_open_sound_node_is_looked_at_anew_when_it_clears(desktop):
     fake, machine = desktop
+    for holder in machine.host().holders((AUDIO,)):
+        fake.kernel.end_process(holder.pid)
     aimed, bound = aim(machine, AUDIO), bind(machine, AUDIO, deadline=0.2)
     OVERRIDE.apply(aimed, machine)
     BIND.guard(bound, machine)
