@@ -46,13 +46,14 @@ def only_holder(start_host: StartHost, process: FakeProcess) -> Holder:
 
 def test_the_holders_of_a_desktop_are_named_with_all_that_is_known(start_host: StartHost) -> None:
     host = facts(start_host(scenarios.single_gpu_nvidia_desktop()))
-    xorg, firefox, persistenced = host.holders((GPU, SOUND))
+    xorg, firefox, pipewire, persistenced = host.holders((GPU, SOUND))
     assert (xorg.comm, xorg.unit, xorg.session, xorg.uid, xorg.start_time) == ("Xorg", "lightdm.service", None, 0, 4200)
     assert xorg.nodes == (
         "/dev/dri/card0", "/dev/dri/renderD128", "/dev/nvidia-modeset", "/dev/nvidia0", "/dev/nvidiactl",
     )  # fmt: skip
     assert xorg.addresses == (GPU,)
     assert (firefox.session, firefox.uid, firefox.unit) == ("2", 1000, None)
+    assert (pipewire.user_unit, pipewire.addresses) == ("pipewire.service", (SOUND,))
     assert persistenced.unit == "nvidia-persistenced.service"
     assert host.unreadable() == 0
 
