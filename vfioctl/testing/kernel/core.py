@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import time
 import traceback
@@ -80,24 +81,24 @@ class Kernel:
             answer(result if isinstance(result, int) else 0)
 
         def work() -> None:
-            self.faults.raise_for("write", node.path, text)
             if not isinstance(node, Attribute) or node.store is None:
-                raise PermissionError(13, "not writable")
+                raise PermissionError(errno.EACCES, "not writable")
             node.store(text)
 
-        self.attempt(work, done, f"write {node.path}", pid)
+        gated = functools.partial(self.faults.gate, "write", node.path, text, work)
+        self.attempt(gated, done, f"write {node.path}", pid)
         self.pump()
 
     def show(self, node: Node, pid: int, answer: Answer) -> None:
         """Read `node`; the answer may come much later."""
 
         def work() -> str:
-            self.faults.raise_for("read", node.path, "")
             if not isinstance(node, Attribute) or node.show is None:
-                raise PermissionError(13, "not readable")
+                raise PermissionError(errno.EACCES, "not readable")
             return node.show()
 
-        self.attempt(work, lambda result: answer(_raw(result)), f"read {node.path}", pid)
+        gated = functools.partial(self.faults.gate, "read", node.path, "", work)
+        self.attempt(gated, lambda result: answer(_raw(result)), f"read {node.path}", pid)
 
     def converse(self, node: Conversation, said: bytes, pid: int, answer: Answer) -> None:
         """Let a program or the test talk to the machine."""

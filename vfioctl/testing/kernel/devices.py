@@ -12,6 +12,8 @@ from vfioctl.testing.kernel.nodes import CharDevice, Directory, Link
 if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
 
+GONE = "gone"  # where links to deleted nodes lead, so that they can still be looked at
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceNode:
@@ -51,17 +53,16 @@ class DeviceNodes:
             return
         directory, name = self._place(path)
         directory.drop(name)
-        directory.hidden[f"{name} (deleted)"] = _named(f"{name} (deleted)", directory, node.rdev)
+        gone = self.kernel.root.directory(f"{GONE}/dev/{os.path.dirname(path.removeprefix('/dev/'))}".rstrip("/"))
+        gone.add(f"{name} (deleted)", CharDevice(node.rdev))
         self.char.drop(_number(node.rdev))
         self.kernel.processes.node_removed(node)
         self._prune(directory)
 
     def _prune(self, directory: Directory) -> None:
-        """devtmpfs removes a directory with its last node; ours stays for the deleted ones that are still open."""
+        """devtmpfs removes a directory with its last node."""
         if directory is not self.dev and not directory.children and directory.parent:
-            parent = directory.parent
-            parent.hidden[directory.name] = directory
-            parent.children.pop(directory.name)
+            directory.parent.drop(directory.name)
 
     def matching(self, pattern: str) -> tuple[DeviceNode, ...]:
         if pattern in self.by_path:
@@ -72,9 +73,3 @@ class DeviceNodes:
 def _number(rdev: int) -> str:
     return f"{os.major(rdev)}:{os.minor(rdev)}"
 
-
-def _named(name: str, parent: Directory, rdev: int) -> CharDevice:
-    node = CharDevice(rdev)
-    node.name = name
-    node.parent = parent
-    return node

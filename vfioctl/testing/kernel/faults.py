@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,12 +62,13 @@ class Faults:
             return fault
         return None
 
-    def raise_for(self, operation: str, path: str, value: str) -> None:
-        """Raise OSError or Wait when a fault says so."""
+    def gate(self, operation: str, path: str, value: str, work: Callable[[], str | None]) -> str | None:
+        """Do `work`, unless a fault is in its way: then raise OSError, or Wait, after which the work is done."""
         if self.active and (fault := self.take(operation, path, value)):
             if fault.errno:
-                raise OSError(fault.errno, "injected")
-            raise Wait(lambda: fault.released, lambda: None, owner=path)
+                raise OSError(fault.errno, os.strerror(fault.errno))
+            raise Wait(lambda: fault.released, work, owner=path)
+        return work()
 
     def release(self) -> None:
         """Let every injected hang end, and forget the faults that are left."""

@@ -51,10 +51,12 @@ class Modules:
             raise ModuleError(f"Module {name} not found in directory /lib/modules/{self.kernel.spec.kernel}")
         if spec.name in self.loaded:
             return
-        self.kernel.faults.raise_for("load", spec.name, "")
         for used in spec.uses:
             self.load(used)
-        self._insert(spec, parameters or {})
+        self.kernel.faults.gate("load", spec.name, "", lambda: self._load(spec, parameters or {}))
+
+    def _load(self, spec: FakeModule, parameters: dict[str, str]) -> None:
+        self._insert(spec, parameters)
         for driver in spec.drivers:
             self.kernel.pci.driver_registered(driver.name)
         if spec.drm_for:
@@ -132,10 +134,9 @@ class Modules:
             raise ModuleError(f"Module {name} is builtin.")
         if spec.name not in self.loaded:
             return
-        self.kernel.faults.raise_for("unload", spec.name, "")
         if self.refcount(spec.name):
             raise ModuleError(f"Module {spec.name} is in use.")
-        self.remove(spec)
+        self.kernel.faults.gate("unload", spec.name, "", lambda: self.remove(spec))
         for used in spec.uses:
             if used in self.loaded and not self.known[used].builtin and not self.refcount(used):
                 self.unload(used)

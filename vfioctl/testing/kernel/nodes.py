@@ -56,12 +56,11 @@ class Node:
 class Directory(Node):
     """A directory whose entries the kernel simulation adds and removes."""
 
-    __slots__ = ("children", "hidden")
+    __slots__ = ("children",)
 
     def __init__(self, *, volatile: bool = False, mode: int = 0o755) -> None:
         super().__init__(stat.S_IFDIR | mode, volatile=volatile)
         self.children: dict[str, Node] = {}
-        self.hidden: dict[str, Node] = {}  # found by name, never listed
 
     def add(self, name: str, node: Node) -> Node:
         node.name = name
@@ -75,7 +74,7 @@ class Directory(Node):
             node.parent = None
 
     def lookup(self, name: str) -> Node | None:
-        return self.children.get(name) or self.hidden.get(name)
+        return self.children.get(name)
 
     def entries(self) -> Iterator[tuple[str, Node]]:
         return iter(tuple(self.children.items()))

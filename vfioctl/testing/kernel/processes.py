@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from vfioctl.testing.kernel.devices import DeviceNode
+from vfioctl.testing.kernel.devices import GONE, DeviceNode
 from vfioctl.testing.kernel.nodes import Attribute, CharDevice, Constant, Directory, Link
 from vfioctl.testing.model import FIRST_PID, FakeProcess
 
@@ -119,7 +119,9 @@ class Processes:
         if file.mapped:
             return
         prefix = self.kernel.shown_root
-        if file.shown != file.node.path:
+        if file.deleted and file.shown == file.node.path:
+            prefix += f"/.machine/{GONE}"
+        elif file.shown != file.node.path:
             prefix += f"/.machine/{NAMESPACES}/{process.pid}"
             self._show_foreign(process, file)
         target = f"{prefix}{file.shown}{' (deleted)' if file.deleted else ''}"

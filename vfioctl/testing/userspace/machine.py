@@ -55,7 +55,8 @@ class Machine:
             child = self.kernel.root.children[name]
             self.root.add(name, child)
             self.forget(self.root, name)
-        self.root.add("ns", self.kernel.root.directory("ns", volatile=True))
+        for name in ("ns", "gone"):
+            self.root.add(name, self.kernel.root.directory(name, volatile=True))
 
     # What the file system asks
 

@@ -116,6 +116,7 @@ class Requests:
     def do_processes(self) -> list[dict[str, Any]]:
         return [
             {"pid": one.pid, "comm": one.spec.comm, "start_time": one.spec.start_time,
+             "cgroup": one.cgroup(), "paused": one.paused,
              "files": [file.shown + (" (deleted)" if file.deleted else "") for file in one.files.values()]}
             for one in self.kernel.processes.by_pid.values()
         ]  # fmt: skip

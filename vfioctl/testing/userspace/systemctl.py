@@ -19,7 +19,7 @@ NOT_BOOTED = (
     "Failed to connect to bus: Host is down\n"
 )
 JOB_ID = "4711"
-HARMLESS_SIGNALS = ("SIGSTOP", "SIGCONT", "STOP", "CONT")  # they end nothing here
+HARMLESS_SIGNALS = {"SIGSTOP": "pause", "STOP": "pause", "SIGCONT": "resume", "CONT": "resume"}
 
 
 def systemctl(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
@@ -52,9 +52,9 @@ def _verb(systemd: Systemd, arguments: Arguments, verb: str, names: tuple[str, .
         return _is_active(systemd, arguments, names, uid)
     if verb in ("list-units", "list-jobs"):
         return (_list_units if verb == "list-units" else _list_jobs)(systemd, arguments, names, uid)
-    if verb == "kill" and arguments.value("-s", "--signal") in HARMLESS_SIGNALS:
-        verb = "pause"
-    if verb in ("start", "stop", "restart", "try-restart", "reset-failed", "kill", "pause"):
+    if verb == "kill":
+        verb = HARMLESS_SIGNALS.get(arguments.value("-s", "--signal") or "", "kill")
+    if verb in ("start", "stop", "restart", "try-restart", "reset-failed", "kill", "pause", "resume"):
         for name in names:
             _act(systemd, verb, name, uid)
         return Reply()
@@ -69,7 +69,7 @@ def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
     unit = systemd.find(name, uid)
     full = name if name.endswith(SUFFIXES) else f"{name}.service"
     if unit is None or unit.spec.load_state != "loaded":
-        how = "not loaded" if verb in ("stop", "reset-failed", "kill", "pause") else "not found"
+        how = "not loaded" if verb in ("stop", "reset-failed", "kill", "pause", "resume") else "not found"
         raise UnitError(f"Failed to {verb} {full}: Unit {full} {how}.", 1 if verb == "reset-failed" else 5)
     if verb == "reset-failed":
         unit.starts = 0
@@ -77,7 +77,10 @@ def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
     elif verb == "kill":
         for pid in systemd.processes_of(unit):
             systemd.kernel.processes.end(pid)
-    elif verb != "pause":
+    elif verb in ("pause", "resume"):
+        if main := systemd.kernel.processes.by_pid.get(systemd.main_pid(unit)):
+            main.paused = verb == "pause"
+    else:
         if verb != "start":
             systemd.stop(unit)
         if verb != "stop":
