@@ -9,11 +9,11 @@
 #
 # As root on Debian it installs the packages that are missing (NO_APT=1: it does not). Otherwise it skips what it
 # cannot run, says so and counts it. With CI set, what is skipped in ring 2 or 3 counts as failed.
+# shellcheck disable=SC1091,SC2154 # common.sh uses $here and $top, and sets $cache and $venv
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
-# shellcheck source=contrib/common.sh
 . "$here/common.sh"
 
 rings='1 2 3'
@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
     --lab) [ "${2-}" = smoke ] || die "--lab knows: smoke"; rings=3 && shift ;;
     --all) whole=yes ;;
     --coverage) coverage=yes rings='1 2' ;;
-    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0" && exit 0 ;;
+    -h | --help) sed -n '2,/^# shellcheck/{/^# shellcheck/d;s/^# \{0,1\}//;p;}' "$0" && exit 0 ;;
     *) die "unknown option $1; see $0 --help" ;;
     esac
     shift
