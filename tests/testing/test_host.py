@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from machine_driver import SECONDS
 
+import vfioctl
 from vfioctl.testing import crash, scenarios, snapshot
 from vfioctl.testing.control import Control
 from vfioctl.testing.host import FakeHost
@@ -85,23 +86,38 @@ def test_transient_units_end_with_the_machine(fake_root):
     assert until(lambda: not is_running(pid), SECONDS)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_an_ordinary_user_can_run_a_machine():
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+RUNS_A_MACHINE = """
+import os, sys
+from vfioctl.testing import scenarios
+from vfioctl.testing.host import FakeHost
+with FakeHost(scenarios.single_gpu_nvidia_desktop(), sys.argv[1]) as host:
+    with open(sys.argv[1] + "/sys/bus/pci/devices/0000:01:00.0/driver_override", "w") as file:
+        file.write("vfio-pci")
+    print(os.getuid(), len(host.kernel.processes()), len(os.listdir(sys.argv[1] + "/proc/5000011/fd")))
+"""
+
+
+@pytest.fixture
+def place_of_nobody():
+    """A directory that nobody owns, with an interpreter that they can run: root's may lie in root's home."""
     place = tempfile.mkdtemp(prefix="vfioctl-nobody-")
-    try:
-        shutil.chown(place, "nobody")
-        code = (
-            "import sys\nfrom vfioctl.testing import scenarios\nfrom vfioctl.testing.host import FakeHost\n"
-            "with FakeHost(scenarios.single_gpu_nvidia_desktop(), sys.argv[1]) as host:\n"
-            "    open(sys.argv[1] + '/sys/bus/pci/devices/0000:01:00.0/driver_override', 'w').write('vfio-pci')\n"
-            "    print(len(host.kernel.processes()), len(__import__('os').listdir(sys.argv[1] + '/proc/5000011/fd')))\n"
-        )
-        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-I", "-c", code, place]
-        ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/", check=False)
-        assert (ended.returncode, ended.stdout) == (0, "10 5\n"), ended.stderr
-        assert not mounts(place)
-    finally:
-        shutil.rmtree(place)
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", f"{place}/venv"], check=True)
+    (packages,) = Path(place).glob("venv/lib/python3*/site-packages")
+    (packages / "vfioctl.pth").write_text(os.path.dirname(os.path.dirname(vfioctl.__file__)) + "\n")
+    os.mkdir(f"{place}/root")
+    for path in (place, f"{place}/root"):
+        shutil.chown(path, "nobody")
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_an_ordinary_user_can_run_a_machine(place_of_nobody):
+    argv = [*AS_NOBODY, f"{place_of_nobody}/venv/bin/python", "-I", "-c", RUNS_A_MACHINE, f"{place_of_nobody}/root"]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/", check=False)
+    assert (ended.returncode, ended.stdout) == (0, "65534 10 5\n"), ended.stderr
+    assert not mounts(place_of_nobody)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
@@ -111,7 +127,7 @@ def test_another_user_may_look_at_roots_machine_and_not_write(fake_root, machine
         if str(part).startswith("/tmp/"):
             part.chmod(part.stat().st_mode | 0o011)
     path = str(machine.root / machine.pci(GPU, "driver_override"))
-    sh = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"]
+    sh = [*AS_NOBODY, "sh", "-c"]
     assert subprocess.run([*sh, f"cat {path}"], capture_output=True, text=True, check=False).stdout == "(null)\n"
     assert subprocess.run([*sh, f"echo x > {path}"], capture_output=True, check=False).returncode != 0
 

@@ -57,33 +57,47 @@ class Tree(Protocol):
         """Answer what was written; call `answer` now or later."""
 
 
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+# Waits for the end of its input and unmounts then; fusermount3's own auto_unmount fails without allow_other.
+GUARD = 'read -r _; exec fusermount3 -u -z -q -- "$1"'
+
+
 class Mount:
-    """A mount at `path`, made by fusermount3, which takes it away when we let go of it or die."""
+    """A mount at `path`; a guard process takes it away when we let go of it, or die."""
 
     def __init__(self, path: str, *, shared: bool) -> None:
-        self.fd, self.guard, self.helper = _mount(path, shared=shared)
+        self.fd = _mount(path, shared=shared)
+        reading, self.alive = os.pipe2(os.O_CLOEXEC)
+        self.guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "sh", path], stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={"PATH": PROGRAMS}, start_new_session=True, cwd="/",
+        )  # fmt: skip
+        os.close(reading)
 
     def end(self) -> None:
-        """Let go: whoever waits gets an error, and the helper takes the dead mount away."""
+        """Let go: whoever waits gets an error, and the guard takes the dead mount away."""
         os.close(self.fd)
-        self.guard.close()
-        self.helper.wait(10)
+        os.close(self.alive)
+        self.guard.wait(10)
 
 
-def _mount(path: str, *, shared: bool) -> tuple[int, socket.socket, subprocess.Popen[bytes]]:
-    options = "fsname=vfioctl-fake,subtype=vfioctl,default_permissions,auto_unmount"
+def _mount(path: str, *, shared: bool) -> int:
+    """The descriptor of a new FUSE mount. Raises OSError; fusermount3 has said why on stderr."""
+    options = "fsname=vfioctl-fake,subtype=vfioctl,default_permissions"
     ours, theirs = socket.socketpair()
     helper = subprocess.Popen(
         ["fusermount3", "-o", f"{options},allow_other" if shared else options, "--", path],
         pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "_FUSE_COMMFD": str(theirs.fileno())},
+        env={"PATH": PROGRAMS, "_FUSE_COMMFD": str(theirs.fileno())},
     )  # fmt: skip
     theirs.close()
-    _, fds, _, _ = socket.recv_fds(ours, 16, 1)
+    with ours:
+        _, fds, _, _ = socket.recv_fds(ours, 16, 1)
+    helper.wait()
     if not fds:
         raise OSError(errno.EIO, "fusermount3 did not mount", path)
     os.set_blocking(fds[0], False)
-    return fds[0], ours, helper
+    return fds[0]
 
 
 class Session:
