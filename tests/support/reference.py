@@ -160,9 +160,9 @@ def exit_statuses() -> str:
         "Every command ends with one of these.",
         table(("status", "meaning", "exceptions"), rows),
         "## The hook\n\nThe hook that libvirt calls ends with one of the statuses above **only for `prepare`**; "
-        "libvirt then does not start the guest and shows the last sentence on stderr. Every other operation ends with 0 "
-        "whatever happens, because a failing `started` or `reconnect` would kill the guest. When the installed Python "
-        "cannot run, the shim ends `prepare` with 1 and runs `undo.sh` at `release`.",
+        "libvirt then does not start the guest and shows the last sentence on stderr. Every other operation ends with "
+        "0 whatever happens, because a failing `started` or `reconnect` would kill the guest. When the installed "
+        "Python cannot run, the shim ends `prepare` with 1 and runs `undo.sh` at `release`.",
     )
 
 
@@ -192,9 +192,9 @@ def settings() -> str:
     return page(
         "Configuration",
         "`/etc/vfioctl/config.toml` holds what counts for every guest, `/etc/vfioctl/guests/NAME.toml` what counts "
-        "for one; a guest with such a file, even an empty one, is managed. What counts: a flag of the command line, then "
-        "an environment variable (commands only, never the hook), then the guest's file, then the host's, then the "
-        "default. `vfioctl config show GUEST --origin` says where each value comes from, `vfioctl config validate` "
+        "for one; a guest with such a file, even an empty one, is managed. What counts: a flag of the command line, "
+        "then an environment variable (commands only, never the hook), then the guest's file, then the host's, then "
+        "the default. `vfioctl config show GUEST --origin` says where each value comes from, `vfioctl config validate` "
         "checks every file, and `vfioctl config set` changes one setting and keeps your comments.",
         '```toml\n# /etc/vfioctl/guests/win11.toml\nsession = "end"              # a session on the card may be ended\n'
         'units = ["ollama.service"]   # may be stopped when they hold the card\n\n[deadlines]\nprepare = 60\n\n'

@@ -24,7 +24,7 @@ MODE = 0o644  # `plan` and `config show` work unprivileged
 DIRECTORY_MODE = 0o755
 
 GUEST_FILE = """\
-# Guest {guest}: vfioctl hands its devices over when it starts and takes them back when it stops.
+# Guest {guest}. vfioctl hands its devices over when it starts and takes them back when it stops.
 # All settings: vfioctl config show {shown} --origin
 """
 

@@ -75,7 +75,7 @@ class SnapshotBackend:
 
 @frozen
 class DoctorCheck:
-    """A check of the host that `vfioctl doctor` runs; `fix` is offered, never run by itself."""
+    """A check of the host beyond one guest; `fix` is offered, never run by itself."""
 
     name: str
     summary: str

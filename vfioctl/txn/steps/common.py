@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed, Stuck, VfioctlError
+from vfioctl.files import renew_lock
 from vfioctl.host.readers import link_name, raw
 from vfioctl.host.stuck import record_stuck
 from vfioctl.proc import Completed, in_child
@@ -96,7 +97,7 @@ def read_override(machine: Machine, address: str) -> str | None:
 def write_device(machine: Machine, address: str, path: str, value: str, *, deadline: float, doing: str) -> None:
     """Write under the device lock of `address` in a child; `doing` says for an error what was tried.
 
-    Raises StepFailed("device.write") with the kernel's reason, Stuck when the write does not return.
+    Raises StepFailed("device.write_failed") with the kernel's reason, Stuck when the write does not return.
     """
     try:
         machine.write_device(address, path, value, deadline=max(deadline, LEAST_WRITE))
@@ -119,7 +120,8 @@ def aim_override(machine: Machine, address: str, value: str | None, *, deadline:
         before, after = machine.swap_device(address, path, written, deadline=max(deadline, LEAST_WRITE), unless=unless)
     except OSError as error:
         raise StepFailed(
-            "device.write", f"Setting driver_override of {address} to {value or 'nothing'} failed: {error.strerror}."
+            "device.write_failed",
+            f"Setting driver_override of {address} to {value or 'nothing'} failed: {error.strerror}.",
         ) from error
     if _plain(after) != value:
         raise StepFailed("driver.override_refused", f"driver_override of {address} is {after}, not {value}.")
@@ -182,6 +184,8 @@ def _stuck_program(
     command = " ".join(argv)
     for address in devices:
         record_stuck(machine.paths, address, pid, command, "")
+    for fd in machine.programs.keep_fds:
+        renew_lock(fd)
     raise Stuck(
         "kernel.stuck",
         f"{command} does not return ({deadline:g} s); process {pid} waits for it.",

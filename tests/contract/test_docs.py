@@ -1,0 +1,200 @@
+"""The documentation is true: everything has its page, links lead somewhere, named commands exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hints import Hint, in_source, in_text, problem
+from reference import PLUGIN_DIRS, ROOT, hook_functions, hook_heading, parameter_names
+
+from vfioctl.cli.commands import COMMANDS, Entry
+from vfioctl.codes import CODES
+from vfioctl.config.schema import SETTINGS
+from vfioctl.plugin.static import read_static
+from vfioctl.txn.conditions import VOCABULARY
+from vfioctl.txn.kind import MODULES, kind
+
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+ALL_SOURCES = tuple(sorted((*ROOT.glob("vfioctl/**/*.py"), *ROOT.glob("plugins/*/vfioctl_*/**/*.py"))))
+SOURCES = tuple(path for path in ALL_SOURCES if "testing" not in path.parts and path.name != "codes.py")
+SCRIPTS = (ROOT / "vfioctl/txn/undo.sh", *sorted(ROOT.glob("contrib/**/*.sh*")), *sorted(ROOT.glob("contrib/**/*.in")))
+PAGES = tuple(
+    path for path in sorted(ROOT.glob("**/*.md"))
+    if not any(part.startswith(".") or part in ("build", "dist", "node_modules") for part in path.parts)
+)  # fmt: skip
+KNOWN = {row.code for row in CODES}
+CODE = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)?")
+
+
+def text(name: str) -> str:
+    return (REFERENCE / name).read_text()
+
+
+def headings(page: str) -> set[str]:
+    return {line.lstrip("# ") for line in page.split("\n") if line.startswith("#")}
+
+
+# Everything has its page
+
+
+@pytest.mark.parametrize("name", tuple(hook_functions()))
+def test_every_hook_has_a_section_with_its_exact_arguments(name: str) -> None:
+    assert hook_heading(name) in headings(text("hooks.md"))
+
+
+@pytest.mark.parametrize("name", tuple(MODULES))
+def test_every_step_kind_has_a_section_that_states_undo_scope_and_lifetime(name: str) -> None:
+    section = text("steps.md").split(f"\n## {name}\n")[1].split("\n## ")[0]
+    one = kind(name)
+    assert f"Undo: **{one.undo_class}**. Scope: **{one.scope}**. Lifetime: **{one.lifetime}**." in section
+
+
+@pytest.mark.parametrize("name", tuple(MODULES))
+def test_the_explanation_of_undo_puts_every_kind_in_its_class(name: str) -> None:
+    rows = {row.split("|")[1].strip(): row for row in (DOCS / "explanation/undo.md").read_text().split("\n")
+            if row.startswith("| ")}  # fmt: skip
+    assert f"`{name}`" in rows[str(kind(name).undo_class)]
+
+
+@pytest.mark.parametrize("name", tuple(MODULES))
+def test_every_parameter_that_a_step_kind_reads_is_documented(name: str) -> None:
+    source = (ROOT / f"vfioctl/txn/steps/{MODULES[name]}.py").read_text()
+    read = set(re.findall(r"params\[\"(\w+)\"\]|params\.get\(\"(\w+)\"", source))
+    documented = {parameter.rstrip("?") for parameter in parameter_names(kind(name))}
+    assert {one or other for one, other in read} <= documented
+
+
+@pytest.mark.parametrize("row", CODES, ids=lambda row: row.code)
+def test_every_error_code_stands_in_the_reference(row) -> None:
+    assert f"| `{row.code}` |" in text("errors.md")
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.path)
+def test_every_setting_of_the_core_stands_in_the_reference(setting) -> None:
+    assert f"| `{setting.path}` |" in text("config.md")
+
+
+@pytest.mark.parametrize("directory", PLUGIN_DIRS, ids=lambda path: path.name)
+def test_every_setting_of_a_plugin_stands_in_the_reference_and_in_its_readme(directory: Path) -> None:
+    data = read_static(str(directory))
+    readme = (directory.parent / "README.md").read_text()
+    for key in data["config"]:
+        assert f"| `{data['name']}.{key}` |" in text("config.md")
+        assert key in readme, f"{directory.parent.name}/README.md does not mention {key}"
+
+
+def commands(entries: tuple[Entry, ...] = COMMANDS, path: str = "vfioctl") -> Iterator[str]:
+    for entry in entries:
+        here = f"{path} {entry.name}"
+        yield from commands(entry.children, here) if entry.children else (here,)
+
+
+@pytest.mark.parametrize("name", tuple(commands()))
+def test_every_command_has_a_section(name: str) -> None:
+    assert name in headings(text("cli.md"))
+
+
+# Codes
+
+
+def used_codes(path: Path) -> set[str]:
+    """Every string of a file that has the form of a code and is not known to be something else."""
+    constants = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+    words = {value for value in constants if isinstance(value, str) and CODE.fullmatch(value)}
+    return {word for word in words if word in KNOWN or ("." in word and not _is_something_else(word))}
+
+
+def _is_something_else(word: str) -> bool:
+    return word in OTHERS or word.rpartition(".")[2] in SUFFIXES
+
+
+OTHERS = {
+    *MODULES, *VOCABULARY, *(setting.path for setting in SETTINGS),
+    "lxc.payload", "snapshot.nvram", "vfioctl.commands", "vfioctl.entry",
+}  # fmt: skip
+SUFFIXES = ("service", "socket", "scope", "target", "slice", "log", "sh", "py", "toml", "json", "jsonl", "conf", "ids")
+
+
+def test_every_code_that_the_source_uses_is_in_the_table() -> None:
+    missing = {f"{path.name}: {code}" for path in SOURCES for code in used_codes(path) - KNOWN}
+    assert missing == set()
+
+
+def test_every_code_of_the_table_is_used() -> None:
+    used = {code for path in SOURCES for code in used_codes(path)}
+    assert used >= KNOWN, KNOWN - used
+
+
+def test_the_table_of_codes_is_sorted_and_has_no_code_twice() -> None:
+    codes = [row.code for row in CODES]
+    assert codes == sorted(set(codes))
+
+
+def test_every_code_has_a_sentence_and_a_remedy() -> None:
+    assert all(row.meaning.endswith(".") and row.remedy.endswith(".") for row in CODES)
+
+
+# Links and commands
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def anchors(page: Path) -> set[str]:
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(page.read_text())}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (page.parent / name).resolve() if name else page
+        assert found.exists(), f"{target} is not there"
+        assert found.is_relative_to(ROOT), f"{target} leads out of the repository"
+        assert not anchor or anchor in anchors(found), f"{target}: no such heading"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("**/*.md")), ids=lambda path: str(path.relative_to(DOCS)))
+def test_every_page_can_be_found_from_the_index(page: Path) -> None:
+    index = DOCS / "README.md"
+    linked = {(index.parent / target).resolve() for target in LINK.findall(index.read_text())}
+    assert page == index or page in linked
+
+
+def named_commands() -> Iterator[Hint]:
+    for path in ALL_SOURCES:
+        yield from in_source(path)
+    for path in (*PAGES, *SCRIPTS):
+        if path.name != "cli.md":  # made from the commands themselves
+            yield from in_text(path)
+
+
+def test_every_command_that_a_message_or_a_page_names_exists() -> None:
+    hints = list(named_commands())
+    assert len(hints) > 100
+    assert [f"{hint}: {why}" for hint in hints if (why := problem(hint))] == []
+
+
+@pytest.mark.parametrize("words", ["gpu lst", "config set --host session end", "status --fast", "plan a b", "doctor"])
+def test_a_command_that_does_not_exist_would_be_seen(words: str) -> None:
+    assert problem(Hint("here", tuple(words.split())))
+
+
+# Words
+
+# Work that is not finished, and paths of somebody's own machine.
+FORBIDDEN = re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X)\b|(?<![\w.$}])/(?:w[o]rk|tmp/d[e]v|home/(?!alice))/")
+READ = (".py", ".md", ".toml", ".sh", ".in", ".service", ".txt", ".cfg")
+
+
+def test_no_file_holds_a_forbidden_word() -> None:
+    places = (ROOT / name for name in ("vfioctl", "plugins", "contrib", "tests", "docs"))
+    files = [path for place in places for path in place.glob("**/*") if path.suffix in READ]
+    found = {str(path.relative_to(ROOT)): hit.group() for path in files if (hit := FORBIDDEN.search(path.read_text()))}
+    assert found == {}
