@@ -93,6 +93,20 @@ def remove(path: str) -> None:
         return
 
 
+def renew_lock(fd: int) -> None:
+    """Hold the flock of `fd` through a new open file of the same number, which no child shares.
+
+    For a child that is stuck in the kernel for ever: it would keep the lock with it.
+    """
+    fresh = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        fcntl.flock(fresh, fcntl.LOCK_EX)
+        os.dup2(fresh, fd, inheritable=False)
+    finally:
+        os.close(fresh)
+
+
 class Lock:
     """An flock on a file of ours, held until `release` and by every child that inherits its descriptor.
 

@@ -12,8 +12,9 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 
-from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck
+from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.frozen import frozen
+from vfioctl.writer import Writer, close_all_but
 
 KILL_GRACE = 0.5
 
@@ -46,6 +47,7 @@ class Programs:
     def __init__(self, path: str, *, keep_fds: tuple[int, ...] = ()) -> None:
         self.path = path
         self.keep_fds = keep_fds
+        self.writer = Writer()
         self.environment = {"PATH": path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TERM": "dumb"}
 
     def holding(self, *fds: int) -> Programs:
@@ -101,7 +103,7 @@ def fork_detached(work: Callable[[], object], *, keep_fds: tuple[int, ...] = (),
         try:
             os.setsid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            _close_all_but(*keep_fds)
+            close_all_but(*keep_fds)
             output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             os.dup2(output, 1)
             os.dup2(output, 2)
@@ -153,22 +155,13 @@ def in_child(work: Callable[[], bytes], *, deadline: float, keep_fds: tuple[int,
 def _be_child(work: Callable[[], bytes], writing: int, keep_fds: tuple[int, ...]) -> None:
     try:
         os.setsid()
-        _close_all_but(writing, *keep_fds)
+        close_all_but(writing, *keep_fds)
         try:
             os.write(writing, b"\0" + work())
         except OSError as error:
             os.write(writing, b"\1" + str(error.errno or 0).encode())
     finally:
         os._exit(0)
-
-
-def _close_all_but(*keep: int) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    kept = sorted({0, 1, 2, *keep})
-    for low, high in zip(kept, [*kept[1:], 65536], strict=True):
-        os.closerange(low + 1, high)
 
 
 def _listen(pid: int, reading: int, deadline: float) -> ChildReport:
@@ -189,50 +182,3 @@ def _report(pid: int, said: bytes) -> ChildReport:
     if said[:1] == b"\1":
         return ChildReport(pid, stuck=False, errno=int(said[1:]))
     return ChildReport(pid, stuck=False, data=said[1:])
-
-
-def swap_blocking(
-    path: str, value: str, *, deadline: float, keep_fds: tuple[int, ...] = (), unless: tuple[str, ...] = ()
-) -> tuple[str, str]:
-    """Write `value` to the kernel file `path` in a child, unless it says one of `unless` already.
-
-    Returns what it said before and after; with no `unless` it is not read, and both are "". Raises OSError as the
-    kernel said it, and StuckWrite when the child does not return in `deadline` seconds: nothing may be written to that
-    device then.
-    """
-
-    def work() -> bytes:
-        before = _read(path) if unless else b""
-        if before.strip().decode(errors="replace") in unless:
-            return before + b"\0" + before
-        fd = os.open(path, os.O_WRONLY)
-        os.write(fd, value.encode())
-        return before + b"\0" + (_read(path) if unless else b"")
-
-    report = in_child(work, deadline=deadline, keep_fds=keep_fds)
-    if report.stuck:
-        raise StuckWrite(path, value, report.pid, deadline)
-    if report.errno:
-        raise OSError(report.errno, os.strerror(report.errno), path)
-    before, _, after = report.data.decode(errors="replace").partition("\0")
-    return before.strip(), after.strip()
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
-class StuckWrite(Stuck):
-    """A kernel write that did not return in its time; the child that makes it still runs."""
-
-    def __init__(self, path: str, value: str, pid: int, deadline: float) -> None:
-        super().__init__(
-            "kernel.stuck",
-            f"The kernel does not return from writing {value!r} to {path} ({deadline:g} s); process {pid} waits in it.",
-            state="Nothing more is written to that device.",
-            hints=("End what uses the device, then see: vfioctl status",),
-        )
-        self.path = path
-        self.value = value
-        self.pid = pid

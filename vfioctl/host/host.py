@@ -26,6 +26,7 @@ from vfioctl.host import (
 )  # fmt: skip
 from vfioctl.host.holders import Scan, scan, vanished_nodes
 from vfioctl.host.model import (
+    DISPLAY_CLASSES,
     Connector,
     DeviceNode,
     Framebuffer,
@@ -69,6 +70,12 @@ class Host:
         """Every PCI function, sorted by address."""
         self._load(self.addresses())
         return tuple(self._devices[address] for address in self.addresses() if address in self._devices)
+
+    def displays(self) -> tuple[PciDevice, ...]:
+        """Every graphics function, sorted by address; of the others only the class is read."""
+        found = self._once("displays", lambda: pci.of_classes(self.paths, self.addresses(), DISPLAY_CLASSES))
+        self._load(found)
+        return tuple(self._devices[address] for address in found if address in self._devices)
 
     def device(self, address: str) -> PciDevice:
         """The function at `address`. Raises VfioctlError("pci.unknown")."""

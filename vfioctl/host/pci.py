@@ -51,6 +51,12 @@ def read(paths: Paths, address: str) -> PciDevice | None:
     )
 
 
+def of_classes(paths: Paths, candidates: tuple[str, ...], kinds: tuple[int, ...]) -> tuple[str, ...]:
+    """Those of `candidates` whose base class and sub-class is one of `kinds`."""
+    read_class = ((address, number(paths.pci(address, "class"), 0)) for address in candidates)
+    return tuple(address for address, code in read_class if code is not None and code >> 8 in kinds)
+
+
 def driver(paths: Paths, address: str) -> str | None:
     """The driver that the function at `address` is bound to, or None."""
     return link_name(paths.pci(address, "driver"))

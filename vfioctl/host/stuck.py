@@ -32,12 +32,17 @@ def record_stuck(paths: Paths, address: str, pid: int, path: str, value: str) ->
 def read_stuck(paths: Paths, address: str) -> StuckDevice | None:
     """The stuck write on `address`; None when there is none or when it has returned meanwhile.
 
-    Raises VfioctlError("stuck.malformed"): a record that cannot be read must not pass for none.
+    Raises VfioctlError("stuck.malformed"): a record that cannot be read must not pass for none. Without root it may:
+    who only looks writes to no device.
     """
     path = os.path.join(paths.stuck, f"{address}.json")
     try:
         record = files.read_json(path)
         device = None if record is None else StuckDevice(**record)
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+        return None
     except (ValueError, TypeError) as error:
         raise VfioctlError(
             "stuck.malformed", f"The record of a hanging write on {address} is damaged ({path}): {error}.",

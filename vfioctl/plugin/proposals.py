@@ -102,8 +102,9 @@ def console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[
 
 def last_console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[StepProposal, ...]:
     """The same, but only with the last framebuffer: another card's text console goes on."""
-    others = (dev for dev in host.devices() if dev.is_display and dev.address != gpu.address)
-    if not gpu.is_display or not drives_console(gpu, host) or any(drives_console(dev, host) for dev in others):
+    if not gpu.is_display or not drives_console(gpu, host):
+        return ()
+    if any(drives_console(dev, host) for dev in host.displays() if dev.address != gpu.address):
         return ()
     return console_steps(gpu, host, before)
 

@@ -10,7 +10,8 @@ from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
 from vfioctl.paths import Paths
-from vfioctl.proc import Programs, StuckWrite, swap_blocking
+from vfioctl.proc import Programs
+from vfioctl.writer import StuckWrite
 
 
 @frozen
@@ -56,7 +57,7 @@ class Machine:
         """Write as `write_device` does unless the file says one of `unless`; return what it said before and after."""
         self.refuse_stuck(address)
         try:
-            return swap_blocking(path, value, deadline=deadline, keep_fds=self.programs.keep_fds, unless=unless)
+            return self.programs.writer.swap(path, value, deadline=deadline, unless=unless)
         except StuckWrite as stuck:
             record_stuck(self.paths, address, stuck.pid, stuck.path, stuck.value)
             raise

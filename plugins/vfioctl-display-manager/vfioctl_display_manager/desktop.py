@@ -134,8 +134,8 @@ def _must_stop(
 def _is_its_card(card: PciDevice, host: Host) -> bool:
     """Whether an idle `card` is the one that the display manager will draw on: it has not started yet, say."""
     others = tuple(
-        device.address for device in host.devices()
-        if device.is_display and device.address != card.address and not _is_given(device, host)
+        device.address for device in host.displays()
+        if device.address != card.address and not _is_given(device, host)
     )  # fmt: skip
     if not any(host.cards(address) for address in others):
         return True

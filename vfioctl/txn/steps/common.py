@@ -113,7 +113,7 @@ def set_override(machine: Machine, address: str, value: str | None, *, deadline:
 
 
 def aim_override(machine: Machine, address: str, value: str | None, *, deadline: float) -> str | None:
-    """Aim driver_override of `address` at `value` and see that it took; return why there was nothing to do, or None."""
+    """Aim driver_override of `address` at `value`, and see that it took; return why there was nothing to do."""
     path = machine.paths.pci(address, "driver_override")
     written, unless = f"{value or ''}\n", (value,) if value else NO_OVERRIDE
     try:
