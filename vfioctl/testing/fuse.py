@@ -111,7 +111,7 @@ class Session:
         self.nodes: dict[int, Node] = {}
         self.counts: dict[int, int] = {}
         self.open: dict[int, bytes | list[tuple[str, Node]] | None] = {}
-        self.said: dict[int, bytes] = {}
+        self.said: dict[tuple[bool, int], bytes] = {}
         self.noticed = False
         self.last_handle = 0
         self.buffer = bytearray(BUFFER)
@@ -258,8 +258,10 @@ class Session:
         self.open[self.last_handle] = content
         return self.last_handle
 
-    def _open(self, unique: int, ino: int, _pid: int, _body: memoryview) -> None:
+    def _open(self, unique: int, ino: int, pid: int, body: memoryview) -> None:
         node = self._node(ino)
+        if isinstance(node, Conversation) and struct.unpack_from("<I", body)[0] & os.O_TRUNC:
+            self.said.pop((True, pid), None)  # what an earlier process of this number has left
         if isinstance(node, CharDevice):
             raise OSError(errno.ENXIO, "a simulated node cannot be opened")
         flags = KEEP_CACHE if isinstance(node, Constant) else DIRECT_IO | PARALLEL_WRITES
@@ -288,7 +290,7 @@ class Session:
         self.tree.show(node, pid, answer)
 
     def _read_answer(self, unique: int, node: Conversation, handle: int, size: int, pid: int) -> None:
-        said = self.said.pop(handle, None)
+        said = self.said.pop(node.key(handle, pid), None)
         if said is None:
             content = self.open.get(handle)
             rest = content if isinstance(content, bytes) else b""
@@ -310,7 +312,8 @@ class Session:
         data = bytes(body[IO.size : IO.size + size])
         written = struct.pack("<II", size, 0)
         if isinstance(node, Conversation):
-            self.said[handle] = self.said.get(handle, b"") + data
+            key = node.key(handle, pid)
+            self.said[key] = self.said.get(key, b"") + data
             self._send(unique, written)
             return
         self.tree.store(
@@ -321,7 +324,7 @@ class Session:
     def _release(self, unique: int, _ino: int, _pid: int, body: memoryview) -> None:
         (handle,) = struct.unpack_from("<Q", body)
         self.open.pop(handle, None)
-        self.said.pop(handle, None)
+        self.said.pop((False, handle), None)
         self._send(unique)
 
     # Directories

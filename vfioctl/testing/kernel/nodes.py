@@ -143,13 +143,20 @@ class CharDevice(Node):
 
 
 class Conversation(Node):
-    """A file that is written to and then answers, for each opener on its own."""
+    """A file that is written to and then answers, for each opener on its own.
 
-    __slots__ = ("answer",)
+    `by_process`: for each process instead, which may open it once to write and once to read.
+    """
 
-    def __init__(self, answer: Callable[[bytes, int], str]) -> None:
+    __slots__ = ("answer", "by_process")
+
+    def __init__(self, answer: Callable[[bytes, int], str], *, by_process: bool = False) -> None:
         super().__init__(stat.S_IFREG | 0o666)
         self.answer = answer
+        self.by_process = by_process
+
+    def key(self, handle: int, pid: int) -> tuple[bool, int]:
+        return (True, pid) if self.by_process else (False, handle)
 
 
 def resolve(root: Directory, path: str) -> str:

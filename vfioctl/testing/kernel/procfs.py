@@ -75,8 +75,15 @@ def named(name: str, parent: Directory, node: Node) -> Node:
 
 
 def real_file(pid: str, name: str) -> str:
-    with open(os.path.join("/proc", pid, name), "rb") as file:
-        return file.read().decode(errors="surrogateescape")
+    """What the real /proc says. Raises OSError."""
+    fd = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, 65536):
+            parts.append(part)
+    finally:
+        os.close(fd)
+    return b"".join(parts).decode(errors="surrogateescape")
 
 
 def fill_proc(kernel: Kernel) -> None:

@@ -39,7 +39,7 @@ class Machine:
         self.requests = Requests(self)
         self._show()
         kit = self.root.directory("kit")
-        kit.add("call", Conversation(self.call))
+        kit.add("call", Conversation(self.call, by_process=True))
         kit.add("control", Conversation(lambda said, _pid: self.requests.answer(said)))
 
     def boot(self, spec: MachineSpec) -> None:
