@@ -40,6 +40,7 @@ CODES = (
     Code("config.writable", "Somebody else than root can change a file that root obeys.",
          "Give it to root and take away the write permission of group and others."),
     Code("demo.changed", "The simulated host is not as it was after the demo.", "Please report it with the output."),
+    Code("demo.command", "A command failed in the demo.", "Please report it with the output."),
     Code("demo.fuse", "The simulated host of the demo cannot be started.", "Install fuse3; check /dev/fuse."),
     Code("demo.hook", "A call of the hook failed in the demo.", "Please report it with the output."),
     Code("demo.missing", "The demo needs the test kit.", "Install the extra vfioctl[testing]."),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 KEEP = 500
+PUBLIC, PUBLIC_DIRECTORY = 0o644, 0o755  # `vfioctl history` works without root
 NAME_LENGTH = 8
 
 
@@ -84,7 +85,8 @@ def new_id(paths: Paths, guest: str, started: float) -> str:
 
 def record(paths: Paths, hand_off: HandOff, *, keep: int = KEEP) -> None:
     """Keep `hand_off`, durably, and at most `keep` records. Raises OSError (disk full, read-only)."""
-    files.write_json(_path(paths, hand_off.id), asdict(hand_off))
+    files.make_private_dir(paths.history, mode=PUBLIC_DIRECTORY)
+    files.write_json(_path(paths, hand_off.id), asdict(hand_off), mode=PUBLIC)
     prune(paths, keep=keep)
 
 

@@ -5,11 +5,12 @@ Reads and writes only /var/lib/vfioctl/identity/UUID.json. Knows neither libvirt
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.txn.step import Finding
+from vfioctl.txn.step import Finding, Severity
 
 if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
@@ -52,6 +53,8 @@ def check(paths: Paths, uuid: str, guest: str, devices: Iterable[PciDevice]) -> 
     """What speaks against handing `devices` to guest `uuid`: each whose address now shows another card."""
     try:
         known = pinned(paths, uuid)
+    except PermissionError:
+        return (_unreadable(guest),)
     except ValueError as error:
         return (_malformed(paths.identity(uuid), guest, error),)
     wanted = ((dev, (known or {}).get(dev.address)) for dev in devices)
@@ -66,6 +69,13 @@ def _changed(guest: str, device: PciDevice, was: str) -> Finding:
         hint=f"Correct the addresses in the domain, then pin them with: vfioctl enable {guest}",
         source="identity",
     )
+
+
+def _unreadable(guest: str) -> Finding:
+    """Blocks where it counts: root, whom something keeps from reading it, must not go on as if nothing were pinned."""
+    severity = Severity.BLOCK if os.geteuid() == 0 else Severity.INFO
+    message = f"Which cards are pinned for {guest} could not be read without root."
+    return Finding("identity.unreadable", message, severity, source="identity")
 
 
 def _malformed(path: str, guest: str, error: ValueError) -> Finding:

@@ -59,7 +59,7 @@ class Stage:
         ended = answer(inner, argv)
         self.say(f"$ vfioctl {' '.join(argv)}")
         if isinstance(ended, Result):
-            self.acts.append({"argv": list(argv), "result": ended.envelope()})
+            self.acts.append({"argv": list(argv), "status": ended.exit_status, "result": ended.envelope()})
             if self.app.format == "text":
                 self.output.result(ended)
         return ended
@@ -138,7 +138,7 @@ def play(app: App, scenario: str) -> Result:
         stage.command("plan", GUEST, "--xml", file)
         started, stopped = _hand_off(stage, xml.encode())
         changed = difference(before, take(host.root, files=()), allowed=ONE_WAY)
-        errors = tuple(_errors(started, stopped, changed))
+        errors = (*_errors(started, stopped, changed), *_failed_acts(stage))
     data = {"scenario": scenario, "acts": stage.acts, "changed": list(changed), "seconds": time.monotonic() - began}
     return Result("demo", data, errors=errors, exit_status=EXIT_FAILED if errors else 0)
 
@@ -174,6 +174,12 @@ def _errors(started: HookCall, stopped: HookCall, changed: tuple[str, ...]) -> I
             yield Error("demo.hook", f"{call.operation} ended with status {call.status}: {call.stderr.strip()}")
     if changed:
         yield Error("demo.changed", f"The host is not as it was: {'; '.join(changed[:5])}")
+
+
+def _failed_acts(stage: Stage) -> Iterator[Error]:
+    for act in stage.acts:
+        if act["status"]:
+            yield Error("demo.command", f"vfioctl {' '.join(act['argv'])} ended with status {act['status']}.")
 
 
 @contextmanager

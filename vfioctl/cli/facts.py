@@ -116,11 +116,8 @@ def unreadable_message(count: int) -> tuple[Message, ...]:
 
 def owners(paths: Paths) -> dict[str, str]:
     """The guests that hold a device, by address, as far as the ledger may be read."""
-    from vfioctl.txn.resources import EXCLUSIVE, Ledger
+    from vfioctl.cli.visible import VisibleLedger
+    from vfioctl.txn.resources import EXCLUSIVE
 
-    try:
-        entries = Ledger(paths).entries()
-    except PermissionError:
-        return {}
-    held = (entry for entry in entries if entry.resource.startswith(EXCLUSIVE))
+    held = (entry for entry in VisibleLedger(paths).entries() if entry.resource.startswith(EXCLUSIVE))
     return {entry.resource.removeprefix(EXCLUSIVE): ", ".join(entry.holders.values()) for entry in held}

@@ -52,7 +52,7 @@ def read_config(composition: Composition, guest: str) -> tuple[GuestConfig, tupl
 
 def ask(
     composition: Composition, domain: Domain, config: GuestConfig, known: Sequence[PluginInfo], *,
-    incoming: bool = False,
+    incoming: bool = False, ledger: Ledger | None = None,
 ) -> Asked:
     """The plan for a start of `domain` now. Raises Refused where the parts contradict each other."""
     host = composition.machine().host()
@@ -72,7 +72,7 @@ def ask(
         guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
         policy=policy(request, usable), back=tuple(said.back), findings=findings, budget=budget(config.deadlines),
     )  # fmt: skip
-    return Asked(plan(order, host, Ledger(composition.paths)), request)
+    return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
 
 
 def _gather(plugins: Plugins, request: Request) -> Gathered:

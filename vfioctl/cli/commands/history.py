@@ -33,9 +33,18 @@ def command(app: App, hand_off: str | None, guest: str | None, limit: int) -> Re
     paths = app.composition.paths
     if hand_off:
         return Result(NAME, {"hand_off": asdict(history.read(paths, hand_off))})
-    records = history.read_all(paths)
+    try:
+        records = history.read_all(paths)
+    except PermissionError:
+        return Result(NAME, {"hand_offs": []}, messages=(_hidden(),))
     chosen = [item for item in records.hand_offs if guest in (None, item.guest)][:limit]
     return Result(NAME, {"hand_offs": [asdict(item) for item in chosen]}, messages=_damaged(records))
+
+
+def _hidden() -> Message:
+    from vfioctl.cli.result import Message
+
+    return Message("The history could not be read without root.", "warning", "history.unreadable")
 
 
 def _damaged(records: Records) -> tuple[Message, ...]:

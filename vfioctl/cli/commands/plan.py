@@ -31,15 +31,17 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     from vfioctl.cli.domains import find
     from vfioctl.cli.facts import guest_config, plugin_infos
     from vfioctl.cli.result import Error, refused
+    from vfioctl.cli.visible import VisibleLedger
     from vfioctl.handoff.ask import ask
 
     domain = find(app, guest, xml).domain
     plugins = plugin_infos(app)
     config = guest_config(app, guest, plugins, {"session": "end"} if end_session else {})
-    asked = ask(app.composition, domain, config, tuple(plugins.values()))
+    ledger = VisibleLedger(app.composition.paths)
+    asked = ask(app.composition, domain, config, tuple(plugins.values()), ledger=None if app.is_root else ledger)
     blocks = (Error(item.code, item.message, hints=_hints(item)) for item in asked.plan.blocks)
     result = refused(NAME, _data(app, asked.plan), tuple(blocks))
-    return _with(result, _messages(app, asked.plan, asked.request.host.unreadable()))
+    return _with(result, _messages(app, asked.plan, asked.request.host.unreadable(), hidden=ledger.hidden))
 
 
 def _hints(finding: Finding) -> tuple[str, ...]:
@@ -63,12 +65,15 @@ def _with(result: Result, messages: tuple[Message, ...]) -> Result:
     return replace(result, messages=messages)
 
 
-def _messages(app: App, plan: Plan, unreadable: int) -> tuple[Message, ...]:
+def _messages(app: App, plan: Plan, unreadable: int, *, hidden: bool) -> tuple[Message, ...]:
     from vfioctl.cli.facts import unreadable_message
     from vfioctl.cli.result import Message
     from vfioctl.handoff.ask import is_managed
 
     said = list(unreadable_message(unreadable))
+    if hidden:
+        text = "What other guests hold could not be read without root."
+        said.append(Message(text, "warning", "ledger.unreadable"))
     if not is_managed(app.composition, plan.guest):
         hint = f"Let vfioctl manage it with: vfioctl enable {plan.guest}"
         said.append(Message(f"{plan.guest} is not managed yet: a start does nothing of this.", hint=hint))

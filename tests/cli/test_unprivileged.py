@@ -1,0 +1,100 @@
+"""What works without root, run by a process that has none: it says what it could not read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vfioctl.cli.app import main
+from vfioctl.compose import compose
+from vfioctl.files import make_private_dir, write_json
+from vfioctl.history import HandOff, record
+from vfioctl.paths import Paths
+from vfioctl.testing.domains import UUID, domain
+
+NOBODY = 65534
+CARD = "0000:01:00.0"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture
+def as_nobody(root: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Calls `vfioctl ARGUMENTS` in a child without root, once every module is loaded: status and both streams."""
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)
+
+    def call(*arguments: str) -> tuple[int, str]:
+        output = tmp_path / "output"
+        output.touch()
+        main(compose(str(root)), arguments, {})
+        child = os.fork()
+        if child == 0:
+            _be_nobody(output, lambda: main(compose(str(root)), arguments, {}))
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status), output.read_text()
+
+    return call
+
+
+def _be_nobody(output: Path, work: Callable[[], int]) -> None:
+    status = 99
+    try:
+        sys.stdout = sys.stderr = open(output, "w")  # noqa: SIM115 -- closed by the end of the process
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        status = work()
+    finally:
+        os._exit(status)
+
+
+def card(root: Path) -> None:
+    place = root / "sys/bus/pci/devices" / CARD
+    place.mkdir()
+    values = {"class": "0x020000", "vendor": "0x8086", "device": "0x1521", "driver_override": "(null)"}
+    for name, value in values.items():
+        (place / name).write_text(f"{value}\n")
+
+
+def test_plan_says_which_of_our_own_state_it_could_not_read(as_nobody, root, tmp_path) -> None:
+    card(root)
+    paths = Paths(str(root))
+    make_private_dir(paths.ledger)
+    write_json(paths.identity(UUID), {"schema": 1, "guest": "win11", "devices": {}})
+    (tmp_path / "win11.xml").write_text(domain("win11", hostdevs=(CARD,)))
+    _, said = as_nobody("plan", "win11", "--xml", str(tmp_path / "win11.xml"))
+    assert "takes 0000:01:00.0" in said
+    assert "[identity.unreadable]" in said
+    assert "[ledger.unreadable]" in said
+
+
+def test_history_is_for_everybody(as_nobody, root) -> None:
+    record(Paths(str(root)), HandOff("20261121T000000-x", "x", UUID, "prepare", 0.0, 1.0, ok=True))
+    status, said = as_nobody("history")
+    assert status == 0
+    assert "20261121T000000-x" in said
+
+
+def test_a_history_that_is_hidden_is_named(as_nobody, root) -> None:
+    make_private_dir(Paths(str(root)).history)
+    status, said = as_nobody("history")
+    assert (status, "[history.unreadable]" in said) == (0, True)
+
+
+def test_a_hidden_record_of_stuck_writes_does_not_hide_the_cards(as_nobody, root) -> None:
+    card(root)
+    make_private_dir(Paths(str(root)).stuck)
+    status, said = as_nobody("gpu", "list", "--all")
+    assert status == 0
+    assert CARD in said
+
+
+@pytest.mark.parametrize("command", ["status", "recover", "hook verify", "gpu holders"])
+def test_the_rest_says_that_it_needs_root(as_nobody, command) -> None:
+    status, said = as_nobody(*command.split())
+    assert (status, "[not_root]" in said) == (77, True)
