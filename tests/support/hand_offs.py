@@ -5,6 +5,8 @@ Nothing that is not in `allowed` may differ after a return, a failure or a recov
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,11 +20,16 @@ from vfioctl.testing.domains import UUID, DiskXml, domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt, HookCall
 from vfioctl.testing.model import FakeModule, MachineSpec
+from vfioctl.txn.journal import Story, read_both
+from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
 GUEST = "win11"
 GPU = "0000:01:00.0"
 SOUND = "0000:01:00.1"
+DISK = "/images/vda.qcow2"
+NVRAM = "/nvram/win11_VARS.fd"
+OLD = "vfioctl-20200101-000000"  # a snapshot of an earlier start
 
 # What vfioctl itself keeps: outcomes, records, pins, logs, empty directories, lock files, the count of changes.
 OUR_RECORDS = (
@@ -30,12 +37,19 @@ OUR_RECORDS = (
     "var/log/vfioctl*", "run/vfioctl", "run/vfioctl/locks*", "run/vfioctl/generation", "run/vfioctl/journal",
     "run/vfioctl/guests", "run/vfioctl/resources", "run/vfioctl/stuck*", "var/lib/vfioctl",
 )  # fmt: skip
-# The modules of vfio are loaded and kept: unloading them would break other guests.
-VFIO_STAYS = ("sys/module/vfio*", "sys/bus/pci/drivers/vfio-pci*", "dev/vfio*", "sys/class/vfio*")
-# The aperture is gone for good: the kernel unregisters the firmware's framebuffer, there is nothing to rebind.
-APERTURE = ("sys/bus/platform/*framebuffer*", "sys/devices/*framebuffer*", "sys/class/graphics*")
-# session = "end": the user's session and what ran in their manager are gone; a new greeter comes.
-SESSION = ("session *", "unit 1000/*")
+# The modules of vfio are loaded and kept: unloading them would break other guests. No device may stay with them.
+VFIO_STAYS = (
+    "sys/module/vfio*", "sys/bus/pci/drivers/vfio-pci", "sys/bus/pci/drivers/vfio-pci/*[a-z]", "dev/vfio",
+    "dev/vfio/vfio",
+)  # fmt: skip
+# session = "end": alice's only session is gone, her user manager and its units with it; a greeter comes instead.
+SESSION = (
+    "session 2", "process * /user.slice/user-?*.slice/session-2.scope",
+    "unit 1000/*", "process * /user.slice/user-1000.slice/user@1000.service/*",
+    "session c1", "process lightdm-gtk-gre /user.slice/user-113.slice/session-c1.scope",
+)  # fmt: skip
+# A snapshot and the copy of the NVRAM belong to the start that made them, and outlive it.
+SNAPSHOT_KEPT = ("snapshot vfioctl-*", "file nvram/win11_VARS.fd.vfioctl-*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +61,12 @@ class Scenario:
     addresses: tuple[str, ...] = (GPU, SOUND)
     settings: str = ""
     allowed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()  # what stays once the start has succeeded
     with_disk: bool = False
 
-    def xml(self, root: str, guest: str = GUEST, uuid: str = UUID) -> bytes:
-        disks = (DiskXml(os.path.join(root, "disk.qcow2")),) if self.with_disk else ()
-        return domain(guest, uuid=uuid, hostdevs=self.addresses[:1], disks=disks).encode()
+    def xml(self, guest: str = GUEST, uuid: str = UUID) -> bytes:
+        disks, nvram = ((DiskXml(DISK),), NVRAM) if self.with_disk else ((), None)
+        return domain(guest, uuid=uuid, hostdevs=self.addresses[:1], disks=disks, nvram=nvram).encode()
 
 
 def vega_with_vendor_reset() -> MachineSpec:
@@ -67,23 +82,27 @@ SCENARIOS = (
     Scenario(
         "nvidia-desktop", scenarios.single_gpu_nvidia_desktop, settings='session = "end"\n', allowed=SESSION,
     ),
-    Scenario("nvidia-greeter", lambda: scenarios.single_gpu_nvidia_desktop(logged_in=False), allowed=("session *",)),
+    Scenario("nvidia-greeter", lambda: scenarios.single_gpu_nvidia_desktop(logged_in=False)),
     Scenario(
         "amdgpu-desktop", scenarios.single_gpu_amdgpu_desktop, settings='session = "end"\n',
-        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"), allowed=(*SESSION, *APERTURE),
+        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"), allowed=SESSION,
     ),
     Scenario(
         "amdgpu-reset", vega_with_vendor_reset, settings="[amdgpu]\nreset = true\n",
-        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"), allowed=("session *", *APERTURE),
+        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"),
     ),
     Scenario(
         "amdgpu-unload", lambda: scenarios.single_gpu_amdgpu_desktop(logged_in=False),
         settings="[amdgpu]\nunload = true\n",
-        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"), allowed=("session *", *APERTURE),
+        addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"),
     ),
-    Scenario("bochs-lab", scenarios.bochs_lab, allowed=("session *", *APERTURE)),
+    Scenario("bochs-lab", scenarios.bochs_lab),
     Scenario("laptop", scenarios.laptop),
     Scenario("without-systemd", lambda: replace(scenarios.generic_nic(), systemd=False), (GPU,)),
+    Scenario(
+        "snapshot", scenarios.generic_nic, (GPU,), settings="[snapshot]\nenabled = true\nkeep = 1\n",
+        kept=SNAPSHOT_KEPT, with_disk=True,
+    ),
 )  # fmt: skip
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
@@ -98,11 +117,19 @@ class Stage:
         self.libvirt = FakeLibvirt(host)
         self.libvirt.install()
         self.libvirt.manage(GUEST, scenario.settings)
-        self.xml = scenario.xml(self.root)
+        self.xml = scenario.xml()
+        if scenario.with_disk:
+            make_disk(self.root)
         self.before = self.look()
 
     def look(self) -> snapshot.Snapshot:
-        return snapshot.take(self.root)
+        """The machine, the simulated processes with what they hold, and the guest's images by content."""
+        seen = snapshot.take(self.root)
+        for process in self.host.kernel.processes():
+            name = f"process {process['comm']} {process['cgroup']}"
+            state = "stopped" if process["paused"] else "runs"
+            seen[name] = f"{seen.get(name, '')}{state} with {sorted(process['files'])};"
+        return seen | (look_at_disk(self.root) if self.scenario.with_disk else {})
 
     def prepare(self) -> HookCall:
         return self.libvirt.call(GUEST, "prepare", "begin", self.xml)
@@ -118,8 +145,25 @@ class Stage:
         """Whether the detached part has ended and left nothing open."""
         return until(lambda: not os.path.exists(self.host.paths.boot_journal(UUID)), deadline)
 
+    def guest_ends(self) -> None:
+        """QEMU ends; the hook has not been called yet."""
+        self.libvirt.end(GUEST)
+
+    def hook(self, operation: str) -> int:
+        """The hook's own process without the shim around it, so that nothing runs when it is killed. Its status."""
+        argv = [*self.host.argv, "hook", GUEST, operation, "end" if operation == "release" else "begin", "-"]
+        return subprocess.run(argv, input=self.xml, capture_output=True, check=False, timeout=120, cwd="/").returncode
+
     def crash_at(self, number: int | None) -> None:
         crash_at(self.root, number)
+
+    def story(self) -> Story | None:
+        return read_both(self.host.paths, UUID)
+
+    def wait_for_crash(self, number: int) -> bool:
+        """Whether the process that was to pass boundary `number` has done so, and has died of it."""
+        lock = guest_lock(self.host.paths, UUID)
+        return until(lambda: len(self.boundaries()) >= number and not lock.is_held_elsewhere(), 20)
 
     def boundaries(self) -> tuple[str, ...]:
         return boundaries(self.root)
@@ -134,6 +178,32 @@ class Stage:
         """What is not as it was before, and not declared either."""
         allowed = (*OUR_RECORDS, *VFIO_STAYS, *self.scenario.allowed, *more)
         return snapshot.difference(self.before, self.look(), allowed=allowed)
+
+
+def make_disk(root: str) -> None:
+    """A qcow2 disk with some content and an old snapshot, the NVRAM and its old copy."""
+    disk, nvram = root + DISK, root + NVRAM
+    os.makedirs(os.path.dirname(disk), exist_ok=True)
+    os.makedirs(os.path.dirname(nvram), exist_ok=True)
+    for argv in (["create", "-q", "-f", "qcow2", disk, "1M"], ["snapshot", "-c", OLD, disk]):
+        subprocess.run(["qemu-img", *argv], check=True)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 64k", disk], check=True, capture_output=True)
+    for path in (nvram, f"{nvram}.{OLD}"):
+        Path(path).write_text("variables")
+
+
+def look_at_disk(root: str) -> snapshot.Snapshot:
+    """What a guest would find on its disk, the snapshots in it, and every file beside image and NVRAM."""
+    shown = subprocess.run(["qemu-img", "info", "--output=json", root + DISK], check=True, capture_output=True)
+    seen = {f"snapshot {one['name']}": "there" for one in json.loads(shown.stdout).get("snapshots", ())}
+    raw = Path(root, "disk.raw")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", root + DISK, raw], check=True)
+    seen["content of the disk"] = hashlib.sha256(raw.read_bytes()).hexdigest()
+    raw.unlink()
+    for file in (*Path(root, "images").iterdir(), *Path(root, "nvram").iterdir()):
+        name = f"file {file.relative_to(root)}"
+        seen[name] = "image" if file.name == os.path.basename(DISK) else file.read_text(errors="replace")
+    return seen
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""crash_at(n): the engine dies by SIGKILL at its n-th journal boundary, in whichever process that is."""
+"""crash_at(n), pause_at(n): the engine dies or stops at its n-th journal boundary, in whichever process that is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 BOUNDARIES = ".kit/boundaries"
 PLAN = ".kit/crash"
+PAUSED = ".kit/paused"
 
 
 def crash_at(root: str | os.PathLike[str], number: int | None) -> None:
@@ -18,13 +19,34 @@ def crash_at(root: str | os.PathLike[str], number: int | None) -> None:
     """
     clear(root)
     if number is not None:
-        with open(os.path.join(root, PLAN), "w", encoding="utf-8") as file:
-            file.write(str(number))
+        _plan(root, number, signal.SIGKILL)
+
+
+def pause_at(root: str | os.PathLike[str], number: int) -> None:
+    """Let the process that passes boundary `number` stop there (SIGSTOP) until it gets SIGCONT; see `paused`."""
+    clear(root)
+    _plan(root, number, signal.SIGSTOP)
+
+
+def paused(root: str | os.PathLike[str]) -> int | None:
+    """The process that has stopped at its boundary, once it has."""
+    try:
+        with open(os.path.join(root, PAUSED), encoding="utf-8") as file:
+            pid = int(file.read() or 0)
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return pid if file.read().rpartition(")")[2].split()[0] == "T" else None
+    except FileNotFoundError:
+        return None
+
+
+def _plan(root: str | os.PathLike[str], number: int, what: signal.Signals) -> None:
+    with open(os.path.join(root, PLAN), "w", encoding="utf-8") as file:
+        file.write(f"{number} {int(what)}")
 
 
 def clear(root: str | os.PathLike[str]) -> None:
     """Forget the plan and what has been counted."""
-    for name in (BOUNDARIES, PLAN):
+    for name in (BOUNDARIES, PLAN, PAUSED):
         if os.path.exists(os.path.join(root, name)):
             os.unlink(os.path.join(root, name))
 
@@ -45,16 +67,22 @@ def boundary(root: str) -> Callable[[str], None]:
         fd = os.open(os.path.join(root, BOUNDARIES), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(fd, fcntl.LOCK_EX)
         os.write(fd, f"{name}\n".encode())
-        if len(boundaries(root)) == _planned(root):
-            os.kill(os.getpid(), signal.SIGKILL)
+        number, what = _planned(root)
+        due = len(boundaries(root)) == number
         os.close(fd)
+        if due and what == signal.SIGSTOP:
+            with open(os.path.join(root, PAUSED), "w", encoding="utf-8") as file:
+                file.write(str(os.getpid()))
+        if due:
+            os.kill(os.getpid(), what)
 
     return passed
 
 
-def _planned(root: str) -> int | None:
+def _planned(root: str) -> tuple[int, int]:
     try:
         with open(os.path.join(root, PLAN), encoding="utf-8") as file:
-            return int(file.read())
+            number, what = file.read().split()
+            return int(number), int(what)
     except FileNotFoundError:
-        return None
+        return 0, 0

@@ -66,7 +66,7 @@ class FakeLibvirt:
         """`virsh start`: prepare, start, QEMU with the devices open, started; a refusal ends in stopped and release."""
         prepared = self.call(guest, "prepare", "begin", xml)
         if prepared.status:
-            self._gone(guest, xml)
+            self.gone(guest, xml)
             return prepared
         self.call(guest, "start", "begin", xml)
         self._guests[guest] = self.host.kernel.add_process(self.qemu(guest, uuid, addresses))
@@ -84,10 +84,15 @@ class FakeLibvirt:
 
     def stop(self, guest: str, xml: bytes) -> HookCall:
         """`virsh destroy`: QEMU ends, then stopped and release."""
+        self.end(guest)
+        return self.gone(guest, xml)
+
+    def end(self, guest: str) -> None:
+        """QEMU ends, and the hook has not been called yet."""
         if pid := self._guests.pop(guest, 0):
             self.host.kernel.end_process(pid)
-        return self._gone(guest, xml)
 
-    def _gone(self, guest: str, xml: bytes) -> HookCall:
+    def gone(self, guest: str, xml: bytes) -> HookCall:
+        """The two calls that follow a guest's end and a failed start alike."""
         self.call(guest, "stopped", "end", xml)
         return self.call(guest, "release", "end", xml)
