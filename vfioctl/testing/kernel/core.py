@@ -19,6 +19,7 @@ from vfioctl.testing.kernel.nodes import Attribute, Conversation, Directory, Nod
 from vfioctl.testing.kernel.pci import Pci
 from vfioctl.testing.kernel.processes import Processes
 from vfioctl.testing.kernel.procfs import Proc, fill_proc
+from vfioctl.testing.kernel.settings import fill_settings
 from vfioctl.testing.model import MachineSpec
 
 Answer = Callable[["bytes | int"], None]
@@ -63,6 +64,7 @@ class Kernel:
         self.modules = Modules(self)
         self.pci = Pci(self)
         fill_proc(self)
+        fill_settings(self)
         self.pci.populate()
         self.modules.populate()
         self.pci.bind_initial()
