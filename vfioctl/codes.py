@@ -161,6 +161,8 @@ CODES = (
          "Boot without it where the guest is not trusted."),
     Code("iommu.off", "The kernel runs without an IOMMU.",
          "Turn it on in the firmware and on the kernel command line."),
+    Code("internal.error", "A bug in vfioctl or in a plugin ended a step.",
+         "Report it with the traceback in /var/log/vfioctl/vfioctl.log."),
     Code("journal.corrupt", "The journal of a hand-off cannot be read.", "Run `vfioctl rescue`."),
     Code("journal.schema", "A journal was written by a newer version.",
          "Install that version, or run `vfioctl rescue`."),

@@ -20,7 +20,7 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
         event = parse_argv(argv)
         return _answer(composition, event, log)
     except Exception as error:  # noqa: BLE001 -- a bug here must not kill a guest: `reconnect` and `started` end it
-        log.error(_sentence(error))
+        log.error(_sentence(error), **_traceback(error))
         return _status(error) if list(argv[1:2]) == [Operation.PREPARE] else 0
 
 
@@ -80,6 +80,15 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, VfioctlError):
         return str(error)
     return f"internal error, nothing more was done: {type(error).__name__}: {error}"
+
+
+def _traceback(error: Exception) -> dict[str, str]:
+    """Where a bug is; nothing for what was foreseen."""
+    if isinstance(error, VfioctlError):
+        return {}
+    from traceback import format_exception
+
+    return {"traceback": "".join(format_exception(error))}
 
 
 def _status(error: Exception) -> int:

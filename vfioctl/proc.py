@@ -160,6 +160,8 @@ def _be_child(work: Callable[[], bytes], writing: int, keep_fds: tuple[int, ...]
             os.write(writing, b"\0" + work())
         except OSError as error:
             os.write(writing, b"\1" + str(error.errno or 0).encode())
+        except Exception as error:  # noqa: BLE001 -- a bug must reach the parent, which tells it
+            os.write(writing, b"\2" + f"{type(error).__name__}: {error}".encode(errors="replace"))
     finally:
         os._exit(0)
 
@@ -181,4 +183,6 @@ def _listen(pid: int, reading: int, deadline: float) -> ChildReport:
 def _report(pid: int, said: bytes) -> ChildReport:
     if said[:1] == b"\1":
         return ChildReport(pid, stuck=False, errno=int(said[1:]))
+    if said[:1] != b"\0":
+        raise RuntimeError(f"a child failed: {said[1:].decode(errors='replace') or 'it was killed'}")
     return ChildReport(pid, stuck=False, data=said[1:])

@@ -13,6 +13,7 @@ from vfioctl.config.model import Deadlines, GuestConfig
 from vfioctl.events.model import Domain
 from vfioctl.frozen import frozen
 from vfioctl.handoff.devices import wanted
+from vfioctl.log import Log
 from vfioctl.plugin import manifest
 from vfioctl.plugin.manager import Plugins, needed, select
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
@@ -43,11 +44,13 @@ class Gathered:
     back: list[Condition]
 
 
-def read_config(composition: Composition, guest: str) -> tuple[GuestConfig, tuple[PluginInfo, ...]]:
+def read_config(composition: Composition, guest: str, log: Log) -> tuple[GuestConfig, tuple[PluginInfo, ...]]:
     """The settings of `guest` and every known plugin; the manifest is rebuilt by a child when it is stale."""
     refresh = (*composition.self_argv, "plugins", "refresh")
-    known = manifest.load(composition.paths, composition.programs, refresh).plugins
-    return load_guest(composition.paths, guest, {info.name: info for info in known}), known
+    found = manifest.load(composition.paths, composition.programs, refresh)
+    if found.rebuilt:
+        log.notice(f"The manifest of plugins was rebuilt: {found.rebuilt}.", guest=guest)
+    return load_guest(composition.paths, guest, {info.name: info for info in found.plugins}), found.plugins
 
 
 def ask(

@@ -44,7 +44,7 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
     try:
         with guest_lock(composition.paths, domain.uuid) as lock:
             recovery.settle_former(composition, domain.name, domain.uuid, around.log)
-            config, known = read_config(composition, domain.name)
+            config, known = read_config(composition, domain.name, around.log)
 
             def make() -> Asked:
                 return ask(composition, domain, config, known, incoming=incoming)

@@ -18,7 +18,7 @@ from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Scope, State, Step
 
-FOREIGN = (OSError, VfioctlError)
+ANY = Exception  # a bug in one step must not keep the others from being undone; its traceback is logged
 
 
 @frozen
@@ -36,7 +36,9 @@ class Failure:
 
     @property
     def code(self) -> str:
-        return self.error.code if isinstance(self.error, VfioctlError) else "step.failed"
+        if isinstance(self.error, VfioctlError):
+            return self.error.code
+        return "step.failed" if isinstance(self.error, OSError) else "internal.error"
 
 
 class Interrupted(StepFailed):
@@ -63,7 +65,7 @@ class Engine:
             try:
                 self._may_go_on(deadline)
                 self._run(step, deadline)
-            except FOREIGN as error:
+            except ANY as error:
                 failure = Failure(step, Action.APPLY, error)
                 if not step.best_effort or isinstance(error, Interrupted):
                     return failure
@@ -75,7 +77,7 @@ class Engine:
         for step in steps:
             try:
                 self._run(step, deadline)
-            except FOREIGN as error:
+            except ANY as error:
                 self.warnings.append(Failure(step, Action.APPLY, error))
 
     def _may_go_on(self, deadline: Deadline) -> None:
@@ -123,7 +125,7 @@ class Engine:
                 self.ledger.leave(step, uuid)
                 self.journal.done(Action.UNDO, step, note)
                 outcome.extend([note] if note else [])
-        except FOREIGN as error:
+        except ANY as error:
             return Failure(step, Action.UNDO, error)
         return None
 

@@ -1,0 +1,115 @@
+"""Programs and children: found in one PATH, bounded, with an environment of our own."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+import pytest
+
+from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.host.processes import is_alive, start_time
+from vfioctl.paths import Paths
+from vfioctl.proc import Programs, fork_detached, in_child
+from vfioctl.wait import until
+
+
+@pytest.fixture
+def programs(tmp_path):
+    return Programs(f"{tmp_path}:/usr/bin:/bin")
+
+
+def script(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_output_and_status_are_kept_whole(programs, tmp_path):
+    script(tmp_path, "talk", "cat; echo bad >&2; exit 3")
+    ended = programs.run(["talk", "a"], deadline=5, stdin="in")
+    assert (ended.returncode, ended.stdout, ended.stderr, ended.ok) == (3, "in", "bad\n", False)
+    assert ended.why() == "talk a ended with status 3: bad"
+
+
+def test_the_environment_is_ours_alone(programs, monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", "evil.so")
+    names = {line.partition("=")[0] for line in programs.run(["env"], deadline=5).stdout.splitlines()}
+    assert names <= {"PATH", "LC_ALL", "LANG", "TERM", "PWD"}
+
+
+def test_a_missing_program_is_named_with_where_it_was_looked_for(programs):
+    with pytest.raises(StepFailed, match="no-such-thing is not installed") as caught:
+        programs.run(["no-such-thing"], deadline=5)
+    assert caught.value.code == "program.missing"
+
+
+def test_a_program_that_cannot_be_started_is_named(programs, tmp_path):
+    script(tmp_path, "broken", "")
+    (tmp_path / "broken").write_text("#!/no/such/interpreter\n")
+    with pytest.raises(StepFailed) as caught:
+        programs.run(["broken"], deadline=5)
+    assert caught.value.code == "program.unusable"
+
+
+def test_a_program_that_does_not_end_is_killed_with_its_children(programs, tmp_path):
+    script(tmp_path, "slow", f"sleep 60 & echo $! >{tmp_path}/pid; wait")
+    with pytest.raises(DeadlineExceeded) as caught:
+        programs.run(["slow"], deadline=0.3)
+    assert caught.value.code == "program.deadline"
+    child = (tmp_path / "pid").read_text().strip()
+    started = start_time(Paths("/"), int(child))
+    assert until(lambda: not is_alive(Paths("/"), int(child), started or 0), 5)
+
+
+def test_a_death_by_signal_is_said(programs, tmp_path):
+    script(tmp_path, "dies", "kill -TERM $$")
+    assert programs.run(["dies"], deadline=5).why() == "dies was killed by SIGTERM"
+
+
+def test_children_inherit_the_locks_that_they_shall_hold(programs, tmp_path):
+    fd = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    listed = programs.holding(fd, -1).run(["ls", "-l", "/proc/self/fd"], deadline=5).stdout
+    os.close(fd)
+    assert str(tmp_path / "lock") in listed
+
+
+def test_a_child_reports_its_data_and_its_errno():
+    assert in_child(lambda: b"data", deadline=5).data == b"data"
+
+    def fails() -> bytes:
+        raise OSError(errno.EBUSY, "busy")
+
+    assert in_child(fails, deadline=5).errno == errno.EBUSY
+
+
+def test_a_bug_in_a_child_is_not_swallowed():
+    def bug() -> bytes:
+        raise KeyError("x")
+
+    with pytest.raises(RuntimeError, match="KeyError"):
+        in_child(bug, deadline=5)
+
+
+def test_a_child_that_misses_its_deadline_is_left_alone(tmp_path):
+    os.mkfifo(tmp_path / "never")
+    report = in_child((tmp_path / "never").read_bytes, deadline=0.1)
+    assert report.stuck
+    assert os.path.exists(f"/proc/{report.pid}")
+    os.close(os.open(tmp_path / "never", os.O_WRONLY))
+    os.waitpid(report.pid, 0)
+
+
+def test_a_detached_process_is_in_a_session_of_its_own_and_writes_to_its_log(tmp_path):
+    log = tmp_path / "log"
+
+    def work() -> None:
+        os.write(1, f"{os.getsid(0)} {os.getpid()}\n".encode())
+
+    pid = fork_detached(work, log=str(log))
+    os.waitpid(pid, 0)
+    assert log.read_text() == f"{pid} {pid}\n"
+
+
