@@ -22,7 +22,7 @@ def case(value) -> str:
 there = pytest.mark.parametrize(("scenario", "number"), tuple(each_boundary_there()), ids=case)
 back = pytest.mark.parametrize(("scenario", "number"), tuple(each_boundary_back()), ids=case)
 back_in_hook = pytest.mark.parametrize(("scenario", "number"), tuple(each_boundary_back(in_hook=True)), ids=case)
-someone = pytest.mark.parametrize("who", (recover, recover_uninstalled), ids=lambda who: who.__name__)
+someone = pytest.mark.parametrize("who", [recover, recover_uninstalled], ids=lambda who: who.__name__)
 
 
 @pytest.fixture

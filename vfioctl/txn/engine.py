@@ -19,6 +19,7 @@ from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Scope, State, Step
 
 ANY = Exception  # a bug in one step must not keep the others from being undone; its traceback is logged
+BIND = "driver.bind"
 
 
 @frozen
@@ -99,10 +100,17 @@ class Engine:
     def undo(self, plan: Plan, begun: tuple[str, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
         """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on."""
         failures: list[Failure] = []
-        for step in reversed([step for step in plan.steps if step.id in set(begun)]):
+        for step in reversed([step for step in plan.steps if step.id in set(begun) or self._came_about(step)]):
             if failure := self._undo(step, uuid, deadline):
                 failures.append(failure)
         return tuple(failures)
+
+    def _came_about(self, step: Step) -> bool:
+        """Whether a bind that was never begun has happened all the same.
+
+        A driver takes every aimed device without a driver when its module is loaded, also for another device's sake.
+        """
+        return step.kind == BIND and kind(step.kind).probe(step, self.machine) is State.AFTER
 
     def give_back(
         self, plan: Plan, items: tuple[ReturnItem, ...], uuid: str, *, deadline: Deadline
