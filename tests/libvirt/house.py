@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import MachineSpec
+from vfioctl.testing.snapshot import Snapshot, difference, take
 from vfioctl.wait import until
 
 GPU = "0000:01:00.0"
 SOUND = "0000:01:00.1"
 BOTH = (GPU, SOUND)
 DEADLINE = 30.0
-UNREADABLE = "?"
 
 
 def with_vfio(spec: MachineSpec) -> MachineSpec:
@@ -48,6 +49,11 @@ class House:
         done: subprocess.CompletedProcess[str] = self.lab.virsh("start", "--domain", name, check=False)
         return done
 
+    def run(self, name: str) -> None:
+        """`virsh start` that must succeed."""
+        done = self.start(name)
+        assert done.returncode == 0, done.stderr + self.log()
+
     def stop(self, name: str) -> None:
         self.lab.virsh("destroy", "--domain", name)
 
@@ -62,30 +68,21 @@ class House:
         return [self.driver(address) for address in addresses or BOTH]
 
     def is_active(self, unit: str) -> bool:
-        return bool(self.host.kernel.units()[f"system/{unit}"]["active"])
+        return bool(self.host.kernel.units()[f"system/{unit}"]["active"] == "active")
 
-    def machine(self) -> dict[str, Any]:
-        """Everything that a hand-off could change: each file and link of sysfs, units, modules, sessions, processes."""
-        kernel = self.host.kernel
-        units = {name: unit["active"] for name, unit in kernel.units().items() if not unit["transient"]}
-        tree = {path: _content(path) for path in _walk(os.path.realpath(self.host.paths.sys))}
-        processes = sorted((process["comm"], process["pid"]) for process in kernel.processes())
-        rest = {"modules": kernel.modules(), "sessions": kernel.sessions(), "processes": processes}
-        return {**tree, **rest, "units": units}
+    def look(self, *files: str) -> Snapshot:
+        """The whole machine as a snapshot: sysfs, nodes, units, sessions, and the plain directories `files`."""
+        return take(self.host.root, files=files)
 
-    def state(self) -> dict[str, str]:
-        """Our own files below /run and /var/lib, without the log and the last outcome."""
-        found = {}
-        for place in (self.host.paths.run, self.host.paths.state):
-            for path in _walk(place):
-                if "/last/" not in path and "/locks/" not in path and not os.path.isdir(path):
-                    found[path] = _content(path)
-        return found
+    def changed(self, before: Snapshot, *files: str, allowed: Iterable[str] = ()) -> tuple[str, ...]:
+        """What is not as it was, a line each."""
+        return difference(before, self.look(*files), allowed=allowed)
 
     def is_over(self) -> bool:
         """Whether no hand-off is open: no journal, no mark."""
-        left = [path for path in self.state() if "/journal/" in path or "/run/vfioctl/guests/" in path]
-        return not left
+        places = (self.host.paths.markers, os.path.dirname(self.host.paths.boot_journal("x")),
+                  os.path.dirname(self.host.paths.disk_journal("x")))  # fmt: skip
+        return not any(os.listdir(place) for place in places if os.path.isdir(place))
 
     def comes_home(self, *drivers: str, within: float = DEADLINE) -> bool:
         """Whether both functions are on `drivers` again and nothing is left open."""
@@ -94,21 +91,3 @@ class House:
     def log(self) -> str:
         """What our log says, for a test that fails."""
         return "".join(path.read_text() for path in Path(self.host.paths.log).glob("*.log"))
-
-
-def _walk(top: str) -> list[str]:
-    found = []
-    for directory, directories, names in os.walk(top):
-        found += [os.path.join(directory, name) for name in (*directories, *names)]
-    return sorted(found)
-
-
-def _content(path: str) -> str:
-    if os.path.islink(path):
-        return f"-> {os.readlink(path)}"
-    if os.path.isdir(path):
-        return "directory"
-    try:
-        return Path(path).read_bytes().decode("utf-8", "surrogateescape")
-    except OSError:
-        return UNREADABLE  # write-only, such as unbind
