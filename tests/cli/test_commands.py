@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,14 @@ def test_status_says_what_is_corrupt_and_goes_on(run, root) -> None:
     assert "vfioctl rescue" in shown.err
 
 
+def test_status_goes_on_when_a_record_of_a_stuck_write_is_damaged(run, root, card) -> None:
+    (root / "run/vfioctl/stuck").mkdir(parents=True)
+    (root / f"run/vfioctl/stuck/{CARD}.json").write_text("{")
+    shown = run("status")
+    assert shown.status == 1
+    assert shown.err.count("[stuck.malformed]") == 1
+
+
 def test_recover_says_that_nothing_is_unfinished(run) -> None:
     shown = run("recover")
     assert (shown.status, shown.out) == (0, "Nothing is unfinished.\n")
@@ -278,6 +287,47 @@ def test_rescue_starts_what_is_recorded_as_stopped(run, root, paths) -> None:
     Ledger(paths).join(stopped, UUID, "win11")
     assert run("rescue").out.startswith("started lightdm.service\n")
     assert (root / "calls").read_text() == "reset-failed lightdm.service\nstart lightdm.service\n"
+
+
+def test_recover_names_a_corrupt_journal_and_the_way_out(run, root) -> None:
+    (root / "run/vfioctl/journal").mkdir(parents=True)
+    (root / f"run/vfioctl/journal/{UUID}.jsonl").write_text("garbage\n")
+    shown = run("recover")
+    assert shown.status == 1
+    assert "[journal.corrupt]" in shown.err
+    assert "vfioctl rescue" in shown.err
+
+
+def test_hook_commands_tell_what_they_did(run, root) -> None:
+    installed = run("hook", "install")
+    assert installed.out.startswith("/etc/libvirt/hooks/qemu.d/50-vfioctl: changed.\n")
+    assert "/etc/libvirt/hooks/qemu.d/50-vfioctl: everything was as it should be." in run("hook", "install").out
+    assert run("hook", "verify").out.startswith("/etc/libvirt/hooks/qemu.d/50-vfioctl: ")
+    assert "changed." in run("hook", "uninstall").out
+
+
+def test_without_the_test_kit_the_demo_says_how_to_install_it(run, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "vfioctl.cli.demo", None)
+    shown = run("demo")
+    assert shown.status == 1
+    assert "[demo.missing]" in shown.err
+    assert "pip install 'vfioctl[testing]'" in shown.err
+
+
+def test_an_empty_command_line_shows_the_help_and_is_wrong(run) -> None:
+    shown = run()
+    assert shown.status == 2
+    assert "Commands:" in shown.out
+    assert shown.err.startswith("error: A command is missing. [usage]\n")
+
+
+def test_an_interrupt_is_no_traceback(run, monkeypatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vfioctl.history.read_all", interrupt)
+    shown = run("history")
+    assert (shown.status, shown.err) == (130, "error: Interrupted. [interrupted]\n")
 
 
 # ---------------------------------------------------------------- root, formats, streams

@@ -72,11 +72,6 @@ def refused(command: str, data: Mapping[str, Any], errors: tuple[Error, ...]) ->
     return Result(command, data, errors=errors, exit_status=EXIT_REFUSED if errors else OK)
 
 
-def worst(statuses: tuple[int, ...]) -> int:
-    """The exit status of a command that did several things: the first that is not 0."""
-    return next((status for status in statuses if status), OK)
-
-
 def incomplete(command: str, data: Mapping[str, Any], errors: tuple[Error, ...]) -> Result:
     """A result in which something failed while the rest was done."""
     return Result(command, data, errors=errors, exit_status=EXIT_FAILED if errors else OK)

@@ -16,6 +16,7 @@ from vfioctl.cli.options import verb
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Error, Result
+    from vfioctl.errors import VfioctlError
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
 
@@ -30,21 +31,46 @@ def command(app: App) -> Result:
     Failures of the last hand-offs come first.
     It answers also while a hand-off runs and when a device is stuck in the kernel.
     """
-    from dataclasses import asdict
-
     from vfioctl.cli.result import incomplete
-    from vfioctl.host.stuck import all_stuck
 
     app.need_root()
     paths, host = app.composition.paths, app.composition.machine().host()
     errors: list[Error] = []
     data = {
-        "last": list(_outcomes(paths)),
-        "hand_offs": list(_hand_offs(paths, host, errors)),
-        "stuck": [asdict(device) for device in all_stuck(paths)],
-        "cards": list(_cards(paths, host)),
+        "last": _each(_outcomes(paths), errors),
+        "hand_offs": _each(_hand_offs(paths, host, errors), errors),
+        "stuck": _each(_stuck(paths), errors),
+        "cards": _each(_cards(paths, host), errors),
     }
-    return incomplete(NAME, data, tuple(errors))
+    return incomplete(NAME, data, tuple(dict.fromkeys(errors)))
+
+
+def _each(rows: Iterator[dict[str, Any]], errors: list[Error]) -> list[dict[str, Any]]:
+    """The rows as far as they can be read: one damaged record must not hide the rest of the host."""
+    from vfioctl.errors import VfioctlError
+
+    found = []
+    try:
+        for row in rows:
+            found.append(row)
+    except VfioctlError as error:
+        errors.append(_shown(error))
+    return found
+
+
+def _shown(error: VfioctlError) -> Error:
+    from vfioctl.cli.result import Error
+
+    return Error(error.code, error.message, error.state, error.hints)
+
+
+def _stuck(paths: Paths) -> Iterator[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from vfioctl.host.stuck import all_stuck
+
+    for device in all_stuck(paths):
+        yield asdict(device)
 
 
 def _outcomes(paths: Paths) -> Iterator[dict[str, Any]]:
@@ -65,7 +91,6 @@ def _outcomes(paths: Paths) -> Iterator[dict[str, Any]]:
 def _hand_offs(paths: Paths, host: Host, errors: list[Error]) -> Iterator[dict[str, Any]]:
     """Every open journal, with the process that works on it."""
     from vfioctl.cli.facts import running
-    from vfioctl.cli.result import Error
     from vfioctl.errors import VfioctlError
     from vfioctl.txn.journal import open_uuids, read_both
 
@@ -74,7 +99,7 @@ def _hand_offs(paths: Paths, host: Host, errors: list[Error]) -> Iterator[dict[s
         try:
             story = read_both(paths, uuid)
         except VfioctlError as error:
-            errors.append(Error(error.code, error.message, error.state, error.hints))
+            errors.append(_shown(error))
             continue
         if story:
             pid, qemu = busy.get(uuid), host.qemu_of(uuid)
