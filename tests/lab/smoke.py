@@ -150,7 +150,7 @@ def inside_command(options: argparse.Namespace, checkout: str) -> str:
     python = os.path.join(options.venv, "bin", "python")
     inside = os.path.join(checkout, "tests/lab/inside")
     first = ["sh", os.path.join(inside, "start.sh"), *machine.cached_places(options.venv, checkout), "--"]
-    argv = [*first, python, "-I", "-B", inside, "--venv", options.venv]
+    argv = [*first, python, "-I", "-B", inside, "--venv", options.venv, f"--patience={options.patience}"]
     return shlex.join([*argv, "--floor"] if options.floor else argv)
 
 

@@ -87,11 +87,16 @@ def all_checks(report: Report, options: argparse.Namespace) -> None:
 def in_trouble(
     report: Report, venv: str, before: card.Snapshot, vfioctl: managed.Vfioctl, libvirtd: daemons.Libvirtd
 ) -> None:
-    troubles.refused_under_sound(report)
-    troubles.broken_python(report, vfioctl, venv)
-    as_before(report, "broken Python", before)
-    troubles.all_killed(report, vfioctl, libvirtd)
-    as_before(report, "libvirtd and QEMU killed", before)
+    scenarios = {
+        "open sound node": lambda: troubles.refused_under_sound(report),
+        "broken Python": lambda: troubles.broken_python(report, vfioctl, venv),
+        "libvirtd and QEMU killed": lambda: troubles.all_killed(report, vfioctl, libvirtd),
+        "libvirtd killed in mid-prepare": lambda: troubles.killed_in_prepare(report, vfioctl, libvirtd),
+    }
+    for label, scenario in scenarios.items():
+        if report.has_time_for(label):
+            scenario()
+            as_before(report, label, before)
 
 
 def show_logs() -> None:
@@ -112,9 +117,11 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--venv", required=True)
     parser.add_argument("--floor", action="store_true")
-    report = Report()
+    parser.add_argument("--patience", type=float, default=1.0)
+    options = parser.parse_args()
+    report = Report(options.patience)
     try:
-        all_checks(report, parser.parse_args())
+        all_checks(report, options)
     except CheckError:
         show_logs()
     report.tell("times", data={name: round(seconds, 2) for name, seconds in report.times.items()})

@@ -11,6 +11,7 @@ from typing import Any
 
 MARK = "@lab "
 FIRST, LONGEST = 0.05, 0.5
+BUDGET = 230.0
 
 
 class CheckError(Exception):
@@ -36,13 +37,22 @@ def eventually(condition: Callable[[], bool], deadline: float, otherwise: str) -
 class Report:
     """The events of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 1.0) -> None:
+        self.started = time.monotonic()
+        self.budget = BUDGET * patience
         self.failed = 0
         self.times: dict[str, float] = {}
 
     def tell(self, event: str, **fields: Any) -> None:
         sys.stdout.write(f"{MARK}{json.dumps({'event': event, **fields})}\n")
         sys.stdout.flush()
+
+    def has_time_for(self, name: str) -> bool:
+        """Whether something more may begin; if not, it is told as skipped, so that what ran is not lost."""
+        if time.monotonic() - self.started < self.budget:
+            return True
+        self._verdict(name, "skipped", time.monotonic(), "this computer is too slow; see --patience")
+        return False
 
     @contextmanager
     def check(self, name: str) -> Iterator[list[str]]:

@@ -94,3 +94,18 @@ def all_killed(report: Report, vfioctl: Vfioctl, libvirtd: daemons.Libvirtd) -> 
         libvirtd.restart()
         eventually(guest.is_home, 60, f"drivers {card.driver(card.GPU)!r}, {card.driver(card.SOUND)!r}")
     vfioctl.has_finished(report, label)
+
+
+def killed_in_prepare(report: Report, vfioctl: Vfioctl, libvirtd: daemons.Libvirtd) -> None:
+    """No hook will ever be called for this guest again: the dead-man brings the card home, nobody else acts."""
+    label = "libvirtd killed in mid-prepare"
+    with report.check(f"{label}: the dead-man brings the card home") as said:
+        asking = daemons.spawn(["virsh", "start", guest.NAME], "/var/log/virsh.out")
+        eventually(lambda: card.driver(card.GPU) == "vfio-pci", 60, "prepare did not come to the card")
+        libvirtd.kill()
+        asking.wait(30)
+        expect(truth=not card.openers(f"/dev/vfio/{card.group()}"), otherwise="too late: QEMU has the card")
+        eventually(guest.is_home, 60, f"drivers {card.driver(card.GPU)!r}, {card.driver(card.SOUND)!r}")
+        said.append(f"{card.driver(card.GPU)}, {card.driver(card.SOUND)}; libvirtd not running")
+    vfioctl.has_finished(report, label)
+    libvirtd.restart()
