@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from vfioctl.compose import Composition, compose
 
-COMMANDS: tuple[list[str], ...] = ([], ["install"], ["uninstall"], ["verify"], ["--help"])
+COMMANDS: tuple[list[str], ...] = ([], ["install"], ["uninstall"], ["verify"])
+WORDS = 5  # hook GUEST OP SUBOP EXTRA
 OPERATIONS = tuple([word] for word in (
     "prepare", "start", "started", "stopped", "release", "migrate", "restore", "reconnect", "attach",
 ))  # fmt: skip
@@ -37,10 +38,10 @@ def dispatch(composition: Composition, argv: Sequence[str]) -> int:
 
 
 def is_from_libvirt(argv: Sequence[str]) -> bool:
-    """Whether this is `hook GUEST OP SUBOP EXTRA` and not a command: a guest may be called "install"."""
+    """Whether this is `hook GUEST OP SUBOP EXTRA` and not a command: a guest may be called "install" or "-h"."""
     if argv[:1] != ["hook"]:
         return False
-    return argv[2:3] in OPERATIONS or argv[1:2] not in COMMANDS
+    return list(argv[2:3]) in OPERATIONS or (len(argv) == WORDS and list(argv[1:2]) not in COMMANDS)
 
 
 if __name__ == "__main__":

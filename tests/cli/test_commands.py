@@ -327,7 +327,7 @@ def test_an_interrupt_is_no_traceback(run, monkeypatch) -> None:
 
     monkeypatch.setattr("vfioctl.history.read_all", interrupt)
     shown = run("history")
-    assert (shown.status, shown.err) == (130, "error: Interrupted. [interrupted]\n")
+    assert (shown.status, shown.err.strip()) == (130, "error: Interrupted. [interrupted]")
 
 
 # ---------------------------------------------------------------- root, formats, streams
