@@ -153,10 +153,6 @@ class Lock:
         self.release()
         return False
 
-    def adopt(self, fd: int) -> None:
-        """Go on holding the lock through the inherited descriptor `fd`."""
-        self.fd = fd
-
     def release(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from vfioctl import files
 from vfioctl.compose import Composition
@@ -12,22 +13,33 @@ from vfioctl.log import Log
 from vfioctl.proc import fork_detached
 
 SPAWN_SECONDS = 5.0
+Work = Callable[[Log], object]
 
 
-def start(composition: Composition, arguments: tuple[str, ...], log: Log, *, lock: Lock | None = None) -> None:
-    """Run our own `arguments` in the background.
+def start(
+    composition: Composition, arguments: tuple[str, ...], work: Work, log: Log, *, lock: Lock | None = None
+) -> None:
+    """Run our own `arguments` as a transient unit, or `work`, which is the same, in a detached process.
 
-    A transient unit takes the guest's lock itself after `lock` was released here; a detached process inherits it.
+    The unit takes the guest's lock itself after `lock` was released here; the process inherits it.
     """
     if _as_unit(composition, arguments, log):
         return
-    from vfioctl.handoff.helper import main  # it knows every background part, and those know this module
-
-    inherited = (lock.fd,) if lock and lock.fd >= 0 else ()
-    handed = ("--lock-fd", str(lock.fd)) if lock and inherited else ()
     files.make_private_dir(composition.paths.log)
     output = os.path.join(composition.paths.log, "background.log")
-    fork_detached(lambda: main(composition, (*arguments, *handed)), keep_fds=inherited, log=output)
+    inherited = (lock.fd,) if lock and lock.fd >= 0 else ()
+    fork_detached(lambda: run(composition, work), keep_fds=inherited, log=output)
+
+
+def run(composition: Composition, work: Work) -> int:
+    """Run a background part to its end; returns its exit status. Its stderr is a file or the journal."""
+    log = Log(composition.paths)
+    try:
+        work(log)
+    except VfioctlError as error:
+        log.error(str(error))
+        return error.exit_status
+    return 0
 
 
 def _as_unit(composition: Composition, arguments: tuple[str, ...], log: Log) -> bool:

@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vfioctl.compose import Composition
-from vfioctl.errors import VfioctlError
-from vfioctl.handoff import deadman, release
+from vfioctl.errors import EXIT_USAGE
+from vfioctl.handoff import background, deadman, release
 from vfioctl.log import Log
 
 
 def main(composition: Composition, argv: Sequence[str]) -> int:
-    """Run one background part; its stderr is a file or the journal."""
-    log = Log(composition.paths)
-    try:
-        match argv:
-            case ["finish", uuid]:
-                release.finish(composition, uuid, log)
-            case ["finish", uuid, "--lock-fd", fd]:
-                release.finish(composition, uuid, log, lock_fd=int(fd))
-            case ["deadman", uuid, guest, daemon, began]:
-                deadman.watch(composition, uuid, guest, daemon=int(daemon), began=int(began), log=log)
-            case _:
-                log.error(f"This is started by vfioctl itself, not by hand: {' '.join(argv)}")
-                return 2
-    except VfioctlError as error:
-        log.error(str(error))
-        return error.exit_status
-    return 0
+    """Run one background part; returns its exit status."""
+    match argv:
+        case ["finish", uuid]:
+            return background.run(composition, lambda log: release.finish(composition, uuid, log))
+        case ["deadman", uuid, guest, daemon, began] if daemon.isdecimal() and began.isdecimal():
+            watched = deadman.Watched(uuid, guest, int(daemon), int(began))
+            return background.run(composition, lambda log: deadman.watch(composition, watched, log))
+    Log(composition.paths).error(f"This is started by vfioctl itself, not by hand: {' '.join(argv)}")
+    return EXIT_USAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
+from vfioctl.files import Lock
 from vfioctl.handoff import background, markers
 from vfioctl.handoff.home import WayHome
 from vfioctl.log import Log
@@ -14,6 +15,7 @@ from vfioctl.txn.plan import Part
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
 
 STARTED_SECONDS = 10.0
+LOCK_SECONDS = 30.0
 BUSY_RESERVE = 2.0
 
 
@@ -32,7 +34,9 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         markers.disarm(paths, guest)
         _in_hook(composition, WayHome(composition, story, (lock.fd,), log), deadline)
         markers.set_mark(paths, guest, markers.RELEASED)
-        background.start(composition, ("finish", uuid), log, lock=lock)
+        background.start(
+            composition, ("finish", uuid), lambda said: finish(composition, uuid, said, lock=lock), log, lock=lock
+        )
 
 
 def _in_hook(composition: Composition, home: WayHome, deadline: Deadline) -> None:
@@ -45,14 +49,15 @@ def _in_hook(composition: Composition, home: WayHome, deadline: Deadline) -> Non
         home.log.warning(f"{home.plan.guest}: the return goes on in the background: {error}", guest=home.plan.guest)
 
 
-def finish(composition: Composition, uuid: str, log: Log, *, lock_fd: int = -1) -> None:
-    """The detached part: desktop, verification, retention, observers; and what the hook could not do in its time."""
+def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None = None) -> None:
+    """The detached part: desktop, verification, retention, observers; and what the hook could not do in its time.
+
+    `lock` is the guest's, when the process inherited it.
+    """
     paths = composition.paths
-    lock = guest_lock(paths, uuid)
-    if lock_fd >= 0:
-        lock.adopt(lock_fd)
-    else:
-        lock.acquire(deadline=30.0)
+    if lock is None:
+        lock = guest_lock(paths, uuid)
+        lock.acquire(deadline=LOCK_SECONDS)
     with lock:
         story = read_both(paths, uuid)
         if story is None:
