@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vfioctl.config.load import load_guest, managed_guests, problems_of
-from vfioctl.config.model import Deadlines, GuestConfig
+from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS
 from vfioctl.config.source import Problem, Source, key_lines, parse_source
 from vfioctl.errors import ConfigError, Refused
@@ -54,7 +54,7 @@ disks = {vda = "require"}
     assert config.include == ("0000:01:00.2",)
     assert (config.session, config.units, config.handler) == ("end", ("ollama.service",), "demo")
     assert (config.inhibit_sleep, config.disabled_plugins) == (False, ("bare",))
-    assert config.deadlines == Deadlines(prepare=60.0)
+    assert config.deadlines == Budget(prepare=60.0)
     assert config.table("demo") == {"enabled": False, "keep": 2, "mode": "safe", "disks": {"vda": "require"}}
     assert config.table("bare") == {}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.config.model import Deadlines, GuestConfig
+from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS, Setting, WrongValue, check, join, parse_text, settings, suggestion
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.events.libvirt import check_guest_name
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vfioctl.errors import ConfigError
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo
+from vfioctl.txn.plan import Budget
 
 NOTHING: Mapping[str, Any] = {}
 SECTIONS = {setting.path.partition(".")[0] for setting in SETTINGS if "." in setting.path}
@@ -215,11 +216,11 @@ def _merge(known: Mapping[str, Setting], layers: tuple[Layer, ...]) -> dict[str,
 
 def _guest_config(guest: str, plugins: Mapping[str, PluginInfo], merged: Mapping[str, Value]) -> GuestConfig:
     own = {setting.path: merged[setting.path].value for setting in SETTINGS}
-    deadlines = {field.name: own.pop(f"deadlines.{field.name}") for field in fields(Deadlines)}
+    deadlines = {field.name: own.pop(f"deadlines.{field.name}") for field in fields(Budget)}
     tables = {
         name: {key: merged[f"{name}.{key}"].value for key in info.table} for name, info in plugins.items() if info.table
     }
     return GuestConfig(
-        guest=guest, deadlines=Deadlines(**deadlines), tables=tables,
+        guest=guest, deadlines=Budget(**deadlines), tables=tables,
         origins={path: value.origin for path, value in merged.items()}, **own,
     )  # fmt: skip

@@ -6,16 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vfioctl.frozen import field, frozen
-
-
-@frozen
-class Deadlines:
-    """Seconds. prepare: to apply; undo: on top, to undo; release: inside the hook; finish: the detached part."""
-
-    prepare: float = 45.0
-    undo: float = 30.0
-    release: float = 15.0
-    finish: float = 120.0
+from vfioctl.txn.plan import Budget
 
 
 @frozen
@@ -32,7 +23,7 @@ class GuestConfig:
     units: tuple[str, ...] = ()  # units that may be stopped when they hold the device
     handler: str | None = None  # the plugin that decides a tie of two claims
     inhibit_sleep: bool = True
-    deadlines: Deadlines = field(default_factory=Deadlines)
+    deadlines: Budget = field(default_factory=Budget)
     disabled_plugins: tuple[str, ...] = ()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)

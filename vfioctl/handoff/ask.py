@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vfioctl import identity
 from vfioctl.compose import Composition
 from vfioctl.config.load import load_guest
-from vfioctl.config.model import Deadlines, GuestConfig
+from vfioctl.config.model import GuestConfig
 from vfioctl.events.model import Domain
 from vfioctl.frozen import frozen
 from vfioctl.handoff.devices import wanted
@@ -19,7 +19,7 @@ from vfioctl.plugin.manager import Plugins, needed, select
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
 from vfioctl.txn.holders import Policy
 from vfioctl.txn.order import Proposed
-from vfioctl.txn.plan import Budget, Plan
+from vfioctl.txn.plan import Plan
 from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
@@ -73,7 +73,7 @@ def ask(
     )  # fmt: skip
     order = Order(
         guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
-        policy=policy(request, usable), back=tuple(said.back), findings=findings, budget=budget(config.deadlines),
+        policy=policy(request, usable), back=tuple(said.back), findings=findings, budget=config.deadlines,
     )  # fmt: skip
     return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
 
@@ -140,11 +140,6 @@ def policy(request: Request, plugins: Iterable[PluginInfo]) -> Policy:
         end_sessions=request.config.session == "end",
         guest=request.guest,
     )
-
-
-def budget(deadlines: Deadlines) -> Budget:
-    """The same seconds, as the engine's own type: txn knows no configuration."""
-    return Budget(deadlines.prepare, deadlines.undo, deadlines.release, deadlines.finish)
 
 
 def is_managed(composition: Composition, guest: str) -> bool:

@@ -39,7 +39,7 @@ class ReturnItem:
 
 @frozen
 class Budget:
-    """Seconds for each part of a hand-off."""
+    """Seconds. prepare: to apply; undo: on top, to undo; release: inside the hook; finish: the detached part."""
 
     prepare: float = 45.0
     undo: float = 30.0
