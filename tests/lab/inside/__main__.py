@@ -74,6 +74,7 @@ def all_checks(report: Report, options: argparse.Namespace) -> None:
     else:
         vfioctl = managed.Vfioctl(os.path.join(options.venv, "bin", "vfioctl"))
         vfioctl.set_up(report, guest.NAME)
+        guest.define("no")
     libvirtd.restart()  # libvirtd looks for hooks once, when it starts
     if vfioctl:
         vfioctl.shows_facts(report)
