@@ -50,7 +50,8 @@ def desktop_plan() -> dict[str, Any]:
         step("bind", kind="driver.bind", params={"address": CARD, "driver": "vfio-pci"}, best_effort=True,
              reason="QEMU opens it through vfio-pci", baseline={"driver": "nvidia"}),
     )  # fmt: skip
-    wait = step("seen", kind="wait.until", params={"path": "/dev/dri/card0"}, reason="a compositor is on the card",
+    condition = {"kind": "path.exists", "args": {"path": "/dev/dri/card0"}}
+    wait = step("seen", kind="wait.until", params={"condition": condition}, reason="a compositor is on the card",
                 phase=Phase.AFTER)  # fmt: skip
     made = plan(*steps, returns=(wait,))
     findings = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.cli.render.steps import Step, subject, toward, undone, until
+from vfioctl.cli.render.steps import Step, short, subject, toward, undone, until
 from vfioctl.cli.render.tables import Column, table, words
 
 if TYPE_CHECKING:
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 NO_RETURN = "your session ends here; from here a failure brings the login screen back, not your session"
 COLUMNS = (
-    Column("#", 2, right=True), Column("step", 18), Column("on", 23), Column("why"),
+    Column("#", 2, right=True), Column("step", 18), Column("on", 24), Column("why"),
     Column("undo", 9), Column("undone when", 11), Column("limit", 5, right=True),
 )  # fmt: skip
-BACK_COLUMNS = (Column("#", 2, right=True), Column("while libvirt waits", 22), Column("on", 23), Column("so that"))
-AFTER_COLUMNS = (Column("#", 2, right=True), Column("after the hook", 22), Column("on", 23), Column("so that"))
+BACK_COLUMNS = (Column("#", 2, right=True), Column("while libvirt waits", 22), Column("on", 24), Column("so that"))
+AFTER_COLUMNS = (Column("#", 2, right=True), Column("after the hook", 22), Column("on", 24), Column("so that"))
 WORDS = {"warn": "warning"}
+SAID = {"module.unload": "they are loaded again", "inhibit.sleep": "it may sleep again"}
 
 
 def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -86,7 +87,7 @@ def _does(item: Mapping[str, Any], steps: Mapping[str, Step]) -> bool:
     step = steps[item["step"]]
     if item["action"] != "undo":
         return True
-    return step["undo"] != "none" and (step["kind"] != "command.run" or bool(step["params"].get("undo_argv")))
+    return undone(step) not in ("never", "nothing")
 
 
 def _back_row(item: Mapping[str, Any], steps: Mapping[str, Step]) -> tuple[str, str, str]:
@@ -99,10 +100,12 @@ def _back_row(item: Mapping[str, Any], steps: Mapping[str, Step]) -> tuple[str, 
 def _was(step: Step) -> str:
     """What the undo puts back."""
     baseline = step["baseline"]
-    if step["kind"] == "module.unload":
-        return "they are loaded again"
+    if step["kind"] in SAID:
+        return SAID[step["kind"]]
+    if step["kind"] == "command.run":
+        return f"this runs: {short(' '.join(step['params']['undo_argv']))}"
     if baseline.get("active") is not None:
-        return "it runs again" if baseline["active"] else "it is stopped again"
+        return "it runs again" if baseline["active"] else "it stays stopped"
     known = {key: value for key, value in baseline.items() if isinstance(value, str | int) and str(value).strip()}
     return words((f"{key} is {value}" for key, value in known.items()), "it is as it was")
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vfioctl.cli.render.tables import words
+from vfioctl.txn.conditions import describe
+from vfioctl.txn.step import Condition
 
 Step = Mapping[str, Any]
 SYSFS = "/sys/bus/pci/devices/"
@@ -21,6 +23,8 @@ def subject(step: Step) -> str:
     for key in ("address", "unit", "user", "comm", "name", "path", "source", "device"):
         if params.get(key):
             return str(params[key]).removeprefix(SYSFS).removesuffix(".service")
+    if params.get("condition"):
+        return describe(Condition(**params["condition"]))
     if params.get("argv"):
         return short(" ".join(params["argv"]))
     if params.get("modules"):
@@ -42,10 +46,14 @@ def toward(step: Step) -> str:
 
 
 def undone(step: Step) -> str:
-    """The undo class, and until when it applies."""
+    """How far the undo restores what was; a wait changes nothing, and a command without its opposite is for good."""
+    if step["kind"] == "wait.until":
+        return "nothing"
+    if step["kind"] == "command.run" and not step["params"].get("undo_argv"):
+        return "never"
     return UNDO.get(step["undo"], str(step["undo"]))
 
 
 def until(step: Step) -> str:
-    """When it is undone: `-` for what no undo brings back."""
-    return "-" if step["undo"] == "none" else SCOPE.get(step["scope"], str(step["scope"]))
+    """When it is undone: `-` where there is nothing that an undo would do."""
+    return "-" if undone(step) in ("never", "nothing") else SCOPE.get(step["scope"], str(step["scope"]))
