@@ -82,6 +82,10 @@ class FakeLibvirt:
             cmdline=("qemu-system-x86_64", "-name", guest, "-uuid", uuid),
         )
 
+    def adopt(self, guest: str, pid: int) -> None:
+        """Take over a guest that another FakeLibvirt of this machine has started, as a restarted daemon does."""
+        self._guests[guest] = pid
+
     def stop(self, guest: str, xml: bytes) -> HookCall:
         """`virsh destroy`: QEMU ends, then stopped and release."""
         self.end(guest)

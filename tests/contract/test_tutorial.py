@@ -1,0 +1,88 @@
+"""The tutorial shows what happens: its commands are run on the simulated machine, its output is compared.
+
+--regenerate writes the output anew. Times and dates may differ.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vfioctl
+from vfioctl.testing.pytest_plugin import can_mount
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "tutorial" / "first-hand-off.md"
+MACHINE = "single-gpu-nvidia-desktop"
+PROMPT = "simulated# "
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+MARK = "@@@"
+
+
+def typed(block: str) -> list[str]:
+    return [line.removeprefix(PROMPT) for line in block.split("\n") if line.startswith(PROMPT)]
+
+
+def played(commands: list[str]) -> list[str]:
+    """What each command of one shell on the simulated machine says; paths as on the machine."""
+    script = "".join(f"printf '{MARK}\\n'\n{command} 2>&1\n" for command in commands) + f"printf '{MARK}\\n'; pwd\n"
+    environ = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "TERM")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "vfioctl.testing.shell", MACHINE, "sh", "-c", script],
+        capture_output=True, text=True, check=False, env={**environ, "TZ": "UTC"}, timeout=100,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    *said, root = ended.stdout.split(f"{MARK}\n")[1:]
+    return [_as_installed(text.replace(root.strip(), "")) for text in said]
+
+
+def _as_installed(text: str) -> str:
+    """`text` with the places of an installation in /opt/vfioctl instead of those of this one."""
+    text = text.replace(str(Path(vfioctl.__file__).parents[1]), "/opt/vfioctl/lib").replace(sys.prefix, "/opt/vfioctl")
+    return re.sub(r"/opt/vfioctl/bin/python[\d.]*", "/opt/vfioctl/bin/python", text)
+
+
+def rendered(page: str) -> str:
+    """The page with the output that its commands have now."""
+    commands = [command for block in BLOCK.findall(page) for command in typed(block)]
+    answers = iter(played(commands))
+
+    def block(found: re.Match[str]) -> str:
+        parts = (f"{PROMPT}{command}\n{next(answers)}" for command in typed(found[1]))
+        return f"```console\n{''.join(parts)}```"
+
+    return BLOCK.sub(block, page)
+
+
+def timeless(text: str) -> str:
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE", text)
+    text = re.sub(r"\d{8}T\d{6}", "ID", text)
+    return re.sub(r" +\d+\.\d+ s", " TIME", text)
+
+
+def test_the_commands_say_what_the_tutorial_shows(request: pytest.FixtureRequest) -> None:
+    if not can_mount():
+        pytest.skip("/dev/fuse cannot be used here")
+    page = PAGE.read_text()
+    now = rendered(page)
+    if request.config.getoption("--regenerate"):
+        PAGE.write_text(now)
+        page = now
+    assert timeless(now) == timeless(page)
+
+
+PAGES = sorted((*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_block_of_shell_parses_and_names_scripts_that_are_there(page: Path) -> None:
+    for script in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
+        ended = subprocess.run(["sh", "-n"], input=script, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, f"{script}\n{ended.stderr}"
+        for name in re.findall(r"(?:^|\s)(contrib/[\w./-]+)", script):
+            assert (ROOT / name).exists(), f"{name} is not there"
