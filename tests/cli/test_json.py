@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from json_example import example
 
 from vfioctl.cli.app import main
 from vfioctl.cli.commands import COMMANDS, Entry
@@ -106,3 +107,5 @@ def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, gold
     assert all(shown[name]["command"] == name for name in shown)
     shapes = {name: shape(shown[name]["data"]) for name in sorted(shown)}
     golden("json_shapes.json", json.dumps(shapes, indent=2) + "\n")
+    examples = {name: example(shown[name], daemon.host.root) for name in sorted(shown)}
+    golden("json_examples.json", json.dumps(examples, indent=2, ensure_ascii=False) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ from reference import PAGES as MADE_FROM_CODE
 from vfioctl.cli import reference
 
 DOCS = Path(__file__).parents[2] / "docs"
-SHAPES = Path(__file__).parents[1] / "cli/goldens/json_shapes.json"
+GOLDENS = Path(__file__).parents[1] / "cli/goldens"
 JSON = """# JSON
 
 <!-- Generated: pytest tests/contract/test_reference.py --regenerate -->
@@ -39,11 +40,21 @@ of step defines. An empty list had no item on the machine on which this was reco
 
 ```
 {shapes}```
+
+## Examples
+
+What each command wrote on a simulated host, with one item of each list.
+
+{examples}
 """
 
 
 def json_page() -> str:
-    return JSON.format(shapes=SHAPES.read_text())
+    examples = json.loads((GOLDENS / "json_examples.json").read_text())
+    shown = (
+        f"### {name}\n\n```json\n{json.dumps(one, indent=2, ensure_ascii=False)}\n```" for name, one in examples.items()
+    )
+    return JSON.format(shapes=(GOLDENS / "json_shapes.json").read_text(), examples="\n\n".join(shown))
 
 
 PAGES = {
