@@ -13,6 +13,7 @@ from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS
 from vfioctl.config.source import Problem, Source, key_lines, parse_source
 from vfioctl.errors import ConfigError, Refused
+from vfioctl.txn.plan import Budget
 
 
 def error_of(paths, plugins, **more) -> ConfigError:
@@ -245,7 +246,6 @@ KEYS = st.one_of(
 def test_arbitrary_tables_give_values_or_problems_and_never_a_traceback(data):
     from vfioctl.config.load import check_source
     from vfioctl.plugin.types import PluginInfo
-from vfioctl.txn.plan import Budget
 
     table = {"disks": {"type": "table", "default": {}, "summary": ""}}
     layer = check_source(Source("f", data), {"demo": PluginInfo("demo", "1", 1, "m", table=table)}, guest_file=True)
