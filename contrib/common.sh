@@ -66,7 +66,7 @@ make_venv() {
     printf '%s\n' "$m_stamp" >"$venv/stamp"
 }
 
-pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"; }
+pip() { "$venv/bin/python" -m pip -qq --disable-pip-version-check --no-input "$@"; }
 
 # install_wheels: builds the core and every plugin from this checkout and installs the wheels together.
 install_wheels() {

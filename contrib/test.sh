@@ -142,7 +142,7 @@ for ring in $rings; do
             skip 2 "a private libvirtd needs root"
         else
             # shellcheck disable=SC2086
-            tests 2 libvirt tests plugins -m ring2 --ignore=tests/lab $shard
+            tests 2 libvirt tests plugins -m ring2 --ignore=tests/lab $shard -n "$(nproc)" --dist=worksteal
         fi
         ;;
     3)
