@@ -115,7 +115,7 @@ def test_a_new_guest_file_is_commented_and_loads(paths, plugins):
     assert create_guest(paths, "my 'odd' \x1b[31mguest", {"devices": ("0000:01:00.0",)})
     config = load_guest(paths, "my 'odd' \x1b[31mguest", plugins)
     assert config.devices == ("0000:01:00.0",)
-    assert text_of(paths.guest_config("my 'odd' \x1b[31mguest")).startswith("# Guest my 'odd' \\x1b[31mguest: vfioctl")
+    assert text_of(paths.guest_config("my 'odd' \x1b[31mguest")).startswith("# Guest my 'odd' \\x1b[31mguest. vfioctl")
 
 
 def test_an_existing_guest_file_is_never_replaced(paths, write):
