@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from reference import PLUGIN_DIRS, ROOT, hook_functions, hook_heading, parameter
 
 from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.codes import CODES
+from vfioctl.config.load import load_guest
 from vfioctl.config.schema import SETTINGS
+from vfioctl.paths import Paths
 from vfioctl.plugin.static import read_static
+from vfioctl.plugin.types import PluginInfo
 from vfioctl.txn.conditions import VOCABULARY
 from vfioctl.txn.kind import MODULES, kind
 
@@ -184,6 +188,37 @@ def test_every_command_that_a_message_or_a_page_names_exists() -> None:
 @pytest.mark.parametrize("words", ["gpu lst", "config set --host session end", "status --fast", "plan a b", "doctor"])
 def test_a_command_that_does_not_exist_would_be_seen(words: str) -> None:
     assert problem(Hint("here", tuple(words.split())))
+
+
+# Configuration
+
+TABLES = {
+    data["name"]: PluginInfo(data["name"], "0.1.0", data["api"], "", table=data["config"], opt_in=data["opt_in"])
+    for directory in (*PLUGIN_DIRS, ROOT / "contrib/example-plugin/vfioctl_governor")
+    for data in (read_static(str(directory)),)
+}
+TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
+GUEST_FILES = tuple(
+    (str(page.relative_to(ROOT)), text)
+    for page in PAGES for text in TOML.findall(page.read_text())
+    if not {"build-system", "config"} & tomllib.loads(text).keys()
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "text"), GUEST_FILES, ids=[name for name, _ in GUEST_FILES])
+def test_every_guest_file_that_a_page_shows_is_accepted(page: str, text: str, tmp_path: Path) -> None:
+    paths = Paths(str(tmp_path))
+    file = Path(paths.guest_config("win11"))
+    file.parent.mkdir(parents=True)
+    for directory in (tmp_path, tmp_path / "etc", file.parent.parent, file.parent):
+        directory.chmod(0o755)
+    file.write_text(text)
+    file.chmod(0o644)
+    assert load_guest(paths, "win11", TABLES).guest == "win11"
+
+
+def test_enough_guest_files_are_shown() -> None:
+    assert len(GUEST_FILES) > 5
 
 
 # Words

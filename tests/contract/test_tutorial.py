@@ -33,7 +33,7 @@ def played(commands: list[str]) -> list[str]:
     script = "".join(f"printf '{MARK}\\n'\n{command} 2>&1\n" for command in commands) + f"printf '{MARK}\\n'; pwd\n"
     environ = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "TERM")}
     ended = subprocess.run(
-        [sys.executable, "-m", "vfioctl.testing.shell", MACHINE, "sh", "-c", script],
+        [sys.executable, "-I", "-m", "vfioctl.testing.shell", MACHINE, "sh", "-c", script],
         capture_output=True, text=True, check=False, env={**environ, "TZ": "UTC"}, timeout=100,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
