@@ -14,7 +14,8 @@ needs_fuse = pytest.mark.skipif(not can_mount(), reason="/dev/fuse cannot be use
 
 def shell(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", "-m", "vfioctl.testing.shell", *argv], capture_output=True, text=True, check=False, timeout=60,
+        [sys.executable, "-I", "-m", "vfioctl.testing.shell", *argv],
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
 
