@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
 from vfioctl.errors import VfioctlError
-from vfioctl.frozen import frozen
+from vfioctl.frozen import asdict, fields, frozen
 
 if TYPE_CHECKING:
     from vfioctl.paths import Paths

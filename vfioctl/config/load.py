@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS, Setting, WrongValue, check, join, parse_text, settings, suggestion
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.events.libvirt import check_guest_name
-from vfioctl.frozen import frozen
+from vfioctl.frozen import fields, frozen
 
 if TYPE_CHECKING:
     from vfioctl.errors import ConfigError

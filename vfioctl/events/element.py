@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from vfioctl.errors import Refused, VfioctlError
@@ -12,15 +11,17 @@ MAX_ELEMENTS = 50_000  # a domain with 100 disks has about 2,000
 MAX_DEPTH = 100
 
 
-@dataclass(slots=True)
 class Element:
     """One XML element. `text` is its own character data, unstripped."""
 
-    name: str
-    attributes: dict[str, str]
-    line: int
-    text: str = ""
-    children: list[Element] = field(default_factory=list)
+    __slots__ = ("attributes", "children", "line", "name", "text")
+
+    def __init__(self, name: str, attributes: dict[str, str], line: int) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.line = line
+        self.text = ""
+        self.children: list[Element] = []
 
     def get(self, attribute: str) -> str | None:
         return self.attributes.get(attribute)

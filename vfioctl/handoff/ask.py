@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from vfioctl import identity
 from vfioctl.compose import Composition
@@ -35,13 +34,13 @@ class Asked:
     request: Request
 
 
-@dataclass(slots=True)
 class Gathered:
     """What plugins said so far."""
 
-    proposals: list[Proposed]
-    findings: list[Finding]
-    back: list[Condition]
+    def __init__(self, proposals: Iterable[Proposed], findings: Iterable[Finding]) -> None:
+        self.proposals = list(proposals)
+        self.findings = list(findings)
+        self.back: list[Condition] = []
 
 
 def read_config(composition: Composition, guest: str, log: Log) -> tuple[GuestConfig, tuple[PluginInfo, ...]]:
@@ -79,7 +78,7 @@ def ask(
 
 
 def _gather(plugins: Plugins, request: Request) -> Gathered:
-    said = Gathered(list(_own_steps(request)), list(plugins.preflight(request)), [])
+    said = Gathered(_own_steps(request), plugins.preflight(request))
     for claim in _claims(plugins, request, said):
         said.proposals += [Proposed(claim.plugin, step) for step in claim.steps]
         said.findings += claim.findings

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from vfioctl.compose import Composition
 from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.frozen import replace
 from vfioctl.handoff import markers
 from vfioctl.handoff.commit import forget
 from vfioctl.handoff.outcome import Ending, keep
@@ -22,16 +23,19 @@ from vfioctl.wait import until
 PROOF_SECONDS = 10.0
 
 
-@dataclass(slots=True)
 class WayHome:
     """One return. `fds` are the locks that helper programs inherit; the caller holds them."""
 
-    composition: Composition
-    story: Story
-    fds: tuple[int, ...]
-    log: Log
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    failures: list[Failure] = field(default_factory=list)
+    def __init__(
+        self, composition: Composition, story: Story, fds: tuple[int, ...], log: Log, watch: Stopwatch | None = None,
+        failures: Iterable[Failure] = (),
+    ) -> None:
+        self.composition = composition
+        self.story = story
+        self.fds = fds
+        self.log = log
+        self.watch = watch or Stopwatch()
+        self.failures = list(failures)
 
     @property
     def plan(self) -> Plan:
@@ -41,7 +45,7 @@ class WayHome:
         """Run what is left of `part` (None: all) within `seconds`; whether everything of it is back."""
         paths, uuid = self.composition.paths, self.plan.uuid
         now = read_both(paths, uuid) or self.story
-        items = pending(self.plan, now.finished(Action.UNDO), now.finished(Action.APPLY) - self._steps(), part)
+        items = pending(_way(now), now.finished(Action.UNDO), now.finished(Action.APPLY) - self._steps(), part)
         deadline = Deadline(seconds)
         with Journal(paths, uuid, on_record=self.composition.on_record) as journal:
             journal.reopen()
@@ -98,3 +102,9 @@ class WayHome:
 
     def _said(self) -> str:
         return f"{', '.join(self.plan.devices) or 'nothing'} back"
+
+
+def _way(story: Story) -> Plan:
+    """The plan with the way back that fits: a guest that never got its devices leaves nothing behind."""
+    plan = story.plan
+    return plan if story.given else replace(plan, way_back=plan.way_back_unused(story.begun(Action.APPLY)))

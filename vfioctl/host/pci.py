@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import replace
 from vfioctl.host.model import PciDevice
 from vfioctl.host.readers import ADDRESS, entries, flag, link_name, number, parse_number, text
 from vfioctl.paths import Paths

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pluggy
 
 from vfioctl.errors import Refused
+from vfioctl.frozen import replace
 from vfioctl.plugin import guard, spec
 from vfioctl.plugin.markers import NAME
 from vfioctl.plugin.results import BadResultError, checked_steps, many, one

@@ -9,12 +9,11 @@ import os
 import site
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.errors import VfioctlError
-from vfioctl.frozen import field, frozen
+from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.plugin.static import FILE, StaticError, read_static
 from vfioctl.plugin.types import SUPPORTED_API, PluginInfo
 

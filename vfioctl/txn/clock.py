@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from vfioctl.frozen import frozen
 from vfioctl.txn.journal import Record
@@ -26,13 +25,13 @@ class StepTime:
     outcome: str
 
 
-@dataclass(slots=True)
 class Stopwatch:
     """Collects StepTimes and tells each to `tell`, which may show it."""
 
-    tell: Callable[[StepTime], None] | None = None
-    began: float = field(default_factory=time.monotonic)
-    times: list[StepTime] = field(default_factory=list)
+    def __init__(self, tell: Callable[[StepTime], None] | None = None) -> None:
+        self.tell = tell
+        self.began = time.monotonic()
+        self.times: list[StepTime] = []
 
     @property
     def elapsed(self) -> float:

@@ -6,10 +6,9 @@ Everything it needs stands in the plan, so it undoes what an older version or a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck, VfioctlError
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.kind import kind
@@ -49,16 +48,19 @@ class Interrupted(StepFailed):
         super().__init__("engine.interrupted", "The hand-off was asked to stop.")
 
 
-@dataclass(slots=True)
 class Engine:
     """One hand-off's executor. `stop` is set by a signal handler; `warnings` collects failures of best-effort steps."""
 
-    machine: Machine
-    journal: Journal
-    ledger: Ledger
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    stop: Callable[[], bool] = bool
-    warnings: list[Failure] = field(default_factory=list)
+    def __init__(
+        self, machine: Machine, journal: Journal, ledger: Ledger, watch: Stopwatch | None = None,
+        stop: Callable[[], bool] = bool,
+    ) -> None:
+        self.machine = machine
+        self.journal = journal
+        self.ledger = ledger
+        self.watch = watch or Stopwatch()
+        self.stop = stop
+        self.warnings: list[Failure] = []
 
     def apply(self, plan: Plan, *, deadline: Deadline) -> Failure | None:
         """Run the steps of prepare; the first failure ends it and is returned, with nothing undone yet."""
@@ -150,11 +152,21 @@ class Engine:
 
 
 def pending(plan: Plan, finished: frozenset[str], applied: frozenset[str], part: Part | None) -> tuple[ReturnItem, ...]:
-    """The pieces of the way back that are not done yet; `part` None means all of them."""
+    """The pieces of the way back that are not done yet; `part` None means all of them.
+
+    Undoing a piece again may change what a later one on the same device has put back, so that one follows again.
+    """
     done = {Action.UNDO: finished, Action.APPLY: applied}
-    return tuple(
-        item for item in plan.way_back if item.step not in done[item.action] and part in (None, item.part)
-    )
+    left: list[ReturnItem] = []
+    disturbed: set[str] = set()
+    for item in plan.way_back:
+        step = plan.step(item.step)
+        named = {step.resource, *step.touches} - {""} if item.action is Action.UNDO else set()
+        if item.step in done[item.action] and not named & disturbed:
+            continue
+        disturbed |= named
+        left += [item] if part in (None, item.part) else []
+    return tuple(left)
 
 
 def lease_steps(plan: Plan) -> tuple[Step, ...]:

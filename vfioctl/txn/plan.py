@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Container, Mapping
 from enum import StrEnum
 from typing import Any
 
-from vfioctl.frozen import field, frozen
+from vfioctl.frozen import asdict, field, fields, frozen
 from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, Step, Undo
 
 SCHEMA = 1
 READABLE_SCHEMAS = (1,)
+BIND = "driver.bind"
 
 
 class Action(StrEnum):
@@ -79,6 +79,14 @@ class Plan:
             if step.id == identifier:
                 return step
         raise KeyError(identifier)
+
+    def way_back_unused(self, begun: Container[str]) -> tuple[ReturnItem, ...]:
+        """The way back of a guest that never got its devices: what was begun is undone, both scopes, nothing else.
+
+        A bind may have come about without having been begun: with its driver's module, for another device's sake.
+        """
+        undone = (step for step in reversed(self.steps) if step.id in begun or step.kind == BIND)
+        return tuple(ReturnItem(step.id, Action.UNDO, _part(step)) for step in undone)
 
     def undo_order(self) -> tuple[Step, ...]:
         """The lease steps in the order in which they are undone."""

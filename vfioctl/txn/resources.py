@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 
 from vfioctl import files
 from vfioctl.errors import Refused
-from vfioctl.frozen import field, frozen
+from vfioctl.frozen import asdict, field, frozen
 from vfioctl.paths import Paths
 from vfioctl.txn.step import Json, Step
 

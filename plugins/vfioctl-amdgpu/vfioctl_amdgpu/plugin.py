@@ -139,8 +139,7 @@ def _moves(
     gpu: PciDevice, functions: tuple[PciDevice, ...], targets: dict[str, str], *, unload: bool
 ) -> Iterator[StepProposal]:
     """The sound and USB-C functions first: they are clients of the card (device links)."""
-    from dataclasses import replace
-
+    from vfioctl.frozen import replace
     from vfioctl.plugin.proposals import bind, bind_id
 
     others = tuple(bind_id(function.address) for function in functions[1:])

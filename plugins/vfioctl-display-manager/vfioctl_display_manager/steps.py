@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.frozen import replace
 from vfioctl.host.processes import start_time
 from vfioctl.plugin.types import Phase, Release, StepProposal
 from vfioctl_display_manager import sound
