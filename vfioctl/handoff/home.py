@@ -62,8 +62,11 @@ class WayHome:
         return frozenset(step.id for step in self.plan.steps)
 
     def _prove(self, deadline: Deadline) -> None:
-        """Wait for the conditions that prove the return; one that stays false is said, and not undone."""
-        end = Deadline(min(PROOF_SECONDS, deadline.left))
+        """Wait for the conditions that prove the return; one that stays false is said, and not undone.
+
+        Where a piece has failed they are only looked at: nothing brings them about any more.
+        """
+        end = Deadline(0.0 if self.failures else min(PROOF_SECONDS, deadline.left))
         for condition in self.plan.back:
             if not self._comes_true(condition, end):
                 said = conditions.describe(condition)
