@@ -6,7 +6,6 @@ tests/contract/test_reference.py compares them with the files; --regenerate writ
 from __future__ import annotations
 
 import ast
-import dataclasses
 import inspect
 import re
 import textwrap
@@ -278,37 +277,30 @@ def _owner(path: Path) -> str:
 
 
 def _type(module: ModuleType, name: str) -> str:
-    cls = getattr(module, name)
-    remarks = _remarks(module, name)
+    """The fields as the source declares them, each with the comment behind it."""
+    source = inspect.getsource(module)
+    cls = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == name)
+    lines = source.split("\n")
     rows = (
-        (f"`{one.name}`", f"`{one.type}`", _field_default(one), remarks.get(one.name, ""))
-        for one in dataclasses.fields(cls)
-    )
-    paragraphs = (" ".join(part.split()) for part in (inspect.getdoc(cls) or "").split("\n\n"))
+        (f"`{ast.unparse(one.target)}`", f"`{ast.unparse(one.annotation)}`", _field_default(one.value),
+         lines[one.lineno - 1].partition("  # ")[2])
+        for one in cls.body if isinstance(one, ast.AnnAssign)
+    )  # fmt: skip
+    paragraphs = (" ".join(part.split()) for part in (ast.get_docstring(cls) or "").split("\n\n"))
     text = "\n\n".join(part for part in paragraphs if " · " not in part)
-    if cls is step.Condition:
+    if name == step.Condition.__name__:
         text = f"{text.partition(' (txn')[0]}: see [the conditions](steps.md#conditions)."
     return f"### {name}\n\n{text}\n\n{table(('field', 'type', 'default', ''), rows)}"
 
 
-def _field_default(one: dataclasses.Field[Any]) -> str:
-    if one.default_factory is not dataclasses.MISSING:
-        return "now" if one.name == "now" else f"`{one.default_factory()!r}`"
-    if one.default is dataclasses.MISSING:
+def _field_default(value: ast.expr | None) -> str:
+    if value is None:
         return "required"
-    return f'`"{one.default}"`' if isinstance(one.default, str) else f"`{one.default!r}`"
-
-
-def _remarks(module: ModuleType, name: str) -> Mapping[str, str]:
-    """The comments behind the fields of a class."""
-    text = inspect.getsource(module)
-    lines = text.split("\n")
-    cls = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == name)
-    fields = (node for node in cls.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name))
-    return {
-        node.target.id: lines[node.lineno - 1].partition("  # ")[2]
-        for node in fields if isinstance(node.target, ast.Name)
-    }  # fmt: skip
+    if isinstance(value, ast.Call):  # field(default=…) or field(default_factory=…)
+        made = value.keywords[0]
+        shown = ast.unparse(made.value)
+        return f"`{shown}{'()' if made.arg == 'default_factory' else ''}`"
+    return f"`{ast.unparse(value)}`"
 
 
 def _anchor(heading: str) -> str:
