@@ -27,8 +27,8 @@ class WayHome:
     """One return. `fds` are the locks that helper programs inherit; the caller holds them."""
 
     def __init__(
-        self, composition: Composition, story: Story, fds: tuple[int, ...], log: Log, watch: Stopwatch | None = None,
-        failures: Iterable[Failure] = (),
+        self, composition: Composition, story: Story, fds: tuple[int, ...], log: Log, *,
+        watch: Stopwatch | None = None, failures: Iterable[Failure] = (),
     ) -> None:
         self.composition = composition
         self.story = story

@@ -47,7 +47,7 @@ def settle(
         return _after_reboot(composition, story, fds, log)
     if story.standing in (Standing.GIVEN, Standing.RETURNING) and is_in_use(story, host):
         return f"{story.plan.guest} is running with its devices."
-    home = WayHome(composition, story, fds, log, watch or Stopwatch())
+    home = WayHome(composition, story, fds, log, watch=watch)
     if story.standing in (Standing.APPLYING, Standing.UNDOING):
         return _undo(home)
     if not home.run(None, seconds=story.plan.budget.finish):
@@ -85,7 +85,7 @@ def _after_reboot(composition: Composition, story: Story, fds: tuple[int, ...], 
         engine = Engine(composition.machine(*fds), journal, Ledger(composition.paths))
         failures = engine.undo(plan, left, plan.uuid, deadline=Deadline(plan.budget.finish))
     if failures:
-        home = WayHome(composition, story, fds, log, failures=list(failures))
+        home = WayHome(composition, story, fds, log, failures=failures)
         raise home.leave_open("recover")
     message = f"{plan.guest}: the host was restarted in mid-hand-off; its devices are back at their drivers."
     keep(composition.paths, log, Ending(plan.guest, plan.uuid, "recover", message=message))

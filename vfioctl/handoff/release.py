@@ -8,7 +8,7 @@ from vfioctl.files import Lock
 from vfioctl.handoff import background, markers
 from vfioctl.handoff.home import WayHome
 from vfioctl.log import Log
-from vfioctl.txn.clock import Deadline, Stopwatch
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.plan import Part
@@ -32,11 +32,22 @@ def release(composition: Composition, guest: str, log: Log) -> None:
     lock.acquire(deadline=max(0.0, deadline.left - BUSY_RESERVE))
     with lock:
         markers.disarm(paths, guest)
+        _returning(composition, uuid)
+        story = read_both(paths, uuid)
+        if story is None:
+            return  # whoever held the lock has finished it
         _in_hook(composition, WayHome(composition, story, (lock.fd,), log), deadline)
         markers.set_mark(paths, guest, markers.RELEASED)
         background.start(
             composition, ("finish", uuid), lambda said: finish(composition, uuid, said, lock=lock), log, lock=lock
         )
+
+
+def _returning(composition: Composition, uuid: str) -> None:
+    """From here on the detached part has work to do, whatever the hook itself gets done."""
+    with Journal(composition.paths, uuid, on_record=composition.on_record) as journal:
+        journal.reopen()
+        journal.standing(Standing.RETURNING)
 
 
 def _in_hook(composition: Composition, home: WayHome, deadline: Deadline) -> None:
@@ -52,7 +63,8 @@ def _in_hook(composition: Composition, home: WayHome, deadline: Deadline) -> Non
 def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None = None) -> None:
     """The detached part: desktop, verification, retention, observers; and what the hook could not do in its time.
 
-    `lock` is the guest's, when the process inherited it.
+    `lock` is the guest's, when the process inherited it. When it had to be taken, a new start may have been faster:
+    that one has finished the return itself, and what stands in the journal now is no longer ours to take back.
     """
     paths = composition.paths
     if lock is None:
@@ -60,11 +72,11 @@ def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None =
         lock.acquire(deadline=LOCK_SECONDS)
     with lock:
         story = read_both(paths, uuid)
-        if story is None:
+        if story is None or story.standing is not Standing.RETURNING:
             return
         budget = story.plan.budget.finish
         with resource_locks(paths, story.plan.resources, deadline=budget) as fds:
-            home = WayHome(composition, story, (lock.fd, *fds), log, Stopwatch())
+            home = WayHome(composition, story, (lock.fd, *fds), log)
             if not home.run(None, seconds=budget):
                 raise home.leave_open("release")
             home.close("release")
