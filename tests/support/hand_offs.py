@@ -8,14 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from vfioctl.host.stuck import all_stuck
 from vfioctl.testing import scenarios, snapshot
-from vfioctl.testing.crash import boundaries, crash_at
+from vfioctl.testing.crash import boundaries, crash_at, pause_at, paused
 from vfioctl.testing.domains import UUID, DiskXml, domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt, HookCall
@@ -24,6 +28,7 @@ from vfioctl.txn.journal import Story, read_both
 from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
+ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 GUEST = "win11"
 GPU = "0000:01:00.0"
 SOUND = "0000:01:00.1"
@@ -107,6 +112,18 @@ SCENARIOS = (
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
+@dataclass(slots=True)
+class Running:
+    """A call of the hook that has not ended yet."""
+
+    operation: str
+    process: subprocess.Popen[bytes]
+
+    def wait(self) -> HookCall:
+        _, stderr = self.process.communicate(timeout=120)
+        return HookCall(self.operation, self.process.returncode, stderr.decode(errors="replace"))
+
+
 class Stage:
     """One scenario on its machine, with the hook installed and a snapshot of the time before."""
 
@@ -153,6 +170,54 @@ class Stage:
         """The hook's own process without the shim around it, so that nothing runs when it is killed. Its status."""
         argv = [*self.host.argv, "hook", GUEST, operation, "end" if operation == "release" else "begin", "-"]
         return subprocess.run(argv, input=self.xml, capture_output=True, check=False, timeout=120, cwd="/").returncode
+
+    def set_guest_file(self, text: str) -> None:
+        self.libvirt.manage(GUEST, text)
+        self.before = self.look()
+
+    def pause_at(self, number: int) -> None:
+        pause_at(self.root, number)
+
+    @contextmanager
+    def paused_hook(self, operation: str) -> Iterator[Running]:
+        """The hook, called as libvirt calls it, standing at the boundary of `pause_at`; after the block it goes on."""
+        process = self.libvirt.popen(GUEST, operation, "end" if operation == "release" else "begin")
+        running = Running(operation, process)
+        assert process.stdin
+        process.stdin.write(self.xml)
+        process.stdin.close()
+        process.stdin = None
+        assert until(lambda: paused(self.root) or process.poll() is not None, 30)
+        pid = paused(self.root)
+        if not pid:
+            raise AssertionError(f"it did not come so far: {running.wait()}")
+        try:
+            yield running
+        except BaseException:
+            process.kill()
+            running.wait()
+            raise
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def wait_for_rest(self) -> bool:
+        """Whether nobody works on the guest any more, be it home or not."""
+        lock = guest_lock(self.host.paths, UUID)
+        unit, units = f"system/vfioctl-finish-{UUID}.service", self.host.kernel.units
+        return until(lambda: unit not in units() and not lock.is_held_elsewhere(), 30)
+
+    def wait_until_unstuck(self) -> bool:
+        """Whether every write that hung has come to its end, and the processes that made them."""
+        return until(lambda: not self.host.kernel.blocked() and not all_stuck(self.host.paths), 20)
+
+    def last(self) -> dict[str, Any]:
+        """The outcome that is kept for the user."""
+        return json.loads(Path(self.host.paths.last(GUEST)).read_text())
+
+    def device_of(self, write: dict[str, Any]) -> str:
+        """The function that a write to the kernel is about, "" for none: by its path or, for a driver's file, value."""
+        found = [*ADDRESS.findall(write["path"]), *ADDRESS.findall(write["value"])]
+        return found[-1] if found else ""
 
     def crash_at(self, number: int | None) -> None:
         crash_at(self.root, number)

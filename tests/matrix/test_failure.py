@@ -1,0 +1,117 @@
+"""Every step of every scenario fails once, there and back, in every way that its kind can.
+
+The engine stands before the step while the fault is injected, so exactly that step meets it.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from faults import each_fault_back, each_fault_there, repair
+from hand_offs import stage
+from recoveries import as_before, recover
+
+from vfioctl.txn.step import Undo
+
+pytestmark = pytest.mark.matrix
+
+ANSWER_SECONDS = 10.0  # on a busy test machine
+QUICK = "[deadlines]\nprepare = 4\nundo = 8\nrelease = 4\nfinish = 6\n"
+
+
+def case(value) -> str:
+    return str(getattr(value, "name", getattr(value, "step", value)))
+
+
+there = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_there()), ids=case)
+back = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_back()), ids=case)
+
+
+@pytest.fixture
+def on(scenario, fault, tmp_path):
+    with stage(scenario, tmp_path) as one:
+        if fault.is_slow:  # nobody waits for the deadlines of a real host here
+            one.set_guest_file(QUICK + scenario.settings if not scenario.settings.startswith("session")
+                               else scenario.settings + QUICK)  # fmt: skip
+        yield one
+
+
+@there
+def test_a_step_that_fails_ends_in_one_sentence_and_everything_undone(on, stride, fault):
+    on.pause_at(stride.intent)
+    with on.paused_hook("prepare") as hook:
+        plan = on.story().plan
+        step = plan.step(stride.step)
+        fault.inject(on, step)
+    ended = hook.wait()
+    if step.best_effort:
+        assert ended.status == 0
+        assert step.id in ended.stderr
+        repair(on)
+        on.stop()
+        as_before(on, *on.scenario.kept)
+        return
+    assert ended.status > 0, ended.stderr
+    sentence = ended.stderr.splitlines()[-1]
+    assert sentence.startswith(f"vfioctl: win11 was not started: {step.id} on {step.resource} failed: ")
+    device = step.params.get("address", "")
+    assert device in sentence
+    if fault.is_stuck:
+        assert_nothing_touches_what_is_stuck(on)
+    as_undone(on, plan, stride, fault, sentence)
+
+
+def as_undone(on, plan, stride, fault, sentence) -> None:
+    """Everything was put back, or the sentence says that not, and `recover` does the rest."""
+    open_still = on.story() is not None
+    assert ("Not everything could be put back: " in sentence) == open_still
+    assert ("Finish it with: vfioctl recover" in sentence) == open_still
+    assert open_still or "Everything was put back." in sentence or session_ended(plan, stride)
+    assert not open_still or fault.is_stuck or fault.lasts
+    repair(on)
+    if open_still:
+        on.wait_until_unstuck()
+        recover(on)
+    as_before(on)
+
+
+def session_ended(plan, stride) -> bool:
+    """The step of no return was reached."""
+    begun = plan.steps[: stride.number]
+    return any(step.kind == "session.end" and step.undo is Undo.NONE for step in begun)
+
+
+def assert_nothing_touches_what_is_stuck(on) -> None:
+    """`status` and `gpu list` answer soon, and neither they nor the undo wrote to the device."""
+    waiting = [write for write in on.host.kernel.writes() if write["result"] == "waiting"]
+    for command in (("status",), ("gpu", "list")):
+        started = time.monotonic()
+        ended = on.command(*command)
+        assert ended.returncode in (0, 1), ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert time.monotonic() - started < ANSWER_SECONDS
+    for stuck in waiting:
+        device = on.device_of(stuck)
+        writes = on.host.kernel.writes()
+        later = writes[writes.index(stuck) + 1 :]
+        assert [write for write in later if device and on.device_of(write) == device] == []
+
+
+@back
+def test_a_return_that_fails_keeps_libvirt_going_and_recover_finishes_it(on, stride, fault):
+    assert on.start().status == 0
+    on.guest_ends()
+    on.pause_at(stride.intent)
+    with on.paused_hook("release") as hook:
+        fault.inject(on, on.story().plan.step(stride.step))
+    assert hook.wait().status == 0
+    assert on.wait_for_rest()
+    if fault.is_stuck:
+        assert_nothing_touches_what_is_stuck(on)
+    repair(on)
+    on.wait_until_unstuck()
+    if on.story() is not None:
+        assert not on.last()["ok"]
+        recover(on)
+    as_before(on, *on.scenario.kept)
