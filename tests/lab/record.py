@@ -28,12 +28,11 @@ def output_of(argv: list[str]) -> str:
 
 
 def section(result: dict[str, Any]) -> str:
-    versions = result.get("versions", {})
+    versions = "; ".join(f"{name} {version}" for name, version in result.get("versions", {}).items())
+    load = f"{os.cpu_count()} processors outside, load average {result.get('load', 0):.1f} there"
     lines = [
         f"\n## {result['date']}: {result['scenario']}, {result['verdict']}, {result['seconds']} s\n",
-        f"Commit {result['commit']}; "
-        + "; ".join(f"{name} {version}" for name, version in versions.items())
-        + ".\n",
+        f"Commit {result['commit']}; {versions}; {load}.\n",
         "| check | verdict | seconds | |",
         "|---|---|---|---|",
     ]

@@ -168,7 +168,9 @@ def run_smoke(options: argparse.Namespace, checkout: str, keep: str) -> int:
     }
     run = Run(boot, inside_command(options, checkout), keep, options.patience)
     trouble = collect(run, result)
-    result |= {"seconds": round(run.seconds, 1), "verdict": trouble or "passed"}
+    skipped = sum(check["verdict"] == "skipped" for check in result["checks"])
+    verdict = trouble or ("passed" if not skipped else f"passed, {skipped} skipped for want of time")
+    result |= {"seconds": round(run.seconds, 1), "verdict": verdict, "load": os.getloadavg()[1]}
     target = options.json or os.path.join(keep, "result.json")
     with open(target, "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
@@ -176,7 +178,7 @@ def run_smoke(options: argparse.Namespace, checkout: str, keep: str) -> int:
         record.add(options.record, result)
     if trouble:
         show_logs(keep)
-    say(f"smoke: {trouble or 'passed'} {len(result['checks'])} checks in {run.seconds:.0f} s; logs in {keep}")
+    say(f"smoke: {verdict}; {len(result['checks'])} checks, {run.seconds:.0f} s; logs in {keep}")
     return 1 if trouble else 0
 
 
