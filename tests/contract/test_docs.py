@@ -35,6 +35,13 @@ KNOWN = {row.code for row in CODES}
 CODE = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)?")
 
 
+STATIC = {
+    data["name"]: data
+    for directory in (*PLUGIN_DIRS, ROOT / "contrib/example-plugin/vfioctl_governor")
+    for data in (read_static(str(directory)),)
+}
+
+
 def text(name: str) -> str:
     return (REFERENCE / name).read_text()
 
@@ -143,6 +150,17 @@ def test_every_code_has_a_sentence_and_a_remedy() -> None:
     assert all(row.meaning.endswith(".") and row.remedy.endswith(".") for row in CODES)
 
 
+# What a code may be taken for: a setting of the core or of a plugin, a step kind, a condition, the id of a step.
+DOTTED = {*OTHERS, *(f"{info}.{key}" for info, static in STATIC.items() for key in static["config"])}
+AREAS = {code.partition(".")[0] for code in KNOWN if "." in code} - {"host"}  # the kit's host has attributes
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_code_that_a_page_names_exists(page: Path) -> None:
+    named = {word for word in re.findall(r"`([a-z_]+\.[a-z_]+)`", page.read_text()) if word.partition(".")[0] in AREAS}
+    assert {word for word in named - KNOWN - DOTTED if not _is_something_else(word)} == set()
+
+
 # Links and commands
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -175,7 +193,7 @@ def named_commands() -> Iterator[Hint]:
     for path in ALL_SOURCES:
         yield from in_source(path)
     for path in (*PAGES, *SCRIPTS):
-        if path.name != "cli.md":  # made from the commands themselves
+        if path.name not in ("cli.md", "lab-results.md"):  # made from the commands; titles of checks
             yield from in_text(path)
 
 
@@ -193,9 +211,8 @@ def test_a_command_that_does_not_exist_would_be_seen(words: str) -> None:
 # Configuration
 
 TABLES = {
-    data["name"]: PluginInfo(data["name"], "0.1.0", data["api"], "", table=data["config"], opt_in=data["opt_in"])
-    for directory in (*PLUGIN_DIRS, ROOT / "contrib/example-plugin/vfioctl_governor")
-    for data in (read_static(str(directory)),)
+    name: PluginInfo(name, "0.1.0", data["api"], "", table=data["config"], opt_in=data["opt_in"])
+    for name, data in STATIC.items()
 }
 TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 GUEST_FILES = tuple(
