@@ -25,9 +25,9 @@ class Vfioctl:
         return json.loads(self.run(*words, "--format", "json"))["data"]
 
     def set_up(self, report: Report, name: str) -> None:
-        with report.check("vfioctl hook install") as said:
+        with report.check("hook install") as said:
             said.append(" ".join(self.run("hook", "install").split())[-200:])
-        with report.check("vfioctl enable writes the guest file, and managed='no' or how to") as said:
+        with report.check("enable writes the guest file, and managed='no' or how to") as said:
             shown = self.run("enable", name)
             written = os.path.exists(f"/etc/vfioctl/guests/{name}.toml")
             expect(truth=written, otherwise="there is no guest file")
@@ -37,23 +37,23 @@ class Vfioctl:
             said.append("changed through libvirt-python" if by_itself else "shown for virsh edit")
 
     def shows_facts(self, report: Report) -> None:
-        with report.check("vfioctl hook verify"):
+        with report.check("hook verify"):
             self.run("hook", "verify")
-        with report.check("vfioctl gpu list shows the card"):
+        with report.check("gpu list shows the card"):
             shown = self.run("gpu", "list")
             expect(truth=card.GPU in shown and "bochs" in shown, otherwise=shown)
-        with report.check("vfioctl plan") as said:
+        with report.check("plan") as said:
             shown = self.run("plan", "lab")
             expect(truth=card.GPU in shown and card.SOUND in shown, otherwise=shown)
             said.append(f"{len(shown.splitlines())} lines")
 
     def plan_names(self, report: Report, pid: int) -> None:
-        with report.check("held: vfioctl plan names the X server"):
+        with report.check("X server: the plan names it"):
             done = daemons.run([self.program, "plan", "lab"])
             expect(truth=str(pid) in done.stdout + done.stderr, otherwise=done.stdout + done.stderr)
 
     def says_given(self, report: Report, label: str) -> None:
-        with report.check(f"{label}: vfioctl status says who has the card"):
+        with report.check(f"{label}: status says who has the card"):
             shown = self.run("status")
             expect(truth="lab" in shown and card.GPU in shown, otherwise=shown)
 

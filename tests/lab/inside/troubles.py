@@ -68,7 +68,7 @@ def broken_python(report: Report, vfioctl: Vfioctl, venv: str) -> None:
         guest.stop(report, label)
     with report.check(f"{label}: the rendered undo.sh did it"):
         expect(truth=card.read(UNDONE) == "0", otherwise=f"{UNDONE}: {card.read(UNDONE)}")
-    with report.check(f"{label}: vfioctl recover finishes it"):
+    with report.check(f"{label}: recover finishes it"):
         vfioctl.run("recover")
         eventually(lambda: not leftovers(), 30, f"left: {leftovers()}")
 
