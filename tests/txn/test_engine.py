@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
 from txn_builders import OTHER, UUID, plan, step
@@ -11,7 +12,7 @@ from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine, Interrupted, pending
-from vfioctl.txn.journal import Journal, read_both
+from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action, Part
 from vfioctl.txn.resources import Ledger
@@ -21,6 +22,14 @@ from vfioctl.txn.step import Phase, Scope
 @pytest.fixture
 def bench(tmp_path):
     return Bench(Paths(str(tmp_path)))
+
+
+@pytest.fixture
+def full_disk():
+    """From the call on, no file grows beyond the size of the given one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda path: resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path), before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class Bench:
@@ -122,6 +131,23 @@ def test_a_request_to_stop_finishes_the_running_step(bench):
     failure = bench.apply(plan(step("a"), step("b")), stop=lambda: bench.value("a") == "1")
     assert isinstance(failure.error, Interrupted)
     assert (bench.value("a"), bench.value("b")) == ("1", "0")
+
+
+def test_a_request_to_stop_during_the_last_step_counts_too(bench):
+    bench.attributes(a="0")
+    failure = bench.apply(plan(step("a")), stop=lambda: bench.value("a") == "1")
+    assert isinstance(failure.error, Interrupted)
+
+
+def test_a_full_disk_keeps_no_undo_from_its_work(bench, full_disk):
+    bench.attributes(a="0")
+    made = plan(step("a"), step("b"))
+    assert bench.apply(made).step.id == "b"
+    full_disk(bench.paths.boot_journal(made.uuid))
+    bench.ran.journal.standing(Standing.UNDOING)
+    assert bench.ran.undo(made, ("a",), made.uuid, deadline=Deadline(5)) == ()
+    assert bench.value("a") == "0"
+    assert bench.ran.journal.lost
 
 
 def test_a_resource_that_another_guest_needs_is_left_and_the_last_one_restores_it(bench):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+
 import pytest
 from txn_builders import OTHER, UUID, step
 
+from vfioctl import files
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.paths import Paths
 from vfioctl.txn.resources import Ledger, file_name, resource_locks
@@ -76,3 +81,17 @@ def test_locks_exclude_each_other_and_name_the_process(tmp_path):
     assert caught.value.code == "lock.busy"
     with resource_locks(paths, ("a", "b"), deadline=0) as fds:
         assert len(fds) == 2
+
+
+def test_several_locks_share_one_deadline(tmp_path):
+    paths = Paths(str(tmp_path))
+    lock = files.Lock(os.path.join(paths.locks, "b.lock"))
+    other = files.Lock(os.path.join(paths.locks, "a.lock"))
+    began = time.monotonic()
+    timer = threading.Timer(0.6, other.release)
+    with lock, other, pytest.raises(VfioctlError, match="handed off"):
+        timer.start()
+        with resource_locks(paths, ("a", "b"), deadline=1.0):
+            pass
+    timer.join()
+    assert 1.0 <= time.monotonic() - began < 1.4

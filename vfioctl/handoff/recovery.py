@@ -75,7 +75,7 @@ def _undo(home: WayHome) -> str:
 def _after_reboot(composition: Composition, story: Story, fds: tuple[int, ...], log: Log) -> str:
     """The hardware was reset with the boot: boot entries are dropped, only what is on disk is undone."""
     plan = story.plan
-    kept = story.standing in (Standing.GIVEN, Standing.RETURNING)
+    kept = story.given
     begun = story.begun(Action.APPLY)
     steps = tuple(step for step in plan.steps if step.lifetime is Lifetime.DISK and step.id in begun)
     left = tuple(step.id for step in steps if not (kept and step.scope is Scope.TRANSACTION))

@@ -73,6 +73,8 @@ class Engine:
                 if not step.best_effort or isinstance(error, Interrupted):
                     return failure
                 self.warnings.append(failure)
+        if plan.steps and self.stop():  # while the last one ran
+            return Failure(plan.steps[-1], Action.APPLY, Interrupted())
         return None
 
     def run_best_effort(self, steps: tuple[Step, ...], *, deadline: Deadline) -> None:

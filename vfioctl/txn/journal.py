@@ -52,6 +52,7 @@ class Story:
     standing: Standing
     records: tuple[Record, ...] = ()
     torn: bool = False
+    given: bool = False  # whether the guest ever had its devices, whatever came after
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def begun(self, action: Action) -> tuple[str, ...]:
@@ -74,6 +75,8 @@ class Journal:
         self.boot_path = paths.boot_journal(uuid)
         self.disk_path = paths.disk_journal(uuid)
         self.on_record = on_record
+        self.lenient = False
+        self.lost = 0
         self._fds: dict[Lifetime, int] = {}
 
     def begin(self, plan: Plan, boot_id: str, **extra: Any) -> None:
@@ -86,9 +89,17 @@ class Journal:
         files.atomic_write(self.disk_path, header + "\n")
         files.make_private_dir(os.path.dirname(self.boot_path))
         files.atomic_write(self.boot_path, header + "\n")
-        self.reopen()
+        self._open()
 
     def reopen(self) -> None:
+        """Open both files to go on. From here on a line that cannot be written (disk full) is counted in `lost`.
+
+        What is on its way home must not wait for room on a disk: whoever comes next asks the machine anyway.
+        """
+        self.lenient = True
+        self._open()
+
+    def _open(self) -> None:
         """Open both files for appending; a torn last line is closed off first."""
         for lifetime, path in ((Lifetime.DISK, self.disk_path), (Lifetime.BOOT, self.boot_path)):
             try:
@@ -98,7 +109,7 @@ class Journal:
             self._fds[lifetime] = fd
             size = os.fstat(fd).st_size
             if size and os.pread(fd, 1, size - 1) != b"\n":
-                files.write_all(fd, b"\n")
+                self._write(lifetime, "")
 
     def intent(self, action: Action, step: Step) -> None:
         self._record(step, {"what": "intent", "action": action, "step": step.id})
@@ -111,18 +122,25 @@ class Journal:
         self.on_record(f"{record['what']} {record['action']} {step.id}")
 
     def standing(self, standing: Standing) -> None:
+        self.lenient |= standing in (Standing.UNDOING, Standing.RETURNING)
         for lifetime in Lifetime:
             self._append(lifetime, {"standing": standing})
 
     def _append(self, lifetime: Lifetime, record: dict[str, Any]) -> None:
-        fd = self._fds.get(lifetime)
-        if fd is None:
-            return
-        line = json.dumps({**record, "at": time.monotonic()})
-        if lifetime is Lifetime.DISK:
-            files.append_durable(fd, line)
-        else:
-            files.write_all(fd, line.encode() + b"\n")
+        if lifetime in self._fds:
+            self._write(lifetime, json.dumps({**record, "at": time.monotonic()}))
+
+    def _write(self, lifetime: Lifetime, line: str) -> None:
+        fd = self._fds[lifetime]
+        try:
+            if lifetime is Lifetime.DISK:
+                files.append_durable(fd, line)
+            else:
+                files.write_all(fd, line.encode() + b"\n")
+        except OSError:
+            if not self.lenient:
+                raise
+            self.lost += 1
 
     def close(self) -> None:
         for fd in self._fds.values():
@@ -170,12 +188,13 @@ def read(path: str) -> Story | None:
 
 def _story(head: dict[str, Any], lines: list[str]) -> Story:
     records: list[Record] = []
-    standing, torn = Standing.APPLYING, False
+    standing, torn, given = Standing.APPLYING, False, False
     for line in filter(None, lines):
         try:
             data = json.loads(line)
             if "standing" in data:
                 standing = Standing(data["standing"])
+                given |= standing is Standing.GIVEN
             else:
                 note, at = data.get("note", ""), data["at"]
                 records.append(Record(data["what"], Action(data["action"]), data["step"], note, at))
@@ -183,7 +202,7 @@ def _story(head: dict[str, Any], lines: list[str]) -> Story:
             torn = True
     return Story(
         plan=Plan.from_json(head["plan"]), boot_id=head["boot_id"], started=head["started"], version=head["version"],
-        standing=standing, records=tuple(records), torn=torn, extra=head.get("extra", {}),
+        standing=standing, records=tuple(records), torn=torn, given=given, extra=head.get("extra", {}),
     )  # fmt: skip
 
 
@@ -195,7 +214,8 @@ def read_both(paths: Paths, uuid: str) -> Story | None:
     records = sorted((*boot.records, *disk.records), key=lambda record: record.at)
     return Story(
         plan=boot.plan, boot_id=boot.boot_id, started=boot.started, version=boot.version, standing=boot.standing,
-        records=tuple(records), torn=boot.torn or disk.torn, extra=boot.extra,
+        records=tuple(records), torn=boot.torn or disk.torn, given=boot.given or disk.given,
+        extra=boot.extra,
     )  # fmt: skip
 
 

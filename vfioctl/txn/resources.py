@@ -7,6 +7,7 @@ by guests that wish the same, and the last one puts the baseline back.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -125,11 +126,13 @@ def guest_lock(paths: Paths, uuid: str) -> files.Lock:
 def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float) -> Iterator[tuple[int, ...]]:
     """Hold the locks of `resources`, taken in sorted order so that two hand-offs cannot wait for each other.
 
-    Yields the descriptors, to be inherited by helper programs. Raises VfioctlError("lock.busy").
+    All of them together have `deadline` seconds. Yields the descriptors, to be inherited by helper programs. Raises
+    VfioctlError("lock.busy").
     """
+    end = time.monotonic() + deadline
     with ExitStack() as stack:
         locks = [files.Lock(os.path.join(paths.locks, file_name(name) + ".lock")) for name in sorted(set(resources))]
         for lock in locks:
-            lock.acquire(deadline=deadline)
+            lock.acquire(deadline=max(0.0, end - time.monotonic()))
             stack.enter_context(lock)
         yield tuple(lock.fd for lock in locks)

@@ -9,8 +9,10 @@ import pytest
 from step_builders import AUDIO, GPU, planned
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck
+from vfioctl.files import Lock
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess
+from vfioctl.txn.machine import Machine
 from vfioctl.txn.step import State, StepProposal
 from vfioctl.txn.steps.common import driver_of, read_override
 from vfioctl.txn.steps.driver_bind import KIND as BIND
@@ -204,6 +206,14 @@ def test_an_override_that_cannot_be_read_makes_the_device_stuck(nic):
     with pytest.raises(Stuck, match="does not return"):
         OVERRIDE.apply(step, machine)
     assert OVERRIDE.probe(step, machine) is State.STUCK
+
+
+def test_a_read_that_never_returns_keeps_no_lock_of_ours(nic, tmp_path):
+    fake, machine = nic
+    fake.kernel.hang_read(attribute("driver_override"), count=-1)
+    with Lock(str(tmp_path / "lock")) as lock, pytest.raises(Stuck):
+        OVERRIDE.probe(aim(machine, baseline={"value": None}), Machine(fake.paths, fake.programs.holding(lock.fd)))
+    assert not Lock(str(tmp_path / "lock")).is_held_elsewhere()
 
 
 def test_a_device_that_someone_else_bound_meanwhile_is_left_alone(idle_card):
