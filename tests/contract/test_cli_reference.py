@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from vfioctl.cli import reference
 
 DOCS = Path(__file__).parents[2] / "docs"
-SHAPES = Path(__file__).parents[1] / "cli/goldens/json_shapes.json"
+GOLDENS = Path(__file__).parents[1] / "cli/goldens"
 JSON = """# JSON
 
 <!-- Generated: pytest tests/contract/test_cli_reference.py --regenerate -->
@@ -38,11 +39,21 @@ of step defines. An empty list had no item on the machine on which this was reco
 
 ```
 {shapes}```
+
+## Examples
+
+What each command wrote on a simulated host, with one item of each list.
+
+{examples}
 """
 
 
 def json_page() -> str:
-    return JSON.format(shapes=SHAPES.read_text())
+    examples = json.loads((GOLDENS / "json_examples.json").read_text())
+    shown = (
+        f"### {name}\n\n```json\n{json.dumps(one, indent=2, ensure_ascii=False)}\n```" for name, one in examples.items()
+    )
+    return JSON.format(shapes=(GOLDENS / "json_shapes.json").read_text(), examples="\n\n".join(shown))
 
 
 PAGES = {"reference/cli.md": reference.markdown, "man/vfioctl.1": reference.man, "reference/json.md": json_page}
@@ -54,7 +65,7 @@ def test_the_committed_page_is_the_generated_one(name: str, request: pytest.Fixt
     if request.config.getoption("--regenerate"):
         page.parent.mkdir(exist_ok=True)
         page.write_text(PAGES[name]())
-    assert page.read_text() == PAGES[name](), "write it anew with: pytest tests/contract/test_cli_reference.py --regenerate"
+    assert page.read_text() == PAGES[name](), f"{name} differs; look at it, then: pytest tests/contract --regenerate"
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
