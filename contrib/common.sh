@@ -39,12 +39,23 @@ want() {
     }
 }
 
-# venv_package: the package that holds Python's venv module, if it is missing.
-venv_package() { "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || printf python3-venv; }
+# The distribution's Python where it will do: root owns it, and every user can read it.
+python=${PYTHON-}
+for candidate in /usr/bin/python3 python3; do
+    [ -z "$python" ] || break
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$candidate; fi
+done
+: "${python:=python3}"
 
-# find_cache: a directory of our own, outside the checkout: what root runs must not lie where others can write.
+# venv_package: the package that holds Python's venv module, if it is missing.
+venv_package() { "$python" -c 'import ensurepip, venv' 2>/dev/null || printf python3-venv; }
+
+# find_cache: a directory of our own, outside the checkout: what root runs must not lie where others can write, and
+# tests that become another user must be able to read it, which they cannot below /root.
 find_cache() {
-    cache=${VFIOCTL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vfioctl}
+    cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vfioctl
+    [ "$(id -u)" != 0 ] || cache=/var/lib/vfioctl-test
+    cache=${VFIOCTL_CACHE:-$cache}
     (umask 022 && mkdir -p "$cache") || die "The directory $cache cannot be made; name another in VFIOCTL_CACHE."
 }
 
@@ -52,7 +63,6 @@ find_cache() {
 make_venv() {
     venv=$1
     shift
-    python=${PYTHON:-python3}
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed."
     m_stamp=$(printf '%s\n' "$@" "$("$python" -c 'import sys; print(sys.version, sys.base_prefix)')" |
         cat - "$here/constraints.txt" | cksum)
@@ -79,7 +89,7 @@ install_wheels() {
 
 # requirements EXTRA…: what the core needs from PyPI, and what these extras of it need.
 requirements() {
-    "${PYTHON:-python3}" - "$top/pyproject.toml" "$@" <<'PYTHON'
+    "$python" - "$top/pyproject.toml" "$@" <<'PYTHON'
 import sys, tomllib
 with open(sys.argv[1], "rb") as file:
     project = tomllib.load(file)["project"]

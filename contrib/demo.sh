@@ -3,7 +3,7 @@
 #
 # Needs git, python3, python3-venv and fuse3; no root, no graphics card and no libvirt. What runs is the installed hook
 # and the code behind it; simulated are the kernel's files, systemd and libvirt's calls. Nothing on this host is changed
-# but the cache directory ($VFIOCTL_CACHE, by default ~/.cache/vfioctl).
+# but the cache directory ($VFIOCTL_CACHE, by default ~/.cache/vfioctl, for root /var/lib/vfioctl-test).
 # shellcheck disable=SC1091,SC2154,SC2034 # common.sh uses $here and $top, and sets $cache and $venv
 set -u
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "it's a root"
     for place in ("etc/libvirt/hooks", "usr/bin", "proc", "run"):
         (root / place).mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def open_to_all(root: Path) -> Path:
+    """The root, with every directory of the test run above it open: pytest makes them for its own user alone."""
+    for directory in (root, *root.parents):
+        if str(directory) in (tempfile.gettempdir(), "/"):
+            break
+        directory.chmod(0o755)
     return root
 
 

@@ -139,10 +139,8 @@ def test_the_modules_of_this_interpreter_are_judged_too(composition: Composition
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-def test_another_user_cannot_install(composition: Composition, root: Path, tmp_path: Path) -> None:
-    for directory in (*tmp_path.parents[:2], tmp_path, root):
-        directory.chmod(0o755)
-    before = tree(root)
+def test_another_user_cannot_install(composition: Composition, open_to_all: Path) -> None:
+    before = tree(open_to_all)
     child = os.fork()
     if child == 0:
         os.setuid(65534)
@@ -152,7 +150,7 @@ def test_another_user_cannot_install(composition: Composition, root: Path, tmp_p
             os._exit(77 if error.code == "setup.not_root" else 1)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
-    assert tree(root) == before
+    assert tree(open_to_all) == before
 
 
 @pytest.mark.parametrize("place", ["run/vfioctl/journal", "var/lib/vfioctl/journal"])

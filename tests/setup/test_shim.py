@@ -198,16 +198,14 @@ def test_release_that_left_its_mark_is_not_undone_again(call: Call, calls: Path,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-def test_the_daemon_of_another_user_is_ignored(call: Call, root: Path, calls: Path, manage, mark) -> None:
-    for directory in (root, *root.parents[:3]):
-        directory.chmod(0o755)
+def test_the_daemon_of_another_user_is_ignored(call: Call, open_to_all: Path, calls: Path, manage, mark) -> None:
     manage("win11")
     mark("win11", "release")
     for operation in ("prepare", "release", "migrate"):
         done = call("win11", operation, "begin", "-", user=NOBODY)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not calls.exists()
-    assert not (root / "run/vfioctl/guests/win11/incoming").exists()
+    assert not (open_to_all / "run/vfioctl/guests/win11/incoming").exists()
 
 
 def test_a_guest_file_that_leads_nowhere_still_manages_its_guest(call: Call, root: Path, calls: Path, manage) -> None:
