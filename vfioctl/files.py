@@ -29,10 +29,11 @@ def sync_dir(path: str) -> None:
         os.close(fd)
 
 
-def atomic_write(path: str, text: str, *, mode: int = PRIVATE) -> None:
+def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = True) -> None:
     """Replace `path` by `text`: durable and whole after a power cut, or as it was.
 
-    Write, fsync, rename, fsync of the directory: without the two syncs ext4 lost the file on a power cut.
+    Write, fsync, rename, fsync of the directory: without the two syncs ext4 lost the file on a power cut. What lies in
+    /run goes with the boot and is not `durable`: it is whole for every other process, and that is all.
     Raises OSError; the old file is untouched then.
     """
     directory = os.path.dirname(path)
@@ -41,14 +42,16 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE) -> None:
     try:
         write_all(fd, text.encode())
         os.fchmod(fd, mode)  # the umask of a daemon is not ours
-        os.fsync(fd)
+        if durable:
+            os.fsync(fd)
         os.replace(temporary, path)
     except BaseException:
         remove(temporary)
         raise
     finally:
         os.close(fd)
-    sync_dir(directory)
+    if durable:
+        sync_dir(directory)
 
 
 def append_durable(fd: int, line: str) -> None:
@@ -79,10 +82,10 @@ def read_json(path: str) -> Any:
     return None if text is None else json.loads(text)
 
 
-def write_json(path: str, value: Any, *, mode: int = PRIVATE) -> None:
-    """Replace `path` by `value` as JSON, atomically and durably; parents are made."""
+def write_json(path: str, value: Any, *, mode: int = PRIVATE, durable: bool = True) -> None:
+    """Replace `path` by `value` as JSON, as `atomic_write` does; parents are made."""
     make_private_dir(os.path.dirname(path))
-    atomic_write(path, json.dumps(value, ensure_ascii=True, sort_keys=True) + "\n", mode=mode)
+    atomic_write(path, json.dumps(value, ensure_ascii=True, sort_keys=True) + "\n", mode=mode, durable=durable)
 
 
 def remove(path: str) -> None:
@@ -140,8 +143,11 @@ class Lock:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             return False
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode(), 0)
+        except OSError:
+            return True  # the pid is for messages only: a full disk must not keep a card from coming home
         return True
 
     def is_held_elsewhere(self) -> bool:

@@ -20,9 +20,9 @@ class VisibleLedger(Ledger):
             self.hidden = True
             return None
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self, resource: str = "") -> tuple[Entry, ...]:
         try:
-            return super().entries()
+            return super().entries(resource)
         except PermissionError:
             self.hidden = True
             return ()

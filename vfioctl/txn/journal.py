@@ -88,7 +88,7 @@ class Journal:
         files.make_private_dir(os.path.dirname(self.disk_path))
         files.atomic_write(self.disk_path, header + "\n")
         files.make_private_dir(os.path.dirname(self.boot_path))
-        files.atomic_write(self.boot_path, header + "\n")
+        files.atomic_write(self.boot_path, header + "\n", durable=False)
         self._open()
 
     def reopen(self) -> None:

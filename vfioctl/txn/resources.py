@@ -19,6 +19,7 @@ from vfioctl.txn.step import Json, Step
 
 EXCLUSIVE = "pci:"
 LONGEST_NAME = 200
+PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-")
 
 
 @frozen
@@ -34,7 +35,7 @@ class Entry:
 
 def file_name(text: str) -> str:
     """A file name for any resource: every name has its own, and plain ones can be read."""
-    quoted = "".join(char if char.isascii() and (char.isalnum() or char in ".:-") else _quote(char) for char in text)
+    quoted = "".join([char if char in PLAIN else _quote(char) for char in text])
     if len(quoted) <= LONGEST_NAME:
         return quoted
     from hashlib import sha256  # OpenSSL costs the hook path 2 ms, and no name in practice is this long
@@ -60,13 +61,14 @@ class Ledger:
         data = files.read_json(self._path(kind, resource))
         return Entry(**data) if data else None
 
-    def entries(self) -> tuple[Entry, ...]:
-        """Every changed resource."""
+    def entries(self, resource: str = "") -> tuple[Entry, ...]:
+        """Every changed resource, or only what is changed of the one `resource`, by steps of any kind."""
         try:
             names = sorted(os.listdir(self.paths.ledger))
         except FileNotFoundError:
             return ()
-        read = (files.read_json(os.path.join(self.paths.ledger, name)) for name in names if name.endswith(".json"))
+        end = f"{file_name(f' {resource}') if resource else ''}.json"
+        read = (files.read_json(os.path.join(self.paths.ledger, name)) for name in names if name.endswith(end))
         return tuple(Entry(**data) for data in read if data)
 
     def conflict(self, step: Step, uuid: str) -> Entry | None:
@@ -74,7 +76,7 @@ class Ledger:
         if not step.resource:
             return None
         if step.resource.startswith(EXCLUSIVE):
-            return next((e for e in self.entries() if e.resource == step.resource and _others(e, uuid)), None)
+            return next((entry for entry in self.entries(step.resource) if _others(entry, uuid)), None)
         entry = self.entry(step.kind, step.resource)
         return entry if entry and _others(entry, uuid) and dict(entry.wish) != dict(step.params) else None
 
@@ -110,7 +112,7 @@ class Ledger:
             files.remove(self._path(entry.kind, entry.resource))
 
     def _write(self, entry: Entry) -> None:
-        files.write_json(self._path(entry.kind, entry.resource), asdict(entry))
+        files.write_json(self._path(entry.kind, entry.resource), asdict(entry), durable=False)
 
 
 def _others(entry: Entry, uuid: str) -> dict[str, str]:
