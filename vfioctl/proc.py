@@ -44,15 +44,16 @@ class Completed:
 class Programs:
     """Runs programs found in `path`, with a fixed environment and the given descriptors inherited (locks)."""
 
-    def __init__(self, path: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+    def __init__(self, path: str, *, keep_fds: tuple[int, ...] = (), writer: Writer | None = None) -> None:
         self.path = path
         self.keep_fds = keep_fds
-        self.writer = Writer()
+        self.writer = writer or Writer()
         self.environment = {"PATH": path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TERM": "dumb"}
 
     def holding(self, *fds: int) -> Programs:
         """The same, with children that also inherit `fds`: an orphan keeps the transaction's lock."""
-        return Programs(self.path, keep_fds=tuple({*self.keep_fds, *(fd for fd in fds if fd >= 0)}))
+        kept = tuple({*self.keep_fds, *(fd for fd in fds if fd >= 0)})
+        return Programs(self.path, keep_fds=kept, writer=self.writer)
 
     def find(self, name: str) -> str | None:
         """The full path of the program `name`, or None."""

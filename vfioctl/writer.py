@@ -1,4 +1,4 @@
-"""Kernel writes that may never return, made by one detached child with a deadline for each. Knows no device.
+"""Kernel reads and writes that may never return, made by one detached child with a deadline for each. Knows no device.
 
 A write under the device lock can wait for ever, and SIGKILL does not end it. The child that makes it is then left
 behind, and another one takes the next write. It holds none of our locks: a stuck device must not keep the rest of the
@@ -18,6 +18,14 @@ from vfioctl.errors import Stuck
 CHUNK = 65536
 
 
+class StuckRead(Exception):
+    """A kernel read that did not return in its time; the child `pid` still waits in it."""
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(path)
+        self.pid = pid
+
+
 class StuckWrite(Stuck):
     """A kernel write that did not return in its time; the child that makes it still runs."""
 
@@ -34,7 +42,7 @@ class StuckWrite(Stuck):
 
 
 class Writer:
-    """The child, forked at the first write."""
+    """The child, forked when it is first needed; a fork of ours that shares this object forks its own."""
 
     def __init__(self) -> None:
         self._child: _Child | None = None
@@ -46,16 +54,34 @@ class Writer:
         kernel said it, and StuckWrite when the write does not return in `deadline` seconds: nothing may be written to
         that device then.
         """
-        if self._child is None:
+        before, after = self._ask(path, value, unless, deadline) or (None, "")
+        if before is None:
+            raise StuckWrite(path, value, self._give_up(), deadline)
+        return before, after
+
+    def look(self, path: str, *, deadline: float) -> str:
+        """What the kernel file `path` says. Raises OSError, and StuckRead when it does not in `deadline` seconds."""
+        said = self._ask(path, None, (), deadline)
+        if said is None:
+            raise StuckRead(path, self._give_up())
+        return said[0]
+
+    def _ask(self, path: str, value: str | None, unless: tuple[str, ...], deadline: float) -> tuple[str, str] | None:
+        if self._child is None or self._child.parent != os.getpid():
             self._child = _Child()
         answer = self._child.ask(json.dumps([path, value, unless]).encode() + b"\n", deadline)
         if answer is None:
-            stuck, self._child = self._child, None
-            raise StuckWrite(path, value, stuck.pid, deadline)
+            return None
         errno, before, after = json.loads(answer)
         if errno:
             raise OSError(errno, os.strerror(errno), path)
         return before, after
+
+    def _give_up(self) -> int:
+        """Leave the child that is stuck behind; its pid."""
+        assert self._child
+        stuck, self._child = self._child, None
+        return stuck.pid
 
 
 class _Child:
@@ -64,6 +90,7 @@ class _Child:
     def __init__(self) -> None:
         asked, self.asking = os.pipe2(os.O_CLOEXEC)
         self.answers, answering = os.pipe2(os.O_CLOEXEC)
+        self.parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
             _serve(asked, answering)
@@ -71,7 +98,7 @@ class _Child:
         os.close(answering)
         self.poller = select.poll()
         self.poller.register(self.answers, select.POLLIN)
-        weakref.finalize(self, _end, self.pid, self.asking, self.answers)
+        weakref.finalize(self, _end, self.parent, self.pid, self.asking, self.answers)
 
     def ask(self, request: bytes, deadline: float) -> bytes | None:
         """The answer, or None when none comes in time."""
@@ -81,14 +108,13 @@ class _Child:
         return os.read(self.answers, CHUNK)
 
 
-def _end(pid: int, asking: int, answers: int) -> None:
+def _end(parent: int, pid: int, asking: int, answers: int) -> None:
     """Let the child see the end of its requests; one that is stuck is not waited for."""
+    if os.getpid() != parent:
+        return  # a fork of ours inherited this object; the child is its parent's, the numbers may be others' by now
     os.close(asking)
     os.close(answers)
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return  # a fork of ours inherited this object, and the child is its parent's
+    os.waitpid(pid, os.WNOHANG)
 
 
 def _serve(asked: int, answering: int) -> None:
@@ -104,8 +130,10 @@ def _serve(asked: int, answering: int) -> None:
         os._exit(0)
 
 
-def _answer(path: str, value: str, unless: list[str]) -> bytes:
+def _answer(path: str, value: str | None, unless: list[str]) -> bytes:
     try:
+        if value is None:
+            return json.dumps([0, _read(path), ""]).encode()
         before = _read(path) if unless else ""
         if before not in unless:
             fd = os.open(path, os.O_WRONLY)

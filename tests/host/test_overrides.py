@@ -13,6 +13,7 @@ from vfioctl.host.overrides import read_overrides
 from vfioctl.host.processes import start_time
 from vfioctl.host.stuck import record_stuck
 from vfioctl.paths import Paths
+from vfioctl.writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,22 +45,22 @@ def hang(tree: Tree) -> Iterator[Hang]:
 def test_all_overrides_are_read_in_one_go(tree: Tree) -> None:
     tree.device(A, driver_override="vfio-pci")
     tree.device(B)
-    assert read_overrides(tree.paths, (A, B)) == ({A: "vfio-pci", B: None}, ())
+    assert read_overrides(Writer(), tree.paths, (A, B)) == ({A: "vfio-pci", B: None}, ())
 
 
 def test_nothing_is_read_for_no_device(tree: Tree) -> None:
-    assert read_overrides(tree.paths, ()) == ({}, ())
+    assert read_overrides(Writer(), tree.paths, ()) == ({}, ())
 
 
 def test_a_device_without_the_attribute_has_no_override(tree: Tree) -> None:
-    assert read_overrides(tree.paths, (A,)) == ({A: None}, ())
+    assert read_overrides(Writer(), tree.paths, (A,)) == ({A: None}, ())
 
 
 def test_a_hanging_read_names_its_device_and_keeps_no_other_from_being_read(tree: Tree, hang: Hang) -> None:
     for address in (A, B, C):
         tree.device(address, driver_override="vfio-pci")
     hang(B)
-    known, stuck = read_overrides(tree.paths, (A, B, C), deadline=0.3)
+    known, stuck = read_overrides(Writer(), tree.paths, (A, B, C), deadline=0.3)
     assert known == {A: "vfio-pci", C: "vfio-pci"}
     assert stuck == (B,)
 
@@ -70,7 +71,7 @@ def test_many_hanging_reads_cost_a_bounded_time(tree: Tree, hang: Hang) -> None:
         tree.device(address)
         hang(address)
     started = time.monotonic()
-    known, stuck = read_overrides(tree.paths, addresses, deadline=0.2)
+    known, stuck = read_overrides(Writer(), tree.paths, addresses, deadline=0.2)
     assert time.monotonic() - started < 2
     assert (known, set(stuck)) == ({}, set(addresses))
 

@@ -103,7 +103,7 @@ class Host:
         fresh = [device for device in read if device]
         recorded = {device.address for device in fresh if read_stuck(self.paths, device.address)}
         asked = tuple(device.address for device in fresh if device.address not in recorded)
-        known, hung = overrides.read_overrides(self.paths, asked)
+        known, hung = overrides.read_overrides(self.programs.writer, self.paths, asked)
         for device in fresh:
             stuck = device.address in recorded or device.address in hung
             self._devices[device.address] = pci.with_override(device, known.get(device.address), stuck=stuck)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed, Stuck, VfioctlError
 from vfioctl.files import renew_lock
-from vfioctl.host.readers import link_name, raw
+from vfioctl.host import overrides
+from vfioctl.host.readers import link_name
 from vfioctl.host.stuck import record_stuck
 from vfioctl.proc import Completed, in_child
+from vfioctl.writer import StuckRead
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Finding, Json, Step, StepProposal
 
-READ_DEADLINE = 2.0  # a read of driver_override takes microseconds, or for ever
 LEAST_WRITE = 1.0  # a write gets this much even at the end of a budget: less would call a healthy device stuck
 OUTLIVES_US = 24 * 3600.0  # a program in a detached child is never killed: its parent judges it
 NO_OVERRIDE = ("", "(null)")  # what the kernel shows when driver_override is not set
@@ -81,17 +82,16 @@ def read_override(machine: Machine, address: str) -> str | None:
     """
     machine.refuse_stuck(address)
     path = machine.paths.pci(address, "driver_override")
-    report = in_child(lambda: raw(path) or b"", deadline=READ_DEADLINE, keep_fds=machine.programs.keep_fds)
-    if report.stuck:
-        record_stuck(machine.paths, address, report.pid, path, "")
+    try:
+        return overrides.read_override(machine.programs.writer, machine.paths, address)
+    except StuckRead as stuck:
+        record_stuck(machine.paths, address, stuck.pid, path, "")
         raise Stuck(
             "device.stuck",
-            f"{address} is stuck: its driver_override cannot be read, process {report.pid} waits in the kernel.",
+            f"{address} is stuck: its driver_override cannot be read, process {stuck.pid} waits in the kernel.",
             state="Nothing is written to it.",
             hints=("See what to do with: vfioctl status",),
-        )
-    value = report.data.decode(errors="replace").strip()
-    return None if value in NO_OVERRIDE else value
+        ) from None
 
 
 def write_device(machine: Machine, address: str, path: str, value: str, *, deadline: float, doing: str) -> None:
