@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from txn_builders import OTHER, UUID, step
@@ -89,9 +90,8 @@ def test_several_locks_share_one_deadline(tmp_path):
     other = files.Lock(os.path.join(paths.locks, "a.lock"))
     began = time.monotonic()
     timer = threading.Timer(0.6, other.release)
-    with lock, other, pytest.raises(VfioctlError, match="handed off"):
-        timer.start()
-        with resource_locks(paths, ("a", "b"), deadline=1.0):
-            pass
+    timer.start()
+    with lock, other, ExitStack() as stack, pytest.raises(VfioctlError, match="handed off"):
+        stack.enter_context(resource_locks(paths, ("a", "b"), deadline=1.0))
     timer.join()
     assert 1.0 <= time.monotonic() - began < 1.4

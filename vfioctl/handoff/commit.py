@@ -21,7 +21,7 @@ def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
     try:
         journal.begin(plan, boot_id)
         generation.bump(composition.paths)
-        for step in plan.steps:
+        for step in plan.changes:
             ledger.join(step, plan.uuid, plan.guest)
         markers.write(composition.paths, plan)
     except OSError as error:
@@ -35,7 +35,7 @@ def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
 def forget(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger) -> None:
     """The hand-off is over and everything is as it was: holders, markers and journal go, the journal last."""
     with suppress(OSError):
-        for step in plan.steps:
+        for step in plan.changes:
             ledger.leave(step, plan.uuid)
     markers.clear(composition.paths, plan.guest)
     journal.end()

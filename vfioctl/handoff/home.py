@@ -99,7 +99,7 @@ class WayHome:
     def _times(self) -> tuple[StepTime, ...]:
         """The whole return, with what the hook and other processes did of it."""
         story = read_both(self.composition.paths, self.plan.uuid) or self.story
-        actions = {step.id: Action.UNDO for step in self.plan.steps}
+        actions = {step.id: Action.UNDO for step in self.plan.changes}
         actions |= {step.id: Action.APPLY for step in self.plan.returns}
         return as_journalled(self.plan, story.records, actions)
 

@@ -77,7 +77,7 @@ def _after_reboot(composition: Composition, story: Story, fds: tuple[int, ...], 
     plan = story.plan
     kept = story.given
     begun = story.begun(Action.APPLY)
-    steps = tuple(step for step in plan.steps if step.lifetime is Lifetime.DISK and step.id in begun)
+    steps = tuple(step for step in plan.changes if step.lifetime is Lifetime.DISK and step.id in begun)
     left = tuple(step.id for step in steps if not (kept and step.scope is Scope.TRANSACTION))
     journal = Journal(composition.paths, plan.uuid, on_record=composition.on_record)
     with journal:

@@ -104,7 +104,7 @@ class Engine:
     def undo(self, plan: Plan, begun: tuple[str, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
         """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on."""
         failures: list[Failure] = []
-        for step in reversed([step for step in plan.steps if step.id in set(begun) or self._came_about(step)]):
+        for step in reversed([step for step in plan.changes if step.id in set(begun) or self._came_about(step)]):
             if failure := self._undo(step, uuid, deadline):
                 failures.append(failure)
         return tuple(failures)

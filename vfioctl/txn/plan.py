@@ -98,6 +98,11 @@ class Plan:
         named = {step.resource for step in self.all_steps() if step.resource}
         return tuple(sorted(named.union(*(step.touches for step in self.all_steps()))))
 
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that the way back takes back: those of prepare, then those that follow the start."""
+        return (*self.steps, *self.running)
+
     def all_steps(self) -> tuple[Step, ...]:
         return (*self.steps, *self.running, *self.returns)
 

@@ -38,14 +38,15 @@ def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
     proposals = ordered(merged(order.proposals))
     steps = tuple(_step(item, host, ledger, order.uuid) for item in proposals)
     applied = tuple(step for step in steps if step.phase in APPLIED)
+    running = tuple(step for step in steps if step.phase is Phase.RUNNING)
     returns = tuple(step for step in steps if step.phase in (Phase.RETURN, Phase.AFTER))
     return Plan(
         guest=order.guest, uuid=order.uuid,
         devices=tuple(device.address for device in order.devices),
         steps=applied,
-        running=tuple(step for step in steps if step.phase is Phase.RUNNING),
+        running=running,
         returns=returns,
-        way_back=way_back(applied, returns),
+        way_back=way_back((*applied, *running), returns),
         back=order.back,
         findings=tuple(dict.fromkeys(_findings(order, proposals, applied, host, ledger))),
         budget=order.budget,
