@@ -15,19 +15,43 @@ PASSED = frozenset(("stat", "comm", "cmdline", "cgroup", "status", "maps"))
 LISTED = ("qemu", "libvirtd", "virtqemud")
 
 
+class RealFiles(Directory):
+    """/proc/PID/fd of a real process: its files below `root`, locks and the like. It has no simulated node open."""
+
+    def __init__(self, pid: str, root: str) -> None:
+        super().__init__(volatile=True)
+        self.pid = pid
+        self.root = f"{root}/"
+
+    def lookup(self, name: str) -> Node | None:
+        try:
+            target = os.readlink(f"/proc/{self.pid}/fd/{name}")
+        except OSError:
+            return None
+        return named(name, self, Link(target, volatile=True)) if target.startswith(self.root) else None
+
+    def entries(self) -> Iterator[tuple[str, Node]]:
+        try:
+            names = os.listdir(f"/proc/{self.pid}/fd")
+        except OSError:
+            names = []
+        return iter([(name, node) for name in names if (node := self.lookup(name))])
+
+
 class RealProcess(Directory):
     """/proc/PID of a real process. `cgroup` stands for the unit that the simulated systemd runs it in."""
 
-    def __init__(self, pid: str, cgroup: str | None) -> None:
+    def __init__(self, pid: str, cgroup: str | None, root: str) -> None:
         super().__init__(volatile=True)
         self.pid = pid
         self.cgroup = cgroup
+        self.root = root
 
     def lookup(self, name: str) -> Node | None:
         if name == "cgroup" and self.cgroup:
             return named(name, self, Constant(f"0::{self.cgroup}"))
         if name == "fd":
-            return named(name, self, Directory())  # a real process never has a simulated node open
+            return named(name, self, RealFiles(self.pid, self.root))
         if name not in PASSED:
             return None
         node = Attribute(lambda: real_file(self.pid, name))
@@ -50,11 +74,12 @@ class Proc(Directory):
         if node := super().lookup(name):
             return node
         if name.isdigit() and os.path.isdir(f"/proc/{name}"):
-            return named(name, self, RealProcess(name, self.cgroups.get(int(name))))
+            return named(name, self, RealProcess(name, self.cgroups.get(int(name)), self.kernel.shown_root))
         return None
 
     def entries(self) -> Iterator[tuple[str, Node]]:
-        real = [(pid, RealProcess(pid, None)) for pid in self._real_pids() if pid not in self.children]
+        root = self.kernel.shown_root
+        real = [(pid, RealProcess(pid, None, root)) for pid in self._real_pids() if pid not in self.children]
         return iter([*self.children.items(), *real])
 
     def _real_pids(self) -> list[str]:
