@@ -80,11 +80,14 @@ def _findings(
     yield from _ledger_findings(order, steps, ledger)
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
-    yield from holder_findings(_holders(order, host), releases, order.policy, session_named=named)
+    yield from holder_findings(_holders(order, steps, host, ledger), releases, order.policy, session_named=named)
 
 
-def _holders(order: Order, host: Host) -> tuple[Holder, ...]:
-    return host.holders(tuple(device.address for device in order.devices if not device.stuck))
+def _holders(order: Order, steps: tuple[Step, ...], host: Host, ledger: Ledger) -> tuple[Holder, ...]:
+    """Who has the devices open; not those of a guest that is named as their holder: that is its QEMU."""
+    held = {step.resource for step in steps if ledger.conflict(step, order.uuid)}
+    free = (device for device in order.devices if not device.stuck and f"pci:{device.address}" not in held)
+    return host.holders(tuple(device.address for device in free))
 
 
 def _stuck_findings(order: Order, host: Host) -> Iterable[Finding]:
