@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from vfioctl import identity
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
+from vfioctl.files import Lock
 from vfioctl.frozen import frozen
 from vfioctl.handoff import deadman, markers, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
@@ -22,6 +23,7 @@ from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.plan import Action, Plan
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
 from vfioctl.txn.step import Severity
+from vfioctl.wait import until
 
 LOCK_DEADLINE = 10.0
 REPLANS = 3
@@ -42,7 +44,7 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
     Raises Refused with nothing touched, StepFailed after an undo, Stuck when the kernel does not return.
     """
     try:
-        with guest_lock(composition.paths, domain.uuid) as lock:
+        with _own_lock(composition, domain) as lock:
             recovery.settle_former(composition, domain.name, domain.uuid, around.log)
             config, known = read_config(composition, domain.name, around.log)
 
@@ -54,6 +56,22 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
     except Refused as error:
         keep(composition.paths, around.log, Ending(domain.name, domain.uuid, "prepare", error=error))
         raise
+
+
+def _own_lock(composition: Composition, domain: Domain) -> Lock:
+    """The guest's lock, held; the detached part of its last return may still have it for a while."""
+    lock = guest_lock(composition.paths, domain.uuid)
+    try:
+        lock.acquire(deadline=LOCK_DEADLINE)
+    except VfioctlError as error:
+        raise _refusal(domain.name, "its last hand-off still goes on", error) from error
+    return lock
+
+
+def _refusal(guest: str, why: str, cause: VfioctlError) -> Refused:
+    return Refused(
+        cause.code, f"{guest} was not started: {why}. {cause.message}", state="Nothing was changed.", hints=cause.hints
+    )
 
 
 @contextmanager
@@ -68,17 +86,47 @@ def _settled_plan(
         before = generation.current(composition.paths)
         asked = make()
         refuse(asked.plan)
-        with resource_locks(composition.paths, asked.plan.resources, deadline=LOCK_DEADLINE) as fds:
+        with _resources(composition, asked.plan) as fds:
             unsettled = recovery.unsettled(composition.paths, asked.plan)
-            if before == generation.current(composition.paths) and not unsettled:
-                yield asked, fds
+            # Unrelated hand-offs count as well, so the plan is made anew under the locks, where nothing of it moves.
+            now = asked if before == generation.current(composition.paths) or unsettled else make()
+            refuse(now.plan)
+            if not unsettled and set(now.plan.resources) <= set(asked.plan.resources):
+                yield now, fds
                 return
         for uuid in unsettled:
-            recovery.recover(composition, uuid, log)
+            _settle_other(composition, asked.plan, uuid, log)
     raise Refused(
         "lock.busy", f"{asked.plan.guest} was not started: other hand-offs keep changing what it needs.",
         state="Nothing was changed.", hints=("See what they do with: vfioctl status",),
     )  # fmt: skip
+
+
+@contextmanager
+def _resources(composition: Composition, plan: Plan) -> Iterator[tuple[int, ...]]:
+    """The locks of everything that `plan` changes, waited for while another hand-off has them."""
+    with ExitStack() as stack:
+        try:
+            fds = stack.enter_context(resource_locks(composition.paths, plan.resources, deadline=LOCK_DEADLINE))
+        except VfioctlError as error:
+            raise _refusal(plan.guest, "another hand-off is at work on what it needs", error) from error
+        yield fds
+
+
+def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log) -> None:
+    """Finish what a killed process left of another hand-off; one that a process works on is waited for."""
+
+    def is_settled() -> bool:
+        try:
+            if uuid in recovery.unsettled(composition.paths, plan):
+                recovery.recover(composition, uuid, log)
+        except VfioctlError as error:
+            if error.code != "lock.busy":
+                raise _refusal(plan.guest, "what another guest left cannot be finished", error) from error
+            return False
+        return True
+
+    until(is_settled, LOCK_DEADLINE)
 
 
 def refuse(plan: Plan) -> None:
