@@ -69,7 +69,8 @@ def steps() -> str:
         "add kinds. `vfioctl plan GUEST` shows the steps of one guest.",
         "*Undo* says how far the undo restores what was: **exact**; **recreated** (it runs again, its inner state is "
         "new); **none** (it is gone; a plan says *never*). *Scope* says until when: a **lease** is undone "
-        "when the guest gives the device back, a **transaction** only when the start fails. *Lifetime* says what survives a reboot: **boot** nothing, "
+        "when the guest gives the device back, a **transaction** only when the start fails. *Lifetime* "
+        "says what survives a reboot: **boot** nothing, "
         "**disk** all. [What can and cannot be undone](../explanation/undo.md) explains the three.",
         overview,
         *each,
