@@ -39,6 +39,11 @@ def run(composition: Composition, work: Work) -> int:
     except VfioctlError as error:
         log.error(str(error))
         return error.exit_status
+    except Exception as error:  # noqa: BLE001 -- a detached process has nobody above it that would tell
+        from traceback import format_exception
+
+        log.error(f"internal error: {type(error).__name__}: {error}", traceback="".join(format_exception(error)))
+        return 1
     return 0
 
 

@@ -48,7 +48,7 @@ def watch(composition: Composition, watched: Watched, log: Log) -> None:
     while not _is_over(composition.paths, watched):
         try:
             about.notice(f"dead-man: {recovery.recover(composition, watched.uuid, log)}")
-        except VfioctlError as error:
+        except (VfioctlError, OSError) as error:
             about.warning(f"dead-man: {error}")
         if until(lambda: _is_over(composition.paths, watched), REPEAT):
             return

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from vfioctl.compose import Composition
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.frozen import replace
-from vfioctl.handoff import markers
 from vfioctl.handoff.commit import forget
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.log import Log
@@ -93,7 +92,6 @@ class WayHome:
         )
         ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(), error=error)
         keep(self.composition.paths, self.log, ending)
-        markers.disarm(self.composition.paths, self.plan.guest)
         return error
 
     def _times(self) -> tuple[StepTime, ...]:

@@ -31,12 +31,21 @@ class Ending:
 def keep(paths: Paths, log: Log, ending: Ending) -> None:
     """Keep `ending` where a dead session cannot take it along. A full disk is logged, never fatal."""
     try:
-        name = _record(paths, ending) if ending.times is not None else ""
+        name = _repeated(paths, ending) or (_record(paths, ending) if ending.times is not None else "")
         history.write_last(paths, _last(ending, name))
     except OSError as error:
         log.warning(f"The outcome of {ending.guest} could not be kept: {error}.", guest=ending.guest)
     if not ending.error:  # an error is said once, by the boundary that it reaches
         log.info(f"{ending.guest}: {ending.event}: {ending.message or 'done'}", guest=ending.guest, uuid=ending.uuid)
+
+
+def _repeated(paths: Paths, ending: Ending) -> str:
+    """The record of the same failure when it was the last outcome too: who tries again and again adds none."""
+    last = history.read_last(paths, ending.guest)
+    if last is None or ending.error is None:
+        return ""
+    told = (last.uuid, last.event, last.message)
+    return last.hand_off if told == (ending.uuid, ending.event, ending.error.message) else ""
 
 
 def _record(paths: Paths, ending: Ending) -> str:
