@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 @pytest.fixture
 def as_nobody(root: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Calls `vfioctl ARGUMENTS` in a child without root, once every module is loaded: status and both streams."""
-    for place in (tmp_path, *tmp_path.parents[:2]):
+    for place in (tmp_path, *tmp_path.parents):
+        if str(place) in (tempfile.gettempdir(), "/"):
+            break
         place.chmod(0o755)
 
     def call(*arguments: str) -> tuple[int, str]:
