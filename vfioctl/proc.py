@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.frozen import frozen
 from vfioctl.writer import Writer, close_all_but
+
+if TYPE_CHECKING:
+    import subprocess
 
 KILL_GRACE = 0.5
 
@@ -68,6 +71,8 @@ class Programs:
 
         Raises StepFailed("program.missing"), DeadlineExceeded("program.deadline"); a failing status is returned.
         """
+        from subprocess import TimeoutExpired  # most hand-offs of a second card run no program
+
         program = argv[0] if argv[0].startswith("/") else self.find(argv[0])
         if program is None:
             raise StepFailed("program.missing", f"The program {argv[0]} is not installed (searched in {self.path}).")
@@ -75,7 +80,7 @@ class Programs:
         child = self._spawn([program, *argv[1:]])
         try:
             out, err = child.communicate(stdin, timeout=max(0.05, deadline))
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             kill_group(child)
             raise DeadlineExceeded(
                 "program.deadline", f"{' '.join(argv)} did not end within {deadline:g} s and was killed."
@@ -83,9 +88,11 @@ class Programs:
         return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[str]:
+        from subprocess import PIPE, Popen
+
         try:
-            return subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            return Popen(
+                argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True,
                 encoding="utf-8", errors="replace", env=self.environment, start_new_session=True,
                 pass_fds=self.keep_fds, cwd="/",
             )  # fmt: skip
@@ -116,10 +123,12 @@ def fork_detached(work: Callable[[], object], *, keep_fds: tuple[int, ...] = (),
 
 def kill_group(child: subprocess.Popen[str]) -> None:
     """End `child` and what it started; a process in D state is left to the kernel."""
+    from subprocess import TimeoutExpired
+
     try:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate(timeout=KILL_GRACE)
-    except (ProcessLookupError, subprocess.TimeoutExpired):
+    except (ProcessLookupError, TimeoutExpired):
         for stream in (child.stdin, child.stdout, child.stderr):
             if stream:
                 stream.close()

@@ -6,12 +6,13 @@ import re
 
 from vfioctl.frozen import frozen
 
-SESSION = re.compile(r"session-(.+)\.scope")
-USER_MANAGER = re.compile(r"user@(\d+)\.service")
-CONTAINER_SCOPE = re.compile(r"(?:docker|libpod|crio|cri-containerd)-(?:conmon-)?([0-9a-zA-Z_.-]+)\.scope")
-MACHINE_SCOPE = re.compile(r"machine-(.+)\.scope")
+# Compiled when a holder is found.
+SESSION = r"session-(.+)\.scope"
+USER_MANAGER = r"user@(\d+)\.service"
+CONTAINER_SCOPE = r"(?:docker|libpod|crio|cri-containerd)-(?:conmon-)?([0-9a-zA-Z_.-]+)\.scope"
+MACHINE_SCOPE = r"machine-(.+)\.scope"
 CONTAINER_PARENTS = ("docker", "lxc", "libpod_parent", "lxc.payload")
-UNIT = re.compile(r".+\.(?:service|scope)")
+UNIT = r".+\.(?:service|scope)"
 
 
 @frozen
@@ -45,12 +46,12 @@ def _path(text: str) -> str:
 
 def _of_path(path: str) -> Owner:
     parts = [part for part in path.split("/") if part]
-    session = next((match[1] for part in parts if (match := SESSION.fullmatch(part))), None)
+    session = next((match[1] for part in parts if (match := re.fullmatch(SESSION, part))), None)
     if session is None and len(parts) == 1 and "." not in parts[0]:
         session = parts[0]  # elogind: one group a session
-    manager = next((match[1] for part in parts if (match := USER_MANAGER.fullmatch(part))), None)
-    units = [part for part in parts if UNIT.fullmatch(part) and not SESSION.fullmatch(part)]
-    inner = [unit for unit in units if not USER_MANAGER.fullmatch(unit)]
+    manager = next((match[1] for part in parts if (match := re.fullmatch(USER_MANAGER, part))), None)
+    units = [part for part in parts if re.fullmatch(UNIT, part) and not re.fullmatch(SESSION, part)]
+    inner = [unit for unit in units if not re.fullmatch(USER_MANAGER, unit)]
     return Owner(
         unit=None if session or manager else next(iter(units), None),
         user_unit=next(iter(inner), None) if manager else None,
@@ -62,7 +63,7 @@ def _of_path(path: str) -> Owner:
 
 def _container(parts: list[str]) -> str | None:
     for before, part in zip(["", *parts], parts, strict=False):
-        match = CONTAINER_SCOPE.fullmatch(part) or MACHINE_SCOPE.fullmatch(part)
+        match = re.fullmatch(CONTAINER_SCOPE, part) or re.fullmatch(MACHINE_SCOPE, part)
         if match:
             return match[1]
         if before in CONTAINER_PARENTS:

@@ -9,12 +9,12 @@ from vfioctl.host.model import Connector
 from vfioctl.host.readers import entries, text
 from vfioctl.paths import Paths
 
-CARD = re.compile(r"card\d+")
+CARD = r"card\d+"
 
 
 def cards(paths: Paths, address: str) -> tuple[str, ...]:
     """The DRM cards ("card0") of the function at `address`."""
-    return tuple(name for name in entries(paths.pci(address, "drm")) if CARD.fullmatch(name))
+    return tuple(name for name in entries(paths.pci(address, "drm")) if re.fullmatch(CARD, name))
 
 
 def connectors(paths: Paths, address: str) -> tuple[Connector, ...]:

@@ -12,7 +12,7 @@ from vfioctl.host.readers import device_number, entries, link_name, parse_number
 from vfioctl.paths import Paths
 
 # Linux 6.1 still shows controlD64, a link to card0 with its number, for which there is no node.
-DRM_NODE = re.compile(r"/(card|renderD)\d+$")
+DRM_NODE = r"/(card|renderD)\d+$"
 NVIDIA_PER_CARD = "/dev/nvidia"
 NVIDIA_SHARED = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools")
 
@@ -41,7 +41,7 @@ def _in_class(base: str, name: str, prefix: str, role: str, address: str | None)
 
 def _drm(base: str, address: str) -> Iterator[DeviceNode]:
     for node in _in_class(base, "drm", "/dev/dri", "dri", address):
-        if DRM_NODE.search(node.path):
+        if re.search(DRM_NODE, node.path):
             yield node
     for card in entries(os.path.join(base, "drm")):
         for connector in entries(os.path.join(base, "drm", card)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,8 @@ class StaticError(ValueError):
 
 def read_static(directory: str) -> dict[str, Any]:
     """The static data in `directory`, checked and with defaults filled in. Raises StaticError."""
+    import tomllib  # only for a manifest that is built anew
+
     path = os.path.join(directory, FILE)
     try:
         with open(path, "rb") as file:

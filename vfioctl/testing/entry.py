@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from vfioctl.compose import Composition, compose
+from vfioctl.frozen import replace
 from vfioctl.testing.crash import boundary
 
 MODULE = "vfioctl.testing.entry"

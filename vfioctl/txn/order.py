@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 
 from vfioctl.errors import Refused
@@ -44,18 +43,12 @@ def _undo(proposed: Proposed) -> Undo:
 def _sorted(items: list[Proposed]) -> list[Proposed]:
     """Kahn's algorithm with the rank as tie-break: as early as rank wants, as late as the edges need."""
     waiting = _predecessors(items)
-    ready = [index for index, before in waiting.items() if not before]
-    heapq.heapify(ready)
     result: list[Proposed] = []
-    while ready:
-        current = heapq.heappop(ready)
+    while (current := next((index for index, before in waiting.items() if not before), None)) is not None:
         result.append(items[current])
         del waiting[current]
-        for index, before in waiting.items():
-            if current in before:
-                before.discard(current)
-                if not before:
-                    heapq.heappush(ready, index)
+        for before in waiting.values():
+            before.discard(current)
     if waiting:
         raise _cycle([items[index] for index in waiting])
     return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,8 @@ def _cards(desktop: Desktop) -> str:
 
 
 def _blocks(session: Session, desktop: Desktop, request: Request) -> Finding:
+    import shlex  # costs every guest something, and few need it
+
     return Finding(
         "session.active",
         f"{_where(session)} uses {_cards(desktop)}, and the guest file does not allow to end it.",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PLACES = ("/sys/", "/proc/sys/")
 UNREADABLE = ("driver_override", "uevent")  # reading them waits for the device lock: they have a kind of their own
-CHOICE = re.compile(r"\[([^\]]*)\]")
+CHOICE = r"\[([^\]]*)\]"
 
 
 class SysfsWrite(Primitive):
@@ -97,7 +97,7 @@ def device_of(path: str) -> str | None:
 def read_value(paths: Paths, path: str) -> str | None:
     """The value as it is written: of "[always] madvise never" it is "always"."""
     shown = text(paths.at(path))
-    chosen = CHOICE.search(shown) if shown else None
+    chosen = re.search(CHOICE, shown) if shown else None
     return chosen.group(1) if chosen else shown
 
 
