@@ -35,6 +35,8 @@ class WayHome:
         self.log = log
         self.watch = watch or Stopwatch()
         self.failures = list(failures)
+        self.unseen: tuple[str, ...] = ()
+        self.ending: Ending | None = None
 
     @property
     def plan(self) -> Plan:
@@ -52,6 +54,8 @@ class WayHome:
             engine = Engine(self.composition.machine(*self.fds), journal, Ledger(paths), self.watch)
             self.failures += engine.give_back(self.plan, items, uuid, deadline=deadline)
         self._prove(deadline)
+        if part is None:
+            self._compare_drivers()
         for failure in (*self.failures, *engine.warnings):
             self.log.warning(f"{self.plan.guest}: {failure.message}", guest=self.plan.guest, code=failure.code)
         return not self.failures
@@ -66,19 +70,33 @@ class WayHome:
         Where a piece has failed they are only looked at: nothing brings them about any more.
         """
         end = Deadline(0.0 if self.failures else min(PROOF_SECONDS, deadline.left))
-        for condition in self.plan.back:
-            if not self._comes_true(condition, end):
-                said = conditions.describe(condition)
-                self.log.warning(f"{self.plan.guest}: not seen after the return: {said}.", guest=self.plan.guest)
+        back = self.plan.back
+        self.unseen = tuple(conditions.describe(item) for item in back if not self._comes_true(item, end))
+        for said in self.unseen:
+            self.log.warning(f"{self.plan.guest}: not seen after the return: {said}.", guest=self.plan.guest)
 
     def _comes_true(self, condition: Condition, deadline: Deadline) -> bool:
         machine = self.composition.machine(*self.fds)
-        return until(lambda: conditions.evaluate(condition, machine), deadline.left)
+        try:
+            return until(lambda: conditions.evaluate(condition, machine), deadline.left)
+        except VfioctlError as error:  # who cannot be asked has not been seen
+            self.log.warning(f"{self.plan.guest}: {error}", guest=self.plan.guest)
+            return False
+
+    def _compare_drivers(self) -> None:
+        """A driver that was updated while the guest ran is worth a word; the device comes home all the same."""
+        host = self.composition.machine().host()
+        for name, before in self.plan.drivers.items():
+            module = host.module(name)
+            if module and (module.version or "") != before:
+                said = f"the driver {name} was updated while the guest ran: {before or 'unknown'}, now {module.version}"
+                self.log.warning(f"{self.plan.guest}: {said}.", guest=self.plan.guest)
 
     def close(self, event: str) -> None:
         """Everything is home: keep the record, forget the journal."""
         paths = self.composition.paths
-        keep(paths, self.log, Ending(self.plan.guest, self.plan.uuid, event, self._times(), message=self._said()))
+        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(), message=self._said())
+        keep(paths, self.log, self.ending)
         forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
 
     def leave_open(self, event: str) -> VfioctlError:
@@ -90,8 +108,8 @@ class WayHome:
             state="The journal is kept.",
             hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
         )
-        ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(), error=error)
-        keep(self.composition.paths, self.log, ending)
+        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(), error=error)
+        keep(self.composition.paths, self.log, self.ending)
         return error
 
     def _times(self) -> tuple[StepTime, ...]:
@@ -102,7 +120,8 @@ class WayHome:
         return as_journalled(self.plan, story.records, actions)
 
     def _said(self) -> str:
-        return f"{', '.join(self.plan.devices) or 'nothing'} back"
+        but = f"; not seen: {', '.join(self.unseen)}" if self.unseen else ""
+        return f"{', '.join(self.plan.devices) or 'nothing'} back{but}"
 
 
 def _way(story: Story) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
-from vfioctl.handoff import background, markers
+from vfioctl.handoff import background, markers, observers
 from vfioctl.handoff.home import WayHome
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline
@@ -74,12 +74,16 @@ def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None =
         story = read_both(paths, uuid)
         if story is None or story.standing is not Standing.RETURNING:
             return
-        budget = story.plan.budget.finish
-        with resource_locks(paths, story.plan.resources, deadline=budget) as fds:
+        deadline = Deadline(story.plan.budget.finish)
+        with resource_locks(paths, story.plan.resources, deadline=deadline.left / 2) as fds:
             home = WayHome(composition, story, (lock.fd, *fds), log)
-            if not home.run(None, seconds=budget):
-                raise home.leave_open("release")
-            home.close("release")
+            done = home.run(None, seconds=deadline.left)
+            error = None if done else home.leave_open("release")
+            if done:
+                home.close("release")
+    observers.tell(composition, home, log)
+    if error:
+        raise error
 
 
 def started(composition: Composition, guest: str, log: Log) -> None:

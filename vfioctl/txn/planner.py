@@ -112,7 +112,7 @@ def _ledger_findings(order: Order, steps: tuple[Step, ...], ledger: Ledger) -> I
 
 
 def _driver_versions(devices: tuple[PciDevice, ...], host: Host) -> dict[str, str]:
-    names = {device.driver for device in devices if device.driver}
-    modules = (host.module(name) for name in sorted(names))
+    names = {host.driver_module(device.driver) for device in devices if device.driver}
+    modules = (host.module(name) for name in sorted(filter(None, names)))
     return {module.name: module.version or "" for module in modules if module}
 
