@@ -202,7 +202,7 @@ def _explain(plan: Plan, begun: tuple[str, ...], failure: Failure, secondary: tu
     if lost and lost in begun:
         state = "The host is back with its login screen; the session that was ended is not."
     if secondary:
-        state = f"Not everything could be put back: {'; '.join(item.message for item in secondary)}."
+        state = f"Not everything could be put back: {'; '.join(item.message.rstrip('.') for item in secondary)}."
         hints = (*hints, "Finish it with: vfioctl recover")
     what = cause.message if isinstance(cause, VfioctlError) else str(cause)
     message = f"{plan.guest} was not started: {failure.step.id} on {failure.step.resource} failed: {what}"
