@@ -8,14 +8,22 @@ from __future__ import annotations
 import time
 
 import pytest
-from faults import each_fault_back, each_fault_there, repair
+from faults import each_fault_back, each_fault_of_an_undo, each_fault_there, repair, unbind_or_probe
 from hand_offs import stage
 from recoveries import as_before, recover
+from walks import walk
 
+from vfioctl.txn.plan import Action
 from vfioctl.txn.step import Undo
 
 pytestmark = pytest.mark.matrix
 
+# While the card was away the display manager and what holds the card came back without it; they run, and draw on it
+# after their next start only.
+CAME_BACK_WITHOUT_CARD = (
+    "process Xorg /system.slice/lightdm.service", "process nvidia-persistenced /system.slice/*",
+    "process lightdm-gtk-gre *", "session c1",
+)  # fmt: skip
 ANSWER_SECONDS = 10.0  # on a busy test machine
 QUICK = "[deadlines]\nprepare = 4\nundo = 8\nrelease = 4\nfinish = 6\n"
 
@@ -25,6 +33,7 @@ def case(value) -> str:
 
 
 there = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_there()), ids=case)
+undo_too = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_of_an_undo()), ids=case)
 back = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_back()), ids=case)
 
 
@@ -119,3 +128,30 @@ def test_a_return_that_fails_keeps_libvirt_going_and_recover_finishes_it(on, str
         assert not on.last()["ok"]
         recover(on)
     as_before(on, *on.scenario.kept)
+
+
+@undo_too
+def test_when_an_undo_fails_as_well_the_rest_is_undone_and_the_sentence_says_what_is_left(on, stride, fault):
+    """The last step fails, and on the way back `stride`: it stays, with what needs its device, until `recover`."""
+    on.pause_at(walk(on.scenario).there[-1].intent)
+    with on.paused_hook("prepare") as hook:
+        plan = on.story().plan
+        last, other = plan.steps[-1], plan.step(stride.step)
+        on.host.kernel.fail_write(unbind_or_probe(on, last), value=last.params["address"])
+        fault.inject(on, other)
+    ended = hook.wait()
+    assert ended.status > 0
+    sentence = ended.stderr.splitlines()[-1]
+    assert f"{last.id} on {last.resource} failed: " in sentence
+    assert f"{other.id}: " in sentence.partition("Not everything could be put back: ")[2]
+    assert "Finish it with: vfioctl recover" in sentence
+    undone = on.story().finished(Action.UNDO)
+    assert other.id not in undone
+    assert undone >= {step.id for step in plan.steps if not named(step) & named(other)}
+    repair(on)
+    recover(on)
+    as_before(on, *(CAME_BACK_WITHOUT_CARD if stride.kind in ("driver.bind", "module.unload") else ()))
+
+
+def named(step) -> set[str]:
+    return {step.resource, *step.touches} - {""}

@@ -245,6 +245,20 @@ def each_fault_back() -> Iterator[tuple[Scenario, Stride, Fault]]:
             yield from ((scenario, stride, fault) for fault in faults_back(scenario, stride))
 
 
+def each_fault_of_an_undo() -> Iterator[tuple[Scenario, Stride, Fault]]:
+    """One quick fault for each step of prepare whose undo can fail alone, while the last step fails."""
+    for scenario in SCENARIOS:
+        known = walk(scenario)
+        if known.there[-1:] and known.there[-1].kind != "driver.bind":
+            continue
+        undone = {one.step: one for one in known.back if one.action is Action.UNDO}
+        for stride in known.there[:-1]:
+            if ":1000:" in stride.step or stride.kind == "driver.override":
+                continue  # a unit may go with its user's manager; the undo of the bind meets the override first
+            faults = faults_back(scenario, undone[stride.step]) if stride.step in undone else ()
+            yield from ((scenario, stride, fault) for fault in faults[:1] if not fault.lasts)
+
+
 def repair(on: Stage) -> None:
     """Take every fault away, and let what hung come to its end."""
     for name in programs.SIMULATED:
