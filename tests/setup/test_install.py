@@ -132,6 +132,18 @@ def test_a_directory_above_the_interpreter_that_others_can_write_is_refused(comp
         install(replace(composition, self_argv=(str(python), *composition.self_argv[1:])))
 
 
+@pytest.mark.parametrize("place", ["etc/libvirt/hooks/qemu.d", "etc/vfioctl/guests", "var/lib/vfioctl", "run/vfioctl"])
+def test_a_place_that_root_obeys_and_others_can_write_is_refused(
+    composition: Composition, root: Path, place: str
+) -> None:
+    (root / place).mkdir(parents=True)
+    (root / place).chmod(0o777)
+    with pytest.raises(Refused, match="can be written by others") as refused:
+        install(composition)
+    assert refused.value.code == "setup.writable"
+    assert not Path(composition.paths.shim).exists()
+
+
 def test_the_modules_of_this_interpreter_are_judged_too(composition: Composition) -> None:
     places = trust.code_places(composition)
     assert os.path.dirname(os.__file__) in places

@@ -24,6 +24,9 @@ def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
         for step in plan.changes:
             ledger.join(step, plan.uuid, plan.guest)
         markers.write(composition.paths, plan)
+    except Refused:
+        forget(composition, plan, journal, ledger)
+        raise
     except OSError as error:
         forget(composition, plan, journal, ledger)
         raise Refused(

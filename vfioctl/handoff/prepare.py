@@ -168,10 +168,20 @@ def _given(composition: Composition, asked: Asked, engine: Engine, log: Log) -> 
     for failure in engine.warnings:
         log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
     if identity.unpinned(composition.paths, plan.uuid, asked.request.devices):
-        identity.pin(composition.paths, plan.uuid, plan.guest, asked.request.devices)
-        log.notice(f"{plan.guest}: its cards are pinned now: {', '.join(plan.devices)}.", guest=plan.guest)
+        _pin(composition, asked, log)
     message = f"{', '.join(plan.devices) or 'nothing'} given"
     keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", tuple(engine.watch.times), message=message))
+
+
+def _pin(composition: Composition, asked: Asked, log: Log) -> None:
+    """Pin the cards. The guest has them by now: a disk that is full is no reason to fail its start."""
+    plan = asked.plan
+    try:
+        identity.pin(composition.paths, plan.uuid, plan.guest, asked.request.devices)
+    except OSError as error:
+        log.warning(f"{plan.guest}: its cards could not be pinned: {error}.", guest=plan.guest)
+        return
+    log.notice(f"{plan.guest}: its cards are pinned now: {', '.join(plan.devices)}.", guest=plan.guest)
 
 
 def _undone(composition: Composition, plan: Plan, engine: Engine, failure: Failure, log: Log) -> VfioctlError:

@@ -28,10 +28,20 @@ def code_places(composition: Composition) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*places, entry_file(composition))))
 
 
+def obeyed_places(composition: Composition) -> tuple[str, ...]:
+    """What root obeys besides code: the hook, the settings, and our own state, whose journals say what is run."""
+    paths = composition.paths
+    return (paths.shim, paths.host_config, paths.guest_configs, paths.state, os.path.dirname(paths.disk_journal("x")),
+            paths.run)  # fmt: skip
+
+
 def problem(composition: Composition) -> str | None:
     """Why this installation must not run as root, or None. Every file of our package counts, not only its directory."""
     for place in code_places(composition):
         if found := writable_by_others(place, "/"):
+            return found
+    for place in obeyed_places(composition):
+        if found := writable_by_others(place, composition.paths.root):
             return found
     return next((found for path in _files(PACKAGE) if (found := writable_by_others(path, PACKAGE))), None)
 
