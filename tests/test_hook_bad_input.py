@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from vfioctl import hook
+from vfioctl import entry, hook
 from vfioctl.compose import Composition
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
+
+pytestmark = pytest.mark.timeout(3600)  # --all tries 100,000 examples of each
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 CARD = "<hostdev type='pci'><source><address bus='1'/></source></hostdev>"
@@ -43,6 +47,12 @@ def composition(tmp_path_factory) -> Composition:
     return Composition(paths, Programs(paths.programs), ("/bin/false",))
 
 
+@pytest.fixture
+def before(composition) -> dict[str, object]:
+    """The host at rest; looked at once for all examples of a test."""
+    return tree(composition.paths.root)
+
+
 def tree(root: str) -> dict[str, object]:
     """Every path below `root` but the log, with what it holds."""
     found: dict[str, object] = {}
@@ -58,13 +68,17 @@ def tree(root: str) -> dict[str, object]:
 
 def call(composition: Composition, argv: tuple[str, ...], data: bytes) -> int:
     """The hook with `data` as its standard input."""
+    return with_stdin(data, lambda: hook.main(composition, argv))
+
+
+def with_stdin(data: bytes, work: Callable[[], int]) -> int:
     kept = os.dup(0)
     try:
         with tempfile.TemporaryFile() as stdin:
             stdin.write(data)
             stdin.seek(0)
             os.dup2(stdin.fileno(), 0)
-            return hook.main(composition, argv)
+            return work()
     finally:
         os.dup2(kept, 0)
         os.close(kept)
@@ -85,8 +99,7 @@ def said(composition: Composition) -> str:
 @example(("..", "release", "end", "-"), DOMAIN)
 @example(("", "release", "end", "-"), DOMAIN)
 @example(("win11", "prepare", "begin", "-"), b"<domain>")
-def test_no_call_for_a_guest_that_is_not_managed_changes_anything_or_shows_a_bug(composition, argv, data):
-    before = tree(composition.paths.root)
+def test_no_call_for_a_guest_that_is_not_managed_changes_anything_or_shows_a_bug(composition, before, argv, data):
     status = call(composition, argv, data)
     assert tree(composition.paths.root) == before
     assert status == 0 or (len(argv) > 1 and argv[1] == "prepare")
@@ -96,6 +109,48 @@ def test_no_call_for_a_guest_that_is_not_managed_changes_anything_or_shows_a_bug
 @given(NAMES, st.sampled_from([word for word in OPERATIONS if word != "prepare"]), XML)
 def test_nothing_but_prepare_ever_ends_with_another_status_than_0(composition, guest, operation, data):
     assert call(composition, (guest, operation, "begin", "-"), data) == 0
+
+
+def dispatch(composition: Composition, argv: tuple[str, ...], data: bytes) -> int:
+    """The console script with `data` as its standard input."""
+    return with_stdin(data, lambda: entry.dispatch(composition, argv))
+
+
+@given(NAMES, st.sampled_from(["started", "reconnect"]), st.lists(ANY_TEXT, max_size=4), XML)
+@example("install", "reconnect", ["begin", "-"], b"")
+@example("--help", "started", [], b"")
+def test_the_console_script_never_kills_a_guest_whatever_follows_its_operation(composition, before, guest, operation,
+                                                                               rest, data):  # fmt: skip
+    assert dispatch(composition, ("hook", guest, operation, *rest), data) == 0
+    assert tree(composition.paths.root) == before
+
+
+@given(st.lists(st.one_of(NAMES, st.sampled_from(OPERATIONS)), max_size=6), XML)
+def test_the_console_script_answers_any_call_of_libvirt_without_a_traceback_or_a_trace(composition, before, argv, data):
+    argv = ("hook", *argv)
+    assume(entry.is_from_libvirt(argv))
+    status = dispatch(composition, argv, data)
+    assert status == 0 or argv[2:3] == ("prepare",)
+    assert tree(composition.paths.root) == before
+    assert "internal error" not in said(composition)
+
+
+@given(st.sampled_from(["uuid", "armed", "released", "undo.sh"]), st.binary(max_size=60), XML,
+       st.sampled_from(["started", "reconnect", "release"]))  # fmt: skip
+@example("uuid", UUID.encode(), DOMAIN, "reconnect")
+@example("uuid", b"../../other", DOMAIN, "started")
+def test_not_even_wrecked_books_of_a_running_guest_let_it_be_killed(composition, name, garbage, data, operation):
+    marks, journal = composition.paths.guest_markers("win11"), composition.paths.boot_journal(UUID)
+    for path, content in ((os.path.join(marks, name), garbage), (journal, data)):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
+            stream.write(content)
+    try:
+        assert dispatch(composition, ("hook", "win11", operation, "begin", "-"), DOMAIN) == 0
+    finally:
+        shutil.rmtree(marks, ignore_errors=True)
+        shutil.rmtree(os.path.dirname(journal))
+        said(composition)
 
 
 def test_a_prepare_of_an_unmanaged_guest_succeeds_without_reading_its_xml(composition):

@@ -28,7 +28,7 @@ def dispatch(composition: Composition, argv: Sequence[str]) -> int:
         from vfioctl.hook import main as hook
 
         return hook(composition, argv[1:])
-    if argv[:1] in (["finish"], ["deadman"]):
+    if argv and argv[0] in ("finish", "deadman"):
         from vfioctl.handoff.helper import main as helper
 
         return helper(composition, argv)
@@ -39,7 +39,7 @@ def dispatch(composition: Composition, argv: Sequence[str]) -> int:
 
 def is_from_libvirt(argv: Sequence[str]) -> bool:
     """Whether this is `hook GUEST OP SUBOP EXTRA` and not a command: a guest may be called "install" or "-h"."""
-    if argv[:1] != ["hook"]:
+    if list(argv[:1]) != ["hook"]:
         return False
     return list(argv[2:3]) in OPERATIONS or (len(argv) == WORDS and list(argv[1:2]) not in COMMANDS)
 
