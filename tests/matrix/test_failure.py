@@ -26,6 +26,7 @@ CAME_BACK_WITHOUT_CARD = (
 )  # fmt: skip
 ANSWER_SECONDS = 10.0  # on a busy test machine
 QUICK = "[deadlines]\nprepare = 4\nundo = 8\nrelease = 4\nfinish = 6\n"
+QUICK_BACK = "[deadlines]\nrelease = 6\nfinish = 8\n"
 
 
 def case(value) -> str:
@@ -40,9 +41,9 @@ back = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault
 @pytest.fixture
 def on(scenario, fault, tmp_path):
     with stage(scenario, tmp_path) as one:
-        if fault.is_slow or fault.lasts:  # nobody waits for the deadlines of a real host here
-            one.set_guest_file(QUICK + scenario.settings if not scenario.settings.startswith("session")
-                               else scenario.settings + QUICK)  # fmt: skip
+        limits = QUICK if fault.is_slow or fault.lasts else QUICK_BACK  # nobody waits here as long as on a real host
+        top, tables = (scenario.settings, "") if scenario.settings.startswith("session") else ("", scenario.settings)
+        one.set_guest_file(top + limits + tables)
         yield one
 
 
@@ -60,9 +61,9 @@ def test_a_step_that_fails_ends_in_one_sentence_and_everything_undone(on, stride
         on.stop()
         as_before(on, *on.scenario.kept)
         return
-    if step.best_effort:
-        assert fault.is_slow
-        assert "The time for the whole hand-off is over." in ended.stderr
+    if step.best_effort:  # what it was to bring about was needed by a later step, or its time was
+        assert "win11 was not started: " in ended.stderr
+        repair(on)
         as_before(on)
         return
     assert ended.status > 0, ended.stderr
@@ -86,7 +87,7 @@ def as_undone(on, plan, stride, fault, sentence) -> None:
     if open_still:
         on.wait_until_unstuck()
         recover(on)
-    as_before(on)
+    as_before(on, *(CAME_BACK_WITHOUT_CARD if open_still else ()))
 
 
 def session_ended(plan, stride) -> bool:
@@ -124,10 +125,11 @@ def test_a_return_that_fails_keeps_libvirt_going_and_recover_finishes_it(on, str
         assert_nothing_touches_what_is_stuck(on)
     repair(on)
     on.wait_until_unstuck()
-    if on.story() is not None:
+    open_still = on.story() is not None
+    if open_still:
         assert not on.last()["ok"]
         recover(on)
-    as_before(on, *on.scenario.kept)
+    as_before(on, *on.scenario.kept, *(CAME_BACK_WITHOUT_CARD if open_still else ()))
 
 
 @undo_too
