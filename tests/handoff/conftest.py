@@ -21,18 +21,32 @@ from vfioctl.txn.step import Phase
 
 
 @pytest.fixture
-def given(tmp_path):
-    """A host on which `win11` has been given nothing but the wish for another mode once it runs."""
-    paths = Paths(str(tmp_path))
-    governor = tmp_path / "sys" / "governor"
-    governor.parent.mkdir()
-    governor.write_text("0\n")
+def here(tmp_path):
+    """A host with one attribute to change."""
+    (tmp_path / "sys").mkdir()
+    (tmp_path / "sys" / "governor").write_text("0\n")
     (tmp_path / "proc").symlink_to("/proc")
-    here = Composition(paths, Programs(paths.programs), (sys.executable, "-c", ""))
-    wish = proposal("governor", params={"path": "/sys/governor", "value": "1"}, phase=Phase.RUNNING)
-    order = Order("win11", UUID, (), (wish,), Policy())
-    made = replace(plan(order, Host(paths, here.programs), Ledger(paths)), drivers={"nvidia": "535.1"})
-    with Journal(paths, UUID) as journal:
-        commit(here, made, journal, Ledger(paths), "boot-1")
-        journal.standing(Standing.GIVEN)
+    paths = Paths(str(tmp_path))
+    return Composition(paths, Programs(paths.programs), (sys.executable, "-c", ""))
+
+
+@pytest.fixture
+def give(here):
+    """Gives a guest nothing but the wish for another mode once it runs."""
+
+    def one(guest, uuid):
+        wish = proposal("governor", params={"path": "/sys/governor", "value": "1"}, phase=Phase.RUNNING)
+        host, ledger = Host(here.paths, here.programs), Ledger(here.paths)
+        made = replace(plan(Order(guest, uuid, (), (wish,), Policy()), host, ledger), drivers={"nvidia": "535.1"})
+        with Journal(here.paths, uuid) as journal:
+            commit(here, made, journal, ledger, host.boot_id())
+            journal.standing(Standing.GIVEN)
+
+    return one
+
+
+@pytest.fixture
+def given(here, give):
+    """A host on which `win11` has been given what it wants."""
+    give("win11", UUID)
     return here

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from txn_builders import UUID
+from txn_builders import OTHER, UUID
 
 from vfioctl.compose import Composition
 from vfioctl.frozen import replace
-from vfioctl.handoff import release
+from vfioctl.handoff import markers, release
 from vfioctl.log import Log
 from vfioctl.plugin import manifest
 from vfioctl.plugin.types import PluginInfo
@@ -68,3 +68,12 @@ def test_a_driver_that_was_updated_while_the_guest_ran_is_told(given, tmp_path):
     (module / "refcnt").write_text("0\n")
     (module / "version").write_text("550.2\n")
     assert "nvidia was updated while the guest ran: 535.1, now 550.2" in come_home(given)
+
+
+def test_what_it_shared_with_a_guest_that_undo_sh_brought_home_comes_back_with_the_last_one(given, give):
+    give("other", OTHER)
+    release.started(given, "win11", Log(given.paths, stderr=None))
+    markers.set_mark(given.paths, "other", markers.UNDONE_BY_SH)
+    come_home(given)
+    assert governor(given) == "0"
+    assert Ledger(given.paths).entries() == ()

@@ -365,3 +365,17 @@ def test_what_another_guest_still_needs_is_left_until_that_one_is_done(boot):
     ledger.leave(bench.steps[0], OTHER)
     assert bench.run() == 0
     assert bench.fake.kernel.units()["system/lightdm.service"]["active"] == "active"
+
+
+def test_a_guest_that_such_a_script_has_brought_home_needs_nothing_any_more(boot):
+    bench = boot(scenarios.two_gpu())
+    bench.apply(DESKTOP)
+    ledger = Ledger(bench.machine.paths)
+    ledger.join(bench.steps[0], UUID, HOSTILE)
+    ledger.join(bench.steps[0], OTHER, "other")
+    for name, text in (("uuid", f"{OTHER}\n"), ("undone-by-sh", "0\n")):
+        os.makedirs(bench.marks("other"), exist_ok=True)
+        with open(os.path.join(bench.marks("other"), name), "w", encoding="utf-8") as file:
+            file.write(text)
+    assert bench.run() == 0
+    assert bench.fake.kernel.units()["system/lightdm.service"]["active"] == "active"

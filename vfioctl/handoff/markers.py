@@ -67,6 +67,16 @@ def uuid_of(paths: Paths, guest: str) -> str | None:
     return text.strip() if text else None
 
 
+def undone_by_sh(paths: Paths) -> tuple[str, ...]:
+    """The UUIDs of hand-offs that undo.sh has brought home, and whose books nobody has closed yet."""
+    try:
+        guests = sorted(os.listdir(paths.markers))
+    except FileNotFoundError:
+        return ()
+    found = (uuid_of(paths, guest) for guest in guests if has(paths, guest, UNDONE_BY_SH))
+    return tuple(uuid for uuid in found if uuid)
+
+
 def disarm(paths: Paths, guest: str) -> None:
     """Tell the dead-man that somebody is there."""
     files.remove(os.path.join(paths.guest_markers(guest), ARMED))

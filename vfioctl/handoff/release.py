@@ -5,7 +5,7 @@ from __future__ import annotations
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
-from vfioctl.handoff import background, markers, observers
+from vfioctl.handoff import background, markers, observers, recovery
 from vfioctl.handoff.home import WayHome
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline
@@ -75,6 +75,7 @@ def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None =
         if story is None or story.standing is not Standing.RETURNING:
             return
         deadline = Deadline(story.plan.budget.finish)
+        _close_undone(composition, uuid, log)
         with resource_locks(paths, story.plan.resources, deadline=deadline.left / 2) as fds:
             home = WayHome(composition, story, (lock.fd, *fds), log)
             done = home.run(None, seconds=deadline.left)
@@ -84,6 +85,16 @@ def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None =
     observers.tell(composition, home, log)
     if error:
         raise error
+
+
+def _close_undone(composition: Composition, uuid: str, log: Log) -> None:
+    """Guests that undo.sh brought home still stand in the ledger, and would keep what they shared from coming back."""
+    for other in markers.undone_by_sh(composition.paths):
+        if other != uuid:
+            try:
+                recovery.recover(composition, other, log)
+            except VfioctlError as error:
+                log.warning(f"What undo.sh has undone is not closed yet: {error}", uuid=other)
 
 
 def started(composition: Composition, guest: str, log: Log) -> None:

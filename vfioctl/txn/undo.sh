@@ -51,14 +51,23 @@ finish() {
     exit "$failed"
 }
 
+# undone_guests: the UUIDs of guests that such a script has brought home; only vfioctl strikes them off the ledger.
+undone_guests() {
+    for g_mark in "$RUN"/guests/*/undone-by-sh "$RUN"/guests/.[!.]*/undone-by-sh; do
+        if [ -e "$g_mark" ]; then cat "${g_mark%/*}/uuid"; fi
+    done
+}
+
 # step ID KIND LEDGER-ENTRY: whether it is to be undone; not while another guest holds the same resource.
 step() {
     say "step $1 ($2)"
     l_text=$(cat "$3" 2>/dev/null)
     l_text=${l_text#*'"holders": {'}
-    case $l_text in
-    *"\"$UUID\": "*) l_text=${l_text%%"\"$UUID\": "*}${l_text#*"\"$UUID\": "} ;;
-    esac
+    for l_uuid in "$UUID" $(undone_guests); do
+        case $l_text in
+        *"\"$l_uuid\": "*) l_text=${l_text%%"\"$l_uuid\": "*}${l_text#*"\"$l_uuid\": "} ;;
+        esac
+    done
     case $l_text in
     *'"'????????-????-????-????-????????????'": '*)
         say "still needed by another guest"
