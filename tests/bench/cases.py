@@ -1,0 +1,178 @@
+"""What is measured and what its goal is. Each case returns rows; the figures of one case come from one run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import machines
+from measure import Cost, interleaved, program, run, times
+
+from vfioctl.compose import compose
+from vfioctl.setup.shim import rendered
+
+GPU = "0000:01:00.0"
+CARDS = 16
+FUNCTIONS = 2
+ROUNDS = 15
+FEW = 5
+PASS = (sys.executable, "-I", "-c", "pass")
+HELLO = """
+import click, pluggy
+hookspec = pluggy.HookspecMarker("hello")
+class Spec:
+    @hookspec
+    def greet(self, name): ...
+manager = pluggy.PluginManager("hello")
+manager.add_hookspecs(Spec)
+@click.group()
+def main(): "Says hello."
+@main.command()
+@click.argument("name")
+def hello(name): "Greets NAME."
+main(["--help"])
+"""
+# A process that is smaller than what it measures: a child starts with the peak of the one that forked it.
+PEAK = """
+import os, sys
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], {})
+_, status, used = os.wait4(pid, 0)
+assert status == 0
+open(3, "w").write(str(used.ru_maxrss))
+"""
+# What a hook has imported before its first program; subprocess itself comes with that one.
+SPAWN = """
+import contextlib, json, re, select, signal, sys, threading
+if count := int(sys.argv[1]):
+    import subprocess
+    for _ in range(count):
+        subprocess.run(["/bin/true"], capture_output=True, input="", text=True, start_new_session=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure with its goal: `measured` by processor time, `clock` by that on the wall; `detail` is its origin."""
+
+    name: str
+    what: str
+    goal: float
+    measured: float
+    clock: float
+    unit: str
+    detail: str
+
+    @property
+    def met(self) -> bool:
+        return self.measured <= self.goal
+
+
+def compared(name: str, what: str, goal: float, costs: dict[str, Cost]) -> Row:
+    """The first of `costs` in units of the second."""
+    ours, base = costs.values()
+    detail = f"{_both(ours)} / {_both(base)}"
+    return Row(name, what, goal, ours.cpu / base.cpu, ours.wall / base.wall, "x", detail)
+
+
+def _both(cost: Cost) -> str:
+    return f"{cost.cpu * 1e3:.1f} ms ({cost.wall * 1e3:.0f})"
+
+
+def shim() -> Iterator[Row]:
+    """A guest that is not managed pays for the shim alone; a hundred others are managed."""
+    with tempfile.TemporaryDirectory(prefix="vfioctl-bench-") as root:
+        guests = Path(root, "etc/vfioctl/guests")
+        guests.mkdir(parents=True)
+        for number in range(100):
+            (guests / f"guest{number}.toml").touch()
+        nothing = _script(Path(root, "nothing"), "#!/bin/sh\nexit 0\n")
+        ours = _script(Path(root, "shim"), rendered(compose(root)))
+        for operation in ("prepare", "release"):
+            argv = ("other", operation, "begin", "-")
+            costs = interleaved(
+                {"shim": times(20, program(ours, *argv)), "nothing": times(20, program(nothing, *argv))}, ROUNDS
+            )
+            yield compared(
+                f"shim-{operation}", f"`{operation}` of an unmanaged guest / a hook of `exit 0`", 1.5, costs
+            )
+
+
+def _script(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def prepare() -> Iterator[Row]:
+    """An acting prepare of two functions, where no program is run."""
+    with machines.rig(machines.two_functions(), GPU) as rig:
+        costs = interleaved({"prepare": rig.prepare, "python": program(*PASS)}, ROUNDS)
+        yield compared("prepare", "acting `prepare`, two functions / `python -I -c pass`", 8.0, costs)
+        peak = _peak(rig) / 1024
+        yield Row("memory", "peak memory of that hook", 40.0, peak, peak, "MiB", "ru_maxrss")
+
+
+def _peak(rig: machines.Rig) -> int:
+    """KiB."""
+    found = os.path.join(rig.fake.root, "peak")
+    run(("/bin/sh", "-c", 'file=$1; shift; exec "$@" 3>"$file"', "sh", found,
+         sys.executable, "-I", "-c", PEAK, *rig.argv("prepare")), rig.xml)  # fmt: skip
+    return int(Path(found).read_text(encoding="utf-8"))
+
+
+def programs() -> Iterator[Row]:
+    """The same where systemd runs, with each program replaced by `true`."""
+    with (
+        machines.rig(machines.two_functions(systemd=True), GPU) as booted,
+        machines.rig(machines.two_functions(), GPU) as plain,
+    ):
+        booted.replayed()
+        count = len(Path(booted.answers).read_text(encoding="utf-8").splitlines())
+
+        spawn = (sys.executable, "-I", "-c", SPAWN)
+        costs = interleaved({
+            "with": booted.replayed, "without": plain.direct,
+            "true": program(*spawn, str(count)), "none": program(*spawn, "0"),
+        }, ROUNDS)  # fmt: skip
+        extra, own = costs["with"] - costs["without"], costs["true"] - costs["none"]
+        detail = f"{count} programs: {_both(extra)} / {_both(own)}"
+        what = "what programs add to it / as many `true` alone"
+        yield Row("programs", what, 1.5, extra.cpu / own.cpu, extra.wall / own.wall, "x", detail)
+
+
+def help_page() -> Iterator[Row]:
+    """The command line's own start."""
+    hello = {"vfioctl": program(sys.executable, "-I", "-m", "vfioctl.entry", "--help"),
+             "hello": program(sys.executable, "-I", "-c", HELLO)}  # fmt: skip
+    yield compared("help", "`vfioctl --help` / a hello world of click and pluggy", 1.3, interleaved(hello, ROUNDS))
+
+
+def devices() -> Iterator[Row]:
+    """What each further function costs, up to sixteen cards of two."""
+    with _racks(1, CARDS) as (one, many):
+        costs = interleaved({"one": one.prepare, "many": many.prepare}, FEW)
+    extra, further = costs["many"] - costs["one"], (CARDS - 1) * FUNCTIONS
+    detail = f"{CARDS} cards {_both(costs['many'])}, one card {_both(costs['one'])}"
+    what = f"each further function, up to {CARDS} cards of {FUNCTIONS}"
+    yield Row("devices", what, 5.0, extra.cpu * 1e3 / further, extra.wall * 1e3 / further, "ms", detail)
+
+
+@contextmanager
+def _racks(*counts: int) -> Iterator[list[machines.Rig]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(machines.rig(
+                machines.rack(count), *(f"0000:{0x10 + index:02x}:00.0" for index in range(count))
+            ))
+            for count in counts
+        ]  # fmt: skip
+
+
+CASES: dict[str, Callable[[], Iterator[Row]]] = {
+    "shim": shim, "prepare": prepare, "programs": programs, "help": help_page, "devices": devices,
+}  # fmt: skip

@@ -1,0 +1,57 @@
+"""The kit's entry, with every program replaced by `true`: each is run, and what it says was recorded before.
+
+python -I replay.py FILE --root ROOT hook …: records into FILE when it is not there, else answers from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vfioctl.compose import Composition
+from vfioctl.entry import dispatch
+from vfioctl.proc import Completed, Programs
+from vfioctl.testing.entry import composition
+
+TRUE = "/bin/true"
+
+
+class Recording(Programs):
+    """Runs the programs, and writes down what each said."""
+
+    def __init__(self, file: str, plain: Programs) -> None:
+        super().__init__(plain.path, keep_fds=plain.keep_fds, writer=plain.writer)
+        self.file = file
+
+    def holding(self, *fds: int) -> Recording:
+        return type(self)(self.file, super().holding(*fds))
+
+    def run(self, argv: Sequence[str], *, deadline: float, stdin: str = "") -> Completed:
+        ended = super().run(argv, deadline=deadline, stdin=stdin)
+        with open(self.file, "a", encoding="utf-8") as file:
+            file.write(json.dumps([list(argv), ended.returncode, ended.stdout, ended.stderr]) + "\n")
+        return ended
+
+
+class Replaying(Recording):
+    """Runs `true` instead, and says what was recorded."""
+
+    def run(self, argv: Sequence[str], *, deadline: float, stdin: str = "") -> Completed:
+        ended = Programs.run(self, [TRUE], deadline=deadline, stdin=stdin)
+        with open(self.file, encoding="utf-8") as file:
+            said = {tuple(known): answer for known, *answer in map(json.loads, file)}
+        return Completed(tuple(argv), *said[tuple(argv)], ended.duration)
+
+
+def composed(file: str, root: str) -> Composition:
+    plain = composition(root)
+    form = Replaying if os.path.exists(file) else Recording
+    return replace(plain, programs=form(file, plain.programs))
+
+
+if __name__ == "__main__":
+    answers, _, machine, *command = sys.argv[1:]
+    sys.exit(dispatch(composed(answers, machine), command))

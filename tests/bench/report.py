@@ -1,0 +1,86 @@
+"""The figures as text: a line, the page docs/reference/performance.md, and figures.json with the ratchet."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from cases import FEW, ROUNDS, Row
+
+HERE = Path(__file__).resolve().parent
+FIGURES = HERE / "figures.json"
+PAGE = HERE.parents[1] / "docs/reference/performance.md"
+ROOM = 1.05  # the ratchet leaves this much above a figure: no two runs are alike
+HEAD = """# Performance
+
+Figures of one run. The two sides of a comparison take turns, and what is compared are the medians of {rounds} rounds
+(devices: {few}). `tests/bench/cases.py` says exactly what is run.
+
+Measured {date} on {machine}, Linux {kernel}, Python {python}. The verdict is by processor time, of a program and of all
+that it waited for (not the dead-man and the child that writes to the kernel, which it leaves behind), since the
+machine was busy with other work too (load {load}); what the clock on the wall said stands beside it and in parentheses.
+
+| What | Goal | Processor | Clock | Verdict | Made of |
+|---|---|---|---|---|---|
+"""
+TAIL = """
+The ratchet for `prepare` is {ratchet:.2f}: a later run may lower it and never raise it (`tests/bench/figures.json`).
+
+A hook calls programs only where systemd runs; "what programs add" is measured there, on a host whose card nobody
+holds, with each program replaced by `true` and its answer taken from a recording. The cards of the rack have no host
+driver, and are handed over all at once.
+
+Most of a hook's time is the start of Python and its imports. So frozen classes are made without the standard library's
+`dataclasses`, hooks are found by pluggy's marks without pluggy, and both without `inspect`, which costs as much as an
+empty Python; `tests/contract/test_startup.py` keeps it so. What lies in /run is not synced, and one child makes every
+read and write that may hang.
+
+Repeat it in an environment with vfioctl and its plugins, on a machine that does nothing else:
+
+    python tests/bench/run.py            # prints the table
+    python tests/bench/run.py --write    # and keeps it here
+"""
+
+
+def line(row: Row) -> str:
+    figures = f"goal {row.goal:4g} {row.unit:3} processor {row.measured:6.2f} clock {row.clock:6.2f}"
+    return f"{row.name:13} {figures}  {_verdict(row):22}  {row.detail}"
+
+
+def _verdict(row: Row) -> str:
+    said = "met" if row.met else "missed"
+    return said if row.met == (row.clock <= row.goal) else f"{said}; not by the clock"
+
+
+def write(rows: Iterable[Row]) -> None:
+    """Keep `rows`; the ratchet of prepare only goes down."""
+    every = tuple(rows)
+    before = json.loads(FIGURES.read_text(encoding="utf-8"))["ratchet"] if FIGURES.exists() else float("inf")
+    figures = {row.name: {"goal": row.goal, "measured": round(row.measured, 2), "unit": row.unit} for row in every}
+    ratchet = round(min(before, figures["prepare"]["measured"] * ROOM), 2)
+    FIGURES.write_text(json.dumps({"ratchet": ratchet, "figures": figures}, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(_page(every, ratchet), encoding="utf-8")
+
+
+def _page(rows: tuple[Row, ...], ratchet: float) -> str:
+    head = HEAD.format(
+        rounds=ROUNDS, few=FEW, date=time.strftime("%Y-%m-%d"), machine=_machine(), kernel=platform.release(),
+        python=platform.python_version(), load=f"{os.getloadavg()[0]:.1f}",
+    )  # fmt: skip
+    lines = (
+        f"| {row.what} | ≤ {row.goal:g} {row.unit} | {row.measured:.2f} {row.unit} | {row.clock:.2f} {row.unit} | "
+        f"{_verdict(row)} | {row.detail} |\n"
+        for row in rows
+    )
+    return head + "".join(lines) + TAIL.format(ratchet=ratchet)
+
+
+def _machine() -> str:
+    for text in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if text.startswith("model name"):
+            return f"{os.cpu_count()} x {text.partition(':')[2].strip()}"
+    return f"{os.cpu_count()} x {platform.machine()}"
