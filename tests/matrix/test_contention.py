@@ -168,6 +168,21 @@ def test_a_guest_starts_while_another_one_returns_the_service_that_it_wants_too(
     assert not house.is_active(SHARED)
 
 
+@pytest.mark.parametrize("number", [1, 3, 5])
+def test_a_start_that_was_killed_restores_the_service_that_another_guest_has_left_to_it(house, number):
+    """The other one has stopped it, and left it stopped because the killed one seemed to need it."""
+    first, second, _ = house.guests
+    assert house.start(second).status == 0
+    house.crash_at(number)
+    assert house.ended(house.launch_start(first)).status == -signal.SIGKILL
+    house.crash_at(None)
+    house.stop(second)
+    assert house.is_home(second)
+    assert house.recover().status == 0
+    assert house.is_active(SHARED)
+    assert house.holders() == ()
+
+
 def test_an_abort_stops_a_start_that_is_under_way_and_everything_is_back(house):
     first, *_ = house.guests
     hook, stopped = house.pause(first, "prepare", 3)

@@ -211,7 +211,7 @@ class Interleavings(RuleBasedStateMachine):
                 return
             guest = one_of(free, number)
             hook, stopped = self.house.pause(guest, "prepare", boundary)
-            abort = self.house.command("recover", "--abort", guest.name)
+            abort = self.house.command("recover", "--abort", "--", guest.name)
             assert until(lambda: is_asked_to_stop(stopped), 10)
             os.kill(stopped, signal.SIGCONT)
             assert self.house.follow_start(guest, self.house.ended(hook)).status not in (0, -signal.SIGKILL)

@@ -41,6 +41,18 @@ def test_the_last_holder_removes_the_entry(ledger):
     assert ledger.entries() == ()
 
 
+def test_who_is_left_with_a_resource_has_to_put_it_back(ledger):
+    ledger.join(UNIT, UUID, "one")
+    assert not ledger.is_inherited(UNIT, UUID)
+    ledger.join(UNIT, OTHER, "two")
+    ledger.leave(UNIT, UUID)
+    assert ledger.is_inherited(UNIT, OTHER)
+    ledger.join(UNIT, UUID, "one")
+    ledger.leave(UNIT, OTHER)
+    assert ledger.is_inherited(UNIT, UUID)
+    assert not ledger.is_inherited(UNIT, OTHER)
+
+
 def test_joining_twice_keeps_one_hold(ledger):
     ledger.join(UNIT, UUID, "one")
     ledger.join(UNIT, UUID, "one")

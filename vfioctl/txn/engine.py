@@ -104,10 +104,14 @@ class Engine:
     def undo(self, plan: Plan, begun: tuple[str, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
         """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on."""
         failures: list[Failure] = []
-        for step in reversed([step for step in plan.changes if step.id in set(begun) or self._came_about(step)]):
+        for step in reversed([step for step in plan.changes if self._is_due(step, begun, uuid)]):
             if failure := self._undo(step, uuid, deadline):
                 failures.append(failure)
         return tuple(failures)
+
+    def _is_due(self, step: Step, begun: tuple[str, ...], uuid: str) -> bool:
+        """Begun, or true without having been begun: a guest that shared the resource has left meanwhile."""
+        return step.id in begun or self.ledger.is_inherited(step, uuid) or self._came_about(step)
 
     def _came_about(self, step: Step) -> bool:
         """Whether a bind that was never begun has happened all the same.

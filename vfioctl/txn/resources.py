@@ -24,13 +24,17 @@ PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 @frozen
 class Entry:
-    """One changed resource. `wish` is what its holders agreed on; `holders` maps the guests' UUIDs to names."""
+    """One changed resource. `wish` is what its holders agreed on; `holders` maps the guests' UUIDs to names.
+
+    `inherited`: a guest that may have changed it has left it so to these holders, who put it back, begun or not.
+    """
 
     resource: str
     kind: str
     wish: Json
     baseline: Json
     holders: dict[str, str] = field(default_factory=dict)
+    inherited: bool = False
 
 
 def file_name(text: str) -> str:
@@ -94,7 +98,13 @@ class Ledger:
         entry = self.entry(step.kind, step.resource)
         baseline = entry.baseline if entry and _others(entry, uuid) else step.baseline
         holders = {**(entry.holders if entry else {}), uuid: guest}
-        self._write(Entry(step.resource, step.kind, dict(step.params), dict(baseline), holders))
+        inherited = bool(entry and entry.inherited and _others(entry, uuid))
+        self._write(Entry(step.resource, step.kind, dict(step.params), dict(baseline), holders, inherited))
+
+    def is_inherited(self, step: Step, uuid: str) -> bool:
+        """Whether `uuid` has to put the step's resource back although it need not have changed it itself."""
+        entry = self.entry(step.kind, step.resource)
+        return entry is not None and entry.inherited and uuid in entry.holders
 
     def others(self, step: Step, uuid: str) -> tuple[str, ...]:
         """The names of the other guests that hold the step's resource the same way."""
@@ -107,7 +117,7 @@ class Ledger:
         if entry is None or uuid not in entry.holders:
             return
         if holders := _others(entry, uuid):
-            self._write(Entry(entry.resource, entry.kind, entry.wish, entry.baseline, holders))
+            self._write(Entry(entry.resource, entry.kind, entry.wish, entry.baseline, holders, inherited=True))
         else:
             files.remove(self._path(entry.kind, entry.resource))
 
