@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from hand_offs import GUEST, Stage
 
@@ -61,7 +62,7 @@ def run_undo_sh(on: Stage) -> None:
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
     )  # fmt: skip
     log = os.path.join(on.host.paths.log, f"undo-{UUID}.log")
-    said = open(log, encoding="utf-8").read() if os.path.exists(log) else ""  # noqa: SIM115
+    said = Path(log).read_text() if os.path.exists(log) else ""
     assert ended.returncode == 0, said + ended.stderr
     assert "FAILED" not in said
 
