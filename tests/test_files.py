@@ -75,3 +75,13 @@ def test_a_renewed_lock_is_ours_alone(tmp_path):
     lock.release()
     assert not files.Lock(lock.path).is_held_elsewhere()
     child.communicate(b"\n")
+
+
+def test_no_directory_is_writable_by_others_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        files.make_private_dir(str(tmp_path / "run" / "vfioctl" / "guests"))
+    finally:
+        os.umask(before)
+    modes = [os.stat(tmp_path / place).st_mode & 0o777 for place in ("run", "run/vfioctl", "run/vfioctl/guests")]
+    assert modes == [0o755, 0o755, 0o700]

@@ -13,11 +13,22 @@ from vfioctl.wait import Backoff
 
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
+PARENT_DIR = 0o755
 
 
 def make_private_dir(path: str, *, mode: int = PRIVATE_DIR) -> None:
-    """Create `path` and its missing parents; an existing directory keeps its mode."""
-    os.makedirs(path, mode=mode, exist_ok=True)
+    """Create `path` and its missing parents; an existing directory keeps its mode.
+
+    A parent can be written by its owner alone, whatever the umask of a daemon is: root runs what stands below.
+    """
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    except FileNotFoundError:
+        make_private_dir(os.path.dirname(path), mode=PARENT_DIR)
+        make_private_dir(path, mode=mode)
 
 
 def sync_dir(path: str) -> None:
