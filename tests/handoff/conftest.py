@@ -34,10 +34,11 @@ def here(tmp_path):
 def give(here):
     """Gives a guest nothing but the wish for another mode once it runs."""
 
-    def one(guest, uuid):
+    def one(guest, uuid, **changes):
         wish = proposal("governor", params={"path": "/sys/governor", "value": "1"}, phase=Phase.RUNNING)
         host, ledger = Host(here.paths, here.programs), Ledger(here.paths)
-        made = replace(plan(Order(guest, uuid, (), (wish,), Policy()), host, ledger), drivers={"nvidia": "535.1"})
+        made = plan(Order(guest, uuid, (), (wish,), Policy()), host, ledger)
+        made = replace(made, drivers={"nvidia": "535.1"}, **changes)
         with Journal(here.paths, uuid) as journal:
             commit(here, made, journal, ledger, host.boot_id())
             journal.standing(Standing.GIVEN)

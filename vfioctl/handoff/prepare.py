@@ -119,7 +119,7 @@ def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log) -> 
     def is_settled() -> bool:
         try:
             if uuid in recovery.unsettled(composition.paths, plan):
-                recovery.recover(composition, uuid, log)
+                recovery.recover(composition, uuid, log, in_hook=True)
         except VfioctlError as error:
             if error.code != "lock.busy":
                 raise _refusal(plan.guest, "what another guest left cannot be finished", error) from error

@@ -25,9 +25,12 @@ def is_in_use(story: Story, host: Host) -> bool:
     return host.qemu_of(story.plan.uuid) is not None or bool(host.vfio_open(story.plan.devices))
 
 
-def recover(composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None) -> str:
+def recover(
+    composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None, in_hook: bool = False
+) -> str:
     """Finish the hand-off of `uuid`; returns one sentence about what was done.
 
+    `in_hook`: libvirt waits, so a return gets no more time than a release.
     Raises VfioctlError: "lock.busy" while another process works on it, "return.unfinished" with what is left.
     """
     with guest_lock(composition.paths, uuid) as lock:
@@ -35,11 +38,12 @@ def recover(composition: Composition, uuid: str, log: Log, *, watch: Stopwatch |
         if story is None:
             return "Nothing was left to do."
         with resource_locks(composition.paths, story.plan.resources, deadline=LOCK_DEADLINE) as fds:
-            return settle(composition, story, (lock.fd, *fds), log, watch=watch)
+            return settle(composition, story, (lock.fd, *fds), log, watch=watch, in_hook=in_hook)
 
 
 def settle(
-    composition: Composition, story: Story, fds: tuple[int, ...], log: Log, *, watch: Stopwatch | None = None
+    composition: Composition, story: Story, fds: tuple[int, ...], log: Log, *, watch: Stopwatch | None = None,
+    in_hook: bool = False,
 ) -> str:
     """`recover` for a caller that holds the locks."""
     host = composition.machine().host()
@@ -50,7 +54,8 @@ def settle(
     home = WayHome(composition, story, fds, log, watch=watch)
     if story.standing in (Standing.APPLYING, Standing.UNDOING):
         return _undo(home)
-    if not home.run(None, seconds=story.plan.budget.finish):
+    budget = story.plan.budget
+    if not home.run(None, seconds=budget.release if in_hook else budget.finish):
         raise home.leave_open("recover")
     home.close("recover")
     return f"{story.plan.guest}: everything is home."
@@ -107,7 +112,7 @@ def settle_former(composition: Composition, guest: str, uuid: str, log: Log) -> 
         return
     try:
         with resource_locks(composition.paths, story.plan.resources, deadline=LOCK_DEADLINE) as fds:
-            settle(composition, story, fds, log)
+            settle(composition, story, fds, log, in_hook=True)
     except VfioctlError as error:
         raise _unfinished(guest, str(error)) from error
     if read_both(composition.paths, uuid):
@@ -116,7 +121,7 @@ def settle_former(composition: Composition, guest: str, uuid: str, log: Log) -> 
 
 def _finish_other(composition: Composition, former: str, guest: str, log: Log) -> None:
     try:
-        recover(composition, former, log)
+        recover(composition, former, log, in_hook=True)
     except VfioctlError as error:
         raise _unfinished(guest, str(error)) from error
     if read_both(composition.paths, former):
