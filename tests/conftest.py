@@ -17,7 +17,7 @@ settings.register_profile("ci", max_examples=2_000, deadline=None, suppress_heal
 settings.register_profile("all", max_examples=100_000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-SHARDS = 8  # one of so many parts of every matrix runs with --shard
+SHARDS = 12  # one of so many parts of every matrix runs with --shard
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
