@@ -8,16 +8,13 @@ import sys
 
 import pytest
 
-HEAVY = {
-    "click", "sh", "tomlkit", "rich", "libvirt", "asyncio", "logging", "importlib.metadata", "email", "pathlib",
-    "pluggy", "dataclasses", "inspect", "subprocess", "tomllib",
-}  # fmt: skip
+HEAVY = {"click", "sh", "tomlkit", "rich", "libvirt", "asyncio", "logging", "importlib.metadata", "email", "pathlib"}
 PATHS = {
     "acting prepare": ("vfioctl.hook", "vfioctl.handoff.prepare", "vfioctl.events.domain"),
     "release": ("vfioctl.hook", "vfioctl.handoff.release"),
     "dead-man": ("vfioctl.handoff.helper",),
 }
-BUDGETS = {"acting prepare": 172, "release": 138, "dead-man": 138}
+BUDGETS = {"acting prepare": 188, "release": 133, "dead-man": 131}
 
 
 def modules_after(*names: str) -> set[str]:

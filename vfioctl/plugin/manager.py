@@ -1,4 +1,4 @@
-"""The typed façade over the hooks: loads the plugins that a guest uses, calls each implementation under a guard.
+"""The typed façade over pluggy: loads the plugins that a guest uses, calls each implementation under a guard.
 
 Nothing that a plugin does wrong leaves this module as anything but a finding. Has no effects on the machine.
 """
@@ -6,16 +6,18 @@ Nothing that a plugin does wrong leaves this module as anything but a finding. H
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import pluggy
+
 from vfioctl.errors import Refused
 from vfioctl.frozen import replace
-from vfioctl.plugin import guard
-from vfioctl.plugin.markers import IMPL_MARK
-from vfioctl.plugin.registry import SPECS, Registry, functions
+from vfioctl.plugin import guard, spec
+from vfioctl.plugin.markers import NAME
 from vfioctl.plugin.results import BadResultError, checked_steps, many, one
 from vfioctl.plugin.static import claims_match
 from vfioctl.plugin.types import (
@@ -91,7 +93,8 @@ class Plugins:
         self._required = frozenset(required)
         self._alarm = alarm
         self._findings: list[Finding] = []
-        self._registry = Registry()
+        self._manager = pluggy.PluginManager(NAME)
+        self._manager.add_hookspecs(spec)
         self._units: set[str] = set()
         for info in sorted(infos, key=lambda info: info.name):
             self._load(info)
@@ -104,7 +107,7 @@ class Plugins:
     @property
     def names(self) -> tuple[str, ...]:
         """The plugins that were loaded."""
-        return self._registry.names
+        return tuple(name for name, _ in self._manager.list_name_plugin())
 
     @property
     def units(self) -> frozenset[str]:
@@ -174,13 +177,14 @@ class Plugins:
     def _each(self, hook: str, check: Callable[[object], T], facts: dict[str, Any]) -> list[tuple[str, T]]:
         """The checked answers of every implementation of `hook`, in order of plugin names."""
         answers: list[tuple[str, T]] = []
-        for impl in self._registry.of(hook):
-            ask = partial(impl.function, **{name: facts[name] for name in impl.arguments})
+        impls = getattr(self._manager.hook, hook).get_hookimpls()
+        for impl in sorted(impls, key=lambda impl: impl.plugin_name):
+            ask = partial(impl.function, **{name: facts[name] for name in impl.argnames})
             called = guard.call(partial(_ask_and_check, ask, check), alarm=self._alarm)
             if called.error:
-                self._blame_call(impl.plugin, hook, called)
+                self._blame_call(impl.plugin_name, hook, called)
             else:
-                answers.append((impl.plugin, cast("T", called.value)))
+                answers.append((impl.plugin_name, cast("T", called.value)))
         return answers
 
     # ------------------------------------------------------------------ loading
@@ -202,7 +206,11 @@ class Plugins:
 
     def _register(self, info: PluginInfo) -> None:
         module = importlib.import_module(info.module)
-        self._registry.register(module, info.name)
+        try:
+            self._manager.register(module, name=info.name)
+        except BaseException:
+            self._manager.unregister(name=info.name)  # pluggy keeps what it had registered before the bad one
+            raise
         for name in misspelt(module):
             what = f"has {name}, which is no hook of this vfioctl or is not marked as one: it is never called"
             self._blame(info.name, "plugin.unknown_hook", what)
@@ -231,8 +239,11 @@ def _ask_and_check(ask: Callable[[], object], check: Callable[[object], T]) -> T
 
 def misspelt(module: ModuleType) -> tuple[str, ...]:
     """Names in `module` that look like hooks and are none, or are hooks without the marker."""
-    looks = {name: made for name, made in functions(module).items() if name.startswith(PREFIX)}
-    return tuple(sorted(name for name, made in looks.items() if name not in SPECS or not hasattr(made, IMPL_MARK)))
+    known = {name for name in vars(spec) if name.startswith(PREFIX)}
+    functions = {name: value for name, value in vars(module).items() if inspect.isfunction(value)}
+    looks = {name for name in functions if name.startswith(PREFIX)}
+    marked = {name for name in looks if hasattr(functions[name], f"{NAME}_impl")}
+    return tuple(sorted(looks - (known & marked)))
 
 
 def decide(claims: list[C], subject: str, handler: str | None) -> C | None:
