@@ -15,7 +15,7 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Scope, State, Step
+from vfioctl.txn.step import State, Step
 
 ANY = Exception  # a bug in one step must not keep the others from being undone; its traceback is logged
 BIND = "driver.bind"
@@ -173,8 +173,3 @@ def pending(plan: Plan, finished: frozenset[str], applied: frozenset[str], part:
         disturbed |= named
         left += [item] if part in (None, item.part) else []
     return tuple(left)
-
-
-def lease_steps(plan: Plan) -> tuple[Step, ...]:
-    """The steps whose effect lasts as long as the guest has the device."""
-    return tuple(step for step in plan.steps if step.scope is Scope.LEASE)
