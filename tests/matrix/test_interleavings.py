@@ -235,7 +235,7 @@ class Interleavings(RuleBasedStateMachine):
             stopping = tuple(guest for guest in guests if guest.runs)
             running, unfinished = self.others(*guests)
             left = tuple(guest for guest in guests if not guest.runs and self.house.is_open(guest))
-            had = {guest.uuid: guest.had for guest in left}
+            had = {guest.uuid: guest.claims for guest in left}
             calls = [
                 (guest, self.house.launch_stop(guest) if guest.runs else self.house.launch_start(guest))
                 for guest in guests
@@ -279,7 +279,7 @@ class Interleavings(RuleBasedStateMachine):
             holders = self.house.holders()
             for address in CARDS:
                 on_vfio = self.house.driver(address) == "vfio-pci"
-                assert not on_vfio or any(address in guest.had.cards for guest in holders)
+                assert not on_vfio or any(address in guest.claims.cards for guest in holders)
                 assert on_vfio or not any(guest.runs and address in guest.had.cards for guest in holders)
 
     @invariant()

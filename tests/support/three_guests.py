@@ -84,7 +84,13 @@ class Guest:
     uuid: str
     wish: Wish | None = None  # None: no guest file
     had: Wish = Wish()  # of its latest start
+    former: Wish = Wish()  # of starts before it that may have been unfinished then
     runs: bool = False
+
+    @property
+    def claims(self) -> Wish:
+        """What may be its own while its hand-off is open."""
+        return Wish((*self.had.cards, *self.former.cards), (*self.had.units, *self.former.units))
 
     @property
     def xml(self) -> bytes:
@@ -167,9 +173,9 @@ class House:
             allowed += [*ANYBODYS, "run/vfioctl/guests/*", "run/vfioctl/resources/*"]
         for guest in holders:
             allowed += [f"*vfioctl/journal/{guest.uuid}.jsonl"]
-            allowed += [pattern for address in guest.had.cards for pattern in CARDS[address]]
-            allowed += [f"unit system/{unit}" for unit in guest.had.units]
-            allowed += [f"process {unit.partition('.')[0]} */{unit}" for unit in guest.had.units]
+            allowed += [pattern for address in guest.claims.cards for pattern in CARDS[address]]
+            allowed += [f"unit system/{unit}" for unit in guest.claims.units]
+            allowed += [f"process {unit.partition('.')[0]} */{unit}" for unit in guest.claims.units]
         return snapshot.difference(self.before, self.look(), allowed=allowed)
 
     def bugs(self) -> tuple[str, ...]:
@@ -215,7 +221,9 @@ class House:
 
     def launch_start(self, guest: Guest) -> subprocess.Popen[bytes]:
         """The first call of a start, on its way; `follow_start` does the rest."""
-        guest.had = guest.wish or Wish()
+        if guest.wish is not None:
+            guest.former = guest.claims if self.is_open(guest) else Wish()
+            guest.had = guest.wish
         return self.launch(guest, "prepare")
 
     def follow_start(self, guest: Guest, prepared: HookCall) -> HookCall:
@@ -226,7 +234,7 @@ class House:
         elif self.is_open(guest):
             pid = self.host.kernel.add_process(self.libvirt.qemu(guest.name, guest.uuid, guest.had.addresses))
             self.libvirt.adopt(guest.name, pid)
-            guest.runs = True
+            guest.runs, guest.former = True, Wish()
             self.call(guest, "started")
         return prepared
 
@@ -311,7 +319,7 @@ class House:
 
 def meet(guests: Iterable[Guest], wish: Wish) -> tuple[Guest, ...]:
     """Those of `guests` who have a card that `wish` asks for."""
-    return tuple(guest for guest in guests if set(guest.had.cards) & set(wish.cards))
+    return tuple(guest for guest in guests if set(guest.claims.cards) & set(wish.cards))
 
 
 def is_asked_to_stop(pid: int) -> bool:
