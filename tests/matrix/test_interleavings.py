@@ -40,12 +40,15 @@ class Interleavings(RuleBasedStateMachine):
     house: House
     seen: Counter[str]
 
-    @initialize(numbers=st.sets(GUESTS, max_size=2))
-    def begin(self, numbers: set[int]) -> None:
-        """Some guests run already."""
+    @initialize(order=st.permutations(range(3)))
+    def begin(self, order: list[int]) -> None:
+        """Two guests start at the same instant, then the third: whatever the order, one is refused and two share."""
         self.sound = True
-        for number in sorted(numbers):
-            self.start(number)
+        self.at_the_same_instant(order[:2], beside=False)
+        guest = self.house.guests[order[2]]
+        with self.one_step():
+            running, unfinished = self.others(guest)
+            self.judge(guest, self.house.start(guest), running, maybe=unfinished)
 
     @property
     def running(self) -> tuple[Guest, ...]:
@@ -300,6 +303,8 @@ class Interleavings(RuleBasedStateMachine):
                 self.house.stop(guest)
                 assert self.house.is_home(guest)
                 self.note_return(guest)
+            if any(set(guest.claims.units) & {SHARED, OTHER} for guest in self.house.holders()):
+                self.note("the last guest restores a service")  # as the comparison proves
             self.house.calm_down()
             assert self.house.holders() == ()
             assert self.house.differences() == ()
