@@ -7,7 +7,6 @@ import os
 import pytest
 from hand_offs import GUEST, SCENARIOS, stage
 
-
 # A snapshot's name carries the time: its plan is pinned by the plugin's own tests.
 TIMELESS = [scenario for scenario in SCENARIOS if not scenario.with_disk]
 
