@@ -20,6 +20,7 @@ from vfioctl.wait import Backoff, until
 DAEMON_GONE = 5.0
 DAEMON_ALIVE = 120.0
 REPEAT = 30.0
+LOOK = 0.25  # between two looks at the daemon: the hand-off beside it has better use for the processor
 
 
 @frozen
@@ -63,7 +64,7 @@ def _is_over(paths: Paths, watched: Watched) -> bool:
 def _wait_for_turn(paths: Paths, watched: Watched) -> bool:
     """Whether the hand-off was over before it was our turn: 5 s after the daemon's end, 120 s while it lives."""
     gone_since: float | None = None
-    for left in Backoff(DAEMON_ALIVE):
+    for left in Backoff(DAEMON_ALIVE, first=LOOK, longest=LOOK):
         if _is_over(paths, watched):
             return True
         if is_alive(paths, watched.daemon, watched.began):

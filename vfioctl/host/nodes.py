@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.readers import device_number, entries, link_name, parse_number, raw
 from vfioctl.paths import Paths
 
 # Linux 6.1 still shows controlD64, a link to card0 with its number, for which there is no node.
-DRM_NODE = r"/(card|renderD)\d+$"
+DRM_NODE = r"(card|renderD)\d+$"
 NVIDIA_PER_CARD = "/dev/nvidia"
 NVIDIA_SHARED = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools")
 
@@ -20,8 +20,14 @@ NVIDIA_SHARED = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools"
 def of_function(paths: Paths, address: str, driver: str | None) -> tuple[DeviceNode, ...]:
     """Every device node of the function at `address`, bound to `driver`."""
     base = paths.pci(address)
-    found = [*_drm(base, address), *_sound(base, address), *_i2c(base, address)]
-    found += _in_class(base, "graphics", "/dev", "fb", address)
+    shown = entries(base)  # what is there decides where to look: most functions have none of it
+    found = [*_i2c(base, shown, address)]
+    if "drm" in shown:
+        found += _drm(base, address)
+    if "sound" in shown:
+        found += _sound(base, address)
+    if "graphics" in shown:
+        found += _in_class(f"{base}/graphics", entries(f"{base}/graphics"), "/dev", "fb", address)
     found += _vfio(paths, base, address)
     if driver and driver.startswith("nvidia"):
         found += _nvidia(paths, address)
@@ -30,51 +36,49 @@ def of_function(paths: Paths, address: str, driver: str | None) -> tuple[DeviceN
     return tuple(found)
 
 
-def _in_class(base: str, name: str, prefix: str, role: str, address: str | None) -> Iterator[DeviceNode]:
-    """The nodes of the class devices in `base`/`name`."""
-    directory = os.path.join(base, name)
-    for entry in entries(directory):
-        rdev = device_number(os.path.join(directory, entry, "dev"))
-        if rdev:
-            yield DeviceNode(f"{prefix}/{entry}", rdev, role, address)
+def _in_class(
+    directory: str, names: Iterable[str], prefix: str, role: str, address: str | None
+) -> Iterator[DeviceNode]:
+    """The nodes of those class devices `names` in `directory` that have one."""
+    for name in names:
+        if rdev := device_number(os.path.join(directory, name, "dev")):
+            yield DeviceNode(f"{prefix}/{name}", rdev, role, address)
 
 
 def _drm(base: str, address: str) -> Iterator[DeviceNode]:
-    for node in _in_class(base, "drm", "/dev/dri", "dri", address):
-        if re.search(DRM_NODE, node.path):
-            yield node
-    for card in entries(os.path.join(base, "drm")):
-        for connector in entries(os.path.join(base, "drm", card)):
+    shown = entries(f"{base}/drm")
+    nodes = (name for name in shown if re.match(DRM_NODE, name))
+    yield from _in_class(f"{base}/drm", nodes, "/dev/dri", "dri", address)
+    for card in shown:
+        for connector in entries(f"{base}/drm/{card}"):
             if connector.startswith(f"{card}-"):
-                yield from _connector(os.path.join(base, "drm", card, connector), address)
+                yield from _connector(f"{base}/drm/{card}/{connector}", address)
 
 
 def _connector(base: str, address: str) -> Iterator[DeviceNode]:
-    yield from _i2c(base, address)
-    for node in _in_class(base, "", "/dev", "i2c", address):
-        if node.path.startswith("/dev/drm_dp_aux"):
-            yield node
+    shown = entries(base)
+    yield from _i2c(base, shown, address)
+    yield from _in_class(base, (name for name in shown if name.startswith("drm_dp_aux")), "/dev", "i2c", address)
 
 
 def _sound(base: str, address: str) -> Iterator[DeviceNode]:
-    for card in entries(os.path.join(base, "sound")):
-        yield from _in_class(base, f"sound/{card}", "/dev/snd", "snd", address)
+    for card in entries(f"{base}/sound"):
+        yield from _in_class(f"{base}/sound/{card}", entries(f"{base}/sound/{card}"), "/dev/snd", "snd", address)
 
 
-def _i2c(base: str, address: str) -> Iterator[DeviceNode]:
+def _i2c(base: str, shown: Iterable[str], address: str) -> Iterator[DeviceNode]:
     """Adapters below the function or a connector, and the one that a connector's `ddc` link names."""
-    for entry in entries(base):
-        if entry.startswith("i2c-"):
-            yield from _in_class(base, f"{entry}/i2c-dev", "/dev", "i2c", address)
-        elif entry == "ddc":
-            yield from _in_class(base, "ddc/i2c-dev", "/dev", "i2c", address)
+    for entry in shown:
+        if entry.startswith("i2c-") or entry == "ddc":
+            adapters = f"{base}/{entry}/i2c-dev"
+            yield from _in_class(adapters, entries(adapters), "/dev", "i2c", address)
 
 
 def _vfio(paths: Paths, base: str, address: str) -> Iterator[DeviceNode]:
     is_bound = "vfio" in (link_name(os.path.join(base, "driver")) or "")
     if not is_bound and not os.path.isdir(os.path.join(base, "vfio-dev")):
         return
-    yield from _in_class(base, "vfio-dev", "/dev/vfio/devices", "vfio", address)
+    yield from _in_class(f"{base}/vfio-dev", entries(f"{base}/vfio-dev"), "/dev/vfio/devices", "vfio", address)
     group = link_name(os.path.join(base, "iommu_group"))
     if group:
         yield from _node(paths, f"/dev/vfio/{group}", "vfio", address)

@@ -85,7 +85,7 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
             yield _bridge(device)
         if device.address in mounted:
             yield _mounted(device, mounted[device.address])
-        if request.host.only_network(device.address):
+        if not (device.is_display or device.is_audio) and request.host.only_network(device.address):
             yield _only_network(device)
 
 
