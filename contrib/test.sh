@@ -132,7 +132,8 @@ for ring in $rings; do
         rest='--ignore=tests/libvirt --ignore=tests/lab --ignore=tests/bench'
         [ -z "$coverage" ] || rest="$rest --ignore=tests/contract"
         # shellcheck disable=SC2086 # options are words
-        tests 1 unit tests plugins -m 'not ring2' $rest $shard --hypothesis-profile="$profile" -n "$(nproc)" --dist=worksteal
+        tests 1 unit tests plugins -m 'not ring2' $rest $shard --hypothesis-profile="$profile" \
+            --hypothesis-seed="$(printf %s "$seed" | cksum | cut -d" " -f1)" -n "$(nproc)" --dist=worksteal
         if [ -z "$coverage" ] && [ -d tests/bench ]; then tests 1 bench tests/bench -m 'not ring2'; fi
         ;;
     2)

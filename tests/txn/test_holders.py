@@ -53,7 +53,8 @@ def test_a_users_session_blocks_until_the_guest_file_allows_it():
 
 def test_a_remote_session_is_never_ended():
     rescue = session("3", klass="user", seat="", remote=True)
-    assert codes([holder(session="3")], [Release(session="3")], sessions=(rescue,), end_sessions=True) == ["holder.alive"]
+    found = codes([holder(session="3")], [Release(session="3")], sessions=(rescue,), end_sessions=True)
+    assert found == ["holder.alive"]
 
 
 def test_a_session_on_a_tty_that_holds_the_card_counts_as_graphical():

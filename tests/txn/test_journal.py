@@ -74,7 +74,7 @@ def test_reopening_closes_a_torn_line_off(journal, paths):
 
 def test_every_line_is_told_to_the_observer_after_it_was_written(paths):
     seen: list[str] = []
-    with Journal(paths, UUID, on_record=lambda name: seen.append(name)) as journal:
+    with Journal(paths, UUID, on_record=seen.append) as journal:
         journal.begin(plan(BOOT), "boot-1")
         journal.intent(Action.APPLY, BOOT)
         journal.done(Action.APPLY, BOOT)
@@ -84,7 +84,7 @@ def test_every_line_is_told_to_the_observer_after_it_was_written(paths):
 def test_a_broken_header_is_an_error_with_the_file_named(paths, journal):
     with open(paths.boot_journal(UUID), "w", encoding="utf-8") as file:
         file.write("garbage\n")
-    with pytest.raises(VfioctlError, match="boot|jsonl") as caught:
+    with pytest.raises(VfioctlError, match=r"\.jsonl") as caught:
         read(paths.boot_journal(UUID))
     assert caught.value.code == "journal.corrupt"
 

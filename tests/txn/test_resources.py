@@ -73,6 +73,13 @@ def test_conflicting_wishes_for_a_shared_resource_are_refused(ledger):
     assert ledger.conflict(step("a"), OTHER) is None
 
 
+def test_two_kinds_of_change_of_one_resource_contradict_each_other(ledger):
+    ledger.join(UNIT, UUID, "one")
+    start = step("u", kind="unit.start", resource="unit:x.service", params=UNIT.params)
+    assert ledger.conflict(start, OTHER).holders == {UUID: "one"}
+    assert ledger.conflict(start, UUID) is None
+
+
 def test_leaving_what_one_does_not_hold_changes_nothing(ledger):
     ledger.join(UNIT, UUID, "one")
     ledger.leave(UNIT, OTHER)
@@ -88,9 +95,12 @@ def test_any_resource_name_is_one_file_and_two_names_are_two():
 
 def test_locks_exclude_each_other_and_name_the_process(tmp_path):
     paths = Paths(str(tmp_path))
-    with resource_locks(paths, ("b", "a"), deadline=0), pytest.raises(VfioctlError, match="process") as caught:
-        with resource_locks(paths, ("a",), deadline=0):
-            pass
+    with (
+        resource_locks(paths, ("b", "a"), deadline=0),
+        pytest.raises(VfioctlError, match="process") as caught,
+        resource_locks(paths, ("a",), deadline=0),
+    ):
+        pass
     assert caught.value.code == "lock.busy"
     with resource_locks(paths, ("a", "b"), deadline=0) as fds:
         assert len(fds) == 2

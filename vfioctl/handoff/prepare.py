@@ -154,13 +154,22 @@ def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fd
             composition.machine(*fds), journal, ledger, Stopwatch(tell=around.tell), around.stop
         )
         deadman.arm(composition, plan, around.log)
-        failure = engine.apply(plan, deadline=Deadline(plan.budget.prepare))
+        failure = engine.apply(plan, deadline=Deadline(plan.budget.prepare)) or _mark_given(composition, plan, journal)
         if failure:
             raise _undone(composition, plan, engine, failure, around.log)
-        journal.standing(Standing.GIVEN)
-        generation.bump(composition.paths)
     _given(composition, asked, engine, around.log)
     return plan
+
+
+def _mark_given(composition: Composition, plan: Plan, journal: Journal) -> Failure | None:
+    """Say that the guest has everything; where that cannot be written, nobody could bring it home later."""
+    try:
+        journal.standing(Standing.GIVEN)
+        generation.bump(composition.paths)
+    except OSError as error:
+        if plan.steps:
+            return Failure(plan.steps[-1], Action.APPLY, error)
+    return None
 
 
 def _given(composition: Composition, asked: Asked, engine: Engine, log: Log) -> None:

@@ -79,10 +79,8 @@ class Ledger:
         """The entry of another guest whose wish this step contradicts."""
         if not step.resource:
             return None
-        if step.resource.startswith(EXCLUSIVE):
-            return next((entry for entry in self.entries(step.resource) if _others(entry, uuid)), None)
-        entry = self.entry(step.kind, step.resource)
-        return entry if entry and _others(entry, uuid) and dict(entry.wish) != dict(step.params) else None
+        held = (entry for entry in self.entries(step.resource) if _others(entry, uuid))
+        return next((entry for entry in held if not _agrees(entry, step)), None)
 
     def join(self, step: Step, uuid: str, guest: str) -> None:
         """Hold the step's resource for `uuid`. Raises Refused("resource.conflict")."""
@@ -123,6 +121,12 @@ class Ledger:
 
     def _write(self, entry: Entry) -> None:
         files.write_json(self._path(entry.kind, entry.resource), asdict(entry), durable=False)
+
+
+def _agrees(entry: Entry, step: Step) -> bool:
+    """Whether both can hold the resource: never a device, and else only for the same change."""
+    same = entry.kind == step.kind and dict(entry.wish) == dict(step.params)
+    return same and not entry.resource.startswith(EXCLUSIVE)
 
 
 def _others(entry: Entry, uuid: str) -> dict[str, str]:
