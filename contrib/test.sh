@@ -134,7 +134,6 @@ for ring in $rings; do
         # shellcheck disable=SC2086 # options are words
         tests 1 unit tests plugins -m 'not ring2' $rest $shard --hypothesis-profile="$profile" \
             --hypothesis-seed="$(printf %s "$seed" | cksum | cut -d" " -f1)" -n "$(nproc)" --dist=worksteal
-        if [ -z "$coverage" ] && [ -d tests/bench ]; then tests 1 bench tests/bench -m 'not ring2'; fi
         ;;
     2)
         if ! want libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils; then
