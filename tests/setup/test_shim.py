@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vfioctl.compose import Composition
-from vfioctl.setup.shim import interpreter_of, rendered
+from vfioctl.setup.shim import entry_file, interpreter_of, rendered
 
 XML = "<domain/>"
 NOBODY = 65534
@@ -76,7 +76,10 @@ def test_prepare_of_a_managed_guest_becomes_the_hook(call: Call, calls: Path, co
     Path(f"{calls}.do").write_text("echo our sentence >&2\nexit 3\n")
     done = call("win11", "prepare", "begin", "-")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "our sentence\n")
-    assert calls.read_text().splitlines() == [*composition.self_argv[1:], "hook", "win11", "prepare", "begin", "-"]
+    said = calls.read_text().splitlines()
+    isolated, _, module, *rest = composition.self_argv[1:]
+    assert said == [isolated, entry_file(composition), *rest, "hook", "win11", "prepare", "begin", "-"]
+    assert entry_file(composition).endswith(module.replace(".", "/") + ".py")
     assert Path(f"{calls}.stdin").read_text() == XML
 
 

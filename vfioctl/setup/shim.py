@@ -34,9 +34,12 @@ def programs_path(composition: Composition) -> str:
 def rendered(composition: Composition) -> str:
     """The hook for this installation, which acts only in processes of the user who installs it."""
     python, *args = composition.self_argv
+    entry = entry_file(composition)
+    module = args.index("-m")
+    args[module : module + 2] = [entry]  # runpy, which -m needs, costs every call 2 ms
     values = {
         "PYTHON": python,
-        "ENTRY": entry_file(composition),
+        "ENTRY": entry,
         "CONFIGS": composition.paths.guest_configs,
         "MARKS": composition.paths.markers,
         "PATH": programs_path(composition),
