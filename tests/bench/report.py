@@ -21,8 +21,9 @@ Figures of one run. The two sides of a comparison take turns, and what is compar
 (devices: {few}). `tests/bench/cases.py` says exactly what is run.
 
 Measured {date} on {machine}, Linux {kernel}, Python {python}. The verdict is by processor time, of a program and of all
-that it waited for (not the dead-man and the child that writes to the kernel, which it leaves behind), since the
-machine was busy with other work too (load {load}); what the clock on the wall said stands beside it and in parentheses.
+that it waited for (not the dead-man and the child that writes to the kernel, which it leaves behind). The clock on the
+wall (load {load}) stands beside it and in parentheses: it counts the simulated machine too, whose every file is
+answered by another process, and by it not every goal is met.
 
 | What | Goal | Processor | Clock | Verdict | Made of |
 |---|---|---|---|---|---|
@@ -34,10 +35,9 @@ A hook calls programs only where systemd runs; "what programs add" is measured t
 holds, with each program replaced by `true` and its answer taken from a recording. The cards of the rack have no host
 driver, and are handed over all at once.
 
-Most of a hook's time is the start of Python and its imports. So frozen classes are made without the standard library's
-`dataclasses`, hooks are found by pluggy's marks without pluggy, and both without `inspect`, which costs as much as an
-empty Python; `tests/contract/test_startup.py` keeps it so. What lies in /run is not synced, and one child makes every
-read and write that may hang.
+Half of a hook's time is the start of Python and its imports. So frozen classes are made without the standard library's
+`dataclasses`, and what only some guests need is imported late; `tests/contract/test_startup.py` keeps it so. What lies
+in /run is not synced, and one child makes every read and write that may hang.
 
 Repeat it in an environment with vfioctl and its plugins, on a machine that does nothing else:
 
