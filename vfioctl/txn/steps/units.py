@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.units import systemctl
 from vfioctl.txn.conditions import unit_now
-from vfioctl.txn.step import Finding
-from vfioctl.txn.steps.common import Budget, run
+from vfioctl.txn.sh_quote import call
+from vfioctl.txn.step import Finding, Lifetime, Scope, State
+from vfioctl.txn.steps.common import Budget, Primitive, run, seconds
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
@@ -17,7 +18,35 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import Unit
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, StepProposal
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+
+class UnitChange(Primitive):
+    """What starting and stopping share. The unit is {unit, uid?}; uid names the user whose manager has it."""
+
+    scope = Scope.LEASE
+    lifetime = Lifetime.BOOT
+
+    def resource(self, params: Json) -> str:
+        return resource(params)
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        return {"active": host.unit(params["unit"], params.get("uid")).is_active}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        return check(proposal, host)
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        unit = look(step.params, machine)
+        if unit.active_state in ("activating", "deactivating") or unit.job:
+            return State.BETWEEN
+        return State.BEFORE if unit.is_active == step.baseline["active"] else State.AFTER
+
+
+def rendered(function: str, step: Step) -> str:
+    """The call of a shell function on the step's unit."""
+    uid = step.params.get("uid")
+    return call(function, step.params["unit"], "" if uid is None else str(uid), seconds(step))
 
 
 def resource(params: Json) -> str:
