@@ -87,3 +87,10 @@ def test_a_block_without_id_is_no_session(tree: Tree) -> None:
 @given(st.text(max_size=300))
 def test_no_text_of_properties_raises(text: str) -> None:
     assert all(block for block in blocks(text))
+
+
+def test_a_loginctl_that_says_nothing_of_listed_sessions_is_an_error_not_an_empty_host(tree: Tree) -> None:
+    loginctl(tree, "echo c1", ":")
+    with pytest.raises(VfioctlError) as caught:
+        tree.host().sessions()
+    assert caught.value.code == "session.unreadable"

@@ -9,7 +9,9 @@ from vfioctl.proc import Programs
 
 DEADLINE = 5.0
 ATTEMPTS = 3
-PROPERTIES = "Id,Name,User,Seat,Type,Class,State,Leader,Service,Remote,TTY,Scope"
+PROPERTIES = (
+    "Id", "Name", "User", "Seat", "Type", "Class", "State", "Leader", "Service", "Remote", "TTY", "Scope",
+)  # fmt: skip
 
 
 def read_all(programs: Programs) -> tuple[Session, ...]:
@@ -23,8 +25,8 @@ def read_all(programs: Programs) -> tuple[Session, ...]:
         if listed.ok and not ids:
             return ()
         shown = programs.run(_show(ids), deadline=DEADLINE) if listed.ok else listed
-        if shown.ok:
-            return tuple(parse(block) for block in blocks(shown.stdout) if block.get("Id"))
+        if shown.ok and (found := tuple(parse(block) for block in blocks(shown.stdout) if block.get("Id"))):
+            return found
     raise VfioctlError(
         "session.unreadable", f"The login sessions cannot be read: {shown.why()}.",
         hints=("See what it says with: loginctl list-sessions",),
@@ -32,7 +34,8 @@ def read_all(programs: Programs) -> tuple[Session, ...]:
 
 
 def _show(ids: list[str]) -> tuple[str, ...]:
-    return ("loginctl", "show-session", "--no-pager", f"--property={PROPERTIES}", "--", *ids)
+    # loginctl of systemd 252 does not split at commas: it would print nothing, and say success.
+    return ("loginctl", "show-session", "--no-pager", *(f"--property={name}" for name in PROPERTIES), "--", *ids)
 
 
 def parse(block: dict[str, str]) -> Session:

@@ -25,6 +25,18 @@ class Reply:
         return "\n".join(parts) + "\n"
 
 
+def table(rows: Sequence[Sequence[str]], right: tuple[int, ...] = ()) -> str:
+    """Columns as wide as their widest cell, the ones in `right` to the right; the last is not padded."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))] if rows else []
+    last = len(widths) - 1
+    return "".join(
+        " ".join(
+            cell.rjust(width) if n in right else cell if n == last else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ) + "\n" for row in rows
+    )  # fmt: skip
+
+
 HANGS = Reply(run=("sleep", "1000000"))  # in user space: SIGKILL ends it
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.model import FakeSession
-from vfioctl.testing.userspace.answers import Arguments, Reply, parse
+from vfioctl.testing.userspace.answers import Arguments, Reply, parse, table
 from vfioctl.testing.userspace.systemctl import NOT_BOOTED
 from vfioctl.testing.userspace.systemd import Systemd
 
@@ -33,7 +33,7 @@ def loginctl(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
         return Reply(out="\n".join(_show(systemd.sessions[name], arguments) for name in names))
     if verb in ("terminate-session", "kill-session"):
         if unknown:
-            return Reply(err=f"Could not terminate session: No session '{unknown[0]}' known\n", status=1)
+            return Reply(err=f"Failed to issue method call: No session '{unknown[0]}' known\n", status=1)
         for name in names:
             systemd.end_session(name)
         return Reply()
@@ -55,7 +55,8 @@ def properties(session: FakeSession) -> dict[str, str]:
 
 
 def _show(session: FakeSession, arguments: Arguments) -> str:
-    wanted = arguments.values("-p", "-P", "--property")
+    # Unlike systemctl, loginctl 252 does not split at commas: it then finds no such property and prints nothing.
+    wanted = [value for name, value in arguments.options if name in ("-p", "-P", "--property")]
     bare = arguments.has("-P", "--value")
     # Empty strings are left out unless --all is given (bus_print_property in systemd 252).
     shown = {
@@ -73,8 +74,8 @@ def _list(systemd: Systemd, arguments: Arguments) -> Reply:
             for one in sessions
         ]
         return Reply(out=json.dumps(rows) + "\n")
-    table = (f"{one.id:>7} {one.uid:>4} {one.user:<8} {one.seat:<5} {one.tty}".rstrip() for one in sessions)
-    lines = "".join(f"{row}\n" for row in table)
+    cells = [(one.id, str(one.uid), one.user, one.seat, one.tty) for one in sessions]
     if arguments.has("--no-legend"):
-        return Reply(out=lines)
-    return Reply(out=f"SESSION  UID USER     SEAT  TTY\n{lines}\n{len(sessions)} sessions listed.\n")
+        return Reply(out=table(cells, right=(0, 1)))
+    shown = table([("SESSION", "UID", "USER", "SEAT", "TTY"), *cells], right=(0, 1))
+    return Reply(out=f"{shown}\n{len(cells)} sessions listed.\n")

@@ -69,8 +69,8 @@ def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
     unit = systemd.find(name, uid)
     full = name if name.endswith(SUFFIXES) else f"{name}.service"
     if unit is None or unit.spec.load_state != "loaded":
-        how = "not loaded" if verb in ("stop", "reset-failed", "kill", "pause", "resume") else "not found"
-        raise UnitError(f"Failed to {verb} {full}: Unit {full} {how}.", 1 if verb == "reset-failed" else 5)
+        _refuse(verb, full, masked=unit is not None and unit.spec.load_state == "masked")
+        return
     if verb == "reset-failed":
         unit.starts = 0
         unit.active_state = "inactive" if unit.active_state == "failed" else unit.active_state
@@ -87,12 +87,24 @@ def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
             systemd.start(unit)
 
 
+def _refuse(verb: str, name: str, *, masked: bool) -> None:
+    """What is said of a unit that is not loaded. Stopping a masked one says nothing. Raises UnitError."""
+    if verb == "reset-failed":
+        raise UnitError(f"Failed to reset failed state of unit {name}: Unit {name} not loaded.", 1)
+    if verb in ("kill", "pause", "resume"):
+        raise UnitError(f"Failed to kill unit {name}: Unit {name} not loaded.", 1)
+    if masked and verb != "stop":
+        raise UnitError(f"Failed to {verb} {name}: Unit {name} is masked.", 1)
+    if not masked:
+        raise UnitError(f"Failed to {verb} {name}: Unit {name} not {'loaded' if verb == 'stop' else 'found'}.", 5)
+
+
 def properties(systemd: Systemd, unit: Unit | None, name: str) -> dict[str, str]:
     """What `systemctl show` says about a unit, in its order; a unit that is not there has values as well."""
     if unit is None:
         full = name if name.endswith(SUFFIXES) else f"{name}.service"
         return {"MainPID": "0", "Id": full, "Names": full, "Description": full, "LoadState": "not-found",
-                "ActiveState": "inactive", "SubState": "dead", "FragmentPath": ""}  # fmt: skip
+                "ActiveState": "inactive", "SubState": "dead", "FragmentPath": "", "Job": ""}  # fmt: skip
     spec = unit.spec
     found = spec.load_state == "loaded"
     return {
@@ -117,10 +129,10 @@ def _show(systemd: Systemd, arguments: Arguments, names: tuple[str, ...], uid: i
     blocks = []
     for name in names or ("-.slice",):
         values = properties(systemd, systemd.find(name, uid), name)
-        # An empty "Job" is left out unless --all is given (print_property in systemctl 252).
+        # An empty "Job" is shown when it is asked for by name.
         shown = {
             key: value for key, value in values.items()
-            if (not wanted or key in wanted) and (value or key != "Job" or arguments.has("--all", "-a"))
+            if (key in wanted if wanted else value or key != "Job" or arguments.has("--all", "-a"))
         }  # fmt: skip
         blocks.append("".join(f"{value}\n" if bare else f"{key}={value}\n" for key, value in shown.items()))
     return Reply(out="\n".join(blocks))

@@ -103,8 +103,8 @@ class Systemd:
         if unit.spec.start_fails or (limit is not None and unit.starts >= limit):
             unit.active_state = "failed"
             raise UnitError(
-                f"Job for {unit.name} failed.\nSee \"systemctl status {unit.name}\" and "
-                f"\"journalctl -xeu {unit.name}\" for details.")
+                f"Job for {unit.name} failed because the control process exited with error code.\n"
+                f"See \"systemctl status {unit.name}\" and \"journalctl -xeu {unit.name}\" for details.")
         unit.starts += 1
         unit.active_state = "active"
         unit.spec = replace(unit.spec, job="")

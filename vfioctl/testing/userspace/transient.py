@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.model import FakeUnit
-from vfioctl.testing.userspace.answers import Reply, parse
+from vfioctl.testing.userspace.answers import Reply, parse, table
 from vfioctl.testing.userspace.systemctl import NOT_BOOTED
 from vfioctl.testing.userspace.systemd import SUFFIXES, Systemd, Unit, UnitError
 
@@ -64,10 +64,10 @@ def systemd_inhibit(kernel: Kernel, systemd: Systemd, argv: Sequence[str], pid: 
         return Reply(err=NOT_BOOTED, status=1)
     arguments = parse(argv, valued=("--what", "--who", "--why", "--mode"), stop_at_word=True)
     if arguments.has("--list") or not arguments.words:
-        rows = [f"{one['who']} 0 root {one['pid']} {one['what']} {one['why']} {one['mode']}"
+        rows = [(one["who"], "0", "root", one["pid"], "systemd-inhibit", one["what"], one["why"], one["mode"])
                 for one in systemd.live_inhibitors()]  # fmt: skip
-        head = "WHO UID USER PID COMM WHAT WHY MODE"
-        return Reply(out="\n".join([head, *rows, "", f"{len(rows)} inhibitors listed.\n"]))
+        shown = table([("WHO", "UID", "USER", "PID", "COMM", "WHAT", "WHY", "MODE"), *rows], right=(1, 3))
+        return Reply(out=f"{shown}\n{len(rows)} inhibitors listed.\n")
     systemd.inhibitors[pid] = {
         "pid": str(pid), "who": arguments.value("--who") or "", "why": arguments.value("--why") or "Unknown reason",
         "what": arguments.value("--what") or "idle:sleep:shutdown", "mode": arguments.value("--mode") or "block",
