@@ -124,5 +124,5 @@ def test_the_active_units_of_a_user_are_listed(tree: Tree) -> None:
 
 
 def test_a_user_manager_that_does_not_run_has_no_units(tree: Tree) -> None:
-    systemctl(tree, "echo 'Failed to connect to bus: Host is down' >&2; exit 1")
+    systemctl(tree, "echo 'Failed to list units: Transport endpoint is not connected' >&2; exit 1")
     assert tree.host().user_units(1000) == ()

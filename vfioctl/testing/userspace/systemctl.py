@@ -29,19 +29,20 @@ def systemctl(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
         return Reply(err=NOT_BOOTED, status=1)
     verb, names = (*arguments.words[:1], "list-units")[0], arguments.words[1:]
     try:
-        uid = _manager(kernel, systemd, arguments)
+        uid = _manager(kernel, systemd, arguments, verb)
         return _verb(systemd, arguments, verb, names, uid)
     except UnitError as error:
         return Reply(err=f"{error}\n", status=error.status)
 
 
-def _manager(kernel: Kernel, systemd: Systemd, arguments: Arguments) -> int | None:
+def _manager(kernel: Kernel, systemd: Systemd, arguments: Arguments, verb: str) -> int | None:
     if not arguments.has("--user"):
         return None
     who = (arguments.value("-M", "--machine") or "0@").partition("@")[0]
     uid = int(who) if who.isdigit() else next((int(uid) for uid, user in kernel.spec.users if user == who), -1)
     if not systemd.has_manager(uid):
-        raise UnitError("Failed to connect to bus: Host is down")
+        doing = {"show": "get properties", "list-units": "list units", "list-jobs": "list jobs"}
+        raise UnitError(f"Failed to {doing.get(verb, verb)}: Transport endpoint is not connected")
     return uid
 
 
