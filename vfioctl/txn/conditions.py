@@ -80,14 +80,14 @@ def _holders(args: Json, machine: Machine) -> tuple[Holder, ...]:
 
 
 def unit_now(machine: Machine, name: str, uid: int | None = None) -> Unit:
-    """The unit as it is now; absent when it belongs to a user manager that has ended with the user's sessions."""
+    """The unit as it is now; absent when it belongs to a user manager that has ended with the user's sessions.
+
+    The manager is looked at first: asking it anything would start it again, and with it the user's services.
+    """
     host = machine.host()
-    try:
-        return host.unit(name, uid)
-    except VfioctlError:
-        if uid is None or host.unit(f"user@{uid}.service").is_active:
-            raise
+    if uid is not None and not host.unit(f"user@{uid}.service").is_active:
         return absent(name, uid)
+    return host.unit(name, uid)
 
 
 def _unit_state(args: Json, machine: Machine) -> bool:

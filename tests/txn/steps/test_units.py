@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from step_builders import planned
 
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.errors import DeadlineExceeded, StepFailed, VfioctlError
 from vfioctl.testing import scenarios
 from vfioctl.txn.step import State, StepProposal
 from vfioctl.txn.steps.inhibit_sleep import KIND as INHIBIT
@@ -190,13 +190,27 @@ def test_a_session_that_logind_does_not_end_is_a_failure(desktop):
     assert SESSION.probe(step, machine) is State.BEFORE
 
 
-def test_a_user_unit_whose_manager_does_not_answer_is_as_if_it_were_not_there(desktop):
-    """The manager goes with the user's last session; systemctl then says that it cannot connect."""
+def test_a_user_unit_whose_manager_has_ended_is_as_if_it_were_not_there_and_nothing_asks_the_manager(desktop):
+    """systemctl --user --machine=UID@.host would start the manager of a user who has gone."""
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", SOUND)
+    for session in fake.kernel.sessions():
+        fake.kernel.end_session(session)
+    for name in (name for name in fake.kernel.units() if name.startswith("1000/")):
+        fake.kernel.set_unit(name.partition("/")[2], uid=1000, active_state="inactive")
+    fake.kernel.clear_log()
+    assert STOP.undo(step, machine) == "pipewire.service of user 1000 went with its user manager"
+    assert STOP.apply(step, machine) == "pipewire.service of user 1000 does not run"
+    assert not [call for call in fake.kernel.calls() if "--user" in str(call)]
+
+
+def test_a_user_manager_that_runs_and_does_not_answer_is_an_error(desktop):
     fake, machine = desktop
     step = planned(machine, "unit.stop", SOUND)
     fake.kernel.fail_program("systemctl", 1, arguments=NO_ANSWER, count=-1)
-    assert STOP.undo(step, machine) == "pipewire.service of user 1000 went with its user manager"
-    assert STOP.apply(step, machine) == "pipewire.service of user 1000 does not run"
+    with pytest.raises(VfioctlError) as caught:
+        STOP.undo(step, machine)
+    assert caught.value.code == "unit.unreadable"
 
 
 NO_ANSWER = (

@@ -74,6 +74,9 @@ class Systemd:
         full = name if name.endswith(SUFFIXES) else f"{name}.service"
         if unit := self.units.get((uid, full)):
             return unit
+        owner_of = full.removeprefix("user@").removesuffix(".service")
+        if uid is None and full.startswith("user@") and owner_of.isdecimal():
+            return Unit(FakeUnit(full), "active" if self.has_manager(int(owner_of)) else "inactive")
         own = (unit for (owner, _), unit in self.units.items() if owner == uid)
         return next((unit for unit in own if full in unit.spec.aliases), None)
 
