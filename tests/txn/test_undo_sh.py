@@ -275,6 +275,7 @@ def test_a_unit_whose_user_manager_has_ended_is_not_a_failure(boot):
     bench = boot(scenarios.single_gpu_amdgpu_desktop())
     bench.apply(("unit.stop", {"unit": "pipewire.service", "uid": 1000}))
     bench.fake.kernel.fail_program("systemctl", 1, arguments="--user --machine=1000@.host start -- pipewire.service")
+    bench.fake.kernel.fail_program("systemctl", 3, arguments="is-active --quiet -- user@1000.service")
     assert bench.run() == 0
     assert "went with the user manager of 1000" in bench.log()
 
