@@ -290,7 +290,6 @@ CODES = (
     Code("sysfs.path", "A step would write a file that no step may write.",
          "Correct the plugin that asked for it."),
     Code("sysfs.unchanged", "The kernel took a value, but shows another one.", "See `dmesg`."),
-    Code("sysfs.write_failed", "The kernel refused a value.", "See the reason that it gave."),
     Code("systemd.missing", "A step needs systemd, which does not run here.", "Leave out what needs it."),
     Code("unit.runs", "A unit was stopped, but runs again or still.", "See `systemctl status UNIT`."),
     Code("unit.start_failed", "A unit could not be started.", "See `systemctl status UNIT`."),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from vfioctl import files
 from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
@@ -38,14 +35,6 @@ class Machine:
                 state="Nothing is written to it.",
                 hints=("See what to do with: vfioctl status",),
             )
-
-    def write(self, path: str, value: str) -> None:
-        """Write `value` to a kernel file that cannot block. Raises OSError."""
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            files.write_all(fd, value.encode())
-        finally:
-            os.close(fd)
 
     def write_device(self, address: str, path: str, value: str, *, deadline: float) -> None:
         """Write to a kernel file under the device lock of `address`, in a child; record the device when it is stuck."""

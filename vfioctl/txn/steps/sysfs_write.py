@@ -61,7 +61,7 @@ class SysfsWrite(Primitive):
 
     def probe(self, step: Step, machine: Machine) -> State:
         path = step.params["path"]
-        if (address := device_of(path)) and machine.stuck(address):
+        if machine.stuck(_owner(path)):
             return State.STUCK
         now = read_value(machine.paths, path)
         if now is None:
@@ -94,6 +94,11 @@ def device_of(path: str) -> str | None:
     return found[-1] if found else None
 
 
+def _owner(path: str) -> str:
+    """What a write to `path` may wedge: the PCI function, else the file itself."""
+    return device_of(path) or path.strip("/").replace("/", ":")
+
+
 def read_value(paths: Paths, path: str) -> str | None:
     """The value as it is written: of "[always] madvise never" it is "always"."""
     shown = text(paths.at(path))
@@ -102,8 +107,7 @@ def read_value(paths: Paths, path: str) -> str | None:
 
 
 def _refuse_stuck(machine: Machine, path: str) -> None:
-    if address := device_of(path):
-        machine.refuse_stuck(address)
+    machine.refuse_stuck(_owner(path))
 
 
 def _put(machine: Machine, path: str, value: str, deadline: float) -> None:
@@ -115,13 +119,7 @@ def _put(machine: Machine, path: str, value: str, deadline: float) -> None:
 
 def _write(machine: Machine, path: str, value: str, deadline: float) -> None:
     target, doing = machine.paths.at(path), f"Writing {value!r}"
-    if address := device_of(path):
-        write_device(machine, address, target, value, deadline=deadline, doing=doing)
-        return
-    try:
-        machine.write(target, value)
-    except OSError as error:
-        raise StepFailed("sysfs.write_failed", f"{doing} to {path} failed: {error.strerror}.") from error
+    write_device(machine, _owner(path), target, value, deadline=deadline, doing=doing)
 
 
 KIND = SysfsWrite()

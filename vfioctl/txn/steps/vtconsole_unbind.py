@@ -10,7 +10,7 @@ from vfioctl.errors import StepFailed
 from vfioctl.host.readers import entries, text
 from vfioctl.txn.sh_quote import call
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
-from vfioctl.txn.steps.common import Primitive
+from vfioctl.txn.steps.common import LEAST_WRITE, Primitive
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -42,16 +42,20 @@ class VtconsoleUnbind(Primitive):
         if not bound:
             return f"no text console is bound to the {plain(step.params['name'])}"
         for path in bound:
-            _switch(machine, path, on=False)
+            _switch(machine, path, step.deadline, on=False)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
+        if _is_stuck(machine, step.params["name"]):
+            return State.STUCK
         consoles = [on for _, on in _consoles(machine.paths, step.params["name"])]
         if any(consoles) == step.baseline["bound"]:
             return State.BEFORE
         return State.AFTER if not any(consoles) else State.BETWEEN
 
     def undo(self, step: Step, machine: Machine) -> str | None:
+        for path in _directories(machine.paths, step.params["name"]):
+            machine.refuse_stuck(os.path.basename(path))
         consoles = tuple(_consoles(machine.paths, step.params["name"]))
         if not step.baseline["bound"]:
             return "it was not bound before"
@@ -61,7 +65,7 @@ class VtconsoleUnbind(Primitive):
             return "it is bound already"
         for path, on in consoles:
             if not on:
-                _switch(machine, path, on=True)
+                _switch(machine, path, step.deadline, on=True)
         return None
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
@@ -74,20 +78,32 @@ def plain(name: str) -> str:
     return name[4:] if name.startswith(KINDS) else name
 
 
-def _consoles(paths: Paths, name: str) -> Iterator[tuple[str, bool]]:
-    """The directory of each console of that name, and whether it is bound."""
+def _directories(paths: Paths, name: str) -> Iterator[str]:
+    """The directory of each console of that name."""
     directory = paths.at("sys/class/vtconsole")
     for entry in entries(directory):
         path = os.path.join(directory, entry)
         if plain(text(os.path.join(path, "name")) or "") == plain(name):
-            yield path, text(os.path.join(path, "bind")) == "1"
+            yield path
 
 
-def _switch(machine: Machine, path: str, *, on: bool) -> None:
+def _consoles(paths: Paths, name: str) -> Iterator[tuple[str, bool]]:
+    """The directory of each console of that name, and whether it is bound: that read takes the console's lock."""
+    for path in _directories(paths, name):
+        yield path, text(os.path.join(path, "bind")) == "1"
+
+
+def _is_stuck(machine: Machine, name: str) -> bool:
+    return any(machine.stuck(os.path.basename(path)) for path in _directories(machine.paths, name))
+
+
+def _switch(machine: Machine, path: str, deadline: float, *, on: bool) -> None:
     """A console that vanishes under the write has done what was wanted, or is rebuilt by the kernel."""
     doing = f"{'Binding' if on else 'Unbinding'} {os.path.basename(path)}"
     try:
-        machine.write(os.path.join(path, "bind"), "1" if on else "0")
+        machine.write_device(
+            os.path.basename(path), os.path.join(path, "bind"), "1" if on else "0", deadline=max(deadline, LEAST_WRITE)
+        )
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
