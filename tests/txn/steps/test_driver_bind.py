@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from step_builders import AUDIO, GPU, planned
@@ -239,7 +240,7 @@ def test_a_crash_between_unbind_and_probe_is_undone(nic):
     _, machine = nic
     aimed, bound = aim(machine), bind(machine)
     OVERRIDE.apply(aimed, machine)
-    machine.write(machine.paths.at("sys/bus/pci/drivers/igb/unbind"), GPU)
+    Path(machine.paths.at("sys/bus/pci/drivers/igb/unbind")).write_text(GPU)
     assert BIND.probe(bound, machine) is State.BETWEEN
     assert BIND.undo(bound, machine) is None
     assert OVERRIDE.undo(aimed, machine) is None
@@ -271,7 +272,7 @@ def test_bridges_and_unknown_addresses_are_found_by_the_check(nic):
 
 def test_an_override_that_was_set_before_comes_back(nic):
     _, machine = nic
-    machine.write(machine.paths.pci(GPU, "driver_override"), "igb\n")
+    Path(machine.paths.pci(GPU, "driver_override")).write_text("igb\n")
     aimed, bound = give(machine)
     assert aimed.baseline == {"value": "igb"}
     BIND.undo(bound, machine)
