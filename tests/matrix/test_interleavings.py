@@ -137,6 +137,8 @@ class Interleavings(RuleBasedStateMachine):
             self.stop(number, wait=False)
             return
         guest = one_of(self.stopped, number)
+        if guest.wish is None:
+            return  # no hook runs for a guest that is not managed
         with self.one_step():
             self.settle()
             running, unfinished = self.others(guest)
