@@ -91,7 +91,7 @@ lab_packages() { want $("$venv/bin/python" -m tests.lab.smoke --packages); }
 # ---------------------------------------------------------------- what is needed
 
 commit=$(git -C "$top" rev-parse --short HEAD 2>/dev/null || echo unknown)
-seed="$(date -u +%Y-%m-%d)-$commit"
+seed=${VFIOCTL_SHARD:-"$(date -u +%Y-%m-%d)-$commit"}
 if [ -n "$whole" ]; then
     shard=''
     profile=all
