@@ -17,6 +17,7 @@ settings.register_profile("ci", max_examples=2_000, deadline=None, suppress_heal
 settings.register_profile("all", max_examples=100_000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+HOURS = pytest.mark.timeout(2 * 3600)  # a property with 100,000 examples takes minutes
 SHARDS = 12  # one of so many parts of every matrix runs with --shard
 
 
@@ -26,7 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --shard every case runs. The same seed draws the same cases, another one others."""
+    """Properties may take their time. Without --shard every case runs; the same seed draws the same cases."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(HOURS)
     seed = config.getoption("--shard")
     if not seed:
         return

@@ -331,7 +331,7 @@ LEAF = WORD.map(escaped)
 TREE = st.recursive(
     LEAF,
     lambda inner: st.builds(element, NAMES, st.dictionaries(ATTRIBUTE, WORD, max_size=3), st.lists(inner, max_size=4)),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
@@ -354,7 +354,7 @@ def test_arbitrary_bytes_never_give_a_traceback(data):
     gives_a_domain_or_a_refusal(data)
 
 
-@given(st.lists(TREE, max_size=6))
+@given(st.lists(TREE, max_size=4))
 def test_arbitrary_elements_of_a_domain_never_give_a_traceback(trees):
     gives_a_domain_or_a_refusal(xml("".join(trees)))
     gives_a_domain_or_a_refusal(xml("", "".join(trees)))
