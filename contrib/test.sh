@@ -117,10 +117,25 @@ if [ -n "$coverage" ]; then
     # Every process counts, also those that the hook starts with a clean environment.
     data=$cache/coverage
     rm -rf "$data" && mkdir -p "$data" && chmod 1777 "$data"
-    printf '[run]\nbranch = true\nparallel = true\nsource_pkgs = vfioctl,vfioctl_nvidia,vfioctl_amdgpu,vfioctl_display_manager,vfioctl_snapshot\ndata_file = %s/data\nsigterm = true\ndisable_warnings = no-data-collected,module-not-measured,module-not-imported\n' "$data" >"$data/config"
-    printf '[report]\nomit = **/vfioctl/testing/**\nexclude_also =\n    if TYPE_CHECKING:\n    \\.\\.\\.$\n' >>"$data/config"
+    cat >"$data/config" <<CONFIG
+[run]
+branch = true
+parallel = true
+source_pkgs = vfioctl,vfioctl_nvidia,vfioctl_amdgpu,vfioctl_display_manager,vfioctl_snapshot
+omit = */vfioctl/testing/*
+data_file = $data/data
+sigterm = true
+patch = _exit,fork
+disable_warnings = no-data-collected,module-not-measured,module-not-imported
+[report]
+exclude_also =
+    if TYPE_CHECKING:
+    \.\.\.$
+CONFIG
     site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
-    printf 'import os; os.environ.setdefault("COVERAGE_PROCESS_START", "%s/config"); import coverage; coverage.process_startup()\n' "$data" >"$site/vfioctl_coverage.pth"
+    cp "$top/tests/support/measured.py" "$data"
+    printf 'import sys; sys.path.append("%s"); import measured; measured.begin("%s/config"); sys.path.remove("%s")\n' \
+        "$data" "$data" "$data" >"$site/vfioctl_coverage.pth"
     trap 'rm -f "$site/vfioctl_coverage.pth"' EXIT INT TERM
 fi
 
@@ -131,8 +146,8 @@ for ring in $rings; do
     1)
         rest='--ignore=tests/libvirt --ignore=tests/lab --ignore=tests/bench'
         workers="-n $(nproc) --dist=worksteal"
-        if [ -n "$coverage" ]; then # workers end too abruptly to leave their data; --help is timed without coverage
-            rest="$rest --ignore=tests/contract --ignore=tests/cli/test_help.py" workers=''
+        if [ -n "$coverage" ]; then # what is imported and how fast is judged without coverage
+            rest="$rest --ignore=tests/contract --ignore=tests/cli/test_help.py"
         fi
         # shellcheck disable=SC2086 # options are words
         tests 1 unit tests plugins -m 'not ring2' $rest $shard --hypothesis-profile="$profile" \
