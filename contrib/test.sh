@@ -145,13 +145,16 @@ for ring in $rings; do
     case $ring in
     1)
         rest='--ignore=tests/libvirt --ignore=tests/lab --ignore=tests/bench'
-        workers="-n $(nproc) --dist=worksteal"
         if [ -n "$coverage" ]; then # what is imported and how fast is judged without coverage
             rest="$rest --ignore=tests/contract --ignore=tests/cli/test_help.py"
         fi
+        examples=$(printf %s "$seed" | cksum | cut -d" " -f1)
         # shellcheck disable=SC2086 # options are words
-        tests 1 unit tests plugins -m 'not ring2' $rest $shard --hypothesis-profile="$profile" \
-            --hypothesis-seed="$(printf %s "$seed" | cksum | cut -d" " -f1)" $workers
+        tests 1 unit tests plugins -m 'not ring2' $rest --ignore=tests/matrix --hypothesis-profile="$profile" \
+            --hypothesis-seed="$examples" -n "$(nproc)" --dist=worksteal
+        # a case of a matrix waits more than it works: for deadlines, and for the processes that it starts
+        tests 1 matrix tests/matrix $shard --hypothesis-profile="$profile" --hypothesis-seed="$examples" \
+            -n "$((2 * $(nproc)))" --dist=worksteal
         ;;
     2)
         if ! want libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils; then

@@ -31,6 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(HOURS)
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)  # what takes long is begun first
     seed = config.getoption("--shard")
     if not seed:
         return
