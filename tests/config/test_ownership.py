@@ -75,6 +75,47 @@ def test_a_symlink_is_judged_by_where_it_leads(tree):
     assert writable_by_others(str(link), str(root)) == f"{root / 'open'} can be written by others"
 
 
+def test_each_link_on_the_way_and_the_directories_that_it_leads_through_count(tree):
+    """An interpreter is often a link to a link: who can write the directory in the middle decides what is started."""
+    root, file = tree
+    for name in ("middle", "end"):
+        (root / name).mkdir()
+        (root / name).chmod(0o755)
+    (root / "end/python3").write_text("")
+    (root / "middle/python").symlink_to("../end/python3")
+    first = file.parent / "python"
+    first.symlink_to(root / "middle/python")
+    assert writable_by_others(str(first), str(root)) is None
+    (root / "middle").chmod(0o777)
+    assert writable_by_others(str(first), str(root)) == f"{root / 'middle'} can be written by others"
+
+
+def test_a_directory_that_is_itself_reached_by_a_link_counts(tree):
+    root, file = tree
+    (root / "hidden").mkdir()
+    (root / "hidden").chmod(0o777)
+    (root / "hidden/real").mkdir()
+    (root / "hidden/real/x.toml").write_text("")
+    (root / "shown").symlink_to("hidden/real")
+    assert writable_by_others(str(root / "shown/x.toml"), str(root)) == f"{root / 'hidden'} can be written by others"
+
+
+@needs_root
+def test_a_link_that_belongs_to_another_user_is_named(tree):
+    root, file = tree
+    link = file.parent / "link.toml"
+    link.symlink_to("config.toml")
+    os.chown(link, 12345, 0, follow_symlinks=False)
+    assert writable_by_others(str(link), str(root)) == f"{link} belongs to uid 12345, not to root"
+
+
+def test_a_loop_of_links_ends(tree):
+    root, file = tree
+    (root / "etc/one").symlink_to("two")
+    (root / "etc/two").symlink_to("one")
+    assert writable_by_others(str(root / "etc/one"), str(root)) is None
+
+
 def test_an_absent_file_is_judged_by_its_directories(tree):
     root, file = tree
     absent = str(file.parent / "guests/win11.toml")

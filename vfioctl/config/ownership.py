@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from vfioctl.errors import Refused
 
 GROUP, OTHERS = stat.S_IWGRP, stat.S_IWOTH
+MOST_LINKS = 40  # as the kernel: then it says ELOOP
 
 
 def secure(path: str, root: str) -> None:
@@ -23,33 +24,52 @@ def secure(path: str, root: str) -> None:
 
 
 def writable_by_others(path: str, root: str) -> str | None:
-    """Why somebody else can change `path`, in words; None when nobody can. Follows symlinks, which must be safe too.
+    """Why somebody else can change `path`, in words; None when nobody can.
 
-    Each directory up to `root` counts, since who can write it can rename what is below. A path that does not exist
-    is judged by its directories.
+    Each directory up to `root` counts, since who can write it can rename what is below; so does each symlink on the
+    way, with the directories that it leads through. A path that does not exist is judged by its directories.
     """
-    return next((problem for step, below in _chain(path, root) if (problem := _problem(step, below))), None)
+    above = {*_parents(os.path.abspath(root)), *_parents(os.path.realpath(root))}
+    steps = _way(os.path.join(os.getcwd(), path))
+    return next((why for step, below in steps if step not in above and (why := _problem(step, below))), None)
 
 
-def _chain(path: str, root: str) -> Iterator[tuple[str, str]]:
-    """`path` and what is above it, as written and as resolved, each once, with what is below it on that way."""
-    seen: set[tuple[str, str]] = set()
-    for form in (os.path.abspath(path), os.path.realpath(path)):
-        top = os.path.realpath(root) if form == os.path.realpath(path) else os.path.abspath(root)
-        for step in _upwards(form, top):
-            if step not in seen:
-                seen.add(step)
-                yield step
+def _parents(path: str) -> Iterator[str]:
+    while (parent := os.path.dirname(path)) != path:
+        yield parent
+        path = parent
 
 
-def _upwards(path: str, top: str) -> Iterator[tuple[str, str]]:
-    below = ""
-    while True:
-        yield path, below
-        parent = os.path.dirname(path)
-        if path in (top, parent):
-            return
-        path, below = parent, path
+def _way(path: str) -> Iterator[tuple[str, str]]:
+    """Every directory and link that the kernel passes on the way to `path`, as path_resolution(7) has it, and `path`.
+
+    Each comes with what it is passed for, "" for the last one.
+    """
+    here, links = "/", 0
+    rest = [*reversed(path.split("/"))]
+    while rest:
+        name = rest.pop()
+        if name in ("", ".", ".."):
+            here = os.path.dirname(here) if name == ".." else here
+            continue
+        entry = os.path.join(here, name)
+        yield here, entry
+        if (target := _target(entry)) is None:
+            here = entry
+            continue
+        yield entry, ""
+        if (links := links + 1) > MOST_LINKS:
+            return  # a loop: nobody can open it
+        here = "/" if target.startswith("/") else here
+        rest += reversed(target.split("/"))
+    yield here, ""
+
+
+def _target(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def _problem(path: str, below: str) -> str | None:
