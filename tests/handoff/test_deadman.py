@@ -8,12 +8,14 @@ import signal
 import pytest
 from hand_offs import BY_NAME, GPU, GUEST, stage
 
-from vfioctl.handoff import deadman
+from vfioctl.handoff import deadman, markers
+from vfioctl.handoff.armed import Attempt
 from vfioctl.history import read_all
 from vfioctl.log import Log
 from vfioctl.testing.domains import UUID
 
-NOBODY = deadman.Watched(UUID, GUEST, daemon=2**22 + 1, began=1)  # more than any pid
+GONE = Attempt(daemon=2**22 + 1, began=1, since=1)  # more than any pid
+NOBODY = deadman.Watched(UUID, GUEST, GONE)
 
 
 @pytest.fixture
@@ -25,6 +27,7 @@ def killed(tmp_path, monkeypatch):
         on.crash_at(4)
         assert on.prepare().status == -signal.SIGKILL
         on.crash_at(None)
+        markers.set_mark(on.host.paths, GUEST, markers.ARMED, str(GONE))
         yield on
 
 
@@ -39,3 +42,9 @@ def test_the_same_failure_again_and_again_is_one_record(killed):
     killed.host.kernel.fail_write("/sys/bus/pci/drivers/vfio-pci/unbind", count=3)
     deadman.watch(killed.libvirt.composition, NOBODY, Log(killed.host.paths, stderr=None))
     assert [one.ok for one in read_all(killed.host.paths).hand_offs] == [True, False]
+
+
+def test_that_of_an_earlier_attempt_leaves_a_later_one_of_the_same_guest_alone(killed):
+    markers.set_mark(killed.host.paths, GUEST, markers.ARMED, str(Attempt(GONE.daemon, GONE.began, since=2)))
+    deadman.watch(killed.libvirt.composition, NOBODY, Log(killed.host.paths, stderr=None))
+    assert killed.story() is not None

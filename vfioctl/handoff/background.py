@@ -17,13 +17,15 @@ Work = Callable[[Log], object]
 
 
 def start(
-    composition: Composition, arguments: tuple[str, ...], work: Work, log: Log, *, lock: Lock | None = None
+    composition: Composition, arguments: tuple[str, ...], work: Work, log: Log, *, lock: Lock | None = None,
+    name: str = "",
 ) -> None:
     """Run our own `arguments` as a transient unit, or `work`, which is the same, in a detached process.
 
-    The unit takes the guest's lock itself after `lock` was released here; the process inherits it.
+    The unit takes the guest's lock itself after `lock` was released here; the process inherits it. The unit is called
+    `name`, or else after the first two arguments.
     """
-    if _as_unit(composition, arguments, log):
+    if _as_unit(composition, f"vfioctl-{name or '-'.join(arguments[:2])}", arguments, log):
         return
     files.make_private_dir(composition.paths.log)
     output = os.path.join(composition.paths.log, "background.log")
@@ -47,10 +49,9 @@ def run(composition: Composition, work: Work) -> int:
     return 0
 
 
-def _as_unit(composition: Composition, arguments: tuple[str, ...], log: Log) -> bool:
+def _as_unit(composition: Composition, name: str, arguments: tuple[str, ...], log: Log) -> bool:
     if not os.path.isdir(composition.paths.at("run/systemd/system")):  # sd_booted(3)
         return False
-    name = f"vfioctl-{arguments[0]}-{arguments[1]}"
     argv = (
         "systemd-run", "--quiet", "--collect", "--no-block", f"--unit={name}", "--property=KillMode=process",
         "--", *composition.self_argv, *arguments,

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused
-from vfioctl.handoff import markers
+from vfioctl.handoff import armed, markers
 from vfioctl.txn import generation
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.plan import Plan
@@ -23,7 +23,7 @@ def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
         generation.bump(composition.paths)
         for step in plan.changes:
             ledger.join(step, plan.uuid, plan.guest)
-        markers.write(composition.paths, plan)
+        markers.write(composition.paths, plan, armed=str(armed.by_caller(composition.paths)))
     except Refused:
         forget(composition, plan, journal, ledger)
         raise

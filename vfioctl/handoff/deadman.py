@@ -1,6 +1,7 @@
 """The dead-man: brings the card home when libvirtd dies in mid-prepare and no hook will ever come again.
 
-Armed before the first effect, disarmed by `started`, an undo or `release`. Watches; acts only through recovery.
+Armed before the first effect, disarmed by `started`, an undo or `release`. Watches one attempt, no later one of the
+same guest; acts only through recovery.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import os
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
-from vfioctl.handoff import background, markers, recovery
-from vfioctl.host.processes import is_alive, start_time
+from vfioctl.handoff import armed, background, markers, recovery
+from vfioctl.handoff.armed import Attempt
+from vfioctl.host.processes import is_alive
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.plan import Plan
@@ -25,20 +27,22 @@ LOOK = 0.25  # between two looks at the daemon: the hand-off beside it has bette
 
 @frozen
 class Watched:
-    """One hand-off, and the process that called its hook: pid and start time (clock ticks since boot)."""
+    """One attempt to hand over."""
 
     uuid: str
     guest: str
-    daemon: int
-    began: int
+    attempt: Attempt
 
 
 def arm(composition: Composition, plan: Plan, log: Log) -> None:
-    """Start the watch over this hand-off. Its parent is the daemon that called the hook."""
-    daemon = os.getppid()
-    watched = Watched(plan.uuid, plan.guest, daemon, start_time(composition.paths, daemon) or 0)
-    arguments = ("deadman", watched.uuid, watched.guest, str(watched.daemon), str(watched.began))
-    background.start(composition, arguments, lambda said: watch(composition, watched, said), log)
+    """Start the watch over the attempt that was just committed."""
+    attempt = armed.read(composition.paths, plan.guest)
+    if attempt is None:
+        return
+    watched = Watched(plan.uuid, plan.guest, attempt)
+    arguments = ("deadman", plan.uuid, plan.guest, *str(attempt).split())
+    name = f"deadman-{plan.uuid}-{attempt.since}"  # that of the attempt before may not have seen yet that it is over
+    background.start(composition, arguments, lambda said: watch(composition, watched, said), log, name=name)
 
 
 def watch(composition: Composition, watched: Watched, log: Log) -> None:
@@ -56,7 +60,8 @@ def watch(composition: Composition, watched: Watched, log: Log) -> None:
 
 
 def _is_over(paths: Paths, watched: Watched) -> bool:
-    if not markers.has(paths, watched.guest, markers.ARMED) or not os.path.exists(paths.boot_journal(watched.uuid)):
+    """Whether this attempt needs nobody: another one of the same guest has a dead-man of its own."""
+    if armed.read(paths, watched.guest) != watched.attempt or not os.path.exists(paths.boot_journal(watched.uuid)):
         return True
     return markers.uuid_of(paths, watched.guest) != watched.uuid
 
@@ -67,7 +72,7 @@ def _wait_for_turn(paths: Paths, watched: Watched) -> bool:
     for left in Backoff(DAEMON_ALIVE, first=LOOK, longest=LOOK):
         if _is_over(paths, watched):
             return True
-        if is_alive(paths, watched.daemon, watched.began):
+        if is_alive(paths, watched.attempt.daemon, watched.attempt.began):
             gone_since = None
         elif gone_since is None:
             gone_since = left

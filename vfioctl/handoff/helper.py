@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vfioctl.compose import Composition
 from vfioctl.errors import EXIT_USAGE
-from vfioctl.handoff import background, deadman, release
+from vfioctl.handoff import armed, background, deadman, release
 from vfioctl.log import Log
 
 
@@ -15,8 +15,8 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
     match argv:
         case ["finish", uuid]:
             return background.run(composition, lambda log: release.finish(composition, uuid, log))
-        case ["deadman", uuid, guest, daemon, began] if daemon.isdecimal() and began.isdecimal():
-            watched = deadman.Watched(uuid, guest, int(daemon), int(began))
+        case ["deadman", uuid, guest, *words] if attempt := armed.parse(words):
+            watched = deadman.Watched(uuid, guest, attempt)
             return background.run(composition, lambda log: deadman.watch(composition, watched, log))
     Log(composition.paths).error(f"This is started by vfioctl itself, not by hand: {' '.join(argv)}")
     return EXIT_USAGE

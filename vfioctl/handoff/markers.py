@@ -20,7 +20,7 @@ UNDONE_BY_SH = "undone-by-sh"
 EXECUTABLE = 0o700
 
 
-def write(paths: Paths, plan: Plan) -> None:
+def write(paths: Paths, plan: Plan, *, armed: str) -> None:
     """Leave the rendered undo, then the operations that this hand-off needs; those last, as they make the shim act."""
     directory = paths.guest_markers(plan.guest)
     files.make_private_dir(directory)
@@ -29,7 +29,7 @@ def write(paths: Paths, plan: Plan) -> None:
     script = undo_sh.render(plan.guest, plan.uuid, plan.undo_order(), paths, back=plan.back)
     _put(directory, UNDO, script, mode=EXECUTABLE)
     _put(directory, UUID, plan.uuid + "\n")
-    _put(directory, ARMED, "")
+    _put(directory, ARMED, armed + "\n")
     for name in OPERATIONS:
         _put(directory, name, "")
 
@@ -45,9 +45,9 @@ def _put(directory: str, name: str, text: str, *, mode: int = files.PRIVATE) -> 
     os.replace(temporary, os.path.join(directory, name))
 
 
-def set_mark(paths: Paths, guest: str, name: str) -> None:
+def set_mark(paths: Paths, guest: str, name: str, text: str = "") -> None:
     """Leave the mark `name`."""
-    _put(paths.guest_markers(guest), name, "")
+    _put(paths.guest_markers(guest), name, text)
 
 
 def has(paths: Paths, guest: str, name: str) -> bool:

@@ -1,0 +1,45 @@
+"""What the mark `armed` says of one attempt: which process called its hook, and when. Starts and ends nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from vfioctl import files
+from vfioctl.frozen import frozen
+from vfioctl.handoff import markers
+from vfioctl.host.processes import start_time
+from vfioctl.paths import Paths
+
+
+@frozen
+class Attempt:
+    """One start of a guest. `began` is the daemon's start time in clock ticks since boot, `since` monotonic ns."""
+
+    daemon: int
+    began: int
+    since: int
+
+    def __str__(self) -> str:
+        return f"{self.daemon} {self.began} {self.since}"
+
+
+def by_caller(paths: Paths) -> Attempt:
+    """An attempt that begins now. Our parent is the daemon that called the hook: the shim execs for prepare."""
+    daemon = os.getppid()
+    return Attempt(daemon, start_time(paths, daemon) or 0, time.monotonic_ns())
+
+
+def read(paths: Paths, guest: str) -> Attempt | None:
+    """The attempt that is armed; None when none is, or when the mark is of an older version."""
+    words = (files.read_text(os.path.join(paths.guest_markers(guest), markers.ARMED)) or "").split()
+    return parse(words)
+
+
+def parse(words: list[str]) -> Attempt | None:
+    """The attempt that was written as these words; None when they are none."""
+    try:
+        daemon, began, since = map(int, words)
+    except ValueError:
+        return None
+    return Attempt(daemon, began, since)
