@@ -112,6 +112,8 @@ CODES = (
          "Take it along with `include` in the guest file."),
     Code("guest.name", "The name of the guest cannot be a file name.",
          "Rename the guest with `virsh domrename`."),
+    Code("guest.starting", "A guest has its devices, and libvirt is about to start its QEMU.",
+         "Wait for it, or `vfioctl recover --abort GUEST`."),
     Code("guest.unfinished", "Another guest of the same name has a hand-off that is not finished.",
          "Run `vfioctl recover`."),
     Code("guest.unknown", "The domain of the guest could not be read from libvirt.", "Give its XML with --xml FILE."),

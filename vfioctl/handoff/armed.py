@@ -8,8 +8,11 @@ import time
 from vfioctl import files
 from vfioctl.frozen import frozen
 from vfioctl.handoff import markers
-from vfioctl.host.processes import start_time
+from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
+
+DAEMON_ALIVE = 120.0  # so long a daemon that lives is trusted to start QEMU
+NANO = 1e9
 
 
 @frozen
@@ -19,6 +22,11 @@ class Attempt:
     daemon: int
     began: int
     since: int
+
+    def may_go_on(self, paths: Paths) -> bool:
+        """Whether the daemon lives and may still be at work on it: the time of the dead-man has not come."""
+        age = (time.monotonic_ns() - self.since) / NANO
+        return age < DAEMON_ALIVE and is_alive(paths, self.daemon, self.began)
 
     def __str__(self) -> str:
         return f"{self.daemon} {self.began} {self.since}"

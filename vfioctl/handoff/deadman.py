@@ -12,7 +12,7 @@ from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.handoff import armed, background, markers, recovery
-from vfioctl.handoff.armed import Attempt
+from vfioctl.handoff.armed import DAEMON_ALIVE, Attempt
 from vfioctl.host.processes import is_alive
 from vfioctl.log import Log
 from vfioctl.paths import Paths
@@ -20,7 +20,6 @@ from vfioctl.txn.plan import Plan
 from vfioctl.wait import Backoff, until
 
 DAEMON_GONE = 5.0
-DAEMON_ALIVE = 120.0
 REPEAT = 30.0
 LOOK = 0.25  # between two looks at the daemon: the hand-off beside it has better use for the processor
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.handoff import markers
+from vfioctl.handoff import armed, markers
+from vfioctl.handoff.armed import Attempt
 from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.host.host import Host
+from vfioctl.host.processes import comm
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline, Stopwatch
@@ -26,19 +28,48 @@ def is_in_use(story: Story, host: Host) -> bool:
 
 
 def recover(
-    composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None, in_hook: bool = False
+    composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None, in_hook: bool = False,
+    spare_start: bool = False,
 ) -> str:
     """Finish the hand-off of `uuid`; returns one sentence about what was done.
 
-    `in_hook`: libvirt waits, so a return gets no more time than a release.
-    Raises VfioctlError: "lock.busy" while another process works on it, "return.unfinished" with what is left.
+    `in_hook`: libvirt waits, so a return gets no more time than a release. `spare_start`: a guest whose QEMU is about
+    to come keeps its devices.
+    Raises VfioctlError: "lock.busy" while another process works on it, "return.unfinished" with what is left, and
+    Refused("guest.starting").
     """
     with guest_lock(composition.paths, uuid) as lock:
         story = read_both(composition.paths, uuid)
         if story is None:
             return "Nothing was left to do."
+        if spare_start:
+            _refuse_starting(composition, story)
         with resource_locks(composition.paths, story.plan.resources, deadline=LOCK_DEADLINE) as fds:
             return settle(composition, story, (lock.fd, *fds), log, watch=watch, in_hook=in_hook)
+
+
+def starting(paths: Paths, story: Story) -> Attempt | None:
+    """The attempt that has given the guest its devices, while its daemon may still be about to start QEMU."""
+    attempt = armed.read(paths, story.plan.guest)
+    if attempt is None or story.standing is not Standing.GIVEN:
+        return None
+    mine = markers.uuid_of(paths, story.plan.guest) == story.plan.uuid
+    return attempt if mine and attempt.may_go_on(paths) else None
+
+
+def _refuse_starting(composition: Composition, story: Story) -> None:
+    attempt = starting(composition.paths, story)
+    if attempt is None or is_in_use(story, composition.machine().host()):
+        return
+    guest = story.plan.guest
+    raise Refused(
+        "guest.starting",
+        f"{guest} is being started by {comm(composition.paths, attempt.daemon)} (process {attempt.daemon}): it has its "
+        f"devices, and QEMU is about to come.",
+        state="Nothing was changed.",
+        hints=("Wait until it runs; if it does not come, its devices return by themselves.",
+               f"Or take them back at once with: vfioctl recover --abort {guest}"),
+    )  # fmt: skip
 
 
 def settle(

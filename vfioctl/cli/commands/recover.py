@@ -27,8 +27,8 @@ def command(app: App, guest: str | None, abort: bool) -> Result:  # noqa: FBT001
     """Finish what was interrupted.
 
     GUEST is a name or a UUID; without it everything unfinished is looked at. Guests that run with their devices are
-    left alone. A hand-off that runs now is refused, unless --abort says to stop it; libvirt itself offers no way out
-    of a hook.
+    left alone. A hand-off that runs now, and a guest whose QEMU is about to come, are refused, unless --abort says to
+    stop it; libvirt itself offers no way out of a hook.
     """
     from vfioctl.cli.result import Result
     from vfioctl.txn.journal import open_uuids
@@ -43,7 +43,7 @@ def command(app: App, guest: str | None, abort: bool) -> Result:  # noqa: FBT001
     for uuid in chosen:
         if abort:
             _abort(app, uuid)
-        row, error, exit_status = _recover(app, uuid)
+        row, error, exit_status = _recover(app, uuid, abort=abort)
         rows.append(row)
         errors += [error] if error else []
         status = status or exit_status
@@ -62,7 +62,7 @@ def name_of(paths: Paths, uuid: str) -> str:
     return story.plan.guest if story else ""
 
 
-def _recover(app: App, uuid: str) -> tuple[dict[str, Any], Error | None, int]:
+def _recover(app: App, uuid: str, *, abort: bool) -> tuple[dict[str, Any], Error | None, int]:
     """Finish one; its steps are shown as they end."""
     from vfioctl.cli.live import teller
     from vfioctl.cli.result import Error
@@ -75,7 +75,7 @@ def _recover(app: App, uuid: str) -> tuple[dict[str, Any], Error | None, int]:
     watch = Stopwatch(tell=teller(app.output()))
     row: dict[str, Any] = {"uuid": uuid, "guest": name_of(paths, uuid)}
     try:
-        said = recover(app.composition, uuid, Log(paths, stderr=None), watch=watch)
+        said = recover(app.composition, uuid, Log(paths, stderr=None), watch=watch, spare_start=not abort)
     except VfioctlError as error:
         shown = Error(error.code, error.message, error.state, error.hints)
         return {**row, "said": "", "ok": False, "steps": _steps(watch)}, shown, error.exit_status

@@ -92,6 +92,7 @@ def _hand_offs(paths: Paths, host: Host, errors: list[Error]) -> Iterator[dict[s
     """Every open journal, with the process that works on it."""
     from vfioctl.cli.facts import running
     from vfioctl.errors import VfioctlError
+    from vfioctl.handoff.recovery import starting
     from vfioctl.txn.journal import open_uuids, read_both
 
     busy = {item.uuid: item.pid for item in running(paths)}
@@ -106,7 +107,7 @@ def _hand_offs(paths: Paths, host: Host, errors: list[Error]) -> Iterator[dict[s
             yield {
                 "guest": story.plan.guest, "uuid": uuid, "standing": str(story.standing), "since": story.started,
                 "devices": list(story.plan.devices), "process": pid, "qemu": qemu,
-                "unfinished": pid is None and (qemu is None or story.standing != "given"),
+                "unfinished": not (pid or starting(paths, story)) and (qemu is None or story.standing != "given"),
                 "version": story.version,
             }  # fmt: skip
 
