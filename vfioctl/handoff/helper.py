@@ -1,4 +1,4 @@
-"""The command lines that vfioctl starts itself in the background: `finish UUID` and `deadman UUID …`."""
+"""The command lines that vfioctl starts itself in the background: `finish UUID …` and `deadman UUID …`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
     match argv:
         case ["finish", uuid]:
             return background.run(composition, lambda log: release.finish(composition, uuid, log))
+        case ["finish", uuid, started]:
+            return background.run(composition, lambda log: release.finish(composition, uuid, log, attempt=started))
         case ["deadman", uuid, guest, *words] if attempt := armed.parse(words):
             watched = deadman.Watched(uuid, guest, attempt)
             return background.run(composition, lambda log: deadman.watch(composition, watched, log))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
@@ -10,7 +12,7 @@ from vfioctl.handoff.home import WayHome
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine
-from vfioctl.txn.journal import Journal, Standing, read_both
+from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.plan import Part
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
 
@@ -29,7 +31,12 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         return
     deadline = Deadline(story.plan.budget.release)
     lock = guest_lock(paths, uuid)
-    lock.acquire(deadline=max(0.0, deadline.left - BUSY_RESERVE))
+    try:
+        lock.acquire(deadline=max(0.0, deadline.left - BUSY_RESERVE))
+    except VfioctlError as busy:
+        log.warning(f"{guest}: the return goes on in the background: {busy.message}", guest=guest, uuid=uuid)
+        leave_behind(composition, story, log)
+        return
     with lock:
         markers.disarm(paths, guest)
         _returning(composition, uuid)
@@ -41,6 +48,20 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         background.start(
             composition, ("finish", uuid), lambda said: finish(composition, uuid, said, lock=lock), log, lock=lock
         )
+
+
+def leave_behind(composition: Composition, story: Story, log: Log) -> None:
+    """Somebody works on this attempt for longer than libvirt may wait: the detached part finishes it after them."""
+    paths, plan = composition.paths, story.plan
+    attempt = repr(story.started)
+    background.start(
+        composition, ("finish", plan.uuid, attempt),
+        lambda said: finish(composition, plan.uuid, said, attempt=attempt), log, name=f"finish-{plan.uuid}-{attempt}",
+    )  # fmt: skip
+    with suppress(FileNotFoundError):  # they are done by now
+        markers.set_mark(paths, plan.guest, markers.RELEASED)
+    if read_both(paths, plan.uuid) is None:
+        markers.clear(paths, plan.guest)
 
 
 def _returning(composition: Composition, uuid: str) -> None:
@@ -60,19 +81,22 @@ def _in_hook(composition: Composition, home: WayHome, deadline: Deadline) -> Non
         home.log.warning(f"{home.plan.guest}: the return goes on in the background: {error}", guest=home.plan.guest)
 
 
-def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None = None) -> None:
+def finish(
+    composition: Composition, uuid: str, log: Log, *, lock: Lock | None = None, attempt: str = ""
+) -> None:
     """The detached part: desktop, verification, retention, observers; and what the hook could not do in its time.
 
     `lock` is the guest's, when the process inherited it. When it had to be taken, a new start may have been faster:
     that one has finished the return itself, and what stands in the journal now is no longer ours to take back.
+    `attempt` names the one whose hook could do nothing at all, however far it is by now.
     """
     paths = composition.paths
     if lock is None:
         lock = guest_lock(paths, uuid)
-        lock.acquire(deadline=LOCK_SECONDS)
+        lock.acquire(deadline=_patience(read_both(paths, uuid)) if attempt else LOCK_SECONDS)
     with lock:
         story = read_both(paths, uuid)
-        if story is None or story.standing is not Standing.RETURNING:
+        if story is None or not _is_ours(story, attempt):
             return
         deadline = Deadline(story.plan.budget.finish)
         _close_undone(composition, uuid, log)
@@ -85,6 +109,15 @@ def finish(composition: Composition, uuid: str, log: Log, *, lock: Lock | None =
     observers.tell(composition, home, log)
     if error:
         raise error
+
+
+def _patience(story: Story | None) -> float:
+    """Seconds after which whoever holds the guest's lock has passed every deadline."""
+    return story.plan.budget.prepare + story.plan.budget.undo + story.plan.budget.finish if story else 0.0
+
+
+def _is_ours(story: Story, attempt: str) -> bool:
+    return repr(story.started) == attempt if attempt else story.standing is Standing.RETURNING
 
 
 def _close_undone(composition: Composition, uuid: str, log: Log) -> None:
