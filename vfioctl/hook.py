@@ -29,7 +29,7 @@ def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
         Operation.PREPARE: lambda: _prepare(composition, event, log),
         Operation.STARTED: lambda: _returning(composition, event, log),
         Operation.RELEASE: lambda: _returning(composition, event, log),
-        Operation.RECONNECT: lambda: _returning(composition, event, log),
+        Operation.RECONNECT: lambda: _reconnect(composition, event, log),
     }
     if handler := handlers.get(event.operation):
         check_guest_name(event.guest)
@@ -68,12 +68,14 @@ class Stop:
 def _returning(composition: Composition, event: Event, log: logs.Log) -> None:
     from vfioctl.handoff import release
 
-    answers = {
-        Operation.STARTED: release.started,
-        Operation.RELEASE: release.release,
-        Operation.RECONNECT: release.reconnect,
-    }
+    answers = {Operation.STARTED: release.started, Operation.RELEASE: release.release}
     answers[event.operation](composition, event.guest, log)
+
+
+def _reconnect(composition: Composition, event: Event, log: logs.Log) -> None:
+    from vfioctl.handoff.reconnect import reconnect
+
+    reconnect(composition, event.guest, log)
 
 
 def _sentence(error: Exception) -> str:

@@ -89,6 +89,31 @@ def test_a_restarted_daemon_with_a_broken_python_leaves_the_guest_alone(house: A
     assert house.drivers() == GIVEN
 
 
+@pytest.mark.parametrize("operation", ["start", "started"])
+def test_a_daemon_killed_before_our_started_has_its_guest_looked_after_when_it_is_back(
+    house: Any, operation: str
+) -> None:
+    """Another hook before ours hangs when libvirtd dies; whether the guest lives is the daemon's decision."""
+    house.guest("win11", GPU)
+    before = house.look()
+    work, marks = house.lab.work, Path(house.host.paths.guest_markers("win11"))
+    hook = f'[ "$2" = {operation} ] || exit 0\ntouch {work}/in\nuntil [ -e {work}/go ]; do sleep 0.05; done\n'
+    house.lab.hook("00-slow", hook)
+    start = house.lab.virsh_in_background("start", "win11")
+    assert until((work / "in").exists, HOOK_DEADLINE)
+    assert (marks / "armed").exists()
+    house.lab.sigkill()
+    start.communicate(timeout=HOOK_DEADLINE)
+    (work / "go").touch()
+    house.lab.start()
+    if house.lab.state("win11") == "running":
+        assert until(lambda: not (marks / "armed").exists(), HOOK_DEADLINE), house.log()
+        assert house.drivers() == GIVEN
+        house.stop("win11")
+    assert house.comes_home(*HOME), house.log()
+    assert house.changed(before) == ()
+
+
 def test_with_a_broken_python_the_rendered_undo_brings_the_card_home(house: Any) -> None:
     house.guest("win11", GPU)
     before = house.look()

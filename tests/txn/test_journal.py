@@ -52,6 +52,15 @@ def test_the_standing_is_that_of_the_last_line_about_it(journal, paths):
     assert read_both(paths, UUID).standing is Standing.RETURNING
 
 
+def test_a_guest_that_has_its_devices_again_has_nothing_undone(journal, paths):
+    journal.done(Action.APPLY, BOOT)
+    journal.standing(Standing.RETURNING)
+    journal.done(Action.UNDO, BOOT)
+    journal.standing(Standing.GIVEN)
+    story = read_both(paths, UUID)
+    assert (story.finished(Action.APPLY), story.finished(Action.UNDO)) == ({"a"}, frozenset())
+
+
 def test_a_torn_last_line_is_expected(journal, paths):
     journal.intent(Action.APPLY, BOOT)
     journal.close()

@@ -26,12 +26,28 @@ def write(paths: Paths, plan: Plan, *, armed: str) -> None:
     files.make_private_dir(directory)
     for name in (RELEASED, UNDONE_BY_SH):
         files.remove(os.path.join(directory, name))
-    script = undo_sh.render(plan.guest, plan.uuid, plan.undo_order(), paths, back=plan.back)
-    _put(directory, UNDO, script, mode=EXECUTABLE)
+    _put(directory, UNDO, _script(paths, plan), mode=EXECUTABLE)
     _put(directory, UUID, plan.uuid + "\n")
     _put(directory, ARMED, armed + "\n")
     for name in OPERATIONS:
         _put(directory, name, "")
+
+
+def restore(paths: Paths, plan: Plan) -> None:
+    """Leave again what is missing for the return of a guest that runs. `armed` is none of it: QEMU is there."""
+    directory = paths.guest_markers(plan.guest)
+    files.make_private_dir(directory)
+    files.remove(os.path.join(directory, RELEASED))
+    if uuid_of(paths, plan.guest) != plan.uuid or not has(paths, plan.guest, UNDO):
+        _put(directory, UNDO, _script(paths, plan), mode=EXECUTABLE)
+        _put(directory, UUID, plan.uuid + "\n")
+    for name in OPERATIONS:
+        if not has(paths, plan.guest, name):
+            _put(directory, name, "")
+
+
+def _script(paths: Paths, plan: Plan) -> str:
+    return undo_sh.render(plan.guest, plan.uuid, plan.undo_order(), paths, back=plan.back)
 
 
 def _put(directory: str, name: str, text: str, *, mode: int = files.PRIVATE) -> None:

@@ -27,6 +27,12 @@ def is_in_use(story: Story, host: Host) -> bool:
     return host.qemu_of(story.plan.uuid) is not None or bool(host.vfio_open(story.plan.devices))
 
 
+def has_its_devices(story: Story, host: Host) -> bool:
+    """Whether its QEMU runs and holds them, whatever the journal says: then they must not be taken away."""
+    qemu, devices = host.qemu_of(story.plan.uuid), story.plan.devices
+    return qemu is not None and (not devices or qemu in host.vfio_open(devices))
+
+
 def recover(
     composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None, in_hook: bool = False,
     spare_start: bool = False,
@@ -80,7 +86,8 @@ def settle(
     host = composition.machine().host()
     if story.boot_id != host.boot_id():
         return _after_reboot(composition, story, fds, log)
-    if story.standing in (Standing.GIVEN, Standing.RETURNING) and is_in_use(story, host):
+    came_so_far = story.standing in (Standing.GIVEN, Standing.RETURNING)
+    if is_in_use(story, host) if came_so_far else has_its_devices(story, host):
         return f"{story.plan.guest} is running with its devices."
     home = WayHome(composition, story, fds, log, watch=watch)
     if story.standing in (Standing.APPLYING, Standing.UNDOING):

@@ -1,4 +1,4 @@
-"""`release`, `started`, `reconnect` and the detached rest. The journal decides, never libvirt's reason."""
+"""`release`, `started` and the detached rest. The journal decides, never libvirt's reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
-from vfioctl.txn.plan import Part
+from vfioctl.txn.plan import Action, Part
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
 
 STARTED_SECONDS = 10.0
@@ -35,7 +35,7 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         lock.acquire(deadline=max(0.0, deadline.left - BUSY_RESERVE))
     except VfioctlError as busy:
         log.warning(f"{guest}: the return goes on in the background: {busy.message}", guest=guest, uuid=uuid)
-        leave_behind(composition, story, log)
+        _leave_behind(composition, story, log)
         return
     with lock:
         markers.disarm(paths, guest)
@@ -50,14 +50,19 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         )
 
 
-def leave_behind(composition: Composition, story: Story, log: Log) -> None:
+def finish_later(composition: Composition, story: Story, log: Log) -> None:
+    """Let the detached part do this attempt's whole return, as soon as it gets the guest's lock."""
+    uuid, attempt = story.plan.uuid, repr(story.started)
+    background.start(
+        composition, ("finish", uuid, attempt), lambda said: finish(composition, uuid, said, attempt=attempt), log,
+        name=f"finish-{uuid}-{attempt}",
+    )  # fmt: skip
+
+
+def _leave_behind(composition: Composition, story: Story, log: Log) -> None:
     """Somebody works on this attempt for longer than libvirt may wait: the detached part finishes it after them."""
     paths, plan = composition.paths, story.plan
-    attempt = repr(story.started)
-    background.start(
-        composition, ("finish", plan.uuid, attempt),
-        lambda said: finish(composition, plan.uuid, said, attempt=attempt), log, name=f"finish-{plan.uuid}-{attempt}",
-    )  # fmt: skip
+    finish_later(composition, story, log)
     with suppress(FileNotFoundError):  # they are done by now
         markers.set_mark(paths, plan.guest, markers.RELEASED)
     if read_both(paths, plan.uuid) is None:
@@ -136,20 +141,19 @@ def started(composition: Composition, guest: str, log: Log) -> None:
     markers.disarm(paths, guest)
     uuid = markers.uuid_of(paths, guest)
     story = read_both(paths, uuid) if uuid else None
-    if uuid is None or story is None or not story.plan.running:
+    if story:
+        run_late(composition, story, log)
+
+
+def run_late(composition: Composition, story: Story, log: Log) -> None:
+    """The steps that follow the start, as far as they have not run yet."""
+    plan, done = story.plan, story.finished(Action.APPLY)
+    steps = tuple(step for step in plan.running if step.id not in done)
+    if not steps:
         return
-    with Journal(paths, uuid, on_record=composition.on_record) as journal:
+    with Journal(composition.paths, plan.uuid, on_record=composition.on_record) as journal:
         journal.reopen()
-        engine = Engine(composition.machine(), journal, Ledger(paths))
-        engine.run_best_effort(story.plan.running, deadline=Deadline(STARTED_SECONDS))
+        engine = Engine(composition.machine(), journal, Ledger(composition.paths))
+        engine.run_best_effort(steps, deadline=Deadline(STARTED_SECONDS))
     for failure in engine.warnings:
-        log.warning(f"{guest}: {failure.message}", guest=guest, code=failure.code)
-
-
-def reconnect(composition: Composition, guest: str, log: Log) -> None:
-    """The daemon is back and the guest still runs: nothing is changed, and what does not fit is said."""
-    uuid = markers.uuid_of(composition.paths, guest)
-    story = read_both(composition.paths, uuid) if uuid else None
-    if story and story.standing is not Standing.GIVEN:
-        log.warning(f"{guest} runs, but its hand-off stands at {story.standing}; see: vfioctl status", guest=guest)
-    markers.disarm(composition.paths, guest)
+        log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)

@@ -188,22 +188,27 @@ def read(path: str) -> Story | None:
 
 def _story(head: dict[str, Any], lines: list[str]) -> Story:
     records: list[Record] = []
-    standing, torn, given = Standing.APPLYING, False, False
+    standing, torn, given, plan = Standing.APPLYING, False, False, Plan.from_json(head["plan"])
     for line in filter(None, lines):
         try:
             data = json.loads(line)
             if "standing" in data:
                 standing = Standing(data["standing"])
-                given |= standing is Standing.GIVEN
+                if standing is Standing.GIVEN:  # it has everything: what was done of a return before counts no more
+                    given, records = True, [record for record in records if _is_of_start(record, plan)]
             else:
                 note, at = data.get("note", ""), data["at"]
                 records.append(Record(data["what"], Action(data["action"]), data["step"], note, at))
         except (ValueError, KeyError, TypeError):
             torn = True
     return Story(
-        plan=Plan.from_json(head["plan"]), boot_id=head["boot_id"], started=head["started"], version=head["version"],
+        plan=plan, boot_id=head["boot_id"], started=head["started"], version=head["version"],
         standing=standing, records=tuple(records), torn=torn, given=given, extra=head.get("extra", {}),
     )  # fmt: skip
+
+
+def _is_of_start(record: Record, plan: Plan) -> bool:
+    return record.action is Action.APPLY and any(record.step == step.id for step in plan.changes)
 
 
 def read_both(paths: Paths, uuid: str) -> Story | None:
