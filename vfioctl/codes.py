@@ -300,6 +300,8 @@ CODES = (
     Code("unit.unreadable", "systemd does not tell the state of a unit.",
          "See what `systemctl show UNIT` says."),
     Code("usage", "The command line is wrong.", "See the --help of that command."),
+    Code("vtconsole.stuck", "The kernel does not say whether a text console is bound: its lock is held.",
+         "See `dmesg` for what hangs; else reboot."),
     Code("vtconsole.write_failed", "A text console could not be bound or unbound.",
          "See the reason that the kernel gave."),
     Code("wait.deadline", "A condition did not come true in its time.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hand_offs import BY_NAME, stage
 
@@ -20,3 +22,14 @@ def test_cards_that_cannot_be_pinned_are_given_all_the_same(on):
         call = on.prepare()
     assert (call.status, on.story().standing) == (0, Standing.GIVEN)
     assert "could not be pinned" in call.stderr
+
+
+def test_a_start_is_refused_in_time_while_somebody_holds_the_lock_of_the_text_consoles(tmp_path):
+    with stage(BY_NAME["bochs-lab"], tmp_path) as on:
+        for entry in os.listdir(on.host.paths.at("sys/class/vtconsole")):
+            on.host.kernel.hang_read(f"/sys/class/vtconsole/{entry}/bind", count=9)
+        refused = on.prepare()
+        on.host.kernel.release()
+        assert "does not say whether the text console" in refused.stderr
+        assert on.story() is None
+        assert on.differences() == ()

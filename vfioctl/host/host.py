@@ -158,7 +158,7 @@ class Host:
 
     def vtconsoles(self) -> tuple[VtConsole, ...]:
         """The vtconsole back-ends."""
-        return self._once("vtconsoles", lambda: consoles.read_all(self.paths))
+        return self._once("vtconsoles", lambda: consoles.read_all(self.programs.writer, self.paths))
 
     def framebuffers(self, address: str) -> tuple[Framebuffer, ...]:
         """The platform framebuffers on the card at `address`."""

@@ -93,6 +93,7 @@ class VtConsole:
     entry: str  # vtcon0, vtcon1 …: numbers vary, match by name
     name: str
     bound: bool
+    stuck: bool = False  # the kernel does not say whether it is bound
 
 
 @frozen

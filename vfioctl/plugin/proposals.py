@@ -90,7 +90,7 @@ def drives_console(gpu: PciDevice, host: Host) -> bool:
 
 def console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[StepProposal, ...]:
     """Take the framebuffer console off. By name: the numbers of vtconsoles vary between boots."""
-    names = dict.fromkeys(con.name for con in host.vtconsoles() if con.bound and FBCON in con.name)
+    names = dict.fromkeys(con.name for con in host.vtconsoles() if (con.bound or con.stuck) and FBCON in con.name)
     return tuple(
         StepProposal(
             id=f"vtconsole.unbind:{name}", kind="vtconsole.unbind", params={"name": name},

@@ -393,7 +393,9 @@ vtconsole_back() {
         "$1" | "(M) $1" | "(S) $1") ;;
         *) continue ;;
         esac
-        if [ "$(cat "$v_dir/bind")" = 1 ]; then
+        if ! bounded 2 cat "$v_dir/bind"; then
+            fail "the kernel does not say whether the $1 is bound: its lock is held, or it is gone"
+        elif [ "$out" = 1 ]; then
             say "the $1 is bound"
         elif bounded 5 put "$v_dir/bind" 1; then
             say "the $1 is bound again"

@@ -146,6 +146,35 @@ def test_a_console_that_the_kernel_does_not_unbind_is_said(desktop, error):
     assert CONSOLE.probe(step, machine) is State.BEFORE
 
 
+@pytest.fixture
+def held(desktop):
+    """A machine on which somebody holds the lock of the consoles."""
+    fake, machine = desktop
+    step = planned(machine, "vtconsole.unbind", {"name": "frame buffer device"})
+    for entry in os.listdir(machine.paths.at("sys/class/vtconsole")):
+        fake.kernel.hang_read(f"/sys/class/vtconsole/{entry}/bind", count=9)
+    yield fake, machine, step
+    fake.kernel.release()
+
+
+def test_a_console_whose_lock_is_held_blocks_the_plan_in_time_and_one_reader_is_left_behind(held):
+    fake, machine, _ = held
+    proposal = StepProposal("x", "vtconsole.unbind", {"name": "frame buffer device"}, "a test")
+    assert [finding.code for finding in CONSOLE.check(proposal, machine.host())] == ["vtconsole.stuck"]
+    assert len(fake.kernel.blocked()) == 1
+
+
+def test_a_step_that_meets_such_a_console_records_it_and_reads_it_no_more(held):
+    fake, machine, step = held
+    with pytest.raises(Stuck, match="does not say whether vtcon"):
+        CONSOLE.apply(step, machine)
+    assert CONSOLE.probe(step, machine) is State.STUCK
+    with pytest.raises(Stuck):
+        CONSOLE.undo(step, machine)
+    assert [console.stuck for console in machine.host().vtconsoles()] == [True, True]
+    assert len(fake.kernel.blocked()) == 1
+
+
 FRAME = {"device": "simple-framebuffer.0", "driver": "simple-framebuffer"}
 
 

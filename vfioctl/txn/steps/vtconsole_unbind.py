@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from vfioctl.errors import StepFailed
+from vfioctl.errors import StepFailed, Stuck
+from vfioctl.host import consoles
 from vfioctl.host.readers import entries, text
+from vfioctl.host.stuck import record_stuck
 from vfioctl.txn.sh_quote import call
-from vfioctl.txn.step import Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import LEAST_WRITE, Primitive
+from vfioctl.writer import StuckRead
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step
+    from vfioctl.txn.step import Json, Step, StepProposal
 
 KINDS = ("(M) ", "(S) ")  # the kernel's mark for a module or a system console
 
@@ -37,8 +40,19 @@ class VtconsoleUnbind(Primitive):
         wanted = plain(params["name"])
         return {"bound": any(plain(c.name) == wanted and c.bound for c in host.vtconsoles())}
 
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        wanted = plain(proposal.params["name"])
+        for console in host.vtconsoles():
+            if console.stuck and plain(console.name) == wanted:
+                yield Finding(
+                    "vtconsole.stuck",
+                    f"The kernel does not say whether the text console {console.entry} ({wanted}) is bound: somebody "
+                    f"holds the lock of the consoles and does not let it go.",
+                    hint="See what hangs with: dmesg",
+                )
+
     def apply(self, step: Step, machine: Machine) -> str | None:
-        bound = [path for path, on in _consoles(machine.paths, step.params["name"]) if on]
+        bound = [path for path, on in _consoles(machine, step.params["name"]) if on]
         if not bound:
             return f"no text console is bound to the {plain(step.params['name'])}"
         for path in bound:
@@ -46,24 +60,23 @@ class VtconsoleUnbind(Primitive):
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
-        if _is_stuck(machine, step.params["name"]):
+        try:
+            bound = [on for _, on in _consoles(machine, step.params["name"])]
+        except Stuck:
             return State.STUCK
-        consoles = [on for _, on in _consoles(machine.paths, step.params["name"])]
-        if any(consoles) == step.baseline["bound"]:
+        if any(bound) == step.baseline["bound"]:
             return State.BEFORE
-        return State.AFTER if not any(consoles) else State.BETWEEN
+        return State.AFTER if not any(bound) else State.BETWEEN
 
     def undo(self, step: Step, machine: Machine) -> str | None:
-        for path in _directories(machine.paths, step.params["name"]):
-            machine.refuse_stuck(os.path.basename(path))
-        consoles = tuple(_consoles(machine.paths, step.params["name"]))
+        found = tuple(_consoles(machine, step.params["name"]))
         if not step.baseline["bound"]:
             return "it was not bound before"
-        if not consoles:
+        if not found:
             return "the console is not there; the kernel brings it back, bound, with the framebuffer"
-        if all(on for _, on in consoles):
+        if all(on for _, on in found):
             return "it is bound already"
-        for path, on in consoles:
+        for path, on in found:
             if not on:
                 _switch(machine, path, step.deadline, on=True)
         return None
@@ -87,14 +100,24 @@ def _directories(paths: Paths, name: str) -> Iterator[str]:
             yield path
 
 
-def _consoles(paths: Paths, name: str) -> Iterator[tuple[str, bool]]:
-    """The directory of each console of that name, and whether it is bound: that read takes the console's lock."""
-    for path in _directories(paths, name):
-        yield path, text(os.path.join(path, "bind")) == "1"
+def _consoles(machine: Machine, name: str) -> Iterator[tuple[str, bool]]:
+    """The directory of each console of that name, and whether it is bound. Raises Stuck."""
+    for path in _directories(machine.paths, name):
+        machine.refuse_stuck(os.path.basename(path))
+        yield path, _is_bound(machine, path)
 
 
-def _is_stuck(machine: Machine, name: str) -> bool:
-    return any(machine.stuck(os.path.basename(path)) for path in _directories(machine.paths, name))
+def _is_bound(machine: Machine, path: str) -> bool:
+    """Whether the console is bound; one whose read hangs is recorded. Raises Stuck."""
+    entry = os.path.basename(path)
+    try:
+        return consoles.is_bound(machine.programs.writer, path)
+    except StuckRead as hung:
+        record_stuck(machine.paths, entry, hung.pid, os.path.join(path, "bind"), "")
+        raise Stuck(
+            "vtconsole.stuck", f"The kernel does not say whether {entry} is bound; process {hung.pid} waits in it.",
+            state="Nothing more is written to it.", hints=("See what hangs with: dmesg",),
+        ) from hung  # fmt: skip
 
 
 def _switch(machine: Machine, path: str, deadline: float, *, on: bool) -> None:
@@ -108,8 +131,7 @@ def _switch(machine: Machine, path: str, deadline: float, *, on: bool) -> None:
         return
     except OSError as error:
         raise StepFailed("vtconsole.write_failed", f"{doing} failed: {error.strerror}.") from error
-    now = text(os.path.join(path, "bind"))
-    if now not in (None, "1" if on else "0"):
+    if os.path.exists(path) and _is_bound(machine, path) != on:
         raise StepFailed("vtconsole.write_failed", f"{doing} had no effect.")
 
 
