@@ -17,7 +17,8 @@ from vfioctl.txn.journal import open_uuids
 from vfioctl.wait import until
 
 GPU, SOUND = "0000:01:00.0", "0000:01:00.1"
-OPAQUE = ("params", "baseline", "identities", "drivers")  # those of each step kind stand in the reference of steps
+# Those of each step kind stand in the reference of steps.
+OPAQUE = ("params", "baseline", "identities", "drivers", "parameters")
 NOT_HERE = ("demo", "rescue")  # demo has its own test; rescue would undo what the other commands look at
 
 

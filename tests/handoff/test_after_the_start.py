@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from hand_offs import BY_NAME, stage
 from txn_builders import OTHER, UUID
 
 from vfioctl.compose import Composition
@@ -68,6 +70,28 @@ def test_a_driver_that_was_updated_while_the_guest_ran_is_told(given, tmp_path):
     (module / "refcnt").write_text("0\n")
     (module / "version").write_text("550.2\n")
     assert "nvidia was updated while the guest ran: 535.1, now 550.2" in come_home(given)
+
+
+def test_a_module_that_came_back_with_another_parameter_is_told_with_both_values(tmp_path):
+    with stage(BY_NAME["nvidia-greeter"], tmp_path) as on:
+        on.start()
+        assert on.story().plan.parameters == {"nvidia_drm": {"modeset": "Y", "fbdev": "N"}}
+        on.host.kernel.set_options("nvidia_drm", modeset="N")
+        on.stop()
+        log = Path(on.host.paths.log, "vfioctl.log").read_text()
+    assert "the module nvidia_drm has another modeset than before the guest ran: Y, now N" in log
+    assert "another fbdev" not in log
+
+
+def test_a_journal_of_a_version_that_kept_no_parameters_comes_home_in_silence(given, tmp_path):
+    (tmp_path / "sys" / "module" / "nvidia" / "parameters").mkdir(parents=True)
+    (tmp_path / "sys" / "module" / "nvidia" / "parameters" / "open").write_text("1\n")
+    for path in (given.paths.boot_journal(UUID), given.paths.disk_journal(UUID)):
+        head, *lines = Path(path).read_text().split("\n")
+        older = json.loads(head)
+        del older["plan"]["parameters"]
+        Path(path).write_text("\n".join((json.dumps(older), *lines)))
+    assert "another" not in come_home(given)
 
 
 def test_what_it_shared_with_a_guest_that_undo_sh_brought_home_comes_back_with_the_last_one(given, give):

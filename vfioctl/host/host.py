@@ -146,6 +146,10 @@ class Host:
         """The loaded module `name`; None when it is built in or not loaded."""
         return self._once(("module", name), lambda: modules.read(self.paths, name))
 
+    def module_parameters(self, name: str) -> Mapping[str, str]:
+        """The readable parameters of the module `name`; none when it is not loaded."""
+        return self._once(("parameters", name), lambda: modules.parameters(self.paths, name))
+
     def modules(self) -> tuple[Module, ...]:
         """Every loaded module. Slow: not for the hook path."""
         return self._once("modules", lambda: modules.read_all(self.paths))

@@ -5,7 +5,7 @@ PCI addresses are always written DDDD:BB:DD.F in lower case; device numbers are 
 
 from __future__ import annotations
 
-from vfioctl.frozen import field, frozen
+from vfioctl.frozen import frozen
 
 DISPLAY_CLASSES = (0x0300, 0x0302, 0x0380)
 AUDIO_CLASSES = (0x0401, 0x0403)
@@ -79,7 +79,6 @@ class Module:
     refcount: int
     holders: tuple[str, ...] = ()
     version: str | None = None
-    parameters: dict[str, str] = field(default_factory=dict)
 
     @property
     def outside_users(self) -> int:

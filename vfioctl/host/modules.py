@@ -6,8 +6,11 @@ import os
 
 from vfioctl.errors import VfioctlError
 from vfioctl.host.model import Module
-from vfioctl.host.readers import entries, parse_number, text
+from vfioctl.host.readers import entries, parse_number, raw, text
 from vfioctl.paths import Paths
+
+MOST_PARAMETERS = 256
+LONGEST_PARAMETER = 256  # bytes; what is longer is a table that the driver prints, not a setting
 
 
 def read(paths: Paths, name: str) -> Module | None:
@@ -27,15 +30,18 @@ def read(paths: Paths, name: str) -> Module | None:
         refcount=refcount,
         holders=entries(os.path.join(base, "holders")),
         version=text(os.path.join(base, "version")),
-        parameters=parameters(base),
     )
 
 
-def parameters(base: str) -> dict[str, str]:
-    """The readable parameters of the module in `base`."""
-    directory = os.path.join(base, "parameters")
-    values = ((name, text(os.path.join(directory, name))) for name in entries(directory))
-    return {name: value for name, value in values if value is not None}
+def parameters(paths: Paths, name: str) -> dict[str, str]:
+    """The settings of the module `name` that can be read and are short. No device lock is in the way of these reads."""
+    directory = paths.at("sys/module", name.replace("-", "_"), "parameters")
+    shown = entries(directory)[:MOST_PARAMETERS]
+    values = ((each, raw(os.path.join(directory, each), LONGEST_PARAMETER + 1)) for each in shown)
+    return {
+        each: value.decode("utf-8", "replace").strip() for each, value in values
+        if value is not None and len(value) <= LONGEST_PARAMETER
+    }  # fmt: skip
 
 
 def read_all(paths: Paths) -> tuple[Module, ...]:

@@ -81,6 +81,10 @@ class Control:
         """Give the module `count` references that nobody holds (0: take them back)."""
         self.ask("leak", module=module, count=count)
 
+    def set_options(self, module: str, **options: str) -> None:
+        """Parameters that count from the next load of the module on, as a changed file in modprobe.d does."""
+        self.ask("set_options", module=module, options=options)
+
     def remove_program(self, name: str) -> None:
         programs.remove(self.root, name)
 

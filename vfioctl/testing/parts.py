@@ -116,7 +116,7 @@ def nvidia_modules(version: str, *, fbdev: bool = False, wait_forever: bool = Fa
 def amdgpu_modules() -> tuple[FakeModule, ...]:
     return (
         FakeModule("amdgpu", drivers=driver("amdgpu", "display"), loaded=True,
-                   nodes=(FakeNode("/dev/kfd", 235, 0, "kfd"),)),
+                   nodes=(FakeNode("/dev/kfd", 235, 0, "kfd"),), parameters=(("ppfeaturemask", "0xfff7bfff"),)),
         FakeModule("xhci_pci", builtin=True, drivers=driver("xhci_hcd", "usb")),
     )  # fmt: skip
 

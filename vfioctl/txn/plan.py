@@ -63,6 +63,7 @@ class Plan:
     budget: Budget = field(default_factory=Budget)
     identities: Mapping[str, str] = field(default_factory=dict)
     drivers: Mapping[str, str] = field(default_factory=dict)  # module → version when it was given
+    parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # module → its settings, likewise
 
     @property
     def blocks(self) -> tuple[Finding, ...]:

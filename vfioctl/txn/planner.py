@@ -15,6 +15,7 @@ from vfioctl.txn.plan import Budget, Plan, way_back
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Step
 
+UNLOAD = "module.unload"
 APPLIED = (Phase.BEFORE, Phase.GIVE)
 SESSION_ACTIVE = "session.active"  # a plugin names the session that must not be ended
 
@@ -52,6 +53,7 @@ def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
         budget=order.budget,
         identities={device.address: device.identity for device in order.devices},
         drivers=_driver_versions(order.devices, host),
+        parameters=_parameters(order.devices, applied, host),
     )  # fmt: skip
 
 
@@ -112,7 +114,19 @@ def _ledger_findings(order: Order, steps: tuple[Step, ...], ledger: Ledger) -> I
 
 
 def _driver_versions(devices: tuple[PciDevice, ...], host: Host) -> dict[str, str]:
-    names = {host.driver_module(device.driver) for device in devices if device.driver}
-    modules = (host.module(name) for name in sorted(filter(None, names)))
+    modules = (host.module(name) for name in _driver_modules(devices, host))
     return {module.name: module.version or "" for module in modules if module}
+
+
+def _driver_modules(devices: tuple[PciDevice, ...], host: Host) -> tuple[str, ...]:
+    names = {host.driver_module(device.driver) for device in devices if device.driver}
+    return tuple(sorted(filter(None, names)))
+
+
+def _parameters(devices: tuple[PciDevice, ...], steps: tuple[Step, ...], host: Host) -> dict[str, dict[str, str]]:
+    """The settings of the drivers, and of the modules that are loaded anew on the way back, with other ones perhaps."""
+    unloaded = (name for step in steps if step.kind == UNLOAD for name in step.params["modules"])
+    names = dict.fromkeys((*_driver_modules(devices, host), *unloaded))
+    found = {name: dict(host.module_parameters(name)) for name in names if host.module(name)}
+    return {name: settings for name, settings in found.items() if settings}
 

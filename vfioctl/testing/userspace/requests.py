@@ -54,6 +54,11 @@ class Requests:
     def do_leak(self, module: str, count: int) -> None:
         self.kernel.modules.known[module] = replace(self.kernel.modules.known[module], leaked=count)
 
+    def do_set_options(self, module: str, options: dict[str, str]) -> None:
+        spec = self.kernel.modules.known[module]
+        parameters = tuple({**dict(spec.parameters), **options}.items())
+        self.kernel.modules.known[module] = replace(spec, parameters=parameters)
+
     # Events
 
     def do_boot(self, spec: dict[str, Any] | None = None) -> None:
