@@ -62,11 +62,13 @@ def check(paths: Paths, uuid: str, guest: str, devices: Iterable[PciDevice]) -> 
 
 
 def _changed(guest: str, device: PciDevice, was: str) -> Finding:
+    from vfioctl.typed import argument  # few starts need it
+
     return Finding(
         "identity.changed",
         f"{device.address} is {device.identity} now, but {was} was pinned for {guest}:"
         " the host was renumbered or the card was replaced.",
-        hint=f"Correct the addresses in the domain, then pin them with: vfioctl enable {guest}",
+        hint=f"Correct the addresses in the domain, then pin them with: vfioctl enable {argument(guest)}",
         source="identity",
     )
 
@@ -79,9 +81,11 @@ def _unreadable(guest: str) -> Finding:
 
 
 def _malformed(path: str, guest: str, error: ValueError) -> Finding:
+    from vfioctl.typed import argument
+
     return Finding(
         "identity.malformed",
         f"{path} cannot be read as pinned identities: {error}.",
-        hint=f"Pin them anew with: vfioctl enable {guest}",
+        hint=f"Pin them anew with: vfioctl enable {argument(guest)}",
         source="identity",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from vfioctl.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"(?:\bwith: |\bsee: |\bSee: |`|\$ |\bOr: )vfioctl ((?:[a-z]+ ?){1,2})")
+GUEST_NEXT = re.compile(
+    r"(?:vfioctl (?:enable|disable|plan|status|recover|recover --abort|config get|config show)|virsh edit|--guest) $"
+)
 KNOWN = {entry.name: {child.name for child in entry.children} for entry in COMMANDS}
 SOURCES = sorted([*ROOT.glob("vfioctl/**/*.py"), *ROOT.glob("plugins/*/vfioctl_*/*.py")])
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "README.md"])
@@ -41,6 +45,31 @@ def test_messages_name_only_commands_that_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_name_only_commands_that_exist(path: Path) -> None:
     assert wrong(iter([path.read_text()])) == []
+
+
+def unquoted(source: str) -> list[str]:
+    """Commands that end in a name as it is: one with a blank or a leading dash could not be pasted into a shell."""
+    found = []
+    for text in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.JoinedStr)):
+        for before, value in pairwise(text.values):
+            words = before.value if isinstance(before, ast.Constant) else ""
+            if GUEST_NEXT.search(str(words)) and not (isinstance(value, ast.FormattedValue) and is_typed(value.value)):
+                found.append(str(words))
+    return found
+
+
+def is_typed(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("argument", "word")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_messages_name_guests_as_they_are_typed(path: Path) -> None:
+    assert unquoted(path.read_text()) == []
+
+
+def test_the_search_finds_a_guest_that_is_not_quoted() -> None:
+    assert unquoted('f"Pin it with: vfioctl enable {guest}"') == ["Pin it with: vfioctl enable "]
+    assert unquoted('f"Pin it with: vfioctl enable {argument(guest)}"') == []
 
 
 def test_the_search_finds_a_command_that_does_not_exist() -> None:

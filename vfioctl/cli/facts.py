@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl import files
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
+from vfioctl.typed import argument
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -46,7 +47,7 @@ def must_be_managed(app: App, guest: str) -> None:
     if not os.path.lexists(app.composition.paths.guest_config(guest)):
         raise Refused(
             "guest.unmanaged", f"{guest} is not managed by vfioctl.", state="Nothing was changed.",
-            hints=(f"Let vfioctl manage it with: vfioctl enable {guest}",),
+            hints=(f"Let vfioctl manage it with: vfioctl enable {argument(guest)}",),
         )  # fmt: skip
 
 

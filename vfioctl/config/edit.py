@@ -13,6 +13,8 @@ from vfioctl.config.schema import Setting, WrongValue, parse_text, settings, sug
 from vfioctl.config.source import Problem, parse_source
 from vfioctl.errors import ConfigError
 from vfioctl.events.libvirt import check_guest_name
+from vfioctl.log import plain
+from vfioctl.typed import argument
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -25,7 +27,7 @@ DIRECTORY_MODE = 0o755
 
 GUEST_FILE = """\
 # Guest {guest}. vfioctl hands its devices over when it starts and takes them back when it stops.
-# All settings: vfioctl config show {shown} --origin
+# All settings: vfioctl config show --origin {shown}
 """
 
 
@@ -90,7 +92,7 @@ def create_guest(paths: Paths, guest: str, values: Mapping[str, Any] | None = No
     file = _guest_file(paths, guest)
     if os.path.lexists(file):
         return False
-    document = tomlkit.parse(GUEST_FILE.format(guest=_one_line(guest), shown=_shell_word(guest)))
+    document = tomlkit.parse(GUEST_FILE.format(guest=plain(guest), shown=argument(guest)))
     for dotted, value in (values or {}).items():
         _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
     _make_directory(file)
@@ -112,18 +114,6 @@ def remove_guest(paths: Paths, guest: str) -> bool:
 def _guest_file(paths: Paths, guest: str) -> str:
     check_guest_name(guest)
     return paths.guest_config(guest)
-
-
-def _one_line(text: str) -> str:
-    from vfioctl.log import plain
-
-    return plain(text)
-
-
-def _shell_word(text: str) -> str:
-    import shlex
-
-    return shlex.quote(_one_line(text))
 
 
 def _parse(file: str, dotted: str, text: str, plugins: Mapping[str, PluginInfo]) -> Any:

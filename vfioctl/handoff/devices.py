@@ -63,9 +63,11 @@ def _managed(domain: Domain, config: GuestConfig) -> Iterable[Finding]:
     """A domain that mixes both modes for what it gets is a trap: libvirt remembers the mode of the first run."""
     modes = {dev.managed for dev in domain.hostdevs if dev.kind == "pci"}
     if len(modes) > 1:
+        from vfioctl.typed import argument  # few starts need it
+
         yield Finding(
             "domain.mixed_managed",
             f"The hostdevs of {domain.name} mix managed='yes' and managed='no'; libvirt may then leave one behind.",
             severity=Severity.WARN,
-            hint=f"Make them alike with: vfioctl enable {config.guest}",
+            hint=f"Make them alike with: vfioctl enable {argument(config.guest)}",
         )

@@ -101,10 +101,12 @@ def _blocked(holder: Holder, policy: Policy) -> Finding:
     where = _where(holder)
     held = f"{', '.join(holder.addresses) or 'The device'} is held by process {holder.pid} ({holder.comm}){where}."
     if session and not session.remote and session.klass not in GREETERS and not policy.end_sessions:
+        from vfioctl.typed import word  # few starts need it
+
         return Finding(
             "session.active",
             f"{held} It belongs to session {session.id} of user {session.user}.",
-            hint=f"Log out, or allow ending it with: vfioctl config set session end --guest {policy.guest!r}",
+            hint=f"Log out, or allow ending it with: vfioctl config set session end --guest {word(policy.guest)}",
         )
     return Finding("holder.alive", held, hint="End that process, then start the guest again; see: vfioctl gpu holders")
 

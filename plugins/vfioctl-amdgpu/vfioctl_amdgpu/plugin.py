@@ -49,6 +49,7 @@ def vfioctl_gpu_handoff(
 def _findings(
     gpu: PciDevice, others: tuple[str, ...], kin: Family, host: Host, config: GuestConfig, *, unload: bool
 ) -> Iterator[Finding]:
+    from vfioctl.typed import word
     from vfioctl_amdgpu.family import Family
     from vfioctl_amdgpu.known_bad import BY_UNBIND, BY_UNLOAD, known_bad
 
@@ -56,13 +57,14 @@ def _findings(
     if not allowed:
         yield Finding(
             "amdgpu.apu", f"{gpu.address} is part of the processor; a hand-off hangs many hosts or powers them off.",
-            hint=f"Take the risk with: vfioctl config set amdgpu.allow_apu true --guest {config.guest}",
+            hint=f"Take the risk with: vfioctl config set amdgpu.allow_apu true --guest {word(config.guest)}",
         )  # fmt: skip
         return
+    setting = f"vfioctl config set amdgpu.unload false --guest {word(config.guest)}"
     if unload and others:
         yield Finding(
             "amdgpu.shared", f"amdgpu cannot be unloaded for {gpu.address}: it also drives {', '.join(others)}.",
-            hint=f"Unbind the one card instead: vfioctl config set amdgpu.unload false --guest {config.guest}",
+            hint=f"Unbind the one card instead: {setting}",
         )  # fmt: skip
     row = known_bad(host.kernel_release(), kin, BY_UNLOAD if unload else BY_UNBIND)
     if row:
@@ -70,7 +72,7 @@ def _findings(
         severity = Severity.WARN if kin is Family.APU else Severity.BLOCK
         yield Finding(
             "amdgpu.known_bad", f"On kernel {host.kernel_release()} {row.what} ({row.family}; {row.source}).", severity,
-            hint=f"Unbind instead: vfioctl config set amdgpu.unload false --guest {config.guest}" if unload else "",
+            hint=f"Unbind instead: {setting}" if unload else "",
         )  # fmt: skip
 
 

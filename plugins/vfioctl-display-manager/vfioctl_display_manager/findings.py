@@ -35,12 +35,12 @@ def _cards(desktop: Desktop) -> str:
 
 
 def _blocks(session: Session, desktop: Desktop, request: Request) -> Finding:
-    import shlex  # costs every guest something, and few need it
+    from vfioctl.typed import word  # few starts need it
 
     return Finding(
         "session.active",
         f"{_where(session)} uses {_cards(desktop)}, and the guest file does not allow to end it.",
-        hint=f"Log out, or allow it with: vfioctl config set session end --guest {shlex.quote(request.guest)}",
+        hint=f"Log out, or allow it with: vfioctl config set session end --guest {word(request.guest)}",
     )
 
 

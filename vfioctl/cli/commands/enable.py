@@ -10,6 +10,7 @@ import click
 
 from vfioctl.cli.options import verb
 from vfioctl.frozen import frozen
+from vfioctl.typed import argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -151,4 +152,4 @@ def by_hand(guest: str) -> Message:
     from vfioctl.cli.result import Message
 
     text = "The domain is not changed: that needs libvirt-python (the extra vfioctl[libvirt])."
-    return Message(text, "warning", "libvirt.binding", f"Make the change shown with: virsh edit {guest}")
+    return Message(text, "warning", "libvirt.binding", f"Make the change shown with: virsh edit {argument(guest)}")

@@ -69,12 +69,13 @@ def _messages(app: App, plan: Plan, unreadable: int, *, hidden: bool) -> tuple[M
     from vfioctl.cli.facts import unreadable_message
     from vfioctl.cli.result import Message
     from vfioctl.handoff.ask import is_managed
+    from vfioctl.typed import argument
 
     said = list(unreadable_message(unreadable))
     if hidden:
         text = "What other guests hold could not be read without root."
         said.append(Message(text, "warning", "ledger.unreadable"))
     if not is_managed(app.composition, plan.guest):
-        hint = f"Let vfioctl manage it with: vfioctl enable {plan.guest}"
+        hint = f"Let vfioctl manage it with: vfioctl enable {argument(plan.guest)}"
         said.append(Message(f"{plan.guest} is not managed yet: a start does nothing of this.", hint=hint))
     return tuple(said)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.tables import Column, moment, table, words
+from vfioctl.typed import argument
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,7 +52,7 @@ def _hand_offs(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         by = f", process {item['process']}" if item["process"] else ""
         yield f"{item['guest']} {now} since {moment(item['since'])}{by}: {words(item['devices'], 'no device')}"
         if item["unfinished"]:
-            yield f"  UNFINISHED, and nobody works on it. Finish it with: vfioctl recover {item['guest']}"
+            yield f"  UNFINISHED, and nobody works on it. Finish it with: vfioctl recover {argument(item['guest'])}"
     if items:
         yield ""
 

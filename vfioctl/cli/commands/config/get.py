@@ -29,11 +29,12 @@ def command(app: App, guest: str, setting: str) -> Result:
     from vfioctl.cli.result import Result
     from vfioctl.config.schema import suggestion
     from vfioctl.errors import ConfigError
+    from vfioctl.typed import argument
 
     plugins = plugin_infos(app)
     rows = {row["path"]: row for row in rows_of(guest_config(app, guest, plugins), plugins)}
     if setting not in rows:
         near = suggestion(setting, rows)
         raise ConfigError("config.unknown", f"There is no setting {setting!r}{near.rstrip('?')}.",
-                          hints=(f"See them all with: vfioctl config show {guest}",))  # fmt: skip
+                          hints=(f"See them all with: vfioctl config show {argument(guest)}",))  # fmt: skip
     return Result(NAME, {"guest": guest, **rows[setting]})
