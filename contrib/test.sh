@@ -117,11 +117,17 @@ if [ -n "$coverage" ]; then
     # Every process counts, also those that the hook starts with a clean environment.
     data=$cache/coverage
     rm -rf "$data" && mkdir -p "$data" && chmod 1777 "$data"
+    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
     cat >"$data/config" <<CONFIG
 [run]
 branch = true
 parallel = true
-source_pkgs = vfioctl,vfioctl_nvidia,vfioctl_amdgpu,vfioctl_display_manager,vfioctl_snapshot
+source =
+    $site/vfioctl
+    $site/vfioctl_nvidia
+    $site/vfioctl_amdgpu
+    $site/vfioctl_display_manager
+    $site/vfioctl_snapshot
 omit = */vfioctl/testing/*
 data_file = $data/data
 sigterm = true
@@ -132,7 +138,6 @@ exclude_also =
     if TYPE_CHECKING:
     \.\.\.$
 CONFIG
-    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
     cp "$top/tests/support/measured.py" "$data"
     printf 'import sys; sys.path.append("%s"); import measured; measured.begin("%s/config"); sys.path.remove("%s")\n' \
         "$data" "$data" "$data" >"$site/vfioctl_coverage.pth"
