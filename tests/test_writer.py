@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,18 @@ def never(tmp_path):
 def content(path: str) -> str:
     with open(path, encoding="utf-8") as file:
         return file.read()
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds the lock `path`."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def test_it_writes_and_says_what_was_and_what_is(attribute):
@@ -78,9 +91,7 @@ def test_a_stuck_child_keeps_no_lock_of_ours(never, tmp_path):
     with pytest.raises(StuckWrite):
         Writer().swap(never, "1", deadline=0.1)
     os.close(lock)
-    other = os.open(tmp_path / "lock", os.O_RDWR)
-    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(other)
+    assert until(lambda: is_free(tmp_path / "lock"), 5)  # a child that has hardly begun still holds it
     os.close(os.open(never, os.O_RDONLY | os.O_NONBLOCK))
 
 

@@ -281,7 +281,8 @@ class House:
     def waits_for(self, process: subprocess.Popen[bytes], lock: str) -> bool:
         """Whether the process has opened a lock whose name begins so and that somebody else holds, or has ended."""
         try:
-            names = [os.readlink(fd.path) for fd in os.scandir(f"/proc/{process.pid}/fd")]
+            with os.scandir(f"/proc/{process.pid}/fd") as fds:
+                names = [os.readlink(fd.path) for fd in fds]
         except OSError:
             names = []
         wanted = [name for name in names if name.startswith(os.path.join(self.host.paths.locks, lock))]

@@ -135,7 +135,9 @@ def test_another_user_may_look_at_roots_machine_and_not_write(fake_root, machine
 def test_a_boot_makes_the_machine_anew_behind_cached_names(machine_of):
     machine = machine_of(scenarios.generic_nic())
     assert machine.read(machine.pci(GPU, "vendor")) == "0x8086"
+    boot = machine.read("proc/sys/kernel/random/boot_id")
     machine.host.reboot(scenarios.single_gpu_nvidia_desktop())
+    assert machine.read("proc/sys/kernel/random/boot_id") != boot
     assert machine.read(machine.pci(GPU, "vendor")) == "0x10de"
     assert os.listdir(machine.root / "run") == ["systemd"]
 

@@ -162,7 +162,6 @@ class MachineSpec:
     framebuffer_console: bool = True
     kernel: str = "6.1.0-56-amd64"
     command_line: str = "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro quiet intel_iommu=on iommu=pt"
-    boot_id: str = "0d0f3a1c-8a55-4f8b-9d3e-6a1f2b7c9d10"
     settings: Pairs = ()  # further files of /sys and /proc/sys that keep what is written: path, value at boot
 
 

@@ -120,7 +120,8 @@ def fill_proc(kernel: Kernel) -> None:
     proc.add("modules", Attribute(kernel.modules.table))
     system = proc.directory("sys/kernel")
     system.add("osrelease", Constant(spec.kernel))
-    system.directory("random").add("boot_id", Constant(spec.boot_id))
+    with open("/proc/sys/kernel/random/uuid", encoding="ascii") as fresh:
+        system.directory("random").add("boot_id", Constant(fresh.read().strip()))
     own = proc.directory("self")
     own.add("mounts", Constant(_mounts(kernel).encode()))
     own.add("mountinfo", Constant(_mountinfo(kernel).encode()))
