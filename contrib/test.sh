@@ -131,7 +131,7 @@ source =
 omit = */vfioctl/testing/*
 data_file = $data/data
 sigterm = true
-patch = _exit,fork
+patch = _exit
 disable_warnings = no-data-collected,module-not-measured,module-not-imported
 [report]
 exclude_also =

@@ -17,10 +17,10 @@ def begin(config: str) -> None:
         return
     import coverage
 
-    os.environ["COVERAGE_PROCESS_START"] = config  # for children after a fork
-    running = coverage.process_startup()
-    if running:
-        _save_before_a_kill()
+    os.environ["COVERAGE_PROCESS_START"] = config
+    coverage.process_startup()
+    del os.environ["COVERAGE_PROCESS_START"]  # our own .pth file does for every process what coverage's would
+    _save_before_a_kill()
 
 
 def _save_before_a_kill() -> None:
