@@ -72,6 +72,8 @@ CODES = (
          "Remove the declaration; libvirt itself writes none."),
     Code("domain.malformed", "The domain XML cannot be read, or holds a value that libvirt would refuse.",
          "See it with `virsh dumpxml GUEST`."),
+    Code("domain.managed_differs", "A card was given with another `managed` while the same libvirt daemon ran.",
+         "Make the guests alike with `vfioctl enable GUEST`; the card comes home all the same."),
     Code("domain.mixed_managed", "The hostdevs of a domain mix managed='yes' and managed='no'.",
          "Make them alike with `vfioctl enable GUEST`."),
     Code("domain.nameless", "The domain XML has no name.",

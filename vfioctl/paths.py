@@ -85,6 +85,11 @@ class Paths:
         return self.at("run/vfioctl/resources")
 
     @property
+    def managed(self) -> str:
+        """One file a card: the `managed` that libvirt remembers of it."""
+        return self.at("run/vfioctl/managed")
+
+    @property
     def stuck(self) -> str:
         return self.at("run/vfioctl/stuck")
 

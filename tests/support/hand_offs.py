@@ -40,7 +40,7 @@ OLD = "vfioctl-20200101-000000"  # a snapshot of an earlier start
 OUR_RECORDS = (
     "var/lib/vfioctl/history*", "var/lib/vfioctl/last*", "var/lib/vfioctl/identity*", "var/lib/vfioctl/journal",
     "var/log/vfioctl*", "run/vfioctl", "run/vfioctl/locks*", "run/vfioctl/generation", "run/vfioctl/journal",
-    "run/vfioctl/guests", "run/vfioctl/resources", "run/vfioctl/stuck*", "var/lib/vfioctl",
+    "run/vfioctl/guests", "run/vfioctl/managed*", "run/vfioctl/resources", "run/vfioctl/stuck*", "var/lib/vfioctl",
 )  # fmt: skip
 # The modules of vfio are loaded and kept: unloading them would break other guests. No device may stay with them.
 VFIO_STAYS = (

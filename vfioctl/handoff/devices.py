@@ -27,7 +27,8 @@ def wanted(domain: Domain, config: GuestConfig, host: Host) -> Wanted:
     devices = {address: host.device(address) for address in named if host.has_device(address)}
     siblings = {dev.address: dev for dev in _siblings(tuple(devices.values()), host)}
     taken = tuple(_taken_along(dev) for dev in siblings.values())
-    return Wanted((*devices.values(), *siblings.values()), (*missing, *taken, *_managed(domain, config)))
+    said = (*missing, *taken, *_managed(domain, config), *_formerly_managed(domain, host))
+    return Wanted((*devices.values(), *siblings.values()), said)
 
 
 def _siblings(devices: Iterable[PciDevice], host: Host) -> Iterable[PciDevice]:
@@ -71,3 +72,11 @@ def _managed(domain: Domain, config: GuestConfig) -> Iterable[Finding]:
             severity=Severity.WARN,
             hint=f"Make them alike with: vfioctl enable {argument(config.guest)}",
         )
+
+
+def _formerly_managed(domain: Domain, host: Host) -> Iterable[Finding]:
+    if not domain.pci_addresses:
+        return ()
+    from vfioctl.handoff import managed  # only guests with a hostdev need it
+
+    return managed.findings(host.paths, domain)

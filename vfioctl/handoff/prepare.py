@@ -176,10 +176,22 @@ def _given(composition: Composition, asked: Asked, engine: Engine, log: Log) -> 
     plan = asked.plan
     for failure in engine.warnings:
         log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
+    if asked.request.domain.pci_addresses:
+        _keep_mode(composition, asked, log)
     if identity.unpinned(composition.paths, plan.uuid, asked.request.devices):
         _pin(composition, asked, log)
     message = f"{', '.join(plan.devices) or 'nothing'} given"
     keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", tuple(engine.watch.times), message=message))
+
+
+def _keep_mode(composition: Composition, asked: Asked, log: Log) -> None:
+    from vfioctl.handoff import managed  # only guests with a hostdev need it
+
+    guest = asked.plan.guest
+    try:
+        managed.keep(composition.paths, asked.request.domain)
+    except OSError as error:
+        log.warning(f"{guest}: how its cards are managed could not be kept: {error}.", guest=guest)
 
 
 def _pin(composition: Composition, asked: Asked, log: Log) -> None:

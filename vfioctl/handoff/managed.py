@@ -1,0 +1,88 @@
+"""With which `managed` each card was last given, while the daemon that gave it runs. Decides nothing about the card.
+
+libvirt keeps a device of a run with managed='no' in its memory, as one that is not its business: a later run with
+'yes' of the same daemon finds it there and does not reattach it. Seen with libvirt 9.0; a new daemon knows nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from vfioctl import files
+from vfioctl.events.model import Domain, Hostdev
+from vfioctl.frozen import asdict, frozen
+from vfioctl.host.processes import is_alive, start_time
+from vfioctl.paths import Paths
+from vfioctl.txn.step import Finding, Severity
+from vfioctl.typed import argument
+
+PUBLIC, PUBLIC_DIRECTORY = 0o644, 0o755  # `vfioctl plan` works without root
+
+
+@frozen
+class Former:
+    """How a card was given: `managed` as libvirt remembers it, to which guest, by which daemon (pid, start time)."""
+
+    managed: bool
+    guest: str
+    daemon: int
+    began: int
+
+
+def findings(paths: Paths, domain: Domain) -> Iterable[Finding]:
+    """A warning for each card that the running daemon has given with the other mode."""
+    for dev in _cards(domain):
+        former = _former(paths, str(dev.address))
+        if former and former.managed != dev.managed and (dev.managed or former.guest != domain.name):
+            yield _differs(dev, former, domain.name)
+
+
+def keep(paths: Paths, domain: Domain) -> None:
+    """Remember how the cards of `domain` were given, by the daemon that called this hook. Raises OSError.
+
+    A 'no' stays: libvirt forgets it only with its end.
+    """
+    daemon = os.getppid()
+    began = start_time(paths, daemon) or 0
+    files.make_private_dir(paths.managed, mode=PUBLIC_DIRECTORY)
+    for dev in _cards(domain):
+        former = _former(paths, str(dev.address))
+        if former is None or former.managed or (former.daemon, former.began) != (daemon, began):
+            now = Former(dev.managed, domain.name, daemon, began)
+            files.write_json(_path(paths, str(dev.address)), asdict(now), mode=PUBLIC, durable=False)
+
+
+def _cards(domain: Domain) -> tuple[Hostdev, ...]:
+    return tuple(dev for dev in domain.hostdevs if dev.kind == "pci" and dev.address)
+
+
+def _former(paths: Paths, address: str) -> Former | None:
+    """How the card was given by a daemon that still runs; None when nobody knows."""
+    try:
+        said: Any = files.read_json(_path(paths, address))
+        former = Former(**said) if said else None
+    except (OSError, ValueError, TypeError):  # only a warning hangs on it
+        return None
+    return former if former and is_alive(paths, former.daemon, former.began) else None
+
+
+def _path(paths: Paths, address: str) -> str:
+    return os.path.join(paths.managed, f"{address}.json")
+
+
+def _differs(dev: Hostdev, former: Former, guest: str) -> Finding:
+    mixing = guest if dev.managed else former.guest
+    return Finding(
+        "domain.managed_differs",
+        f"{dev.address} was given to {former.guest} with managed='{_word(former.managed)}', and {guest} has "
+        f"managed='{_word(dev.managed)}': while the libvirt daemon runs (process {former.daemon}) it remembers the "
+        "'no' and does not give the card back to the host. vfioctl brings it home all the same.",
+        Severity.WARN,
+        hint=f"Make them alike with: vfioctl enable {argument(mixing)}",
+    )
+
+
+def _word(managed: bool) -> str:  # noqa: FBT001 -- a value, not a flag
+    return "yes" if managed else "no"
