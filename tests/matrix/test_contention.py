@@ -183,6 +183,19 @@ def test_a_start_that_was_killed_restores_the_service_that_another_guest_has_lef
     assert house.holders() == ()
 
 
+def test_a_start_first_finishes_what_a_killed_one_has_left_of_a_service_that_both_want(house):
+    first, second, _ = house.guests
+    house.crash_at(4)
+    assert house.ended(house.launch_start(first)).status == -signal.SIGKILL
+    house.crash_at(None)
+    started = house.start(second)
+    assert started.status == 0, started.stderr
+    assert not house.is_open(first)
+    house.stop(second)
+    assert house.is_home(second)
+    assert house.is_active(SHARED)
+
+
 def test_an_abort_stops_a_start_that_is_under_way_and_everything_is_back(house):
     first, *_ = house.guests
     hook, stopped = house.pause(first, "prepare", 3)

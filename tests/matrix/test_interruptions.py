@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faults import repair
 from hand_offs import BY_NAME, GUEST, Stage, stage
 from recoveries import as_before, recover
 from walks import walk
@@ -275,48 +274,6 @@ def test_a_recovery_that_is_killed_itself_is_finished_by_the_next(on, number):
     on.crash_at(None)
     recover(on)
     as_before(on)
-
-
-# The power goes
-
-
-@pytest.mark.parametrize("number", [4, 6, 8])
-def test_after_a_power_cut_in_mid_hand_off_what_is_on_disk_is_undone(tmp_path, number):
-    """The boot has reset the card; a snapshot and the copy of the NVRAM have outlived it."""
-    with stage(SNAPSHOT, tmp_path) as on:
-        killed_at(on, number)
-        on.host.reboot()
-        ended = on.command("recover")
-        assert ended.returncode == 0, ended.stderr
-        assert "the host was restarted in mid-hand-off" in ended.stdout + ended.stderr
-        assert on.story() is None
-        as_before(on)
-
-
-def test_after_a_power_cut_a_guest_that_ran_keeps_its_snapshot_and_starts_again(tmp_path):
-    with stage(SNAPSHOT, tmp_path) as on:
-        assert on.start().status == 0
-        on.guest_ends()
-        on.host.reboot()
-        started = on.start()
-        assert started.status == 0, started.stderr
-        on.stop()
-        as_before(on, *SNAPSHOT.kept)
-
-
-def test_what_cannot_be_undone_after_a_power_cut_stays_open_and_is_said(tmp_path):
-    with stage(SNAPSHOT, tmp_path) as on:
-        killed_at(on, 6)
-        on.host.reboot()
-        on.host.kernel.remove_program("qemu-img")
-        refused = on.prepare()
-        assert refused.status > 0
-        assert "its last hand-off is not finished" in refused.stderr
-        assert on.command("recover").returncode != 0
-        assert on.story() is not None
-        repair(on)
-        recover(on)
-        as_before(on)
 
 
 # The daemon dies too

@@ -1,0 +1,34 @@
+"""A background part has nobody above it: whatever ends it must stand in our log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vfioctl.errors import Refused
+from vfioctl.handoff import background, helper
+
+
+def logged(here) -> str:
+    return Path(here.paths.log, "vfioctl.log").read_text(encoding="utf-8")
+
+
+def test_a_foreseen_failure_is_logged_and_gives_its_own_exit_status(here):
+    refusal = Refused("guest.unfinished", "It cannot be.")
+
+    def work(log):
+        raise refusal
+
+    assert background.run(here, work) == refusal.exit_status != 0
+    assert "It cannot be." in logged(here)
+    assert "Traceback" not in logged(here)
+
+
+def test_a_bug_is_logged_with_its_traceback(here):
+    assert background.run(here, lambda log: {}["absent"]) == 1
+    assert "internal error: KeyError: 'absent'" in logged(here)
+    assert "Traceback" in logged(here)
+
+
+def test_a_command_line_that_vfioctl_would_not_write_is_refused(here):
+    assert helper.main(here, ("deadman", "uuid", "win11", "-1", "x")) == 2
+    assert "not by hand: deadman uuid win11 -1 x" in logged(here)
