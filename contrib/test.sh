@@ -113,11 +113,12 @@ export PATH="$venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
 found=$(cd / && "$venv/bin/python" -I -c 'import vfioctl; print(vfioctl.__file__)')
 case $found in "$venv"/*) ;; *) die "The tests would run against $found, not against the installed wheel." ;; esac
 
+site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+rm -f "$site"/vfioctl_measured.* # of a run that was killed
 if [ -n "$coverage" ]; then
     # Every process counts, also those that the hook starts with a clean environment.
     data=$cache/coverage
     rm -rf "$data" && mkdir -p "$data" && chmod 1777 "$data"
-    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
     cat >"$data/config" <<CONFIG
 [run]
 branch = true
@@ -138,10 +139,10 @@ exclude_also =
     if TYPE_CHECKING:
     \.\.\.$
 CONFIG
-    cp "$top/tests/support/measured.py" "$data"
-    printf 'import sys; sys.path.append("%s"); import measured; measured.begin("%s/config"); sys.path.remove("%s")\n' \
-        "$data" "$data" "$data" >"$site/vfioctl_coverage.pth"
-    trap 'rm -f "$site/vfioctl_coverage.pth"' EXIT INT TERM
+    trap 'rm -f "$site"/vfioctl_measured.*' EXIT
+    trap 'exit 1' INT TERM
+    cp "$top/tests/support/measured.py" "$site/vfioctl_measured.py"
+    printf 'import vfioctl_measured; vfioctl_measured.begin("%s/config")\n' "$data" >"$site/vfioctl_measured.pth"
 fi
 
 # ---------------------------------------------------------------- the rings
@@ -157,7 +158,7 @@ for ring in $rings; do
         # shellcheck disable=SC2086 # options are words
         tests 1 unit tests plugins -m 'not ring2' $rest --ignore=tests/matrix --hypothesis-profile="$profile" \
             --hypothesis-seed="$examples" -n "$(nproc)" --dist=worksteal
-        # a case of a matrix waits more than it works: for deadlines, and for the processes that it starts
+        # shellcheck disable=SC2086 # a case of a matrix waits more than it works: for deadlines, and for the processes that it starts
         tests 1 matrix tests/matrix $shard --hypothesis-profile="$profile" --hypothesis-seed="$examples" \
             -n "$((2 * $(nproc)))" --dist=worksteal
         ;;
@@ -191,7 +192,7 @@ for ring in $rings; do
 done
 
 if [ -n "$coverage" ]; then
-    rm -f "$site/vfioctl_coverage.pth"
+    rm -f "$site"/vfioctl_measured.*
     "$venv/bin/coverage" combine --quiet --rcfile="$data/config" "$data" &&
         "$venv/bin/coverage" report --rcfile="$data/config" --skip-covered --fail-under=90 | tee "$report/coverage" | tail -n 40
     if "$venv/bin/coverage" report --rcfile="$data/config" --fail-under=90 >/dev/null; then
