@@ -168,6 +168,21 @@ def test_a_guest_starts_while_another_one_returns_the_service_that_it_wants_too(
     assert not house.is_active(SHARED)
 
 
+def test_a_return_that_another_hand_off_keeps_from_its_service_goes_on_without_libvirt(house):
+    first, second, _ = house.guests
+    house.libvirt.manage(first.name, first.wish.settings() + "[deadlines]\nrelease = 1\n")
+    assert house.start(first).status == 0
+    other, stopped = house.pause(second, "prepare", 3)
+    ended = house.ended(house.launch_stop(first))
+    assert ended.status == 0
+    assert "the return goes on in the background" in ended.stderr
+    assert house.is_open(first)
+    os.kill(stopped, signal.SIGCONT)
+    started = house.follow_start(second, house.ended(other))
+    assert started.status == 0, started.stderr
+    assert house.is_home(first)
+
+
 @pytest.mark.parametrize("number", [1, 3, 5])
 def test_a_start_that_was_killed_restores_the_service_that_another_guest_has_left_to_it(house, number):
     """The other one has stopped it, and left it stopped because the killed one seemed to need it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from step_builders import planned
@@ -68,6 +69,36 @@ def test_a_stop_that_hangs_ends_at_the_deadline(desktop):
     fake.kernel.set_unit("lightdm.service", stop_hangs=True)
     with pytest.raises(DeadlineExceeded):
         STOP.apply(planned(machine, "unit.stop", DM, deadline=0.4), machine)
+
+
+def says_only_that_it_did(fake, verb):
+    """systemctl reports success, and what it did does not last: the unit has ended again, or runs again."""
+    program = Path(fake.root, "usr/bin/systemctl")
+    shebang, rest = program.read_text().split("\n", 1)
+    program.write_text(f'{shebang}\n[ "$1" != {verb} ] || exit 0\n{rest}')
+
+
+def test_a_unit_that_runs_again_after_its_stop_is_no_stopped_unit(desktop):
+    fake, machine = desktop
+    says_only_that_it_did(fake, "stop")
+    with pytest.raises(DeadlineExceeded, match=r"lightdm\.service was stopped, but runs again or still"):
+        STOP.apply(planned(machine, "unit.stop", DM, deadline=0.4), machine)
+
+
+def test_a_unit_that_ends_right_after_its_start_is_no_started_unit(desktop):
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", DM, deadline=0.8)
+    STOP.apply(step, machine)
+    says_only_that_it_did(fake, "start")
+    with pytest.raises(StepFailed, match=r"lightdm\.service was started, but is inactive"):
+        STOP.undo(step, machine)
+
+
+def test_a_unit_on_its_way_is_neither_before_nor_after(desktop):
+    fake, machine = desktop
+    step = planned(machine, "unit.stop", DM)
+    fake.kernel.set_unit("lightdm.service", active_state="deactivating")
+    assert STOP.probe(step, machine) is State.BETWEEN
 
 
 def test_a_start_that_fails_says_why(desktop):
