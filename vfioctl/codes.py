@@ -286,6 +286,8 @@ CODES = (
     Code("snapshot.unsuited", "A disk is read-only, shared or transient.", "Set its policy to skip."),
     Code("snapshot.vtpm", "The state of a virtual TPM is not part of a snapshot.",
          "Keep the recovery key outside of the guest."),
+    Code("state.writable", "Somebody else than root can change the records of vfioctl, so root does not obey them.",
+         "Look who changed what, give it to root, and take away the write permission of group and others."),
     Code("step.failed", "A step failed in a way that was not foreseen.",
          "See the log in /var/log/vfioctl and report it."),
     Code("step.unknown", "A journal or a plugin names a step kind that this version does not have.", "Update vfioctl."),

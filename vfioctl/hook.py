@@ -10,6 +10,7 @@ from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.events.libvirt import check_guest_name, parse_argv, read_stdin
 from vfioctl.events.model import Event, Operation
+from vfioctl.ownership import secure_state
 
 
 def main(composition: Composition, argv: Sequence[str]) -> int:
@@ -45,6 +46,7 @@ def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
 
     if not is_managed(composition, event.guest):
         return
+    secure_state(composition.paths)
     domain = read_domain(read_stdin(0))
     stop = Stop()
     signal.signal(signal.SIGTERM, stop.ask)
@@ -68,6 +70,7 @@ class Stop:
 def _returning(composition: Composition, event: Event, log: logs.Log) -> None:
     from vfioctl.handoff import release
 
+    secure_state(composition.paths)
     answers = {Operation.STARTED: release.started, Operation.RELEASE: release.release}
     answers[event.operation](composition, event.guest, log)
 
@@ -75,6 +78,7 @@ def _returning(composition: Composition, event: Event, log: logs.Log) -> None:
 def _reconnect(composition: Composition, event: Event, log: logs.Log) -> None:
     from vfioctl.handoff.reconnect import reconnect
 
+    secure_state(composition.paths)
     reconnect(composition, event.guest, log)
 
 

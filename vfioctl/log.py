@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.ownership import writable_itself
+
 if TYPE_CHECKING:
     from socket import socket
 
@@ -137,6 +139,8 @@ class Log:
             os.close(fd)
 
     def _open(self) -> int:
+        if writable_itself(self.paths.log):
+            raise PermissionError  # somebody else could have put a link or a pipe there
         path = os.path.join(self.paths.log, FILE)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         try:

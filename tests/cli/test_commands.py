@@ -274,7 +274,7 @@ def test_rescue_without_an_undo_starts_the_display_manager(run, root) -> None:
     shown = run("rescue")
     assert shown.status == 0
     calls = (root / "calls").read_text()
-    assert calls == "reset-failed display-manager.service\nstart display-manager.service\n"
+    assert calls == "reset-failed -- display-manager.service\nstart -- display-manager.service\n"
     assert "started display-manager.service" in shown.out
 
 
@@ -286,7 +286,7 @@ def test_rescue_starts_what_is_recorded_as_stopped(run, root, paths) -> None:
                    baseline={"active": True})  # fmt: skip
     Ledger(paths).join(stopped, UUID, "win11")
     assert run("rescue").out.startswith("started lightdm.service\n")
-    assert (root / "calls").read_text() == "reset-failed lightdm.service\nstart lightdm.service\n"
+    assert (root / "calls").read_text() == "reset-failed -- lightdm.service\nstart -- lightdm.service\n"
 
 
 def test_recover_names_a_corrupt_journal_and_the_way_out(run, root) -> None:

@@ -97,6 +97,13 @@ def test_a_plugin_with_unusable_static_data_is_listed_as_broken_with_the_reason(
     assert why in row("odd").status
 
 
+def test_a_plugin_that_others_could_change_is_broken_and_so_never_imported(install):
+    """An editable installation may lie in somebody's home."""
+    package = install("open", STATIC.format(name="open", api=API_VERSION))
+    (package / "plugin.py").chmod(0o646)
+    assert row("open").status == f"broken: {package}/plugin.py can be written by others"
+
+
 def test_a_plugin_whose_package_is_gone_is_broken(install):
     install("gone", None, module="no_such_package.plugin")
     assert "not importable" in row("gone").status
@@ -137,7 +144,7 @@ def test_a_missing_manifest_is_rebuilt_by_the_child_and_says_why(paths, tmp_path
         (lambda path: path.write_text("{"), "cannot be read"),
         (lambda path: path.write_text('{"format": 9}'), "cannot be read"),
         (lambda path: path.write_text("[]"), "cannot be read"),
-        (lambda path: path.chmod(0o666), "others can write it"),
+        (lambda path: path.chmod(0o666), "can be written by others"),
         (lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "interpreter": "/old"})), "/old"),
     ],
 )

@@ -132,13 +132,14 @@ def test_a_directory_above_the_interpreter_that_others_can_write_is_refused(comp
         install(replace(composition, self_argv=(str(python), *composition.self_argv[1:])))
 
 
-@pytest.mark.parametrize("place", ["etc/libvirt/hooks/qemu.d", "etc/vfioctl/guests", "var/lib/vfioctl", "run/vfioctl"])
+@pytest.mark.parametrize("place", ["etc/libvirt/hooks/qemu.d", "etc/vfioctl/guests", "var/lib/vfioctl", "run/vfioctl",
+                                   "run/vfioctl/guests", "usr/bin", "usr/local/sbin"])  # fmt: skip
 def test_a_place_that_root_obeys_and_others_can_write_is_refused(
     composition: Composition, root: Path, place: str
 ) -> None:
-    (root / place).mkdir(parents=True)
+    (root / place).mkdir(parents=True, exist_ok=True)
     (root / place).chmod(0o777)
-    with pytest.raises(Refused, match="can be written by others") as refused:
+    with pytest.raises(Refused, match=f"{place} can be written by others") as refused:
         install(composition)
     assert refused.value.code == "setup.writable"
     assert not Path(composition.paths.shim).exists()

@@ -55,6 +55,13 @@ class App:
                 hints=(f"Run it as root: sudo vfioctl {self.command}",),
             )
 
+    def need_trust(self) -> None:
+        """need_root, and Refused("state.writable") when others could have written the records that are obeyed."""
+        from vfioctl.ownership import secure_state
+
+        self.need_root()
+        secure_state(self.composition.paths)
+
     def output(self) -> Output:
         """Where results and live lines go; rendering is imported only now."""
         from vfioctl.cli.render.output import Output

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from vfioctl.cli.commands import Entry
+from vfioctl.ownership import writable_by_others
 from vfioctl.paths import Paths
-
-SHARED_WRITE = 0o022
 
 
 def plugin_commands(paths: Paths) -> tuple[Entry, ...]:
     """The rows of the manifest's commands; none when it is missing, damaged or could be written by others."""
     try:
-        found = os.lstat(paths.manifest)
-        if found.st_uid not in (0, os.geteuid()) or found.st_mode & SHARED_WRITE:
+        if writable_by_others(paths.manifest, paths.root):
             return ()
         from vfioctl import files
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
 from vfioctl.config.load import check_source
-from vfioctl.config.ownership import secure
 from vfioctl.config.schema import Setting, WrongValue, parse_text, settings, suggestion
 from vfioctl.config.source import Problem, parse_source
 from vfioctl.errors import ConfigError
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.log import plain
+from vfioctl.ownership import secure
 from vfioctl.typed import argument
 
 if TYPE_CHECKING:

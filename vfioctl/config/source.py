@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from vfioctl.config.ownership import secure
 from vfioctl.errors import ConfigError
 from vfioctl.frozen import field, frozen
+from vfioctl.ownership import secure
 
 SIZE_CAP = 1024 * 1024
 

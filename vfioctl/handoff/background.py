@@ -10,6 +10,8 @@ from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
 from vfioctl.log import Log
+from vfioctl.ownership import secure_state, writable_itself
+from vfioctl.paths import Paths
 from vfioctl.proc import fork_detached
 
 SPAWN_SECONDS = 5.0
@@ -27,16 +29,26 @@ def start(
     """
     if _as_unit(composition, f"vfioctl-{name or '-'.join(arguments[:2])}", arguments, log):
         return
-    files.make_private_dir(composition.paths.log)
-    output = os.path.join(composition.paths.log, "background.log")
+    output = _output(composition.paths)
     inherited = (lock.fd,) if lock and lock.fd >= 0 else ()
     fork_detached(lambda: run(composition, work), keep_fds=inherited, log=output)
+
+
+def _output(paths: Paths) -> str:
+    """Where a detached process writes what it says. Work is never left undone for want of such a place."""
+    try:
+        files.make_private_dir(paths.log)
+        usable = not writable_itself(paths.log)
+    except OSError:
+        usable = False
+    return os.path.join(paths.log, "background.log") if usable else os.devnull
 
 
 def run(composition: Composition, work: Work) -> int:
     """Run a background part to its end; returns its exit status. Its stderr is a file or the journal."""
     log = Log(composition.paths)
     try:
+        secure_state(composition.paths)
         work(log)
     except VfioctlError as error:
         log.error(str(error))

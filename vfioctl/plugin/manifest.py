@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl import files
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict, field, frozen, replace
+from vfioctl.ownership import writable_below, writable_by_others, writable_itself
 from vfioctl.plugin.static import FILE, StaticError, read_static
 from vfioctl.plugin.types import SUPPORTED_API, PluginInfo
 
@@ -28,7 +29,6 @@ COMMANDS_GROUP = "vfioctl.commands"
 FORMAT = 1
 MODE = 0o644  # validated by unprivileged commands too
 REBUILD_DEADLINE = 10.0
-SHARED_WRITE = 0o022
 
 
 @frozen
@@ -123,10 +123,8 @@ def _read(paths: Paths) -> tuple[Manifest | None, str]:
 
 def _untrusted(path: str) -> str:
     """Why the file must not decide what root imports, or ""."""
-    found = os.lstat(path)
-    if found.st_uid not in (0, os.geteuid()):
-        return f"it belongs to uid {found.st_uid}"
-    return "others can write it" if found.st_mode & SHARED_WRITE else ""
+    os.lstat(path)
+    return writable_itself(path) or ""
 
 
 def from_json(data: Any) -> Manifest:
@@ -183,6 +181,8 @@ def _row(entry: EntryPoint) -> tuple[PluginInfo, str]:
     if directory is None:
         return replace(bare, status=f"broken: the package of {entry.module} is not importable"), ""
     path = os.path.join(directory, FILE)
+    if why := writable_by_others(directory, "/") or writable_below(directory):
+        return replace(bare, status=f"broken: {why}"), path
     try:
         data = read_static(directory)
     except StaticError as error:

@@ -42,6 +42,7 @@ def rendered(composition: Composition) -> str:
         "ENTRY": entry,
         "CONFIGS": composition.paths.guest_configs,
         "MARKS": composition.paths.markers,
+        "RUN": composition.paths.run,
         "PATH": programs_path(composition),
         "OWNER": str(os.geteuid()),
     }

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
+from functools import cache
 from typing import TYPE_CHECKING
 
-from vfioctl.config.ownership import writable_by_others
 from vfioctl.errors import Refused
+from vfioctl.ownership import state_places, writable_below, writable_by_others
+from vfioctl.plugin.manifest import site_dirs
 from vfioctl.setup.data import PACKAGE
 from vfioctl.setup.shim import entry_file
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition
 
+NESTED = ("site-packages", "dist-packages")  # those in a standard library are another environment's, or in sys.path
 PROPERLY = (
     "Install it where only root can write: python3 -m venv /opt/vfioctl",
     "Then, from the checkout: /opt/vfioctl/bin/pip install . ./plugins/*",
@@ -23,34 +27,36 @@ PROPERLY = (
 
 def code_places(composition: Composition) -> tuple[str, ...]:
     """What runs as root when the hook fires: the interpreter, what it imports from, and vfioctl itself."""
-    libraries = sysconfig.get_paths()
-    places = (composition.self_argv[0], libraries["stdlib"], libraries["purelib"], libraries["platlib"], PACKAGE)
-    return tuple(dict.fromkeys((*places, entry_file(composition))))
+    return tuple(dict.fromkeys((composition.self_argv[0], *libraries(), *sys.path, entry_file(composition))))
+
+
+def libraries() -> tuple[str, ...]:
+    """The directories whose every file may be imported; a .pth file may add others, which stand in sys.path."""
+    found = sysconfig.get_paths()
+    places = (found["stdlib"], found["purelib"], found["platlib"], *site_dirs(), PACKAGE)
+    return tuple(place for place in dict.fromkeys(places) if os.path.isdir(place))
 
 
 def obeyed_places(composition: Composition) -> tuple[str, ...]:
-    """What root obeys besides code: the hook, the settings, and our own state, whose journals say what is run."""
+    """What root obeys besides code: hook, settings, our state, whose journals say what is run, the programs' PATH."""
     paths = composition.paths
-    return (paths.shim, paths.host_config, paths.guest_configs, paths.state, os.path.dirname(paths.disk_journal("x")),
-            paths.run)  # fmt: skip
+    return (paths.shim, paths.host_config, paths.guest_configs, *state_places(paths), *paths.programs.split(":"))
 
 
 def problem(composition: Composition) -> str | None:
-    """Why this installation must not run as root, or None. Every file of our package counts, not only its directory."""
+    """Why this installation must not run as root, or None. Every file counts, not only its directory."""
     for place in code_places(composition):
         if found := writable_by_others(place, "/"):
             return found
     for place in obeyed_places(composition):
         if found := writable_by_others(place, composition.paths.root):
             return found
-    return next((found for path in _files(PACKAGE) if (found := writable_by_others(path, PACKAGE))), None)
+    return next((found for place in libraries() if (found := _below(place))), None)
 
 
-def _files(top: str) -> tuple[str, ...]:
-    found: list[str] = []
-    for directory, _, names in os.walk(top):
-        found += [directory, *(os.path.join(directory, name) for name in names if name.endswith(".py"))]
-    return tuple(found)
+@cache  # thousands of files, which one command need not look at twice
+def _below(place: str) -> str | None:
+    return writable_below(place, without=NESTED)
 
 
 def refuse_shared(composition: Composition) -> None:

@@ -33,7 +33,7 @@ def command(app: App, guest: str, xml: str | None) -> Result:
     from vfioctl.cli.facts import must_be_managed
     from vfioctl.cli.result import Result
 
-    app.need_root()
+    app.need_trust()
     must_be_managed(app, guest)
     paths = app.composition.paths
     before = managed.before(paths, guest)

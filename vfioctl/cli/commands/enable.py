@@ -50,7 +50,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     from vfioctl.cli.result import Result, refused
     from vfioctl.handoff.devices import wanted
 
-    app.need_root()
+    app.need_trust()
     found = find(app, guest, xml)
     plugins = plugin_infos(app)
     host = app.composition.machine().host()

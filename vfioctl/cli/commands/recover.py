@@ -33,7 +33,7 @@ def command(app: App, guest: str | None, abort: bool) -> Result:  # noqa: FBT001
     from vfioctl.cli.result import Result
     from vfioctl.txn.journal import open_uuids
 
-    app.need_root()
+    app.need_trust()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may end with the session, the recovery must not
     paths = app.composition.paths
     chosen = [uuid for uuid in open_uuids(paths) if guest in (None, uuid, name_of(paths, uuid))]

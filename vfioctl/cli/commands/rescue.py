@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 NAME = "rescue"
+SHELL = "/bin/sh"  # many distributions mount /run with noexec
 SCRIPT_SECONDS = 120.0
 START_SECONDS = 60.0
 DISPLAY_MANAGER = "display-manager.service"
@@ -34,15 +35,30 @@ def command(app: App) -> Result:
 
     app.need_root()
     here = app.composition
-    scripts = [_run(here, path) for path in undo_scripts(here.paths)]
-    errors = [item for row in scripts for item in _script_errors(row)]
+    errors = _distrust(here.paths)
+    trusted = not errors
+    scripts = [_run(here, path) for path in undo_scripts(here.paths)] if trusted else []
+    errors += [item for row in scripts for item in _script_errors(row)]
     started = []
     if not scripts or errors:
-        for unit in recorded_units(here.paths) or (DISPLAY_MANAGER,):
+        for unit in (recorded_units(here.paths) if trusted else ()) or (DISPLAY_MANAGER,):
             found = _start(here, unit)
             errors += found
             started += [] if found else [unit]
     return _told(incomplete(NAME, {"scripts": scripts, "started": started}, tuple(errors)))
+
+
+def _distrust(paths: Paths) -> list[Error]:
+    """Why neither undo nor record is obeyed: others could have written them. The desktop is started all the same."""
+    from vfioctl.cli.result import Error
+    from vfioctl.errors import Refused
+    from vfioctl.ownership import secure_state
+
+    try:
+        secure_state(paths)
+    except Refused as error:
+        return [Error(error.code, error.message, "No undo.sh was run.", error.hints)]
+    return []
 
 
 def recorded_units(paths: Paths) -> tuple[str, ...]:
@@ -71,7 +87,7 @@ def _run(here: Composition, path: str) -> dict[str, Any]:
     from vfioctl.errors import VfioctlError
 
     try:
-        ended = here.programs.run((path,), deadline=SCRIPT_SECONDS)
+        ended = here.programs.run((SHELL, path), deadline=SCRIPT_SECONDS)
     except VfioctlError as error:
         return {"script": path, "ok": False, "said": error.message}
     return {"script": path, "ok": ended.ok, "said": "done" if ended.ok else ended.why()}
@@ -91,8 +107,8 @@ def _start(here: Composition, unit: str) -> list[Error]:
     from vfioctl.errors import VfioctlError
 
     try:
-        here.programs.run(("systemctl", "reset-failed", unit), deadline=START_SECONDS)
-        ended = here.programs.run(("systemctl", "start", unit), deadline=START_SECONDS)
+        here.programs.run(("systemctl", "reset-failed", "--", unit), deadline=START_SECONDS)
+        ended = here.programs.run(("systemctl", "start", "--", unit), deadline=START_SECONDS)
     except VfioctlError as error:
         return [Error(error.code, error.message, error.state, error.hints)]
     if ended.ok:
@@ -108,6 +124,8 @@ def _told(result: Result) -> Result:
 
     if result.data["scripts"]:
         said = Message("Let the journals be closed with: vfioctl recover")
-    else:
+    elif not result.errors:
         said = Message("No hand-off left an undo.")
+    else:
+        return result
     return replace(result, messages=(said,))

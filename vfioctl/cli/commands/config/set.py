@@ -29,7 +29,7 @@ def command(app: App, setting: str, value: str, guest: str | None) -> Result:
     from vfioctl.cli.result import Message, Result
     from vfioctl.config.edit import set_setting
 
-    app.need_root()
+    app.need_trust()
     if guest is not None:
         must_be_managed(app, guest)
     paths = app.composition.paths

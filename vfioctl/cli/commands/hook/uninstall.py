@@ -19,7 +19,7 @@ def command(app: App) -> Result:
     """
     from vfioctl.setup.install import uninstall
 
-    app.need_root()
+    app.need_trust()
     report = uninstall(app.composition)
     data = {"hook": report.hook, "changed": list(report.changed), "kept": list(report.kept), "restart": ""}
     return Result("hook uninstall", data)

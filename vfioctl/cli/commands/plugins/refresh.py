@@ -26,7 +26,7 @@ def command(app: App) -> Result:
     from vfioctl.cli.result import Message, Result
     from vfioctl.plugin import manifest
 
-    app.need_root()
+    app.need_trust()
     paths = app.composition.paths
     built = manifest.build()
     manifest.write(paths, built)

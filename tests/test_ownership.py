@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from vfioctl.config.ownership import secure, writable_by_others
 from vfioctl.errors import Refused
+from vfioctl.ownership import secure, writable_below, writable_by_others
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
 
@@ -55,6 +55,8 @@ def test_in_a_sticky_directory_what_is_there_is_safe_and_what_is_not_yet_there_i
 def test_group_write_permission_counts_for_root(tree):
     root, file = tree
     file.chmod(0o664)
+    assert writable_by_others(str(file), str(root)) is None, "its group is root's"
+    os.chown(file, 0, 12345)
     assert writable_by_others(str(file), str(root)) == f"{file} can be written by its group"
 
 
@@ -91,7 +93,7 @@ def test_each_link_on_the_way_and_the_directories_that_it_leads_through_count(tr
 
 
 def test_a_directory_that_is_itself_reached_by_a_link_counts(tree):
-    root, file = tree
+    root, _ = tree
     (root / "hidden").mkdir()
     (root / "hidden").chmod(0o777)
     (root / "hidden/real").mkdir()
@@ -110,7 +112,7 @@ def test_a_link_that_belongs_to_another_user_is_named(tree):
 
 
 def test_a_loop_of_links_ends(tree):
-    root, file = tree
+    root, _ = tree
     (root / "etc/one").symlink_to("two")
     (root / "etc/two").symlink_to("one")
     assert writable_by_others(str(root / "etc/one"), str(root)) is None
@@ -122,6 +124,23 @@ def test_an_absent_file_is_judged_by_its_directories(tree):
     assert writable_by_others(absent, str(root)) is None
     file.parent.chmod(0o777)
     assert writable_by_others(absent, str(root)) is not None
+
+
+def test_a_file_anywhere_in_a_directory_is_found_and_passed_over_where_it_is_said(tree):
+    root, _ = tree
+    assert writable_below(str(root)) is None
+    (root / "etc/vfioctl/one.pyc").touch()
+    (root / "etc/vfioctl/one.pyc").chmod(0o646)
+    assert writable_below(str(root)) == f"{root}/etc/vfioctl/one.pyc can be written by others"
+    assert writable_below(str(root), without=("vfioctl",)) is None
+
+
+def test_a_link_in_a_directory_is_judged_by_where_it_leads(tree):
+    root, file = tree
+    file.chmod(0o646)
+    (root / "libraries").mkdir()
+    (root / "libraries/one.py").symlink_to(file)
+    assert writable_below(str(root / "libraries")) == f"{file} can be written by others"
 
 
 def test_secure_refuses_with_the_reason_and_the_command(tree):

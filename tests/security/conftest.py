@@ -1,0 +1,66 @@
+"""A machine that every local user can look at, and such a user: what they try is tried in a process of theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hand_offs import BY_NAME, Stage
+
+from vfioctl.testing.host import FakeHost
+
+NOBODY = 65534
+AsNobody = Callable[[Callable[[], Any]], Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a second user needs root."""
+    for item in items:
+        if "as_nobody" in getattr(item, "fixturenames", ()) and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="becoming another user needs root"))
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that others can reach; those of pytest are for its own user alone."""
+    made = Path(tempfile.mkdtemp(prefix="vfioctl-security-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def stage(place: Path) -> Iterator[Stage]:
+    """A host with one card beside its own, and the hook for a guest that gets it."""
+    with FakeHost(BY_NAME["generic"].machine(), place) as host:
+        yield Stage(BY_NAME["generic"], host)
+
+
+@pytest.fixture
+def as_nobody() -> AsNobody:
+    """Runs a function as another local user and returns what it returns, through JSON."""
+
+    def run(work: Callable[[], Any]) -> Any:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+                os.write(writing, json.dumps(work()).encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with open(reading) as pipe:
+            said = pipe.read()
+        os.waitpid(child, 0)
+        return json.loads(said)
+
+    return run

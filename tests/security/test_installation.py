@@ -1,0 +1,135 @@
+"""An installation that somebody else could change is refused, and what they plant is not imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+NOBODY = 65534
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+
+
+class Installation:
+    """A virtual environment whose site directory leads to this one's, and a host without anything."""
+
+    def __init__(self, place: Path) -> None:
+        self.host, self.home = place / "host", place / "opt"
+        for directory in ("etc/libvirt/hooks", "run", "proc", "var/lib", "usr/bin"):
+            (self.host / directory).mkdir(parents=True)
+        venv.create(self.home, symlinks=True, with_pip=False)
+        self.site = next(self.home.glob("lib/python3*/site-packages"))
+        self.add_path(sysconfig.get_paths()["purelib"])
+
+    def add_path(self, path: str | Path) -> None:
+        with open(self.site / "more.pth", "a", encoding="utf-8") as file:
+            file.write(f"{path}\n")
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.home / "bin/python", "-m", "vfioctl.entry", *arguments], cwd=self.home, text=True, check=False,
+            capture_output=True, env={"PATH": os.defpath, **environment},
+        )  # fmt: skip
+
+    def install(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("--root", str(self.host), "hook", "install", **environment)
+
+    def shim(self) -> Path:
+        return self.host / "etc/libvirt/hooks/qemu.d/50-vfioctl"
+
+
+@pytest.fixture
+def installation(place: Path) -> Installation:
+    return Installation(place)
+
+
+def refuses(installation: Installation, culprit: Path, why: str) -> bool:
+    """Whether `hook install` is refused, names `culprit` and installs nothing."""
+    ended = installation.install()
+    said = f"{culprit} {why}" in ended.stderr and "[setup.writable]" in ended.stderr
+    return said and ended.returncode == 3 and not installation.shim().exists()
+
+
+def test_an_installation_of_roots_alone_is_accepted(installation: Installation):
+    ended = installation.install()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert installation.shim().exists()
+
+
+@pytest.mark.parametrize("name", ["planted.py", "planted.so", "planted.pth", "__pycache__/planted.pyc"])
+def test_a_file_among_the_libraries_that_others_can_write_is_refused(installation: Installation, name: str):
+    planted = installation.site / name
+    planted.parent.mkdir(exist_ok=True)
+    planted.touch()
+    planted.chmod(0o646)
+    assert refuses(installation, planted, "can be written by others")
+
+
+@needs_root
+@pytest.mark.parametrize("part", ["opt/bin/python", "opt/bin", "opt/lib", "opt"])
+def test_every_part_of_the_environment_must_be_roots(installation: Installation, part: str):
+    culprit = installation.home.parent / part
+    os.chown(culprit, NOBODY, NOBODY, follow_symlinks=False)
+    assert refuses(installation, culprit, f"belongs to uid {NOBODY}, not to root")
+
+
+def test_an_interpreter_that_is_reached_through_somebody_elses_directory_is_refused(installation: Installation):
+    home = installation.home.parent / "home"
+    home.mkdir()
+    home.chmod(0o777)
+    python = installation.home / "bin/python"
+    (home / "python").symlink_to(os.path.realpath(python))
+    python.unlink()
+    python.symlink_to(home / "python")
+    assert refuses(installation, home, "can be written by others")
+
+
+def test_a_directory_that_a_pth_file_adds_is_judged(installation: Installation):
+    """What `pip install --editable` of a checkout in somebody's home leaves."""
+    checkout = installation.home.parent / "checkout"
+    checkout.mkdir()
+    checkout.chmod(0o777)
+    installation.add_path(checkout)
+    assert refuses(installation, checkout, "can be written by others")
+
+
+def test_a_plugin_in_the_environment_of_the_caller_does_not_get_into_the_manifest(installation: Installation):
+    """`sudo` keeps no PYTHONPATH unless it is told to; then what it names must be root's as well."""
+    planted = installation.home.parent / "home"
+    info = planted / "evil-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[vfioctl]\nevil = evil.plugin\n[vfioctl.commands]\nevil = evil:run\n")
+    planted.chmod(0o777)
+    ended = installation.install(PYTHONPATH=str(planted))
+    assert (ended.returncode, f"{planted} can be written by others" in ended.stderr) == (3, True)
+    assert not installation.shim().exists()
+
+
+@pytest.mark.parametrize("name", ["json.py", "vfioctl.py", "sitecustomize.py", "vfioctl_nvidia/__init__.py"])
+def test_a_file_planted_in_the_working_directory_is_not_imported_by_the_hook(stage, place, name: str):
+    planted, proof = place / "cwd" / name, place / "proof"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(f"open({str(proof)!r}, 'w').close()\n")
+    call = subprocess.run(
+        [stage.host.paths.shim, "win11", "prepare", "begin", "-"], input=stage.xml, cwd=place / "cwd", check=False,
+        capture_output=True, env={"PATH": os.defpath, "PYTHONPATH": str(place / "cwd"), "HOME": str(place / "cwd")},
+    )  # fmt: skip
+    assert (call.returncode, call.stderr) == (0, b"")
+    assert not proof.exists()
+
+
+def test_a_manifest_in_a_directory_of_somebody_else_gives_no_commands(installation: Installation):
+    """A command of a plugin is a name in the manifest; who can write that would choose what root imports."""
+    assert installation.install().returncode == 0
+    state = installation.host / "var/lib/vfioctl"
+    manifest = state / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"commands": []', '"commands": [{"name": "evil", "help": "", '
+                                                     '"target": "antigravity:geohash"}]'))  # fmt: skip
+    assert "evil" in installation.run("--root", str(installation.host), "--help").stdout
+    state.chmod(0o777)
+    assert "evil" not in installation.run("--root", str(installation.host), "--help").stdout
