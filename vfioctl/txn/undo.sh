@@ -9,9 +9,10 @@ umask 077
 failed=0
 slots=0
 
-# A log that cannot be written must not change what is done.
+# A log that cannot be written must not change what is done. Names come from hardware and other users: none of their
+# bytes may command the terminal of whoever reads it.
 say() {
-    printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*" 2>/dev/null
+    printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(printf '%s' "$*" | tr -c ' -~' '?')" 2>/dev/null
     return 0
 }
 
@@ -53,7 +54,7 @@ finish() {
 
 # undone_guests: the UUIDs of guests that such a script has brought home; only vfioctl strikes them off the ledger.
 undone_guests() {
-    for g_mark in "$RUN"/guests/*/undone-by-sh "$RUN"/guests/.[!.]*/undone-by-sh; do
+    for g_mark in "$RUN"/guests/*/undone-by-sh "$RUN"/guests/.[!.]*/undone-by-sh "$RUN"/guests/..?*/undone-by-sh; do
         if [ -e "$g_mark" ]; then cat "${g_mark%/*}/uuid"; fi
     done
 }
@@ -68,8 +69,11 @@ step() {
         *"\"$l_uuid\": "*) l_text=${l_text%%"\"$l_uuid\": "*}${l_text#*"\"$l_uuid\": "} ;;
         esac
     done
+    # Hex digits only: a guest may be called like a UUID, but then JSON has a backslash before its quotation mark.
+    l_four='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
+    # shellcheck disable=SC2254 # it is a pattern
     case $l_text in
-    *'"'????????-????-????-????-????????????'": '*)
+    *'"'$l_four$l_four-$l_four-$l_four-$l_four-$l_four$l_four$l_four'": '*)
         say "still needed by another guest"
         return 1
         ;;
