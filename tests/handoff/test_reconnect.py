@@ -74,15 +74,24 @@ def test_a_guest_whose_started_never_came_is_no_longer_the_dead_mans(on):
     stops(on, pid)
 
 
-def test_the_steps_that_follow_the_start_are_caught_up_with_once(given):
+@pytest.fixture
+def qemu(given):
+    """A real process with the arguments of a guest's QEMU."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "-uuid", BARE])
+    try:
+        assert until(lambda: given.machine().host().qemu_of(BARE) == process.pid, QUICK)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_steps_that_follow_the_start_are_caught_up_with_once(given, qemu):
     asked = Path(given.paths.at("sys/governor"))
-    argv = [sys.executable, "-c", "import time; time.sleep(600)", "-uuid", BARE]
-    with subprocess.Popen(argv) as qemu:
-        reconnect(given, "win11", Log(given.paths, stderr=None))
-        assert asked.read_text().strip() == "1"
-        asked.write_text("2\n")  # by somebody else
-        reconnect(given, "win11", Log(given.paths, stderr=None))
-        qemu.kill()
+    reconnect(given, "win11", Log(given.paths, stderr=None))
+    assert asked.read_text().strip() == "1"
+    asked.write_text("2\n")  # by somebody else
+    reconnect(given, "win11", Log(given.paths, stderr=None))
     assert asked.read_text().strip() == "2"
 
 
@@ -189,3 +198,12 @@ def test_without_any_journal_it_is_said_and_nothing_is_done(on):
     log = Path(on.host.paths.log, "vfioctl.log")
     assert until(lambda: "no journal tells what it was handed" in log.read_text(), QUICK)
     assert drivers(on) == ["vfio-pci", "vfio-pci"]
+
+
+def test_a_hand_off_of_an_earlier_boot_is_left_to_recover(on):
+    on.start()
+    now = on.story().boot_id
+    for path in (Path(on.host.paths.boot_journal(UUID)), Path(on.host.paths.disk_journal(UUID))):
+        path.write_text(path.read_text().replace(now, "an-earlier-boot"))
+    come_back(on)
+    assert (on.story().standing, on.story().boot_id) == (Standing.GIVEN, "an-earlier-boot")

@@ -40,8 +40,7 @@ def forget(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
     with suppress(OSError):
         for step in plan.changes:
             ledger.leave(step, plan.uuid)
-    if markers.uuid_of(composition.paths, plan.guest) in (None, plan.uuid):  # not those of another guest of the name
-        markers.clear(composition.paths, plan.guest)
+    markers.clear_of(composition.paths, plan)
     journal.end()
     with suppress(OSError):
         generation.bump(composition.paths)

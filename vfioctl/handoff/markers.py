@@ -98,6 +98,12 @@ def disarm(paths: Paths, guest: str) -> None:
     files.remove(os.path.join(paths.guest_markers(guest), ARMED))
 
 
+def clear_of(paths: Paths, plan: Plan) -> None:
+    """Remove the marks that `plan` left; another guest of the same name may have left its own since."""
+    if uuid_of(paths, plan.guest) in (None, plan.uuid):
+        clear(paths, plan.guest)
+
+
 def clear(paths: Paths, guest: str) -> None:
     """Remove every mark; operations first, so that the shim no longer acts, and `released` last.
 

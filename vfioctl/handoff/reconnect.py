@@ -30,7 +30,7 @@ def reconnect(composition: Composition, guest: str, log: Log) -> None:
     for story in stories:
         try:
             _reconcile(composition, story, about)
-        except VfioctlError as error:
+        except (VfioctlError, OSError) as error:
             about.warning(f"{guest}: its hand-off ({story.plan.uuid}) stays at {story.standing}: {error}")
 
 
@@ -54,7 +54,9 @@ def _reconcile(composition: Composition, story: Story, log: Log) -> None:
         now, host = read_both(composition.paths, plan.uuid), composition.machine().host()
         if now is None:
             return
-        if host.qemu_of(plan.uuid) is None:
+        if now.boot_id != host.boot_id():
+            log.warning(f"A hand-off of {plan.guest} from before the last boot is open; finish it with: vfioctl recover")
+        elif host.qemu_of(plan.uuid) is None:
             _left_by_another(composition, now, host, log)
         else:
             _runs(composition, now, host, log)

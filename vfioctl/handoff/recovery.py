@@ -132,7 +132,7 @@ def _after_reboot(composition: Composition, story: Story, fds: tuple[int, ...], 
         raise home.leave_open("recover")
     message = f"{plan.guest}: the host was restarted in mid-hand-off; its devices are back at their drivers."
     keep(composition.paths, log, Ending(plan.guest, plan.uuid, "recover", message=message))
-    markers.clear(composition.paths, plan.guest)
+    markers.clear_of(composition.paths, plan)
     journal.end()
     return message
 
