@@ -297,6 +297,8 @@ CODES = (
          "Correct the plugin that asked for it."),
     Code("sysfs.unchanged", "The kernel took a value, but shows another one.", "See `dmesg`."),
     Code("systemd.missing", "A step needs systemd, which does not run here.", "Leave out what needs it."),
+    Code("unit.not_restarted", "A unit runs without its effect, and a restart would bring nothing or do harm.",
+         "`systemctl restart UNIT`, once it may."),
     Code("unit.runs", "A unit was stopped, but runs again or still.", "See `systemctl status UNIT`."),
     Code("unit.start_failed", "A unit could not be started.", "See `systemctl status UNIT`."),
     Code("unit.stop_failed", "A unit could not be stopped.", "See `systemctl status UNIT`."),

@@ -76,7 +76,8 @@ def steps() -> str:
         *each,
         "## Phases\n\n" + table(("phase", "runs"), _phases()),
         "## Conditions\n\nWhat `wait.until` can wait for, and what a plugin can name as proof of the return. Paths are "
-        "absolute on the host.\n\n" + table(("condition", "arguments", "in words"), _conditions()),
+        "absolute on the host. With `by` only processes of that unit and of logins count: services keep a card open, "
+        "and draw nothing.\n\n" + table(("condition", "arguments", "in words"), _conditions()),
     )
 
 

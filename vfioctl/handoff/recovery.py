@@ -91,7 +91,7 @@ def settle(
         return f"{story.plan.guest} is running with its devices."
     home = WayHome(composition, story, fds, log, watch=watch)
     if story.standing in (Standing.APPLYING, Standing.UNDOING):
-        return _undo(home)
+        return _undo(home, in_hook=in_hook)
     budget = story.plan.budget
     if not home.run(None, seconds=budget.release if in_hook else budget.finish):
         raise home.leave_open("recover")
@@ -99,16 +99,19 @@ def settle(
     return f"{story.plan.guest}: everything is home."
 
 
-def _undo(home: WayHome) -> str:
-    """A prepare that never ended: undo what it began, both scopes, in reverse."""
+def _undo(home: WayHome, *, in_hook: bool) -> str:
+    """A prepare that never ended: undo what it began, both scopes, in reverse. In a hook the next start follows."""
     plan, paths = home.plan, home.composition.paths
     with Journal(paths, plan.uuid, on_record=home.composition.on_record) as journal:
         journal.reopen()
         journal.standing(Standing.UNDOING)
         engine = Engine(home.composition.machine(*home.fds), journal, Ledger(paths), home.watch)
-        home.failures += engine.undo(
-            plan, home.story.begun(Action.APPLY), plan.uuid, deadline=Deadline(plan.budget.undo)
-        )
+        begun = home.story.begun(Action.APPLY)
+        home.failures += engine.undo(plan, begun, plan.uuid, deadline=Deadline(plan.budget.undo))
+        if not home.failures and not in_hook:
+            engine.run_best_effort(plan.second_looks(begun), deadline=Deadline(plan.budget.finish))
+    for failure in engine.warnings:
+        home.log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
     if home.failures:
         raise home.leave_open("recover")
     home.close("recover")

@@ -98,7 +98,14 @@ def _unit_state(args: Json, machine: Machine) -> bool:
     return unit.active_state == args["state"] and not (args["state"] == "active" and unit.job == "stop")
 
 
-OPTIONAL = ("uid",)
+def _is_held(args: Json, machine: Machine) -> bool:
+    """Services keep cards open as well, so `by` counts only one unit and whatever belongs to a login."""
+    live = (holder for holder in _holders(args, machine) if not holder.is_stale)
+    wanted = args.get("by")
+    return any(wanted in (None, holder.unit) or holder.session or holder.user_unit for holder in live)
+
+
+OPTIONAL = ("uid", "by")
 PATH: Mapping[str, type] = {"path": str}
 ADDRESSES: Mapping[str, type] = {"addresses": list}
 
@@ -127,7 +134,7 @@ VOCABULARY: dict[str, tuple[Mapping[str, type], Test, str]] = {
         "module {module} is gone",
     ),
     "no.holders": (ADDRESSES, lambda a, m: not _holders(a, m), "nobody holds {addresses}"),
-    "has.holder": (ADDRESSES, lambda a, m: any(not h.is_stale for h in _holders(a, m)), "somebody holds {addresses}"),
+    "has.holder": ({**ADDRESSES, "by": str}, _is_held, "somebody holds {addresses}"),
     "process.gone": (
         {"pid": int, "start_time": int},
         lambda a, m: not is_alive(m.paths, a["pid"], a["start_time"]),

@@ -57,6 +57,7 @@ MODULES = {
     "module.load": "module_load",
     "unit.stop": "unit_stop",
     "unit.start": "unit_start",
+    "unit.restart": "unit_restart",
     "session.end": "session_end",
     "process.stop": "process_stop",
     "vtconsole.unbind": "vtconsole_unbind",

@@ -12,6 +12,7 @@ from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope
 SCHEMA = 1
 READABLE_SCHEMAS = (1,)
 BIND = "driver.bind"
+STOP, RESTART = "unit.stop", "unit.restart"
 
 
 class Action(StrEnum):
@@ -87,7 +88,13 @@ class Plan:
         A bind may have come about without having been begun: with its driver's module, for another device's sake.
         """
         undone = (step for step in reversed(self.steps) if step.id in begun or step.kind == BIND)
-        return tuple(ReturnItem(step.id, Action.UNDO, _part(step)) for step in undone)
+        again = (ReturnItem(step.id, Action.APPLY, Part.DETACHED) for step in self.second_looks(begun))
+        return (*(ReturnItem(step.id, Action.UNDO, _part(step)) for step in undone), *again)
+
+    def second_looks(self, begun: Container[str]) -> tuple[Step, ...]:
+        """The restarts of the way back whose unit was stopped: it may run again since before its device was home."""
+        stopped = {step.resource for step in self.steps if step.kind == STOP and step.id in begun}
+        return tuple(step for step in self.returns if step.kind == RESTART and step.resource in stopped)
 
     def undo_order(self) -> tuple[Step, ...]:
         """The lease steps in the order in which they are undone."""

@@ -129,7 +129,7 @@ class Condition:
 
     path.exists|path.absent {path} · path.equals {path, value} · link.target {path, name} (base name; "" = no link)
     unit.state {unit, uid, state} · session.gone {session} · module.gone {module} · no.holders {addresses}
-    has.holder {addresses} · process.gone {pid, start_time}
+    has.holder {addresses, by} · process.gone {pid, start_time}
     Paths are absolute on the host, without the root ("/sys/…").
     """
 

@@ -314,13 +314,22 @@ def test_the_deadlines_are_those_of_the_settings(start_host, ask, desktops):
 
 def test_the_return_is_proved_by_the_unit_and_by_something_that_draws(start_host, ask, desktops):
     said = ask(start_host(desktops.greeter()))
-    conditions = [step.params["condition"] for step in said.after]
-    assert conditions == [
-        {"kind": "unit.state", "args": {"unit": "lightdm.service", "state": "active"}},
-        {"kind": "has.holder", "args": {"addresses": [GPU]}},
-    ]
+    active, again, drawn = said.after
+    wanted = {"kind": "has.holder", "args": {"addresses": [GPU], "by": "lightdm.service"}}
+    assert active.params["condition"] == {"kind": "unit.state", "args": {"unit": "lightdm.service", "state": "active"}}
+    assert drawn.params["condition"] == again.params["unless"] == wanted
     assert {(step.phase, step.best_effort) for step in said.after} == {(Phase.AFTER, True)}
-    assert said.after[1].after == (said.after[0].id,)
+    assert (again.after, drawn.after) == ((active.id,), (again.id,))
+
+
+def test_it_is_restarted_only_where_its_card_is_home(start_host, ask, desktops):
+    (again,) = [step for step in ask(start_host(desktops.greeter())).after if step.kind == "unit.restart"]
+    base = f"/sys/bus/pci/devices/{GPU}"
+    assert again.params["unit"] == "lightdm.service"
+    assert again.params["once"] == [
+        {"kind": "link.target", "args": {"path": f"{base}/driver", "name": "bochs-drm"}},
+        {"kind": "path.exists", "args": {"path": f"{base}/drm"}},
+    ]
 
 
 def test_the_return_is_not_proved_when_the_setting_says_so(start_host, ask, desktops):

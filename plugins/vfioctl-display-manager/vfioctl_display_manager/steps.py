@@ -167,13 +167,17 @@ def _sound_again(desktop: Desktop) -> Iterator[StepProposal]:
 
 
 def verify(desktop: Desktop, request: Request) -> tuple[StepProposal, ...]:
-    """After the return: the display manager runs, and something has the card open. A failure is a warning."""
+    """After the return: the display manager runs, and a login has the card open. A failure is a warning."""
     table = request.config.table(PLUGIN)
     if not desktop.manager or not table.get("verify", True) or not may_end(desktop, request):
         return ()
     deadline = float(table.get("verify_deadline", 60.0))
     active = _is_back(desktop.manager, deadline)
-    return (active, _draws(desktop, active.id, deadline)) if desktop.screens else (active,)
+    if not desktop.screens:
+        return (active,)
+    drawn = {"kind": "has.holder", "args": {"addresses": list(desktop.screens), "by": desktop.manager.name}}
+    again = _once_more(desktop.manager, drawn, tuple(_is_home(desktop, request)), active.id, deadline)
+    return active, again, _draws(drawn, again.id, deadline)
 
 
 def _is_back(manager: Unit, deadline: float) -> StepProposal:
@@ -185,10 +189,30 @@ def _is_back(manager: Unit, deadline: float) -> StepProposal:
     )  # fmt: skip
 
 
-def _draws(desktop: Desktop, after: str, deadline: float) -> StepProposal:
-    args = {"addresses": list(desktop.screens)}
+def _is_home(desktop: Desktop, request: Request) -> Iterator[dict[str, Any]]:
+    """The conditions without which no display manager can draw on the cards."""
+    for address in desktop.screens:
+        base = f"/sys/bus/pci/devices/{address}"
+        if driver := request.host.device(address).driver:
+            yield {"kind": "link.target", "args": {"path": f"{base}/driver", "name": driver}}
+        if request.host.cards(address):
+            yield {"kind": "path.exists", "args": {"path": f"{base}/drm"}}
+
+
+def _once_more(
+    manager: Unit, drawn: dict[str, Any], home: tuple[dict[str, Any], ...], after: str, deadline: float
+) -> StepProposal:
     return StepProposal(
-        id=f"{PLUGIN}.drawn", kind="wait.until", params={"condition": {"kind": "has.holder", "args": args}},
+        id=f"{PLUGIN}.again:{manager.name}", kind="unit.restart",
+        params={"unit": manager.name, "unless": drawn, "once": list(home)},
+        reason="only if it came back before its card: then it stays without it",
+        phase=Phase.AFTER, after=(after,), deadline=deadline, best_effort=True,
+    )  # fmt: skip
+
+
+def _draws(drawn: dict[str, Any], after: str, deadline: float) -> StepProposal:
+    return StepProposal(
+        id=f"{PLUGIN}.drawn", kind="wait.until", params={"condition": drawn},
         reason="a display manager stays active without any card: only a greeter on it proves the desktop back",
         phase=Phase.AFTER, after=(after,), deadline=deadline, best_effort=True,
     )  # fmt: skip

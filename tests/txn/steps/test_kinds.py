@@ -16,7 +16,7 @@ from vfioctl.txn.step import Lifetime, Scope, Undo
 DISK = {"file.copy", "disk.snapshot", "disk.snapshot_delete"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
-    "disk.snapshot_delete",
+    "disk.snapshot_delete", "unit.restart",
 }  # fmt: skip
 RECREATED = {"unit.stop", "command.run"}
 

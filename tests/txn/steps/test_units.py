@@ -10,9 +10,11 @@ from step_builders import planned
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, VfioctlError
 from vfioctl.testing import scenarios
+from vfioctl.testing.model import FakeProcess, FakeSession
 from vfioctl.txn.step import State, StepProposal
 from vfioctl.txn.steps.inhibit_sleep import KIND as INHIBIT
 from vfioctl.txn.steps.session_end import KIND as SESSION
+from vfioctl.txn.steps.unit_restart import KIND as RESTART
 from vfioctl.txn.steps.unit_start import KIND as START
 from vfioctl.txn.steps.unit_stop import KIND as STOP
 from vfioctl.wait import until
@@ -247,3 +249,79 @@ def test_a_user_manager_that_runs_and_does_not_answer_is_an_error(desktop):
 NO_ANSWER = (
     "--user --machine=1000@.host show --no-pager --property=Id,LoadState,ActiveState,Job,MainPID -- pipewire.service"
 )
+
+
+# A unit that came back before its card
+
+DRAWN = {"kind": "has.holder", "args": {"addresses": [scenarios.GPU], "by": "lightdm.service"}}
+ON_BUS = {"kind": "path.exists", "args": {"path": f"/sys/bus/pci/devices/{scenarios.GPU}"}}
+LOST = {"kind": "path.absent", "args": {"path": f"/sys/bus/pci/devices/{scenarios.GPU}"}}
+
+
+@pytest.fixture
+def greeter(boot):
+    return boot(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+
+
+def again(machine, *once, deadline=1.0):
+    return planned(machine, "unit.restart", {**DM, "unless": DRAWN, "once": list(once)}, deadline=deadline)
+
+
+def lose_the_card(fake):
+    """The display manager goes on without the X server that it had; a service still has the card open."""
+    for process in fake.kernel.processes():
+        if process["comm"] == "Xorg":
+            fake.kernel.end_process(process["pid"])
+
+
+def test_a_unit_that_runs_without_its_effect_is_restarted_once(greeter):
+    fake, machine = greeter
+    lose_the_card(fake)
+    step = again(machine, ON_BUS)
+    assert RESTART.probe(step, machine) is State.BEFORE
+    assert RESTART.apply(step, machine) == f"it ran, but not so that somebody holds {scenarios.GPU}: it was restarted"
+    assert [process["comm"] for process in fake.kernel.processes()].count("Xorg") == 1
+    assert RESTART.apply(step, machine) == f"somebody holds {scenarios.GPU} already"
+    assert RESTART.probe(step, machine) is State.AFTER
+
+
+def test_earlier_failed_starts_do_not_count_against_the_restart(greeter):
+    fake, machine = greeter
+    lose_the_card(fake)
+    fake.kernel.set_unit("lightdm.service", start_limit=1)
+    RESTART.apply(again(machine), machine)
+    lose_the_card(fake)
+    RESTART.apply(again(machine), machine)
+    assert active(fake, "system/lightdm.service")
+
+
+def test_a_unit_that_has_its_effect_in_time_is_left_alone(greeter):
+    fake, machine = greeter
+    RESTART.apply(again(machine), machine)
+    assert not [call for call in fake.kernel.calls() if "restart" in call["argv"]]
+
+
+def test_a_unit_is_not_restarted_where_that_would_bring_nothing(greeter):
+    fake, machine = greeter
+    lose_the_card(fake)
+    with pytest.raises(StepFailed, match=r"not restarted: it is not so that .* is absent"):
+        RESTART.apply(again(machine, LOST, deadline=60.0), machine)
+    fake.kernel.set_unit("lightdm.service", active_state="inactive")
+    with pytest.raises(StepFailed, match="not restarted: it is inactive"):
+        RESTART.apply(again(machine, deadline=60.0), machine)
+    assert not [call for call in fake.kernel.calls() if "restart" in call["argv"]]
+
+
+def test_a_unit_is_not_restarted_under_somebody_who_has_logged_in(greeter):
+    fake, machine = greeter
+    lose_the_card(fake)
+    fake.kernel.add_session(FakeSession("7", "alice", 1000, leader=fake.kernel.add_process(FakeProcess("sway"))))
+    with pytest.raises(StepFailed, match="not restarted: alice is logged in on seat0"):
+        RESTART.apply(again(machine), machine)
+
+
+def test_a_restart_with_a_condition_that_is_none_blocks_the_plan(greeter):
+    _, machine = greeter
+    params = {**DM, "unless": DRAWN, "once": [{"kind": "path.soon", "args": {}}]}
+    proposal = StepProposal("x", "unit.restart", params, "a test")
+    assert [finding.code for finding in RESTART.check(proposal, machine.host())] == ["condition.unknown"]

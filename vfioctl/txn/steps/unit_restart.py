@@ -1,0 +1,96 @@
+"""unit.restart: a unit that came back before what it works on is restarted once, so that it finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.txn import conditions
+from vfioctl.txn.step import Condition, Finding, State, Undo
+from vfioctl.txn.steps import units
+from vfioctl.txn.steps.common import Budget, run
+from vfioctl.wait import until
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+GRAPHICAL = ("x11", "wayland", "mir")
+
+
+class UnitRestart(units.UnitChange):
+    """{unit, uid?, unless, once}; unless: a condition {kind, args} that gets half of the deadline to come true; once:
+    a list of conditions without which a restart would be of no use"""
+
+    name = "unit.restart"
+    summary = "Restarts a systemd unit that runs, but without its effect; never while a user is logged in graphically."
+    undo_class = Undo.NONE
+
+    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
+        return {}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        yield from super().check(proposal, host)
+        try:
+            for item in (proposal.params["unless"], *proposal.params["once"]):
+                conditions.validate(_condition(item))
+        except VfioctlError as error:
+            yield Finding(error.code, error.message)
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        wanted = _condition(step.params["unless"])
+        budget = Budget(step.deadline)
+        why = _useless(step, machine)
+        if until(lambda: conditions.evaluate(wanted, machine), 0.0 if why else step.deadline / 2):
+            return f"{conditions.describe(wanted)} already"
+        if why := why or _useless(step, machine) or _not_now(step, machine):
+            raise _left(step, why)
+        # Fails when nothing had failed; whether the unit may start is asked of the start itself.
+        machine.programs.run(units.command(step.params, "reset-failed"), deadline=budget.left)
+        run(machine, units.command(step.params, "restart"), deadline=budget.left, code="unit.start_failed")
+        return f"it ran, but not so that {conditions.describe(wanted)}: it was restarted"
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State.AFTER if conditions.evaluate(_condition(step.params["unless"]), machine) else State.BEFORE
+
+    def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
+        return "a restart cannot be taken back"
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+
+def _condition(data: Json) -> Condition:
+    return Condition(data["kind"], data["args"])
+
+
+def _useless(step: Step, machine: Machine) -> str:
+    """Why a restart would bring nothing, however long one waits; "" when it may."""
+    for condition in map(_condition, step.params["once"]):
+        if not conditions.evaluate(condition, machine):
+            return f"it is not so that {conditions.describe(condition)}"
+    unit = units.look(step.params, machine)
+    return "" if unit.is_active else f"it is {unit.active_state}"
+
+
+def _not_now(step: Step, machine: Machine) -> str:
+    """Why a restart would do harm: a session on another card would end with the unit."""
+    unit = units.look(step.params, machine)
+    if unit.active_state != "active" or unit.job:
+        return f"it is {unit.active_state}"
+    for session in machine.host().sessions():
+        if session.klass == "user" and session.type in GRAPHICAL and session.seat and not session.remote:
+            return f"{session.user} is logged in on {session.seat}"
+    return ""
+
+
+def _left(step: Step, why: str) -> StepFailed:
+    title = units.title(step.params)
+    hints = () if step.params.get("uid") is not None else (f"Restart it with: systemctl restart {step.params['unit']}",)
+    return StepFailed("unit.not_restarted", f"{title} was not restarted: {why}.", hints=hints)
+
+
+KIND = UnitRestart()
