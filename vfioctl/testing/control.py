@@ -111,6 +111,10 @@ class Control:
     def end_process(self, pid: int) -> None:
         self.ask("end_process", pid=pid)
 
+    def place(self, pid: int, cgroup: str) -> None:
+        """Let the real process `pid` belong to a control group: "/user.slice/user-1000.slice/session-2.scope"."""
+        self.ask("place", pid=pid, cgroup=cgroup)
+
     def open(self, pid: int, path: str) -> None:
         """Let the process open the node `path` ("/dev/dri/card0")."""
         self.ask("open", pid=pid, path=path)

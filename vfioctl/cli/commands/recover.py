@@ -17,28 +17,80 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 NAME = "recover"
+FOLLOW_SECONDS = 1800.0  # longer than the deadlines of all guests of a host together
 
 
 @verb(NAME)
 @click.argument("guest", required=False)
 @click.option("--abort", is_flag=True, help="Stop a hand-off that is running now: its step is finished, then undone.")
 @click.pass_obj
-def command(app: App, guest: str | None, abort: bool) -> Result:  # noqa: FBT001 -- click's signature
+def command(app: App, guest: str | None, abort: bool) -> Result | int:  # noqa: FBT001 -- click's signature
     """Finish what was interrupted.
 
     GUEST is a name or a UUID; without it everything unfinished is looked at. Guests that run with their devices are
     left alone. A hand-off that runs now, and a guest whose QEMU is about to come, are refused, unless --abort says to
-    stop it; libvirt itself offers no way out of a hook.
+    stop it; libvirt itself offers no way out of a hook. Called in a login, it works in a transient system unit and
+    shows what that says: the login may end with the work.
     """
-    from vfioctl.cli.result import Result
+    from vfioctl.cli.apart import is_worth_it
     from vfioctl.txn.journal import open_uuids
 
     app.need_trust()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may end with the session, the recovery must not
     paths = app.composition.paths
     chosen = [uuid for uuid in open_uuids(paths) if guest in (None, uuid, name_of(paths, uuid))]
     if abort and not guest:
         raise click.UsageError("--abort needs the guest whose hand-off is to be stopped.")
+    if not is_worth_it(paths) or not (abort or any(_is_open(app, uuid) for uuid in chosen)):
+        return _here(app, chosen, abort=abort)
+    return _apart(app, guest, chosen, abort=abort)
+
+
+def _is_open(app: App, uuid: str) -> bool:
+    """Whether there may be something to do: the guest does not simply run with its devices."""
+    from vfioctl.errors import VfioctlError
+    from vfioctl.handoff.recovery import is_in_use
+    from vfioctl.txn.journal import Standing, read_both
+
+    try:
+        story = read_both(app.composition.paths, uuid)
+    except VfioctlError:
+        return False  # it is only said
+    return story is not None and not (
+        story.standing is Standing.GIVEN and is_in_use(story, app.composition.machine().host())
+    )
+
+
+def _apart(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Result | int:
+    """The same command line again, in a unit; in this process where none can be started."""
+    from dataclasses import replace
+
+    from vfioctl.cli.apart import Apart
+    from vfioctl.cli.app import Interrupted
+    from vfioctl.cli.result import Message
+    from vfioctl.errors import VfioctlError
+
+    flags = (*(("--no-color",) if app.color is False else ()), *(("--abort",) if abort else ()))
+    named = ("--", guest) if guest else ()
+    unit = Apart(app.composition, NAME, ("--format", app.format, NAME, *flags, *named))
+    try:
+        unit.start()
+    except (VfioctlError, OSError) as error:
+        said = Message(f"No transient unit, so this ran in its own process: {error}", "warning", "recover.apart")
+        result = _here(app, chosen, abort=abort)
+        return replace(result, messages=(*result.messages, said))
+    try:
+        return unit.follow(app.output().relay, FOLLOW_SECONDS)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted", f"Interrupted. The recovery goes on in {unit.unit}.",
+            hints=("See how far it is with: vfioctl status",),
+        ) from None  # fmt: skip
+
+
+def _here(app: App, chosen: list[str], *, abort: bool) -> Result:
+    from vfioctl.cli.result import Result
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may end with the session, the recovery must not
     rows, errors, status = [], [], 0
     for uuid in chosen:
         if abort:

@@ -51,6 +51,13 @@ class Output:
         if self.form != "json":
             self._write(self.stdout, self._render(view))
 
+    def relay(self, out: str, err: str) -> None:
+        """Pass on what another process of ours has rendered already."""
+        if out:
+            self._write(self.stdout, out)
+        if err:
+            self._write(self.stderr, err)
+
     # ---------------------------------------------------------------- parts
 
     def _body(self, result: Result) -> str:

@@ -74,6 +74,9 @@ class Requests:
     def do_end_process(self, pid: int) -> bool:
         return self.kernel.processes.end(pid)
 
+    def do_place(self, pid: int, cgroup: str) -> None:
+        self.kernel.proc.cgroups[pid] = cgroup
+
     def do_open(self, pid: int, path: str) -> None:
         self.kernel.processes.open(self.kernel.processes.by_pid[pid], path)
 
