@@ -58,12 +58,12 @@ class Apart:
         self._process: tuple[int, int] = (0, 0)
 
     def start(self) -> None:
-        """Raises VfioctlError or OSError when it does not run. One that begins later finds no place, and ends at once."""
+        """Raises VfioctlError or OSError when it does not run; one that begins later finds no place, and ends."""
         files.make_private_dir(self.place)
         try:
             ended = self.composition.programs.run(
-                ("systemd-run", "--quiet", "--collect", f"--unit={self.unit}", "--property=KillMode=process", "--",
-                 SHELL, "-c", SCRIPT, "sh", str(os.getpid()), self.place, *self.argv),
+                ("systemd-run", "--quiet", "--collect", f"--unit={self.unit}", "--property=KillMode=process",
+                 "--setenv=LC_ALL=C.UTF-8", "--", SHELL, "-c", SCRIPT, "sh", str(os.getpid()), self.place, *self.argv),
                 deadline=SPAWN_SECONDS,
             )  # fmt: skip
             if not ended.ok:

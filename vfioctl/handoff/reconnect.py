@@ -55,7 +55,7 @@ def _reconcile(composition: Composition, story: Story, log: Log) -> None:
         if now is None:
             return
         if now.boot_id != host.boot_id():
-            log.warning(f"A hand-off of {plan.guest} from before the last boot is open; finish it with: vfioctl recover")
+            log.warning(f"A hand-off of {plan.guest} from before the boot is open; finish it with: vfioctl recover")
         elif host.qemu_of(plan.uuid) is None:
             _left_by_another(composition, now, host, log)
         else:
