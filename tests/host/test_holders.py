@@ -102,6 +102,14 @@ def test_nodes_of_the_whole_driver_do_not_tie_a_process_to_one_of_two_cards(star
     assert both.nodes == ("/dev/nvidia1", "/dev/nvidiactl")
 
 
+def test_on_demand_whoever_has_a_node_of_the_whole_driver_counts_for_each_of_its_cards(start_host: StartHost) -> None:
+    process = FakeProcess("kwin_wayland", opens=("/dev/nvidia-modeset",))
+    host = facts(start_host(with_process(scenarios.two_nvidia(), process)))
+    (holder,) = host.holders((GPU,), shared=(GPU,))
+    assert (holder.pid, holder.nodes, holder.addresses) == (PID, ("/dev/nvidia-modeset",), ())
+    assert host.holders((GPU,)) == ()
+
+
 def test_the_control_node_alone_holds_an_only_card(start_host: StartHost) -> None:
     holder = only_holder(start_host, FakeProcess("smi", unit="smi.service", opens=("/dev/nvidiactl",)))
     assert (holder.nodes, holder.addresses) == (("/dev/nvidiactl",), ())

@@ -185,22 +185,26 @@ class Host:
     def _read_nodes(self, address: str) -> tuple[DeviceNode, ...]:
         return nodes.of_function(self.paths, address, pci.driver(self.paths, address))
 
-    def holders(self, addresses: Iterable[str]) -> tuple[Holder, ...]:
-        """Every process but ours that has a node of `addresses` open or mapped."""
-        return self._scan(addresses).holders
+    def holders(self, addresses: Iterable[str], *, shared: Iterable[str] = ()) -> tuple[Holder, ...]:
+        """Every process but ours that has a node of `addresses` open or mapped.
+
+        Of those in `shared` also the nodes that they share with other devices of their driver: who has such a node may
+        hold any of them, and nothing tells which.
+        """
+        return self._scan(addresses, shared).holders
 
     def unreadable(self) -> int:
         """How many processes no pass so far could look into: without root there may be more holders."""
         return max((found.unreadable for found in self._known.values() if isinstance(found, Scan)), default=0)
 
-    def _scan(self, addresses: Iterable[str]) -> Scan:
-        wanted = tuple(sorted(set(addresses)))
-        return self._once(("holders", wanted), lambda: self._read_holders(wanted))
+    def _scan(self, addresses: Iterable[str], shared: Iterable[str]) -> Scan:
+        wanted, whole = tuple(sorted(set(addresses))), frozenset(shared)
+        return self._once(("holders", wanted, whole), lambda: self._read_holders(wanted, whole))
 
-    def _read_holders(self, addresses: tuple[str, ...]) -> Scan:
+    def _read_holders(self, addresses: tuple[str, ...], shared: frozenset[str]) -> Scan:
         present = [address for address in addresses if self.has_device(address)]
-        alone = {address for address in present if self._is_alone(address, addresses)}
-        watched = [node for address in present for node in self.nodes(address) if node.address or address in alone]
+        whole = {address for address in present if address in shared or self._is_alone(address, addresses)}
+        watched = [node for address in present for node in self.nodes(address) if node.address or address in whole]
         facts = [device for a in present if (device := self._devices.get(a) or pci.read(self.paths, a))]
         gone = {path for device in facts for path in vanished_nodes(device, self.nodes(device.address))}
         return scan(self.paths, watched, tuple(sorted(gone)))

@@ -99,6 +99,8 @@ def _goes_with_session(holder: Holder, policy: Policy) -> bool:
 def _blocked(holder: Holder, policy: Policy) -> Finding:
     session = policy.session(holder.session) if holder.session else None
     where = _where(holder)
+    if not holder.addresses and not holder.is_stale:
+        return _blocked_for_all(holder, where)
     held = f"{', '.join(holder.addresses) or 'The device'} is held by process {holder.pid} ({holder.comm}){where}."
     if session and not session.remote and session.klass not in GREETERS and not policy.end_sessions:
         from vfioctl.typed import word  # few starts need it
@@ -109,6 +111,15 @@ def _blocked(holder: Holder, policy: Policy) -> Finding:
             hint=f"Log out, or allow ending it with: vfioctl config set session end --guest {word(policy.guest)}",
         )
     return Finding("holder.alive", held, hint="End that process, then start the guest again; see: vfioctl gpu holders")
+
+
+def _blocked_for_all(holder: Holder, where: str) -> Finding:
+    return Finding(
+        "holder.shared",
+        f"Process {holder.pid} ({holder.comm}){where} has {', '.join(holder.nodes)} open, which all devices of "
+        "the driver share: it may hold the one to be given.",
+        hint="End that process, then start the guest again; see: vfioctl gpu holders",
+    )
 
 
 def _where(holder: Holder) -> str:

@@ -16,6 +16,7 @@ from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Step
 
 UNLOAD = "module.unload"
+UNBOUND_ALONE = "allow_nvidia_unbind"  # of driver.bind: other devices stay on the driver, whose nodes they share
 APPLIED = (Phase.BEFORE, Phase.GIVE)
 SESSION_ACTIVE = "session.active"  # a plugin names the session that must not be ended
 
@@ -89,7 +90,8 @@ def _holders(order: Order, steps: tuple[Step, ...], host: Host, ledger: Ledger) 
     """Who has the devices open; not those of a guest that is named as their holder: that is its QEMU."""
     held = {step.resource for step in steps if ledger.conflict(step, order.uuid)}
     free = (device for device in order.devices if not device.stuck and f"pci:{device.address}" not in held)
-    return host.holders(tuple(device.address for device in free))
+    shared = tuple(step.params["address"] for step in steps if step.params.get(UNBOUND_ALONE))
+    return host.holders(tuple(device.address for device in free), shared=shared)
 
 
 def _stuck_findings(order: Order, host: Host) -> Iterable[Finding]:

@@ -14,13 +14,14 @@ from vfioctl.events.model import Domain, Hostdev
 from vfioctl.host.host import Host
 from vfioctl.plugin.types import GpuHandoff, Phase, Request, Severity
 from vfioctl.testing.host import FakeHost
-from vfioctl.testing.model import FakeDevice, FakeModule, FakeUnit, MachineSpec
+from vfioctl.testing.model import FakeDevice, FakeModule, FakeProcess, FakeUnit, MachineSpec
 from vfioctl.testing.scenarios import GPU, SOUND, laptop, rack, single_gpu_nvidia_desktop, two_gpu, two_nvidia
 from vfioctl.txn.conditions import evaluate
 from vfioctl.txn.holders import Policy
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.order import Proposed
+from vfioctl.txn.plan import Plan
 from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Step
@@ -51,11 +52,15 @@ def claim(host: Host, address: str = GPU, *, config: GuestConfig = CONFIG, given
     return made
 
 
+def whole_plan(host: Host, *claims: GpuHandoff, policy: Policy = Policy()) -> Plan:  # noqa: B008 -- frozen
+    proposals = tuple(Proposed("nvidia", step) for made in claims for step in made.steps)
+    order = Order("win11", "uuid", host.functions(claims[0].address), proposals, policy)
+    return plan(order, host, Ledger(host.paths))
+
+
 def planned(host: Host, *claims: GpuHandoff) -> tuple[Step, ...]:
     """The steps in the order in which they run."""
-    proposals = tuple(Proposed("nvidia", step) for made in claims for step in made.steps)
-    order = Order("win11", "uuid", host.functions(claims[0].address), proposals, Policy())
-    return plan(order, host, Ledger(host.paths)).steps
+    return whole_plan(host, *claims).steps
 
 
 def ids(host: Host, *claims: GpuHandoff) -> list[str]:
@@ -169,6 +174,38 @@ def test_with_a_second_card_on_the_driver_only_the_one_card_is_unbound(start_hos
     assert binds[GPU]["allow_nvidia_unbind"] is True
     assert "allow_nvidia_unbind" not in binds[SOUND]
     assert codes(made)["nvidia.unbind_alone"] is Severity.WARN
+
+
+def test_the_golden_plan_of_one_of_two_cards(start_host: Start):
+    host = facts(start_host(at_rest(two_nvidia())))
+    made = whole_plan(host, claim(host))
+    assert [step.id for step in made.steps] == [
+        f"driver.override:{GPU}", f"driver.override:{SOUND}", f"driver.bind:{GPU}", f"driver.bind:{SOUND}",
+    ]  # fmt: skip
+    assert made.blocks == ()
+
+
+@pytest.mark.parametrize("node", ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm"])
+def test_with_a_second_card_whoever_has_a_node_that_both_share_is_named_and_blocks(start_host: Start, node: str):
+    process = FakeProcess("kwin_wayland", pid=5_000_400, opens=(node,), unit="kiosk.service")
+    host = facts(start_host(replace(at_rest(two_nvidia()), processes=(process,))))
+    (block,) = whole_plan(host, claim(host)).blocks
+    assert block.code == "holder.shared"
+    assert f"Process 5000400 (kwin_wayland) of kiosk.service has {node} open" in block.message
+
+
+def test_the_desktop_on_the_second_card_may_hold_the_first_one_too(start_host: Start):
+    host = facts(start_host(two_nvidia()))
+    blocks = whole_plan(host, claim(host)).blocks
+    assert {block.code for block in blocks} == {"holder.shared"}
+    assert any("(Xorg) of lightdm.service has /dev/nvidia-modeset" in block.message for block in blocks)
+
+
+def test_a_service_that_is_stopped_anyway_may_have_a_shared_node(start_host: Start):
+    machine = at_rest(two_nvidia())
+    keeper = FakeProcess("nvidia-persistenced", opens=("/dev/nvidiactl",), unit=plugin.UNITS[0])
+    host = facts(start_host(replace(machine, processes=(keeper,), units=(FakeUnit(plugin.UNITS[0]),))))
+    assert whole_plan(host, claim(host), policy=Policy(units=frozenset(plugin.UNITS))).blocks == ()
 
 
 @pytest.mark.parametrize("version", ["595.58.03", "610.57.04"])

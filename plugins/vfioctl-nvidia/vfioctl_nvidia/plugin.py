@@ -86,7 +86,7 @@ def _unbound_alone(gpu: PciDevice, staying: tuple[str, ...], host: Host, config:
         )
     return Finding(
         "nvidia.unbind_alone",
-        f"{shared}: the one card is unbound. Who uses it through /dev/nvidia-modeset alone cannot be seen.",
+        f"{shared}: the one card is unbound, with nobody on it or on what the cards share (/dev/nvidia-modeset, say).",
         Severity.WARN,
     )
 

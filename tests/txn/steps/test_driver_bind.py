@@ -109,6 +109,16 @@ def test_a_device_on_nvidia_is_not_unbound_while_held_even_with_leave(boot):
     assert caught.value.code == "device.held"
 
 
+@pytest.mark.parametrize("node", ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm"])
+def test_on_nvidia_whoever_has_a_node_that_the_cards_share_may_hold_this_one(boot, node):
+    fake, machine = boot(replace(scenarios.two_nvidia(), processes=()))
+    BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+    fake.kernel.add_process(FakeProcess("kwin_wayland", opens=(node,)))
+    with pytest.raises(StepFailed, match="kwin_wayland") as caught:
+        BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+    assert caught.value.code == "device.held"
+
+
 def test_a_display_is_not_unbound_while_held(desktop):
     _, machine = desktop
     with pytest.raises(StepFailed, match=r"Xorg \(pid \d+, lightdm\.service\)"):

@@ -75,7 +75,8 @@ class DriverBind(Primitive):
                 f"{address} is on nvidia, which never returns from an unbind while it is used; it is not unbound.",
                 hints=("Its modules are unloaded instead; see docs/explanation/safety.md",),
             )
-        if blocking := _blocking(machine.host().holders((address,)), driver):
+        shared = (address,) if driver == NVIDIA else ()  # who has /dev/nvidia-modeset may hold any card
+        if blocking := _blocking(machine.host().holders((address,), shared=shared), driver):
             raise StepFailed("device.held", f"{address} ({driver}) is held by {name_holders(blocking)}.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
