@@ -6,8 +6,8 @@ import os
 import shutil
 
 SIMULATED = (
-    "systemctl", "loginctl", "systemd-run", "systemd-inhibit", "modprobe", "rmmod", "lsmod", "modinfo", "udevadm",
-    "kill", "wall", "chvt", "logger", "notify-send", "restorecon",
+    "systemctl", "loginctl", "busctl", "systemd-run", "systemd-inhibit", "modprobe", "rmmod", "lsmod", "modinfo",
+    "udevadm", "kill", "wall", "chvt", "logger", "notify-send", "restorecon",
 )  # fmt: skip
 REAL = (
     "sh", "dash", "bash", "awk", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "dirname", "echo",

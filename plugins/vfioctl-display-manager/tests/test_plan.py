@@ -77,7 +77,7 @@ def test_the_session_is_named_so_that_no_other_one_is_ended(start_host, ask):
     said = ask(start_host(scenarios.single_gpu_nvidia_desktop()), session="end")
     assert said.step("display-manager.end:2").params == {
         "session": "2", "user": "alice", "uid": 1000, "leader": 5_000_020, "start_time": 4200,
-        "scope": "session-2.scope",
+        "scope": "session-2.scope", "warning": "Guest win11 takes the graphics card.",
     }  # fmt: skip
 
 
@@ -304,6 +304,18 @@ def test_nobody_is_written_to_without_wall_or_when_the_setting_says_so(start_hos
     assert "display-manager.warn" not in ask(fake, session="end", table={"warn": False}).ids
     fake.kernel.remove_program("wall")
     assert "display-manager.warn" not in ask(fake, session="end").ids
+
+
+def test_a_user_whose_manager_runs_is_told_on_the_screen_and_the_plan_says_so(start_host, ask):
+    said = ask(start_host(scenarios.single_gpu_nvidia_desktop()), session="end")
+    step = said.step("display-manager.end:2")
+    assert "warning" in step.params
+    assert step.reason.endswith("a notification tells it first")
+
+
+def test_the_screen_says_nothing_when_the_setting_says_so(start_host, ask):
+    said = ask(start_host(scenarios.single_gpu_nvidia_desktop()), session="end", table={"warn": False})
+    assert "warning" not in said.step("display-manager.end:2").params
 
 
 def test_the_deadlines_are_those_of_the_settings(start_host, ask, desktops):

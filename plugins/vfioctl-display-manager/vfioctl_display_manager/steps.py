@@ -46,13 +46,17 @@ def _after(earlier: list[StepProposal], made: Iterable[StepProposal]) -> list[St
 
 
 def _warn(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
-    """wall(1) reaches terminals, not the screen of a graphical session: no program that runs as root does."""
-    if desktop.users and request.config.table(PLUGIN).get("warn", True) and request.host.programs.find("wall"):
+    """wall(1) reaches terminals, not the screen of a graphical session: that is told when the session ends."""
+    if desktop.users and _warns(request) and request.host.programs.find("wall"):
         text = f"vfioctl: the graphical session ends now, guest {request.guest} takes the graphics card."
         yield StepProposal(
             id=WARN, kind="command.run", params={"argv": ["wall", text]},
             reason="whoever is at a terminal is told", phase=Phase.BEFORE, best_effort=True,
         )  # fmt: skip
+
+
+def _warns(request: Request) -> bool:
+    return bool(request.config.table(PLUGIN).get("warn", True))
 
 
 def _hold(desktop: Desktop) -> Iterator[StepProposal]:
@@ -74,23 +78,31 @@ def _hold(desktop: Desktop) -> Iterator[StepProposal]:
 def _end_sessions(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
     """A greeter ends with its display manager, which would replace it at once otherwise."""
     for session in desktop.users if desktop.manager else desktop.sessions:
+        told = _is_told(session, desktop, request)
         yield StepProposal(
-            id=f"{PLUGIN}.end:{session.id}", kind="session.end", params=_session_params(session, request),
-            reason=_why_session(session, desktop), phase=Phase.BEFORE, deadline=_deadline(request),
+            id=f"{PLUGIN}.end:{session.id}", kind="session.end", params=_session_params(session, request, told=told),
+            reason=_why_session(session, desktop, told=told), phase=Phase.BEFORE, deadline=_deadline(request),
             releases=(Release(session=session.id),),
         )  # fmt: skip
 
 
-def _session_params(session: Session, request: Request) -> dict[str, Any]:
+def _is_told(session: Session, desktop: Desktop, request: Request) -> bool:
+    """Whether the user sees a notification: over the bus of the user's manager, which must not be started for it."""
+    return session in desktop.users and _warns(request) and request.host.unit(f"user@{session.uid}.service").is_active
+
+
+def _session_params(session: Session, request: Request, *, told: bool) -> dict[str, Any]:
+    warning = {"warning": f"Guest {request.guest} takes the graphics card."} if told else {}
     return {
         "session": session.id, "user": session.user, "uid": session.uid, "leader": session.leader,
-        "start_time": start_time(request.host.paths, session.leader) or 0, "scope": session.scope,
+        "start_time": start_time(request.host.paths, session.leader) or 0, "scope": session.scope, **warning,
     }  # fmt: skip
 
 
-def _why_session(session: Session, desktop: Desktop) -> str:
+def _why_session(session: Session, desktop: Desktop, *, told: bool) -> str:
     who = "the greeter" if session not in desktop.users else f"{session.user}'s session"
-    return f"{who} on {session.seat or session.tty or 'a terminal'} draws on {', '.join(desktop.screens)}"
+    draws = f"{who} on {session.seat or session.tty or 'a terminal'} draws on {', '.join(desktop.screens)}"
+    return f"{draws}; a notification tells it first" if told else draws
 
 
 def _stop(desktop: Desktop, request: Request) -> Iterator[StepProposal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,52 @@ def test_a_session_ends_for_good(desktop):
     assert SESSION.probe(step, machine) is State.AFTER
     assert "has ended already" in SESSION.apply(step, machine)
     assert "cannot be brought back" in SESSION.undo(step, machine)
+
+
+def told(fake):
+    return [call["argv"] for call in fake.kernel.calls() if call["argv"][0] == "busctl"]
+
+
+def test_a_user_is_told_on_the_screen_before_the_session_ends(desktop):
+    fake, machine = desktop
+    SESSION.apply(session_step(machine, params={"warning": "Guest <b>&x takes the card."}), machine)
+    (notice, end) = [c for c in fake.kernel.calls() if c["argv"][0] == "busctl" or "terminate-session" in c["argv"]]
+    assert (notice["argv"][0], notice["status"], end["argv"][0]) == ("busctl", 0, "loginctl")
+    assert "--machine=1000@.host" in notice["argv"]
+    assert notice["argv"][-11:] == [
+        "vfioctl", "0", "dialog-warning", "Your session ends now", "Guest &lt;b&gt;&amp;x takes the card.",
+        "0", "1", "urgency", "y", "2", "0",
+    ]  # fmt: skip
+
+
+def test_without_a_warning_nobody_is_told(desktop):
+    fake, machine = desktop
+    SESSION.apply(session_step(machine), machine)
+    assert told(fake) == []
+
+
+def test_a_manager_that_does_not_run_is_not_started_to_tell_anybody(desktop):
+    fake, machine = desktop
+    step = session_step(machine, params={"warning": "The card goes.", "uid": 4711})
+    SESSION.apply(step, machine)
+    assert told(fake) == []
+    assert step.params["session"] not in fake.kernel.sessions()
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "fails", "missing"])
+def test_a_session_ends_in_its_time_also_when_its_user_cannot_be_told(desktop, trouble):
+    fake, machine = desktop
+    step = session_step(machine, params={"warning": "The card goes."}, deadline=3.0)
+    if trouble == "missing":
+        fake.kernel.remove_program("busctl")
+    elif trouble == "hangs":
+        fake.kernel.hang_program("busctl")
+    else:
+        fake.kernel.fail_program("busctl", 1)
+    began = time.monotonic()
+    SESSION.apply(step, machine)
+    assert time.monotonic() - began < step.deadline
+    assert step.params["session"] not in fake.kernel.sessions()
 
 
 def test_another_session_with_the_same_number_is_refused(desktop):

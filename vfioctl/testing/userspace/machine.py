@@ -14,6 +14,7 @@ from vfioctl.testing.kernel.nodes import Conversation, Directory, Node, Wait
 from vfioctl.testing.model import MachineSpec
 from vfioctl.testing.userspace import kmod
 from vfioctl.testing.userspace.answers import HANGS, Reply
+from vfioctl.testing.userspace.busctl import busctl
 from vfioctl.testing.userspace.loginctl import loginctl
 from vfioctl.testing.userspace.requests import Requests
 from vfioctl.testing.userspace.systemctl import systemctl
@@ -96,7 +97,7 @@ class Machine:
         simple = {"modprobe": kmod.modprobe, "rmmod": kmod.rmmod, "lsmod": kmod.lsmod, "modinfo": kmod.modinfo}
         if name in simple:
             return simple[name](self.kernel, argv)
-        managed = {"systemctl": systemctl, "loginctl": loginctl, "systemd-run": systemd_run}
+        managed = {"systemctl": systemctl, "loginctl": loginctl, "systemd-run": systemd_run, "busctl": busctl}
         if name in managed:
             return managed[name](self.kernel, self.systemd, argv)
         if name == "systemd-inhibit":

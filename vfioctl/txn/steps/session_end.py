@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.errors import DeadlineExceeded, StepFailed, VfioctlError
 from vfioctl.host.processes import is_alive
+from vfioctl.log import plain
+from vfioctl.txn.conditions import unit_now
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive, run
 from vfioctl.wait import until
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
 
+NOTIFY_SECONDS = 3.0
+SERVICE = "org.freedesktop.Notifications"
+TITLE = "Your session ends now"
+
 
 class SessionEnd(Primitive):
-    """{session, user, uid, leader, start_time, scope}"""
+    """{session, user, uid, leader, start_time, scope, warning?}; warning is shown on the user's screen before"""
 
     name = "session.end"
     summary = "Ends a login session with everything that runs in it; nothing brings it back."
@@ -53,6 +59,7 @@ class SessionEnd(Primitive):
         if _session(step, machine) is None:
             return f"session {name} of {step.params['user']} has ended already"
         budget = Budget(step.deadline)
+        _warn(step, machine, budget)
         run(machine, ("loginctl", "terminate-session", "--", name), deadline=budget.left, code="session.end_failed")
         if not until(lambda: _session(step, machine) is None, budget.left):
             raise DeadlineExceeded(
@@ -68,6 +75,29 @@ class SessionEnd(Primitive):
 
     def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
         return f"the session of {step.params['user']} cannot be brought back"
+
+
+def _warn(step: Step, machine: Machine, budget: Budget) -> None:
+    """Show the warning on the user's screen where it can be done at once; that it cannot changes nothing."""
+    uid, text = step.params["uid"], step.params.get("warning")
+    try:
+        if text and unit_now(machine, f"user@{uid}.service").is_active:  # asking the manager would start it
+            machine.programs.run(notification(uid, text), deadline=min(NOTIFY_SECONDS, budget.left / 3))
+    except VfioctlError:
+        return
+
+
+def notification(uid: int, text: str) -> tuple[str, ...]:
+    """The call that shows `text` on the screen of the user `uid`, critical so that it is seen while others are muted.
+
+    The body is markup (Desktop Notifications Specification), so what is in `text` must not be taken for it. Arguments:
+    name, id to replace, icon, title, body, no actions, one hint, and no time after which it goes.
+    """
+    body = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    call = ("call", SERVICE, "/org/freedesktop/Notifications", SERVICE, "Notify", "susssasa{sv}i")
+    values = ("vfioctl", "0", "dialog-warning", TITLE, body, "0", "1", "urgency", "y", "2", "0")
+    where = ("--user", f"--machine={uid}@.host", f"--timeout={NOTIFY_SECONDS:g}", "--quiet")
+    return ("busctl", *where, "--", *call, *values)
 
 
 def _session(step: Step, machine: Machine) -> Session | None:
