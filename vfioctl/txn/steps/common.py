@@ -15,14 +15,15 @@ from vfioctl.host import overrides
 from vfioctl.host.readers import link_name
 from vfioctl.host.stuck import record_stuck
 from vfioctl.proc import Completed, in_child
+from vfioctl.txn.step import Finding, Lifetime, Scope
 from vfioctl.writer import StuckRead
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
-    from vfioctl.host.model import Holder
+    from vfioctl.host.model import Holder, PciDevice
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Finding, Json, Step, StepProposal
+    from vfioctl.txn.step import Json, Step, StepProposal
 
 LEAST_WRITE = 1.0  # a write gets this much even at the end of a budget: less would call a healthy device stuck
 OUTLIVES_US = 24 * 3600.0  # a program in a detached child is never killed: its parent judges it
@@ -42,6 +43,29 @@ class Primitive:
         """Look once more immediately before apply."""
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+
+class DeviceChange(Primitive):
+    """What changes of one PCI function share: {address, …}, and the driver that it was on."""
+
+    scope = Scope.LEASE
+    lifetime = Lifetime.BOOT
+
+    def resource(self, params: Json) -> str:
+        return f"pci:{params['address']}"
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        return {"driver": host.device(params["address"]).driver}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        address = proposal.params["address"]
+        if not host.has_device(address):
+            return (Finding("device.missing", f"There is no PCI device {address}.", hint="See: vfioctl gpu list"),)
+        return self.check_device(proposal, host.device(address))
+
+    def check_device(self, proposal: StepProposal, device: PciDevice) -> Iterable[Finding]:  # noqa: ARG002
+        """What speaks against it where the device is there."""
         return ()
 
 

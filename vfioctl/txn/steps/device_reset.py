@@ -8,36 +8,24 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed
 from vfioctl.host.readers import text
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
-from vfioctl.txn.steps.common import Budget, Primitive, name_holders, write_device
+from vfioctl.txn.step import Finding, State, Undo
+from vfioctl.txn.steps.common import Budget, DeviceChange, name_holders, write_device
 
 if TYPE_CHECKING:
-    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step, StepProposal
+    from vfioctl.txn.step import Step, StepProposal
 
 
-class DeviceReset(Primitive):
+class DeviceReset(DeviceChange):
     """{address, method?}; a method holds for this reset only"""
 
     name = "device.reset"
     summary = "Resets a PCI function, by the given method or by the kernel's choice."
     undo_class = Undo.NONE
-    scope = Scope.LEASE
-    lifetime = Lifetime.BOOT
 
-    def resource(self, params: Json) -> str:
-        return f"pci:{params['address']}"
-
-    def baseline(self, params: Json, host: Host) -> Json:
-        return {"driver": host.device(params["address"]).driver}
-
-    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
-        address, method = proposal.params["address"], proposal.params.get("method")
-        if not host.has_device(address):
-            yield Finding("device.missing", f"There is no PCI device {address}.", hint="See: vfioctl gpu list")
-            return
-        methods = host.device(address).reset_methods
+    def check_device(self, proposal: StepProposal, device: PciDevice) -> Iterable[Finding]:
+        address, method, methods = device.address, proposal.params.get("method"), device.reset_methods
         if not methods:
             yield Finding("device.no_reset", f"{address} has no way to be reset.")
         elif method and method not in methods:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.txn.sh_quote import call
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Finding, State, Undo
 from vfioctl.txn.steps.common import (
     Budget,
-    Primitive,
+    DeviceChange,
     driver_of,
     driver_present,
     is_ours,
@@ -26,35 +26,23 @@ from vfioctl.txn.steps.common import (
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
-    from vfioctl.host.host import Host
-    from vfioctl.host.model import Holder
+    from vfioctl.host.model import Holder, PciDevice
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step, StepProposal
+    from vfioctl.txn.step import Step, StepProposal
 
 NVIDIA = "nvidia"
 
 
-class DriverBind(Primitive):
+class DriverBind(DeviceChange):
     """{address, driver, module?, allow_nvidia_unbind?}"""
 
     name = "driver.bind"
     summary = "Unbinds a PCI function from its driver and binds it to another; done when the driver link shows it."
     undo_class = Undo.EXACT
-    scope = Scope.LEASE
-    lifetime = Lifetime.BOOT
 
-    def resource(self, params: Json) -> str:
-        return f"pci:{params['address']}"
-
-    def baseline(self, params: Json, host: Host) -> Json:
-        return {"driver": host.device(params["address"]).driver}
-
-    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
-        address = proposal.params["address"]
-        if not host.has_device(address):
-            return (Finding("device.missing", f"There is no PCI device {address}.", hint="See: vfioctl gpu list"),)
-        device = host.device(address)
+    def check_device(self, proposal: StepProposal, device: PciDevice) -> Iterable[Finding]:  # noqa: ARG002
+        address = device.address
         if device.stuck:
             return (Finding("device.stuck", f"{address} is stuck in the kernel.", hint="See: vfioctl status"),)
         if device.is_bridge:
