@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from vfioctl.config.edit import create_guest, get_value, remove_guest, set_setting, set_value, unset_value
+from vfioctl.config.edit import create_guest, remove_guest, set_setting
 from vfioctl.config.load import load_guest
 from vfioctl.errors import ConfigError, Refused
 
@@ -25,32 +25,17 @@ def text_of(file: str) -> str:
         return stream.read()
 
 
-def test_a_changed_value_leaves_every_comment_where_it_was(write):
+def test_a_changed_value_leaves_every_comment_where_it_was(paths, plugins, write):
     file = write("win11", COMMENTED)
-    set_value(file, "deadlines.prepare", 90)
-    assert text_of(file) == COMMENTED.replace("50", "90")
+    set_setting(paths, "win11", "deadlines.prepare", "90", plugins)
+    assert text_of(file) == COMMENTED.replace("50", "90.0")
 
 
-def test_a_new_value_makes_its_table_and_its_file(paths):
+def test_a_new_value_makes_its_table_and_its_file(paths, plugins):
+    set_setting(paths, "new", "demo.disks.vda", "skip", plugins)
     file = paths.guest_config("new")
-    set_value(file, "demo.disks.vda", "skip")
-    assert get_value(file, "demo.disks.vda") == "skip"
+    assert "[demo.disks]\nvda = \"skip\"" in text_of(file)
     assert os.stat(file).st_mode & 0o777 == 0o644
-
-
-def test_get_says_nothing_for_what_the_file_does_not_say(write):
-    file = write("win11", COMMENTED)
-    assert get_value(file, "deadlines.prepare") == 50
-    assert get_value(file, "deadlines.undo") is None
-    assert get_value(file, "session.deeper") is None
-
-
-def test_unset_removes_one_value_and_says_whether_it_was_there(write):
-    file = write("win11", COMMENTED)
-    assert unset_value(file, "session")
-    assert not unset_value(file, "session")
-    assert not unset_value(file, "demo.keep")
-    assert "[deadlines]\n# slow NAS\nprepare = 50\n" in text_of(file)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +89,10 @@ def test_a_file_that_is_wrong_already_is_not_edited(paths, plugins, write):
     assert (caught.value.code, text_of(file)) == ("config.syntax", "session = [\n")
 
 
-def test_a_value_in_place_of_a_table_is_not_overwritten(write):
+def test_a_value_in_place_of_a_table_is_not_overwritten(paths, plugins, write):
     file = write("win11", "deadlines = 3\n")
     with pytest.raises(ConfigError) as caught:
-        set_value(file, "deadlines.prepare", 5)
+        set_setting(paths, "win11", "deadlines.prepare", "5", plugins)
     assert (caught.value.code, text_of(file)) == ("config.type", "deadlines = 3\n")
 
 

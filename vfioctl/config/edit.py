@@ -31,37 +31,6 @@ GUEST_FILE = """\
 """
 
 
-def get_value(file: str, dotted: str) -> Any:
-    """What `file` itself says about `dotted`; None when nothing. Raises ConfigError."""
-    here: Any = _document(file).unwrap()
-    for key in dotted.split("."):
-        if not isinstance(here, Mapping) or key not in here:
-            return None
-        here = here[key]
-    return here
-
-
-def set_value(file: str, dotted: str, value: Any) -> None:
-    """Set `dotted` to `value` in `file`, which is made when absent; comments stay. Raises ConfigError, OSError."""
-    document = _document(file)
-    _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
-    _write(file, document)
-
-
-def unset_value(file: str, dotted: str) -> bool:
-    """Remove `dotted` from `file`; return whether it was there. Raises ConfigError, OSError."""
-    document = _document(file)
-    *tables, last = dotted.split(".")
-    here: Any = document
-    for key in tables:
-        here = here.get(key, {}) if isinstance(here, Mapping) else {}
-    if not isinstance(here, MutableMapping) or last not in here:
-        return False
-    del here[last]
-    _write(file, document)
-    return True
-
-
 def set_setting(paths: Paths, guest: str | None, dotted: str, text: str, plugins: Mapping[str, PluginInfo]) -> Any:
     """Set what a person typed, checked against the schema first; the host file when `guest` is None. Return the value.
 
