@@ -12,6 +12,8 @@ from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.cli.lazy import load
 from vfioctl.cli.options import shared_options
 from vfioctl.frozen import frozen
+from vfioctl.history import KEEP
+from vfioctl.log import MAX_BYTES, ROTATIONS
 
 EXIT_STATUSES = (
     (0, "Done."),
@@ -32,8 +34,8 @@ FILES = (
     ("/etc/vfioctl/config.toml", "Settings of the host."),
     ("/etc/vfioctl/guests/GUEST.toml", "A managed guest; may be empty."),
     ("/run/vfioctl", "What is given now: journals, markers, locks. Gone after a reboot."),
-    ("/var/lib/vfioctl", "Pinned cards, history, last outcomes, the manifest of plugins."),
-    ("/var/log/vfioctl", "The log."),
+    ("/var/lib/vfioctl", f"Pinned cards, the {KEEP} newest hand-offs, last outcomes, the manifest of plugins."),
+    ("/var/log/vfioctl", f"The log; above {MAX_BYTES >> 20} MiB it begins anew, and {ROTATIONS} older files are kept."),
 )
 ENVIRONMENT = (
     ("NO_COLOR", "When set and not empty: no colour."),

@@ -36,7 +36,7 @@ class Change:
 @verb(NAME)
 @click.argument("guest")
 @click.option("--xml", metavar="FILE", help="Read the domain from FILE (- for standard input), not from libvirt.")
-@click.option("--end-session", is_flag=True, help="A logged-in user's session may be ended for the card.")
+@click.option("--end-session", is_flag=True, help="A logged-in user's session may be ended; its open windows are lost.")
 @click.pass_obj
 def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:  # noqa: FBT001 -- click's signature
     """Let vfioctl manage a guest.
@@ -44,6 +44,9 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     Writes its file in /etc/vfioctl/guests, pins which cards it may get, and sets managed='no' in the domain, so that
     libvirt does not unbind a held card when the hook does not fire. Without libvirt-python the change of the domain is
     shown for `virsh edit`. What is there already is kept.
+
+    Where a session is on the card, a start is refused until the guest file says session = "end". Then it ends right
+    after its user was told, and what is not saved is lost; nothing brings it back.
     """
     from vfioctl.cli.domains import find
     from vfioctl.cli.facts import guest_config, plugin_infos
@@ -82,7 +85,8 @@ def _asked(app: App, guest: str, devices: Wanted, host: Host) -> bool:
         return False
     if not any(session.seat and session.klass == "user" for session in host.sessions()):
         return False
-    return click.confirm(f"May the session of a logged-in user be ended when {guest} starts?", default=False)
+    question = f"May the session of a logged-in user be ended when {guest} starts? What is not saved is lost."
+    return click.confirm(question, default=False)
 
 
 def _write_file(app: App, guest: str, plugins: Mapping[str, PluginInfo], *, end_session: bool) -> bool:
