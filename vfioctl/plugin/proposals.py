@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from vfioctl.plugin.types import Condition, Phase, Release, Request, StepProposal
+from vfioctl.plugin.types import (
+    VENDOR_RANK,
+    Condition,
+    Finding,
+    GpuHandoff,
+    Phase,
+    Release,
+    Request,
+    Severity,
+    StepProposal,
+)
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -35,6 +45,25 @@ def given_functions(gpu: PciDevice, host: Host, request: Request | None) -> tupl
     given = {device.address for device in request.devices} if request else None
     others = (dev for dev in host.functions(gpu.address) if dev.address != gpu.address and not dev.is_bridge)
     return (gpu, *(dev for dev in others if given is None or dev.address in given))
+
+
+def staying(functions: Iterable[PciDevice], module: str, host: Host, request: Request | None) -> tuple[str, ...]:
+    """The other cards that stay on `module`: with one of them it cannot be unloaded."""
+    given = {device.address for device in (*functions, *(request.devices if request else ()))}
+    return tuple(address for address in host.devices_on_module(module) if address not in given)
+
+
+def vendor_claim(
+    plugin: str, functions: tuple[PciDevice, ...], findings: Iterable[Finding],
+    steps: Callable[[], Iterable[StepProposal]], back: tuple[Condition, ...],
+) -> GpuHandoff:  # fmt: skip
+    """The claim of a vendor's plugin on a card, the first of `functions`; without steps where a finding blocks."""
+    said = tuple(findings)
+    refused = any(finding.severity is Severity.BLOCK for finding in said)
+    return GpuHandoff(
+        plugin, functions[0].address, VENDOR_RANK, () if refused else tuple(steps()), back=back,
+        covers=tuple(function.address for function in functions[1:]), findings=said,
+    )  # fmt: skip
 
 
 def target_driver(address: str, request: Request | None) -> str:
@@ -139,6 +168,11 @@ def numbers(text: str) -> tuple[int, ...]:
         if digits != part:
             break
     return tuple(result)
+
+
+def is_within(number: tuple[int, ...], first: str, last: str | None) -> bool:
+    """Whether the version `number` lies between `first` and `last`, both included; None: there is no last one."""
+    return numbers(first) <= number and (last is None or number <= numbers(last))
 
 
 def home_conditions(devices: Iterable[PciDevice], host: Host) -> tuple[Condition, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from claims import Start, at_rest, codes, facts, ids, walk
 from vfioctl_amdgpu import plugin
 
 from vfioctl.config.model import GuestConfig
@@ -16,30 +16,16 @@ from vfioctl.plugin.types import GpuHandoff, Request, Severity
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import FakeModule, MachineSpec
 from vfioctl.testing.scenarios import GPU, SOUND, apu, single_gpu_amdgpu_desktop, single_gpu_nvidia_desktop, two_gpu
-from vfioctl.txn.conditions import evaluate
-from vfioctl.txn.holders import Policy
-from vfioctl.txn.kind import kind
-from vfioctl.txn.machine import Machine
-from vfioctl.txn.order import Proposed
-from vfioctl.txn.planner import Order, plan
-from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Step
 
 DEFAULTS = {"unload": False, "allow_apu": False, "fbcon": True, "reset": False}
 FUNCTIONS = (GPU, SOUND, "0000:01:00.2", "0000:01:00.3")
 VEGA = 0x687F
 CONSOLE = "vtconsole.unbind:(M) frame buffer device"
 
-Start = Callable[[MachineSpec], FakeHost]
 
 
 def settings(**changed: bool) -> GuestConfig:
     return GuestConfig("win11", tables={"amdgpu": {**DEFAULTS, **changed}})
-
-
-def at_rest(machine: MachineSpec) -> MachineSpec:
-    """The machine with nobody on the card: what other plugins see to."""
-    return replace(machine, processes=(), sessions=(), units=())
 
 
 def vega(machine: MachineSpec) -> MachineSpec:
@@ -51,29 +37,10 @@ def vega(machine: MachineSpec) -> MachineSpec:
     )  # fmt: skip
 
 
-def facts(fake: FakeHost) -> Host:
-    return Host(fake.paths, fake.programs)
-
-
 def claim(host: Host, address: str = GPU, *, config: GuestConfig | None = None) -> GpuHandoff:
     made = plugin.vfioctl_gpu_handoff(host.device(address), host, config or settings(), None)
     assert made is not None
     return made
-
-
-def planned(host: Host, *claims: GpuHandoff) -> tuple[Step, ...]:
-    """The steps in the order in which they run."""
-    proposals = tuple(Proposed(made.plugin, step) for made in claims for step in made.steps)
-    order = Order("win11", "uuid", host.functions(claims[0].address), proposals, Policy())
-    return plan(order, host, Ledger(host.paths)).steps
-
-
-def ids(host: Host, *claims: GpuHandoff) -> list[str]:
-    return [step.id for step in planned(host, *claims)]
-
-
-def codes(made: GpuHandoff) -> dict[str, Severity]:
-    return {finding.code: finding.severity for finding in made.findings}
 
 
 def write_id(address: str, attribute: str) -> str:
@@ -220,17 +187,9 @@ def test_the_desktops_card_beside_a_card_for_guests_can_be_given_too(start_host:
 def test_the_plan_frees_the_card_and_brings_it_back(start_host: Start, config: GuestConfig):
     fake = start_host(vega(at_rest(single_gpu_amdgpu_desktop())))
     before = snapshot(fake)
-    machine = Machine(fake.paths, fake.programs)
     made = claim(facts(fake), config=config)
-    steps = planned(facts(fake), made)
-    for step in steps:
-        kind(step.kind).guard(step, machine)
-        kind(step.kind).apply(step, machine)
-    assert {facts(fake).device(address).driver for address in FUNCTIONS} == {"vfio-pci"}
-    assert facts(fake).device(GPU).d3cold_allowed == "0"
-    for step in reversed(steps):
-        kind(step.kind).undo(step, machine)
-    assert all(evaluate(condition, machine) for condition in made.back)
+    assert (made.address, *made.covers) == FUNCTIONS
+    walk(fake, made, given=lambda host: host.device(GPU).d3cold_allowed == "0")
     assert snapshot(fake) == before
 
 

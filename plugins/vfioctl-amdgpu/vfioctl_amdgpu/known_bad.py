@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vfioctl.plugin.proposals import numbers
+from vfioctl.plugin.proposals import is_within, numbers
 from vfioctl_amdgpu.family import Family
 
 BY_UNLOAD = "unload"
@@ -45,8 +45,4 @@ def known_bad(kernel: str, family: Family, way: str) -> KnownBad | None:
     """The first row that covers freeing a card of `family` by `way` on `kernel`, or None."""
     number = numbers(kernel)
     rows = (row for row in KNOWN_BAD if row.family is family and row.way == way)
-    return next((row for row in rows if _covers(row, number)), None)
-
-
-def _covers(row: KnownBad, number: tuple[int, ...]) -> bool:
-    return numbers(row.first) <= number and (row.last is None or number <= numbers(row.last))
+    return next((row for row in rows if is_within(number, row.first, row.last)), None)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin.markers import hookimpl
-from vfioctl.plugin.types import VENDOR_RANK, Finding, GpuHandoff, Request, Severity, StepProposal
+from vfioctl.plugin.types import Finding, GpuHandoff, Request, Severity, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
@@ -30,19 +30,16 @@ def vfioctl_gpu_handoff(
     """Claim every card on amdgpu; one on radeon or on no driver is the generic plugin's."""
     if gpu.vendor != VENDOR or not gpu.is_display or gpu.driver != DRIVER:
         return None
-    from vfioctl.plugin.proposals import given_functions, home_conditions
+    from vfioctl.plugin.proposals import given_functions, home_conditions, staying, vendor_claim
     from vfioctl_amdgpu.family import family
 
     functions = given_functions(gpu, host, request)
     kin = family(gpu, host.functions(gpu.address))
     unload = bool(config.table(NAME).get("unload"))
-    others = _staying(functions, host, request)
-    findings = tuple(_findings(gpu, others, kin, host, config, unload=unload))
-    refused = any(finding.severity is Severity.BLOCK for finding in findings)
-    steps = () if refused else tuple(_steps(gpu, functions, host, config, request, unload=unload))
-    return GpuHandoff(
-        NAME, gpu.address, VENDOR_RANK, steps, back=home_conditions(functions, host),
-        covers=tuple(function.address for function in functions[1:]), findings=findings,
+    others = staying(functions, DRIVER, host, request)
+    return vendor_claim(
+        NAME, functions, _findings(gpu, others, kin, host, config, unload=unload),
+        lambda: _steps(gpu, functions, host, config, request, unload=unload), home_conditions(functions, host),
     )  # fmt: skip
 
 
@@ -74,12 +71,6 @@ def _findings(
             "amdgpu.known_bad", f"On kernel {host.kernel_release()} {row.what} ({row.family}; {row.source}).", severity,
             hint=f"Unbind instead: {setting}" if unload else "",
         )  # fmt: skip
-
-
-def _staying(functions: Iterable[PciDevice], host: Host, request: Request | None) -> tuple[str, ...]:
-    """The other cards that stay on the module: with one of them it cannot be unloaded."""
-    given = {device.address for device in (*functions, *(request.devices if request else ()))}
-    return tuple(address for address in host.devices_on_module(DRIVER) if address not in given)
 
 
 def _steps(

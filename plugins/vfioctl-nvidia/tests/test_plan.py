@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from claims import Start, at_rest, codes, facts, ids, walk, whole_plan
 from vfioctl_nvidia import plugin
 from vfioctl_nvidia.facts import Driver, read_driver
 
@@ -13,32 +13,12 @@ from vfioctl.config.model import GuestConfig
 from vfioctl.events.model import Domain, Hostdev
 from vfioctl.host.host import Host
 from vfioctl.plugin.types import GpuHandoff, Phase, Request, Severity
-from vfioctl.testing.host import FakeHost
-from vfioctl.testing.model import FakeDevice, FakeModule, FakeProcess, FakeUnit, MachineSpec
+from vfioctl.testing.model import FakeDevice, FakeModule, FakeProcess, FakeUnit
 from vfioctl.testing.scenarios import GPU, SOUND, laptop, rack, single_gpu_nvidia_desktop, two_gpu, two_nvidia
-from vfioctl.txn.conditions import evaluate
-from vfioctl.txn.holders import Policy
-from vfioctl.txn.kind import kind
-from vfioctl.txn.machine import Machine
-from vfioctl.txn.order import Proposed
-from vfioctl.txn.plan import Plan
-from vfioctl.txn.planner import Order, plan
-from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Step
 
 CONFIG = GuestConfig("win11", tables={"nvidia": {"unbind": "when-safe"}})
 SECOND = "0000:02:00.0"
 
-Start = Callable[[MachineSpec], FakeHost]
-
-
-def at_rest(machine: MachineSpec) -> MachineSpec:
-    """The machine with nobody on the card: what other plugins see to."""
-    return replace(machine, processes=(), sessions=(), units=())
-
-
-def facts(fake: FakeHost) -> Host:
-    return Host(fake.paths, fake.programs)
 
 
 def request_for(host: Host, *addresses: str, domain: Domain | None = None) -> Request:
@@ -50,25 +30,6 @@ def claim(host: Host, address: str = GPU, *, config: GuestConfig = CONFIG, given
     made = plugin.vfioctl_gpu_handoff(host.device(address), host, config, request_for(host, *given) if given else None)
     assert made is not None
     return made
-
-
-def whole_plan(host: Host, *claims: GpuHandoff, policy: Policy = Policy()) -> Plan:  # noqa: B008 -- frozen
-    proposals = tuple(Proposed("nvidia", step) for made in claims for step in made.steps)
-    order = Order("win11", "uuid", host.functions(claims[0].address), proposals, policy)
-    return plan(order, host, Ledger(host.paths))
-
-
-def planned(host: Host, *claims: GpuHandoff) -> tuple[Step, ...]:
-    """The steps in the order in which they run."""
-    return whole_plan(host, *claims).steps
-
-
-def ids(host: Host, *claims: GpuHandoff) -> list[str]:
-    return [step.id for step in planned(host, *claims)]
-
-
-def codes(made: GpuHandoff) -> dict[str, Severity]:
-    return {finding.code: finding.severity for finding in made.findings}
 
 
 def test_the_golden_plan_of_a_single_card_desktop(start_host: Start):
@@ -205,7 +166,7 @@ def test_a_service_that_is_stopped_anyway_may_have_a_shared_node(start_host: Sta
     machine = at_rest(two_nvidia())
     keeper = FakeProcess("nvidia-persistenced", opens=("/dev/nvidiactl",), unit=plugin.UNITS[0])
     host = facts(start_host(replace(machine, processes=(keeper,), units=(FakeUnit(plugin.UNITS[0]),))))
-    assert whole_plan(host, claim(host), policy=Policy(units=frozenset(plugin.UNITS))).blocks == ()
+    assert whole_plan(host, claim(host), units=plugin.UNITS).blocks == ()
 
 
 @pytest.mark.parametrize("version", ["595.58.03", "610.57.04"])
@@ -269,29 +230,16 @@ def test_a_rack_of_cards_is_asked_in_time(start_host: Start):
     assert all(any("allow_nvidia_unbind" in step.params for step in one.steps) for one in made)
 
 
-def walk(fake: FakeHost, made: GpuHandoff, **config: object) -> None:
-    """Apply every step, see the card on vfio-pci, undo in reverse, and see the conditions that prove the return."""
-    machine = Machine(fake.paths, fake.programs)
-    steps = planned(facts(fake), made)
-    for step in steps:
-        kind(step.kind).guard(step, machine)
-        kind(step.kind).apply(step, machine)
-    assert {facts(fake).device(address).driver for address in (GPU, SOUND)} == {"vfio-pci"}
-    for step in reversed(steps):
-        kind(step.kind).undo(step, machine)
-    assert all(evaluate(condition, machine) for condition in made.back)
-
-
 def test_the_plan_frees_the_card_and_brings_it_back(start_host: Start):
     fake = start_host(at_rest(single_gpu_nvidia_desktop(framebuffer=True)))
-    walk(fake, claim(facts(fake)))
+    walk(fake, claim(facts(fake)), given=lambda host: host.module("nvidia") is None)
     assert {facts(fake).device(address).driver_override for address in (GPU, SOUND)} == {None}
     assert all(facts(fake).module(name) for name in ("nvidia", "nvidia_modeset", "nvidia_uvm", "nvidia_drm"))
 
 
 def test_one_of_two_cards_is_freed_and_brought_back_while_the_other_stays(start_host: Start):
     fake = start_host(at_rest(two_nvidia()))
-    walk(fake, claim(facts(fake)))
+    walk(fake, claim(facts(fake)), given=lambda host: host.device(SECOND).driver == "nvidia")
     assert facts(fake).device(SECOND).driver == "nvidia"
 
 

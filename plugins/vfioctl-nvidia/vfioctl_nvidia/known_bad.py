@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vfioctl.plugin.proposals import numbers
+from vfioctl.plugin.proposals import is_within, numbers
 
 
 class KnownBad(NamedTuple):
@@ -38,8 +38,4 @@ KNOWN_BAD = (
 def known_bad(version: str) -> KnownBad | None:
     """The first row that covers `version`, or None. An unreadable version is covered by no row: refuse it yourself."""
     number = numbers(version)
-    return next((row for row in KNOWN_BAD if number and _covers(row, number)), None)
-
-
-def _covers(row: KnownBad, number: tuple[int, ...]) -> bool:
-    return numbers(row.first) <= number and (row.last is None or number <= numbers(row.last))
+    return next((row for row in KNOWN_BAD if number and is_within(number, row.first, row.last)), None)

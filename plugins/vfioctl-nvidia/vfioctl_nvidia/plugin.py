@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin.markers import hookimpl
-from vfioctl.plugin.types import VENDOR_RANK, Condition, Finding, GpuHandoff, Request, Severity, StepProposal
+from vfioctl.plugin.types import Condition, Finding, GpuHandoff, Request, Severity, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
@@ -37,26 +37,17 @@ def vfioctl_gpu_handoff(
     """Claim every card on the driver nvidia; a card on nouveau or on none is the generic plugin's."""
     if gpu.vendor != VENDOR or not gpu.is_display or gpu.driver != DRIVER:
         return None
-    from vfioctl.plugin.proposals import given_functions
+    from vfioctl.plugin.proposals import given_functions, staying, vendor_claim
     from vfioctl_nvidia.facts import describe
 
     functions = given_functions(gpu, host, request)
+    others = staying(functions, DRIVER, host, request)
     identity = Finding("nvidia.identity", describe(host, gpu.address), Severity.INFO)
-    staying = _staying(functions, host, request)
-    alone = _unbound_alone(gpu, staying, host, config) if staying else None
-    refused = alone is not None and alone.severity is Severity.BLOCK
-    steps = () if refused else _steps(gpu, functions, host, request, alone=not staying)
-    findings = (identity, alone) if alone else (identity,)
-    return GpuHandoff(
-        NAME, gpu.address, VENDOR_RANK, steps, back=_back(functions, host),
-        covers=tuple(function.address for function in functions[1:]), findings=findings,
+    findings = (identity, _unbound_alone(gpu, others, host, config)) if others else (identity,)
+    return vendor_claim(
+        NAME, functions, findings, lambda: _steps(gpu, functions, host, request, alone=not others),
+        _back(functions, host),
     )  # fmt: skip
-
-
-def _staying(functions: tuple[PciDevice, ...], host: Host, request: Request | None) -> tuple[str, ...]:
-    """The other cards that stay on the module: with one of them it cannot be unloaded."""
-    given = {device.address for device in (*functions, *(request.devices if request else ()))}
-    return tuple(address for address in host.devices_on_module(DRIVER) if address not in given)
 
 
 def _unbound_alone(gpu: PciDevice, staying: tuple[str, ...], host: Host, config: GuestConfig) -> Finding:
