@@ -68,7 +68,7 @@ def boundary(root: str) -> Callable[[str], None]:
         fcntl.flock(fd, fcntl.LOCK_EX)
         os.write(fd, f"{name}\n".encode())
         number, what = _planned(root)
-        due = len(boundaries(root)) == number
+        due = number and len(boundaries(root)) == number
         os.close(fd)
         if due and what == signal.SIGSTOP:
             with open(os.path.join(root, PAUSED), "w", encoding="utf-8") as file:

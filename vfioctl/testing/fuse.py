@@ -1,7 +1,7 @@
 """The FUSE messages of the kit, spoken to /dev/fuse directly; knows nodes, not devices.
 
 Written without libfuse for two reasons: an answer may come later, so a write blocks its caller alone and no thread
-waits for it; and each name says how long the kernel may remember it. Protocol 7.31 (Linux 5.4 and newer).
+waits for it; and the kernel may remember every name and listing until it is told. Protocol 7.31 (Linux 5.4 and newer).
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import errno
 import os
 import queue
 import socket
-import stat
 import struct
 import subprocess
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from vfioctl.testing.kernel.nodes import CharDevice, Constant, Conversation, Directory, Link, Node
+from vfioctl.testing.kernel.nodes import CharDevice, Computed, Constant, Conversation, Directory, Link, Node
+from vfioctl.testing.listing import Kept, Listing
 
 HEADER = struct.Struct("<IIQQIIII")
 ANSWER = struct.Struct("<IiQ")
@@ -27,8 +27,8 @@ ATTR_VALID = struct.Struct("<QII")
 OPENED = struct.Struct("<QIi")
 IO = struct.Struct("<QQIIQII")
 INIT_OUT = struct.Struct("<IIIIHHIIHHI28x")
-DIRENT = struct.Struct("<QQII")
 INVALID_ENTRY = struct.Struct("<QIi")
+NO_ATTR = bytes(ATTR.size)
 
 MAX_WRITE = 65536
 BUFFER = MAX_WRITE + 8192
@@ -110,16 +110,18 @@ class Session:
         self.gid = os.getgid()
         self.nodes: dict[int, Node] = {}
         self.counts: dict[int, int] = {}
-        self.open: dict[int, bytes | list[tuple[str, Node]] | None] = {}
+        self.open: dict[int, bytes | Listing | None] = {}
+        self.kept: dict[int, Kept] = {}
         self.said: dict[tuple[bool, int], bytes] = {}
-        self.noticed = False
+        self.notices = 0
+        self.notified = 0  # how many of these the kernel has taken
         self.last_handle = 0
         self.buffer = bytearray(BUFFER)
         self.later: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.handlers = {
             1: self._lookup, 2: self._forget, 3: self._getattr, 4: self._setattr, 5: self._readlink, 14: self._open,
             15: self._read, 16: self._write, 17: self._statfs, 18: self._release, 26: self._init, 27: self._opendir,
-            28: self._readdir, 29: self._release, 36: self._ignore, 38: self._ignore,
+            28: self._readdir, 29: self._releasedir, 36: self._ignore, 38: self._ignore,
             39: self._ioctl, 42: self._batch_forget,
         }  # fmt: skip
         threading.Thread(target=self._run_later, daemon=True).start()
@@ -172,22 +174,28 @@ class Session:
             else:
                 self._send(unique, result)
 
-        if self.noticed:
-            self.noticed = False
+        if self.notices != self.notified:
             self.later.put(send)
         else:
             send()
 
     # Notices: the kernel takes the directory's lock for them, which a look-up that waits for us may hold.
 
-    def forget_entry(self, parent: Node, name: str) -> None:
+    def forget_entry(self, parent: Directory, name: str) -> None:
         """Make the kernel forget `name` and all below it."""
         ino = ROOT_INO if parent is self.tree.root else parent.ino
-        raw = name.encode() + b"\0"
+        raw = name.encode(errors="surrogateescape") + b"\0"
         body = INVALID_ENTRY.pack(ino, len(raw) - 1, 0) + raw
         message = ANSWER.pack(ANSWER.size + len(body), NOTIFY_INVALID_ENTRY, 0) + body
-        self.noticed = True
-        self.later.put(lambda: self._put(message))
+
+        def notify() -> None:
+            try:
+                self._put(message)
+            finally:
+                self.notified += 1
+
+        self.notices += 1
+        self.later.put(notify)
 
     def _run_later(self) -> None:
         while True:
@@ -215,13 +223,18 @@ class Session:
     def _lookup(self, unique: int, ino: int, _pid: int, body: memoryview) -> None:
         parent = self._node(ino)
         name = bytes(body[:-1]).decode(errors="surrogateescape")
-        child = parent.lookup(name) if isinstance(parent, Directory) else None
+        if not isinstance(parent, Directory):
+            raise OSError(errno.ENOTDIR, "not a directory")
+        child = parent.lookup(name)
+        valid = 0
+        if parent.may_remember(name):
+            parent.remembered.add(name)
+            valid = LONG
         if child is None:
-            self._fail(unique, errno.ENOENT)
+            self._send(unique, ENTRY.pack(0, 0, valid, 0, 0, 0) + NO_ATTR)
             return
         self.nodes[child.ino] = child
         self.counts[child.ino] = self.counts.get(child.ino, 0) + 1
-        valid = 0 if child.volatile else LONG
         self._send(unique, ENTRY.pack(child.ino, 0, valid, LONG, 0, 0) + self._attr(child))
 
     def _forget(self, _unique: int, ino: int, _pid: int, body: memoryview) -> None:
@@ -239,6 +252,7 @@ class Session:
         else:
             self.counts.pop(ino, None)
             self.nodes.pop(ino, None)
+            self.kept.pop(ino, None)
 
     def _getattr(self, unique: int, ino: int, _pid: int, _body: memoryview) -> None:
         self._send(unique, ATTR_VALID.pack(LONG, 0, 0) + self._attr(self._node(ino)))
@@ -253,7 +267,7 @@ class Session:
 
     # Files
 
-    def _handle_number(self, content: bytes | list[tuple[str, Node]] | None) -> int:
+    def _handle_number(self, content: bytes | Listing | None) -> int:
         self.last_handle += 1
         self.open[self.last_handle] = content
         return self.last_handle
@@ -333,20 +347,23 @@ class Session:
         node = self._node(ino)
         if not isinstance(node, Directory):
             raise OSError(errno.ENOTDIR, "not a directory")
-        entries = [(".", node), ("..", node), *node.entries()]
-        self._send(unique, OPENED.pack(self._handle_number(entries), 0, 0))
+        flags = 0
+        if not isinstance(node, Computed):
+            kept = self.kept.setdefault(ino, Kept())
+            flags = kept.flags(node.version)
+            kept.open += bool(flags)
+        self._send(unique, OPENED.pack(self._handle_number(Listing(node, cached=bool(flags))), flags, 0))
 
     def _readdir(self, unique: int, _ino: int, _pid: int, body: memoryview) -> None:
         handle, offset, size, *_ = IO.unpack_from(body)
-        entries = self.open.get(handle)
-        out = bytearray()
-        for index, (name, node) in enumerate(entries[offset:] if isinstance(entries, list) else (), offset + 1):
-            raw = name.encode(errors="surrogateescape")
-            padding = -len(raw) % 8
-            if len(out) + DIRENT.size + len(raw) + padding > size:
-                break
-            out += DIRENT.pack(node.ino, index, len(raw), stat.S_IFMT(node.mode) >> 12) + raw + b"\0" * padding
-        self._send(unique, bytes(out))
+        listing = self.open.get(handle)
+        self._send(unique, listing.read(offset, size) if isinstance(listing, Listing) else b"")
+
+    def _releasedir(self, unique: int, ino: int, _pid: int, body: memoryview) -> None:
+        listing = self.open.pop(struct.unpack_from("<Q", body)[0], None)
+        if isinstance(listing, Listing) and listing.cached and ino in self.kept:
+            self.kept[ino].open -= 1
+        self._send(unique)
 
     # The rest
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from vfioctl.testing.fuse import Mount, Session
-from vfioctl.testing.kernel.nodes import Node
+from vfioctl.testing.kernel.nodes import Directory
 from vfioctl.testing.model import from_json
 from vfioctl.testing.userspace.machine import Machine
 from vfioctl.testing.userspace.systemd import Unit
@@ -31,7 +31,7 @@ class Server:
         self.machine = Machine(spec, root, forget=self._forget, spawn=self._spawn)
         self.mountpoint = os.path.join(root, MOUNT)
 
-    def _forget(self, parent: Node, name: str) -> None:
+    def _forget(self, parent: Directory, name: str) -> None:
         if self.session:
             self.session.forget_entry(parent, name)
 

@@ -136,8 +136,8 @@ def _join_group(pci: Pci, device: Device) -> None:
         return
     group = pci.kernel.sys.directory(f"kernel/iommu_groups/{number}")
     group.add("type", Constant(pci.kernel.spec.group_type))
-    link = Link(f"../../../../{device.sysfs}", volatile=True)
-    group.directory("devices", volatile=True).add(device.address, link)
+    link = Link(f"../../../../{device.sysfs}")
+    group.directory("devices").add(device.address, link)
     device.directory.add("iommu_group", Link("../" * (device.depth + 1) + f"kernel/iommu_groups/{number}"))
     pci.kernel.sys.directory("class/iommu").directory("dmar0")
 

@@ -46,11 +46,10 @@ class Log:
 class Kernel:
     """One simulated machine. `root` is the path under which the tree is shown, for links to device nodes."""
 
-    def __init__(self, spec: MachineSpec, shown_root: str, *, forget: Callable[[Node, str], None]) -> None:
+    def __init__(self, spec: MachineSpec, shown_root: str) -> None:
         self.spec = spec
         self.shown_root = shown_root.rstrip("/")
         self.root = Directory()
-        self.forget = forget
         self.log = Log()
         self.blocked: list[Blocked] = []
         self.private = os.getuid() == 0  # an ordinary user who plays root must be able to read everything

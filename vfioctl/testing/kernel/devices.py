@@ -36,7 +36,7 @@ class DeviceNodes:
 
     def _place(self, path: str) -> tuple[Directory, str]:
         directory, _, name = path.removeprefix("/dev/").rpartition("/")
-        return (self.dev.directory(directory, volatile=True) if directory else self.dev), name
+        return (self.dev.directory(directory) if directory else self.dev), name
 
     def add(self, node: DeviceNode, sysfs: str = "") -> None:
         """Make `node`; `sysfs` is its directory in /sys/devices, for /sys/dev/char."""
@@ -44,7 +44,7 @@ class DeviceNodes:
         directory.add(name, CharDevice(node.rdev))
         self.by_path[node.path] = node
         if sysfs:
-            self.char.add(_number(node.rdev), Link(f"../../{sysfs}", volatile=True))
+            self.char.add(_number(node.rdev), Link(f"../../{sysfs}"))
 
     def remove(self, path: str) -> None:
         """Remove a node; open files keep it, and say "(deleted)" (Linux 6.1)."""

@@ -42,11 +42,11 @@ def attach(pci: Pci, device: Device, driver: Driver) -> None:
     elif driver.kind == "vfio":
         _attach_vfio(pci, device, driver)
     elif driver.kind == "network" and device.spec.network:
-        place = device.directory.directory("net", volatile=True).directory(device.spec.network, volatile=True)
+        place = device.directory.directory("net").directory(device.spec.network)
         place.add("operstate", Constant("up"))
         place.add("device", Link(f"../../../{device.address}"))
-        link = Link(f"../../{device.sysfs}/net/{device.spec.network}", volatile=True)
-        pci.kernel.sys.directory("class/net", volatile=True).add(device.spec.network, link)
+        link = Link(f"../../{device.sysfs}/net/{device.spec.network}")
+        pci.kernel.sys.directory("class/net").add(device.spec.network, link)
     elif driver.kind == "storage" and device.spec.disk:
         _attach_disk(pci, device, device.spec.disk)
     _attach_i2c(pci, device, driver)
@@ -65,7 +65,7 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
         if owned.address == device.address:
             kernel.nodes.remove(owned.path)
     for name in ("sound", "block", "net"):
-        places = kernel.sys.directory(f"class/{name}", volatile=True)
+        places = kernel.sys.directory(f"class/{name}")
         for entry, link in places.entries():
             if isinstance(link, Link) and f"/{device.address}/" in link.target:
                 places.drop(entry)
@@ -118,33 +118,33 @@ def _attach_nvidia(pci: Pci, device: Device, driver: Driver) -> None:
         f"Model: \t\t {device.spec.model_name}\nIRQ:   \t\t 139\nGPU UUID: \t {device.spec.gpu_uuid}\n"
         f"Video BIOS: \t 94.02.42.40.9f\nBus Type: \t PCIe\nBus Location: \t {device.address}\nDevice Minor: \t {minor}"
     )
-    gpus = pci.kernel.root.directory("proc/driver/nvidia/gpus", volatile=True)
-    gpus.directory(device.address, volatile=True).add("information", Constant(information))
+    gpus = pci.kernel.root.directory("proc/driver/nvidia/gpus")
+    gpus.directory(device.address).add("information", Constant(information))
     for module in pci.kernel.modules.loaded.values():
         if module.spec.drm_for == driver.name:
             add_side_card(pci, device, module.spec)
 
 
 def _attach_sound(pci: Pci, device: Device, driver: Driver) -> None:
-    places = pci.kernel.sys.directory("class/sound", volatile=True)
+    places = pci.kernel.sys.directory("class/sound")
     index = next(index for index in itertools.count() if f"card{index}" not in places.children)
-    card = device.directory.directory("sound", volatile=True).directory(f"card{index}", volatile=True)
+    card = device.directory.directory("sound").directory(f"card{index}")
     card.add("id", Constant(f"HDMI{index}"))
     card.add("number", Constant(str(index)))
     card.add("device", Link(f"../../../{device.address}"))
-    places.add(f"card{index}", Link(f"../../{device.sysfs}/sound/card{index}", volatile=True))
+    places.add(f"card{index}", Link(f"../../{device.sysfs}/sound/card{index}"))
     for name, minor in ((f"controlC{index}", 32 * index), (f"pcmC{index}D3p", 32 * index + 3)):
-        place = card.directory(name, volatile=True)
+        place = card.directory(name)
         place.add("dev", Constant(f"{SOUND_MAJOR}:{minor}"))
         place.add("device", Link(f"../../card{index}"))
-        places.add(name, Link(f"../../{device.sysfs}/sound/card{index}/{name}", volatile=True))
+        places.add(name, Link(f"../../{device.sysfs}/sound/card{index}/{name}"))
         node = DeviceNode(f"/dev/snd/{name}", os.makedev(SOUND_MAJOR, minor), driver.module, device.address)
         pci.kernel.nodes.add(node, f"{device.sysfs}/sound/card{index}/{name}")
 
 
 def _attach_vfio(pci: Pci, device: Device, driver: Driver) -> None:
     taken = sum("vfio-dev" in other.directory.children for other in pci.devices.values())
-    device.directory.directory("vfio-dev", volatile=True).directory(f"vfio{taken}", volatile=True)
+    device.directory.directory("vfio-dev").directory(f"vfio{taken}")
     path = f"/dev/vfio/{device.spec.group}"
     if device.spec.group is not None and path not in pci.kernel.nodes.by_path:
         pci.kernel.nodes.add(DeviceNode(path, os.makedev(VFIO_MAJOR, device.spec.group), driver.module))
@@ -159,15 +159,15 @@ def _forget_group(pci: Pci, device: Device) -> None:
 
 
 def _attach_disk(pci: Pci, device: Device, disk: str) -> None:
-    controller: Directory = device.directory.directory("nvme", volatile=True).directory("nvme0", volatile=True)
-    place = controller.directory(disk, volatile=True)
+    controller: Directory = device.directory.directory("nvme").directory("nvme0")
+    place = controller.directory(disk)
     place.add("dev", Constant("259:0"))
-    place.directory(f"{disk}p1", volatile=True).add("dev", Constant("259:1"))
-    blocks = pci.kernel.sys.directory("class/block", volatile=True)
-    blocks.add(disk, Link(f"../../{device.sysfs}/nvme/nvme0/{disk}", volatile=True))
-    blocks.add(f"{disk}p1", Link(f"../../{device.sysfs}/nvme/nvme0/{disk}/{disk}p1", volatile=True))
+    place.directory(f"{disk}p1").add("dev", Constant("259:1"))
+    blocks = pci.kernel.sys.directory("class/block")
+    blocks.add(disk, Link(f"../../{device.sysfs}/nvme/nvme0/{disk}"))
+    blocks.add(f"{disk}p1", Link(f"../../{device.sysfs}/nvme/nvme0/{disk}/{disk}p1"))
     for number, sub in (("259:0", ""), ("259:1", f"/{disk}p1")):
-        link = Link(f"../../{device.sysfs}/nvme/nvme0/{disk}{sub}", volatile=True)
+        link = Link(f"../../{device.sysfs}/nvme/nvme0/{disk}{sub}")
         pci.kernel.sys.directory("dev/block").add(number, link)
 
 
@@ -175,19 +175,19 @@ def _remove_i2c(pci: Pci, device: Device) -> None:
     for entry in tuple(device.directory.children):
         if entry.startswith("i2c-"):
             device.directory.drop(entry)
-            pci.kernel.sys.directory("class/i2c-dev", volatile=True).drop(entry)
+            pci.kernel.sys.directory("class/i2c-dev").drop(entry)
 
 
 def _attach_i2c(pci: Pci, device: Device, driver: Driver) -> None:
     if driver.kind == "vfio":
         return
     for bus in device.spec.i2c:
-        place = device.directory.directory(f"i2c-{bus}", volatile=True)
+        place = device.directory.directory(f"i2c-{bus}")
         place.add("name", Constant(f"{driver.name} i2c adapter {bus}"))
-        character = place.directory("i2c-dev", volatile=True).directory(f"i2c-{bus}", volatile=True)
+        character = place.directory("i2c-dev").directory(f"i2c-{bus}")
         character.add("dev", Constant(f"{I2C_MAJOR}:{bus}"))
         sysfs = f"{device.sysfs}/i2c-{bus}/i2c-dev/i2c-{bus}"
-        link = Link(f"../../{sysfs}", volatile=True)
-        pci.kernel.sys.directory("class/i2c-dev", volatile=True).add(f"i2c-{bus}", link)
+        link = Link(f"../../{sysfs}")
+        pci.kernel.sys.directory("class/i2c-dev").add(f"i2c-{bus}", link)
         node = DeviceNode(f"/dev/i2c-{bus}", os.makedev(I2C_MAJOR, bus), driver.module, device.address)
         pci.kernel.nodes.add(node, sysfs)

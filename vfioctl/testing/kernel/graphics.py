@@ -36,7 +36,7 @@ class Framebuffer:
 class Graphics:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.drm = kernel.sys.directory("class/drm", volatile=True)
+        self.drm = kernel.sys.directory("class/drm")
         self.graphics = kernel.sys.directory("class/graphics")
         self.consoles = kernel.sys.directory("class/vtconsole")
         self.platform = kernel.sys.directory("bus/platform/devices")
@@ -54,14 +54,14 @@ class Graphics:
             index for index in itertools.count()
             if f"card{index}" not in self.drm.children and os.makedev(DRM_MAJOR, index) not in held
         )  # fmt: skip
-        drm = device.directory.directory("drm", volatile=True)
+        drm = device.directory.directory("drm")
         for name, minor in ((f"card{index}", index), (f"renderD{FIRST_RENDER + index}", FIRST_RENDER + index)):
-            card = drm.directory(name, volatile=True)
+            card = drm.directory(name)
             card.add("dev", Constant(f"{DRM_MAJOR}:{minor}"))
             card.add("uevent", Constant(f"MAJOR={DRM_MAJOR}\nMINOR={minor}\nDEVNAME=dri/{name}\nDEVTYPE=drm_minor"))
             card.add("device", Link(f"../../../{device.address}"))
             card.add("subsystem", Link("../" * device.depth + "../../../class/drm"))
-            self.drm.add(name, Link(f"../../{device.sysfs}/drm/{name}", volatile=True))
+            self.drm.add(name, Link(f"../../{device.sysfs}/drm/{name}"))
             number = os.makedev(DRM_MAJOR, minor)
             node = DeviceNode(f"/dev/dri/{name}", number, module, device.address)
             self.kernel.nodes.add(node, f"{device.sysfs}/drm/{name}")
@@ -73,12 +73,12 @@ class Graphics:
     def _add_connectors(self, device: Device, card: Directory, name: str) -> None:
         for connector in device.spec.connectors:
             port, _, status = connector.partition(":")
-            directory = card.directory(f"{name}-{port}", volatile=True)
+            directory = card.directory(f"{name}-{port}")
             directory.add("status", Attribute(lambda status=status: f"{status}\n", lambda _text: None))  # type: ignore[misc]
             directory.add("enabled", Constant("enabled" if status == "connected" else "disabled"))
             directory.add("device", Link(f"../../{name}"))
             target = f"../../{device.sysfs}/drm/{name}/{name}-{port}"
-            self.drm.add(f"{name}-{port}", Link(target, volatile=True))
+            self.drm.add(f"{name}-{port}", Link(target))
 
     def remove_card(self, device: Device) -> None:
         """Take the cards of `device` away; open nodes stay open and say "(deleted)"."""
@@ -99,14 +99,14 @@ class Graphics:
 
     def add_platform(self, name: str, device: Device) -> None:
         """The firmware's picture: a platform device below the card, bound to the driver of the same name."""
-        directory = Directory(volatile=True)
+        directory = Directory()
         device.directory.add(name, directory)
         driver = name.rpartition(".")[0]
         drivers = self.kernel.sys.directory(f"bus/platform/drivers/{driver}")
-        directory.add("driver", Link("../" * (device.depth + 3) + f"bus/platform/drivers/{driver}", volatile=True))
-        drivers.add(name, Link(f"../../../../{device.sysfs}/{name}", volatile=True))
+        directory.add("driver", Link("../" * (device.depth + 3) + f"bus/platform/drivers/{driver}"))
+        drivers.add(name, Link(f"../../../../{device.sysfs}/{name}"))
         drivers.add("unbind", Attribute(None, self._unbind_platform))
-        self.platform.add(name, Link(f"../../../{device.sysfs}/{name}", volatile=True))
+        self.platform.add(name, Link(f"../../../{device.sysfs}/{name}"))
         self.add_framebuffer(name, platform=name)
 
     def _unbind_platform(self, text: str) -> None:
@@ -133,13 +133,13 @@ class Graphics:
         taken = {fb.index for fb in self.framebuffers}
         index = next(index for index in itertools.count() if index not in taken)
         self.framebuffers.append(Framebuffer(index, owner, platform))
-        directory = self.graphics.directory(f"fb{index}", volatile=True)
+        directory = self.graphics.directory(f"fb{index}")
         directory.add("dev", Constant(f"{FB_MAJOR}:{index}"))
         directory.add("name", Constant(owner))
         if device := self.kernel.pci.devices.get(owner) if not platform else None:
-            directory.add("device", Link(f"../../../{device.sysfs}", volatile=True))
+            directory.add("device", Link(f"../../../{device.sysfs}"))
         else:
-            directory.add("device", Link(f"../../../bus/platform/devices/{owner}", volatile=True))
+            directory.add("device", Link(f"../../../bus/platform/devices/{owner}"))
         address = None if platform else owner
         self.kernel.nodes.add(DeviceNode(f"/dev/fb{index}", os.makedev(FB_MAJOR, index), None, address))
         if len(self.framebuffers) == 1 and self.kernel.spec.framebuffer_console:
@@ -148,7 +148,7 @@ class Graphics:
 
     def _show_framebuffer(self, device: Device) -> None:
         index = self.framebuffers[-1].index
-        place = device.directory.directory("graphics", volatile=True).directory(f"fb{index}", volatile=True)
+        place = device.directory.directory("graphics").directory(f"fb{index}")
         place.add("dev", Constant(f"{FB_MAJOR}:{index}"))
 
     def remove_framebuffers(self, owner: str) -> None:
@@ -163,7 +163,7 @@ class Graphics:
     # Consoles
 
     def _add_console(self, entry: str, name: str) -> None:
-        directory = self.consoles.directory(entry, volatile=True)
+        directory = self.consoles.directory(entry)
         directory.add("name", Constant(name))
         is_fbcon = name == FBCON
         directory.add("bind", Attribute(

@@ -34,7 +34,7 @@ class Modules:
         self.kernel = kernel
         self.known = {module.name: module for module in kernel.spec.modules}
         self.loaded: dict[str, Module] = {}
-        self.directory = kernel.sys.directory("module", volatile=True)
+        self.directory = kernel.sys.directory("module")
 
     def populate(self) -> None:
         """Load what is loaded at the start; no device is probed."""
@@ -70,7 +70,7 @@ class Modules:
         return None
 
     def _insert(self, spec: FakeModule, parameters: dict[str, str]) -> None:
-        directory = Directory(volatile=True)
+        directory = Directory()
         module = Module(spec, directory, {**dict(spec.parameters), **parameters})
         self.loaded[spec.name] = module
         self.directory.add(spec.name, directory)
@@ -79,18 +79,18 @@ class Modules:
         if not spec.builtin:
             directory.add("refcnt", Attribute(lambda: f"{self.refcount(spec.name)}\n"))
             directory.add("initstate", Constant("live"))
-            directory.directory("holders", volatile=True)
+            directory.directory("holders")
         for name, value in module.parameters.items():
             directory.directory("parameters").add(name, self._parameter(module, name, value))
         for used in spec.uses:
             if holders := self._holders(used):
-                holders.add(spec.name, Link(f"../../{spec.name}", volatile=True))
+                holders.add(spec.name, Link(f"../../{spec.name}"))
         for node in spec.nodes:
             self.kernel.nodes.add(DeviceNode(node.path, os.makedev(node.major, node.minor), spec.name))
             if node.klass:
-                place = self.kernel.sys.directory(f"class/{node.klass}", volatile=True)
+                place = self.kernel.sys.directory(f"class/{node.klass}")
                 name = node.path.rpartition("/")[2]
-                place.directory(name, volatile=True).add("dev", Constant(f"{node.major}:{node.minor}"))
+                place.directory(name).add("dev", Constant(f"{node.major}:{node.minor}"))
         for driver in spec.drivers:
             self._register(driver, spec, directory)
 
@@ -104,9 +104,9 @@ class Modules:
 
     def _register(self, driver: FakeDriver, spec: FakeModule, directory: Directory) -> None:
         place = self.kernel.pci.add_driver(driver, spec.name)
-        place.add("module", Link(f"../../../../module/{spec.name}", volatile=True))
+        place.add("module", Link(f"../../../../module/{spec.name}"))
         target = f"../../../bus/pci/drivers/{driver.name}"
-        directory.directory("drivers", volatile=True).add(f"pci:{driver.name}", Link(target, volatile=True))
+        directory.directory("drivers").add(f"pci:{driver.name}", Link(target))
 
     def _holders(self, name: str) -> Directory | None:
         module = self.loaded.get(name)

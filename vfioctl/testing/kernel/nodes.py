@@ -26,18 +26,17 @@ class Wait(Exception):
 
 
 class Node:
-    """A file, directory or link. `volatile` ones may change under their name and are looked up every time."""
+    """A file, directory or link. What stands under a name is changed only by the directory's `add` and `drop`."""
 
-    __slots__ = ("ino", "mode", "name", "parent", "rdev", "uid", "volatile")
+    __slots__ = ("ino", "mode", "name", "parent", "rdev", "uid")
 
-    def __init__(self, mode: int, *, volatile: bool = False, rdev: int = 0) -> None:
+    def __init__(self, mode: int, *, rdev: int = 0) -> None:
         self.ino = next(_numbers)
         self.mode = mode
         self.rdev = rdev
         self.uid: int | None = None  # None: whoever serves the mount
         self.name = ""
         self.parent: Directory | None = None
-        self.volatile = volatile
 
     @property
     def path(self) -> str:
@@ -54,41 +53,79 @@ class Node:
 
 
 class Directory(Node):
-    """A directory whose entries the kernel simulation adds and removes."""
+    """A directory whose entries the kernel simulation adds and removes. `version` counts the changes."""
 
-    __slots__ = ("children",)
+    __slots__ = ("children", "remembered", "version")
 
-    def __init__(self, *, volatile: bool = False, mode: int = 0o755) -> None:
-        super().__init__(stat.S_IFDIR | mode, volatile=volatile)
+    def __init__(self, *, mode: int = 0o755) -> None:
+        super().__init__(stat.S_IFDIR | mode)
         self.children: dict[str, Node] = {}
+        self.remembered: set[str] = set()  # names that someone outside may answer by itself, until it is told
+        self.version = 0
 
     def add(self, name: str, node: Node) -> Node:
         node.name = name
         node.parent = self
         self.children[name] = node
+        self._changed(name)
         return node
 
     def drop(self, name: str) -> None:
         """Remove the entry `name` when it is there."""
         if node := self.children.pop(name, None):
             node.parent = None
+            self._changed(name)
+
+    def _changed(self, name: str) -> None:
+        self.version += 1
+        if name not in self.remembered:
+            return
+        self.remembered.discard(name)
+        top = self
+        while top.parent is not None:
+            top = top.parent
+        if isinstance(top, Root):  # else nothing of this directory is shown any more
+            top.forget(self, name)
 
     def lookup(self, name: str) -> Node | None:
         return self.children.get(name)
 
+    def may_remember(self, _name: str) -> bool:
+        """Whether what `lookup` says of this name, also that there is none, holds until it is added or dropped."""
+        return True
+
     def entries(self) -> Iterator[tuple[str, Node]]:
         return iter(tuple(self.children.items()))
 
-    def directory(self, path: str, *, volatile: bool = False) -> Directory:
+    def directory(self, path: str) -> Directory:
         """The directory at the relative `path`, made with its missing parents."""
         here = self
         for name in path.split("/"):
             child = here.children.get(name)
             if not isinstance(child, Directory):
-                child = Directory(volatile=volatile)
+                child = Directory()
                 here.add(name, child)
             here = child
         return here
+
+
+class Root(Directory):
+    """The top of what is shown; `forget` tells whoever remembers names that one of a directory has changed."""
+
+    __slots__ = ("forget",)
+
+    def __init__(self, forget: Callable[[Directory, str], None]) -> None:
+        super().__init__()
+        self.forget = forget
+
+
+class Computed(Directory):
+    """A directory whose entries are made at every look, because something else than this simulation changes them."""
+
+    __slots__ = ()
+
+    def may_remember(self, name: str) -> bool:
+        return name in self.children
 
 
 class Link(Node):
@@ -96,8 +133,8 @@ class Link(Node):
 
     __slots__ = ("target",)
 
-    def __init__(self, target: str, *, volatile: bool = False) -> None:
-        super().__init__(stat.S_IFLNK | 0o777, volatile=volatile)
+    def __init__(self, target: str) -> None:
+        super().__init__(stat.S_IFLNK | 0o777)
         self.target = target
 
     def size(self) -> int:
@@ -139,7 +176,7 @@ class CharDevice(Node):
     __slots__ = ()
 
     def __init__(self, rdev: int, *, mode: int = 0o660) -> None:
-        super().__init__(stat.S_IFCHR | mode, volatile=True, rdev=rdev)
+        super().__init__(stat.S_IFCHR | mode, rdev=rdev)
 
 
 class Conversation(Node):

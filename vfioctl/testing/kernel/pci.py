@@ -57,7 +57,7 @@ class Pci:
         self.removed: dict[str, FakeDevice] = {}
         bus = kernel.sys.directory("bus/pci")
         self.links = bus.directory("devices")
-        self.driver_directory = bus.directory("drivers", volatile=True)
+        self.driver_directory = bus.directory("drivers")
         bus.add("drivers_probe", Attribute(None, self._store_probe))
         bus.add("rescan", Attribute(None, lambda _text: self.rescan(), mode=0o200))
 
@@ -96,11 +96,8 @@ class Pci:
             device.driver = None
         device.locked = False
         self.links.drop(address)
-        parent = device.directory.parent
-        if parent:
-            parent.drop(address)
-            self.kernel.forget(parent, address)
-        self.kernel.forget(self.links, address)
+        if device.directory.parent:
+            device.directory.parent.drop(address)
         attributes.leave_group(self, device)
 
     def remove(self, device: Device) -> None:
@@ -142,8 +139,8 @@ class Pci:
     def _bind(self, device: Device, driver: Driver) -> None:
         device.driver = driver
         up = "../" * (device.depth + 1)
-        device.directory.add("driver", Link(f"{up}bus/pci/drivers/{driver.name}", volatile=True))
-        driver.directory.add(device.address, Link(f"../../../../{device.sysfs}", volatile=True))
+        device.directory.add("driver", Link(f"{up}bus/pci/drivers/{driver.name}"))
+        driver.directory.add(device.address, Link(f"../../../../{device.sysfs}"))
         drivers.attach(self, device, driver)
 
     def _unlink(self, device: Device) -> None:
@@ -176,7 +173,7 @@ class Pci:
     # Drivers
 
     def add_driver(self, spec: FakeDriver, module: str) -> Directory:
-        directory = self.driver_directory.directory(spec.name, volatile=True)
+        directory = self.driver_directory.directory(spec.name)
         self.drivers[spec.name] = Driver(spec, module, directory)
         directory.add("unbind", Attribute(None, lambda text: self._store_unbind(spec.name, text)))
         directory.add("bind", Attribute(None, lambda text: self._store_bind(spec.name, text)))

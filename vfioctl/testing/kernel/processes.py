@@ -29,8 +29,8 @@ class Process:
     spec: FakeProcess
     pid: int
     files: dict[int, OpenFile] = field(default_factory=dict)
-    directory: Directory = field(default_factory=lambda: Directory(volatile=True))
-    fd: Directory = field(default_factory=lambda: Directory(volatile=True))
+    directory: Directory = field(default_factory=Directory)
+    fd: Directory = field(default_factory=Directory)
     paused: bool = False  # by SIGSTOP
 
     def cgroup(self) -> str:
@@ -126,11 +126,11 @@ class Processes:
             self._show_foreign(process, file)
         target = f"{prefix}{file.shown}{' (deleted)' if file.deleted else ''}"
         process.fd.drop(str(number))
-        process.fd.add(str(number), Link(target, volatile=True))
+        process.fd.add(str(number), Link(target))
 
     def _show_foreign(self, process: Process, file: OpenFile) -> None:
         directory, _, name = file.shown.rpartition("/")
-        place = self.kernel.root.directory(f"{NAMESPACES}/{process.pid}{directory}", volatile=True)
+        place = self.kernel.root.directory(f"{NAMESPACES}/{process.pid}{directory}")
         place.add(name + (" (deleted)" if file.deleted else ""), CharDevice(file.node.rdev))
 
     def node_removed(self, node: DeviceNode) -> None:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from vfioctl.testing.kernel.nodes import Attribute, Constant, Directory, Link, Node
+from vfioctl.testing.kernel.nodes import Attribute, Computed, Constant, Directory, Link, Node
 
 if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
 
 PASSED = frozenset(("stat", "comm", "cmdline", "cgroup", "status", "maps"))
-LISTED = ("qemu", "libvirtd", "virtqemud")
+LISTED = (b"qemu", b"libvirtd", b"virtqemud")
+NAME = 64  # bytes, more than a command name has
 
 
-class RealFiles(Directory):
+class RealFiles(Computed):
     """/proc/PID/fd of a real process: its files below `root`, locks and the like. It has no simulated node open."""
 
     def __init__(self, pid: str, root: str) -> None:
-        super().__init__(volatile=True)
+        super().__init__()
         self.pid = pid
         self.root = f"{root}/"
 
@@ -28,7 +29,7 @@ class RealFiles(Directory):
             target = os.readlink(f"/proc/{self.pid}/fd/{name}")
         except OSError:
             return None
-        return named(name, self, Link(target, volatile=True)) if target.startswith(self.root) else None
+        return named(name, self, Link(target)) if target.startswith(self.root) else None
 
     def entries(self) -> Iterator[tuple[str, Node]]:
         try:
@@ -38,11 +39,11 @@ class RealFiles(Directory):
         return iter([(name, node) for name in names if (node := self.lookup(name))])
 
 
-class RealProcess(Directory):
+class RealProcess(Computed):
     """/proc/PID of a real process. `cgroup` stands for the unit that the simulated systemd runs it in."""
 
     def __init__(self, pid: str, cgroup: str | None, root: str) -> None:
-        super().__init__(volatile=True)
+        super().__init__()
         self.pid = pid
         self.cgroup = cgroup
         self.root = root
@@ -54,15 +55,13 @@ class RealProcess(Directory):
             return named(name, self, RealFiles(self.pid, self.root))
         if name not in PASSED:
             return None
-        node = Attribute(lambda: real_file(self.pid, name))
-        node.volatile = True
-        return named(name, self, node)
+        return named(name, self, Attribute(lambda: real_file(self.pid, name)))
 
     def entries(self) -> Iterator[tuple[str, Node]]:
         return iter([(name, node) for name in (*sorted(PASSED), "fd") if (node := self.lookup(name))])
 
 
-class Proc(Directory):
+class Proc(Computed):
     """/proc: simulated processes, and real ones when they are named or are of a virtual machine."""
 
     def __init__(self, kernel: Kernel) -> None:
@@ -83,14 +82,52 @@ class Proc(Directory):
         return iter([*self.children.items(), *real])
 
     def _real_pids(self) -> list[str]:
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if int(pid) in self.cgroups or real_file(pid, "comm").startswith(LISTED):
-                    found.append(pid)
-            except OSError:
-                continue  # it has ended meanwhile
-        return found
+        pids = [name for name in os.listdir("/proc") if name.isdigit()]
+        NAMES.keep_only(pids)
+        return [pid for pid in pids if int(pid) in self.cgroups or NAMES.of(pid).startswith(LISTED)]
+
+
+class RealNames:
+    """The command names of real processes, read from files that are kept open: opening them all takes a millisecond.
+
+    The file of a process that has ended says so, also when another one has its number by now.
+    """
+
+    MOST = 256  # open files; one process may have 1024
+
+    def __init__(self) -> None:
+        self.open: dict[str, int] = {}
+
+    def of(self, pid: str) -> bytes:
+        """The name; empty when there is no such process."""
+        try:
+            return os.pread(self.open[pid], NAME, 0)
+        except (KeyError, OSError):
+            self._close(pid)
+        try:
+            fd = os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return b""
+        self.open[pid] = fd
+        try:
+            return os.pread(fd, NAME, 0)
+        except OSError:
+            return b""
+        finally:
+            if len(self.open) > self.MOST:
+                self._close(pid)
+
+    def keep_only(self, pids: Collection[str]) -> None:
+        """Close the files of all other processes."""
+        for pid in self.open.keys() - set(pids):
+            self._close(pid)
+
+    def _close(self, pid: str) -> None:
+        if (fd := self.open.pop(pid, None)) is not None:
+            os.close(fd)
+
+
+NAMES = RealNames()  # one for every boot of the machine: these processes know nothing of it
 
 
 def named(name: str, parent: Directory, node: Node) -> Node:
@@ -132,7 +169,7 @@ def fill_proc(kernel: Kernel) -> None:
     nvidia = next((module for module in spec.modules if module.name == "nvidia"), None)
     if nvidia:
         version = Attribute(lambda: f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {nvidia.version}\n")
-        proc.directory("driver/nvidia", volatile=True).add("version", version)
+        proc.directory("driver/nvidia").add("version", version)
 
 
 def _mounted(kernel: Kernel) -> list[tuple[str, str]]:

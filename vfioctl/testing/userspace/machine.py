@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vfioctl.testing.kernel.core import Answer, Kernel
-from vfioctl.testing.kernel.nodes import Conversation, Directory, Node, Wait
+from vfioctl.testing.kernel.nodes import Conversation, Directory, Node, Root, Wait
 from vfioctl.testing.model import MachineSpec
 from vfioctl.testing.userspace import kmod
 from vfioctl.testing.userspace.answers import HANGS, Reply
@@ -25,17 +25,16 @@ NOT_FOUND = 127
 
 
 class Machine:
-    """Kernel and user space. `forget` tells the host's kernel that a cached name has gone."""
+    """Kernel and user space. `forget` tells the host's kernel that a name which it remembers has changed."""
 
     def __init__(
-        self, spec: MachineSpec, root: str, *, forget: Callable[[Node, str], None], spawn: Callable[[Unit], int]
+        self, spec: MachineSpec, root: str, *, forget: Callable[[Directory, str], None], spawn: Callable[[Unit], int]
     ) -> None:
         self.shown_root = root
-        self.forget = forget
         self.spawn = spawn
         self.stopping = False
-        self.root = Directory()
-        self.kernel = Kernel(spec, self.shown_root, forget=self.forget)
+        self.root: Directory = Root(forget)
+        self.kernel = Kernel(spec, self.shown_root)
         self.systemd = Systemd(self.kernel, self.spawn)
         self.requests = Requests(self)
         self._show()
@@ -46,18 +45,16 @@ class Machine:
     def boot(self, spec: MachineSpec) -> None:
         """Make the machine anew, as after a power cut."""
         self.systemd.end_all()
-        self.kernel = Kernel(spec, self.shown_root, forget=self.forget)
+        self.kernel = Kernel(spec, self.shown_root)
         self.systemd = Systemd(self.kernel, self.spawn)
         self.requests = Requests(self)
         self._show()
 
     def _show(self) -> None:
         for name in ("sys", "proc", "dev"):
-            child = self.kernel.root.children[name]
-            self.root.add(name, child)
-            self.forget(self.root, name)
+            self.root.add(name, self.kernel.root.children[name])
         for name in ("ns", "gone"):
-            self.root.add(name, self.kernel.root.directory(name, volatile=True))
+            self.root.add(name, self.kernel.root.directory(name))
 
     # What the file system asks
 
