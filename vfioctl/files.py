@@ -81,10 +81,11 @@ def write_all(fd: int, data: bytes) -> None:
 def read_text(path: str) -> str | None:
     """The text of `path`, or None when it is not there."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    with open(fd, "rb", buffering=0) as file:  # bytes: the hook reads dozens, and a text file object asks for more
+        return file.readall().decode("utf-8", "surrogateescape")
 
 
 def read_json(path: str) -> Any:

@@ -11,7 +11,6 @@ import json
 import os
 import select
 import signal
-import weakref
 
 from vfioctl.errors import Stuck
 
@@ -90,15 +89,15 @@ class _Child:
     def __init__(self) -> None:
         asked, self.asking = os.pipe2(os.O_CLOEXEC)
         self.answers, answering = os.pipe2(os.O_CLOEXEC)
-        self.parent = os.getpid()
+        self.parent = 0
         self.pid = os.fork()
         if self.pid == 0:
             _serve(asked, answering)
+        self.parent = os.getpid()
         os.close(asked)
         os.close(answering)
         self.poller = select.poll()
         self.poller.register(self.answers, select.POLLIN)
-        weakref.finalize(self, _end, self.parent, self.pid, self.asking, self.answers)
 
     def ask(self, request: bytes, deadline: float) -> bytes | None:
         """The answer, or None when none comes in time."""
@@ -107,14 +106,13 @@ class _Child:
             return None
         return os.read(self.answers, CHUNK)
 
-
-def _end(parent: int, pid: int, asking: int, answers: int) -> None:
-    """Let the child see the end of its requests; one that is stuck is not waited for."""
-    if os.getpid() != parent:
-        return  # a fork of ours inherited this object; the child is its parent's, the numbers may be others' by now
-    os.close(asking)
-    os.close(answers)
-    os.waitpid(pid, os.WNOHANG)
+    def __del__(self) -> None:
+        """Let the child see the end of its requests; one that is stuck is not waited for."""
+        if os.getpid() != self.parent:
+            return  # a fork of ours inherited this object; the child is its parent's, the numbers may be others' by now
+        os.close(self.asking)
+        os.close(self.answers)
+        os.waitpid(self.pid, os.WNOHANG)
 
 
 def _serve(asked: int, answering: int) -> None:
@@ -147,8 +145,12 @@ def _answer(path: str, value: str | None, unless: list[str]) -> bytes:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read().strip()
+    """In one read: a kernel file makes its text anew at each, and a text file object would ask twice and more."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, CHUNK).decode("utf-8", "replace").strip()
+    finally:
+        os.close(fd)
 
 
 def close_all_but(*keep: int) -> None:

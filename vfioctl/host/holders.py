@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from vfioctl.frozen import frozen
 from vfioctl.host import cgroups, processes
-from vfioctl.host.model import DeviceNode, Holder, PciDevice
+from vfioctl.host.model import AUDIO_CLASSES, DISPLAY_CLASSES, DeviceNode, Holder
 from vfioctl.host.readers import parse_number, text
 from vfioctl.paths import Paths
 
@@ -31,12 +31,12 @@ class Scan:
     unreadable: int
 
 
-def vanished_nodes(device: PciDevice, nodes: tuple[DeviceNode, ...]) -> tuple[str, ...]:
-    """Where the nodes of `device` stood, when it has none now: open files outlive the nodes of a driver."""
+def vanished_nodes(kind: int, nodes: tuple[DeviceNode, ...]) -> tuple[str, ...]:
+    """Where the nodes of a function of class `kind` stood that has none now: open files outlive a driver's nodes."""
     roles = {node.role for node in nodes}
-    if device.is_display and "dri" not in roles:
+    if kind in DISPLAY_CLASSES and "dri" not in roles:
         return DISPLAY_NODES
-    return AUDIO_NODES if device.is_audio and "snd" not in roles else ()
+    return AUDIO_NODES if kind in AUDIO_CLASSES and "snd" not in roles else ()
 
 
 def scan(paths: Paths, nodes: Iterable[DeviceNode], vanished: tuple[str, ...] = ()) -> Scan:

@@ -202,11 +202,10 @@ class Host:
         return self._once(("holders", wanted, whole), lambda: self._read_holders(wanted, whole))
 
     def _read_holders(self, addresses: tuple[str, ...], shared: frozenset[str]) -> Scan:
-        present = [address for address in addresses if self.has_device(address)]
-        whole = {address for address in present if address in shared or self._is_alone(address, addresses)}
-        watched = [node for address in present for node in self.nodes(address) if node.address or address in whole]
-        facts = [device for a in present if (device := self._devices.get(a) or pci.read(self.paths, a))]
-        gone = {path for device in facts for path in vanished_nodes(device, self.nodes(device.address))}
+        kinds = {address: kind for address in addresses if (kind := pci.kind(self.paths, address)) is not None}
+        whole = {address for address in kinds if address in shared or self._is_alone(address, addresses)}
+        watched = [node for address in kinds for node in self.nodes(address) if node.address or address in whole]
+        gone = {path for address, kind in kinds.items() for path in vanished_nodes(kind, self.nodes(address))}
         return scan(self.paths, watched, tuple(sorted(gone)))
 
     def _is_alone(self, address: str, addresses: tuple[str, ...]) -> bool:

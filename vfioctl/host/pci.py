@@ -53,8 +53,13 @@ def read(paths: Paths, address: str) -> PciDevice | None:
 
 def of_classes(paths: Paths, candidates: tuple[str, ...], kinds: tuple[int, ...]) -> tuple[str, ...]:
     """Those of `candidates` whose base class and sub-class is one of `kinds`."""
-    read_class = ((address, number(paths.pci(address, "class"), 0)) for address in candidates)
-    return tuple(address for address, code in read_class if code is not None and code >> 8 in kinds)
+    return tuple(address for address in candidates if kind(paths, address) in kinds)
+
+
+def kind(paths: Paths, address: str) -> int | None:
+    """Base class and sub-class of the function at `address`, or None when there is none."""
+    code = number(paths.pci(address, "class"), 0) if ADDRESS.fullmatch(address) else None
+    return None if code is None else code >> 8
 
 
 def driver(paths: Paths, address: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from vfioctl.host.readers import text
 from vfioctl.paths import Paths
 
 START_TIME = 19  # field 22 of /proc/PID/stat, counted after the command's closing parenthesis (proc(5))
@@ -13,8 +14,7 @@ STATE = 0
 def stat_fields(paths: Paths, pid: int) -> list[str] | None:
     """The fields of /proc/PID/stat after the command name, or None when the process is gone."""
     try:
-        with open(os.path.join(paths.proc, str(pid), "stat"), encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
+        fields = (text(os.path.join(paths.proc, str(pid), "stat")) or "").rpartition(")")[2].split()
     except OSError:
         return None
     return fields if len(fields) > START_TIME and fields[START_TIME].isdecimal() else None
@@ -35,7 +35,6 @@ def is_alive(paths: Paths, pid: int, started: int) -> bool:
 def comm(paths: Paths, pid: int) -> str:
     """The command name of `pid`, or "?"."""
     try:
-        with open(os.path.join(paths.proc, str(pid), "comm"), encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
+        return text(os.path.join(paths.proc, str(pid), "comm")) or "?"
     except OSError:
         return "?"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -57,11 +56,12 @@ def clock(seconds: float) -> Iterator[None]:
 
     An outer timer and its handler are put back, with what is left of it.
     """
-    if threading.current_thread() is not threading.main_thread():
+    started = time.monotonic()
+    try:
+        handler = signal.signal(signal.SIGALRM, _ring)
+    except ValueError:  # not the main thread
         yield
         return
-    started = time.monotonic()
-    handler = signal.signal(signal.SIGALRM, _ring)
     left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vfioctl.frozen import field, frozen
 from vfioctl.host.host import Host
@@ -12,7 +12,7 @@ from vfioctl.txn.holders import Policy, holder_findings
 from vfioctl.txn.kind import kind
 from vfioctl.txn.order import Proposed, merged, ordered
 from vfioctl.txn.plan import Budget, Plan, way_back
-from vfioctl.txn.resources import Ledger
+from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Step
 
 UNLOAD = "module.unload"
@@ -80,15 +80,15 @@ def _findings(
     for item in proposals:
         yield from kind(item.step.kind).check(item.step, host)
     yield from _stuck_findings(order, host)
-    yield from _ledger_findings(order, steps, ledger)
+    held = {step.resource: other for step in steps if (other := ledger.conflict(step, order.uuid))}
+    yield from _ledger_findings(order, held)
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
-    yield from holder_findings(_holders(order, steps, host, ledger), releases, order.policy, session_named=named)
+    yield from holder_findings(_holders(order, held, host), releases, order.policy, session_named=named)
 
 
-def _holders(order: Order, steps: tuple[Step, ...], host: Host, ledger: Ledger) -> tuple[Holder, ...]:
+def _holders(order: Order, held: Mapping[str, Entry], host: Host) -> tuple[Holder, ...]:
     """Who has the devices open; not those of a guest that is named as their holder: that is its QEMU."""
-    held = {step.resource for step in steps if ledger.conflict(step, order.uuid)}
     free = (device for device in order.devices if not device.stuck and f"pci:{device.address}" not in held)
     shared = tuple(step.params["address"] for step in steps if step.params.get(UNBOUND_ALONE))
     return host.holders(tuple(device.address for device in free), shared=shared)
@@ -104,15 +104,14 @@ def _stuck_findings(order: Order, host: Host) -> Iterable[Finding]:
             )
 
 
-def _ledger_findings(order: Order, steps: tuple[Step, ...], ledger: Ledger) -> Iterable[Finding]:
-    for step in steps:
-        if other := ledger.conflict(step, order.uuid):
-            names = ", ".join(name for holder, name in other.holders.items() if holder != order.uuid)
-            yield Finding(
-                "resource.held",
-                f"{step.resource.removeprefix('pci:')} is held by guest {names}.",
-                hint=f"Stop guest {names} first; see: vfioctl status",
-            )
+def _ledger_findings(order: Order, held: Mapping[str, Entry]) -> Iterable[Finding]:
+    for resource, other in held.items():
+        names = ", ".join(name for holder, name in other.holders.items() if holder != order.uuid)
+        yield Finding(
+            "resource.held",
+            f"{resource.removeprefix('pci:')} is held by guest {names}.",
+            hint=f"Stop guest {names} first; see: vfioctl status",
+        )
 
 
 def _driver_versions(devices: tuple[PciDevice, ...], host: Host) -> dict[str, str]:
