@@ -1,6 +1,9 @@
-"""Which command lines are libvirt's and which are a person's."""
+"""Which command lines are libvirt's and which are a person's, and how each ends."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import pytest
 
@@ -37,3 +40,10 @@ def test_these_are_libvirts(argv: list[str]) -> None:
 )
 def test_these_are_a_persons(argv: list[str]) -> None:
     assert not is_from_libvirt(argv)
+
+
+@pytest.mark.parametrize("argv", [["hook", "win11", "prepare", "begin", "-"], ["status"]])
+def test_what_was_registered_for_the_end_runs_and_the_status_is_kept(argv: list[str]) -> None:
+    code = f"import atexit, os\nfrom vfioctl.entry import end\natexit.register(os.write, 1, b'bye')\nend({argv}, 3)"
+    ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"bye", b"")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vfioctl.compose import Composition
-from vfioctl.entry import dispatch
+from vfioctl.entry import dispatch, end
 from vfioctl.proc import Completed, Programs
 from vfioctl.testing.entry import composition
 
@@ -54,4 +54,4 @@ def composed(file: str, root: str) -> Composition:
 
 if __name__ == "__main__":
     answers, _, machine, *command = sys.argv[1:]
-    sys.exit(dispatch(composed(answers, machine), command))
+    end(command, dispatch(composed(answers, machine), command))

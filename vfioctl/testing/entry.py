@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from vfioctl.compose import Composition, compose
+from vfioctl.entry import dispatch, end
 from vfioctl.frozen import replace
 from vfioctl.testing.crash import boundary
 
@@ -27,10 +28,8 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) < USAGE or argv[0] != "--root":
         sys.stderr.write("Say which machine: python -m vfioctl.testing.entry --root ROOT …\n")
         return USAGE
-    from vfioctl.entry import dispatch
-
     return dispatch(composition(os.path.abspath(argv[1])), argv[2:])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(sys.argv[3:], main(sys.argv[1:]))
