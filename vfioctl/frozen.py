@@ -1,8 +1,8 @@
 """`@frozen`: immutable dataclasses that cost the hook path little. Knows nothing of what they hold.
 
-`@dataclass(frozen=True)` compiles six methods a class, and its module imports `inspect` and all that this needs: a
-quarter of the hook's start-up. Here the methods are shared, and who uses the standard library's `fields`, `replace`
-and `asdict` on such classes pays for it then.
+`@dataclass(frozen=True)` compiles six methods a class. Here they are shared, and who uses the standard library's
+`fields`, `replace` and `asdict` on such classes pays for it then. A plain dataclass below, with no method of its own
+(`init`, `eq` and `repr` off), was tried: 6 ms more in a hook that imports 60 of them, although pluggy has `inspect`.
 """
 
 from __future__ import annotations

@@ -14,18 +14,18 @@ from cases import FEW, ROUNDS, Row
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE / "figures.json"
 PAGE = HERE.parents[1] / "docs/reference/performance.md"
-ROOM = 1.05  # the ratchet leaves this much above a figure: no two runs are alike
+ROOM = 1.1  # the ratchet leaves this much above a figure: no two runs are alike
 HEAD = """# Performance
 
 Figures of one run. The two sides of a comparison take turns, and what is compared are the medians of {rounds} rounds
 (devices: {few}). `tests/bench/cases.py` says exactly what is run.
 
-Measured {date} on {machine}, Linux {kernel}, Python {python}. The verdict is by processor time, of a program and of all
-that it waited for (not the dead-man and the child that writes to the kernel, which it leaves behind). The clock on the
-wall (load {load}) stands beside it and in parentheses: it counts the simulated machine too, whose every file is
-answered by another process, and by it not every goal is met.
+Measured {date} on {machine}, Linux {kernel}, Python {python}, load {load}.
+The verdict is by the clock on the wall, which libvirtd and its user wait by; it counts the simulated machine too, whose
+files another process answers. Processor time stands beside it and in parentheses: that of a program and of all that it
+waited for, not of the dead-man and the child that writes to the kernel, which it leaves behind.
 
-| What | Goal | Processor | Clock | Verdict | Made of |
+| What | Goal | Clock | Processor | Verdict | Made of |
 |---|---|---|---|---|---|
 """
 TAIL = """
@@ -33,11 +33,12 @@ The ratchet for `prepare` is {ratchet:.2f}: a later run may lower it and never r
 
 A hook calls programs only where systemd runs; "what programs add" is measured there, on a host whose card nobody
 holds, with each program replaced by `true` and its answer taken from a recording. The cards of the rack have no host
-driver, and are handed over all at once.
+driver, and are handed over all at once. The simulated /run is a tmpfs, as on every host; the rest lies on a disk.
 
 Half of a hook's time is the start of Python and its imports. So frozen classes are made without the standard library's
-`dataclasses`, and what only some guests need is imported late; `tests/contract/test_startup.py` keeps it so. What lies
-in /run is not synced, and one child makes every read and write that may hang.
+`dataclasses`, and what only some guests need is imported late; `tests/contract/test_startup.py` keeps it so. A hook
+does not look for garbage and ends without taking the interpreter apart: 7 ms. What lies in /run is not synced, and one
+child makes every read and write that may hang.
 
 Repeat it in an environment with vfioctl and its plugins, on a machine that does nothing else:
 
@@ -47,13 +48,12 @@ Repeat it in an environment with vfioctl and its plugins, on a machine that does
 
 
 def line(row: Row) -> str:
-    figures = f"goal {row.goal:4g} {row.unit:3} processor {row.measured:6.2f} clock {row.clock:6.2f}"
-    return f"{row.name:13} {figures}  {_verdict(row):22}  {row.detail}"
+    figures = f"goal {row.goal:4g} {row.unit:3} clock {row.measured:6.2f} processor {row.processor:6.2f}"
+    return f"{row.name:13} {figures}  {_verdict(row):6}  {row.detail}"
 
 
 def _verdict(row: Row) -> str:
-    said = "met" if row.met else "missed"
-    return said if row.met == (row.clock <= row.goal) else f"{said}; not by the clock"
+    return "met" if row.met else "missed"
 
 
 def write(rows: Iterable[Row]) -> None:
@@ -72,7 +72,7 @@ def _page(rows: tuple[Row, ...], ratchet: float) -> str:
         python=platform.python_version(), load=f"{os.getloadavg()[0]:.1f}",
     )  # fmt: skip
     lines = (
-        f"| {row.what} | ≤ {row.goal:g} {row.unit} | {row.measured:.2f} {row.unit} | {row.clock:.2f} {row.unit} | "
+        f"| {row.what} | ≤ {row.goal:g} {row.unit} | {row.measured:.2f} {row.unit} | {row.processor:.2f} {row.unit} | "
         f"{_verdict(row)} | {row.detail} |\n"
         for row in rows
     )
