@@ -84,10 +84,10 @@ def _findings(
     yield from _ledger_findings(order, held)
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
-    yield from holder_findings(_holders(order, held, host), releases, order.policy, session_named=named)
+    yield from holder_findings(_holders(order, steps, held, host), releases, order.policy, session_named=named)
 
 
-def _holders(order: Order, held: Mapping[str, Entry], host: Host) -> tuple[Holder, ...]:
+def _holders(order: Order, steps: tuple[Step, ...], held: Mapping[str, Entry], host: Host) -> tuple[Holder, ...]:
     """Who has the devices open; not those of a guest that is named as their holder: that is its QEMU."""
     free = (device for device in order.devices if not device.stuck and f"pci:{device.address}" not in held)
     shared = tuple(step.params["address"] for step in steps if step.params.get(UNBOUND_ALONE))
