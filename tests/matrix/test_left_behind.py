@@ -80,7 +80,7 @@ def test_what_a_namesake_has_left_is_brought_home_first(on):
     started = start_namesake(on)
     assert started.status == 0, started.stderr
     on.libvirt.stop(GUEST, on.scenario.xml(uuid=OTHER))
-    assert on.wait_for_return()
+    assert on.wait_for_return(uuid=OTHER)
     as_before(on)
 
 

@@ -158,9 +158,9 @@ class Stage:
         self.libvirt.stop(GUEST, self.xml)
         self.wait_for_return()
 
-    def wait_for_return(self, deadline: float = 30.0) -> bool:
+    def wait_for_return(self, deadline: float = 30.0, *, uuid: str = UUID) -> bool:
         """Whether the detached part has ended and left nothing open."""
-        return until(lambda: not os.path.exists(self.host.paths.boot_journal(UUID)), deadline)
+        return until(lambda: not os.path.exists(self.host.paths.boot_journal(uuid)), deadline)
 
     def guest_ends(self) -> None:
         """QEMU ends; the hook has not been called yet."""
