@@ -95,6 +95,13 @@ def test_the_unit_recovers_with_this_installation_and_is_enabled(composition: Co
     assert (root / "etc/systemd/system/multi-user.target.wants" / UNIT).resolve() == unit.resolve()
 
 
+def test_an_interpreter_below_a_strange_path_is_written_for_systemd(composition: Composition, root: Path) -> None:
+    install(replace(composition, self_argv=(*composition.self_argv, "50%", "$HOME")))
+    assert "-m vfioctl.paths" in (root / "etc/systemd/system" / UNIT).read_text()
+    assert (root / "etc/systemd/system" / UNIT).read_text().count("50%%") == 1
+    assert "'$$HOME' recover" in (root / "etc/systemd/system" / UNIT).read_text()
+
+
 def test_systemd_is_told_of_the_unit_once(composition: Composition, root: Path, put_program, tmp_path: Path) -> None:
     (root / "run/systemd/system").mkdir(parents=True)
     put_program("systemctl", f'echo "$*" >>"{tmp_path}/told"; [ "$1" = daemon-reload ]')

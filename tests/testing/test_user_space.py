@@ -104,6 +104,16 @@ def test_without_systemd_nothing_of_it_answers(machine_of):
     assert "not been booted with systemd" in machine.run("systemctl", "list-units").stderr
 
 
+def test_a_transient_unit_gets_its_words_as_systemd_expands_them(machine_of):
+    machine = machine_of(scenarios.bochs_lab())
+    words = ("/bin/sleep", "60", "$NOTHING", "a${NOTHING}b", "$$HOME", "a$b", "$$${NOTHING}$$")
+    machine.run("systemd-run", "--unit=one", "--", "/bin/sh", "-c", "sleep 60", *words)
+    pid = machine.kernel.units()["system/one.service"]["pid"]
+    assert Path(f"/proc/{pid}/cmdline").read_text().split("\0")[3:-1] == [
+        "/bin/sleep", "60", "ab", "$HOME", "a$b", "$$",
+    ]  # fmt: skip
+
+
 def test_a_transient_unit_is_a_process_of_the_machine_and_not_of_the_caller(machine_of):
     machine = machine_of(scenarios.generic_nic())
     mark = machine.root / "tmp/mark"

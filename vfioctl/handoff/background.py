@@ -9,6 +9,7 @@ from vfioctl import files
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
+from vfioctl.host.units import literal
 from vfioctl.log import Log
 from vfioctl.ownership import secure_state, writable_itself
 from vfioctl.paths import Paths
@@ -66,7 +67,7 @@ def _as_unit(composition: Composition, name: str, arguments: tuple[str, ...], lo
         return False
     argv = (
         "systemd-run", "--quiet", "--collect", "--no-block", f"--unit={name}", "--property=KillMode=process",
-        "--", *composition.self_argv, *arguments,
+        "--", *literal((*composition.self_argv, *arguments)),
     )  # fmt: skip
     try:
         ended = composition.programs.run(argv, deadline=SPAWN_SECONDS)

@@ -26,6 +26,11 @@ def systemctl(uid: int | None = None) -> tuple[str, ...]:
     return ("systemctl",) if uid is None else ("systemctl", "--user", f"--machine={uid}@.host")
 
 
+def literal(argv: Iterable[str]) -> tuple[str, ...]:
+    """`argv` for systemd-run or a unit file: systemd replaces $NAME and ${NAME} in a command by variables."""
+    return tuple(word.replace("$", "$$") for word in argv)
+
+
 def absent(name: str, uid: int | None = None) -> Unit:
     """What a unit is on a host without systemd or without that user manager."""
     return Unit(name, "not-found", "inactive", uid=uid)

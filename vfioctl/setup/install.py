@@ -10,6 +10,7 @@ from vfioctl import files
 from vfioctl.errors import NotRoot, Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
+from vfioctl.host.units import literal
 from vfioctl.paths import Paths
 from vfioctl.plugin import manifest
 from vfioctl.setup import daemon, shim, trust
@@ -125,7 +126,8 @@ def _put_hook(path: str, text: str) -> bool:
 
 def _put_unit(composition: Composition) -> list[str]:
     paths = composition.paths
-    values = {"ARGV": shlex.join(composition.self_argv), "JOURNAL": os.path.dirname(paths.disk_journal("x"))}
+    values = {"ARGV": shlex.join(literal(composition.self_argv)), "JOURNAL": os.path.dirname(paths.disk_journal("x"))}
+    values = {name: value.replace("%", "%%") for name, value in values.items()}  # systemd.unit(5), SPECIFIERS
     text = render(template(*UNIT_TEMPLATE), values)
     changed = []
     if files.read_text(unit_path(paths)) != text:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.model import FakeUnit
@@ -19,6 +20,8 @@ VALUED = (
     "--uid", "--gid", "--nice", "--working-directory", "--on-active", "--on-boot", "--on-startup", "--on-calendar",
     "--on-unit-active", "--on-unit-inactive", "--timer-property", "--machine", "--host",
 )  # fmt: skip
+WHOLE = re.compile(r"\$[A-Za-z_]\w*")
+PART = re.compile(r"\$(?:\{(\w+)\}|\$)")
 UNITS = {"us": 1e-6, "ms": 1e-3, "min": 60.0, "m": 60.0, "s": 1.0, "h": 3600.0}
 
 
@@ -30,6 +33,18 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def expanded(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The command that systemd makes of `words` (systemd.service(5)): "$$" is a dollar sign, a word "$NAME" is split,
+    "${NAME}" is replaced anywhere; what is not set is empty."""
+    found: list[str] = []
+    for word in words:
+        if WHOLE.fullmatch(word):
+            found += environment.get(word[1:], "").split()
+        else:
+            found.append(PART.sub(lambda part: environment.get(part[1], "") if part[1] else "$", word))
+    return tuple(found)
+
+
 def systemd_run(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
     """Run a command as a transient service, at once or from a timer."""
     if not kernel.spec.systemd:
@@ -39,10 +54,11 @@ def systemd_run(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
     name = name if name.endswith(SUFFIXES) else f"{name}.service"
     systemd.log_names.append(name)
     pairs = (pair.partition("=") for pair in arguments.values("-E", "--setenv"))
+    environment = {key: value for key, _, value in pairs}
     delay, every = arguments.value("--on-active"), arguments.value("--on-unit-active")
     unit = Unit(
         FakeUnit(name, description=arguments.value("--description") or " ".join(arguments.words)), "inactive",
-        command=arguments.words, environment={key: value for key, _, value in pairs},
+        command=expanded(arguments.words, environment), environment=environment,
         due=time.monotonic() + seconds(delay) if delay else None, every=seconds(every) if every else None,
         kill_group="KillMode=process" not in arguments.values("-p", "--property"),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded
+from vfioctl.host.units import literal
 from vfioctl.txn.sh_quote import call
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import units
@@ -72,8 +73,10 @@ def unit_name(params: Json) -> str:
 def _command(params: Json) -> tuple[str, ...]:
     return (
         "systemd-run", "--quiet", "--collect", f"--unit={unit_name(params)}", "--property=Type=exec", "--",
-        "systemd-inhibit", "--what=sleep", "--mode=block", f"--who={params['who']}", f"--why={params['why']}",
-        "sleep", "infinity",
+        *literal((
+            "systemd-inhibit", "--what=sleep", "--mode=block", f"--who={params['who']}", f"--why={params['why']}",
+            "sleep", "infinity",
+        )),
     )  # fmt: skip
 
 
