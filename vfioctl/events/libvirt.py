@@ -10,7 +10,7 @@ from vfioctl.events.model import Event, Operation
 
 ARGUMENTS = 4  # GUEST OP SUBOP EXTRA, libvirt.org/hooks.html
 NAME_LIMIT = 250  # bytes; "NAME.toml" must still be a file name (NAME_MAX is 255)
-INPUT_CAP = 16 * 1024 * 1024
+INPUT_CAP = 8 * 1024 * 1024  # twice what libvirt itself takes from a client (VIR_NET_MESSAGE_STRING_MAX)
 CHUNK = 1024 * 1024
 FORBIDDEN = {"/": "a slash", "\0": "a NUL byte", "\n": "a line break"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 CREATE_DEADLINE = 20.0
 DELETE_DEADLINE = 60.0
 COPY_DEADLINE = 10.0
+LARGEST_NVRAM = 64 << 20  # bytes; OVMF's are 128 KiB to 4 MiB
 
 
 @hookimpl
@@ -60,7 +62,7 @@ def _deletions(choice: Choice, settings: Settings, request: Request) -> Iterable
 def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
     """A copy of the NVRAM, when a disk is snapshotted: the one without the other does not boot."""
     settings, nvram = Settings.of(request), request.domain.nvram
-    if not settings.usable or not nvram or not _exists(request, nvram):
+    if not settings.usable or not nvram or not _is_nvram(request, nvram):
         return ()
     if not any(choice.wanted for choice in choices(settings, request)):
         return ()
@@ -97,13 +99,26 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
     if request.domain.has_vtpm:
         message = f"The virtual TPM of guest {request.guest} is not part of its snapshots."
         yield finding("snapshot.vtpm", message, Severity.INFO)
-    if request.domain.nvram and not _exists(request, request.domain.nvram):
-        message = f"There is no NVRAM {request.domain.nvram} yet, so none is kept with the snapshot."
+    if nvram := request.domain.nvram:
+        yield from _about_nvram(request, nvram)
+
+
+def _about_nvram(request: Request, nvram: str) -> Iterable[Finding]:
+    if not os.path.lexists(request.host.paths.at(nvram)):
+        message = f"There is no NVRAM {nvram} yet, so none is kept with the snapshot."
         yield finding("snapshot.no_nvram", message, Severity.INFO)
+    elif not _is_nvram(request, nvram):
+        message = f"The NVRAM {nvram} of guest {request.guest} is no regular file of at most {LARGEST_NVRAM >> 20} MiB."
+        yield finding("snapshot.nvram", message, hint=f"Correct <nvram> with: virsh edit {request.guest}")
 
 
-def _exists(request: Request, path: str) -> bool:
-    return os.path.isfile(request.host.paths.at(path))
+def _is_nvram(request: Request, path: str) -> bool:
+    """Whether root may copy it. Who defines domains chooses the path: no link, no device, no file that fills a disk."""
+    try:
+        status = os.lstat(request.host.paths.at(path))
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_NVRAM
 
 
 def _listed(request: Request, directory: str) -> list[str]:

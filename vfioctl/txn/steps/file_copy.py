@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -36,7 +38,7 @@ class FileCopy(Primitive):
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         source, dest = (host.paths.at(proposal.params[name]) for name in ("source", "dest"))
-        if not os.path.isfile(source):
+        if not _is_plain(source):
             yield Finding("file.missing", f"There is no file {source} to be copied.")
         elif os.path.lexists(dest) and not _is_same(source, dest):
             yield Finding("file.exists", f"{dest} is there already, with another content.", hint="Rename it.")
@@ -79,6 +81,14 @@ class FileCopy(Primitive):
         return None
 
 
+def _is_plain(path: str) -> bool:
+    """Whether it is a regular file, and no link: the path may come from a domain, and root does the copying."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _temporary(dest: str) -> str:
     """One name, so that what a crash leaves behind is found again."""
     directory, name = os.path.split(dest)
@@ -96,9 +106,9 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _copy(source: str, dest: str, budget: Budget) -> None:
-    """Bytes, mode and owner. Raises OSError, DeadlineExceeded."""
+    """Bytes, owner and permissions, not setuid. Raises OSError, DeadlineExceeded."""
     files.remove(dest)
-    with open(source, "rb") as reading:
+    with open(source, "rb", opener=_open_plain) as reading:
         status = os.fstat(reading.fileno())
         fd = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE)
         try:
@@ -107,10 +117,19 @@ def _copy(source: str, dest: str, budget: Budget) -> None:
                     raise DeadlineExceeded("file.deadline", f"Copying {source} took too long.")
                 files.write_all(fd, chunk)
             os.fchown(fd, status.st_uid, status.st_gid)
-            os.fchmod(fd, status.st_mode & 0o7777)
+            os.fchmod(fd, status.st_mode & 0o777)
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _open_plain(path: str, flags: int) -> int:
+    """Whatever it has become since it was looked at: no link is followed, and a pipe does not wait for its writer."""
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return fd
 
 
 KIND = FileCopy()
