@@ -1,14 +1,18 @@
 #!/bin/sh
 # Runs the tests on this machine: sets itself up, builds wheels of the core and of every plugin, and tests those.
 #
-#   contrib/test.sh              everything: linters and ring 1, ring 2 (libvirt), smoke test of ring 3 (a real kernel)
+#   contrib/test.sh              everything: linters and ring 1, ring 2 (libvirt), ring 3 (a real kernel: smoke, a shard)
 #   contrib/test.sh --ring N     only ring 1, 2 or 3
-#   contrib/test.sh --lab smoke  only the smoke test on a real kernel
+#   contrib/test.sh --lab [SCENARIO...|all]
+#                                only ring 3: what is named (`python -m tests.lab list`), else smoke and a shard; all of it
+#                                adds a dated section to docs/reference/lab-results.md
+#   contrib/test.sh --no-lab     without ring 3, also under CI: the summary says so
 #   contrib/test.sh --all        everything in full, no matrix as a shard, and add the result to docs/reference/test-results.md
 #   contrib/test.sh --coverage   rings 1 and 2 with coverage of every process
 #
 # As root on Debian it installs the packages that are missing (NO_APT=1: it does not). Otherwise it skips what it
-# cannot run, says so and counts it. With CI set, what is skipped in ring 2 or 3 counts as failed.
+# cannot run, says so and counts it. With CI set, what is skipped in ring 2 or 3 counts as failed. LAB_PATIENCE=3
+# multiplies the deadlines of ring 3, on a busy computer.
 # shellcheck disable=SC1091,SC2154 # common.sh uses $here and $top, and sets $cache and $venv
 set -u
 
@@ -19,10 +23,19 @@ top=$(dirname "$here")
 rings='1 2 3'
 whole=''
 coverage=''
+scenarios=''
+lab=yes
 while [ $# -gt 0 ]; do
     case $1 in
     --ring) rings=${2:?--ring needs 1, 2 or 3} && shift ;;
-    --lab) [ "${2-}" = smoke ] || die "--lab knows: smoke"; rings=3 && shift ;;
+    --lab)
+        rings=3
+        while [ $# -gt 1 ]; do
+            case $2 in -*) break ;; esac
+            scenarios="$scenarios $2" && shift
+        done
+        ;;
+    --no-lab) lab='' ;;
     --all) whole=yes ;;
     --coverage) coverage=yes rings='1 2' ;;
     -h | --help) sed -n '2,/^# shellcheck/{/^# shellcheck/d;s/^# \{0,1\}//;p;}' "$0" && exit 0 ;;
@@ -86,7 +99,22 @@ tests() {
 }
 
 # shellcheck disable=SC2046 # the packages are words
-lab_packages() { want $("$venv/bin/python" -m tests.lab.smoke --packages); }
+lab_packages() { want $("$venv/bin/python" -m tests.lab packages); }
+
+# lab_wheels: the wheels of this checkout and of what they need from PyPI, as the lab's own pip will install them.
+lab_wheels() {
+    # shellcheck disable=SC2046 # the requirements are words
+    lab_needs=$(requirements) && l_stamp=$(printf '%s\n' "$lab_needs" | cat - "$here/constraints.txt" | cksum) || return 1
+    if [ "$(cat "$cache/lab-needs/stamp" 2>/dev/null)" != "$l_stamp" ]; then
+        rm -rf "$cache/lab-needs"
+        # shellcheck disable=SC2086 # the requirements are words
+        pip download --only-binary=:all: --python-version=3.11 -c "$here/constraints.txt" -d "$cache/lab-needs" $lab_needs ||
+            return 1
+        printf '%s\n' "$l_stamp" >"$cache/lab-needs/stamp"
+    fi
+    rm -rf "$cache/lab-wheels" && mkdir -p "$cache/lab-wheels" &&
+        cp "$cache"/lab-needs/*.whl "$wheels"/*.whl "$cache/lab-wheels"
+}
 
 # ---------------------------------------------------------------- what is needed
 
@@ -105,7 +133,7 @@ fi
 # shellcheck disable=SC2046 # the packages are words
 want $(venv_package) fuse3 dash busybox-static shellcheck strace || skip 1 "packages are missing (see above)"
 # shellcheck disable=SC2046 # the requirements are words
-make_venv "$cache/test-venv" hatchling editables virtme-ng $(requirements testing dev)
+make_venv "$cache/test-venv" hatchling editables $(requirements testing dev)
 install_wheels
 cd "$top" || exit 1
 umask 022
@@ -150,7 +178,7 @@ fi
 for ring in $rings; do
     case $ring in
     1)
-        rest='--ignore=tests/libvirt --ignore=tests/lab --ignore=tests/bench'
+        rest='--ignore=tests/libvirt --ignore=tests/bench'
         if [ -n "$coverage" ]; then # what is imported and how fast is judged without coverage
             rest="$rest --ignore=tests/contract --ignore=tests/cli/test_help.py"
         fi
@@ -169,21 +197,33 @@ for ring in $rings; do
             skip 2 "a private libvirtd needs root"
         else
             # shellcheck disable=SC2086
-            tests 2 libvirt tests plugins -m ring2 --ignore=tests/lab $shard -n "$(nproc)" --dist=worksteal
+            tests 2 libvirt tests plugins -m ring2 $shard -n "$(nproc)" --dist=worksteal
         fi
         ;;
     3)
-        if [ "$(id -u)" != 0 ]; then
-            skip 3 "the smoke test needs root"
+        [ -z "$whole" ] || scenarios=all
+        case " $scenarios " in *' all '*) record="--record docs/reference/lab-results.md" ;; *) record='' ;; esac
+        if [ -z "$lab" ]; then
+            note "ring 3: NOT RUN, because of --no-lab: nothing was proven on a real kernel"
+            skipped=$((skipped + 1))
+        elif [ "$(id -u)" != 0 ]; then
+            skip 3 "the lab needs root"
         elif ! lab_packages; then
             skip 3 "packages are missing (see above)"
+        elif ! lab_wheels; then
+            skip 3 "the wheels that it installs cannot be had from PyPI"
         else
-            "$venv/bin/python" -m tests.lab.smoke --venv "$venv" ${whole:+--record docs/reference/lab-results.md} \
-                --keep "$report/lab" --json "$report/lab.json"
-            case $? in
-            0) passed=$((passed + 1)) && note "ring 3, smoke: passed" ;;
-            2) skip 3 "it cannot run here (see above)" ;;
-            *) failed=$((failed + 1)) && note "ring 3, smoke: FAILED" ;;
+            # shellcheck disable=SC2086 # options and scenarios are words
+            "$venv/bin/python" -m tests.lab run $scenarios --cache "$cache/lab" --wheels "$cache/lab-wheels" --seed "$seed" \
+                --keep "$report/lab" --summary "$report/lab.txt" --patience "${LAB_PATIENCE-1}" $record
+            l_status=$?
+            touch "$report/lab.txt"
+            while read -r line; do note "ring 3, $line"; done <"$report/lab.txt"
+            passed=$((passed + $(grep -c ': passed' "$report/lab.txt")))
+            case $l_status in
+            0) ;;
+            2) skip 3 "the lab cannot run here (see above)" ;;
+            *) failed=$((failed + 1)) && note "ring 3: FAILED; logs, journals and pictures: $report/lab" ;;
             esac
         fi
         ;;

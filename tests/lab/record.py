@@ -2,56 +2,70 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
-import subprocess
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tests.lab.commands import output_of
+from tests.lab.payload import CHECKOUT
+
+if TYPE_CHECKING:
+    from tests.lab.run import Result
 
 HEAD = """# Lab results
 
-Written by `python -m tests.lab.smoke --record docs/reference/lab-results.md`, newest first. What each
-check does stands in `tests/lab/inside/`; what this machine cannot say, in `tests/lab/README.md`. All times
-are wall time in an emulated machine, many times slower than hardware.
+Written by `contrib/test.sh --lab all`, newest first. What each scenario does stands in `tests/lab/scenarios/`; what the
+lab cannot say, in `tests/lab/README.md`. Seconds are wall time of an emulated machine, many times slower than hardware.
 """
+SHOWN = {"libvirt-daemon": "libvirt", "qemu-system-x86": "nested QEMU", "systemd": "systemd", "lightdm": "lightdm"}
 
 
-def commit(checkout: str) -> str:
+def versions(lab_image: str) -> dict[str, str]:
+    """What is real in it."""
+    with open(os.path.join(lab_image, "kernel-release"), encoding="ascii") as file:
+        found = {"Linux": file.read().strip()}
+    found["QEMU"] = output_of(["qemu-system-x86_64", "--version"]).partition("\n")[0].rpartition("version ")[2]
+    with open(os.path.join(lab_image, "versions"), encoding="utf-8") as file:
+        for stanza in file.read().split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line)
+            if fields.get("Package") in SHOWN:
+                found[SHOWN[fields["Package"]]] = fields["Version"]
+    return found
+
+
+def commit() -> str:
     """The commit of the checkout, with "+changes" when tracked files differ from it."""
-    git = ["git", "-c", f"safe.directory={checkout}", "-C", checkout]
+    git = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", CHECKOUT]
     head = output_of([*git, "rev-parse", "--short=12", "HEAD"])
     if not head:
         return "unknown"
     return head + ("+changes" if output_of([*git, "status", "--porcelain", "-uno"]) else "")
 
 
-def output_of(argv: list[str]) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def section(result: dict[str, Any]) -> str:
-    versions = "; ".join(f"{name} {version}" for name, version in result.get("versions", {}).items())
-    load = f"{os.cpu_count()} processors outside, load average {result.get('load', 0):.1f} there"
+def section(results: Sequence[Result], lab_image: str) -> str:
+    failed = sum(result.verdict != "passed" for result in results)
+    seconds = sum(result.seconds for result in results)
+    real = "; ".join(f"{name} {version}" for name, version in versions(lab_image).items())
+    said = f"{len(results) - failed} passed, {failed} failed, {seconds:.0f} s"
     lines = [
-        f"\n## {result['date']}: {result['scenario']}, {result['verdict']}, {result['seconds']} s\n",
-        f"Commit {result['commit']}; {versions}; {load}.\n",
-        "| check | verdict | seconds | |",
-        "|---|---|---|---|",
+        f"\n## {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC: {said}\n",
+        f"Commit {commit()}; {real}; {os.cpu_count()} processors outside, load average {os.getloadavg()[2]:.1f}.\n",
+        "| scenario | verdict | seconds | checks | what |",
+        "|---|---|---|---|---|",
     ]
-    for check in result["checks"]:
-        said = check["said"].replace("|", "\\|").replace("\n", " ")
-        lines.append(f"| {check['name']} | {check['verdict']} | {check['seconds']:.2f} | {said} |")
-    lines += table("time as seen by virsh", result.get("times", {}))
-    lines += table("part of it in the steps of vfioctl", result.get("history", {}))
+    for result in results:
+        name, title = result.scenario.name, result.scenario.title
+        lines.append(f"| {name} | {result.verdict} | {result.seconds:.1f} | {len(result.checks)} | {title} |")
+    times = [(result.scenario.name, *item) for result in results for item in result.times.items()]
+    if times:
+        lines += ["", "| scenario | part of it | seconds |", "|---|---|---|"]
+        lines += [f"| {name} | {part} | {taken:.2f} |" for name, part, taken in times]
     return "\n".join(lines) + "\n"
 
 
-def table(title: str, times: dict[str, float]) -> list[str]:
-    """The lines of a table of seconds; none without any."""
-    rows = [f"| {name} | {seconds:.2f} |" for name, seconds in times.items()]
-    return ["", f"| {title} | seconds |", "|---|---|", *rows] if rows else []
-
-
-def add(page: str, result: dict[str, Any]) -> None:
-    """Put the section of `result` on top of the page."""
+def add(page: str, results: Sequence[Result], lab_image: str) -> None:
+    """Put a section for these results on top of the page."""
     old = ""
     if os.path.exists(page):
         with open(page, encoding="utf-8") as file:
@@ -59,4 +73,4 @@ def add(page: str, result: dict[str, Any]) -> None:
         old = mark + rest
     os.makedirs(os.path.dirname(page) or ".", exist_ok=True)
     with open(page, "w", encoding="utf-8") as file:
-        file.write(HEAD + section(result) + old)
+        file.write(HEAD + section(results, lab_image) + old)

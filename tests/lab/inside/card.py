@@ -11,6 +11,7 @@ import os
 GPU = "0000:01:00.0"
 SOUND = "0000:01:00.1"
 HOME = {GPU: "bochs-drm", SOUND: "snd_hda_intel"}
+FRAMEBUFFER = "(M) frame buffer device"
 
 # Loaded by the first hand-off and kept: unloading them again would race with any other guest.
 KEPT_MODULES = {"vfio", "vfio_pci", "vfio_pci_core", "vfio_virqfd", "vfio_iommu_type1", "irqbypass"}
@@ -100,3 +101,15 @@ def openers(path: str) -> dict[int, str]:
             pid = int(link.split("/")[2])
             found[pid] = read(f"/proc/{pid}/comm")
     return found
+
+
+def is_home() -> bool:
+    drivers = all(driver(address) == name for address, name in HOME.items())
+    overrides = all(override(address) == "(null)" for address in HOME)
+    return drivers and overrides and consoles().get(FRAMEBUFFER) == "1"
+
+
+def where() -> str:
+    """Where it is, in words."""
+    drivers = ", ".join(f"{address} on {driver(address) or 'no driver'}" for address in HOME)
+    return f"{drivers}; override {override(GPU)}; consoles {consoles()}"

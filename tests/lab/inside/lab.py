@@ -51,8 +51,13 @@ class Lab:
         expect(truth=answer["same"], otherwise=f"the picture differs from {name!r}: {answer['difference']}")
 
     def plug(self, device: str) -> None:
-        """Hot-plug a device (QEMU's -device argument); free root ports: port1, port2, port3."""
-        self.channel.ask("plug", device=device)
+        """Hot-plug a device (QEMU's -device argument); free root ports: port1, port2, port3. Function 0 comes last."""
+        driver, _, rest = device.partition(",")
+        self.qemu("device_add", driver=driver, **dict(option.split("=", 1) for option in rest.split(",")))
+
+    def qemu(self, command: str, **arguments: Any) -> Any:
+        """A command of QEMU's monitor (QMP), and what it returns."""
+        return self.channel.ask("qemu", command=command, arguments=arguments)["return"]
 
     def power_cut(self, then: Then, *, append: str = "", devices: tuple[str, ...] = (), **memory: Any) -> NoReturn:
         """The plug is pulled. The machine then boots and goes on with `then`, a function of the same module."""

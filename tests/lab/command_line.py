@@ -1,0 +1,147 @@
+"""The lab's command line: what is asked for, and how the run ends. Prints; starts nothing itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import tempfile
+import time
+from typing import NoReturn
+
+from tests.lab import image, process, record, run, shards, state
+from tests.lab.cache import Cache
+from tests.lab.errors import CannotRun, LabError
+from tests.lab.inside import scenario
+
+PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "zstd": "zstd",
+    "mke2fs": "e2fsprogs",
+    "setpriv": "util-linux",
+    "apt-cache": "apt",
+}
+CANNOT_RUN = 2
+
+
+def main() -> int:
+    options = _arguments()
+    if options.command == "list":
+        for each in scenario.every():
+            run.say(f"{each.name:36} {each.seconds:4} s  {each.title}")
+        return 0
+    if options.command == "packages":
+        run.say(" ".join(sorted(set(PROGRAMS.values()))))
+        return 0
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        return _run(options)
+    except CannotRun as reason:
+        run.say(f"lab: cannot run here. {reason}")
+        return CANNOT_RUN
+    except LabError as error:
+        run.say(f"lab: {error}\nlogs: {options.keep}")
+        return 1
+    except KeyboardInterrupt:
+        run.say("lab: interrupted; its machine has ended.")
+        return 1
+
+
+def _interrupted(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _run(options: argparse.Namespace) -> int:
+    chosen = _chosen(options)
+    _check_computer(options)
+    place = state.Place(Cache(options.cache), options.wheels, options.patience, options.keep, _hear)
+    with place.cache.locked(lambda: run.say("lab: another run has the lab; waiting for its end")):
+        if stale := process.end_stale(place.pidfile):
+            run.say(f"lab: {stale}")
+        begun = time.monotonic()
+        state.installed(place)
+        run.say(f"lab: the machine is ready after {time.monotonic() - begun:.0f} s")
+        results = [_one(each, place, options) for each in chosen]
+    if options.record:
+        record.add(options.record, results, image.cached(place.cache, place.patience))
+    return _report(options, results, time.monotonic() - begun)
+
+
+def _one(each: scenario.Scenario, place: state.Place, options: argparse.Namespace) -> run.Result:
+    result = run.run(each, place, keep_all=options.keep_all)
+    _summarize(options, result.line())
+    return result
+
+
+def _summarize(options: argparse.Namespace, text: str) -> None:
+    if options.summary:
+        with open(options.summary, "a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
+
+def _chosen(options: argparse.Namespace) -> list[scenario.Scenario]:
+    known = scenario.every()
+    if options.scenarios:
+        try:
+            return shards.named(options.scenarios, known)
+        except ValueError as error:
+            raise CannotRun(str(error)) from None
+    said = f"smoke and the shard of seed {options.seed}"
+    run.say(f"lab: {said}")
+    _summarize(options, said)
+    return shards.drawn(options.seed, known)
+
+
+def _check_computer(options: argparse.Namespace) -> None:
+    if os.geteuid() != 0:
+        raise CannotRun("The lab needs root: its disk image is made of files that belong to root.")
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    missing = sorted({package for name, package in PROGRAMS.items() if not shutil.which(name, path=path)})
+    if missing:
+        raise CannotRun(f"Packages are missing: apt-get install --no-install-recommends {' '.join(missing)}")
+    if not any(name.startswith("vfioctl-") for name in _names(options.wheels)):
+        raise CannotRun(f"There are no wheels of vfioctl in {options.wheels}; contrib/test.sh --lab makes them.")
+
+
+def _names(directory: str) -> list[str]:
+    return os.listdir(directory) if os.path.isdir(directory) else []
+
+
+def _hear(event: dict[str, object]) -> None:
+    if event["event"] == "check":
+        run.say(run.check_line(event))
+
+
+def _report(options: argparse.Namespace, results: list[run.Result], seconds: float) -> int:
+    failed = [result for result in results if result.verdict != "passed"]
+    run.say("")
+    for result in results:
+        run.say(f"{result.verdict:7} {result.seconds:6.1f} s  {result.scenario.name}")
+    said = f"lab: {len(results) - len(failed)} scenarios passed, {len(failed)} failed in {seconds:.0f} s"
+    names = ", ".join(result.scenario.name for result in failed)
+    run.say(f"{said}: {names}; what they left: {options.keep}" if failed else said)
+    return 1 if failed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the scenarios, with the seconds they take")
+    commands.add_parser("packages", help="the Debian packages that this computer needs")
+    runs = commands.add_parser("run", help="run scenarios")
+    runs.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="names, families, all; else smoke and a shard")
+    runs.add_argument("--cache", required=True, help="directory for images and saved machines")
+    runs.add_argument("--wheels", required=True, help="directory with the wheels to install")
+    runs.add_argument("--seed", default="0", help="draws the shard")
+    runs.add_argument("--keep", help="where logs and pictures of failures go")
+    runs.add_argument("--keep-all", action="store_true", help="keep those of scenarios that passed, too")
+    runs.add_argument("--record", metavar="FILE", help="add a dated result to this page")
+    runs.add_argument("--summary", metavar="FILE", help="write a line for each scenario here, as it ends")
+    runs.add_argument("--patience", type=float, default=1.0, help="multiplies every deadline, on a busy computer")
+    options = parser.parse_args()
+    if options.command == "run":
+        options.keep = os.path.abspath(options.keep or tempfile.mkdtemp(prefix="vfioctl-lab-kept-"))
+    return options
