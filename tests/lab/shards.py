@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tests.lab.inside.scenario import Scenario
 
 SMOKE = "smoke"
-SECONDS = 240  # of scenarios, beside smoke: the rest of 12 minutes is for building the machine
+SECONDS = 180  # of scenarios, beside smoke: the rest of 12 minutes is for building the machine
 
 
 def named(words: Sequence[str], known: Sequence[Scenario]) -> list[Scenario]:
