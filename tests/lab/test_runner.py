@@ -17,7 +17,7 @@ from tests.lab.inside.scenario import Scenario, every
 from tests.lab.machine import Machine
 from tests.lab.session import Order, Session
 
-KNOWN = tuple(Scenario(f"family.number-{n}", f"Title {n}.", f"number_{n}", seconds=20 + n * 7) for n in range(40))
+KNOWN = tuple(Scenario(f"family.number-{n}", f"Title {n}.", f"number_{n}", seconds=20 + n * 4) for n in range(40))
 
 
 def test_every_scenario_has_a_title_of_its_own_and_a_name_that_is_used_once():

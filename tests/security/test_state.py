@@ -17,7 +17,8 @@ from vfioctl.testing.domains import UUID
 from vfioctl.txn.steps.common import driver_of
 
 OURS = ("etc/vfioctl", "etc/libvirt/hooks", "run/vfioctl", "var/lib/vfioctl", "var/log/vfioctl")
-PUBLIC = ("etc/", "var/lib/vfioctl/history", "var/lib/vfioctl/manifest.json")  # what works without root
+# What works without root.
+PUBLIC = ("etc/", "run/vfioctl/managed", "var/lib/vfioctl/history", "var/lib/vfioctl/manifest.json")
 DIRECTORIES = ("run/vfioctl", "run/vfioctl/guests", "run/vfioctl/journal", "run/vfioctl/resources",
                "run/vfioctl/locks", "var/lib/vfioctl", "var/lib/vfioctl/journal")  # fmt: skip
 GIVEN, OPENED = "given away", "opened"

@@ -63,7 +63,8 @@ class Apart:
         try:
             ended = self.composition.programs.run(
                 ("systemd-run", "--quiet", "--collect", f"--unit={self.unit}", "--property=KillMode=process",
-                 "--setenv=LC_ALL=C.UTF-8", "--", SHELL, "-c", SCRIPT, "sh", str(os.getpid()), self.place, *self.argv),
+                 "--setenv=LC_ALL=C.UTF-8", "--",
+                 *units.literal((SHELL, "-c", SCRIPT, "sh", str(os.getpid()), self.place, *self.argv))),
                 deadline=SPAWN_SECONDS,
             )  # fmt: skip
             if not ended.ok:

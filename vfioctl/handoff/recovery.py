@@ -67,6 +67,8 @@ def _refuse_starting(composition: Composition, story: Story) -> None:
     attempt = starting(composition.paths, story)
     if attempt is None or is_in_use(story, composition.machine().host()):
         return
+    from vfioctl.typed import argument  # the hook path comes here too, and never refuses it
+
     guest = story.plan.guest
     raise Refused(
         "guest.starting",
@@ -74,7 +76,7 @@ def _refuse_starting(composition: Composition, story: Story) -> None:
         f"devices, and QEMU is about to come.",
         state="Nothing was changed.",
         hints=("Wait until it runs; if it does not come, its devices return by themselves.",
-               f"Or take them back at once with: vfioctl recover --abort {guest}"),
+               f"Or take them back at once with: vfioctl recover --abort {argument(guest)}"),
     )  # fmt: skip
 
 

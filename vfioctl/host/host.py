@@ -16,7 +16,6 @@ from vfioctl.host import (
     iommu,
     modules,
     mounts,
-    network,
     nodes,
     overrides,
     pci,
@@ -287,4 +286,6 @@ class Host:
 
     def only_network(self, address: str) -> bool:
         """Whether the host reaches the network through the function at `address` alone."""
+        from vfioctl.host import network  # only a start asks
+
         return self._once(("network", address), lambda: network.is_only_way(self.paths, address))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.types import VENDOR_RANK, Finding, Phase, Severity, SnapshotBackend, StepProposal
+from vfioctl.typed import argument
 from vfioctl_snapshot.choice import FORMAT, Choice, choices, choose
 from vfioctl_snapshot.naming import outdated
 from vfioctl_snapshot.settings import PLUGIN, Settings, finding
@@ -109,7 +110,7 @@ def _about_nvram(request: Request, nvram: str) -> Iterable[Finding]:
         yield finding("snapshot.no_nvram", message, Severity.INFO)
     elif not _is_nvram(request, nvram):
         message = f"The NVRAM {nvram} of guest {request.guest} is no regular file of at most {LARGEST_NVRAM >> 20} MiB."
-        yield finding("snapshot.nvram", message, hint=f"Correct <nvram> with: virsh edit {request.guest}")
+        yield finding("snapshot.nvram", message, hint=f"Correct <nvram> with: virsh edit {argument(request.guest)}")
 
 
 def _is_nvram(request: Request, path: str) -> bool:
