@@ -41,9 +41,11 @@ def main() -> int:
         return _run(options)
     except CannotRun as reason:
         run.say(f"lab: cannot run here. {reason}")
+        _summarize(options, f"the lab cannot run here. {reason}")
         return CANNOT_RUN
     except LabError as error:
-        run.say(f"lab: {error}\nlogs: {options.keep}")
+        run.say(f"lab: {error}\nwhat it left: {options.keep}")
+        _summarize(options, str(error).partition("\n")[0])
         return 1
     except KeyboardInterrupt:
         run.say("lab: interrupted; its machine has ended.")
@@ -88,7 +90,7 @@ def _chosen(options: argparse.Namespace) -> list[scenario.Scenario]:
         try:
             return shards.named(options.scenarios, known)
         except ValueError as error:
-            raise CannotRun(str(error)) from None
+            raise LabError(str(error)) from None
     said = f"smoke and the shard of seed {options.seed}"
     run.say(f"lab: {said}")
     _summarize(options, said)

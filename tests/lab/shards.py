@@ -20,9 +20,9 @@ def named(words: Sequence[str], known: Sequence[Scenario]) -> list[Scenario]:
 
 
 def drawn(seed: str, known: Sequence[Scenario]) -> list[Scenario]:
-    """Smoke, and of the others one shard: a seed has each of the shards with the same chance."""
+    """Smoke, and of the others one shard, each with the same chance. What is longer runs only when named."""
     smoke = [each for each in known if each.family == SMOKE]
-    shards = all_shards([each for each in known if each.family != SMOKE])
+    shards = all_shards([each for each in known if each.family != SMOKE and each.seconds <= SECONDS])
     return smoke + (shards[number(seed) % len(shards)] if shards else [])
 
 

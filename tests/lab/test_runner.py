@@ -46,6 +46,12 @@ def test_smoke_is_drawn_with_every_shard():
     assert smoke in shards.drawn("any", (*KNOWN, smoke))
 
 
+def test_what_is_longer_than_a_shard_is_never_drawn():
+    long = Scenario("soak.long", "Long.", "long", seconds=shards.SECONDS + 1)
+    assert shards.drawn("any", (long,)) == []
+    assert shards.named(["all"], (long,)) == [long]
+
+
 def test_an_unknown_scenario_is_named():
     with pytest.raises(ValueError, match=r"no scenario typo\."):
         shards.named(["family.number-1", "typo"], KNOWN)

@@ -10,7 +10,7 @@ from tests.lab.inside.lab import Lab
 from tests.lab.inside.scenario import scenario
 
 
-@scenario(seconds=60)
+@scenario(seconds=45)
 def ways_to_end(lab: Lab) -> None:
     """The guest powers off from inside, and QEMU gets SIGKILL: after both, card, desktop and picture are as before."""
     lab.picture("before")
@@ -37,7 +37,7 @@ def managed_yes(lab: Lab) -> None:
         managed.has_finished(lab, label)
 
 
-@scenario(seconds=40)
+@scenario(seconds=27)
 def usb_controller(lab: Lab) -> None:
     """A USB controller goes with the card, and comes back with it."""
     lab.picture("before")
@@ -64,7 +64,7 @@ def usb_buses() -> list[str]:
     )
 
 
-@scenario(seconds=50)
+@scenario(seconds=15)
 def session_is_kept(lab: Lab) -> None:
     """A logged-in user's session on the card refuses the start by default: user and session are named, it lives on."""
     users.log_in(lab)
