@@ -26,7 +26,6 @@ MAX_BYTES = 4 * 1024 * 1024
 ROTATIONS = 3
 LONGEST = 8192  # characters of one message
 PIPE_CHUNK = 4096  # PIPE_BUF: what poll(2) promises to take without blocking
-BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Priority(IntEnum):
@@ -39,23 +38,25 @@ class Priority(IntEnum):
     DEBUG = 7
 
 
+ESCAPES = ((2, "x"), (4, "u"), (8, "U"))  # digits and letter, as in Python's strings
+
+
 def plain(text: str) -> str:
-    """`text` with nothing that a terminal would obey: control and bidi characters are shown as escapes.
+    """`text` on one line, with nothing that a terminal would obey or hide: what is not printable is shown as an escape.
 
     Device and process names come from hardware and other users.
     """
-    return "".join(map(_plain_character, text))
+    return text if text.isprintable() else "".join(map(_plain_character, text))
 
 
 def _plain_character(character: str) -> str:
-    code = ord(character)
     if character in "\n\r\t":
         return " "
-    if code < 0x20 or 0x7F <= code < 0xA0:  # noqa: PLR2004 -- C0, DEL and C1 controls
-        return f"\\x{code:02x}"
-    if character in BIDI or 0xD800 <= code < 0xE000 or code in (0x2028, 0x2029):  # noqa: PLR2004 -- surrogates
-        return f"\\u{code:04x}"
-    return character
+    if character.isprintable():
+        return character
+    code = ord(character)
+    width, letter = next((width, letter) for width, letter in ESCAPES if code < 16**width)
+    return f"\\{letter}{code:0{width}x}"
 
 
 def guard_stdio() -> None:

@@ -10,7 +10,7 @@ import pytest
 from txn_builders import UUID, plan, step
 
 from vfioctl.cli.render import VIEWS
-from vfioctl.cli.render.output import Output
+from vfioctl.cli.render.output import Output, clean
 from vfioctl.cli.result import Error, Message, Result, failed
 from vfioctl.errors import Refused
 from vfioctl.txn.step import Finding, Phase, Scope, Severity, Undo
@@ -194,7 +194,7 @@ def test_an_error_is_a_sentence_with_its_code_the_state_and_the_next_command() -
     )
 
 
-EVIL = "a\x1b[2Jb\u202ec"
+EVIL = "a\x1b[2Jb\u202ec\u200b\U000e0041"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -204,7 +204,12 @@ def test_a_name_cannot_drive_the_terminal(form: str) -> None:
     result = Result("gpu list", data, messages, (Error("x", EVIL, EVIL, (EVIL,)),))
     text = shown(result, form)
     assert "\x1b" not in text
-    assert "\u202e" not in text
+    assert not set(text) & {"\u202e", "\u200b", "\U000e0041"}
+
+
+def test_only_a_text_of_lines_has_lines_so_that_no_name_fakes_a_row() -> None:
+    assert clean({"comm": "a\nb", "rows": ["a\nb"]}) == {"comm": "a b", "rows": ["a b"]}
+    assert clean({"diff": "-a\n+b\x1b"}) == {"diff": "-a\n+b\\x1b"}
 
 
 def test_markup_in_a_name_is_shown_and_not_obeyed() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.cli.result import Error, Message, Result
 
 PIPE_WIDTH = 100
+TEXTS = frozenset({"diff", "script"})  # what has lines; in any other value a line break would fake a row
 MARKS = {"error": "31;1", "warning": "33;1", "next": "36"}
 
 
@@ -96,13 +97,13 @@ class Output:
         if message.level == "info":
             self._write(self.stdout, f"{plain(message.text)}\n")
         else:
-            code = f" [{message.code}]" if message.code else ""
+            code = f" [{plain(message.code)}]" if message.code else ""
             self._write(self.stderr, f"{self._mark('warning')} {plain(message.text)}{code}\n")
         if message.hint:
             self._hint(self.stdout if message.level == "info" else self.stderr, message.hint)
 
     def _error(self, error: Error) -> None:
-        self._write(self.stderr, f"{self._mark('error')} {plain(error.message)} [{error.code}]\n")
+        self._write(self.stderr, f"{self._mark('error')} {plain(error.message)} [{plain(error.code)}]\n")
         if error.state:
             self._write(self.stderr, f"  {plain(error.state)}\n")
         for hint in error.hints:
@@ -135,7 +136,11 @@ def _terminal_width(stream: TextIO) -> int:
 def clean(value: Any) -> Any:
     """`value` with every string made harmless for a terminal: names come from hardware and other users."""
     if isinstance(value, str):
-        return "\n".join(plain(line) for line in value.split("\n"))
+        return plain(value)
     if isinstance(value, Mapping):
-        return {clean(key): clean(item) for key, item in value.items()}
+        return {clean(key): _lines(item) if key in TEXTS else clean(item) for key, item in value.items()}
     return [clean(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _lines(value: Any) -> Any:
+    return "\n".join(map(plain, value.split("\n"))) if isinstance(value, str) else clean(value)
