@@ -186,4 +186,7 @@ def test_a_managed_guest_with_a_broken_domain_is_refused_in_one_sentence(composi
         assert tree(composition.paths.root) == before
     finally:
         os.unlink(file)
-    assert "internal error" not in said(composition)
+    log = said(composition)
+    assert "internal error" not in log
+    assert "win11 was not started: " in log
+    assert "Nothing was changed. See what libvirt has with: virsh dumpxml win11" in log

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from vfioctl import log as logs
 from vfioctl.compose import Composition
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import check_guest_name, parse_argv, read_stdin
 from vfioctl.events.model import Event, Operation
 from vfioctl.ownership import secure_state
+
+if TYPE_CHECKING:
+    from vfioctl.events.model import Domain
 
 
 def main(composition: Composition, argv: Sequence[str]) -> int:
@@ -39,7 +43,6 @@ def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
 
 
 def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
-    from vfioctl.events.domain import read_domain
     from vfioctl.handoff import markers
     from vfioctl.handoff.ask import is_managed
     from vfioctl.handoff.prepare import Circumstances, prepare
@@ -47,11 +50,26 @@ def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
     if not is_managed(composition, event.guest):
         return
     secure_state(composition.paths)
-    domain = read_domain(read_stdin(0))
+    domain = _domain(event.guest)
     stop = Stop()
     signal.signal(signal.SIGTERM, stop.ask)
     incoming = markers.take(composition.paths, event.guest, markers.INCOMING)
     prepare(composition, domain, Circumstances(log, stop.is_asked), incoming=incoming)
+
+
+def _domain(guest: str) -> Domain:
+    """What libvirt says on stdin. Raises Refused when no domain can be read there."""
+    from vfioctl.events.domain import read_domain
+
+    try:
+        return read_domain(read_stdin(0))
+    except Refused as error:
+        from vfioctl.typed import argument
+
+        raise Refused(
+            error.code, f"{guest} was not started: {error.message}", state="Nothing was changed.",
+            hints=(f"See what libvirt has with: virsh dumpxml {argument(guest)}",),
+        ) from error  # fmt: skip
 
 
 class Stop:
