@@ -172,6 +172,20 @@ def test_an_error_is_collected_and_the_rest_is_undone(boot):
     assert set(bench.states().values()) == {State.BEFORE}
 
 
+def test_a_value_that_the_kernel_takes_no_more_is_a_failure_unless_it_may_stay(boot):
+    bench = boot(scenarios.single_gpu_amdgpu_desktop())
+    wish = {"path": f"/sys/bus/pci/devices/{GPU}/reset_method", "value": "device_specific"}
+    bench.plan(("sysfs.write", wish), ("sysfs.write", {**wish, "may_stay": True}))
+    strict, lenient = bench.steps
+    kind(strict.kind).apply(strict, bench.machine)
+    bench.steps = [lenient]
+    assert bench.run() == 0
+    assert f"{GPU}: writing 'device_specific bus'" in bench.log()
+    bench.steps = [strict]
+    assert bench.run() != 0
+    assert bench.log().count("FAILED") == 1
+
+
 def test_a_device_that_libvirt_has_given_back_is_left_alone(boot):
     bench = boot(scenarios.generic_nic())
     bench.apply(*giving(GPU))

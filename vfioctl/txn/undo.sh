@@ -153,7 +153,7 @@ record_stuck() {
     mv -f -- "$STUCK/.$1.new" "$STUCK/$1.json"
 }
 
-# write_device ADDRESS FILE VALUE SECONDS
+# write_device ADDRESS FILE VALUE SECONDS [say]: with "say" a value that the kernel refuses is no failure
 write_device() {
     if is_stuck "$1"; then
         fail "$1 is stuck in the kernel: nothing is written to it"
@@ -162,7 +162,7 @@ write_device() {
     bounded "$4" put "$2" "$3" && return 0
     case $? in
     124) record_stuck "$1" "$child" "$2" "$3" ;;
-    *) fail "$1: writing '$3' to $2: $out" ;;
+    *) ${5:-fail} "$1: writing '$3' to $2: $out" ;;
     esac
     return 1
 }
@@ -366,7 +366,7 @@ unit_away() {
     fi
 }
 
-# attribute_back ADDRESS PATH VALUE SECONDS: ADDRESS '' when it belongs to no PCI function
+# attribute_back ADDRESS PATH VALUE SECONDS [say]: ADDRESS '' when it belongs to no PCI function
 attribute_back() {
     if [ ! -e "$ROOT$2" ]; then
         say "$2 is gone"
@@ -381,11 +381,11 @@ attribute_back() {
     if [ "$out" = "$3" ]; then
         say "$2 is as it was"
     elif [ -n "$1" ]; then
-        if write_device "$1" "$ROOT$2" "$3" "$4"; then say "$2: '$3'"; fi
+        if write_device "$1" "$ROOT$2" "$3" "$4" "${5:-fail}"; then say "$2: '$3'"; fi
     elif bounded "$4" put "$ROOT$2" "$3"; then
         say "$2: '$3'"
     else
-        fail "writing '$3' to $2: $out"
+        ${5:-fail} "writing '$3' to $2: $out"
     fi
 }
 

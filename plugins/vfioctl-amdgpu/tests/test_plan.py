@@ -191,9 +191,10 @@ def test_the_plan_frees_the_card_and_brings_it_back(start_host: Start, config: G
     assert (made.address, *made.covers) == FUNCTIONS
     walk(fake, made, given=lambda host: host.device(GPU).d3cold_allowed == "0")
     assert snapshot(fake) == before
+    assert facts(fake).device(GPU).reset_methods == ("device_specific",)  # the kernel takes "bus" no more
 
 
 def snapshot(fake: FakeHost) -> list[object]:
-    """Every fact about the card's functions and the consoles."""
+    """Every fact about the card's functions and the consoles, but how they are reset."""
     host = facts(fake)
-    return [*(host.device(address) for address in FUNCTIONS), *host.vtconsoles()]
+    return [*(replace(host.device(address), reset_methods=()) for address in FUNCTIONS), *host.vtconsoles()]

@@ -111,20 +111,27 @@ def _awake(functions: Iterable[PciDevice], before: tuple[str, ...]) -> Iterator[
 
 
 def _reset_method(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> Iterator[StepProposal]:
-    """Since Linux 5.15 vendor-reset works only when this attribute says so (vendor-reset#46)."""
+    """Since Linux 5.15 vendor-reset works only when this attribute says so (vendor-reset#46).
+
+    What it says at boot may be refused later: Linux finds "bus" before it knows of the card's other functions, and
+    with them there it refuses "bus" (pci_parent_bus_reset).
+    """
     from vfioctl_amdgpu.family import has_vendor_reset
 
     if not host.module("vendor_reset") or not has_vendor_reset(gpu):
         return
     if gpu.reset_methods and gpu.reset_methods != (DEVICE_SPECIFIC,):
-        yield _write(gpu, "reset_method", DEVICE_SPECIFIC, "vendor-reset resets this card, the bus does not", before)
+        reason = "vendor-reset resets this card, the bus does not"
+        yield _write(gpu, "reset_method", DEVICE_SPECIFIC, reason, before, may_stay=True)
 
 
-def _write(device: PciDevice, attribute: str, value: str, reason: str, before: tuple[str, ...]) -> StepProposal:
+def _write(
+    device: PciDevice, attribute: str, value: str, reason: str, before: tuple[str, ...], **more: bool
+) -> StepProposal:
     from vfioctl.plugin.proposals import sysfs
 
     path = sysfs(device.address, attribute)
-    params = {"path": path, "value": value}
+    params = {"path": path, "value": value, **more}
     return StepProposal(f"sysfs.write:{path}", "sysfs.write", params, reason, before=before)
 
 

@@ -84,6 +84,31 @@ def test_a_write_to_a_device_that_never_returns_makes_it_stuck(nic):
         WRITE.undo(step, machine)
 
 
+def test_an_old_value_that_the_kernel_takes_no_more_is_a_failure_unless_it_may_stay(desktop):
+    """"bus" is found before the kernel knows of the second function, and refused with it: seen on Linux 6.1."""
+    _, machine = desktop
+    path = f"/sys/bus/pci/devices/{GPU}/reset_method"
+    strict, lenient = (
+        planned(machine, "sysfs.write", {"path": path, "value": "device_specific", **more})
+        for more in ({}, {"may_stay": True})
+    )
+    assert "bus" in strict.baseline["value"]
+    assert WRITE.apply(strict, machine) is None
+    with pytest.raises(StepFailed, match="Invalid argument"):
+        WRITE.undo(strict, machine)
+    assert "stays 'device_specific'" in WRITE.undo(lenient, machine)
+    assert text(machine.paths.at(path)) == "device_specific"
+
+
+def test_another_failure_than_a_refusal_is_one_also_where_the_value_may_stay(nic):
+    fake, machine = nic
+    step = planned(machine, "sysfs.write", {"path": POWER, "value": "0", "may_stay": True})
+    WRITE.apply(step, machine)
+    fake.kernel.fail_write(POWER, errno.EBUSY)
+    with pytest.raises(StepFailed):
+        WRITE.undo(step, machine)
+
+
 def test_a_file_that_is_gone_has_nothing_to_put_back(plain):
     put(plain.paths.at("sys/a"), "1\n")
     step = write(plain, "/sys/a", "2")

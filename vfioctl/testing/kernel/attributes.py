@@ -65,8 +65,15 @@ def _fill_settings(pci: Pci, device: Device) -> None:
     directory.add("enable", _setting(pci, device, "enable"))
     directory.add("numa_node", _setting(pci, device, "numa_node"))
     if device.spec.reset_methods:
-        directory.add("reset_method", _setting(pci, device, "reset_method", allowed=RESETS))
+        directory.add("reset_method", _setting(pci, device, "reset_method", allowed=_resets(pci, device)))
         directory.add("reset", Attribute(None, _locked(pci, device, lambda _text: None)))
+
+
+def _resets(pci: Pci, device: Device) -> tuple[str, ...]:
+    """What reset_method takes; seen on 6.1: not "bus" beside a second function, though it reads so at boot."""
+    slot = device.address.rpartition(".")[0]
+    alone = sum(other.address.startswith(f"{slot}.") for other in pci.kernel.spec.devices) == 1
+    return tuple(method for method in RESETS if alone or method != "bus")
 
 
 def _fill_locked(pci: Pci, device: Device) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -25,7 +26,8 @@ CHOICE = r"\[([^\]]*)\]"
 
 
 class SysfsWrite(Primitive):
-    """{path, value, trigger?}; a trigger is not read back, since it shows nothing of what was written"""
+    """{path, value, trigger?, may_stay?}; a trigger is not read back, since it shows nothing of what was written;
+    with may_stay the new value stays, and that is told, when the kernel takes the old one no more"""
 
     name = "sysfs.write"
     summary = "Writes a value to a file below /sys or /proc/sys; the undo writes the old value back."
@@ -80,12 +82,20 @@ class SysfsWrite(Primitive):
             return f"{path} is gone"
         if now == old:
             return f"{path} already says {old!r}"
-        _put(machine, path, old, step.deadline)
+        try:
+            _put(machine, path, old, step.deadline)
+        except StepFailed as failure:
+            if not (step.params.get("may_stay") and _is_refused(failure)):
+                raise
+            return f"{path} stays {now!r}: the kernel takes {old!r} no more"
         return None
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
         path, old = step.params["path"], step.baseline["value"]
-        return () if old is None else (call("attribute_back", device_of(path) or "", path, old, seconds(step)),)
+        if old is None:
+            return ()
+        refused = ("say",) if step.params.get("may_stay") else ()
+        return (call("attribute_back", device_of(path) or "", path, old, seconds(step), *refused),)
 
 
 def device_of(path: str) -> str | None:
@@ -108,6 +118,10 @@ def read_value(paths: Paths, path: str) -> str | None:
 
 def _refuse_stuck(machine: Machine, path: str) -> None:
     machine.refuse_stuck(_owner(path))
+
+
+def _is_refused(failure: StepFailed) -> bool:
+    return isinstance(failure.__cause__, OSError) and failure.__cause__.errno == errno.EINVAL
 
 
 def _put(machine: Machine, path: str, value: str, deadline: float) -> None:
