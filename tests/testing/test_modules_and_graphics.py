@@ -96,6 +96,15 @@ def test_unbinding_the_console_gives_the_screen_to_the_dummy(machine_of):
     machine = machine_of(scenarios.single_gpu_amdgpu_desktop())
     machine.write("sys/class/vtconsole/vtcon1/bind", "0")
     assert consoles(machine) == {"(S) dummy device": "1", "(M) frame buffer device": "0"}
+    machine.write("sys/class/vtconsole/vtcon1/bind", "1")
+    assert consoles(machine) == {"(S) dummy device": "0", "(M) frame buffer device": "1"}
+
+
+def test_without_a_back_end_of_the_system_the_console_is_bound_no_more(machine_of):
+    machine = machine_of(replace(scenarios.single_gpu_amdgpu_desktop(), system_console=False))
+    for value in ("0", "1"):
+        machine.write("sys/class/vtconsole/vtcon1/bind", value)
+        assert consoles(machine) == {"(M) dummy device": "1", "(M) frame buffer device": "0"}
 
 
 def test_vfio_takes_the_firmware_framebuffer_away_for_good(machine_of):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -184,6 +185,13 @@ def test_a_value_that_the_kernel_takes_no_more_is_a_failure_unless_it_may_stay(b
     bench.steps = [strict]
     assert bench.run() != 0
     assert bench.log().count("FAILED") == 1
+
+
+def test_a_console_that_the_kernel_binds_no_more_is_said_and_no_failure(boot):
+    bench = boot(replace(scenarios.single_gpu_amdgpu_desktop(), system_console=False))
+    bench.apply(("vtconsole.unbind", {"name": "frame buffer device"}))
+    assert bench.run() == 0
+    assert "binds the frame buffer device no more" in bench.log()
 
 
 def test_a_device_that_libvirt_has_given_back_is_left_alone(boot):

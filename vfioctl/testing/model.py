@@ -160,6 +160,7 @@ class MachineSpec:
     group_type: str = "DMA-FQ"
     systemd: bool = True
     framebuffer_console: bool = True
+    system_console: bool = True  # after a boot in VGA text mode no back-end of the system is left
     kernel: str = "6.1.0-56-amd64"
     command_line: str = "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro quiet intel_iommu=on iommu=pt"
     settings: Pairs = ()  # further files of /sys and /proc/sys that keep what is written: path, value at boot

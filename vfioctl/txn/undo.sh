@@ -402,7 +402,11 @@ vtconsole_back() {
         elif [ "$out" = 1 ]; then
             say "the $1 is bound"
         elif bounded 5 put "$v_dir/bind" 1; then
-            say "the $1 is bound again"
+            case $(cat "$v_dir/bind" "$SYS"/class/vtconsole/vtcon*/name) in
+            1*) say "the $1 is bound again" ;;
+            *'(S)'*) fail "binding the $1 had no effect" ;;
+            *) say "the kernel binds the $1 no more by hand; it comes back when its driver does" ;;
+            esac
         else
             fail "the $1 was not bound: $out"
         fi

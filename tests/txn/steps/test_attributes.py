@@ -109,6 +109,15 @@ def test_another_failure_than_a_refusal_is_one_also_where_the_value_may_stay(nic
         WRITE.undo(step, machine)
 
 
+def test_a_console_that_the_kernel_binds_no_more_is_said_and_no_failure(boot):
+    """Linux 6.1 after a boot in VGA text mode: no back-end of the system is left, and the write does nothing."""
+    _, machine = boot(replace(scenarios.single_gpu_amdgpu_desktop(), system_console=False))
+    step = planned(machine, "vtconsole.unbind", {"name": "frame buffer device"})
+    assert CONSOLE.apply(step, machine) is None
+    assert "binds it no more by hand" in CONSOLE.undo(step, machine)
+    assert CONSOLE.probe(step, machine) is State.AFTER
+
+
 def test_a_file_that_is_gone_has_nothing_to_put_back(plain):
     put(plain.paths.at("sys/a"), "1\n")
     step = write(plain, "/sys/a", "2")

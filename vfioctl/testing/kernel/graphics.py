@@ -24,6 +24,7 @@ FB_MAJOR = 29
 FIRST_RENDER = 128
 FBCON = "(M) frame buffer device"
 DUMMY = "(S) dummy device"
+DUMMY_AFTER_VGA = "(M) dummy device"
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Graphics:
         self.framebuffers: list[Framebuffer] = []
         self.bound = True
         self.drm.add("version", Constant("drm 1.1.0 20060810"))
-        self._add_console("vtcon0", DUMMY)
+        self._add_console("vtcon0", DUMMY if kernel.spec.system_console else DUMMY_AFTER_VGA)
 
     # DRM
 
@@ -173,6 +174,11 @@ class Graphics:
         return self.bound and "vtcon1" in self.consoles.children
 
     def _bind(self, text: str, *, is_fbcon: bool) -> None:
-        """Only one back-end is bound: unbinding one gives the screen to the other."""
+        """Only one back-end is bound: unbinding one gives the screen to the other.
+
+        Seen on 6.1: a back-end takes the screen only from one of the system's; without one the write does nothing.
+        """
         wanted = text.strip() not in ("", "0")
+        if wanted and not self.kernel.spec.system_console:
+            return
         self.bound = wanted == is_fbcon

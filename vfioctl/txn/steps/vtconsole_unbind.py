@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
 
-KINDS = ("(M) ", "(S) ")  # the kernel's mark for a module or a system console
+SYSTEM = "(S) "
+KINDS = ("(M) ", SYSTEM)  # the kernel's mark for a module or a system console
+
+
+class NoEffect(StepFailed):
+    """The kernel took the write and did nothing."""
 
 
 class VtconsoleUnbind(Primitive):
@@ -77,8 +82,8 @@ class VtconsoleUnbind(Primitive):
         if all(on for _, on in found):
             return "it is bound already"
         for path, on in found:
-            if not on:
-                _switch(machine, path, step.deadline, on=True)
+            if not on and not _bind(machine, path, step.deadline):
+                return "the kernel binds it no more by hand; it comes back when the driver of its framebuffer does"
         return None
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
@@ -93,11 +98,17 @@ def plain(name: str) -> str:
 
 def _directories(paths: Paths, name: str) -> Iterator[str]:
     """The directory of each console of that name."""
-    directory = paths.at("sys/class/vtconsole")
-    for entry in entries(directory):
-        path = os.path.join(directory, entry)
-        if plain(text(os.path.join(path, "name")) or "") == plain(name):
-            yield path
+    for entry in entries(_base(paths)):
+        if plain(_name(paths, entry)) == plain(name):
+            yield os.path.join(_base(paths), entry)
+
+
+def _base(paths: Paths) -> str:
+    return paths.at("sys/class/vtconsole")
+
+
+def _name(paths: Paths, entry: str) -> str:
+    return text(os.path.join(_base(paths), entry, "name")) or ""
 
 
 def _consoles(machine: Machine, name: str) -> Iterator[tuple[str, bool]]:
@@ -120,6 +131,20 @@ def _is_bound(machine: Machine, path: str) -> bool:
         ) from hung  # fmt: skip
 
 
+def _bind(machine: Machine, path: str, deadline: float) -> bool:
+    """Whether it is bound now: a back-end takes the screen only from one of the system's, "(S)" (vt_bind).
+
+    None is left after a boot in VGA text mode: vgacon was it, and went when the first graphics driver came.
+    """
+    try:
+        _switch(machine, path, deadline, on=True)
+    except NoEffect:
+        if any(_name(machine.paths, entry).startswith(SYSTEM) for entry in entries(_base(machine.paths))):
+            raise
+        return False
+    return True
+
+
 def _switch(machine: Machine, path: str, deadline: float, *, on: bool) -> None:
     """A console that vanishes under the write has done what was wanted, or is rebuilt by the kernel."""
     doing = f"{'Binding' if on else 'Unbinding'} {os.path.basename(path)}"
@@ -132,7 +157,7 @@ def _switch(machine: Machine, path: str, deadline: float, *, on: bool) -> None:
     except OSError as error:
         raise StepFailed("vtconsole.write_failed", f"{doing} failed: {error.strerror}.") from error
     if os.path.exists(path) and _is_bound(machine, path) != on:
-        raise StepFailed("vtconsole.write_failed", f"{doing} had no effect.")
+        raise NoEffect("vtconsole.write_failed", f"{doing} had no effect.")
 
 
 KIND = VtconsoleUnbind()
