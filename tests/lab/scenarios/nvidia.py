@@ -1,0 +1,263 @@
+"""Cards on the stand-in named nvidia: its modules are unloaded in order, and an unbind that would hang is not begun."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+
+from tests.lab.inside import card, desktop, guest, kernel, managed, programs, standins
+from tests.lab.inside.checks import eventually, expect
+from tests.lab.inside.guests import Guest
+from tests.lab.inside.lab import Lab
+from tests.lab.inside.scenario import scenario
+
+STACK = ["nvidia", "nvidia_drm", "nvidia_modeset", "nvidia_uvm"]
+CONTAINER = "docker-" + "c0ffee" * 10 + "c0de.scope"
+# A process with a root of its own, in which the card has another path and the container's cgroup.
+IN_CONTAINER = "mount -t tmpfs none /mnt && mknod /mnt/accelerator c 195 0 && exec sleep 1000 </mnt/accelerator"
+
+
+@scenario(seconds=90, standins=True)
+def desktop_card(lab: Lab) -> None:
+    """The desktop's own card: persistenced stops, the stack is unloaded, the guest has it; the picture comes back."""
+    standins.install(lab)
+    with lab.check("the desktop leaves bochs"):
+        programs.must(["systemctl", "stop", desktop.MANAGER])
+    standins.nvidia(lab, card.GPU, fbdev=True)
+    card.HOME[card.GPU] = "nvidia"
+    with lab.check("persistenced and the desktop are on it"):
+        programs.must(["systemctl", "start", standins.PERSISTENCED, desktop.MANAGER])
+        eventually(desktop.shows_greeter, 60, desktop.what_runs)
+        lab.channel.ask("still_picture")
+    lab.picture("before")
+    before = card.snapshot()
+    machine = Guest("gamer", 1, guest.CARD)
+    machine.define()
+    for label in ("first", "second"):
+        machine.start(lab)
+        with lab.check(f"{label}: no module of it is left, and persistenced is off") as said:
+            expect(truth=not standins.loaded("nvidia"), otherwise=f"loaded: {standins.loaded('nvidia')}")
+            expect(truth=programs.unit(standins.PERSISTENCED) == "inactive", otherwise="persistenced runs")
+            said.append(f"consoles {card.consoles()}")
+        machine.destroy(lab)
+        guest.comes_home(lab, label, before, "before")
+        with lab.check(f"{label}: the stack is whole again, and persistenced has the card") as said:
+            eventually(lambda: standins.loaded("nvidia") == STACK, 30, lambda: f"loaded: {standins.loaded('nvidia')}")
+            eventually(_persistenced_holds, 30, lambda: f"{programs.unit(standins.PERSISTENCED)}")
+            said += [f"{name} {standins.refcount(name)} {standins.holders(name)}" for name in STACK]
+        managed.has_finished(lab, label)
+
+
+def _persistenced_holds() -> bool:
+    holders = card.openers("/dev/nvidia0").values()
+    return programs.unit(standins.PERSISTENCED) == "active" and any(comm.startswith("nvidia-pers") for comm in holders)
+
+
+@scenario(seconds=60, standins=True)
+def held_in_container(lab: Lab) -> None:
+    """A process in a container and a service have the card open: refused, both named, and nothing is stopped."""
+    standins.install(lab)
+    (address,) = standins.plug(lab, 1)
+    standins.nvidia(lab, address)
+    with lab.check("a process in a container and a service have it open"):
+        scope = ["systemd-run", "--scope", f"--unit={CONTAINER}", "--quiet", "--"]
+        inside = programs.spawn([*scope, "unshare", "--mount", "--pid", "--fork", "sh", "-c", IN_CONTAINER])
+        programs.as_unit("trainer", ["sleep", "1000"], f"StandardInput=file:{standins.node(address)}")
+        eventually(lambda: standins.refcount("nvidia") == "6", 30, lambda: f"refcnt {standins.refcount('nvidia')}")
+    machine = Guest("render", 1, (address,))
+    machine.define()
+    untouched = Untouched(lab, machine)
+    pid = programs.unit("trainer", "MainPID")
+    machine.is_refused(lab, pid, "trainer.service", "c0ffee", "sleep")
+    untouched.check(lab, "refused")
+    with lab.check("gpu holders names both"):
+        shown = managed.run("gpu", "holders", address)
+        for word in (pid, "trainer", "c0ffee"):
+            expect(truth=word in shown, otherwise=f"no {word} in: {shown}")
+    with lab.check("they end"):
+        programs.must(["systemctl", "stop", "trainer", CONTAINER])
+        inside.wait(30)
+    machine.start(lab)
+    with lab.check("the modules are unloaded, the desktop on the other card runs on"):
+        expect(truth=not standins.loaded("nvidia"), otherwise=f"loaded: {standins.loaded('nvidia')}")
+        expect(truth=desktop.shows_greeter(), otherwise=desktop.what_runs())
+    machine.destroy(lab)
+    untouched.check(lab, "returned", deadline=60)
+
+
+class Untouched:
+    """That nothing has changed since this was made: the guest's card, the desktop's, the desktop itself."""
+
+    def __init__(self, lab: Lab, *machines: Guest) -> None:
+        self.machines = machines
+        self.states = [machine.state() for machine in machines]
+        self.server = desktop.processes("Xorg")
+        self.card = card.snapshot()
+        self.modules = standins.loaded("nvidia")
+        lab.picture("untouched")
+
+    def check(self, lab: Lab, label: str, deadline: float = 1) -> None:
+        for machine, before in zip(self.machines, self.states, strict=True):
+            machine.is_as(lab, before, deadline)
+        with lab.check(f"{label}: the other card, the modules, the desktop and its picture are as before"):
+            eventually(lambda: not self.changed(), deadline, lambda: "; ".join(self.changed()))
+            lab.same_picture("untouched", 10)
+        managed.has_finished(lab, label)
+
+    def changed(self) -> list[str]:
+        found = card.differences(self.card, card.snapshot())
+        if standins.loaded("nvidia") != self.modules:
+            found.append(f"modules {standins.loaded('nvidia')}")
+        if desktop.processes("Xorg") != self.server:
+            found.append(f"another X server: {desktop.processes('Xorg')}")
+        return found
+
+
+@scenario(seconds=60, standins=True)
+def two_cards(lab: Lab) -> None:
+    """Of two cards on one driver one goes alone by unbind; the other works on, and both are home afterwards."""
+    standins.install(lab)
+    given, kept = standins.plug(lab, 1, 2)
+    standins.nvidia(lab, given, kept)
+    machine = Guest("render", 1, (given,))
+    machine.define()
+    with lab.check("a service works on the other card"):
+        programs.as_unit("trainer", ["sleep", "1000"], f"StandardInput=file:{standins.node(kept)}")
+    untouched = Untouched(lab, machine, Guest("kept", 2, (kept,)))
+    with lab.check("the plan says what cannot be seen") as said:
+        shown = managed.run("plan", machine.name)
+        expect(truth="unbind" in shown and kept in shown, otherwise=shown)
+        said.append(f"{len(shown.splitlines())} lines")
+    machine.start(lab)
+    with lab.check("the stack is loaded, the other card on it and in use"):
+        expect(truth=standins.loaded("nvidia") == STACK, otherwise=f"loaded: {standins.loaded('nvidia')}")
+        expect(truth=card.driver(kept) == "nvidia", otherwise=f"{kept} is on {card.driver(kept)}")
+        expect(truth=programs.unit("trainer") == "active", otherwise="the service on it has ended")
+    machine.destroy(lab)
+    untouched.check(lab, "returned", deadline=60)
+    with lab.check("held itself, it is refused"):
+        programs.as_unit("gamer", ["sleep", "1000"], f"StandardInput=file:{standins.node(given)}")
+    machine.is_refused(lab, "gamer.service", programs.unit("gamer", "MainPID"))
+    untouched.check(lab, "refused")
+
+
+@scenario(seconds=90, standins=True)
+def both_cards(lab: Lab) -> None:
+    """Of two cards one goes by unbind, then the last one by unload; they return first come, first home, stack whole."""
+    standins.install(lab)
+    addresses = standins.plug(lab, 1, 2)
+    standins.nvidia(lab, *addresses)
+    left, right = Guest("left", 1, addresses[:1]), Guest("right", 2, addresses[1:])
+    for machine in (left, right):
+        machine.define()
+    untouched = Untouched(lab, left, right)
+    left.start(lab)
+    right.start(lab)
+    with lab.check("no module of it is left"):
+        expect(truth=not standins.loaded("nvidia"), otherwise=f"loaded: {standins.loaded('nvidia')}")
+        left.has_devices()
+    left.destroy(lab)
+    with lab.check("the other guest keeps its card"):
+        eventually(lambda: card.driver(addresses[0]) != "vfio-pci", 60, "the first card stays on vfio-pci")
+        right.has_devices()
+    right.destroy(lab)
+    untouched.check(lab, "both returned", deadline=60)
+
+
+@scenario(seconds=40, standins=True)
+def known_bad_version(lab: Lab) -> None:
+    """With a version whose unbind hangs, one of two cards is not unbound: refused with version and source."""
+    standins.install(lab, known_bad=True)
+    given, kept = standins.plug(lab, 1, 2)
+    standins.nvidia(lab, given, kept)
+    machine = Guest("render", 1, (given,))
+    machine.define()
+    untouched = Untouched(lab, machine)
+    machine.is_refused(lab, "595.58.03", "github.com", kept)
+    untouched.check(lab, "refused")
+
+
+@scenario(seconds=60, standins=True)
+def no_plugin(lab: Lab) -> None:
+    """Without vfioctl-nvidia, switched off or broken, the card on nvidia is refused and not unbound."""
+    standins.install(lab)
+    given, kept = standins.plug(lab, 1, 2)
+    standins.nvidia(lab, given, kept)
+    machine = Guest("render", 1, (given,))
+    machine.define('disabled_plugins = ["nvidia"]\n')
+    untouched = Untouched(lab, machine)
+    machine.is_refused(lab, "vfioctl-nvidia", given, label="switched off: virsh start is refused")
+    untouched.check(lab, "switched off")
+    machine.define()
+    with lab.check("the plugin breaks"):
+        (path,) = glob.glob("/opt/vfioctl/lib/python3*/site-packages/vfioctl_nvidia/plugin.py")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("\nraise RuntimeError('planted')\n")
+    machine.is_refused(lab, "nvidia", label="broken: virsh start is refused")
+    untouched.check(lab, "broken")
+
+
+@scenario(seconds=120, standins=True)
+def endless_unbind(lab: Lab) -> None:
+    """A use that no process shows: the unbind never ends. Told as stuck, libvirtd answers, nothing more is written."""
+    standins.install(lab)
+    given, kept = standins.plug(lab, 1, 2)
+    standins.nvidia(lab, given, kept)
+    machine = Guest("render", 1, (given,))
+    machine.define()
+    before = machine.state()
+    standins.leak(1)
+    machine.is_refused(lab, given, "stuck", label="virsh start is refused: the card is stuck")
+    waiting = kernel.waiting()
+    with lab.check("one process waits in the kernel, and it is the only one") as said:
+        expect(truth=len(waiting) == 1, otherwise=f"waiting: {waiting}")
+        said.append(f"{waiting}")
+    _answers(lab, given)
+    machine.is_refused(lab, given, "stuck", label="another start is refused at once")
+    with lab.check("recover does not wait for it either"):
+        programs.run(["vfioctl", "recover"], 30)
+        expect(truth=kernel.waiting() == waiting, otherwise=f"waiting: {kernel.waiting()}")
+    with lab.check("the count falls: the kernel goes on, and nothing that was queued lands"):
+        standins.leak(0)
+        eventually(lambda: not kernel.waiting(), 30, lambda: f"waiting: {kernel.waiting()}")
+        settled = machine.state()
+        time.sleep(2)
+        expect(truth=machine.state() == settled, otherwise=f"{machine.state()}")
+        expect(truth=card.driver(given) in {"", "nvidia"}, otherwise=f"{given} is on {card.driver(given)}")
+    with lab.check("status says no more that it is stuck"):
+        eventually(lambda: "stuck" not in managed.run("status"), 30, lambda: managed.run("status"))
+    with lab.check("recover, or the next start, brings it home") as said:
+        said.append(" ".join(programs.run(["vfioctl", "recover"]).stdout.split()))
+    machine.is_as(lab, before)
+
+
+def _answers(lab: Lab, address: str) -> None:
+    for command in ("virsh list --all", "vfioctl status", "vfioctl gpu list", "vfioctl plan render"):
+        words = command.split()
+        with lab.check(f"{command} answers") as said:
+            done, seconds = programs.timed(words, 20)
+            expect(truth="plan" in words or done.returncode == 0, otherwise=done.stderr)
+            if words[:2] == ["vfioctl", "status"]:
+                expect(truth="stuck" in done.stdout and address in done.stdout, otherwise=done.stdout)
+            said.append(f"{seconds:.1f} s: {' '.join((done.stdout + done.stderr).split())[:300]}")
+
+
+@scenario(seconds=90, standins=True)
+def endless_unload(lab: Lab) -> None:
+    """The same with one card: the unload never ends. Told as stuck within the deadline, and libvirtd answers."""
+    standins.install(lab)
+    (address,) = standins.plug(lab, 1)
+    standins.nvidia(lab, address)
+    machine = Guest("render", 1, (address,))
+    machine.define()
+    standins.leak(1)
+    machine.is_refused(lab, "does not return", label="virsh start is refused: the unload does not return")
+    waiting = kernel.waiting()
+    with lab.check("one process waits in the kernel") as said:
+        expect(truth=len(waiting) == 1, otherwise=f"waiting: {waiting}")
+        said.append(f"{waiting}, nvidia {standins.refcount('nvidia')} {card.read('/sys/module/nvidia/initstate')}")
+    _answers(lab, address)
+    with lab.check("the count falls: the kernel goes on"):
+        standins.leak(0)
+        eventually(lambda: not os.path.exists("/sys/module/nvidia"), 30, "nvidia is still there")

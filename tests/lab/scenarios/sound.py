@@ -1,0 +1,69 @@
+"""The card's sound function while a process has it open: released as configured or refused, and never waited for."""
+
+from __future__ import annotations
+
+from tests.lab.inside import card, desktop, guest, kernel, managed, programs, units, users
+from tests.lab.inside.checks import eventually, expect
+from tests.lab.inside.guests import Guest
+from tests.lab.inside.lab import Lab
+from tests.lab.inside.scenario import scenario
+
+NODE = "/dev/snd/controlC0"
+MACHINE = Guest("gamer", 1, guest.CARD)
+SERVER = "pipewire.service"
+
+
+@scenario(seconds=70)
+def service(lab: Lab) -> None:
+    """A service that may be stopped lets go of the sound, and runs again afterwards; another one is refused."""
+    with lab.check("a service has the sound function open"):
+        units.holding("radio.service", NODE)
+        eventually(lambda: bool(card.openers(NODE)), 20, "it has not")
+    lab.picture("before")
+    before = card.snapshot()
+    MACHINE.define()
+    MACHINE.is_refused(lab, "radio.service", card.SOUND)
+    with lab.check("nothing waits in the kernel, nothing has changed"):
+        _nobody_waits()
+        expect(truth=before == card.snapshot(), otherwise="; ".join(card.differences(before, card.snapshot())))
+    MACHINE.define('units = ["radio.service"]\n')
+    MACHINE.start(lab)
+    with lab.check("the service is stopped"):
+        expect(truth=programs.unit("radio.service") == "inactive", otherwise=programs.unit("radio.service"))
+        _nobody_waits()
+    MACHINE.destroy(lab)
+    guest.comes_home(lab, "returned", before, "before")
+    with lab.check("the service has the sound again"):
+        eventually(lambda: "sleep" in card.openers(NODE).values(), 30, lambda: f"{card.openers(NODE)}")
+    managed.has_finished(lab, "returned")
+
+
+@scenario(seconds=90)
+def sound_server(lab: Lab) -> None:
+    """The sound server of a logged-in user: her session is kept unless the guest may end it, and then both go."""
+    units.holding(SERVER, NODE, directory=units.USER)
+    users.log_in(lab)
+    with lab.check("her sound server has the sound function open") as said:
+        programs.must(["systemctl", "--user", f"--machine={users.NAME}@", "start", SERVER])
+        eventually(lambda: "sleep" in card.openers(NODE).values(), 20, lambda: f"{card.openers(NODE)}")
+        said.append(f"{card.openers(NODE)}")
+    before = card.snapshot()
+    MACHINE.define()
+    MACHINE.is_refused(lab, users.NAME, "session")
+    with lab.check("her session goes on, nothing has changed"):
+        expect(truth=users.has_desktop(), otherwise=users.what_runs())
+        expect(truth=before == card.snapshot(), otherwise="; ".join(card.differences(before, card.snapshot())))
+    MACHINE.define('session = "end"\n')
+    MACHINE.start(lab)
+    with lab.check("her session and her sound server have ended, nothing waits in the kernel"):
+        expect(truth=not users.has_desktop(), otherwise=users.what_runs())
+        _nobody_waits()
+    MACHINE.destroy(lab)
+    with lab.check("the card is home, and the display manager on it"):
+        eventually(card.is_home, 60, card.where)
+        eventually(lambda: "Xorg" in card.openers(desktop.NODE).values(), 60, desktop.what_runs)
+    managed.has_finished(lab, "returned")
+
+
+def _nobody_waits() -> None:
+    expect(truth=not kernel.waiting(), otherwise=f"waiting in the kernel: {kernel.waiting()}")
