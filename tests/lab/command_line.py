@@ -14,6 +14,7 @@ from tests.lab import image, process, record, run, shards, state
 from tests.lab.cache import Cache
 from tests.lab.errors import CannotRun, LabError
 from tests.lab.inside import scenario
+from tests.lab.standins import build
 
 PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -23,6 +24,9 @@ PROGRAMS = {
     "mke2fs": "e2fsprogs",
     "setpriv": "util-linux",
     "apt-cache": "apt",
+    "gcc": "gcc",
+    "make": "make",
+    "strip": "binutils",
 }
 CANNOT_RUN = 2
 
@@ -34,7 +38,7 @@ def main() -> int:
             run.say(f"{each.name:36} {each.seconds:4} s  {each.title}")
         return 0
     if options.command == "packages":
-        run.say(" ".join(sorted(set(PROGRAMS.values()))))
+        run.say(" ".join(sorted({*PROGRAMS.values(), build.HEADERS})))
         return 0
     signal.signal(signal.SIGTERM, _interrupted)
     try:

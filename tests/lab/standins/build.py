@@ -18,6 +18,7 @@ SOURCES = os.path.dirname(os.path.abspath(__file__))
 COMPANIONS = ("nvidia-nodes", "nvidia-persistenced", "nvidia-persistenced.service", "70-standins.rules")
 # Of a series with which unbinding one card is known to hang: plugins/vfioctl-nvidia, known_bad.py.
 KNOWN_BAD = "595.58.03"
+HEADERS = "linux-headers-amd64"  # those of the newest kernel, which is the lab's
 DEADLINE = 300
 
 
