@@ -192,12 +192,14 @@ def test_settings_keep_what_is_written_and_refuse_nonsense(machine_of):
     machine = machine_of(scenarios.single_gpu_amdgpu_desktop())
     machine.write(machine.pci(GPU, "power/control"), "on\n")
     machine.write(machine.pci(GPU, "d3cold_allowed"), "0")
-    machine.write(machine.pci(GPU, "reset_method"), "bus")
+    machine.write(machine.pci(GPU, "reset_method"), "device_specific")
     assert machine.read(machine.pci(GPU, "power/control")) == "on"
     assert machine.read(machine.pci(GPU, "d3cold_allowed")) == "0"
-    assert machine.read(machine.pci(GPU, "reset_method")) == "bus"
+    assert machine.read(machine.pci(GPU, "reset_method")) == "device_specific"
     with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
         machine.write(machine.pci(GPU, "power/control"), "perhaps")
+    with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+        machine.write(machine.pci(GPU, "reset_method"), "bus")  # there is a second function beside it
 
 
 def test_groups_say_their_type_and_members(machine_of):
