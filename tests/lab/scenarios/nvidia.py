@@ -226,7 +226,7 @@ def endless_unbind(lab: Lab) -> None:
         expect(truth=machine.state() == settled, otherwise=f"{machine.state()}")
         expect(truth=card.driver(given) in {"", "nvidia"}, otherwise=f"{given} is on {card.driver(given)}")
     with lab.check("status says no more that it is stuck"):
-        eventually(lambda: "stuck" not in managed.run("status"), 30, lambda: managed.run("status"))
+        eventually(lambda: not managed.data("status")["stuck"], 30, lambda: managed.run("status"))
     with lab.check("recover, or the next start, brings it home") as said:
         said.append(" ".join(programs.run(["vfioctl", "recover"]).stdout.split()))
     machine.is_as(lab, before)
