@@ -29,6 +29,7 @@ POWER_OFF = 150.0
 GRACE = 45.0  # what the inside has to tell its logs after its own deadline
 SERIAL_TAIL = 30
 STILL = 1.0
+QUESTIONS = ("picture", "same_picture", "still_picture", "qemu")
 
 Event = dict[str, Any]
 
@@ -124,7 +125,7 @@ class Session:
                 return event
             if kind == "done":
                 raise LabError(f"No verdict, but an end with status {event['status']}.\n{self.serial_tail()}")
-            if kind in {"picture", "same_picture", "still_picture", "qemu"}:
+            if kind in QUESTIONS:
                 self.line.send(self.answer(event))
             elif kind == "log":
                 self._keep(f"{event['name']}.txt", event["text"].encode())
@@ -137,8 +138,13 @@ class Session:
         self.line.receive(time.monotonic() + RESUME * patience)
 
     def answer(self, question: Event) -> Event:
+        """The answer to a question from inside; what QEMU refuses is told there, and fails the scenario."""
+        asked: dict[str, Callable[[Event], Event]] = {
+            "picture": self._picture, "same_picture": self._same_picture, "still_picture": self._still_picture,
+            "qemu": self._qemu,
+        }  # fmt: skip
         try:
-            return {**getattr(self, f"_{question['event']}")(question)}
+            return asked[question["event"]](question)
         except Gone:
             raise
         except LabError as error:
