@@ -86,11 +86,16 @@ def nvidia(lab: Lab, *addresses: str, fbdev: bool = False) -> None:
 
 
 def node(address: str) -> str:
-    """/dev/nvidiaN of the card, as the driver says."""
+    """/dev/nvidiaN of the card."""
+    return f"/dev/nvidia{minor(address)}"
+
+
+def minor(address: str) -> int:
+    """The number of the card, as the driver says: cards that were plugged in together come in any order."""
     said = card.read(f"/proc/driver/nvidia/gpus/{address}/information")
     minors = [line.partition(":")[2].strip() for line in said.splitlines() if line.startswith("Device Minor")]
     expect(truth=len(minors) == 1, otherwise=f"no minor of {address}: {said}")
-    return f"/dev/nvidia{minors[0]}"
+    return int(minors[0])
 
 
 def loaded(*prefixes: str) -> list[str]:
@@ -111,8 +116,8 @@ def write(path: str, value: str) -> None:
         file.write(value)
 
 
-def leak(count: int, minor: int = 0) -> None:
-    """Let the card of this minor count `count` users, whoever has it open."""
+def leak(count: int, minor: int) -> None:
+    """Let the card of this number count `count` users, whoever has it open."""
     shown = card.read("/sys/module/nvidia/parameters/usage_count").split(",")
     shown[minor] = str(count)
     write("/sys/module/nvidia/parameters/usage_count", ",".join(shown))

@@ -207,7 +207,8 @@ def endless_unbind(lab: Lab) -> None:
     machine = Guest("render", 1, (given,))
     machine.define()
     before = machine.state()
-    standins.leak(1)
+    number = standins.minor(given)
+    standins.leak(1, number)
     machine.is_refused(lab, given, "stuck", label="virsh start is refused: the card is stuck")
     waiting = kernel.waiting()
     with lab.check("one process waits in the kernel, and it is the only one") as said:
@@ -219,7 +220,7 @@ def endless_unbind(lab: Lab) -> None:
         programs.run(["vfioctl", "recover"], 30)
         expect(truth=kernel.waiting() == waiting, otherwise=f"waiting: {kernel.waiting()}")
     with lab.check("the count falls: the kernel goes on, and nothing that was queued lands"):
-        standins.leak(0)
+        standins.leak(0, number)
         eventually(lambda: not kernel.waiting(), 30, lambda: f"waiting: {kernel.waiting()}")
         settled = machine.state()
         time.sleep(2)
@@ -251,7 +252,7 @@ def endless_unload(lab: Lab) -> None:
     standins.nvidia(lab, address)
     machine = Guest("render", 1, (address,))
     machine.define()
-    standins.leak(1)
+    standins.leak(1, 0)
     machine.is_refused(lab, "does not return", label="virsh start is refused: the unload does not return")
     waiting = kernel.waiting()
     with lab.check("one process waits in the kernel") as said:
@@ -259,5 +260,5 @@ def endless_unload(lab: Lab) -> None:
         said.append(f"{waiting}, nvidia {standins.refcount('nvidia')} {card.read('/sys/module/nvidia/initstate')}")
     _answers(lab, address)
     with lab.check("the count falls: the kernel goes on"):
-        standins.leak(0)
+        standins.leak(0, 0)
         eventually(lambda: not os.path.exists("/sys/module/nvidia"), 30, "nvidia is still there")
