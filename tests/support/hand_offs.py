@@ -75,11 +75,15 @@ class Scenario:
 
 
 def vega_with_vendor_reset() -> MachineSpec:
-    """A Vega 56 whose reset is left to the module vendor-reset, and a greeter on it."""
+    """A Vega 56 whose reset is left to the module vendor-reset, and a greeter on it.
+
+    Its methods are ones that the kernel takes back: "bus" it would refuse (tests/txn/steps/test_attributes.py).
+    """
     machine = scenarios.single_gpu_amdgpu_desktop(logged_in=False)
     card, *others = machine.devices
+    vega = replace(card, device=0x687F, reset_methods=("device_specific", "pm"))
     modules = (*machine.modules, FakeModule("vendor_reset", loaded=True))
-    return replace(machine, devices=(replace(card, device=0x687F), *others), modules=modules)
+    return replace(machine, devices=(vega, *others), modules=modules)
 
 
 SCENARIOS = (
