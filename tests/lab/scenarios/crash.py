@@ -15,19 +15,19 @@ TRACE = "/run/lab-trace"
 PARTS = 3
 
 
-@scenario(seconds=120)
+@scenario(seconds=140)
 def killed_hook_first_part(lab: Lab) -> None:
     """The hook gets SIGKILL at every third record of its journal, from the first on; recover brings all home."""
     boundaries(lab, 0)
 
 
-@scenario(seconds=120)
+@scenario(seconds=140)
 def killed_hook_second_part(lab: Lab) -> None:
     """The same, from the second record on."""
     boundaries(lab, 1)
 
 
-@scenario(seconds=120)
+@scenario(seconds=140)
 def killed_hook_third_part(lab: Lab) -> None:
     """The same, from the third record on."""
     boundaries(lab, 2)
@@ -54,34 +54,19 @@ def boundaries(lab: Lab, part: int) -> None:
 
 
 def hook(*strace: str) -> programs.Done:
-    """A prepare, as libvirt calls it, under strace."""
+    """A prepare, as libvirt calls it, under strace: of the engine alone, which the shim becomes by exec.
+
+    (What it starts is not followed: --seccomp-bpf would make that cheap, but then no signal is injected.)
+    """
     xml = programs.must(["virsh", "dumpxml", guest.NAME])
-    argv = [
-        "strace",
-        "-f",
-        "--seccomp-bpf",
-        "-q",
-        "-s",
-        "20",
-        "-o",
-        TRACE,
-        *strace,
-        HOOK,
-        guest.NAME,
-        "prepare",
-        "begin",
-        "-",
-    ]
+    argv = ["strace", "-q", "-s", "20", "-o", TRACE, *strace, HOOK, guest.NAME, "prepare", "begin", "-"]
     return programs.run(argv, text=xml)
 
 
 def journal_writes() -> list[int]:
-    """Which writes of the engine's process, counted from 1, append to a journal: it dies before such a record."""
-    record = re.compile(r"(\d+) +write\(\d+<[^>]*/journal/")
-    lines = card.read(TRACE).splitlines()
-    engine = next((found[1] for found in map(record.match, lines) if found), "none")
-    own = [line for line in lines if line.startswith(f"{engine} ") and " write(" in line]
-    return [number for number, line in enumerate(own, 1) if record.match(line)]
+    """Which writes of the engine, counted from 1, append to a journal: it dies before such a record."""
+    writes = [line for line in card.read(TRACE).splitlines() if line.startswith("write(")]
+    return [number for number, line in enumerate(writes, 1) if re.match(r"write\(\d+<[^>]*/journal/", line)]
 
 
 def recovered(before: card.Snapshot) -> None:
