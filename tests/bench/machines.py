@@ -70,7 +70,7 @@ class Rig:
 
     def _acting(self, argv: tuple[str, ...]) -> Cost:
         cost = run(argv, self.xml)
-        subprocess.run([*self.fake.argv, "recover"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([*self.fake.argv, "recover", "--abort", GUEST], stdout=subprocess.DEVNULL, check=True)
         return cost
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,12 @@ from vfioctl.proc import Completed, Programs
 from vfioctl.testing.entry import composition
 
 TRUE = "/bin/true"
+MOMENT = re.compile(r"\b\d{9,}$")  # nanoseconds
+
+
+def key(argv: Sequence[str]) -> tuple[str, ...]:
+    """`argv` without the moment at which an attempt began: it names the dead-man's unit."""
+    return tuple(MOMENT.sub("", word) for word in argv)
 
 
 class Recording(Programs):
@@ -42,8 +49,8 @@ class Replaying(Recording):
     def run(self, argv: Sequence[str], *, deadline: float, stdin: str = "") -> Completed:
         ended = Programs.run(self, [TRUE], deadline=deadline, stdin=stdin)
         with open(self.file, encoding="utf-8") as file:
-            said = {tuple(known): answer for known, *answer in map(json.loads, file)}
-        return Completed(tuple(argv), *said[tuple(argv)], ended.duration)
+            said = {key(known): answer for known, *answer in map(json.loads, file)}
+        return Completed(tuple(argv), *said[key(argv)], ended.duration)
 
 
 def composed(file: str, root: str) -> Composition:
