@@ -71,6 +71,7 @@ def add(page: str, results: Sequence[Result], lab_image: str) -> None:
         with open(page, encoding="utf-8") as file:
             _, mark, rest = file.read().partition("\n## ")
         old = mark + rest
+    text = HEAD + section(results, lab_image) + old  # asks for the commit, so before the page itself is a change
     os.makedirs(os.path.dirname(page) or ".", exist_ok=True)
     with open(page, "w", encoding="utf-8") as file:
-        file.write(HEAD + section(results, lab_image) + old)
+        file.write(text)
