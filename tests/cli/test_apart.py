@@ -18,7 +18,8 @@ from vfioctl.wait import until
 
 SESSION = "/user.slice/user-1000.slice/session-2.scope"
 MANAGER = "/user.slice/user-1000.slice/user@1000.service/app.slice/app-foot-1.scope"
-WAITING = ["sh", "-c", 'read go; exec "$@"', "sh"]
+# Whatever ignores SIGHUP or SIGINT above us, such as nohup: in a terminal neither is ignored.
+WAITING = ["env", "--default-signal=HUP,INT", "sh", "-c", 'read go; exec "$@"', "sh"]
 
 
 @pytest.fixture
