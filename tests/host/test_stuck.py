@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vfioctl.errors import VfioctlError
-from vfioctl.host.stuck import StuckDevice, all_stuck, read_stuck, record_stuck
+from vfioctl.host.stuck import StuckDevice, all_stuck, drop_ended, read_stuck, record_stuck
 
 if TYPE_CHECKING:
     from tests.host.conftest import Tree
@@ -41,6 +41,15 @@ def test_a_write_that_has_returned_is_stuck_no_more(tree: Tree, end: str) -> Non
     else:
         waiting(tree, "Z" if end == "zombie" else "S", STARTED if end == "zombie" else STARTED + 1)
     assert read_stuck(tree.paths, A) is None
+
+
+def test_only_the_record_of_a_write_that_has_returned_is_dropped(tree: Tree) -> None:
+    waiting(tree)
+    record_stuck(tree.paths, A, PID, "/sys/x/unbind", A)
+    record_stuck(tree.paths, B, PID + 1, "/sys/x/unbind", B)
+    tree.write("run/vfioctl/stuck/0000:02:00.0.json", "damaged")
+    drop_ended(tree.paths, (A, B, "0000:02:00.0", "0000:03:00.0"))
+    assert sorted(path.name for path in tree.root.glob("run/vfioctl/stuck/*")) == [f"{A}.json", "0000:02:00.0.json"]
 
 
 def test_every_stuck_device_is_listed_and_no_other_file(tree: Tree) -> None:

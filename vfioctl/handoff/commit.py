@@ -7,6 +7,7 @@ from contextlib import suppress
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused
 from vfioctl.handoff import armed, markers
+from vfioctl.host.stuck import drop_ended
 from vfioctl.txn import generation
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.plan import Plan
@@ -40,6 +41,7 @@ def forget(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
     with suppress(OSError):
         for step in plan.changes:
             ledger.leave(step, plan.uuid)
+        drop_ended(composition.paths, plan.devices)
     markers.clear_of(composition.paths, plan)
     journal.end()
     with suppress(OSError):

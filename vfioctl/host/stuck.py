@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 
 from vfioctl import files
 from vfioctl.errors import VfioctlError
@@ -51,6 +53,14 @@ def read_stuck(paths: Paths, address: str) -> StuckDevice | None:
     if device is None:
         return None
     return device if is_alive(paths, device.pid, device.start_time) else None
+
+
+def drop_ended(paths: Paths, addresses: Iterable[str]) -> None:
+    """Remove the records of those writes on `addresses` that have returned; the caller holds the devices' locks."""
+    for address in addresses:
+        with suppress(VfioctlError):  # what is damaged stays, and is told
+            if read_stuck(paths, address) is None:
+                files.remove(os.path.join(paths.stuck, f"{address}.json"))
 
 
 def all_stuck(paths: Paths) -> tuple[StuckDevice, ...]:

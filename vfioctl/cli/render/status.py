@@ -62,6 +62,7 @@ def _stuck(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         what = f"writing {item['value'].strip()!r} to {item['path']}"
         yield f"STUCK: {item['address']}: process {item['pid']} waits in the kernel {what}"
         yield "  Nothing is written to it. End what uses the device; when that does not help, reboot."
+        yield "  A reboot or power-off may wait for it without end: then `sync`, and s, u, b into /proc/sysrq-trigger."
     if items:
         yield ""
 
