@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import StepFailed, VfioctlError
@@ -11,7 +11,7 @@ from vfioctl.handoff.commit import forget
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.log import Log
 from vfioctl.txn import conditions
-from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled
+from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.plan import Action, Part, Plan
@@ -92,7 +92,7 @@ class WayHome:
     def close(self, event: str) -> None:
         """Everything is home: keep the record, forget the journal."""
         paths = self.composition.paths
-        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(), message=self._said())
+        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), message=self._said())
         keep(paths, self.log, self.ending)
         forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
 
@@ -105,20 +105,32 @@ class WayHome:
             state="The journal is kept.",
             hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
         )
-        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(), error=error)
+        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), error=error)
         keep(self.composition.paths, self.log, self.ending)
         return error
 
-    def _times(self) -> tuple[StepTime, ...]:
+    def _times(self, event: str) -> tuple[StepTime, ...]:
         """The whole return, with what the hook and other processes did of it."""
         story = read_both(self.composition.paths, self.plan.uuid) or self.story
         actions = {step.id: Action.UNDO for step in self.plan.changes}
         actions |= {step.id: Action.APPLY for step in self.plan.returns}
-        return as_journalled(self.plan, story.records, actions)
+        times = as_journalled(self.plan, story.records, actions)
+        return tuple(_with_pause(self.plan, times)) if event == "release" else times
 
     def _said(self) -> str:
         but = f"; not seen: {', '.join(self.unseen)}" if self.unseen else ""
         return f"{', '.join(self.plan.devices) or 'nothing'} back{but}"
+
+
+def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
+    """`times`, with what it took to start the detached part where that was another process than the hook."""
+    in_hook = {item.step for item in plan.way_back if item.part is Part.HOOK}
+    end = None
+    for time in times:
+        if end is not None and time.id not in in_hook:
+            yield own("background.start", end, time.started - end)
+        yield time
+        end = time.started + time.duration if time.id in in_hook else None
 
 
 def _way(story: Story) -> Plan:

@@ -153,7 +153,8 @@ def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fd
         engine = Engine(
             composition.machine(*fds), journal, ledger, Stopwatch(tell=around.tell), around.stop
         )
-        deadman.arm(composition, plan, around.log)
+        with engine.watch.part("deadman.arm"):
+            deadman.arm(composition, plan, around.log)
         failure = engine.apply(plan, deadline=Deadline(plan.budget.prepare)) or _mark_given(composition, plan, journal)
         if failure:
             raise _undone(composition, plan, engine, failure, around.log)

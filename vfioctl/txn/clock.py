@@ -14,7 +14,10 @@ from vfioctl.txn.step import Step
 
 @frozen
 class StepTime:
-    """One step as it ran. Seconds since the start of the hand-off; `outcome` is done, a no-op's reason or an error."""
+    """One step, or part of the hand-off's own work, as it ran.
+
+    Seconds since the start of the hand-off; `outcome` is done, a no-op's reason or an error.
+    """
 
     id: str
     kind: str
@@ -23,6 +26,11 @@ class StepTime:
     started: float
     duration: float
     outcome: str
+
+
+def own(name: str, started: float, duration: float) -> StepTime:
+    """The time of something that is no step of the plan: the hand-off's own work."""
+    return StepTime(name, name, "own", Action.APPLY, started, duration, "done")
 
 
 class Stopwatch:
@@ -38,6 +46,13 @@ class Stopwatch:
         return time.monotonic() - self.began
 
     @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time something that is no step, once it has ended well."""
+        started = self.elapsed
+        yield
+        self._keep(own(name, started, self.elapsed - started))
+
+    @contextmanager
     def step(self, step: Step, action: Action) -> Iterator[list[str]]:
         """Time one step; the caller appends its outcome to the yielded list."""
         started = self.elapsed
@@ -49,10 +64,12 @@ class Stopwatch:
             raise
         finally:
             said = "; ".join(outcome) or "done"
-            line = StepTime(step.id, step.kind, step.phase, action, started, self.elapsed - started, said)
-            self.times.append(line)
-            if self.tell:
-                self.tell(line)
+            self._keep(StepTime(step.id, step.kind, step.phase, action, started, self.elapsed - started, said))
+
+    def _keep(self, line: StepTime) -> None:
+        self.times.append(line)
+        if self.tell:
+            self.tell(line)
 
 
 def as_journalled(plan: Plan, records: Sequence[Record], actions: Mapping[str, Action]) -> tuple[StepTime, ...]:
