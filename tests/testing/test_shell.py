@@ -25,6 +25,13 @@ def test_an_unknown_machine_is_answered_with_the_known_ones() -> None:
     assert "two-gpu, two-nvidia, laptop" in ended.stderr
 
 
+def test_help_shows_the_usage_and_the_machines() -> None:
+    ended = shell("--help")
+    assert ended.returncode == 0
+    assert "vfioctl.testing.shell [MACHINE [COMMAND…]]" in ended.stderr
+    assert "two-gpu, two-nvidia, laptop" in ended.stderr
+
+
 @needs_fuse
 def test_its_status_is_that_of_what_ran_in_it() -> None:
     assert shell("generic-nic", "sh", "-c", "exit 7").returncode == 7

@@ -33,6 +33,8 @@ def main(argv: Sequence[str]) -> int:
     """Start the machine, run the shell or the command in it, end the machine; its status is ours."""
     if argv[:1] == ["--virsh"]:
         return virsh(*argv[1:])
+    if argv[:1] in (["-h"], ["--help"]):
+        return _say(f"{__doc__}\nMachines: {', '.join(machine().name for machine in ALL)}", 0)
     name, *command = argv or (ALL[0]().name,)
     try:
         spec = named(name)
