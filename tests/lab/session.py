@@ -69,7 +69,7 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        shutil.rmtree(self.sockets)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def run(self, order: Order) -> Event:
         """Start the machine, give the order, follow it over every boot; the event that ended it."""
@@ -121,7 +121,7 @@ class Session:
                 raise LabError(f"The machine ended. {self.qemu.why_it_ended()}\n{self.serial_tail()}") from None
             self.note(event)
             kind = event["event"]
-            if kind in {"end", "power_cut", "shut_down"}:
+            if kind in {"end", "power_cut", "shut_down", "reset"}:
                 return event
             if kind == "done":
                 raise LabError(f"No verdict, but an end with status {event['status']}.\n{self.serial_tail()}")
@@ -190,19 +190,25 @@ class Session:
         return pictures.read(path)
 
     def boot_again(self, last: Event, order: Order) -> Order:
-        """After the power was cut, or the machine has shut down: a cold boot of the same disk."""
+        """After the power was cut, or the machine has shut down or been reset: a cold boot of the same disk."""
+        self.listen({"event": "note", "text": f"{last['event'].replace('_', ' ')}, then a cold boot"})
+        if last["event"] == "reset":
+            self._booted(BOOT * order.patience)
+        else:
+            self._started_again(last, order.patience)
+        return replace(order, body=last["then"], memory=last["memory"])
+
+    def _started_again(self, last: Event, patience: float) -> None:
         assert self.qemu
         assert self.qmp
         if last["event"] == "power_cut":
             self.qmp.quit()
-        self.qemu.wait(POWER_OFF * order.patience)
+        self.qemu.wait(POWER_OFF * patience)
         self.stop()
-        self.listen({"event": "note", "text": f"{last['event'].replace('_', ' ')}, then a cold boot"})
         self.machine = replace(
             self.machine, state="", append=last["append"], devices=tuple(last["devices"])
         )  # fmt: skip
-        self.start(order.patience)
-        return replace(order, body=last["then"], memory=last["memory"])
+        self.start(patience)
 
     def stop(self) -> None:
         """End QEMU, if it still runs, and keep its serial log."""
@@ -211,7 +217,8 @@ class Session:
         for end in (self.line, self.qmp and self.qmp.line):
             if end:
                 end.close()
-                os.unlink(end.path)
+                with contextlib.suppress(FileNotFoundError):  # somebody cleaned /tmp
+                    os.unlink(end.path)
         self.qemu = self.line = self.qmp = None
         serial = os.path.join(self.sockets, "serial.log")
         if os.path.exists(serial):

@@ -18,6 +18,14 @@ def expect(*, truth: bool, otherwise: str) -> None:
         raise CheckError(otherwise)
 
 
+def holds(condition: Callable[[], bool], seconds: float, otherwise: Callable[[], str]) -> None:
+    """Raise CheckError when `condition` is not true at some moment of the next `seconds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        expect(truth=condition(), otherwise=otherwise())
+        time.sleep(FIRST)
+
+
 def eventually(condition: Callable[[], bool], deadline: float, otherwise: str | Callable[[], str]) -> None:
     """Raise CheckError unless `condition` comes true within `deadline` seconds, times the patience of the run."""
     end = time.monotonic() + deadline * PATIENCE[0]

@@ -67,12 +67,24 @@ class Lab:
         """`systemctl poweroff`, with everything that it stops; then as after a power cut."""
         self._boot("shut_down", then, append, devices, memory)
 
+    def reset(self, then: Then, **memory: Any) -> NoReturn:
+        """Sync, then what boots a machine that does not power off (sysrq s, u, b); then as after a power cut.
+
+        https://docs.kernel.org/admin-guide/sysrq.html
+        """
+        self._boot("reset", then, "", (), memory)
+
     def _boot(
         self, how: str, then: Then, append: str, devices: tuple[str, ...], memory: dict[str, Any]
     ) -> NoReturn:  # fmt: skip
         self.channel.tell(how, then=then.__name__, append=append, devices=list(devices), memory=memory)
         if how == "shut_down":
             os.execvp("systemctl", ["systemctl", "poweroff"])
+        if how == "reset":
+            os.sync()
+            for key in "sub":
+                with open("/proc/sysrq-trigger", "w", encoding="ascii") as trigger:
+                    trigger.write(key)
         while True:  # the outside ends the machine
             time.sleep(1)
 

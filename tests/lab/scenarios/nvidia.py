@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import glob
-import os
-import time
 
-from tests.lab.inside import card, desktop, guest, kernel, managed, programs, standins
+from tests.lab.inside import card, desktop, guest, managed, programs, standins
 from tests.lab.inside.checks import eventually, expect
 from tests.lab.inside.guests import Guest
 from tests.lab.inside.lab import Lab
@@ -196,69 +194,3 @@ def no_plugin(lab: Lab) -> None:
             file.write("\nraise RuntimeError('planted')\n")
     machine.is_refused(lab, "nvidia", label="broken: virsh start is refused")
     untouched.check(lab, "broken")
-
-
-@scenario(seconds=120, standins=True)
-def endless_unbind(lab: Lab) -> None:
-    """A use that no process shows: the unbind never ends. Told as stuck, libvirtd answers, nothing more is written."""
-    standins.install(lab)
-    given, kept = standins.plug(lab, 1, 2)
-    standins.nvidia(lab, given, kept)
-    machine = Guest("render", 1, (given,))
-    machine.define()
-    before = machine.state()
-    number = standins.minor(given)
-    standins.leak(1, number)
-    machine.is_refused(lab, given, "stuck", label="virsh start is refused: the card is stuck")
-    waiting = kernel.waiting()
-    with lab.check("one process waits in the kernel, and it is the only one") as said:
-        expect(truth=len(waiting) == 1, otherwise=f"waiting: {waiting}")
-        said.append(f"{waiting}")
-    _answers(lab, given)
-    machine.is_refused(lab, given, "stuck", label="another start is refused at once")
-    with lab.check("recover does not wait for it either"):
-        programs.run(["vfioctl", "recover"], 30)
-        expect(truth=kernel.waiting() == waiting, otherwise=f"waiting: {kernel.waiting()}")
-    with lab.check("the count falls: the kernel goes on, and nothing that was queued lands"):
-        standins.leak(0, number)
-        eventually(lambda: not kernel.waiting(), 30, lambda: f"waiting: {kernel.waiting()}")
-        settled = machine.state()
-        time.sleep(2)
-        expect(truth=machine.state() == settled, otherwise=f"{machine.state()}")
-        expect(truth=card.driver(given) in {"", "nvidia"}, otherwise=f"{given} is on {card.driver(given)}")
-    with lab.check("status says no more that it is stuck"):
-        eventually(lambda: not managed.data("status")["stuck"], 30, lambda: managed.run("status"))
-    with lab.check("recover, or the next start, brings it home") as said:
-        said.append(" ".join(programs.run(["vfioctl", "recover"]).stdout.split()))
-    machine.is_as(lab, before)
-
-
-def _answers(lab: Lab, address: str) -> None:
-    for command in ("virsh list --all", "vfioctl status", "vfioctl gpu list", "vfioctl plan render"):
-        words = command.split()
-        with lab.check(f"{command} answers") as said:
-            done, seconds = programs.timed(words, 20)
-            expect(truth="plan" in words or done.returncode == 0, otherwise=done.stderr)
-            if words[:2] == ["vfioctl", "status"]:
-                expect(truth="stuck" in done.stdout and address in done.stdout, otherwise=done.stdout)
-            said.append(f"{seconds:.1f} s: {' '.join((done.stdout + done.stderr).split())[:300]}")
-
-
-@scenario(seconds=90, standins=True)
-def endless_unload(lab: Lab) -> None:
-    """The same with one card: the unload never ends. Told as stuck within the deadline, and libvirtd answers."""
-    standins.install(lab)
-    (address,) = standins.plug(lab, 1)
-    standins.nvidia(lab, address)
-    machine = Guest("render", 1, (address,))
-    machine.define()
-    standins.leak(1, 0)
-    machine.is_refused(lab, "does not return", label="virsh start is refused: the unload does not return")
-    waiting = kernel.waiting()
-    with lab.check("one process waits in the kernel") as said:
-        expect(truth=len(waiting) == 1, otherwise=f"waiting: {waiting}")
-        said.append(f"{waiting}, nvidia {standins.refcount('nvidia')} {card.read('/sys/module/nvidia/initstate')}")
-    _answers(lab, address)
-    with lab.check("the count falls: the kernel goes on"):
-        standins.leak(0, 0)
-        eventually(lambda: not os.path.exists("/sys/module/nvidia"), 30, "nvidia is still there")

@@ -6,7 +6,6 @@ import glob
 import os
 import statistics
 import time
-from collections.abc import Callable
 
 from tests.lab.inside import card, managed, programs, standins
 from tests.lab.inside.checks import eventually, expect
@@ -14,7 +13,6 @@ from tests.lab.inside.guests import Guest
 from tests.lab.inside.lab import Lab
 from tests.lab.inside.scenario import scenario
 
-HOOK = "/etc/libvirt/hooks/qemu.d/50-vfioctl"
 CYCLES = 50
 WARM_UP = 5
 MIB = 1024
@@ -30,26 +28,16 @@ Counts = dict[str, int]
 @scenario(seconds=700)
 def guest(lab: Lab) -> None:
     """Fifty starts and stops of a guest with a card: descriptors, memory, mounts, files, units and time do not grow."""
-    _fifty(lab, _virsh)
-
-
-@scenario(seconds=330)
-def hook(lab: Lab) -> None:
-    """The same with the hook called as libvirt calls it, and no guest: fifty hand-offs in a third of the time."""
-    _fifty(lab, _hook)
-
-
-def _fifty(lab: Lab, cycle: Callable[[Guest], None]) -> None:
     (address,) = standins.plug(lab, 1)
     machine = Guest("soak", 1, (address,))
     machine.define()
     before = machine.state()
     seconds: list[float] = []
     with lab.check(f"{WARM_UP} cycles to warm up"):
-        seconds += [_timed(cycle, machine) for _ in range(WARM_UP)]
+        seconds += [_timed(machine) for _ in range(WARM_UP)]
     first = _counts()
     with lab.check(f"{CYCLES - WARM_UP} cycles more") as said:
-        seconds += [_timed(cycle, machine) for _ in range(CYCLES - WARM_UP)]
+        seconds += [_timed(machine) for _ in range(CYCLES - WARM_UP)]
         said.append(f"median {statistics.median(seconds):.2f} s, from {min(seconds):.2f} to {max(seconds):.2f}")
     last = _counts()
     lab.time("a cycle, median", statistics.median(seconds))
@@ -68,31 +56,16 @@ def _fifty(lab: Lab, cycle: Callable[[Guest], None]) -> None:
         expect(truth=not managed.leftovers(), otherwise=f"left: {managed.leftovers()}")
 
 
-def _timed(cycle: Callable[[Guest], None], machine: Guest) -> float:
-    """The seconds of one hand-off and back; the rest of the return is waited for, and not counted."""
+def _timed(machine: Guest) -> float:
+    """The seconds of one start and stop; the rest of the return is waited for, and not counted."""
     begun = time.monotonic()
-    cycle(machine)
+    programs.must(["virsh", "start", machine.name])
+    machine.has_devices()
+    programs.must(["virsh", "destroy", machine.name])
     seconds = time.monotonic() - begun
     eventually(lambda: card.driver(machine.devices[0]) == "bochs-drm", 60, "the card did not come home")
     eventually(lambda: not managed.leftovers(), 60, lambda: f"left: {managed.leftovers()}")
     return seconds
-
-
-def _virsh(machine: Guest) -> None:
-    programs.must(["virsh", "start", machine.name])
-    machine.has_devices()
-    programs.must(["virsh", "destroy", machine.name])
-
-
-def _hook(machine: Guest) -> None:
-    """The calls of one start and one destroy (libvirt 9.0), with the domain on stdin."""
-    domain = programs.must(["virsh", "dumpxml", machine.name])
-    for operation in ("prepare begin", "start begin", "started begin", "stopped end", "release end"):
-        done = programs.run([HOOK, machine.name, *operation.split(), "-"], text=domain)
-        expect(truth=done.returncode == 0, otherwise=f"{operation}: {done.stderr}")
-        if operation == "prepare begin":
-            now = card.driver(machine.devices[0])
-            expect(truth=now == "vfio-pci", otherwise=f"prepared, it is on {now}")
 
 
 def _counts() -> Counts:
