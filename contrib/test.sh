@@ -203,6 +203,7 @@ for ring in $rings; do
     3)
         [ -z "$whole" ] || scenarios=all
         case " $scenarios " in *' all '*) record="--record docs/reference/lab-results.md" ;; *) record='' ;; esac
+        case " $scenarios " in *' all '* | *' bench'*) record="$record --figures docs/reference/performance.md" ;; esac
         if [ -z "$lab" ]; then
             note "ring 3: NOT RUN, because of --no-lab: nothing was proven on a real kernel"
             skipped=$((skipped + 1))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import machines
 from measure import Cost, interleaved, program, run, times
@@ -63,7 +64,7 @@ class Row:
     what: str
     goal: float
     measured: float
-    processor: float
+    processor: float | None
     unit: str
     detail: str
 
@@ -97,9 +98,7 @@ def shim() -> Iterator[Row]:
             costs = interleaved(
                 {"shim": times(20, program(ours, *argv)), "nothing": times(20, program(nothing, *argv))}, ROUNDS
             )
-            yield compared(
-                f"shim-{operation}", f"`{operation}` of an unmanaged guest / a hook of `exit 0`", 1.5, costs
-            )
+            yield compared(f"shim-{operation}", f"`{operation}` of an unmanaged guest / a hook of `exit 0`", 1.5, costs)
 
 
 def _script(path: Path, text: str) -> str:
@@ -114,7 +113,7 @@ def prepare() -> Iterator[Row]:
         costs = interleaved({"prepare": rig.prepare, "python": program(*PASS)}, ROUNDS)
         yield compared("prepare", "acting `prepare`, two functions / `python -I -c pass`", 8.0, costs)
         peak = _peak(rig) / 1024
-        yield Row("memory", "peak memory of that hook", 40.0, peak, peak, "MiB", "ru_maxrss")
+        yield Row("memory", "peak memory of that hook", 40.0, peak, None, "MiB", "ru_maxrss")
 
 
 def _peak(rig: machines.Rig) -> int:
@@ -123,6 +122,16 @@ def _peak(rig: machines.Rig) -> int:
     run(("/bin/sh", "-c", 'file=$1; shift; exec "$@" 3>"$file"', "sh", found,
          sys.executable, "-I", "-c", PEAK, *rig.argv("prepare")), rig.xml)  # fmt: skip
     return int(Path(found).read_text(encoding="utf-8"))
+
+
+def engine() -> Iterator[Row]:
+    """Give and return without Python's start, as the history keeps them."""
+    with machines.rig(machines.two_functions(), GPU) as rig:
+        seconds = [rig.recorded() for _ in range(ROUNDS)]
+    given, back = (median(parts) * 1e3 for parts in zip(*seconds, strict=True))
+    detail = f"prepare {given:.1f} ms, release {back:.1f} ms"
+    whole = median(map(sum, seconds)) * 1e3
+    yield Row("engine", "the engine alone, give and return of two functions", 80.0, whole, None, "ms", detail)
 
 
 def programs() -> Iterator[Row]:
@@ -174,5 +183,5 @@ def _racks(*counts: int) -> Iterator[list[machines.Rig]]:
 
 
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
-    "shim": shim, "prepare": prepare, "programs": programs, "help": help_page, "devices": devices,
+    "shim": shim, "prepare": prepare, "engine": engine, "programs": programs, "help": help_page, "devices": devices,
 }  # fmt: skip

@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 
 from measure import Cost, run
 
+from vfioctl import history
 from vfioctl.testing import scenarios
 from vfioctl.testing.domains import domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt
 from vfioctl.testing.model import MachineSpec
+from vfioctl.txn.journal import open_uuids
+from vfioctl.wait import until
 
 GUEST = "win11"
+RETURN_SECONDS = 10.0
 TMPFS = "/dev/shm"
 REPLAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "replay.py")
 
@@ -63,6 +67,14 @@ class Rig:
         """The same with every program replaced by `true`; the first call records, and takes longer."""
         entry = (sys.executable, "-I", REPLAY, self.answers, "--root", self.fake.root)
         return self._acting((*entry, "hook", GUEST, "prepare", "begin", "-"))
+
+    def recorded(self) -> tuple[float, float]:
+        """Seconds of one prepare and of the whole return after it, by the record of each."""
+        run(self.argv("prepare"), self.xml)
+        run(self.argv("release"), self.xml)
+        until(lambda: not open_uuids(self.fake.paths), RETURN_SECONDS)
+        back, given = history.read_all(self.fake.paths).hand_offs[:2]
+        return given.duration, back.duration
 
     @property
     def answers(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cases import FEW, ROUNDS, Row
+from lab import page
 
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE / "figures.json"
@@ -48,12 +49,16 @@ Repeat it in an environment with vfioctl and its plugins, on a machine that does
 
 
 def line(row: Row) -> str:
-    figures = f"goal {row.goal:4g} {row.unit:3} clock {row.measured:6.2f} processor {row.processor:6.2f}"
+    figures = f"goal {row.goal:4g} {row.unit:3} clock {row.measured:6.2f} processor {_processor(row)}"
     return f"{row.name:13} {figures}  {_verdict(row):6}  {row.detail}"
 
 
 def _verdict(row: Row) -> str:
     return "met" if row.met else "missed"
+
+
+def _processor(row: Row) -> str:
+    return "-" if row.processor is None else f"{row.processor:.2f} {row.unit}"
 
 
 def write(rows: Iterable[Row]) -> None:
@@ -63,7 +68,7 @@ def write(rows: Iterable[Row]) -> None:
     figures = {row.name: {"goal": row.goal, "measured": round(row.measured, 2), "unit": row.unit} for row in every}
     ratchet = round(min(before, figures["prepare"]["measured"] * ROOM), 2)
     FIGURES.write_text(json.dumps({"ratchet": ratchet, "figures": figures}, indent=2) + "\n", encoding="utf-8")
-    PAGE.write_text(_page(every, ratchet), encoding="utf-8")
+    PAGE.write_text(_page(every, ratchet) + page.kept(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _page(rows: tuple[Row, ...], ratchet: float) -> str:
@@ -72,7 +77,7 @@ def _page(rows: tuple[Row, ...], ratchet: float) -> str:
         python=platform.python_version(), load=f"{os.getloadavg()[0]:.1f}",
     )  # fmt: skip
     lines = (
-        f"| {row.what} | ≤ {row.goal:g} {row.unit} | {row.measured:.2f} {row.unit} | {row.processor:.2f} {row.unit} | "
+        f"| {row.what} | ≤ {row.goal:g} {row.unit} | {row.measured:.2f} {row.unit} | {_processor(row)} | "
         f"{_verdict(row)} | {row.detail} |\n"
         for row in rows
     )

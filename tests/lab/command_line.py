@@ -10,6 +10,7 @@ import tempfile
 import time
 from typing import NoReturn
 
+from tests.bench.lab import page
 from tests.lab import image, process, record, run, shards, state
 from tests.lab.cache import Cache
 from tests.lab.errors import CannotRun, LabError
@@ -71,8 +72,7 @@ def _run(options: argparse.Namespace) -> int:
         state.installed(place)
         run.say(f"lab: the machine is ready after {time.monotonic() - begun:.0f} s")
         results = [_one(each, place, options) for each in chosen]
-    if options.record:
-        record.add(options.record, results, image.cached(place.cache, place.patience))
+    _write_pages(options, results, image.cached(place.cache, place.patience))
     return _report(options, results, time.monotonic() - begun)
 
 
@@ -80,6 +80,16 @@ def _one(each: scenario.Scenario, place: state.Place, options: argparse.Namespac
     result = run.run(each, place, keep_all=options.keep_all)
     _summarize(options, result.line())
     return result
+
+
+def _write_pages(options: argparse.Namespace, results: list[run.Result], lab_image: str) -> None:
+    """Those that were asked for. The commit is asked for before any page is itself a change."""
+    commit, versions = record.commit(), record.versions(lab_image)
+    if options.record:
+        record.add(options.record, results, commit, versions)
+    for result in results:
+        if options.figures and result.figures and result.verdict == "passed":
+            page.put(options.figures, result.figures, commit, versions)
 
 
 def _summarize(options: argparse.Namespace, text: str) -> None:
@@ -145,6 +155,7 @@ def _arguments() -> argparse.Namespace:
     runs.add_argument("--keep", help="where logs and pictures of failures go")
     runs.add_argument("--keep-all", action="store_true", help="keep those of scenarios that passed, too")
     runs.add_argument("--record", metavar="FILE", help="add a dated result to this page")
+    runs.add_argument("--figures", metavar="FILE", help="put what the benchmark measures into this page")
     runs.add_argument("--summary", metavar="FILE", help="write a line for each scenario here, as it ends")
     runs.add_argument("--patience", type=float, default=1.0, help="multiplies every deadline, on a busy computer")
     options = parser.parse_args()

@@ -16,7 +16,7 @@ SIZE = 64 << 20
 def write(path: str, *, wheels: str = "", standins: str = "") -> None:
     """The guest-side code, and what else is named; the size is that of the disk in the saved machine."""
     with tarfile.open(path, "w") as tar:
-        for pattern in ("tests/lab/inside/*.py", "tests/lab/scenarios/*.py"):
+        for pattern in ("tests/lab/inside/*.py", "tests/lab/scenarios/*.py", "tests/bench/lab/*.py"):
             for file in sorted(glob.glob(os.path.join(CHECKOUT, pattern))):
                 _add(tar, file, os.path.relpath(file, CHECKOUT))
         for name, directory in (("wheels", wheels), ("standins", standins)):

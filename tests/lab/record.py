@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tests.lab.commands import output_of
@@ -43,14 +43,14 @@ def commit() -> str:
     return head + ("+changes" if output_of([*git, "status", "--porcelain", "-uno"]) else "")
 
 
-def section(results: Sequence[Result], lab_image: str) -> str:
+def section(results: Sequence[Result], commit: str, versions: Mapping[str, str]) -> str:
     failed = sum(result.verdict != "passed" for result in results)
     seconds = sum(result.seconds for result in results)
-    real = "; ".join(f"{name} {version}" for name, version in versions(lab_image).items())
+    real = "; ".join(f"{name} {version}" for name, version in versions.items())
     said = f"{len(results) - failed} passed, {failed} failed, {seconds:.0f} s"
     lines = [
         f"\n## {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC: {said}\n",
-        f"Commit {commit()}; {real}; {os.cpu_count()} processors outside, load average {os.getloadavg()[2]:.1f}.\n",
+        f"Commit {commit}; {real}; {os.cpu_count()} processors outside, load average {os.getloadavg()[2]:.1f}.\n",
         "| scenario | verdict | seconds | checks | what |",
         "|---|---|---|---|---|",
     ]
@@ -64,14 +64,13 @@ def section(results: Sequence[Result], lab_image: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def add(page: str, results: Sequence[Result], lab_image: str) -> None:
+def add(page: str, results: Sequence[Result], commit: str, versions: Mapping[str, str]) -> None:
     """Put a section for these results on top of the page."""
     old = ""
     if os.path.exists(page):
         with open(page, encoding="utf-8") as file:
             _, mark, rest = file.read().partition("\n## ")
         old = mark + rest
-    text = HEAD + section(results, lab_image) + old  # asks for the commit, so before the page itself is a change
     os.makedirs(os.path.dirname(page) or ".", exist_ok=True)
     with open(page, "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(HEAD + section(results, commit, versions) + old)

@@ -28,6 +28,7 @@ class Result:
     keep: str = ""
     checks: list[Event] = field(default_factory=list)
     times: dict[str, float] = field(default_factory=dict)
+    figures: Event = field(default_factory=dict)
 
     def hear(self, event: Event) -> None:
         if event["event"] == "check":
@@ -35,6 +36,8 @@ class Result:
             say(check_line(event))
         elif event["event"] == "time":
             self.times[event["name"]] = event["seconds"]
+        elif event["event"] == "figures":
+            self.figures = event
         elif event["event"] == "note":
             say(f"              {event['text']}")
 
