@@ -97,7 +97,7 @@ def test_other_operations_are_called_only_with_their_mark(call: Call, calls: Pat
     manage("win11")
     call("win11", operation, "begin", "-")
     assert not calls.exists()
-    mark("win11", operation)
+    mark("win11", operation, "steps follow\n")
     call("win11", operation, "begin", "-")
     assert calls.read_text().splitlines()[-4:] == ["win11", operation, "begin", "-"]
 
@@ -105,10 +105,19 @@ def test_other_operations_are_called_only_with_their_mark(call: Call, calls: Pat
 @pytest.mark.parametrize("operation", ["start", "started", "stopped", "release", "reconnect"])
 @pytest.mark.parametrize("end", ["exit 3", "kill -9 $$"])
 def test_only_prepare_can_fail(call: Call, calls: Path, mark, operation: str, end: str) -> None:
-    mark("win11", operation)
+    mark("win11", operation, "steps follow\n")
     Path(f"{calls}.do").write_text(f"{end}\n")
     assert call("win11", operation, "begin", "-").returncode == 0
     assert calls.exists()
+
+
+def test_a_start_that_no_step_follows_only_disarms_the_dead_man(call: Call, calls: Path, mark) -> None:
+    armed = mark("win11", "armed", "1 2 3\n")
+    mark("win11", "started")
+    done = call("win11", "started", "begin", "-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not calls.exists()
+    assert not armed.exists()
 
 
 def test_a_mark_counts_after_the_guest_file_is_gone(call: Call, calls: Path, manage, mark) -> None:

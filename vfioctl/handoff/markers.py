@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
 from vfioctl import files
 from vfioctl.paths import Paths
 from vfioctl.txn import undo_sh
 from vfioctl.txn.plan import Plan
 
-OPERATIONS = ("started", "reconnect", "release")
+STARTED = "started"
+OPERATIONS = (STARTED, "reconnect", "release")
 UUID = "uuid"
 ARMED = "armed"
 RELEASED = "released"
@@ -29,8 +31,7 @@ def write(paths: Paths, plan: Plan, *, armed: str) -> None:
     _put(directory, UNDO, _script(paths, plan), mode=EXECUTABLE)
     _put(directory, UUID, plan.uuid + "\n")
     _put(directory, ARMED, armed + "\n")
-    for name in OPERATIONS:
-        _put(directory, name, "")
+    _put_operations(directory, OPERATIONS, plan)
 
 
 def restore(paths: Paths, plan: Plan) -> None:
@@ -41,9 +42,13 @@ def restore(paths: Paths, plan: Plan) -> None:
     if uuid_of(paths, plan.guest) != plan.uuid or not has(paths, plan.guest, UNDO):
         _put(directory, UNDO, _script(paths, plan), mode=EXECUTABLE)
         _put(directory, UUID, plan.uuid + "\n")
-    for name in OPERATIONS:
-        if not has(paths, plan.guest, name):
-            _put(directory, name, "")
+    _put_operations(directory, [name for name in OPERATIONS if not has(paths, plan.guest, name)], plan)
+
+
+def _put_operations(directory: str, names: Iterable[str], plan: Plan) -> None:
+    """The marks that make the shim act. It does what `started` needs itself where that one is empty."""
+    for name in names:
+        _put(directory, name, "steps follow\n" if name == STARTED and plan.running else "")
 
 
 def _script(paths: Paths, plan: Plan) -> str:
