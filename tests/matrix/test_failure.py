@@ -22,7 +22,7 @@ pytestmark = pytest.mark.matrix
 # is restarted.
 CAME_BACK_WITHOUT_CARD = ("process nvidia-persistenced /system.slice/*",)
 # A write that hung may land when the new X server has opened the card: the kernel numbers the next one anew.
-RENUMBERED = ("sys/*/drm/*", "sys/class/drm*", "sys/*card[0-9]*", "dev/dri/*")
+RENUMBERED = ("sys/*/drm/*", "sys/class/drm*", "sys/*card[0-9]*", "dev/dri/*", "process Xorg *")
 ANSWER_SECONDS = 10.0  # on a busy test machine
 QUICK = "[deadlines]\nprepare = 4\nundo = 8\nrelease = 4\nfinish = 6\n"
 QUICK_BACK = "[deadlines]\nrelease = 6\nfinish = 8\n"
@@ -89,6 +89,13 @@ def as_undone(on, plan, stride, fault, sentence) -> None:
         on.wait_until_unstuck()
         recover(on)
     as_before(on, *(CAME_BACK_WITHOUT_CARD if open_still else ()), *(RENUMBERED if fault.is_stuck else ()))
+    assert servers(on.look()) == servers(on.before)
+
+
+def servers(seen) -> set[str]:
+    """The X servers that have a card which is there."""
+    held = {name: value for name, value in seen.items() if name.startswith("process Xorg ")}
+    return {name for name, value in held.items() if "/dev/dri/card" in value and "(deleted)" not in value}
 
 
 def session_ended(plan, stride) -> bool:

@@ -11,6 +11,9 @@ from hand_offs import GUEST, Stage
 
 import vfioctl
 from vfioctl.testing.domains import UUID
+from vfioctl.wait import until
+
+PROCESSES_SECONDS = 5.0
 
 # A process in which neither pluggy nor any plugin can be imported, as if they were not installed.
 WITHOUT_PLUGINS = """
@@ -31,9 +34,15 @@ LEFT_BY_SH = (f"run/vfioctl/guests/{GUEST}", f"run/vfioctl/guests/{GUEST}/*", "r
 
 
 def as_before(on: Stage, *allowed: str) -> None:
-    """The machine is as it was, but for what the scenario and the caller declare."""
+    """The machine is as it was, but for what the scenario and the caller declare; processes of a unit follow it."""
+    until(lambda: not _waits_for_processes(on.differences(*allowed)), PROCESSES_SECONDS)
     lines = on.differences(*allowed)
     assert not lines, "\n".join(("what differs:", *lines))
+
+
+def _waits_for_processes(lines: tuple[str, ...]) -> bool:
+    """Whether nothing differs but what a unit starts after it has become active: the server, the greeter's session."""
+    return bool(lines) and all(line.startswith(("process ", "session ")) for line in lines)
 
 
 def recover(on: Stage) -> None:

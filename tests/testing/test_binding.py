@@ -157,6 +157,15 @@ def test_a_card_gets_a_new_number_while_the_old_one_is_still_open(machine_of):
     assert sorted(os.listdir(machine.root / "dev/dri")) == ["card1", "renderD129"]
 
 
+def test_a_server_that_is_started_again_finds_its_card_under_the_new_number(machine_of):
+    machine = machine_of(scenarios.bochs_lab())
+    machine.write("sys/bus/pci/drivers/bochs-drm/unbind", GPU)
+    machine.write("sys/bus/pci/drivers_probe", GPU)
+    assert machine.run("systemctl", "restart", "lightdm").returncode == 0
+    (server,) = [one for one in machine.kernel.processes() if one["comm"] == "Xorg"]
+    assert set(server["files"]) == {"/dev/dri/card1"}
+
+
 def test_vfio_waits_for_the_user_of_the_group(machine_of):
     machine = machine_of(scenarios.two_gpu())
     machine.to_vfio(SOUND)

@@ -6,6 +6,7 @@ import fnmatch
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 
 from vfioctl.testing.control import Control
 
@@ -27,7 +28,8 @@ def take(root: str | os.PathLike[str], *, files: Iterable[str] = FILES) -> Snaps
         for directory, directories, names in os.walk(os.path.join(base, name) + "/"):
             for entry in (*directories, *names):
                 path = os.path.join(directory, entry)
-                seen[os.path.relpath(path, base)] = _look(path)
+                with suppress(FileNotFoundError):  # gone since the directory was read, as the oldest record may
+                    seen[os.path.relpath(path, base)] = _look(path)
     machine = Control(base)
     seen |= {f"unit {name}": unit["active"] for name, unit in machine.units().items() if not unit["transient"]}
     seen |= {f"session {name}": f"{one['user']} {one['klass']}" for name, one in machine.sessions().items()}

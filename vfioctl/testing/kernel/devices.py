@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from dataclasses import dataclass
+from string import digits
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.kernel.nodes import CharDevice, Directory, Link
@@ -30,6 +31,7 @@ class DeviceNodes:
         self.kernel = kernel
         self.dev = kernel.root.directory("dev")
         self.by_path: dict[str, DeviceNode] = {}
+        self.first: dict[str, DeviceNode] = {}  # by path, the first that ever had it
         self.char = kernel.sys.directory("dev/char")
         for path, major, minor in (("/dev/null", 1, 3), ("/dev/zero", 1, 5), ("/dev/tty0", 4, 0)):
             self.add(DeviceNode(path, os.makedev(major, minor), None))
@@ -43,6 +45,7 @@ class DeviceNodes:
         directory, name = self._place(node.path)
         directory.add(name, CharDevice(node.rdev))
         self.by_path[node.path] = node
+        self.first.setdefault(node.path, node)
         if sysfs:
             self.char.add(_number(node.rdev), Link(f"../../{sysfs}"))
 
@@ -65,9 +68,17 @@ class DeviceNodes:
             directory.parent.drop(directory.name)
 
     def matching(self, pattern: str) -> tuple[DeviceNode, ...]:
+        """The nodes that a program opens as `pattern`: it looks for its card, not for the number that this once had."""
         if pattern in self.by_path:
             return (self.by_path[pattern],)
+        if first := self.first.get(pattern):
+            return tuple(node for node in self.by_path.values() if _is_renumbered(node, first))
         return tuple(node for path, node in self.by_path.items() if fnmatch.fnmatchcase(path, pattern))
+
+
+def _is_renumbered(node: DeviceNode, first: DeviceNode) -> bool:
+    of_one_device = node.address is not None and node.address == first.address
+    return of_one_device and node.path.rstrip(digits) == first.path.rstrip(digits)
 
 
 def _number(rdev: int) -> str:
