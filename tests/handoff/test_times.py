@@ -21,7 +21,7 @@ def records(tmp_path) -> Iterator[dict[str, HandOff]]:
 
 def test_the_dead_man_is_armed_before_the_first_step_and_timed(records):
     first, *rest = records["prepare"].steps
-    assert (first.id, first.phase) == ("deadman.arm", "own")
+    assert (first.id, first.phase) == ("dead-man", "own")
     assert rest
     assert not [step for step in rest if step.phase == "own"]
 
@@ -30,6 +30,6 @@ def test_the_start_of_the_detached_part_lies_between_the_hooks_steps_and_its_own
     steps = records["release"].steps
     (number,) = [number for number, step in enumerate(steps) if step.phase == "own"]
     before, pause, after = steps[number - 1 : number + 2]
-    assert pause.id == "background.start"
+    assert pause.id == "detached-part"
     assert pause.started_offset == pytest.approx(before.started_offset + before.duration)
     assert pause.started_offset + pause.duration == pytest.approx(after.started_offset)

@@ -128,7 +128,7 @@ def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
     end = None
     for time in times:
         if end is not None and time.id not in in_hook:
-            yield own("background.start", end, time.started - end)
+            yield own("detached-part", end, time.started - end)
         yield time
         end = time.started + time.duration if time.id in in_hook else None
 

@@ -153,7 +153,7 @@ def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fd
         engine = Engine(
             composition.machine(*fds), journal, ledger, Stopwatch(tell=around.tell), around.stop
         )
-        with engine.watch.part("deadman.arm"):
+        with engine.watch.part("dead-man"):
             deadman.arm(composition, plan, around.log)
         failure = engine.apply(plan, deadline=Deadline(plan.budget.prepare)) or _mark_given(composition, plan, journal)
         if failure:
