@@ -21,6 +21,7 @@ def run(lab: Lab) -> None:
         os.symlink(f"{VENV}/bin/vfioctl", "/usr/local/bin/vfioctl")
         said.append(programs.must(["vfioctl", "--version"]).strip())
     with lab.check("hook install says which daemon to restart") as said:
+        programs.must(["virsh", "version"])  # wakes libvirtd, which ends after two idle minutes
         shown = both(["vfioctl", "hook", "install"])
         expect(truth="systemctl restart libvirtd" in shown, otherwise=shown)
         said.append(" ".join(shown.split())[-200:])
