@@ -7,7 +7,8 @@
 #                                only ring 3: what is named (`python -m tests.lab list`), else smoke and a shard; all of it
 #                                adds a dated section to docs/reference/lab-results.md
 #   contrib/test.sh --no-lab     without ring 3, also under CI: the summary says so
-#   contrib/test.sh --all        everything in full, no matrix as a shard, and add the result to docs/reference/test-results.md
+#   contrib/test.sh --all        everything in full, no matrix as a shard, and add the result to docs/reference/test-results.md;
+#                                with --ring N that ring
 #   contrib/test.sh --coverage   rings 1 and 2 with coverage of every process
 #
 # As root on Debian it installs the packages that are missing (NO_APT=1: it does not). Otherwise it skips what it
