@@ -11,7 +11,7 @@ from tests.bench.lab.ways import COUNTED, USUAL_WAITS, USUAL_WAY, WAYS
 from tests.lab.inside import guest, managed, programs
 from tests.lab.inside.checks import eventually, expect
 
-ROUNDS = 1
+ROUNDS = 10
 LIST_ROUNDS = 3
 Times = dict[str, list[float]]
 
