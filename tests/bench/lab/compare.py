@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from statistics import median
 from typing import Any
 
 from tests.bench.lab import rounds, ways, writes
-from tests.bench.lab.rounds import Taken, median
+from tests.bench.lab.rounds import Taken
 from tests.bench.lab.ways import FLOOR_WAY, OUR_WAY, USUAL_WAY, WAYS
 from tests.lab.inside import card, desktop, managed, programs
 from tests.lab.inside.checks import eventually, expect
@@ -56,7 +57,7 @@ def _hand_off(way: ways.Way) -> None:
 def _hooked(*operations: str) -> None:
     domain = programs.must(["virsh", "dumpxml", ways.GUEST.name])
     for operation in operations:
-        done = programs.run([ways.HOOK, ways.GUEST.name, *operation.split(), "-"], text=domain)
+        done = programs.run([managed.HOOK, ways.GUEST.name, *operation.split(), "-"], text=domain)
         expect(truth=done.returncode == 0, otherwise=f"{operation}: {done.stderr}")
 
 
@@ -97,7 +98,7 @@ def _steps() -> Row:
 def _memory() -> Row:
     ways.OUR_WAY.begins()
     domain = programs.must(["virsh", "dumpxml", ways.GUEST.name])
-    hook = [ways.HOOK, ways.GUEST.name, "prepare", "begin", "-"]
+    hook = [managed.HOOK, ways.GUEST.name, "prepare", "begin", "-"]
     done = programs.run(["/usr/bin/python3", "-I", "-S", "-c", PEAK, *hook], text=domain)
     expect(truth=done.returncode == 0, otherwise=done.stderr)
     _hooked("release end")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from dataclasses import dataclass, field
 
@@ -85,7 +84,3 @@ def _longest_list() -> float:
         longest = max(longest, programs.timed(["virsh", "list"])[1])
     expect(truth=starting.returncode == 0, otherwise="virsh start failed")
     return longest
-
-
-def median(seconds: list[float]) -> float:
-    return statistics.median(seconds)

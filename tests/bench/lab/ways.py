@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from tests.lab.inside import card, guest, standins
 from tests.lab.inside.checks import eventually, expect
 from tests.lab.inside.guests import Guest
+from tests.lab.inside.managed import HOOK
 
-HOOK = "/etc/libvirt/hooks/qemu.d/50-vfioctl"
 KEPT = "/var/lib/libvirt/50-vfioctl"  # ours, while another way is in its place
 COUNTED = "/run/bench-sleeps-are-counted"
 GUEST = Guest("bench", 9, guest.CARD)

@@ -10,6 +10,7 @@ from tests.lab.inside import card, programs
 from tests.lab.inside.checks import eventually
 from tests.lab.inside.lab import Lab
 
+HOOK = "/etc/libvirt/hooks/qemu.d/50-vfioctl"
 PLACES = ("journal", "resources", "guests", "stuck")
 
 

@@ -10,7 +10,6 @@ from tests.lab.inside.checks import eventually, expect
 from tests.lab.inside.lab import Lab
 from tests.lab.inside.scenario import scenario
 
-HOOK = "/etc/libvirt/hooks/qemu.d/50-vfioctl"
 TRACE = "/run/lab-trace"
 PARTS = 3
 
@@ -59,7 +58,7 @@ def hook(*strace: str) -> programs.Done:
     (What it starts is not followed: --seccomp-bpf would make that cheap, but then no signal is injected.)
     """
     xml = programs.must(["virsh", "dumpxml", guest.NAME])
-    argv = ["strace", "-q", "-s", "20", "-o", TRACE, *strace, HOOK, guest.NAME, "prepare", "begin", "-"]
+    argv = ["strace", "-q", "-s", "20", "-o", TRACE, *strace, managed.HOOK, guest.NAME, "prepare", "begin", "-"]
     return programs.run(argv, text=xml)
 
 
