@@ -37,7 +37,7 @@ def give(here):
     def one(guest, uuid, **changes):
         wish = proposal("governor", params={"path": "/sys/governor", "value": "1"}, phase=Phase.RUNNING)
         host, ledger = Host(here.paths, here.programs), Ledger(here.paths)
-        made = plan(Order(guest, uuid, (), (wish,), Policy()), host, ledger)
+        made = plan(Order(guest, uuid, (), (wish,), Policy), host, ledger)
         made = replace(made, drivers={"nvidia": "535.1"}, **changes)
         with Journal(here.paths, uuid) as journal:
             commit(here, made, journal, ledger, host.boot_id())

@@ -15,9 +15,9 @@ NAMES = ("$HOME", "a ${PATH} b", "$(touch canary)'\"`touch canary`", "-rf", "..x
 DEAD_MAN = f"system/vfioctl-deadman-{UUID}-"  # and the attempt
 
 
-def dead_men(stage: Stage) -> list[str]:
-    """The states of the units that watch over a start of the guest."""
-    return [unit["active"] for name, unit in stage.host.kernel.units().items() if name.startswith(DEAD_MAN)]
+def dead_men(stage: Stage) -> dict[str, int]:
+    """The units that watch over a start of the guest, a timer among them, and the process of each."""
+    return {name: unit["pid"] for name, unit in stage.host.kernel.units().items() if name.startswith(DEAD_MAN)}
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name[:12]))
@@ -28,7 +28,9 @@ def test_a_guest_of_any_name_gets_its_card_and_gives_it_back(stage: Stage, name:
     prepared = stage.libvirt.call(name, "prepare", "begin", xml)
     assert (prepared.status, prepared.stderr) == (0, "")
     assert driver_of(stage.host.paths, GPU) == "vfio-pci"
-    assert dead_men(stage) == ["active"], "it must know its guest by the whole name"
+    assert len(dead_men(stage)) == 2
+    assert until(lambda: any(dead_men(stage).values()), 10)
+    assert not until(lambda: not dead_men(stage), 1), "it must know its guest by the whole name"
     assert stage.libvirt.start(name, UUID, xml, addresses=(GPU,)).status == 0
     stage.libvirt.stop(name, xml)
     assert stage.wait_for_return()

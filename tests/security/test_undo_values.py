@@ -77,7 +77,7 @@ class Bench:
             planned(machine, "vtconsole.unbind", {"name": value}, baseline={"bound": True}),
             planned(machine, "sysfs.write", {"path": "/sys/attribute", "value": "1"}, baseline={"value": value}),
             planned(machine, "sysfs.write", {"path": f"/sys/{value}", "value": "1"}, baseline={"value": value}),
-            planned(machine, "inhibit.sleep", {"who": value, "why": value}, baseline={"active": False}),
+            planned(machine, "inhibit.sleep", {"who": value, "why": value}),
             planned(machine, "command.run", {"argv": ["x"], "undo_argv": ["planned", value, value]}),
         ]  # fmt: skip
 
@@ -127,7 +127,7 @@ def expected(value: str) -> set[tuple[str, ...]]:
 
 def inhibitor_units(value: str) -> set[str]:
     machine = Machine(Paths("/nowhere"), None)
-    step = planned(machine, "inhibit.sleep", {"who": value, "why": value}, baseline={"active": False})
+    step = planned(machine, "inhibit.sleep", {"who": value, "why": value})
     return set(re.findall(r"vfioctl-inhibit[\w.-]*", "".join(_rendered(step, machine))))
 
 

@@ -34,7 +34,7 @@ def whole_plan(host: Host, *claims: GpuHandoff, units: Iterable[str] = ()) -> Pl
     """The plan of `claims`; `units` may be stopped."""
     proposals = tuple(Proposed(made.plugin, step) for made in claims for step in made.steps)
     devices = host.functions(claims[0].address)
-    order = Order("win11", "uuid", devices, proposals, Policy(units=frozenset(units)))
+    order = Order("win11", "uuid", devices, proposals, lambda: Policy(units=frozenset(units)))
     return plan(order, host, Ledger(host.paths))
 
 

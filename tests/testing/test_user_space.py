@@ -135,6 +135,17 @@ def test_a_timer_starts_its_unit_when_it_is_due(machine_of):
     machine.run("systemd-run", "--unit=late", "--on-active=200ms", "touch", str(mark))
     assert not mark.exists()
     assert until(mark.exists, SECONDS)
+    assert until(lambda: not {"system/late.timer", "system/late.service"} & set(machine.kernel.units()), SECONDS)
+
+
+def test_a_timed_unit_whose_condition_does_not_hold_is_collected_without_a_start(machine_of):
+    machine = machine_of(scenarios.generic_nic())
+    mark, absent = machine.root / "tmp/mark", machine.root / "tmp/absent"
+    condition = f"--property=ConditionPathExists={absent}"
+    machine.run("systemd-run", "--unit=late", "--on-active=200ms", condition, "touch", str(mark))
+    assert "system/late.timer" in machine.kernel.units()
+    assert until(lambda: not {"system/late.timer", "system/late.service"} & set(machine.kernel.units()), SECONDS)
+    assert not mark.exists()
 
 
 def test_an_inhibitor_lasts_as_long_as_its_command(machine_of):

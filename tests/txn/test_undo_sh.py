@@ -324,7 +324,7 @@ def every_step(machine):
         planned(machine, "unit.start", {"unit": HOSTILE}, baseline={"active": False}),
         planned(machine, "vtconsole.unbind", {"name": HOSTILE}, baseline={"bound": True}),
         planned(machine, "sysfs.write", {"path": f"/sys/{HOSTILE}", "value": "1"}, baseline={"value": HOSTILE}),
-        planned(machine, "inhibit.sleep", {"who": HOSTILE, "why": HOSTILE}, baseline={"active": False}),
+        planned(machine, "inhibit.sleep", {"who": HOSTILE, "why": HOSTILE}),
         planned(machine, "command.run", {"argv": ["x"], "undo_argv": [HOSTILE, "-n", ""]}),
     ]  # fmt: skip
 

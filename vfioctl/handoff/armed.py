@@ -23,10 +23,14 @@ class Attempt:
     began: int
     since: int
 
+    @property
+    def left(self) -> float:
+        """Seconds until a daemon that lives is no longer trusted with it."""
+        return max(0.0, DAEMON_ALIVE - (time.monotonic_ns() - self.since) / NANO)
+
     def may_go_on(self, paths: Paths) -> bool:
         """Whether the daemon lives and may still be at work on it: the time of the dead-man has not come."""
-        age = (time.monotonic_ns() - self.since) / NANO
-        return age < DAEMON_ALIVE and is_alive(paths, self.daemon, self.began)
+        return self.left > 0 and is_alive(paths, self.daemon, self.began)
 
     def __str__(self) -> str:
         return f"{self.daemon} {self.began} {self.since}"

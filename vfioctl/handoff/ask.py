@@ -72,7 +72,7 @@ def ask(
     )  # fmt: skip
     order = Order(
         guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
-        policy=policy(request, usable), back=tuple(said.back), findings=findings, budget=config.deadlines,
+        policy=lambda: policy(request, usable), back=tuple(said.back), findings=findings, budget=config.deadlines,
     )  # fmt: skip
     return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
 

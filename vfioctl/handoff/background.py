@@ -9,6 +9,7 @@ from vfioctl import files
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
+from vfioctl.frozen import frozen
 from vfioctl.host.units import literal
 from vfioctl.log import Log
 from vfioctl.ownership import secure_state, writable_itself
@@ -16,19 +17,35 @@ from vfioctl.paths import Paths
 from vfioctl.proc import fork_detached
 
 SPAWN_SECONDS = 5.0
+PLAIN = frozenset("/-_.")  # systemd reads some of the others in a path of its own way
 Work = Callable[[Log], object]
+
+
+@frozen
+class Later:
+    """When a unit starts: after `seconds`, and not at all when the file `mark` is gone by then."""
+
+    seconds: float
+    mark: str
+
+    def options(self) -> tuple[str, ...]:
+        """What systemd-run is told; a mark whose path is not plain is left to the unit itself."""
+        plain = self.mark.isascii() and all(char.isalnum() or char in PLAIN for char in self.mark)
+        condition = (f"--property=ConditionPathExists={self.mark}",) if plain else ()
+        return (f"--on-active={self.seconds:g}s", "--timer-property=AccuracySec=1s", *condition)
 
 
 def start(
     composition: Composition, arguments: tuple[str, ...], work: Work, log: Log, *, lock: Lock | None = None,
-    name: str = "",
+    name: str = "", later: Later | None = None,
 ) -> None:
     """Run our own `arguments` as a transient unit, or `work`, which is the same, in a detached process.
 
     The unit takes the guest's lock itself after `lock` was released here; the process inherits it. The unit is called
-    `name`, or else after the first two arguments.
+    `name`, or else after the first two arguments. `later` is for the unit alone: the process runs at once.
     """
-    if _as_unit(composition, f"vfioctl-{name or '-'.join(arguments[:2])}", arguments, log):
+    options = later.options() if later else ()
+    if _as_unit(composition, f"vfioctl-{name or '-'.join(arguments[:2])}", options, arguments, log):
         return
     output = _output(composition.paths)
     inherited = (lock.fd,) if lock and lock.fd >= 0 else ()
@@ -62,12 +79,14 @@ def run(composition: Composition, work: Work) -> int:
     return 0
 
 
-def _as_unit(composition: Composition, name: str, arguments: tuple[str, ...], log: Log) -> bool:
+def _as_unit(
+    composition: Composition, name: str, options: tuple[str, ...], arguments: tuple[str, ...], log: Log
+) -> bool:
     if not os.path.isdir(composition.paths.at("run/systemd/system")):  # sd_booted(3)
         return False
     argv = (
         "systemd-run", "--quiet", "--collect", "--no-block", f"--unit={name}", "--property=KillMode=process",
-        "--", *literal((*composition.self_argv, *arguments)),
+        *options, "--", *literal((*composition.self_argv, *arguments)),
     )  # fmt: skip
     try:
         ended = composition.programs.run(argv, deadline=SPAWN_SECONDS)

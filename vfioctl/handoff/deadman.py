@@ -7,19 +7,24 @@ same guest; acts only through recovery.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
-from vfioctl.handoff import armed, background, markers, recovery
-from vfioctl.handoff.armed import DAEMON_ALIVE, Attempt
+from vfioctl.handoff import armed, background, markers
+from vfioctl.handoff.armed import Attempt
+from vfioctl.handoff.background import Later
 from vfioctl.host.processes import is_alive
-from vfioctl.log import Log
-from vfioctl.paths import Paths
-from vfioctl.txn.plan import Plan
 from vfioctl.wait import Backoff, until
 
+if TYPE_CHECKING:
+    from vfioctl.compose import Composition
+    from vfioctl.log import Log
+    from vfioctl.paths import Paths
+    from vfioctl.txn.plan import Plan
+
 DAEMON_GONE = 5.0
+LATER = 5.0  # most hand-offs are over by then, and never start it
 REPEAT = 30.0
 LOOK = 0.25  # between two looks at the daemon: the hand-off beside it has better use for the processor
 
@@ -41,7 +46,10 @@ def arm(composition: Composition, plan: Plan, log: Log) -> None:
     watched = Watched(plan.uuid, plan.guest, attempt)
     arguments = ("deadman", plan.uuid, plan.guest, *str(attempt).split())
     name = f"deadman-{plan.uuid}-{attempt.since}"  # that of the attempt before may not have seen yet that it is over
-    background.start(composition, arguments, lambda said: watch(composition, watched, said), log, name=name)
+    later = Later(LATER, os.path.join(composition.paths.guest_markers(plan.guest), markers.ARMED))
+    background.start(
+        composition, arguments, lambda said: watch(composition, watched, said), log, name=name, later=later
+    )
 
 
 def watch(composition: Composition, watched: Watched, log: Log) -> None:
@@ -49,6 +57,8 @@ def watch(composition: Composition, watched: Watched, log: Log) -> None:
     about = log.about(guest=watched.guest, uuid=watched.uuid)
     if _wait_for_turn(composition.paths, watched):
         return
+    from vfioctl.handoff import recovery  # hardly a start needs it, and each would share the processor with its import
+
     while not _is_over(composition.paths, watched):
         try:
             about.notice(f"dead-man: {recovery.recover(composition, watched.uuid, log)}")
@@ -68,7 +78,7 @@ def _is_over(paths: Paths, watched: Watched) -> bool:
 def _wait_for_turn(paths: Paths, watched: Watched) -> bool:
     """Whether the hand-off was over before it was our turn: 5 s after the daemon's end, 120 s while it lives."""
     gone_since: float | None = None
-    for left in Backoff(DAEMON_ALIVE, first=LOOK, longest=LOOK):
+    for left in Backoff(watched.attempt.left, first=LOOK, longest=LOOK):
         if _is_over(paths, watched):
             return True
         if is_alive(paths, watched.attempt.daemon, watched.attempt.began):

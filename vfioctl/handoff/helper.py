@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from vfioctl.compose import Composition
 from vfioctl.errors import EXIT_USAGE
-from vfioctl.handoff import armed, background, deadman, release
+from vfioctl.handoff import armed, background
+from vfioctl.handoff.armed import Attempt
 from vfioctl.log import Log
 
 
@@ -14,11 +15,22 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
     """Run one background part; returns its exit status."""
     match argv:
         case ["finish", uuid]:
-            return background.run(composition, lambda log: release.finish(composition, uuid, log))
+            return background.run(composition, lambda log: _finish(composition, uuid, log))
         case ["finish", uuid, started]:
-            return background.run(composition, lambda log: release.finish(composition, uuid, log, attempt=started))
+            return background.run(composition, lambda log: _finish(composition, uuid, log, attempt=started))
         case ["deadman", uuid, guest, *words] if attempt := armed.parse(words):
-            watched = deadman.Watched(uuid, guest, attempt)
-            return background.run(composition, lambda log: deadman.watch(composition, watched, log))
+            return background.run(composition, lambda log: _watch(composition, uuid, guest, attempt, log))
     Log(composition.paths).error(f"This is started by vfioctl itself, not by hand: {' '.join(argv)}")
     return EXIT_USAGE
+
+
+def _finish(composition: Composition, uuid: str, log: Log, *, attempt: str = "") -> None:
+    from vfioctl.handoff import release
+
+    release.finish(composition, uuid, log, attempt=attempt)
+
+
+def _watch(composition: Composition, uuid: str, guest: str, attempt: Attempt, log: Log) -> None:
+    from vfioctl.handoff import deadman
+
+    deadman.watch(composition, deadman.Watched(uuid, guest, attempt), log)

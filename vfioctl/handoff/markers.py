@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.paths import Paths
-from vfioctl.txn import undo_sh
-from vfioctl.txn.plan import Plan
+
+if TYPE_CHECKING:
+    from vfioctl.paths import Paths
+    from vfioctl.txn.plan import Plan
 
 STARTED = "started"
 OPERATIONS = (STARTED, "reconnect", "release")
@@ -52,6 +54,8 @@ def _put_operations(directory: str, names: Iterable[str], plan: Plan) -> None:
 
 
 def _script(paths: Paths, plan: Plan) -> str:
+    from vfioctl.txn import undo_sh  # who only asks for marks does without
+
     return undo_sh.render(plan.guest, plan.uuid, plan.undo_order(), paths, back=plan.back)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vfioctl.frozen import field, frozen
 from vfioctl.host.host import Host
@@ -23,13 +23,13 @@ SESSION_ACTIVE = "session.active"  # a plugin names the session that must not be
 
 @frozen
 class Order:
-    """What is asked of the planner."""
+    """What is asked of the planner. `policy` is read where somebody holds a device: it needs logind and systemd."""
 
     guest: str
     uuid: str
     devices: tuple[PciDevice, ...]
     proposals: Sequence[Proposed]
-    policy: Policy
+    policy: Callable[[], Policy]
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
     budget: Budget = field(default_factory=Budget)
@@ -84,7 +84,8 @@ def _findings(
     yield from _ledger_findings(order, held)
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
-    yield from holder_findings(_holders(order, steps, held, host), releases, order.policy, session_named=named)
+    if holders := _holders(order, steps, held, host):
+        yield from holder_findings(holders, releases, order.policy(), session_named=named)
 
 
 def _holders(order: Order, steps: tuple[Step, ...], held: Mapping[str, Entry], host: Host) -> tuple[Holder, ...]:

@@ -105,7 +105,7 @@ class Said:
             end_sessions=self.request.config.session == ENDS,
         )  # fmt: skip
         proposals = (*others, *(Proposed("display-manager", step) for step in (*self.before, *self.after)))
-        order = Order("win11", "uuid", self.request.devices, proposals, policy, findings=self.findings)
+        order = Order("win11", "uuid", self.request.devices, proposals, lambda: policy, findings=self.findings)
         return plan(order, host, Ledger(host.paths))
 
 

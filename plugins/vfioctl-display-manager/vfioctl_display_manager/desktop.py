@@ -58,17 +58,16 @@ def look(request: Request) -> Desktop:
     if not own or not host.booted_with_systemd():
         return Desktop()
     holders = tuple(holder for holder in host.holders(device.address for device in own) if not holder.is_untouchable)
-    local = tuple(session for session in host.sessions() if session.seat and not session.remote)
     manager = find_manager(host, holders)
-    on_card = _on_card(holders, host.sessions(), local)
+    on_card = _on_card(holders, host.sessions()) if holders else ()
     stop = manager is not None and _must_stop(manager, holders, on_card, own, host)
-    ending = _united(on_card, (session for session in local if stop and _is_graphical(session)))
+    ending = _united(on_card, filter(_is_graphical, _local(host.sessions())) if stop else ())
     return Desktop(
         addresses=tuple(device.address for device in own),
         screens=tuple(device.address for device in own if device.is_display),
         manager=manager if stop else None,
         sessions=ending,
-        units=_units(holders, local, ending, host),
+        units=_units(holders, ending, host) if holders else (),
         holders=holders,
     )
 
@@ -89,14 +88,18 @@ def find_manager(host: Host, holders: Iterable[Holder] = ()) -> Unit | None:
     return manager if manager and manager.is_active else None
 
 
-def _on_card(
-    holders: tuple[Holder, ...], every: tuple[Session, ...], local: tuple[Session, ...]
-) -> tuple[Session, ...]:
+def _local(sessions: Iterable[Session]) -> tuple[Session, ...]:
+    """Those of somebody who sits at the machine."""
+    return tuple(session for session in sessions if session.seat and not session.remote)
+
+
+def _on_card(holders: tuple[Holder, ...], sessions: tuple[Session, ...]) -> tuple[Session, ...]:
     """The sessions that hold the card, by a process of theirs or by their user's compositor. Never a remote one."""
     by_process = {holder.session for holder in holders}
     by_unit = {holder.uid for holder in holders if is_compositor(holder)}
-    direct = (session for session in every if session.id in by_process and not session.remote)
-    return _united(direct, (session for session in local if session.uid in by_unit and _is_graphical(session)))
+    direct = (session for session in sessions if session.id in by_process and not session.remote)
+    drawing = (session for session in _local(sessions) if session.uid in by_unit and _is_graphical(session))
+    return _united(direct, drawing)
 
 
 def is_compositor(holder: Holder) -> bool:
@@ -142,11 +145,9 @@ def _is_its_card(card: PciDevice, host: Host) -> bool:
     return bool(card.boot_vga) and not any(not holder.is_untouchable for holder in host.holders(others))
 
 
-def _units(
-    holders: tuple[Holder, ...], local: tuple[Session, ...], ending: tuple[Session, ...], host: Host
-) -> tuple[UserUnit, ...]:
+def _units(holders: tuple[Holder, ...], ending: tuple[Session, ...], host: Host) -> tuple[UserUnit, ...]:
     """The units of users' managers that hold the devices, of users on a seat only: for others the core blocks."""
-    uids = {session.uid for session in (*local, *ending)}
+    uids = {session.uid for session in (*_local(host.sessions()), *ending)}
     mine = [holder for holder in holders if holder.user_unit not in (None, "init.scope") and holder.uid in uids]
     found: dict[UserUnit, None] = {}
     for holder in mine:

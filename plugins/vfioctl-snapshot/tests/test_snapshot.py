@@ -8,8 +8,9 @@ import os
 import pytest
 from vfioctl_snapshot.plugin import vfioctl_post_stop, vfioctl_pre_start, vfioctl_preflight, vfioctl_snapshot
 
+from vfioctl.txn.holders import Policy
 from vfioctl.txn.kind import kind
-from vfioctl.txn.planner import Order, Policy, Proposed, plan
+from vfioctl.txn.planner import Order, Proposed, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Lifetime, Phase, Scope, Undo
 
@@ -70,8 +71,7 @@ def test_a_smaller_number_to_keep_deletes_several_in_one_plan(bench):
     request = bench.request(disk, now=1795256130.0 + 4 * DAY, settings={"keep": 1})
     claim = vfioctl_snapshot(disk, request)
     proposals = tuple(Proposed("snapshot", step) for step in (*claim.create, *claim.delete))
-    policy = Policy(units=frozenset(), sessions=(), end_sessions=False, guest="win11")
-    made = plan(Order("win11", request.uuid, (), proposals, policy), request.host, Ledger(bench.paths))
+    made = plan(Order("win11", request.uuid, (), proposals, Policy), request.host, Ledger(bench.paths))
     assert [step.kind for step in made.steps] == ["disk.snapshot"]
     assert [step.params["name"] for step in made.returns] == [f"vfioctl-2026112{day}-101530" for day in (1, 2, 3, 4)]
     assert made.findings == ()

@@ -111,7 +111,7 @@ class Requests:
     def do_units(self) -> dict[str, Any]:
         return {
             f"{'system' if uid is None else uid}/{name}": {
-                "active": unit.active_state, "starts": unit.starts, "pid": unit.pid, "transient": bool(unit.command),
+                "active": unit.active_state, "starts": unit.starts, "pid": unit.pid, "transient": unit.transient,
             } for (uid, name), unit in self.machine.systemd.units.items()
         }  # fmt: skip
 

@@ -32,7 +32,7 @@ class UnitError(Exception):
 
 @dataclass(slots=True)
 class Unit:
-    """A unit now. `command` makes it transient: a real process, started at `due` when that is set."""
+    """A unit now. `command` is a transient one's: a real process, started at `due` when that is set."""
 
     spec: FakeUnit
     active_state: str
@@ -41,6 +41,8 @@ class Unit:
     environment: dict[str, str] = field(default_factory=dict)
     due: float | None = None
     every: float | None = None
+    only_if: str = ""  # ConditionPathExists
+    transient: bool = False
     pid: int = 0
     kill_group: bool = True  # KillMode=control-group; False: process
 
@@ -169,7 +171,16 @@ class Systemd:
             self._spawn(unit)
         else:
             timer = FakeUnit(f"{unit.name.rpartition('.')[0]}.timer", uid=unit.spec.uid)
-            self.units[unit.spec.uid, timer.name] = Unit(timer, "active")
+            self.units[unit.spec.uid, timer.name] = Unit(timer, "active", transient=True)
+
+    def _elapse(self, key: Key, unit: Unit) -> None:
+        """Its timer goes, unless it repeats; a service whose condition does not hold is not started and collected."""
+        if unit.every is None:
+            self.units.pop((unit.spec.uid, f"{unit.name.rpartition('.')[0]}.timer"), None)
+        if not unit.only_if or os.path.exists(unit.only_if):
+            self._spawn(unit)
+        else:
+            self._ended(key, unit)
 
     def _spawn(self, unit: Unit) -> None:
         unit.due = None
@@ -182,7 +193,7 @@ class Systemd:
         now = time.monotonic()
         for key, unit in tuple(self.units.items()):
             if unit.due is not None and unit.due <= now:
-                self._spawn(unit)
+                self._elapse(key, unit)
             elif unit.command and unit.pid and not is_running(unit.pid):
                 self._ended(key, unit)
 

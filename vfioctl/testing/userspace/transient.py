@@ -56,11 +56,13 @@ def systemd_run(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
     pairs = (pair.partition("=") for pair in arguments.values("-E", "--setenv"))
     environment = {key: value for key, _, value in pairs}
     delay, every = arguments.value("--on-active"), arguments.value("--on-unit-active")
+    properties = dict(pair.partition("=")[::2] for pair in arguments.values("-p", "--property"))
     unit = Unit(
         FakeUnit(name, description=arguments.value("--description") or " ".join(arguments.words)), "inactive",
         command=expanded(arguments.words, environment), environment=environment,
         due=time.monotonic() + seconds(delay) if delay else None, every=seconds(every) if every else None,
-        kill_group="KillMode=process" not in arguments.values("-p", "--property"),
+        kill_group=properties.get("KillMode") != "process", only_if=properties.get("ConditionPathExists", ""),
+        transient=True,
     )  # fmt: skip
     try:
         systemd.run_transient(unit)
