@@ -147,15 +147,14 @@ def test_one_pass_serves_every_later_question(start_host: StartHost) -> None:
 # Races, on plain files
 
 
-def node(number: str = "1:7") -> DeviceNode:
-    major, minor = number.split(":")
-    return DeviceNode("/dev/dri/card0", (int(major), int(minor)), "dri", GPU)
+def node(path: str = "/dev/dri/card0") -> DeviceNode:
+    return DeviceNode(path, (1, 7), "vfio" if "vfio" in path else "dri", GPU)
 
 
-def process(tree: Tree, pid: int, link: str = "/dev/full") -> None:
-    """A process that has `link` open; a real character device stands for the card's node."""
+def process(tree: Tree, pid: int, link: str = "/dev/full", *, maps: str = "/dev/dri/card0") -> None:
+    """A process that has `link` open and `maps` mapped; a real character device stands for the card's node."""
     tree.write(f"proc/{pid}/stat", f"{pid} (x) S {'1 ' * 18}77 0\n")
-    tree.write(f"proc/{pid}/maps", f"7f00-7f01 rw-s 00000000 00:06 300    {tree.root}/dev/dri/card0\n")
+    tree.write(f"proc/{pid}/maps", f"7f00-7f01 rw-s 00000000 00:06 300    {tree.root}{maps}\n")
     tree.link(f"proc/{pid}/fd/3", link)
 
 
@@ -176,6 +175,17 @@ def test_a_process_without_maps_is_judged_by_its_files(tree: Tree) -> None:
     process(tree, 812)
     (tree.root / "proc/812/maps").unlink()
     assert scan(tree.paths, (node(),)).holders == ()
+
+
+def test_a_mapped_vfio_device_is_held_when_its_file_is_closed(tree: Tree) -> None:
+    process(tree, 812, link="/nowhere", maps="/dev/vfio/devices/vfio0")
+    (holder,) = scan(tree.paths, (node("/dev/vfio/14"), node("/dev/vfio/devices/vfio0"))).holders
+    assert holder.nodes == ("/dev/vfio/devices/vfio0",)
+
+
+def test_for_a_vfio_group_which_cannot_be_mapped_no_mapping_is_read(tree: Tree) -> None:
+    process(tree, 812, link="/nowhere", maps="/dev/vfio/14")
+    assert scan(tree.paths, (node("/dev/vfio/14"),)).holders == ()
 
 
 def test_our_own_process_is_no_holder(tree: Tree) -> None:

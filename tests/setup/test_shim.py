@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from vfioctl.setup.shim import entry_file, interpreter_of, rendered
 
 XML = "<domain/>"
 NOBODY = 65534
+ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath, "HOME": "/root", "LD_LIBRARY_PATH": "/nowhere"}
 SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -23,16 +25,16 @@ Call = Callable[..., "subprocess.CompletedProcess[str]"]
 def call(request: pytest.FixtureRequest, composition: Composition, tmp_path: Path) -> Call:
     """Calls the hook as libvirt does."""
     shell: list[str] = request.param
-    if shutil.which(shell[0]) is None:
+    program = shutil.which(shell[0])
+    if program is None:
         pytest.skip(f"{shell[0]} is not installed")
     shim = tmp_path / "50-vfioctl"
     shim.write_text(rendered(composition))
 
-    def call(*argv: str, **options: object) -> subprocess.CompletedProcess[str]:
-        environment = {"LC_ALL": "C", "PATH": os.defpath, "HOME": "/root", "LD_LIBRARY_PATH": "/nowhere"}
+    def call(*argv: str, env: Mapping[str, str] = ENVIRONMENT, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*shell, str(shim), *argv], input=XML, capture_output=True, text=True, check=False, env=environment,
-            **options,  # type: ignore[call-overload]
+            [program, *shell[1:], str(shim), *argv], input=XML, capture_output=True, text=True, check=False, env=env,
+            **options,
         )  # fmt: skip
 
     return call
@@ -90,6 +92,39 @@ def test_the_hook_gets_a_fixed_environment(call: Call, calls: Path, composition:
     assert environment["LC_ALL"] == "C.UTF-8"
     assert environment["PATH"].startswith(composition.paths.programs)
     assert set(environment) - {"PATH", "LC_ALL"} <= {"PWD", "OLDPWD", "SHLVL", "_"}
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, manage, mark) -> dict[str, str]:
+    """For a guest with a card: an environment of the daemon in which all that a shell or Python may heed leads to a
+    file that says so."""
+    manage("win11")
+    for name in ("started", "release"):
+        mark("win11", name, "steps follow\n")
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    spy = f"#!/bin/sh\n/usr/bin/touch {planted}/heeded\n"
+    for name in ("id", "env", "find", "rm", "mkdir", "sh", "python3", "printf", "spy", "sitecustomize.py"):
+        (planted / name).write_text(spy)
+        (planted / name).chmod(0o755)
+    names = ("guest", "operation", "config", "marks", "python", "entry", "uid", "field", "_")
+    return {
+        "PATH": str(planted), "BASH_ENV": f"{planted}/spy", "ENV": f"{planted}/spy", "IFS": "/d", "PS4": "$(spy)",
+        "CDPATH": str(planted), "HOME": str(planted), "TMPDIR": str(planted), "POSIXLY_CORRECT": "1",
+        "LD_LIBRARY_PATH": str(planted), "PYTHONPATH": str(planted), "PYTHONSTARTUP": f"{planted}/spy",
+        "PYTHONHOME": str(planted), "PYTHONINSPECT": "1", "VFIOCTL_ROOT": str(planted), **dict.fromkeys(names, "other"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", ["prepare", "started", "release"])
+def test_nothing_of_the_daemons_environment_is_heeded(call: Call, calls: Path, hostile, operation: str) -> None:
+    done = call("win11", operation, "begin", "-", env=hostile)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert calls.read_text().splitlines()[-4:] == ["win11", operation, "begin", "-"]
+    kept = dict(line.partition("=")[::2] for line in Path(f"{calls}.env").read_text().splitlines())
+    assert set(kept) <= {"PATH", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"}
+    assert hostile["PATH"] not in kept["PATH"]
+    assert not Path(hostile["PATH"], "heeded").exists()
 
 
 @pytest.mark.parametrize("operation", ["start", "started", "stopped", "release", "reconnect", "attach"])

@@ -7,6 +7,7 @@ Open files are compared by device number through /proc/PID/fd, so that processes
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 
@@ -19,6 +20,7 @@ from vfioctl.paths import Paths
 DELETED = " (deleted)"
 # Majors of null, tty and pts: most of what is open, and never a node of a device.
 COMMON_MAJORS = (1, 5, 136)
+GROUP = re.compile(r"/dev/vfio/\d+")  # the file of a group has no mmap (drivers/vfio/group.c); maps cost as much as fd
 DISPLAY_NODES = ("/dev/dri/", "/dev/fb")
 AUDIO_NODES = ("/dev/snd/",)
 
@@ -62,12 +64,14 @@ class _Watch:
     by_number: Mapping[int, DeviceNode]
     by_path: Mapping[str, DeviceNode]
     vanished: tuple[str, ...]
+    maps: bool  # whether any of it can be mapped
 
     @classmethod
     def of(cls, nodes: Iterable[DeviceNode], vanished: tuple[str, ...]) -> _Watch:
         every = tuple(nodes)
         numbers = {os.makedev(*node.rdev): node for node in every}
-        return cls(numbers, {node.path: node for node in every}, vanished)
+        mappable = bool(vanished) or not all(GROUP.fullmatch(node.path) for node in every)
+        return cls(numbers, {node.path: node for node in every}, vanished, mappable)
 
     def match(self, link: str, node: DeviceNode | None) -> dict[str, str | None]:
         """What is held when `link` is open or mapped and `node` is the one of that number or name."""
@@ -94,7 +98,8 @@ def _held_by(paths: Paths, pid: int, watch: _Watch) -> dict[str, str | None] | N
     base = os.path.join(paths.proc, str(pid))
     try:
         held = _opened(base, watch)
-        held.update(_mapped(base, watch))
+        if watch.maps:
+            held.update(_mapped(base, watch))
     except PermissionError:
         return None
     except OSError:  # ENOENT, ESRCH, EINVAL: the process ends while we look

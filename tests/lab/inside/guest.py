@@ -17,6 +17,7 @@ UUID = "11111111-2222-4333-8444-555555555555"
 DISK = "/var/lib/libvirt/images/lab.img"
 CARD = (card.GPU, card.SOUND)
 USB = "0000:02:00.0"
+PICTURE = "before"
 # mov ah,0; int 16h: wait for a key. Then 2000h to q35's PM1a control register at 604h: ACPI's S5.
 BOOT_SECTOR = bytes.fromhex("b400 cd16 ba0406 b80020 ef f4 ebfd").ljust(510, b"\0") + b"\x55\xaa"
 
@@ -104,7 +105,13 @@ def state(name: str = NAME) -> str:
     return programs.must(["virsh", "domstate", name]).strip()
 
 
-def comes_home(lab: Lab, label: str, before: card.Snapshot, picture: str, deadline: float = 60.0) -> None:
+def remember(lab: Lab) -> card.Snapshot:
+    """How the machine looks before a hand-off, its picture with it: what `comes_home` compares."""
+    lab.picture(PICTURE)
+    return card.snapshot()
+
+
+def comes_home(lab: Lab, label: str, before: card.Snapshot, deadline: float = 60.0) -> None:
     """Drivers, consoles, device nodes, desktop and pixels are as before, and nothing of the hand-off is left."""
     with lab.check(f"{label}: the card is home, the machine as it was") as said:
         eventually(card.is_home, deadline, card.where)
@@ -115,4 +122,4 @@ def comes_home(lab: Lab, label: str, before: card.Snapshot, picture: str, deadli
         said.append(card.where())
     with lab.check(f"{label}: the greeter is on the card, the picture equal"):
         eventually(desktop.shows_greeter, deadline, desktop.what_runs)
-        lab.same_picture(picture, deadline)
+        lab.same_picture(PICTURE, deadline)

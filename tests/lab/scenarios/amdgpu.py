@@ -41,7 +41,7 @@ def desktop_card(lab: Lab) -> None:
             expect(truth=card.FRAMEBUFFER not in card.consoles(), otherwise=f"consoles {card.consoles()}")
             said.append(f"power/control {card.read(f'{BASE}/power/control')}, consoles {card.consoles()}")
         MACHINE.destroy(lab)
-        guest.comes_home(lab, label, before, "before")
+        guest.comes_home(lab, label, before)
         managed.has_finished(lab, label)
 
 
@@ -61,7 +61,7 @@ def vendor_reset(lab: Lab) -> None:
     MACHINE.destroy(lab)
     # "bus" was found before the kernel knew of the sound function; with it there, it takes "bus" from nobody.
     before[f"{card.GPU} reset_method"] = "device_specific"
-    guest.comes_home(lab, "returned", before, "before")
+    guest.comes_home(lab, "returned", before)
     managed.has_finished(lab, "returned")
     with lab.check("history says what could not be put back") as said:
         shown = managed.run("history", "--format", "json")
@@ -82,7 +82,7 @@ def kernel_refuses(lab: Lab) -> None:
     MACHINE.is_refused(lab, "reset_method", "Invalid argument")
     with lab.check("the greeter is on the card, the picture equal; the console is off") as said:
         eventually(desktop.shows_greeter, 60, desktop.what_runs)
-        lab.same_picture("before")
+        lab.same_picture(guest.PICTURE)
         changed = card.differences(before, card.snapshot())
         expect(truth=all(line.startswith("console ") for line in changed), otherwise="; ".join(changed))
         said.extend(changed)
@@ -93,7 +93,7 @@ def kernel_refuses(lab: Lab) -> None:
     MACHINE.start(lab)
     MACHINE.destroy(lab)
     before[f"{card.GPU} reset_method"] = "device_specific"
-    guest.comes_home(lab, "returned", before, "before")
+    guest.comes_home(lab, "returned", before)
     managed.has_finished(lab, "returned")
 
 
@@ -109,4 +109,4 @@ def _move_desktop(lab: Lab) -> None:
         lab.channel.ask("still_picture")
         expect(truth=card.consoles().get(card.FRAMEBUFFER) == "1", otherwise=f"consoles {card.consoles()}")
         said.append(card.read("/proc/fb"))
-    lab.picture("before")
+    lab.picture(guest.PICTURE)

@@ -83,8 +83,7 @@ def lost(before: card.Snapshot) -> list[str]:
 @scenario(seconds=50)
 def power_cut(lab: Lab) -> None:
     """The plug is pulled with the card half-way: after the boot all is as before, and status says what happened."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     with lab.check("the start has come to the card"):
         programs.spawn(["virsh", "start", guest.NAME])
         eventually(lambda: card.driver(card.GPU) == "vfio-pci", 60, card.where)
@@ -94,7 +93,7 @@ def power_cut(lab: Lab) -> None:
 def booted_again(lab: Lab) -> None:
     """After any boot: the card on its drivers, the greeter on it, nothing unfinished."""
     before = lab.memory["before"]
-    guest.comes_home(lab, "booted", before, "before", 150)
+    guest.comes_home(lab, "booted", before, 150)
     managed.has_finished(lab, "booted")
     with lab.check("status knows of nothing unfinished") as said:
         shown = managed.run("status")
@@ -105,8 +104,7 @@ def booted_again(lab: Lab) -> None:
 @scenario(seconds=55)
 def power_cut_while_running(lab: Lab) -> None:
     """The plug is pulled while the guest has the card: after the boot all is as before."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     guest.start(lab)
     lab.power_cut(booted_again, before=before)
 
@@ -114,8 +112,7 @@ def power_cut_while_running(lab: Lab) -> None:
 @scenario(seconds=60)
 def host_shutdown(lab: Lab) -> None:
     """The host shuts down while the guest has the card: it does so in time, and after the boot all is as before."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     guest.start(lab)
     lab.shut_down(booted_again, before=before)
 
@@ -123,8 +120,7 @@ def host_shutdown(lab: Lab) -> None:
 @scenario(seconds=60)
 def autostart(lab: Lab) -> None:
     """An autostarted guest gets the card at boot, against the display manager that starts then too; both come back."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     programs.must(["virsh", "autostart", guest.NAME])
     lab.shut_down(autostarted, before=before)
 
@@ -147,8 +143,7 @@ def what_stands_in_the_way() -> str:
 @scenario(seconds=35)
 def daemon_restart(lab: Lab) -> None:
     """libvirtd is restarted while the guest runs: the guest keeps the card, and later gives it back."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     guest.start(lab)
     qemus = guest.qemus()
     with lab.check("libvirtd restarts, the guest runs on with the card"):
@@ -159,33 +154,31 @@ def daemon_restart(lab: Lab) -> None:
         )
         guest.has_card()
     guest.destroy(lab)
-    guest.comes_home(lab, "after it", before, "before")
+    guest.comes_home(lab, "after it", before)
     managed.has_finished(lab, "after it")
 
 
 @scenario(seconds=20)
 def qemu_fails(lab: Lab) -> None:
     """QEMU ends at once, as its ROM file is missing: virsh shows its error, and all is as before."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     xml = guest.xml("no").replace("</source></hostdev>", "</source><rom file='/nonexistent.rom'/></hostdev>", 1)
     with lab.check("virsh start fails with QEMU's own words") as said:
         programs.run(["virsh", "define", "/dev/stdin"], text=xml)
         done = programs.run(["virsh", "start", guest.NAME])
         expect(truth=done.returncode != 0 and "nonexistent.rom" in done.stderr, otherwise=done.stderr or "it started")
         said.append(done.stderr.strip()[-200:])
-    guest.comes_home(lab, "failed", before, "before")
+    guest.comes_home(lab, "failed", before)
     managed.has_finished(lab, "failed")
 
 
 @scenario(seconds=30)
 def removed_while_running(lab: Lab) -> None:
     """vfioctl is removed for good while the guest runs: its undo in shell needs none of it."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     guest.start(lab)
     with lab.check("vfioctl, its hook's Python and its configuration are gone"):
         programs.must(["rm", "-rf", "/opt/vfioctl", "/etc/vfioctl"])
         expect(truth=not os.path.exists("/usr/local/bin/vfioctl"), otherwise="the link still leads somewhere")
     guest.destroy(lab)
-    guest.comes_home(lab, "without vfioctl", before, "before")
+    guest.comes_home(lab, "without vfioctl", before)

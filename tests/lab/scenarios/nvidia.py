@@ -28,8 +28,7 @@ def desktop_card(lab: Lab) -> None:
         programs.must(["systemctl", "start", standins.PERSISTENCED, desktop.MANAGER])
         eventually(desktop.shows_greeter, 60, desktop.what_runs)
         lab.channel.ask("still_picture")
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     machine = Guest("gamer", 1, guest.CARD)
     machine.define()
     for label in ("first", "second"):
@@ -39,7 +38,7 @@ def desktop_card(lab: Lab) -> None:
             expect(truth=programs.unit(standins.PERSISTENCED) == "inactive", otherwise="persistenced runs")
             said.append(f"consoles {card.consoles()}")
         machine.destroy(lab)
-        guest.comes_home(lab, label, before, "before")
+        guest.comes_home(lab, label, before)
         with lab.check(f"{label}: the stack is whole again, and persistenced has the card") as said:
             eventually(lambda: standins.loaded("nvidia") == STACK, 30, lambda: f"loaded: {standins.loaded('nvidia')}")
             eventually(_persistenced_holds, 30, lambda: f"{programs.unit(standins.PERSISTENCED)}")
@@ -52,12 +51,18 @@ def _persistenced_holds() -> bool:
     return programs.unit(standins.PERSISTENCED) == "active" and any(comm.startswith("nvidia-pers") for comm in holders)
 
 
+def plugged(lab: Lab, *ports: int, known_bad: bool = False) -> tuple[str, ...]:
+    """More cards in these ports, all on nvidia; their addresses."""
+    standins.install(lab, known_bad=known_bad)
+    addresses = standins.plug(lab, *ports)
+    standins.nvidia(lab, *addresses)
+    return addresses
+
+
 @scenario(seconds=60, standins=True)
 def held_in_container(lab: Lab) -> None:
     """A process in a container and a service have the card open: refused, both named, and nothing is stopped."""
-    standins.install(lab)
-    (address,) = standins.plug(lab, 1)
-    standins.nvidia(lab, address)
+    (address,) = plugged(lab, 1)
     with lab.check("a process in a container and a service have it open"):
         scope = ["systemd-run", "--scope", f"--unit={CONTAINER}", "--quiet", "--"]
         inside = programs.spawn([*scope, "unshare", "--mount", "--pid", "--fork", "sh", "-c", IN_CONTAINER])
@@ -115,9 +120,7 @@ class Untouched:
 @scenario(seconds=60, standins=True)
 def two_cards(lab: Lab) -> None:
     """Of two cards on one driver one goes alone by unbind; the other works on, and both are home afterwards."""
-    standins.install(lab)
-    given, kept = standins.plug(lab, 1, 2)
-    standins.nvidia(lab, given, kept)
+    given, kept = plugged(lab, 1, 2)
     machine = Guest("render", 1, (given,))
     machine.define()
     with lab.check("a service works on the other card"):
@@ -143,9 +146,7 @@ def two_cards(lab: Lab) -> None:
 @scenario(seconds=90, standins=True)
 def both_cards(lab: Lab) -> None:
     """Of two cards one goes by unbind, then the last one by unload; they return first come, first home, stack whole."""
-    standins.install(lab)
-    addresses = standins.plug(lab, 1, 2)
-    standins.nvidia(lab, *addresses)
+    addresses = plugged(lab, 1, 2)
     left, right = Guest("left", 1, addresses[:1]), Guest("right", 2, addresses[1:])
     for machine in (left, right):
         machine.define()
@@ -166,9 +167,7 @@ def both_cards(lab: Lab) -> None:
 @scenario(seconds=40, standins=True)
 def known_bad_version(lab: Lab) -> None:
     """With a version whose unbind hangs, one of two cards is not unbound: refused with version and source."""
-    standins.install(lab, known_bad=True)
-    given, kept = standins.plug(lab, 1, 2)
-    standins.nvidia(lab, given, kept)
+    given, kept = plugged(lab, 1, 2, known_bad=True)
     machine = Guest("render", 1, (given,))
     machine.define()
     untouched = Untouched(lab, machine)
@@ -179,9 +178,7 @@ def known_bad_version(lab: Lab) -> None:
 @scenario(seconds=60, standins=True)
 def no_plugin(lab: Lab) -> None:
     """Without vfioctl-nvidia, switched off or broken, the card on nvidia is refused and not unbound."""
-    standins.install(lab)
-    given, kept = standins.plug(lab, 1, 2)
-    standins.nvidia(lab, given, kept)
+    given, _ = plugged(lab, 1, 2)
     machine = Guest("render", 1, (given,))
     machine.define('disabled_plugins = ["nvidia"]\n')
     untouched = Untouched(lab, machine)

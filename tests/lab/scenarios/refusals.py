@@ -66,8 +66,7 @@ def iommu_off(lab: Lab) -> None:
 
 def refused(lab: Lab, *words: str, touched: tuple[str, ...]) -> None:
     """virsh start fails with every word in what it says; devices and desktop are as before."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     drivers = {address: card.driver(address) for address in touched}
     with lab.check(f"virsh start is refused and says {', '.join(words)}") as said:
         done = programs.run(["virsh", "start", guest.NAME])
@@ -81,7 +80,7 @@ def refused(lab: Lab, *words: str, touched: tuple[str, ...]) -> None:
         expect(truth=drivers == after, otherwise=f"{drivers} became {after}")
         expect(truth=before == card.snapshot(), otherwise="; ".join(card.differences(before, card.snapshot())))
         expect(truth=desktop.shows_greeter(), otherwise=desktop.what_runs())
-        lab.same_picture("before", 10)
+        lab.same_picture(guest.PICTURE, 10)
     managed.has_finished(lab, "refused")
 
 

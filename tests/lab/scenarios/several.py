@@ -17,8 +17,7 @@ SHARED = "fans.service"
 @scenario(seconds=90)
 def one_card(lab: Lab) -> None:
     """The card that one guest has is refused to another by name; after the first has stopped, that one gets it."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     first, second = Guest("first", 1, guest.CARD), Guest("second", 2, guest.CARD)
     first.define()
     second.define()
@@ -28,10 +27,10 @@ def one_card(lab: Lab) -> None:
         expect(truth=guest.state("first") == "running", otherwise=guest.state("first"))
         first.has_devices()
     first.destroy(lab)
-    guest.comes_home(lab, "first", before, "before")
+    guest.comes_home(lab, "first", before)
     second.start(lab)
     second.destroy(lab)
-    guest.comes_home(lab, "second", before, "before")
+    guest.comes_home(lab, "second", before)
     managed.has_finished(lab, "both")
 
 

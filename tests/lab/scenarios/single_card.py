@@ -13,35 +13,32 @@ from tests.lab.inside.scenario import scenario
 @scenario(seconds=45)
 def ways_to_end(lab: Lab) -> None:
     """The guest powers off from inside, and QEMU gets SIGKILL: after both, card, desktop and picture are as before."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     for label, end in (("power-off from inside", guest.power_off_inside), ("SIGKILL of QEMU", guest.kill_qemu)):
         guest.start(lab, label)
         with lab.check(f"{label}: the guest is off"):
             end()
             eventually(lambda: guest.state() == "shut off", 60, guest.state)
-        guest.comes_home(lab, label, before, "before")
+        guest.comes_home(lab, label, before)
         managed.has_finished(lab, label)
 
 
 @scenario(seconds=100)
 def managed_yes(lab: Lab) -> None:
     """managed='yes' in a fresh daemon, then 'no', then 'yes' again: the card comes home each time."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     for label, mode in (("'yes', fresh daemon", "yes"), ("'no' after 'yes'", "no"), ("'yes' after 'no'", "yes")):
         guest.define(mode)
         guest.start(lab, label)
         guest.destroy(lab, label)
-        guest.comes_home(lab, label, before, "before")
+        guest.comes_home(lab, label, before)
         managed.has_finished(lab, label)
 
 
 @scenario(seconds=27)
 def usb_controller(lab: Lab) -> None:
     """A USB controller goes with the card, and comes back with it."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     with lab.check("the host drives it"):
         expect(truth=card.driver(guest.USB) == "xhci_hcd", otherwise=f"it is on {card.driver(guest.USB)!r}")
         buses = usb_buses()
@@ -50,7 +47,7 @@ def usb_controller(lab: Lab) -> None:
     with lab.check("the guest has the controller, too"):
         expect(truth=card.driver(guest.USB) == "vfio-pci", otherwise=f"it is on {card.driver(guest.USB)!r}")
     guest.destroy(lab)
-    guest.comes_home(lab, "both", before, "before")
+    guest.comes_home(lab, "both", before)
     with lab.check("its driver and its buses are back"):
         eventually(lambda: card.driver(guest.USB) == "xhci_hcd", 30, f"it is on {card.driver(guest.USB)!r}")
         eventually(lambda: usb_buses() == buses, 30, lambda: f"{buses} became {usb_buses()}")

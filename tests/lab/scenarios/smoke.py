@@ -36,8 +36,7 @@ def facts(lab: Lab) -> None:
 @scenario(seconds=60)
 def hand_off(lab: Lab) -> None:
     """As managed='no', then as 'yes' in the same daemon: the desktop goes and comes back, pixel by pixel."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     for label, mode in (("managed='no'", "no"), ("managed='yes'", "yes")):
         guest.define(mode)
         guest.start(lab, label)
@@ -45,7 +44,7 @@ def hand_off(lab: Lab) -> None:
             shown = managed.run("status")
             expect(truth=guest.NAME in shown and card.GPU in shown, otherwise=shown)
         guest.destroy(lab, label)
-        guest.comes_home(lab, label, before, "before")
+        guest.comes_home(lab, label, before)
         managed.has_finished(lab, label)
     for name, seconds in managed.times().items():
         lab.time(f"vfioctl's own record, {name}", seconds)
@@ -68,8 +67,7 @@ def held_node(lab: Lab, node: str) -> None:
         programs.as_unit("lab-holder", ["sleep", "1000"], f"StandardInput=file:{node}")
         pid = programs.unit("lab-holder", "MainPID")
         eventually(lambda: int(pid) in card.openers(node), 20, f"it has not: {card.openers(node)}")
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     with lab.check("virsh start is refused, with pid and unit of the holder") as said:
         done, seconds = programs.timed(["virsh", "start", guest.NAME])
         expect(truth=done.returncode != 0, otherwise="the guest started")
@@ -84,19 +82,18 @@ def held_node(lab: Lab, node: str) -> None:
         after = card.snapshot()
         expect(truth=before == after, otherwise="; ".join(card.differences(before, after)))
         expect(truth=desktop.shows_greeter(), otherwise=desktop.what_runs())
-        lab.same_picture("before", 10)
+        lab.same_picture(guest.PICTURE, 10)
     managed.has_finished(lab, "refused")
 
 
 @scenario(seconds=40)
 def broken_python(lab: Lab) -> None:
     """The virtual environment is gone when the guest stops: the undo in shell brings the card and the desktop home."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     guest.start(lab)
     os.rename("/opt/vfioctl", "/opt/elsewhere")
     guest.destroy(lab)
-    guest.comes_home(lab, "without Python", before, "before")
+    guest.comes_home(lab, "without Python", before)
     with lab.check("the rendered undo.sh did it"):
         mark = f"/run/vfioctl/guests/{guest.NAME}/undone-by-sh"
         expect(truth=card.read(mark) == "0", otherwise=f"{mark}: {card.read(mark)}")
@@ -109,29 +106,27 @@ def broken_python(lab: Lab) -> None:
 @scenario(seconds=30)
 def daemon_and_qemu_killed(lab: Lab) -> None:
     """libvirtd and QEMU end at once: when the daemon is back it calls stopped and release, and the card comes home."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     guest.start(lab)
     with lab.check("both are killed, systemd starts the daemon again"):
         kill_daemon()
         guest.kill_qemu()
         eventually(lambda: programs.run(["virsh", "version"]).returncode == 0, 60, "libvirtd does not answer")
-    guest.comes_home(lab, "killed", before, "before")
+    guest.comes_home(lab, "killed", before)
     managed.has_finished(lab, "killed")
 
 
 @scenario(seconds=30)
 def daemon_killed_in_prepare(lab: Lab) -> None:
     """libvirtd dies in mid-prepare: no hook comes any more, and the dead-man brings the card home."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     with lab.check("libvirtd is killed while the hook works"):
         asking = programs.spawn(["virsh", "start", guest.NAME])
         eventually(lambda: not desktop.processes("Xorg"), 60, "prepare did not come to the display manager")
         kill_daemon()
         asking.wait(60)
         expect(truth=not guest.qemus(), otherwise="too late: QEMU has the card")
-    guest.comes_home(lab, "dead-man", before, "before")
+    guest.comes_home(lab, "dead-man", before)
     managed.has_finished(lab, "dead-man")
 
 

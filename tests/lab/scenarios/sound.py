@@ -19,8 +19,7 @@ def service(lab: Lab) -> None:
     with lab.check("a service has the sound function open"):
         units.holding("radio.service", NODE)
         eventually(lambda: bool(card.openers(NODE)), 20, "it has not")
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     MACHINE.define()
     MACHINE.is_refused(lab, "radio.service", card.SOUND)
     with lab.check("nothing waits in the kernel, nothing has changed"):
@@ -32,7 +31,7 @@ def service(lab: Lab) -> None:
         expect(truth=programs.unit("radio.service") == "inactive", otherwise=programs.unit("radio.service"))
         _nobody_waits()
     MACHINE.destroy(lab)
-    guest.comes_home(lab, "returned", before, "before")
+    guest.comes_home(lab, "returned", before)
     with lab.check("the service has the sound again"):
         eventually(lambda: "sleep" in card.openers(NODE).values(), 30, lambda: f"{card.openers(NODE)}")
     managed.has_finished(lab, "returned")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.lab.inside import card, desktop, kernel, managed, programs, standins
+from tests.lab.inside import card, desktop, guest, kernel, managed, programs, standins
 from tests.lab.inside.checks import eventually, expect, holds
 from tests.lab.inside.guests import Guest
 from tests.lab.inside.lab import Lab
@@ -51,7 +51,7 @@ def endless_unload(lab: Lab) -> None:
 @scenario(seconds=120, standins=True)
 def reset(lab: Lab) -> None:
     """No power-off ends while a card is stuck: status says what does, and after it all is as before."""
-    lab.picture("before")
+    lab.picture(guest.PICTURE)
     (address,) = standins.plug(lab, 1)
     _stuck(lab, address, says="does not return")
     with lab.check("status says how the machine is booted then") as said:
@@ -67,7 +67,7 @@ def booted(lab: Lab) -> None:
     with lab.check("the card is on its driver, the greeter on the other one"):
         eventually(lambda: card.driver(address) == "bochs-drm", 60, f"{address} is on {card.driver(address)}")
         eventually(desktop.shows_greeter, 120, desktop.what_runs)
-        lab.same_picture("before")
+        lab.same_picture(guest.PICTURE)
     managed.has_finished(lab, "booted")
     with lab.check("status knows of nothing stuck or unfinished"):
         now = managed.data("status")

@@ -16,8 +16,7 @@ NEW = "0.1.99"
 @scenario(seconds=120)
 def between_start_and_stop(lab: Lab) -> None:
     """What the old version began, the new one finishes; then it does a whole hand-off of its own."""
-    lab.picture("before")
-    before = card.snapshot()
+    before = guest.remember(lab)
     old = managed.run("--version").strip()
     guest.start(lab, "old version")
     with lab.check("vfioctl and its plugins are updated") as said:
@@ -34,12 +33,12 @@ def between_start_and_stop(lab: Lab) -> None:
         shown = managed.run("status")
         expect(truth=guest.NAME in shown and card.GPU in shown, otherwise=shown)
     guest.destroy(lab, "new version")
-    guest.comes_home(lab, "new version", before, "before")
+    guest.comes_home(lab, "new version", before)
     managed.has_finished(lab, "new version")
     with lab.check("hook verify is content, or says what to do") as said:
         done = programs.run(["vfioctl", "hook", "verify"])
         said.append(" ".join((done.stdout + done.stderr).split())[:300])
     guest.start(lab, "again")
     guest.destroy(lab, "again")
-    guest.comes_home(lab, "again", before, "before")
+    guest.comes_home(lab, "again", before)
     managed.has_finished(lab, "again")

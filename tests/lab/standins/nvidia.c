@@ -41,10 +41,6 @@ static bool wait_in_remove = true;
 module_param(wait_in_remove, bool, 0644);
 MODULE_PARM_DESC(wait_in_remove, "remove() waits until nobody uses the card (as the real one)");
 
-static bool forget_first;
-module_param(forget_first, bool, 0644);
-MODULE_PARM_DESC(forget_first, "remove() forgets the card before it waits, so that closing does not count (as series 595)");
-
 struct card {
 	struct pci_dev *pdev;
 	struct proc_dir_entry *proc;
@@ -280,8 +276,6 @@ static void nvidia_remove(struct pci_dev *pdev)
 	if (watcher)
 		watcher->leaving(pdev);
 	proc = cards[minor].proc;
-	if (forget_first)
-		cards[minor].pdev = NULL;
 	mutex_unlock(&lock);
 
 	wait_until_unused(pdev, minor);
