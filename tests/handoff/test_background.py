@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vfioctl.errors import Refused
 from vfioctl.handoff import background, helper
+from vfioctl.handoff.background import Timer
 
 
 def logged(here) -> str:
@@ -32,3 +33,10 @@ def test_a_bug_is_logged_with_its_traceback(here):
 def test_a_command_line_that_vfioctl_would_not_write_is_refused(here):
     assert helper.main(here, ("deadman", "uuid", "win11", "-1", "x")) == 2
     assert "not by hand: deadman uuid win11 -1 x" in logged(here)
+
+
+def test_a_timer_asks_systemd_for_the_file_only_where_its_path_is_plain():
+    condition = "--property=ConditionPathExists=/run/a-b_1.c/armed"
+    assert condition in Timer(5, "/run/a-b_1.c/armed").options()
+    for path in ("/run/a b/armed", "/run/%n/armed", "/run/é/armed", '/run/"/armed'):
+        assert not any("Condition" in option for option in Timer(5, path).options())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 from hand_offs import BY_NAME, GPU, GUEST, stage
@@ -14,7 +15,7 @@ from vfioctl.history import read_all
 from vfioctl.log import Log
 from vfioctl.testing.domains import UUID
 
-GONE = Attempt(daemon=2**22 + 1, began=1, since=1)  # more than any pid
+GONE = Attempt(daemon=2**22 + 1, began=1, since=time.monotonic_ns())  # more than any pid
 NOBODY = deadman.Watched(UUID, GUEST, GONE)
 
 
@@ -45,6 +46,7 @@ def test_the_same_failure_again_and_again_is_one_record(killed):
 
 
 def test_that_of_an_earlier_attempt_leaves_a_later_one_of_the_same_guest_alone(killed):
-    markers.set_mark(killed.host.paths, GUEST, markers.ARMED, str(Attempt(GONE.daemon, GONE.began, since=2)))
+    later = Attempt(GONE.daemon, GONE.began, since=GONE.since + 1)
+    markers.set_mark(killed.host.paths, GUEST, markers.ARMED, str(later))
     deadman.watch(killed.libvirt.composition, NOBODY, Log(killed.host.paths, stderr=None))
     assert killed.story() is not None

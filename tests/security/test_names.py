@@ -28,9 +28,9 @@ def test_a_guest_of_any_name_gets_its_card_and_gives_it_back(stage: Stage, name:
     prepared = stage.libvirt.call(name, "prepare", "begin", xml)
     assert (prepared.status, prepared.stderr) == (0, "")
     assert driver_of(stage.host.paths, GPU) == "vfio-pci"
-    assert len(dead_men(stage)) == 2
-    assert until(lambda: any(dead_men(stage).values()), 10)
-    assert not until(lambda: not dead_men(stage), 1), "it must know its guest by the whole name"
+    if "$" in name:  # to systemd a variable
+        assert until(lambda: any(dead_men(stage).values()), 10)
+        assert not until(lambda: not dead_men(stage), 1), "it must know its guest by the whole name"
     assert stage.libvirt.start(name, UUID, xml, addresses=(GPU,)).status == 0
     stage.libvirt.stop(name, xml)
     assert stage.wait_for_return()

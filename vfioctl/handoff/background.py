@@ -22,29 +22,29 @@ Work = Callable[[Log], object]
 
 
 @frozen
-class Later:
-    """When a unit starts: after `seconds`, and not at all when the file `mark` is gone by then."""
+class Timer:
+    """When a unit starts: after `seconds`, if the file `while_exists` is still there."""
 
     seconds: float
-    mark: str
+    while_exists: str
 
     def options(self) -> tuple[str, ...]:
-        """What systemd-run is told; a mark whose path is not plain is left to the unit itself."""
-        plain = self.mark.isascii() and all(char.isalnum() or char in PLAIN for char in self.mark)
-        condition = (f"--property=ConditionPathExists={self.mark}",) if plain else ()
-        return (f"--on-active={self.seconds:g}s", "--timer-property=AccuracySec=1s", *condition)
+        """What systemd-run is told; a file whose path is not plain is left to the unit itself."""
+        plain = self.while_exists.isascii() and all(char.isalnum() or char in PLAIN for char in self.while_exists)
+        condition = (f"--property=ConditionPathExists={self.while_exists}",) if plain else ()
+        return (f"--on-active={self.seconds:g}s", "--timer-property=AccuracySec=100ms", *condition)
 
 
 def start(
     composition: Composition, arguments: tuple[str, ...], work: Work, log: Log, *, lock: Lock | None = None,
-    name: str = "", later: Later | None = None,
+    name: str = "", timer: Timer | None = None,
 ) -> None:
     """Run our own `arguments` as a transient unit, or `work`, which is the same, in a detached process.
 
     The unit takes the guest's lock itself after `lock` was released here; the process inherits it. The unit is called
-    `name`, or else after the first two arguments. `later` is for the unit alone: the process runs at once.
+    `name`, or else after the first two arguments. `timer` is for the unit alone: the process runs at once.
     """
-    options = later.options() if later else ()
+    options = timer.options() if timer else ()
     if _as_unit(composition, f"vfioctl-{name or '-'.join(arguments[:2])}", options, arguments, log):
         return
     output = _output(composition.paths)

@@ -13,7 +13,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.handoff import armed, background, markers
 from vfioctl.handoff.armed import Attempt
-from vfioctl.handoff.background import Later
+from vfioctl.handoff.background import Timer
 from vfioctl.host.processes import is_alive
 from vfioctl.wait import Backoff, until
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.plan import Plan
 
 DAEMON_GONE = 5.0
-LATER = 5.0  # most hand-offs are over by then, and never start it
+START_SECONDS = 5.0  # most starts are over by then, and need no process that watches
 REPEAT = 30.0
 LOOK = 0.25  # between two looks at the daemon: the hand-off beside it has better use for the processor
 
@@ -46,9 +46,9 @@ def arm(composition: Composition, plan: Plan, log: Log) -> None:
     watched = Watched(plan.uuid, plan.guest, attempt)
     arguments = ("deadman", plan.uuid, plan.guest, *str(attempt).split())
     name = f"deadman-{plan.uuid}-{attempt.since}"  # that of the attempt before may not have seen yet that it is over
-    later = Later(LATER, os.path.join(composition.paths.guest_markers(plan.guest), markers.ARMED))
+    timer = Timer(START_SECONDS, os.path.join(composition.paths.guest_markers(plan.guest), markers.ARMED))
     background.start(
-        composition, arguments, lambda said: watch(composition, watched, said), log, name=name, later=later
+        composition, arguments, lambda said: watch(composition, watched, said), log, name=name, timer=timer
     )
 
 
@@ -57,12 +57,12 @@ def watch(composition: Composition, watched: Watched, log: Log) -> None:
     about = log.about(guest=watched.guest, uuid=watched.uuid)
     if _wait_for_turn(composition.paths, watched):
         return
-    from vfioctl.handoff import recovery  # hardly a start needs it, and each would share the processor with its import
-
     while not _is_over(composition.paths, watched):
         try:
+            from vfioctl.handoff import recovery  # few starts need it: none shares the processor with its import
+
             about.notice(f"dead-man: {recovery.recover(composition, watched.uuid, log)}")
-        except (VfioctlError, OSError) as error:
+        except (VfioctlError, OSError, ImportError) as error:  # vfioctl may be replaced at this moment
             about.warning(f"dead-man: {error}")
         if until(lambda: _is_over(composition.paths, watched), REPEAT):
             return
@@ -76,7 +76,7 @@ def _is_over(paths: Paths, watched: Watched) -> bool:
 
 
 def _wait_for_turn(paths: Paths, watched: Watched) -> bool:
-    """Whether the hand-off was over before it was our turn: 5 s after the daemon's end, 120 s while it lives."""
+    """Whether it was over before our turn came: 5 s after the daemon was seen gone, 120 s after arming."""
     gone_since: float | None = None
     for left in Backoff(watched.attempt.left, first=LOOK, longest=LOOK):
         if _is_over(paths, watched):

@@ -174,9 +174,7 @@ class Systemd:
             self.units[unit.spec.uid, timer.name] = Unit(timer, "active", transient=True)
 
     def _elapse(self, key: Key, unit: Unit) -> None:
-        """Its timer goes, unless it repeats; a service whose condition does not hold is not started and collected."""
-        if unit.every is None:
-            self.units.pop((unit.spec.uid, f"{unit.name.rpartition('.')[0]}.timer"), None)
+        """A service whose condition does not hold is not started, and collected."""
         if not unit.only_if or os.path.exists(unit.only_if):
             self._spawn(unit)
         else:
@@ -202,6 +200,7 @@ class Systemd:
         unit.pid = 0
         if unit.every is None:
             del self.units[key]
+            self.units.pop((unit.spec.uid, f"{unit.name.rpartition('.')[0]}.timer"), None)
         else:
             unit.due = time.monotonic() + unit.every
             unit.active_state = "inactive"
