@@ -6,6 +6,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+POINTER = 32  # rows that a pointer has at most
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -35,6 +37,12 @@ def difference(one: Picture, other: Picture) -> str:
         return ""
     rows = [row for row in range(one.height) if _row(one, row) != _row(other, row)]
     return f"{len(rows)} rows of {one.height} differ, from {rows[0]} to {rows[-1]}"
+
+
+def is_empty(picture: Picture) -> bool:
+    """Whether all of it is of one kind, a pointer aside."""
+    first = _row(picture, 0)
+    return sum(_row(picture, row) != first for row in range(1, picture.height)) <= POINTER
 
 
 def _row(picture: Picture, row: int) -> bytes:

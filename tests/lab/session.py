@@ -165,14 +165,15 @@ class Session:
             time.sleep(0.3)
         return {"same": not difference, "difference": difference}
 
-    def _still_picture(self, _: Event) -> Event:
+    def _still_picture(self, question: Event) -> Event:
+        """Waits for one that does not change, and shows something: an X server is black before its greeter draws."""
         before = self.look()
         equal_since = time.monotonic()
         until = equal_since + BOOT
         while time.monotonic() < equal_since + STILL:
             time.sleep(0.3)
             now = self.look()
-            if now != before:
+            if now != before or (pictures.is_empty(now) and not question.get("may_be_empty")):
                 before, equal_since = now, time.monotonic()
             if time.monotonic() > until:
                 raise LabError("The picture never stood still.")

@@ -174,6 +174,13 @@ def test_another_size_is_a_difference(tmp_path):
     assert pictures.difference(one, other) == "2x2 became 2x1"
 
 
+def test_a_picture_of_nothing_but_a_pointer_is_empty(tmp_path):
+    rows = 100
+    pointer = [0] * 6 * (rows - 32) + [0, 0, 0, 9, 9, 9] * 32
+    assert pictures.is_empty(ppm(tmp_path / "1", pointer, height=rows))
+    assert not pictures.is_empty(ppm(tmp_path / "2", [0] * 6 * 50 + [9] * 6 * 50, height=rows))
+
+
 def test_pixels_that_look_like_blanks_are_read_as_pixels(tmp_path):
     assert ppm(tmp_path / "1", [10] * 12).pixels == b"\n" * 12
 

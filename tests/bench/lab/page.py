@@ -25,8 +25,9 @@ TAIL = """
 Where `virsh` is measured, the start and stop of QEMU under emulation are part of it: "guest alone" has nothing handed
 over at all, and no way can be faster. Until the card is home counts from the end of `virsh destroy`.
 
-What is missed is Python under emulation: an empty one starts in 0.16 s there and in 0.01 s outside, and `prepare` and
-`release` each spend some 0.7 s until their imports are done. The engine alone is in the first table.
+What is missed is Python and systemd under emulation: an empty Python starts in 0.15 s there and in 0.01 s outside, the
+imports of `prepare` take 0.4 s and those of `release` 0.2 s, each program that asks systemd for something 0.1 to 0.3 s.
+The engine alone is in the first table.
 
 Repeat it with `contrib/test.sh --lab bench`; it writes this section.
 """
