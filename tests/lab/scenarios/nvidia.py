@@ -79,7 +79,8 @@ def held_in_container(lab: Lab) -> None:
         for word in (pid, "trainer", "c0ffee"):
             expect(truth=word in shown, otherwise=f"no {word} in: {shown}")
     with lab.check("they end"):
-        programs.must(["systemctl", "stop", "trainer", CONTAINER])
+        programs.must(["systemctl", "stop", "trainer"])
+        programs.must(["systemctl", "kill", "--signal=KILL", CONTAINER])  # the first of its pids heeds no SIGTERM
         inside.wait(30)
     machine.start(lab)
     with lab.check("the modules are unloaded, the desktop on the other card runs on"):
