@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from machine_driver import SECONDS
 
 from vfioctl.testing import scenarios
@@ -16,6 +17,7 @@ from vfioctl.testing.model import FakeProcess, FakeUnit
 from vfioctl.wait import until
 
 GPU = scenarios.GPU
+RECORDED = Path(__file__).parents[1] / "data" / "recorded"
 
 
 def comms(machine):
@@ -138,14 +140,27 @@ def test_a_timer_starts_its_unit_when_it_is_due(machine_of):
     assert until(lambda: not {"system/late.timer", "system/late.service"} & set(machine.kernel.units()), SECONDS)
 
 
-def test_a_timed_unit_whose_condition_does_not_hold_is_collected_without_a_start(machine_of):
+@pytest.mark.parametrize(("condition", "then"), [("absent", "unmet"), ("", "running")])
+def test_a_timed_unit_and_its_condition_are_listed_as_systemd_lists_them(machine_of, condition, then):
     machine = machine_of(scenarios.generic_nic())
-    mark, absent = machine.root / "tmp/mark", machine.root / "tmp/absent"
-    condition = f"--property=ConditionPathExists={absent}"
-    machine.run("systemd-run", "--unit=late", "--on-active=200ms", condition, "touch", str(mark))
-    assert "system/late.timer" in machine.kernel.units()
-    assert until(lambda: not {"system/late.timer", "system/late.service"} & set(machine.kernel.units()), SECONDS)
-    assert not mark.exists()
+    path = f"--property=ConditionPathExists={machine.root}/tmp/{condition}"
+    machine.run("systemd-run", "--unit=vfioctl-deadman-win11", "--on-active=500ms", path, "sleep", "1")
+    assert listed(machine) == states("waiting")
+    assert until(lambda: listed(machine) != states("waiting"), SECONDS)
+    assert listed(machine) == states(then)
+    assert until(lambda: listed(machine) == states("ended"), SECONDS)
+
+
+def listed(machine) -> list[list[str]]:
+    """Name, load state and state of the units."""
+    argv = ("systemctl", "list-units", "--all", "--no-legend", "--no-pager", "--plain", "vfioctl-deadman-win11*")
+    return sorted(line.split()[:3] for line in machine.run(*argv).stdout.splitlines())
+
+
+def states(name: str) -> list[list[str]]:
+    """The same, as recorded."""
+    said = (RECORDED / f"units-later-{name}.txt").read_text().partition("--- stdout\n")[2].partition("--- stderr")[0]
+    return sorted(line.split()[:3] for line in said.splitlines())
 
 
 def test_an_inhibitor_lasts_as_long_as_its_command(machine_of):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.userspace.answers import Arguments, Reply, parse
@@ -154,7 +155,8 @@ def _list_units(systemd: Systemd, arguments: Arguments, patterns: tuple[str, ...
         for (owner, _), unit in sorted(systemd.units.items(), key=lambda item: item[0][1])
         if owner == uid and (unit.is_active or arguments.has("--all", "-a"))
         and (not states or unit.active_state in states or _sub_state(unit) in states)
-        and (not types or unit.name.rpartition(".")[2] in types) and (not patterns or unit.name in patterns)
+        and (not types or unit.name.rpartition(".")[2] in types)
+        and (not patterns or any(fnmatchcase(unit.name, pattern) for pattern in patterns))
     ]  # fmt: skip
     if arguments.value("-o", "--output") == "json":
         keys = ("unit", "load", "active", "sub", "description")
