@@ -18,11 +18,6 @@ def on(tmp_path):
         yield one
 
 
-def dead_man(on) -> dict[str, int]:
-    """The units of the dead-man, and the process of each."""
-    return {name: unit["pid"] for name, unit in on.host.kernel.units().items() if "vfioctl-deadman-" in name}
-
-
 def test_logind_is_not_asked(on):
     assert on.prepare().status == 0
     programs = [os.path.basename(call["argv"][0]) for call in on.host.kernel.calls()]
@@ -32,12 +27,12 @@ def test_logind_is_not_asked(on):
 
 def test_a_start_in_time_never_starts_the_dead_mans_process(on):
     on.start()
-    assert any(name.endswith(".timer") for name in dead_man(on))
+    assert any(name.endswith(".timer") for name in on.dead_man())
     pids: set[int] = set()
 
     def is_gone() -> bool:
-        pids.update(dead_man(on).values())
-        return not dead_man(on)
+        pids.update(on.dead_man().values())
+        return not on.dead_man()
 
     assert until(is_gone, ANSWER_SECONDS)
     assert pids == {0}

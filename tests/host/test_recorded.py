@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from recordings import PLACE, recording
 
 from vfioctl.errors import VfioctlError
 from vfioctl.host.model import Session, Unit
@@ -16,32 +15,7 @@ from vfioctl.host.units import active_of_user, read
 if TYPE_CHECKING:
     from tests.host.conftest import Tree
 
-PLACE = Path(__file__).parents[1] / "data" / "recorded"
 FIELDS = ("command", "status", "systemd", "kernel", "date", "machine")
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """One command as it ran on the booted machine."""
-
-    head: dict[str, str]
-    stdout: str
-    stderr: str
-
-    @property
-    def command(self) -> str:
-        return self.head["command"]
-
-    @property
-    def status(self) -> int:
-        return int(self.head["status"])
-
-
-def recording(name: str) -> Recording:
-    head, _, rest = (PLACE / f"{name}.txt").read_text().partition("--- stdout\n")
-    stdout, _, stderr = rest.partition("--- stderr\n")
-    fields = (line.removeprefix("# ").partition(": ") for line in head.splitlines())
-    return Recording({key: value for key, _, value in fields}, stdout, stderr)
 
 
 def play(tree: Tree, *names: str) -> None:

@@ -12,12 +12,6 @@ from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
 NAMES = ("$HOME", "a ${PATH} b", "$(touch canary)'\"`touch canary`", "-rf", "..x", "x\x9b2J\t\u202eb", "é" * 125)
-DEAD_MAN = f"system/vfioctl-deadman-{UUID}-"  # and the attempt
-
-
-def dead_men(stage: Stage) -> dict[str, int]:
-    """The units that watch over a start of the guest, a timer among them, and the process of each."""
-    return {name: unit["pid"] for name, unit in stage.host.kernel.units().items() if name.startswith(DEAD_MAN)}
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name[:12]))
@@ -29,11 +23,11 @@ def test_a_guest_of_any_name_gets_its_card_and_gives_it_back(stage: Stage, name:
     assert (prepared.status, prepared.stderr) == (0, "")
     assert driver_of(stage.host.paths, GPU) == "vfio-pci"
     if "$" in name:  # to systemd a variable
-        assert until(lambda: any(dead_men(stage).values()), 10)
-        assert not until(lambda: not dead_men(stage), 1), "it must know its guest by the whole name"
+        assert until(lambda: any(stage.dead_man().values()), 10)
+        assert not until(lambda: not stage.dead_man(), 1), "it must know its guest by the whole name"
     assert stage.libvirt.start(name, UUID, xml, addresses=(GPU,)).status == 0
     stage.libvirt.stop(name, xml)
     assert stage.wait_for_return()
     assert driver_of(stage.host.paths, GPU) == "igb"
-    assert until(lambda: not dead_men(stage), 10)
+    assert until(lambda: not stage.dead_man(), 10)
     assert sorted(os.listdir(stage.root)) == before

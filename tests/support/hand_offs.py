@@ -205,6 +205,11 @@ class Stage:
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    def dead_man(self) -> dict[str, int]:
+        """The units that watch over a start of the guest, a timer among them, and the process of each."""
+        named = f"system/vfioctl-deadman-{UUID}-"  # and the attempt
+        return {name: unit["pid"] for name, unit in self.host.kernel.units().items() if name.startswith(named)}
+
     def wait_for_rest(self) -> bool:
         """Whether nobody works on the guest any more, be it home or not."""
         lock = guest_lock(self.host.paths, UUID)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from machine_driver import SECONDS
+from recordings import recording
 
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess, FakeUnit
 from vfioctl.wait import until
 
 GPU = scenarios.GPU
-RECORDED = Path(__file__).parents[1] / "data" / "recorded"
 
 
 def comms(machine):
@@ -159,8 +159,7 @@ def listed(machine) -> list[list[str]]:
 
 def states(name: str) -> list[list[str]]:
     """The same, as recorded."""
-    said = (RECORDED / f"units-later-{name}.txt").read_text().partition("--- stdout\n")[2].partition("--- stderr")[0]
-    return sorted(line.split()[:3] for line in said.splitlines())
+    return sorted(line.split()[:3] for line in recording(f"units-later-{name}").stdout.splitlines())
 
 
 def test_an_inhibitor_lasts_as_long_as_its_command(machine_of):

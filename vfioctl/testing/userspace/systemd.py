@@ -51,6 +51,11 @@ class Unit:
         return self.spec.name
 
     @property
+    def timer(self) -> str:
+        """The name of the timer that starts it."""
+        return f"{self.name.rpartition('.')[0]}.timer"
+
+    @property
     def is_active(self) -> bool:
         return self.active_state == "active"
 
@@ -148,7 +153,7 @@ class Systemd:
     def _end_transient(self, unit: Unit) -> None:
         pid, unit.pid = unit.pid, 0
         self.units.pop((unit.spec.uid, unit.name), None)
-        self.units.pop((unit.spec.uid, f"{unit.name.rpartition('.')[0]}.timer"), None)
+        self.units.pop((unit.spec.uid, unit.timer), None)
         if pid:
             _signal(pid, signal.SIGTERM, group=unit.kill_group)
             raise Wait(lambda: not is_running(pid), lambda: "exit 0\n", owner=unit.name)
@@ -170,7 +175,7 @@ class Systemd:
         if unit.due is None:
             self._spawn(unit)
         else:
-            timer = FakeUnit(f"{unit.name.rpartition('.')[0]}.timer", uid=unit.spec.uid)
+            timer = FakeUnit(unit.timer, uid=unit.spec.uid)
             self.units[unit.spec.uid, timer.name] = Unit(timer, "active", transient=True)
 
     def _elapse(self, key: Key, unit: Unit) -> None:
@@ -200,7 +205,7 @@ class Systemd:
         unit.pid = 0
         if unit.every is None:
             del self.units[key]
-            self.units.pop((unit.spec.uid, f"{unit.name.rpartition('.')[0]}.timer"), None)
+            self.units.pop((unit.spec.uid, unit.timer), None)
         else:
             unit.due = time.monotonic() + unit.every
             unit.active_state = "inactive"

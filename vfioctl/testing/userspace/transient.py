@@ -71,8 +71,7 @@ def systemd_run(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
     if arguments.has("-q", "--quiet"):
         return Reply()
     if delay:
-        timer = f"{name.rpartition('.')[0]}.timer"
-        return Reply(err=f"Running timer as unit: {timer}\nWill run service as unit: {name}\n")
+        return Reply(err=f"Running timer as unit: {unit.timer}\nWill run service as unit: {name}\n")
     return Reply(err=f"Running as unit: {name}\n")
 
 
