@@ -90,6 +90,7 @@ def make_house(start_host: Callable[..., Any], make_lab: Callable[..., Any]) -> 
     def make(spec: Any) -> Any:
         host = start_host(house_module.with_vfio(spec))
         lab = make_lab(Path(host.root) / "etc/libvirt")
+        host.kernel.list_namespace(lab.namespace)
         house = house_module.House(host, lab)
         installed = house.cli("hook", "install")
         assert installed.returncode == 0, installed.stderr

@@ -104,6 +104,12 @@ class Lab:
         (self.etc / "qemu.conf").write_text(QEMU_CONF)
         (self.etc / "libvirtd.conf").write_text(f'host_uuid = "{uuid.uuid4()}"\n')
 
+    @property
+    def namespace(self) -> str:
+        """The mount namespace, as /proc/PID/ns/mnt names it."""
+        assert self._holder is not None
+        return os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
+
     def inside(self, *argv: str) -> list[str]:
         """`argv` so that it runs in the namespace, as the very process that is started."""
         assert self._holder is not None
@@ -112,7 +118,7 @@ class Lab:
     def pids(self) -> list[int]:
         """Every process in the namespace but its holder: daemon, guests, hooks and what they left behind."""
         assert self._holder is not None
-        here = os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
+        here = self.namespace
         found = []
         for name in os.listdir("/proc"):
             with suppress(OSError):

@@ -21,11 +21,11 @@ from vfioctl.wait import until
 
 
 @contextmanager
-def running(name: str, root: Path, place: Path) -> Iterator[int]:
-    """A process called `name` that starts now, listed in the host's /proc."""
+def running(name: str, root: Path, place: Path, *, wrapper: tuple[str, ...] = ()) -> Iterator[int]:
+    """A process called `name` that starts now, listed in the host's /proc; `wrapper` is what executes it."""
     program = place / name
     shutil.copy("/bin/sleep", program)
-    process = subprocess.Popen([str(program), "600"])
+    process = subprocess.Popen([*wrapper, str(program), "600"])
     (root / "proc" / str(process.pid)).symlink_to(f"/proc/{process.pid}")
     assert until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == f"{name}\n", 10.0)
     try:
@@ -133,8 +133,35 @@ def test_a_daemon_that_knows_an_older_hook_calls_ours_too(installed: Composition
         assert found(installed, "hook.daemon_older").hint == "systemctl restart virtqemud"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace needs root")
+def test_a_daemon_that_sees_other_hooks_is_not_judged(installed: Composition, root: Path, tmp_path: Path) -> None:
+    hide = ("unshare", "-m", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"')
+    with running("libvirtd", root, tmp_path, wrapper=(*hide, str(root / "etc/libvirt"))):
+        assert found(installed, "hook.no_daemon").severity is Severity.WARN
+
+
 def test_no_daemon_at_all_is_a_warning(installed: Composition) -> None:
     assert found(installed, "hook.no_daemon").severity is Severity.WARN
+
+
+@pytest.mark.parametrize(
+    ("there", "command"),
+    [
+        (("virtqemud.service", "virtqemud.socket"), "systemctl enable --now virtqemud.socket"),
+        (("libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket"), "systemctl start libvirtd"),
+        ((), "systemctl start libvirtd"),
+    ],
+)  # fmt: skip
+def test_what_starts_the_daemon_depends_on_which_is_installed(
+    installed: Composition, root: Path, put_program, there: tuple[str, ...], command: str
+) -> None:
+    (root / "run/systemd/system").mkdir(parents=True)
+    put_program(
+        "systemctl",
+        f'shift 4; for unit; do case " {" ".join(there)} " in *" $unit "*) load=loaded;; *) load=not-found;; esac\n'
+        'printf "Id=%s\nLoadState=%s\nActiveState=inactive\nJob=\nMainPID=0\n\n" "$unit" "$load"; done',
+    )
+    assert found(installed, "hook.no_daemon").hint == command
 
 
 def test_a_socket_activated_daemon_is_known_by_its_socket(installed: Composition, root: Path, put_program) -> None:

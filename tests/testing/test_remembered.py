@@ -101,7 +101,8 @@ while os.path.islink(path):
     assert child.returncode == 0
 
 
-def test_a_real_process_is_listed_by_the_name_that_it_has_now(machine):
+def test_a_real_process_of_a_named_namespace_is_listed_by_the_name_that_it_has_now(machine):
+    machine.kernel.list_namespace(os.readlink("/proc/self/ns/mnt"))
     with subprocess.Popen([sys.executable, "-c", NAMED], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         for name, listed in (("other", False), ("qemu-system-x86", True), ("other", False)):
             child.stdin.write(f"{name}\n".encode())
@@ -111,3 +112,13 @@ def test_a_real_process_is_listed_by_the_name_that_it_has_now(machine):
         child.stdin.close()
         child.wait(SECONDS)
     assert str(child.pid) not in os.listdir(machine.root / "proc")
+
+
+def test_a_daemon_that_the_machine_did_not_start_is_not_listed(machine):
+    with subprocess.Popen([sys.executable, "-c", NAMED], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdin.write(b"libvirtd\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        assert str(child.pid) not in os.listdir(machine.root / "proc")
+        child.stdin.close()
+        child.wait(SECONDS)

@@ -79,7 +79,7 @@ def _daemon(host: Host) -> Iterator[Finding]:
     if found is None:
         yield _finding(
             "hook.no_daemon", "Neither virtqemud nor libvirtd runs or listens on this host.",
-            "systemctl start libvirtd", Severity.WARN,
+            daemon.start_command(host), Severity.WARN,
         )  # fmt: skip
     elif not presence.daemon_knows_hooks(host.paths, found):
         yield _finding(

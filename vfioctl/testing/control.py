@@ -115,6 +115,10 @@ class Control:
         """Let the real process `pid` belong to a control group: "/user.slice/user-1000.slice/session-2.scope"."""
         self.ask("place", pid=pid, cgroup=cgroup)
 
+    def list_namespace(self, namespace: str) -> None:
+        """List QEMU and libvirt of the mount namespace ("mnt:[4026532201]", /proc/PID/ns/mnt): a private daemon's."""
+        self.ask("list_namespace", namespace=namespace)
+
     def open(self, pid: int, path: str) -> None:
         """Let the process open the node `path` ("/dev/dri/card0")."""
         self.ask("open", pid=pid, path=path)

@@ -1,4 +1,4 @@
-"""The rest of /proc: global files, and real processes where ours or a real QEMU are asked about."""
+"""The rest of /proc: global files, and real processes: those that are named, and those of a test's own daemon."""
 
 from __future__ import annotations
 
@@ -62,12 +62,16 @@ class RealProcess(Computed):
 
 
 class Proc(Computed):
-    """/proc: simulated processes, and real ones when they are named or are of a virtual machine."""
+    """/proc: simulated processes, real ones when they are named, and QEMU and libvirt in `namespaces`.
+
+    The machine that the tests run on may have a libvirtd of its own, which is none of the simulated machine's.
+    """
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__()
         self.kernel = kernel
         self.cgroups: dict[int, str] = {}  # of real processes that run as simulated units
+        self.namespaces: set[str] = set()  # mount namespaces of private daemons, "mnt:[4026532201]"
 
     def lookup(self, name: str) -> Node | None:
         if node := super().lookup(name):
@@ -82,9 +86,19 @@ class Proc(Computed):
         return iter([*self.children.items(), *real])
 
     def _real_pids(self) -> list[str]:
+        placed = [str(pid) for pid in self.cgroups if os.path.isdir(f"/proc/{pid}")]
+        if not self.namespaces:
+            return placed
         pids = [name for name in os.listdir("/proc") if name.isdigit()]
         NAMES.keep_only(pids)
-        return [pid for pid in pids if int(pid) in self.cgroups or NAMES.of(pid).startswith(LISTED)]
+        daemons = [pid for pid in pids if NAMES.of(pid).startswith(LISTED) and self._is_ours(pid)]
+        return list(dict.fromkeys((*placed, *daemons)))
+
+    def _is_ours(self, pid: str) -> bool:
+        try:
+            return os.readlink(f"/proc/{pid}/ns/mnt") in self.namespaces
+        except OSError:  # it has ended, or it is somebody else's
+            return False
 
 
 class RealNames:

@@ -77,6 +77,9 @@ class Requests:
     def do_place(self, pid: int, cgroup: str) -> None:
         self.kernel.proc.cgroups[pid] = cgroup
 
+    def do_list_namespace(self, namespace: str) -> None:
+        self.kernel.proc.namespaces.add(namespace)
+
     def do_open(self, pid: int, path: str) -> None:
         self.kernel.processes.open(self.kernel.processes.by_pid[pid], path)
 
