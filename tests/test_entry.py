@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,18 @@ def test_what_was_registered_for_the_end_runs_and_the_status_is_kept(argv: list[
     code = f"import atexit, os\nfrom vfioctl.entry import end\natexit.register(os.write, 1, b'bye')\nend({argv}, 3)"
     ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"bye", b"")
+
+
+@pytest.mark.parametrize("module", ["vfioctl.compose", "vfioctl.cli.app", "vfioctl.cli.commands.history"])
+def test_an_interrupt_while_it_imports_is_no_traceback(tmp_path: Path, module: str) -> None:
+    finder = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        f"sys.argv = ['vfioctl', '--root', {str(tmp_path)!r}, 'history']\n"
+        "from vfioctl.entry import main\nmain()"
+    )
+    ended = subprocess.run([sys.executable, "-I", "-c", finder], capture_output=True, text=True, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (130, False)

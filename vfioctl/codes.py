@@ -207,6 +207,8 @@ CODES = (
          "Reinstall the driver."),
     Code("os.failed", "The operating system refused an operation: disk full, read-only, no permission.",
          "See its words."),
+    Code("output.lost", "What a command shows could not be written, for instance to a full disk.",
+         "Make room, then ask again; what the command did is done."),
     Code("pci.unknown", "There is no PCI device at an address.",
          "Correct the address; see `vfioctl gpu list`."),
     Code("plan.conflict", "Two steps of a plan want different things of one resource.",

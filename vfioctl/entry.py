@@ -10,12 +10,16 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from vfioctl.compose import Composition, compose
+from vfioctl import stdio
+
+if TYPE_CHECKING:
+    from vfioctl.compose import Composition
 
 COMMANDS: tuple[list[str], ...] = ([], ["install"], ["uninstall"], ["verify"])
 WORDS = 5  # hook GUEST OP SUBOP EXTRA
+INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
 FEW_COLLECTIONS = 100_000  # objects: what is imported is no garbage, and looking for some costs the hook 3 ms
 OPERATIONS = tuple([word] for word in (
     "prepare", "start", "started", "stopped", "release", "migrate", "restore", "reconnect", "attach",
@@ -25,11 +29,18 @@ OPERATIONS = tuple([word] for word in (
 def main() -> None:
     """Run this process's own command line."""
     argv = sys.argv[1:]
-    end(argv, dispatch(compose(), argv))
+    try:
+        from vfioctl.compose import compose  # a ^C during this import ends like every other one
+
+        status = dispatch(compose(), argv)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    end(argv, status)
 
 
 def dispatch(composition: Composition, argv: Sequence[str]) -> int:
     """The exit status of one command line; the test kit's entry calls it with parts of its own."""
+    stdio.guard()
     if is_from_libvirt(argv):
         gc.set_threshold(FEW_COLLECTIONS)
         from vfioctl.hook import main as hook
@@ -39,9 +50,18 @@ def dispatch(composition: Composition, argv: Sequence[str]) -> int:
         from vfioctl.handoff.helper import main as helper
 
         return helper(composition, argv)
-    from vfioctl.cli.app import main as cli
+    return _command(composition, argv)
 
-    return cli(composition, argv)
+
+def _command(composition: Composition, argv: Sequence[str]) -> int:
+    """A person's command line; ^C ends it without a traceback, also while it imports or shows its result."""
+    stdio.streams()
+    try:
+        from vfioctl.cli.app import main as cli
+
+        return cli(composition, argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def end(argv: Sequence[str], status: int) -> NoReturn:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 def main(composition: Composition, argv: Sequence[str]) -> int:
     """Answer one call of libvirt; returns the exit status."""
-    logs.guard_stdio()
     log = logs.Log(composition.paths)
     try:
         event = parse_argv(argv)

@@ -59,18 +59,6 @@ def _plain_character(character: str) -> str:
     return f"\\{letter}{code:0{width}x}"
 
 
-def guard_stdio() -> None:
-    """Open /dev/null in place of closed standard descriptors: else the next opened file becomes stderr."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            null = os.open(os.devnull, os.O_RDWR)  # the lowest free one
-            if null != fd:
-                os.dup2(null, fd)
-                os.close(null)
-
-
 class Log:
     """Writes each message to every place that takes it. `lost` counts what no longer could be written."""
 

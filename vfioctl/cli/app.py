@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vfioctl import stdio
 from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.cli.lazy import LazyGroup
 from vfioctl.cli.options import FORMATS, shared_options
@@ -17,7 +18,7 @@ from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, NotRoot, VfioctlError
 
 if TYPE_CHECKING:
     from vfioctl.cli.render.output import Output
-    from vfioctl.cli.result import Result
+    from vfioctl.cli.result import Error, Result
     from vfioctl.compose import Composition
 
 PROGRAM = "vfioctl"
@@ -85,8 +86,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None: 
         from vfioctl import __version__
         from vfioctl.cli.result import Result
 
-        ctx.obj.output().result(Result("version", {"version": __version__}))
-        ctx.exit()
+        ctx.exit(_shown(ctx.obj.output(), Result("version", {"version": __version__})))
 
 
 def root_group() -> RootGroup:
@@ -113,10 +113,23 @@ def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, st
     """
     app = App(composition, os.environ if environ is None else environ)
     ended = answer(app, argv)
-    if isinstance(ended, int):
-        return ended
-    app.output().result(ended)
-    return ended.exit_status
+    return ended if isinstance(ended, int) else _shown(app.output(), ended)
+
+
+def _shown(output: Output, result: Result) -> int:
+    """Show `result`; the exit status, which is a failure when a full disk has lost what there was to show."""
+    output.result(result)
+    if output.lost is None:
+        return result.exit_status
+    output.error(_lost(output.lost))
+    return result.exit_status or EXIT_FAILED
+
+
+def _lost(error: OSError) -> Error:
+    from vfioctl.cli.result import Error
+
+    why = error.strerror or type(error).__name__
+    return Error("output.lost", f"The output could not be written: {why}.", state="What the command does is done.")
 
 
 def answer(app: App, argv: Sequence[str]) -> Result | int:
@@ -132,15 +145,18 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
     except click.ClickException as error:
         return _failed(app, _usage(app, error))
     except OSError as error:
-        return _failed(app, _system(error))
+        return _failed(app, _system(error)) if app.command else _unwritten_help(app, error)
     except (click.Abort, KeyboardInterrupt):
-        return _failed(app, Interrupted("interrupted", "Interrupted."))
+        return _failed(app, Interrupted())
 
 
 class Interrupted(VfioctlError):
     """The user pressed ^C; a hand-off that was running is finished or undone by `recover`."""
 
     exit_status = 130
+
+    def __init__(self, message: str = "Interrupted.") -> None:
+        super().__init__("interrupted", message, hints=("See how things are with: vfioctl status",))
 
 
 def _failed(app: App, error: VfioctlError) -> Result:
@@ -162,6 +178,14 @@ def _system(error: OSError) -> VfioctlError:
     where = f"{error.filename}: " if error.filename else ""
     return VfioctlError("os.failed", f"{where}{error.strerror or type(error).__name__}.",
                         hints=("See how far it came with: vfioctl status",))  # fmt: skip
+
+
+def _unwritten_help(app: App, error: OSError) -> int:
+    """No command was run yet, so it was help or a version that could not be written."""
+    output = app.output()
+    output.error(_lost(error))
+    stdio.discard(output.stdout.fileno())
+    return EXIT_FAILED
 
 
 def _guess_format(app: App, argv: Sequence[str]) -> None:

@@ -81,10 +81,7 @@ def _apart(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Re
     try:
         return unit.follow(app.output().relay, FOLLOW_SECONDS)
     except KeyboardInterrupt:
-        raise Interrupted(
-            "interrupted", f"Interrupted. The recovery goes on in {unit.unit}.",
-            hints=("See how far it is with: vfioctl status",),
-        ) from None  # fmt: skip
+        raise Interrupted(f"Interrupted. The recovery goes on in {unit.unit}.") from None
 
 
 def _here(app: App, chosen: list[str], *, abort: bool) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import json
@@ -9,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+from vfioctl import stdio
 from vfioctl.cli.render import VIEWS
 from vfioctl.log import plain
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 100
 TEXTS = frozenset({"diff", "script"})  # what has lines; in any other value a line break would fake a row
+GONE = (errno.EPIPE, errno.EIO)  # nobody reads: `| head`, or a terminal whose session has ended
 MARKS = {"error": "31;1", "warning": "33;1", "next": "36"}
 
 
@@ -30,6 +33,7 @@ class Output:
         self.stdout = stdout
         self.stderr = stderr
         self.color = color
+        self.lost: OSError | None = None  # why stdout no longer takes what is shown; a reader that has gone is no loss
 
     def result(self, result: Result) -> None:
         """Show `result`, once."""
@@ -40,7 +44,7 @@ class Output:
         for message in result.messages:
             self._message(message)
         for error in result.errors:
-            self._error(error)
+            self.error(error)
 
     def line(self, text: str) -> None:
         """Show one live line; nothing in JSON, whose envelope comes once and at the end."""
@@ -102,7 +106,8 @@ class Output:
         if message.hint:
             self._hint(self.stdout if message.level == "info" else self.stderr, message.hint)
 
-    def _error(self, error: Error) -> None:
+    def error(self, error: Error) -> None:
+        """Show a failure on stderr, whatever the format."""
         self._write(self.stderr, f"{self._mark('error')} {plain(error.message)} [{plain(error.code)}]\n")
         if error.state:
             self._write(self.stderr, f"  {plain(error.state)}\n")
@@ -122,8 +127,10 @@ class Output:
         try:
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
             stream.flush()
-        except OSError:  # EPIPE, or EIO from a terminal whose session has ended: the work goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError as error:  # the work goes on
+            if stream is self.stdout and error.errno not in GONE:
+                self.lost = error
+            stdio.discard(stream.fileno())
 
 
 def _terminal_width(stream: TextIO) -> int:
