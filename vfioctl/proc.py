@@ -151,15 +151,30 @@ def in_child(work: Callable[[], bytes], *, deadline: float, keep_fds: tuple[int,
     For kernel reads and writes that may never return (device_lock): SIGKILL does not help against those, so a child
     that misses the deadline is left alone and reported as stuck. `work` may raise OSError; its errno is reported.
     """
+    return in_children((work,), deadline=deadline, keep_fds=keep_fds)[0]
+
+
+def in_children(
+    works: Sequence[Callable[[], bytes]], *, deadline: float, keep_fds: tuple[int, ...] = ()
+) -> tuple[ChildReport, ...]:
+    """The same for each of `works`, in a child each, all at once; `deadline` is for all together."""
+    end = time.monotonic() + deadline
+    started = [_start_child(work, keep_fds) for work in works]
+    try:
+        return tuple(_listen(pid, reading, end) for pid, reading in started)
+    finally:
+        for _, reading in started:
+            os.close(reading)
+
+
+def _start_child(work: Callable[[], bytes], keep_fds: tuple[int, ...]) -> tuple[int, int]:
+    """The pid of a child that does `work`, and where it answers."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
         _be_child(work, writing, keep_fds)
     os.close(writing)
-    try:
-        return _listen(pid, reading, deadline)
-    finally:
-        os.close(reading)
+    return pid, reading
 
 
 def _be_child(work: Callable[[], bytes], writing: int, keep_fds: tuple[int, ...]) -> None:
@@ -176,10 +191,9 @@ def _be_child(work: Callable[[], bytes], writing: int, keep_fds: tuple[int, ...]
         os._exit(0)
 
 
-def _listen(pid: int, reading: int, deadline: float) -> ChildReport:
+def _listen(pid: int, reading: int, end: float) -> ChildReport:
     """Wait for the child's end of the pipe to close; that is also when its work has returned."""
     chunks: list[bytes] = []
-    end = time.monotonic() + deadline
     poller = select.poll()
     poller.register(reading, select.POLLIN)
     while poller.poll(max(0.0, end - time.monotonic()) * 1000):

@@ -27,6 +27,7 @@ class GuestConfig:
     disabled_plugins: tuple[str, ...] = ()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    allow_in_use: tuple[str, ...] = ()  # PCI addresses that are given although a disk or the network may be in use
 
     def table(self, plugin: str) -> Mapping[str, Any]:
         """The table of `plugin` with defaults filled in; empty when the plugin has no table."""

@@ -85,6 +85,10 @@ SETTINGS = (
         "include", "list", (), "Further members of an IOMMU group that may be taken along.", scope="guest", form="pci",
     ),
     Setting(
+        "allow_in_use", "list", (), "Devices to give although a disk behind them may be in use, or the network is.",
+        scope="guest", form="pci",
+    ),
+    Setting(
         "session", "str", "keep", 'Whether the session of a logged-in user may be ended ("end") for the card.',
         choices=("keep", "end"), scope="guest",
     ),

@@ -6,7 +6,7 @@ Reads, never writes; nothing is read before it is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vfioctl.host import (
     consoles,
@@ -15,7 +15,6 @@ from vfioctl.host import (
     framebuffers,
     iommu,
     modules,
-    mounts,
     nodes,
     overrides,
     pci,
@@ -40,6 +39,9 @@ from vfioctl.host.model import (
 from vfioctl.host.stuck import read_stuck
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
+
+if TYPE_CHECKING:
+    from vfioctl.host.claims import Claim
 
 T = TypeVar("T")
 DISPLAY_MANAGER = "display-manager.service"
@@ -282,7 +284,19 @@ class Host:
 
     def mounted_controllers(self) -> Mapping[str, tuple[str, ...]]:
         """PCI address → mount points of the disks behind it."""
+        from vfioctl.host import mounts  # only guests with more than a card ask
+
         return self._once("mounts", lambda: mounts.controllers(self.paths))
+
+    def disk_claims(self, address: str) -> tuple[Claim, ...]:
+        """What has the disks behind the function at `address` in use, or may have; none where it has no disk."""
+        from vfioctl.host import blocks  # of those guests few have a disk
+
+        if not blocks.has_any(self.paths, address):
+            return ()
+        from vfioctl.host import claims
+
+        return self._once(("disks", address), lambda: claims.of_function(self.paths, address))
 
     def only_network(self, address: str) -> bool:
         """Whether the host reaches the network through the function at `address` alone."""

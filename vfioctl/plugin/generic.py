@@ -79,14 +79,13 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
     if not request.devices:
         return
     yield from _iommu(request)
-    mounted = request.host.mounted_controllers()
     for device in request.devices:
         if device.is_bridge:
             yield _bridge(device)
-        if device.address in mounted:
-            yield _mounted(device, mounted[device.address])
-        if not (device.is_display or device.is_audio) and request.host.only_network(device.address):
-            yield _only_network(device)
+        if not (device.is_display or device.is_audio):
+            from vfioctl.plugin import in_use  # a card alone has neither disks nor interfaces
+
+            yield from in_use.findings(request.host, device.address, request.config.allow_in_use)
 
 
 def _iommu(request: Request) -> Iterable[Finding]:
@@ -127,19 +126,4 @@ def _bridge(device: PciDevice) -> Finding:
     return Finding(
         "device.bridge", f"{device.address} is a bridge; bridges stay with the host.",
         hint="Name the device behind it instead; see: vfioctl gpu list",
-    )  # fmt: skip
-
-
-def _mounted(device: PciDevice, points: Iterable[str]) -> Finding:
-    return Finding(
-        "device.mounted",
-        f"{device.address} is the controller of a disk that is mounted on {', '.join(points)}.",
-        hint="Unmount it first, or remove the device from the guest.",
-    )
-
-
-def _only_network(device: PciDevice) -> Finding:
-    return Finding(
-        "device.only_network", f"{device.address} is the only network card of this host that is in use.",
-        hint="Remove it from the guest, or connect the host through another card first.",
     )  # fmt: skip

@@ -69,6 +69,14 @@ class Control:
     def hang_read(self, path: str, *, count: int = 1) -> None:
         self.ask("inject", operation="read", path=path, count=count)
 
+    def fail_open(self, path: str, error: int = errno.EACCES, *, count: int = EVER) -> None:
+        """The simulated disk at `path` ("/dev/…") cannot be opened."""
+        self.ask("inject", operation="open", path=path, errno=error, count=count)
+
+    def hang_open(self, path: str, *, count: int = EVER) -> None:
+        """Whoever opens the disk at `path` waits in the kernel until `release`, as with a drive that hangs."""
+        self.ask("inject", operation="open", path=path, count=count)
+
     def release(self) -> None:
         """End every injected hang and forget the faults that are left."""
         self.ask("release")

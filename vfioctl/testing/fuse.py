@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from vfioctl.testing.kernel.nodes import CharDevice, Computed, Constant, Conversation, Directory, Link, Node
+from vfioctl.testing.kernel.nodes import Computed, Constant, Conversation, Directory, Disk, Link, Node
 from vfioctl.testing.listing import Kept, Listing
 
 HEADER = struct.Struct("<IIQQIIII")
@@ -52,6 +52,9 @@ class Tree(Protocol):
 
     def show(self, node: Node, pid: int, answer: Callable[[bytes | int], None]) -> None:
         """Read; call `answer` with the bytes or an errno, now or later."""
+
+    def open_disk(self, node: Disk, *, exclusive: bool, pid: int, answer: Callable[[int], None]) -> None:
+        """Open a disk; call `answer` with an errno or 0, now or later."""
 
     def converse(self, node: Conversation, said: bytes, pid: int, answer: Callable[[bytes | int], None]) -> None:
         """Answer what was written; call `answer` now or later."""
@@ -274,18 +277,27 @@ class Session:
 
     def _open(self, unique: int, ino: int, pid: int, body: memoryview) -> None:
         node = self._node(ino)
-        if isinstance(node, Conversation) and struct.unpack_from("<I", body)[0] & os.O_TRUNC:
+        (asked,) = struct.unpack_from("<I", body)
+        if isinstance(node, Disk):
+            self._open_disk(unique, node, exclusive=bool(asked & os.O_NONBLOCK), pid=pid)
+            return
+        if isinstance(node, Conversation) and asked & os.O_TRUNC:
             self.said.pop((True, pid), None)  # what an earlier process of this number has left
-        if isinstance(node, CharDevice):
-            raise OSError(errno.ENXIO, "a simulated node cannot be opened")
         flags = KEEP_CACHE if isinstance(node, Constant) else DIRECT_IO | PARALLEL_WRITES
         self._send(unique, OPENED.pack(self._handle_number(None), flags, 0))
+
+    def _open_disk(self, unique: int, node: Disk, *, exclusive: bool, pid: int) -> None:
+        def answer(number: int) -> None:
+            opened = OPENED.pack(self._handle_number(None), DIRECT_IO, 0)
+            self._settled(unique, number or opened)
+
+        self.tree.open_disk(node, exclusive=exclusive, pid=pid, answer=answer)
 
     def _read(self, unique: int, ino: int, pid: int, body: memoryview) -> None:
         handle, offset, size, *_ = IO.unpack_from(body)
         node = self._node(ino)
-        if isinstance(node, Constant):
-            self._send(unique, node.data[offset : offset + size])
+        if isinstance(node, Constant | Disk):
+            self._send(unique, node.read(offset, size))
             return
         if isinstance(node, Conversation):
             self._read_answer(unique, node, handle, size, pid)

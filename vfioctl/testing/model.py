@@ -14,6 +14,29 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class FakeBlock:
+    """A block device: a disk with partitions, a partition, or, in MachineSpec.volumes, one built `on` others.
+
+    What claims it: `mounted_at` (with `btrfs`, a UUID, as a file system that spans every block of that UUID), `swap`,
+    `held` (opened exclusively by the kernel, as by ZFS, with nothing to see in sysfs), a volume that is `on` it.
+    `contents` says what it carries: "lvm", "md-0.90", "md-1.0", "md-1.1", "md-1.2", "zfs:POOL".
+    """
+
+    name: str  # "nvme1n1", "sda2", "dm-0"
+    partitions: tuple[FakeBlock, ...] = ()
+    mounted_at: str = ""
+    swap: bool = False
+    held: bool = False
+    btrfs: str = ""
+    contents: str = ""
+    on: tuple[str, ...] = ()
+    mapped: str = ""  # dm's name, "vg-root"
+    uuid: str = ""  # dm's, "LVM-…"
+    backing: str = ""  # of a loop device: the file or node that it shows
+    size: int = 64 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FakeDevice:
     """One PCI function. `drivers` are those whose id table lists it, the first that is there wins."""
 
@@ -42,6 +65,8 @@ class FakeDevice:
     i2c: tuple[int, ...] = ()  # i2c buses of its driver
     model_name: str = ""  # in /proc/driver/nvidia
     gpu_uuid: str = ""
+    disks: tuple[FakeBlock, ...] = ()  # further disks behind it, or such as `disk` and `mounted_at` cannot describe
+    multipath: bool = False  # its NVMe namespaces are children of a subsystem
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +189,8 @@ class MachineSpec:
     kernel: str = "6.1.0-56-amd64"
     command_line: str = "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro quiet intel_iommu=on iommu=pt"
     settings: Pairs = ()  # further files of /sys and /proc/sys that keep what is written: path, value at boot
+    volumes: tuple[FakeBlock, ...] = ()  # dm, md, bcache and loop devices
+    mounts: tuple[tuple[str, str, str], ...] = ()  # further lines of mountinfo: source, place, type; anonymous numbers
 
 
 T = TypeVar("T")

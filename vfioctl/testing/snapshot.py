@@ -14,6 +14,7 @@ Snapshot = dict[str, str]
 
 # Depend on which processes happen to run, not on what a hand-off changed.
 VOLATILE = ("sys/module/*/refcnt", "sys/dev/char*")
+LARGE = 1 << 20  # what is larger is a disk, and told by its size
 FILES = ("etc", "run", "var/lib", "var/log", "usr/lib")
 
 
@@ -47,6 +48,8 @@ def _look(path: str) -> str:
     mode = f"{stat.S_IMODE(status.st_mode):o}"
     if kind != stat.S_IFREG or not status.st_mode & stat.S_IRUSR:
         return f"{stat.filemode(status.st_mode)[0]} {mode}"
+    if status.st_size >= LARGE:
+        return f"file {mode} {status.st_size} bytes"
     try:
         with open(path, "rb") as file:
             return f"file {mode} {file.read()!r}"

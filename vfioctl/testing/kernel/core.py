@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vfioctl.testing.kernel.devices import DeviceNodes
+from vfioctl.testing.kernel.disks import Disks
 from vfioctl.testing.kernel.faults import Faults
 from vfioctl.testing.kernel.graphics import Graphics
 from vfioctl.testing.kernel.modules import Modules
-from vfioctl.testing.kernel.nodes import Attribute, Conversation, Directory, Node, Wait
+from vfioctl.testing.kernel.nodes import Attribute, Conversation, Directory, Disk, Node, Wait
 from vfioctl.testing.kernel.pci import Pci
 from vfioctl.testing.kernel.processes import Processes
 from vfioctl.testing.kernel.procfs import Proc, fill_proc
@@ -62,11 +63,13 @@ class Kernel:
         self.graphics = Graphics(self)
         self.modules = Modules(self)
         self.pci = Pci(self)
+        self.disks = Disks(self)
         fill_proc(self)
         fill_settings(self)
         self.pci.populate()
         self.modules.populate()
         self.pci.bind_initial()
+        self.disks.populate()
         for process in spec.processes:
             self.processes.start(process)
 
@@ -100,6 +103,17 @@ class Kernel:
 
         gated = functools.partial(self.faults.gate, "read", node.path, "", work)
         self.attempt(gated, lambda result: answer(_raw(result)), f"read {node.path}", pid)
+
+    def open_disk(self, node: Disk, *, exclusive: bool, pid: int, answer: Callable[[int], None]) -> None:
+        """Open `node`; answer with an errno or 0, now or much later."""
+
+        def work() -> str:
+            if exclusive and node.held():
+                raise OSError(errno.EBUSY, "held")
+            return ""
+
+        gated = functools.partial(self.faults.gate, "open", node.path, "", work)
+        self.attempt(gated, lambda result: answer(result if isinstance(result, int) else 0), f"open {node.path}", pid)
 
     def converse(self, node: Conversation, said: bytes, pid: int, answer: Answer) -> None:
         """Let a program or the test talk to the machine."""

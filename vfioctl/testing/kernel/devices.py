@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from string import digits
 from typing import TYPE_CHECKING
 
-from vfioctl.testing.kernel.nodes import CharDevice, Directory, Link
+from vfioctl.testing.kernel.nodes import BlockDevice, CharDevice, Directory, Link, Node
 
 if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
@@ -24,6 +24,11 @@ class DeviceNode:
     rdev: int
     module: str | None
     address: str | None = None
+    block: bool = False
+
+    def look(self) -> Node:
+        """What stat(2) is to find where it is open."""
+        return BlockDevice(self.rdev) if self.block else CharDevice(self.rdev)
 
 
 class DeviceNodes:
@@ -40,10 +45,10 @@ class DeviceNodes:
         directory, _, name = path.removeprefix("/dev/").rpartition("/")
         return (self.dev.directory(directory) if directory else self.dev), name
 
-    def add(self, node: DeviceNode, sysfs: str = "") -> None:
-        """Make `node`; `sysfs` is its directory in /sys/devices, for /sys/dev/char."""
+    def add(self, node: DeviceNode, sysfs: str = "", shown: Node | None = None) -> None:
+        """Make `node`; `sysfs` is its directory in /sys/devices, for /sys/dev/char; `shown` is what /dev has."""
         directory, name = self._place(node.path)
-        directory.add(name, CharDevice(node.rdev))
+        directory.add(name, shown or node.look())
         self.by_path[node.path] = node
         self.first.setdefault(node.path, node)
         if sysfs:
@@ -57,7 +62,7 @@ class DeviceNodes:
         directory, name = self._place(path)
         directory.drop(name)
         gone = self.kernel.root.directory(f"{GONE}/dev/{os.path.dirname(path.removeprefix('/dev/'))}".rstrip("/"))
-        gone.add(f"{name} (deleted)", CharDevice(node.rdev))
+        gone.add(f"{name} (deleted)", node.look())
         self.char.drop(_number(node.rdev))
         self.kernel.processes.node_removed(node)
         self._prune(directory)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.kernel.devices import DeviceNode
-from vfioctl.testing.kernel.nodes import Constant, Directory, Link
+from vfioctl.testing.kernel.nodes import Constant, Link
 from vfioctl.testing.model import FakeModule
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def attach(pci: Pci, device: Device, driver: Driver) -> None:
         place.add("device", Link(f"../../../{device.address}"))
         link = Link(f"../../{device.sysfs}/net/{device.spec.network}")
         pci.kernel.sys.directory("class/net").add(device.spec.network, link)
-    elif driver.kind == "storage" and device.spec.disk:
-        _attach_disk(pci, device, device.spec.disk)
+    elif driver.kind == "storage":
+        pci.kernel.disks.attach(device)
     _attach_i2c(pci, device, driver)
 
 
@@ -59,12 +59,13 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
         kernel.graphics.remove_card(device)
         kernel.root.directory("proc/driver/nvidia/gpus").drop(device.address)
     _remove_i2c(pci, device)
-    for name in ("sound", "vfio-dev", "net", "nvme"):
+    kernel.disks.detach(device)
+    for name in ("sound", "vfio-dev", "net"):
         device.directory.drop(name)
     for owned in tuple(kernel.nodes.by_path.values()):
         if owned.address == device.address:
             kernel.nodes.remove(owned.path)
-    for name in ("sound", "block", "net"):
+    for name in ("sound", "net"):
         places = kernel.sys.directory(f"class/{name}")
         for entry, link in places.entries():
             if isinstance(link, Link) and f"/{device.address}/" in link.target:
@@ -156,19 +157,6 @@ def _forget_group(pci: Pci, device: Device) -> None:
     if not any(other.spec.group == group and other.driver and other.driver.kind == "vfio"
                for other in pci.devices.values()):  # fmt: skip
         pci.kernel.nodes.remove(f"/dev/vfio/{group}")
-
-
-def _attach_disk(pci: Pci, device: Device, disk: str) -> None:
-    controller: Directory = device.directory.directory("nvme").directory("nvme0")
-    place = controller.directory(disk)
-    place.add("dev", Constant("259:0"))
-    place.directory(f"{disk}p1").add("dev", Constant("259:1"))
-    blocks = pci.kernel.sys.directory("class/block")
-    blocks.add(disk, Link(f"../../{device.sysfs}/nvme/nvme0/{disk}"))
-    blocks.add(f"{disk}p1", Link(f"../../{device.sysfs}/nvme/nvme0/{disk}/{disk}p1"))
-    for number, sub in (("259:0", ""), ("259:1", f"/{disk}p1")):
-        link = Link(f"../../{device.sysfs}/nvme/nvme0/{disk}{sub}")
-        pci.kernel.sys.directory("dev/block").add(number, link)
 
 
 def _remove_i2c(pci: Pci, device: Device) -> None:

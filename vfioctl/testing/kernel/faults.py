@@ -19,7 +19,7 @@ FOREVER = -1
 class Fault:
     """`operation` on `path` gives `errno` (0: it hangs until released) `count` times, after `skip` that pass.
 
-    `operation`: write, read, probe (path is the device, value the driver) or call (path is the program).
+    `operation`: write, read, open, probe (path is the device, value the driver) or call (path is the program).
     `value`: only for this text.
     """
 
@@ -45,7 +45,7 @@ class Faults:
 
     def add(self, fault: Fault) -> None:
         """Inject `fault`; its path may go through links."""
-        if fault.operation in ("read", "write"):
+        if fault.operation in ("read", "write", "open"):
             fault.path = resolve(self.kernel.root, fault.path)
         self.active.append(fault)
 

@@ -169,6 +169,9 @@ class Constant(Node):
     def size(self) -> int:
         return len(self.data)
 
+    def read(self, offset: int, size: int) -> bytes:
+        return self.data[offset : offset + size]
+
 
 class CharDevice(Node):
     """A device node that can be looked at with stat(2); it cannot be opened."""
@@ -177,6 +180,42 @@ class CharDevice(Node):
 
     def __init__(self, rdev: int, *, mode: int = 0o660) -> None:
         super().__init__(stat.S_IFCHR | mode, rdev=rdev)
+
+
+class BlockDevice(Node):
+    """A node of a block device that can be looked at with stat(2), where a process has it open."""
+
+    __slots__ = ()
+
+    def __init__(self, rdev: int) -> None:
+        super().__init__(stat.S_IFBLK | 0o660, rdev=rdev)
+
+
+class Disk(Node):
+    """What stands in /dev for a block device. A file: FUSE would let the real device of that number be opened.
+
+    FUSE is not told of O_EXCL either (fuse_send_open() masks it): an open with O_NONBLOCK counts as exclusive.
+    """
+
+    __slots__ = ("contents", "held", "length")
+
+    def __init__(self, length: int, contents: dict[int, bytes], held: Callable[[], bool]) -> None:
+        super().__init__(stat.S_IFREG | 0o660)
+        self.length = length
+        self.contents = contents  # by offset; zeros elsewhere
+        self.held = held
+
+    def size(self) -> int:
+        return self.length
+
+    def read(self, offset: int, size: int) -> bytes:
+        end = min(offset + size, self.length)
+        data = bytearray(max(0, end - offset))
+        for start, piece in self.contents.items():
+            low, high = max(start, offset), min(start + len(piece), end)
+            if low < high:
+                data[low - offset : high - offset] = piece[low - start : high - start]
+        return bytes(data)
 
 
 class Conversation(Node):

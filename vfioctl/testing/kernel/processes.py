@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.kernel.devices import GONE, DeviceNode
-from vfioctl.testing.kernel.nodes import Attribute, CharDevice, Constant, Directory, Link
+from vfioctl.testing.kernel.nodes import Attribute, Constant, Directory, Link
 from vfioctl.testing.model import FIRST_PID, FakeProcess
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Processes:
         prefix = self.kernel.shown_root
         if file.deleted and file.shown == file.node.path:
             prefix += f"/.machine/{GONE}"
-        elif file.shown != file.node.path:
+        elif file.shown != file.node.path or file.node.block:  # what /dev shows for a disk is not its node
             prefix += f"/.machine/{NAMESPACES}/{process.pid}"
             self._show_foreign(process, file)
         target = f"{prefix}{file.shown}{' (deleted)' if file.deleted else ''}"
@@ -131,7 +131,7 @@ class Processes:
     def _show_foreign(self, process: Process, file: OpenFile) -> None:
         directory, _, name = file.shown.rpartition("/")
         place = self.kernel.root.directory(f"{NAMESPACES}/{process.pid}{directory}")
-        place.add(name + (" (deleted)" if file.deleted else ""), CharDevice(file.node.rdev))
+        place.add(name + (" (deleted)" if file.deleted else ""), file.node.look())
 
     def node_removed(self, node: DeviceNode) -> None:
         """Mark the open files of a node that has gone."""

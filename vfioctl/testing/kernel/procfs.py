@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from vfioctl.testing.kernel.mounts import mountinfo, mounts, swaps
 from vfioctl.testing.kernel.nodes import Attribute, Computed, Constant, Directory, Link, Node
 
 if TYPE_CHECKING:
@@ -174,32 +175,16 @@ def fill_proc(kernel: Kernel) -> None:
     with open("/proc/sys/kernel/random/uuid", encoding="ascii") as fresh:
         system.directory("random").add("boot_id", Constant(fresh.read().strip()))
     own = proc.directory("self")
-    own.add("mounts", Constant(_mounts(kernel).encode()))
-    own.add("mountinfo", Constant(_mountinfo(kernel).encode()))
+    own.add("mounts", Constant(mounts(spec).encode()))
+    own.add("mountinfo", Constant(mountinfo(spec).encode()))
     proc.add("mounts", Link("self/mounts"))
     own.directory("net").add("route", Constant(_routes(kernel).encode()))
     proc.add("net", Link("self/net"))
-    proc.add("swaps", Constant("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority"))
+    proc.add("swaps", Constant(swaps(spec).encode()))
     nvidia = next((module for module in spec.modules if module.name == "nvidia"), None)
     if nvidia:
         version = Attribute(lambda: f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {nvidia.version}\n")
         proc.directory("driver/nvidia").add("version", version)
-
-
-def _mounted(kernel: Kernel) -> list[tuple[str, str]]:
-    return [(spec.disk, spec.mounted_at) for spec in kernel.spec.devices if spec.disk and spec.mounted_at]
-
-
-def _mounts(kernel: Kernel) -> str:
-    return "".join(f"/dev/{disk}p1 {place} ext4 rw 0 0\n" for disk, place in _mounted(kernel))
-
-
-def _mountinfo(kernel: Kernel) -> str:
-    lines = "".join(
-        f"{30 + index} 1 259:1 / {place} rw,relatime shared:1 - ext4 /dev/{disk}p1 rw\n"
-        for index, (disk, place) in enumerate(_mounted(kernel))
-    )
-    return lines + "60 1 0:22 / /sys rw,nosuid - sysfs sysfs rw\n"
 
 
 def _routes(kernel: Kernel) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vfioctl.testing.kernel.core import Answer, Kernel
-from vfioctl.testing.kernel.nodes import Conversation, Directory, Node, Root, Wait
+from vfioctl.testing.kernel.nodes import Conversation, Directory, Disk, Node, Root, Wait
 from vfioctl.testing.model import MachineSpec
 from vfioctl.testing.userspace import kmod
 from vfioctl.testing.userspace.answers import HANGS, Reply
@@ -63,6 +63,9 @@ class Machine:
 
     def show(self, node: Node, pid: int, answer: Answer) -> None:
         self.kernel.show(node, pid, answer)
+
+    def open_disk(self, node: Disk, *, exclusive: bool, pid: int, answer: Callable[[int], None]) -> None:
+        self.kernel.open_disk(node, exclusive=exclusive, pid=pid, answer=answer)
 
     def converse(self, node: Conversation, said: bytes, pid: int, answer: Answer) -> None:
         self.kernel.converse(node, said, pid, answer)

@@ -1,0 +1,101 @@
+"""The block devices that need a PCI function: its disks, their partitions, and what is built on those. Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from vfioctl.frozen import frozen
+from vfioctl.host.readers import ADDRESS, entries, number, text
+from vfioctl.paths import Paths
+
+MOST_PARENTS = 8  # dm over md over dm …
+SUBSYSTEMS = "nvme-subsystem"
+CONTROLLER = re.compile(r"nvme\d+")
+SECTOR = 512  # bytes: the unit of /sys/class/block/NAME/size, whatever the disk says of its own
+
+
+@frozen
+class Block:
+    """One entry of /sys/class/block; `disk` is the name of its whole disk, its own for a disk."""
+
+    name: str
+    number: str  # MAJOR:MINOR
+    path: str  # its directory in /sys/devices
+    disk: str
+    size: int  # bytes
+    direct: bool  # a disk of the function or a partition of one; else built on such, as dm, md or bcache
+    hidden: bool  # one path of a multipath NVMe namespace: it has no node
+
+    @property
+    def rdev(self) -> int:
+        """The number as stat(2) gives it."""
+        major, _, minor = self.number.partition(":")
+        return os.makedev(int(major), int(minor)) if minor.isdecimal() and major.isdecimal() else 0
+
+
+def has_any(paths: Paths, address: str) -> bool:
+    """Whether any disk is behind the function at `address`."""
+    return bool(_disks(paths, address))
+
+
+def of_function(paths: Paths, address: str) -> tuple[Block, ...]:
+    """Every block device that needs the function at `address`, sorted by name; most functions have none."""
+    direct = _disks(paths, address)
+    if not direct:
+        return ()
+    every = {name: _path(paths, name) for name in entries(paths.at("sys/class/block"))}
+    needing = [name for name in every if name in direct or address in functions(paths, name)]
+    return tuple(_read(name, every[name], direct=name in direct) for name in needing)
+
+
+def functions(paths: Paths, device: str, depth: int = MOST_PARENTS) -> frozenset[str]:
+    """The PCI functions that the block device `device` needs, given as MAJOR:MINOR or as a name."""
+    path = _path(paths, device)
+    below = entries(os.path.join(path, "slaves")) or entries(os.path.join(path, "..", "slaves"))
+    if below and depth:
+        return frozenset().union(*(functions(paths, name, depth - 1) for name in below))
+    return _on_the_way(path)
+
+
+def _path(paths: Paths, device: str) -> str:
+    return os.path.realpath(paths.at("sys", "dev/block" if ":" in device else "class/block", device))
+
+
+def _disks(paths: Paths, address: str) -> frozenset[str]:
+    """The entries of /sys/class/block below the function; only those links are followed that may lead there."""
+    base = paths.at("sys/class/block")
+    found = set()
+    for name in entries(base):
+        try:
+            target = os.readlink(os.path.join(base, name))
+        except OSError:  # it goes away while we look
+            continue
+        if f"/{address}/" in target or (f"/{SUBSYSTEMS}/" in target and address in _on_the_way(_path(paths, name))):
+            found.add(name)
+    return frozenset(found)
+
+
+def _on_the_way(path: str) -> frozenset[str]:
+    """The functions in a sysfs path: what is behind a VMD needs the VMD as well as its own controller.
+
+    With multipath an NVMe namespace is a child of its subsystem, which links to each controller that reaches it:
+    nvme_init_subsystem() in drivers/nvme/host/core.c.
+    """
+    found = frozenset(part for part in path.split("/") if ADDRESS.fullmatch(part))
+    head, middle, tail = path.partition(f"/{SUBSYSTEMS}/")
+    if not middle:
+        return found
+    subsystem = f"{head}{middle}{tail.partition('/')[0]}"
+    controllers = [name for name in entries(subsystem) if CONTROLLER.fullmatch(name)]
+    return found.union(*(_on_the_way(os.path.realpath(os.path.join(subsystem, name))) for name in controllers))
+
+
+def _read(name: str, path: str, *, direct: bool) -> Block:
+    is_partition = os.path.exists(os.path.join(path, "partition"))
+    return Block(
+        name, text(os.path.join(path, "dev")) or "", path,
+        disk=os.path.basename(os.path.dirname(path)) if is_partition else name,
+        size=(number(os.path.join(path, "size")) or 0) * SECTOR, direct=direct,
+        hidden=text(os.path.join(path, "hidden")) == "1",
+    )  # fmt: skip

@@ -1,0 +1,144 @@
+"""Everything that claims the disks behind a PCI function, each with what would help. Reads only; see blocks.py."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+from vfioctl.frozen import frozen
+from vfioctl.host import blocks, exclusive, mounts, openers, pools
+from vfioctl.host.blocks import Block
+from vfioctl.host.readers import entries, text
+from vfioctl.paths import Paths
+
+DENIED = (errno.EACCES, errno.EPERM)
+
+
+class Kind(Enum):
+    """What sort of claim it is, from the surest to the least."""
+
+    MOUNTED = "mounted"  # a file system or swap
+    HELD = "held"  # by the kernel for something else
+    OPEN = "open"  # by a process
+    MEMBER = "member"  # of something that is not active
+    UNKNOWN = "unknown"  # it could not be asked
+    DENIED = "denied"  # it may not be asked by this user
+
+
+@frozen
+class Claim:
+    """`device` is …: `what` ends the sentence that begins with the device's name; `help` is a sentence or ""."""
+
+    device: str
+    kind: Kind
+    what: str
+    help: str = ""
+
+
+def of_function(paths: Paths, address: str) -> tuple[Claim, ...]:
+    """Every claim on a disk behind the function at `address`; none where it has no disk or only free ones."""
+    found = blocks.of_function(paths, address)
+    if not found:
+        return ()
+    shown = (*_mounted(paths, found), *_held(paths, found))
+    explained = {claim.device for claim in shown}
+    return (*shown, *_asked(paths, found, explained), *_opened(paths, found), *_unplaced(paths))
+
+
+def _mounted(paths: Paths, found: Iterable[Block]) -> Iterator[Claim]:
+    names = {key: block.name for block in found for key in (block.name, block.number)}
+    for device, place in dict.fromkeys(mounts.used(paths)):
+        if device not in names:
+            continue
+        name = names[device]
+        if place == mounts.SWAP:
+            yield Claim(name, Kind.MOUNTED, "swap space", f"End it with: swapoff /dev/{name}")
+        else:
+            yield Claim(name, Kind.MOUNTED, f"mounted on {place}", "Unmount it first.")
+
+
+def _held(paths: Paths, found: tuple[Block, ...]) -> Iterator[Claim]:
+    """What sysfs shows: who is built on a disk, file systems over several devices, loop devices over a disk."""
+    names = {block.name for block in found}
+    for block in found:
+        if block.direct:
+            for holder in entries(os.path.join(block.path, "holders")):
+                yield Claim(block.name, Kind.HELD, f"part of {_stacked(paths, holder)}", _end_of(paths, holder))
+    base = paths.at("sys/fs/btrfs")
+    for uuid in entries(base):
+        for name in names.intersection(entries(os.path.join(base, uuid, "devices"))):
+            label = text(os.path.join(base, uuid, "label")) or uuid
+            yield Claim(name, Kind.HELD, f"a device of the mounted btrfs {label}", "Unmount that file system first.")
+    for name in entries(paths.at("sys/class/block")):
+        file = text(paths.at("sys/class/block", name, "loop/backing_file")) or ""
+        if file.startswith("/dev/") and (held := file.removeprefix("/dev/").replace("/", "!")) in names:
+            yield Claim(held, Kind.HELD, f"what /dev/{name} shows", f"Detach it with: losetup --detach /dev/{name}")
+
+
+def _stacked(paths: Paths, name: str) -> str:
+    """The device `name` that is built on others, with the name that people know it by."""
+    mapped = text(paths.at("sys/class/block", name, "dm/name"))
+    return f"{name} ({mapped})" if mapped else name
+
+
+def _end_of(paths: Paths, holder: str) -> str:
+    """What ends the device `holder`."""
+    mapped, uuid = (text(paths.at("sys/class/block", holder, "dm", part)) or "" for part in ("name", "uuid"))
+    if uuid.startswith("LVM-"):
+        return f"Deactivate it with: lvchange --activate n /dev/mapper/{mapped}"
+    if mapped:
+        return f"Remove it with: dmsetup remove {mapped}"
+    return f"Stop it with: mdadm --stop /dev/{holder}" if holder.startswith("md") else f"Stop {holder} first."
+
+
+def _asked(paths: Paths, found: tuple[Block, ...], explained: set[str]) -> Iterator[Claim]:
+    """What the kernel says when it is asked; that a whole disk is held says nothing new when a part of it is."""
+    answers = {answer.name: answer for answer in exclusive.ask(paths, (block for block in found if block.direct))}
+    disk_of = {block.name: block.disk for block in found}
+    held = {name for name, answer in answers.items() if answer.error == errno.EBUSY}
+    partly = {disk_of[name] for name in held | explained if disk_of[name] != name}
+    for name, answer in answers.items():
+        if answer.error == errno.EBUSY:
+            if name not in explained and name not in partly:
+                yield _busy(name, answer.member_of)
+        elif answer.error:
+            disk = answers.get(disk_of[name])
+            if disk is answer or disk is None or disk.error != answer.error:  # else the disk's answer says it
+                yield _unasked(name, answer.error)
+        elif answer.member_of:
+            yield Claim(name, Kind.MEMBER, f"a member of {answer.member_of}, which is not active on this host")
+
+
+def _busy(name: str, member_of: str) -> Claim:
+    what = f"a member of {member_of} and in use" if member_of else "in use: the kernel lets nobody open it exclusively"
+    remedy = "Export the pool first." if "ZFS" in member_of else f"See what is on it with: lsblk /dev/{name}"
+    return Claim(name, Kind.HELD, what, remedy)
+
+
+def _unasked(name: str, error: int) -> Claim:
+    if error in DENIED and os.geteuid() != 0:
+        return Claim(name, Kind.DENIED, "unknown to us without root", "Ask again as root.")
+    said = "does not answer" if error == exclusive.TIMED_OUT else f"cannot be asked: {os.strerror(error)}"
+    return Claim(name, Kind.UNKNOWN, f"in unknown use: it {said}", "See what the kernel says of it with: dmesg")
+
+
+def _opened(paths: Paths, found: tuple[Block, ...]) -> Iterator[Claim]:
+    names = {block.rdev: block.name for block in found if block.rdev}
+    seen = openers.of_numbers(paths, names)
+    for one in seen.found:
+        who = f"QEMU of the guest {one.guest}" if one.guest else one.comm
+        remedy = f"Shut the guest {one.guest} down first." if one.guest else "End that process first."
+        yield Claim(names[one.rdev], Kind.OPEN, f"open in {who} (process {one.pid})", remedy)
+    every = ", ".join(sorted({block.disk for block in found if block.direct}))
+    if seen.failed:
+        yield Claim(every, Kind.UNKNOWN, "in unknown use: /proc does not say what processes have open")
+    elif seen.unreadable:
+        what = f"perhaps open in one of {seen.unreadable} processes that may not be looked into"
+        yield Claim(every, *((Kind.DENIED, what, "Ask again as root.") if os.geteuid() else (Kind.UNKNOWN, what)))
+
+
+def _unplaced(paths: Paths) -> Iterator[Claim]:
+    for what in pools.unplaced(paths):
+        yield Claim(what, Kind.UNKNOWN, "on drives that nothing here names, so perhaps on these")

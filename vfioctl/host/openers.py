@@ -1,0 +1,85 @@
+"""Who has a block device open: QEMU opens a disk as any file, so the kernel would let it go. Reads only.
+
+One pass over /proc/PID/fd, by device number: a process may have a node of its own. A child with a deadline makes it,
+since stat(2) of a file of a dead NFS server does not return.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable
+
+from vfioctl.frozen import frozen
+from vfioctl.host import processes
+from vfioctl.host.readers import raw
+from vfioctl.paths import Paths
+from vfioctl.proc import in_child
+
+DEADLINE = 5.0
+GUEST = re.compile(rb"\0-name\0(?:[^\0]*,)?guest=([^,\0]+)")  # as libvirt writes it; a comma in a name is doubled
+
+
+@frozen
+class Opener:
+    """The process `pid` with the block device of this number open; `guest` is the one whose QEMU it is, or ""."""
+
+    pid: int
+    comm: str
+    rdev: int
+    guest: str = ""
+
+
+@frozen
+class Openers:
+    """What one pass found. `unreadable` counts the processes that we may not look into; `failed`: it did not end."""
+
+    found: tuple[Opener, ...] = ()
+    unreadable: int = 0
+    failed: bool = False
+
+
+def of_numbers(paths: Paths, numbers: Iterable[int], deadline: float = DEADLINE) -> Openers:
+    """Every process that has a block device of `numbers` (as in st_rdev) open."""
+    wanted = frozenset(numbers)
+    report = in_child(lambda: json.dumps(_look(paths, wanted)).encode(), deadline=deadline)
+    if report.stuck or report.errno:
+        return Openers(failed=True)
+    rows, unreadable = json.loads(report.data)
+    return Openers(tuple(Opener(*row) for row in rows), unreadable)
+
+
+def _look(paths: Paths, wanted: frozenset[int]) -> tuple[list[tuple[int, str, int, str]], int]:
+    found, unreadable = [], 0
+    for pid in sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()):
+        try:
+            held = _held(os.path.join(paths.proc, str(pid), "fd"), wanted)
+        except OSError as error:  # it ends while we look, or is not ours to look at
+            unreadable += error.errno in (errno.EACCES, errno.EPERM)
+            continue
+        found += [(pid, processes.comm(paths, pid), rdev, _guest(paths, pid)) for rdev in sorted(held)]
+    return found, unreadable
+
+
+def _held(directory: str, wanted: frozenset[int]) -> set[int]:
+    held = set()
+    for name in os.listdir(directory):
+        link = os.path.join(directory, name)
+        try:
+            if not os.readlink(link).startswith("/"):  # sockets, pipes, anonymous files
+                continue
+            status = os.stat(link)
+        except FileNotFoundError:  # closed since, or a file in a place that is not ours
+            continue
+        if stat.S_ISBLK(status.st_mode) and status.st_rdev in wanted:
+            held.add(status.st_rdev)
+    return held
+
+
+def _guest(paths: Paths, pid: int) -> str:
+    data = raw(os.path.join(paths.proc, str(pid), "cmdline"), 1 << 17) or b""
+    found = GUEST.search(data)
+    return found[1].decode("utf-8", "replace") if found else ""
