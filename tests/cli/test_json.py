@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -70,7 +71,12 @@ def daemon(fake_host) -> FakeLibvirt:
     return daemon
 
 
-def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, golden) -> None:
+def edited(call: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("VISUAL", "true")
+    return call("config", "edit", "--guest", "win11")
+
+
+def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, golden, monkeypatch) -> None:
     xml = tmp_path / "win11.xml"
     xml.write_text(domain("win11", hostdevs=(GPU, SOUND), managed=True))
 
@@ -89,6 +95,9 @@ def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, gold
         "config show": call("config", "show", "win11"),
         "config get": call("config", "get", "win11", "session"),
         "config set": call("config", "set", "session", "end", "--guest", "win11"),
+        "config add": call("config", "add", "units", "ollama.service", "--guest", "win11"),
+        "config unset": call("config", "unset", "units", "--guest", "win11"),
+        "config edit": edited(call, monkeypatch),
         "config validate": call("config", "validate"),
         "plugins list": call("plugins", "list"),
         "plugins refresh": call("plugins", "refresh"),

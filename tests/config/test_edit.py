@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from vfioctl.config.edit import create_guest, remove_guest, set_setting
+from vfioctl.config.edit import add_to_setting, create_guest, remove_guest, set_setting, unset_setting
 from vfioctl.config.load import load_guest
 from vfioctl.errors import ConfigError, Refused
 
@@ -45,6 +45,7 @@ def test_a_new_value_makes_its_table_and_its_file(paths, plugins):
         ("units", "a.service,b.service", ("a.service", "b.service")),
         ("inhibit_sleep", "off", False),
         ("deadlines.release", "20", 20.0),
+        ("units", '["a.service", "b.service"]', ("a.service", "b.service")),
         ("devices", "01:00.0", ("0000:01:00.0",)),
         ("demo.keep", "3", 3),
         ("demo.disks.vda", "require", "require"),
@@ -126,3 +127,71 @@ def test_a_directory_that_others_can_write_gets_no_guest_file(paths):
     with pytest.raises(Refused) as caught:
         create_guest(paths, "win11")
     assert caught.value.code == "config.writable"
+
+
+def test_a_list_is_not_replaced_by_accident(paths, plugins, write):
+    text = 'units = ["a.service", "b.service"]\n'
+    file = write("win11", text)
+    with pytest.raises(Refused) as caught:
+        set_setting(paths, "win11", "units", "c.service", plugins)
+    assert (caught.value.code, text_of(file)) == ("config.replaces", text)
+    assert "a.service, b.service" in caught.value.message
+    assert "vfioctl config add units c.service --guest win11" in caught.value.hints[0]
+
+
+def test_a_list_of_the_host_is_not_hidden_by_accident(paths, plugins, write):
+    write(None, 'units = ["a.service"]\n')
+    with pytest.raises(Refused) as caught:
+        set_setting(paths, "win11", "units", "c.service", plugins)
+    assert f"{paths.host_config}:1" in caught.value.message
+
+
+def test_a_list_is_replaced_when_that_is_meant_or_nothing_is_lost(paths, plugins, write):
+    write("win11", 'units = ["a.service"]\n')
+    set_setting(paths, "win11", "units", "b.service,a.service", plugins)
+    assert set_setting(paths, "win11", "units", "c.service", plugins, replace=True) == ("c.service",)
+
+
+def test_what_is_added_follows_what_is_in_force_each_once(paths, plugins, write):
+    write(None, 'units = ["host.service"]\n')
+    assert add_to_setting(paths, "win11", "units", ["a.service"], plugins) == ("host.service", "a.service")
+    assert add_to_setting(paths, "win11", "units", ["a.service", "b.service"], plugins) == (
+        "host.service", "a.service", "b.service",
+    )  # fmt: skip
+    assert load_guest(paths, "win11", plugins).units == ("host.service", "a.service", "b.service")
+
+
+def test_only_lists_are_added_to(paths, plugins, write):
+    file = write("win11", COMMENTED)
+    with pytest.raises(ConfigError) as caught:
+        add_to_setting(paths, "win11", "session", ["end"], plugins)
+    assert (caught.value.code, text_of(file)) == ("config.type", COMMENTED)
+
+
+def test_a_setting_that_is_unset_goes_with_its_empty_table_and_leaves_the_comments(paths, plugins, write):
+    file = write("win11", COMMENTED)
+    assert unset_setting(paths, "win11", "session", (), plugins) is None
+    assert "# what I learned the hard way" in text_of(file)
+    assert load_guest(paths, "win11", plugins).origins["session"] == "default"
+    unset_setting(paths, "win11", "deadlines.prepare", (), plugins)
+    assert "deadlines" not in text_of(file)
+
+
+def test_items_are_unset_one_by_one(paths, plugins, write):
+    write("win11", 'units = ["a.service", "b.service"]\n')
+    assert unset_setting(paths, "win11", "units", ["a.service"], plugins) == ("b.service",)
+    assert load_guest(paths, "win11", plugins).units == ("b.service",)
+
+
+@pytest.mark.parametrize(("dotted", "items"), [("session", ()), ("units", ("c.service",)), ("demo.disks.vda", ())])
+def test_what_the_file_does_not_say_cannot_be_unset(paths, plugins, write, dotted, items):
+    file = write("win11", 'units = ["a.service"]\n')
+    with pytest.raises(Refused) as caught:
+        unset_setting(paths, "win11", dotted, items, plugins)
+    assert (caught.value.code, text_of(file)) == ("config.unset", 'units = ["a.service"]\n')
+
+
+def test_a_setting_that_does_not_exist_cannot_be_unset(paths, plugins):
+    with pytest.raises(ConfigError) as caught:
+        unset_setting(paths, "win11", "sesion", (), plugins)
+    assert caught.value.code == "config.unknown"

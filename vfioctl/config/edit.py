@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
-from vfioctl.config.load import check_source
+from vfioctl.config.load import check_source, written
 from vfioctl.config.schema import Setting, WrongValue, parse_text, settings, suggestion
-from vfioctl.config.source import Problem, parse_source
-from vfioctl.errors import ConfigError
+from vfioctl.config.source import Problem, Source, parse_source
+from vfioctl.errors import ConfigError, Refused
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.log import plain
 from vfioctl.ownership import secure
@@ -31,24 +31,112 @@ GUEST_FILE = """\
 """
 
 
-def set_setting(paths: Paths, guest: str | None, dotted: str, text: str, plugins: Mapping[str, PluginInfo]) -> Any:
+def set_setting(
+    paths: Paths, guest: str | None, dotted: str, text: str, plugins: Mapping[str, PluginInfo], *, replace: bool = False
+) -> Any:
     """Set what a person typed, checked against the schema first; the host file when `guest` is None. Return the value.
 
-    Raises ConfigError (config.unknown, config.type, config.value, config.place …) with the file as it was.
+    A list that would lose items is left alone unless `replace`. Raises ConfigError (config.unknown, config.type,
+    config.value, config.place …), Refused("config.replaces"), with the file as it was.
     """
-    file = paths.host_config if guest is None else _guest_file(paths, guest)
-    value = _parse(file, dotted, text, plugins)
-    document = _document(file)
-    _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
-    source = parse_source(file, document.as_string().encode())
+    file = _file_of(paths, guest)
+    setting, value = _parse(file, dotted, text, plugins)
+    before = written(paths, guest, plugins).get(dotted)
+    if setting.type == "list" and before and not replace and (lost := set(before.value) - set(value)):
+        raise _replaces(dotted, before.origin, sorted(lost), text, guest)
+    return _put(paths, guest, dotted, value, plugins)
+
+
+def add_to_setting(
+    paths: Paths, guest: str | None, dotted: str, texts: Iterable[str], plugins: Mapping[str, PluginInfo]
+) -> tuple[str, ...]:
+    """Add what a person typed to the list `dotted`, beginning with what is in force now. Return the list.
+
+    Raises as `set_setting`, and ConfigError("config.type") for what is no list.
+    """
+    file = _file_of(paths, guest)
+    setting, value = _parse(file, dotted, ",".join(texts), plugins)
+    _must_be_list(setting, dotted, file)
+    before = written(paths, guest, plugins).get(dotted)
+    whole = tuple(dict.fromkeys((*(before.value if before else ()), *value)))
+    _put(paths, guest, dotted, whole, plugins)
+    return whole
+
+
+def unset_setting(
+    paths: Paths, guest: str | None, dotted: str, texts: Sequence[str], plugins: Mapping[str, PluginInfo]
+) -> Any:
+    """Remove `dotted` from the file, or only the items `texts` from that list. Return what the file says of it then.
+
+    Raises Refused("config.unset") when the file says nothing of it, ConfigError as `set_setting`.
+    """
+    file = _file_of(paths, guest)
+    now = check_source(_source(file, _document(file)), plugins, guest_file=guest is not None).values.get(dotted)
+    if not texts:
+        _known(file, dotted, plugins)
+        if now is None:
+            raise Refused("config.unset", f"{file} does not set {dotted}.", state="Nothing was changed.")
+        return _put(paths, guest, dotted, None, plugins)
+    setting, value = _parse(file, dotted, ",".join(texts), plugins)
+    _must_be_list(setting, dotted, file)
+    if absent := [item for item in value if item not in (now.value if now else ())]:
+        message = f"{dotted} in {file} does not have {', '.join(absent)}."
+        raise Refused("config.unset", message, state="Nothing was changed.")
+    return _put(paths, guest, dotted, tuple(item for item in now.value if item not in value) if now else (), plugins)
+
+
+def check_text(paths: Paths, guest: str | None, text: str, plugins: Mapping[str, PluginInfo]) -> tuple[Problem, ...]:
+    """What is wrong with `text` as the whole file of `guest`, or as the host file."""
+    source = parse_source(_file_of(paths, guest), text.encode(errors="surrogateescape"))
     if isinstance(source, Problem):
-        raise source.error()
-    problems = check_source(source, plugins, guest_file=guest is not None).problems
-    for problem in problems:
+        return (source,)
+    return check_source(source, plugins, guest_file=guest is not None).problems
+
+
+def write_text(paths: Paths, guest: str | None, text: str) -> str:
+    """Make `text`, which was checked, the whole file; return its path. Raises Refused("config.writable"), OSError."""
+    file = _file_of(paths, guest)
+    secure(file, paths.root)
+    _make_directory(file)
+    files.atomic_write(file, text, mode=MODE)
+    return file
+
+
+def _put(paths: Paths, guest: str | None, dotted: str, value: Any, plugins: Mapping[str, PluginInfo]) -> Any:
+    """Write `value` as `dotted`, None: remove it; nothing is written when the file would be wrong then."""
+    file = _file_of(paths, guest)
+    document = _document(file)
+    if value is None:
+        _remove(document, dotted.split("."))
+    else:
+        _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
+    for problem in check_source(_source(file, document), plugins, guest_file=guest is not None).problems:
         raise problem.error()
     secure(file, paths.root)
     _write(file, document)
     return value
+
+
+def _source(file: str, document: TOMLDocument) -> Source:
+    source = parse_source(file, document.as_string().encode())
+    if isinstance(source, Problem):
+        raise source.error()
+    return source
+
+
+def _replaces(dotted: str, origin: str, lost: list[str], text: str, guest: str | None) -> Refused:
+    of = f" --guest {argument(guest)}" if guest is not None else ""
+    return Refused(
+        "config.replaces", f"{dotted} is a list that has {', '.join(lost)} too ({origin}); this would drop that.",
+        state="Nothing was changed.",
+        hints=(f"Add to it with: vfioctl config add {dotted} {argument(text)}{of}",
+               f"Replace it with: vfioctl config set --replace {dotted} {argument(text)}{of}"),
+    )  # fmt: skip
+
+
+def _must_be_list(setting: Setting, dotted: str, file: str) -> None:
+    if setting.type != "list":
+        raise Problem("config.type", dotted, file, 0, f"is not a list, but {setting.expected}").error()
 
 
 def create_guest(paths: Paths, guest: str, values: Mapping[str, Any] | None = None) -> bool:
@@ -80,21 +168,30 @@ def remove_guest(paths: Paths, guest: str) -> bool:
     return existed
 
 
+def _file_of(paths: Paths, guest: str | None) -> str:
+    return paths.host_config if guest is None else _guest_file(paths, guest)
+
+
 def _guest_file(paths: Paths, guest: str) -> str:
     check_guest_name(guest)
     return paths.guest_config(guest)
 
 
-def _parse(file: str, dotted: str, text: str, plugins: Mapping[str, PluginInfo]) -> Any:
-    """`text` as a value of `dotted`, which may also be one key of a table setting."""
+def _known(file: str, dotted: str, plugins: Mapping[str, PluginInfo]) -> Setting:
+    """The setting `dotted`, which may also be one key of a table setting."""
     known = settings(plugins)
-    parent, _, _ = dotted.rpartition(".")
-    setting = known.get(dotted) or _entry_of(known.get(parent))
+    setting = known.get(dotted) or _entry_of(known.get(dotted.rpartition(".")[0]))
     if setting is None:
         message = f"there is no such setting{suggestion(dotted, known)}"
         raise Problem("config.unknown", dotted, file, 0, message).error()
+    return setting
+
+
+def _parse(file: str, dotted: str, text: str, plugins: Mapping[str, PluginInfo]) -> tuple[Setting, Any]:
+    """The setting `dotted`, and `text` as its value."""
+    setting = _known(file, dotted, plugins)
     try:
-        return parse_text(setting, text)
+        return setting, parse_text(setting, text)
     except WrongValue as wrong:
         raise Problem(wrong.code, dotted, file, 0, f"expected {wrong.expected}, found {text!r}").error() from None
 
@@ -130,6 +227,17 @@ def _assign(document: TOMLDocument, keys: list[str], value: Any, file: str) -> N
         if not isinstance(here, MutableMapping):
             raise ConfigError("config.type", f"{file}: {'.'.join(keys)}: expected {key} to be a table.")
     here[keys[-1]] = value
+
+
+def _remove(document: TOMLDocument, keys: list[str]) -> None:
+    """Remove the last of `keys`, and with it each table that holds nothing more."""
+    tables: list[MutableMapping[str, Any]] = [document]
+    for key in keys[:-1]:
+        tables.append(cast("MutableMapping[str, Any]", tables[-1][key]))
+    for table, key in zip(reversed(tables), reversed(keys), strict=True):
+        del table[key]
+        if table:
+            return
 
 
 def _make_directory(file: str) -> None:

@@ -68,6 +68,20 @@ def problems_of(
     return tuple(problem for layer in found for problem in layer.problems)
 
 
+def written(paths: Paths, guest: str | None, plugins: Mapping[str, PluginInfo]) -> dict[str, Value]:
+    """What the host file and, when given, the file of `guest` say, by dotted path; the guest's word wins.
+
+    Raises as load_guest does.
+    """
+    layers = [_file_layer(paths, paths.host_config, plugins, guest_file=False)]
+    if guest is not None:
+        check_guest_name(guest)
+        layers.append(_file_layer(paths, paths.guest_config(guest), plugins, guest_file=True))
+    if problems := [problem for layer in layers for problem in layer.problems]:
+        raise _first_of(problems)
+    return {path: value for layer in layers for path, value in layer.values.items()}
+
+
 def managed_guests(paths: Paths) -> tuple[str, ...]:
     """The guests that have a file, sorted."""
     try:

@@ -173,7 +173,7 @@ def pci_address(text: str, setting: Setting) -> str:
 def parse_text(setting: Setting, text: str) -> Any:
     """The value that `text` from a command line or the environment means; lists by commas. Raises WrongValue."""
     if setting.type == "list":
-        return check(setting, [item.strip() for item in text.split(",") if item.strip()])
+        return check(setting, _toml_array(text) or [item.strip() for item in text.split(",") if item.strip()])
     if setting.type == "table":
         pairs = [item.partition("=") for item in text.split(",") if item.strip()]
         return check(setting, {key.strip(): value.strip() for key, _, value in pairs})
@@ -181,6 +181,19 @@ def parse_text(setting: Setting, text: str) -> Any:
         return check(setting, _scalar(setting.type, text.strip()))
     except ValueError as error:
         raise error if isinstance(error, WrongValue) else WrongValue("config.type", setting.expected) from None
+
+
+def _toml_array(text: str) -> list[Any] | None:
+    """The items of a list in brackets, as it is written in a file; None when `text` is none."""
+    if not text.strip().startswith("["):
+        return None
+    import tomllib
+
+    try:
+        found = tomllib.loads(f"items = {text}")["items"]
+    except tomllib.TOMLDecodeError:
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _scalar(kind: str, text: str) -> Any:

@@ -40,6 +40,9 @@ COMMANDS = (
         _verb("config show", "Show every setting of a guest with its value."),
         _verb("config get", "Show one setting."),
         _verb("config set", "Change one setting; comments are kept."),
+        _verb("config add", "Add to a list."),
+        _verb("config unset", "Remove one setting, or only these items of a list."),
+        _verb("config edit", "Open a configuration file in your editor, and keep it only if it is right."),
         _verb("config validate", "Check every configuration file."),
     )),
     Entry("plugins", "Look at the plugins.", children=(

@@ -2,39 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
+from vfioctl.cli.options import Verb
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
+    from vfioctl.plugin.types import PluginInfo
 
 NAME = "config set"
 
 
-@verb("set")
+class ValueVerb(Verb):
+    """A command one of whose arguments may be a negative number, which is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        numbers = [word for word in args if re.fullmatch(r"-[\d.]+", word)]
+        others = [word for word in args if word not in numbers]
+        return super().parse_args(ctx, [*others, "--", *numbers] if numbers else args)
+
+
+@click.command("set", cls=ValueVerb)
 @click.argument("setting")
 @click.argument("value")
 @click.option("--guest", help="In the file of this guest; without it in the host's file.")
+@click.option("--replace", is_flag=True, help="Also replace a list that has further items.")
 @click.pass_obj
-def command(app: App, setting: str, value: str, guest: str | None) -> Result:
+def command(app: App, setting: str, value: str, guest: str | None, replace: bool) -> Result:  # noqa: FBT001 -- click's
     """Change one setting; comments are kept.
 
-    It is checked first: a wrong value changes nothing. A list is given as a,b,c. It counts from the next start on.
+    It is checked first: a wrong value changes nothing. A list is given as a,b,c, and is changed by `config add` and
+    `config unset`.
     """
-    from vfioctl.cli.facts import must_be_managed, plugin_infos
-    from vfioctl.cli.result import Message, Result
     from vfioctl.config.edit import set_setting
+
+    plugins = prepared(app, guest)
+    kept = set_setting(app.composition.paths, guest, setting, value, plugins, replace=replace)
+    return changed(app, NAME, guest, setting, value=kept, said="is set")
+
+
+def prepared(app: App, guest: str | None) -> dict[str, PluginInfo]:
+    """The plugins, whose settings may be changed too. Raises NotRoot, Refused("guest.unmanaged")."""
+    from vfioctl.cli.facts import must_be_managed, plugin_infos
 
     app.need_trust()
     if guest is not None:
         must_be_managed(app, guest)
+    return plugin_infos(app)
+
+
+def changed(app: App, name: str, guest: str | None, setting: str, *, value: Any, said: str) -> Result:
+    """The result of a changed file: what was done with the setting, where, and from when on it applies."""
+    from vfioctl.cli.result import Message, Result
+
     paths = app.composition.paths
-    kept = set_setting(paths, guest, setting, value, plugin_infos(app))
-    kept = list(kept) if isinstance(kept, tuple) else kept
     file = paths.host_config if guest is None else paths.guest_config(guest)
-    data = {"file": file, "guest": guest, "path": setting, "value": kept}
-    return Result(NAME, data, messages=(Message(f"{setting} is set in {file}; it counts from the next start on."),))
+    kept = list(value) if isinstance(value, tuple) else value
+    data: Mapping[str, Any] = {"file": file, "guest": guest, "path": setting, "value": kept}
+    return Result(name, data, messages=(Message(f"{setting} {said} in {file}; takes effect at the next start."),))

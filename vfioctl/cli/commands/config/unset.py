@@ -1,0 +1,34 @@
+"""`vfioctl config unset SETTING [ITEM…]`: take a setting, or items of a list, out of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.cli.options import verb
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Result
+
+NAME = "config unset"
+
+
+@verb("unset")
+@click.argument("setting")
+@click.argument("items", nargs=-1, metavar="[ITEM...]")
+@click.option("--guest", help="In the file of this guest; without it in the host's file.")
+@click.pass_obj
+def command(app: App, setting: str, items: tuple[str, ...], guest: str | None) -> Result:
+    """Remove one setting, or only these items of a list; comments are kept.
+
+    What then applies comes from the host's file, or is the default.
+    """
+    from vfioctl.cli.commands.config.set import changed, prepared
+    from vfioctl.config.edit import unset_setting
+
+    plugins = prepared(app, guest)
+    kept = unset_setting(app.composition.paths, guest, setting, items, plugins)
+    said = "is no longer set" if kept is None else f"is now {', '.join(kept) or 'empty'}"
+    return changed(app, NAME, guest, setting, value=kept, said=said)
