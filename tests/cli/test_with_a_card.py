@@ -9,6 +9,7 @@ import pytest
 from vfioctl.cli.app import main
 from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.libvirt import FakeLibvirt
+from vfioctl.testing.scenarios import two_screens
 from vfioctl.txn.journal import open_uuids
 from vfioctl.wait import until
 
@@ -56,6 +57,15 @@ def test_without_leave_to_end_the_session_a_plan_is_refused_and_names_the_user(r
     status, shown = run("plan", "win11", "--xml", xml)
     assert status == 3
     assert any("alice" in error["message"] for error in shown["errors"])
+
+
+@pytest.mark.parametrize("fake_host", [two_screens()], indirect=True)
+def test_enable_warns_of_what_a_start_would_warn_of(run, xml) -> None:
+    status, shown = run("enable", "win11", "--xml", xml)
+    assert status == 0
+    warned = {one["code"]: one["hint"] for one in shown["messages"]}
+    assert "AutoAddGPU" in warned["session.takes_again"]
+    assert "session.ends" in warned
 
 
 def test_a_plan_changes_nothing(run, xml, daemon) -> None:

@@ -173,6 +173,7 @@ THERE: dict[str, tuple[Fault, ...]] = {
         Fault("missing", lambda on, _step: on.host.kernel.remove_program("modprobe"), lasts=True),
     ),
     "unit.stop": program_fails("systemctl", unit("stop")),
+    "unit.start": program_fails("systemctl", unit("start")),
     "session.end": program_fails("loginctl", lambda step: f"terminate-session -- {step.params['session']}"),
     "command.run": (),  # by its program, see faults_there
     "wait.until": (Fault("deadline", hold_the_card, is_slow=True),),

@@ -53,6 +53,8 @@ SESSION = (
     "unit 1000/*", "process * /user.slice/user-1000.slice/user@1000.service/*",
     "session c1", "process lightdm-gtk-gre /user.slice/user-113.slice/session-c1.scope",
 )  # fmt: skip
+# With a screen on another card X runs there meanwhile, and does not open the card that comes back.
+X_ON_ITS_SCREEN = "process Xorg /system.slice/lightdm.service"
 # A snapshot and the copy of the NVRAM belong to the start that made them, and outlive it.
 SNAPSHOT_KEPT = ("snapshot vfioctl-*", "file nvram/win11_VARS.fd.vfioctl-*")
 
@@ -104,6 +106,9 @@ SCENARIOS = (
         "amdgpu-unload", lambda: scenarios.single_gpu_amdgpu_desktop(logged_in=False),
         settings="[amdgpu]\nunload = true\n",
         addresses=(GPU, SOUND, "0000:01:00.2", "0000:01:00.3"),
+    ),
+    Scenario(
+        "two-screens", scenarios.two_screens, settings='session = "end"\n', allowed=(*SESSION, X_ON_ITS_SCREEN),
     ),
     Scenario("bochs-lab", scenarios.bochs_lab),
     Scenario("laptop", scenarios.laptop),

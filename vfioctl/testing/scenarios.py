@@ -46,6 +46,18 @@ def two_gpu(*, logged_in: bool = True) -> MachineSpec:
     )  # fmt: skip
 
 
+def two_screens(*, logged_in: bool = True) -> MachineSpec:
+    """The processor's graphics (0000:00:02.0) and an NVIDIA card, a screen on each; X holds both cards."""
+    both = ("/dev/dri/card0", "/dev/dri/renderD128", "/dev/dri/card1", *parts.NVIDIA_NODES[:3])
+    machine = parts.desktop(both, logged_in=logged_in, sound="/dev/snd/controlC1")
+    screen = replace(parts.intel_gpu(), connectors=("HDMI-A-1:connected",))
+    return replace(
+        machine, name="two-screens",
+        modules=(parts.I915, *parts.nvidia_modules("550.163.01"), *parts.common_modules()),
+        devices=(screen, *parts.nvidia_card(GPU, group=14, boot_vga=False), *parts.chipset()),
+    )  # fmt: skip
+
+
 def two_nvidia(*, version: str = "550.163.01", held: bool = False, wait_forever: bool = False) -> MachineSpec:
     """Two NVIDIA cards on one module; the desktop is on 0000:02:00.0. `held`: a process has the first one open.
 
@@ -128,7 +140,10 @@ def with_unit(machine: MachineSpec, unit: FakeUnit, *processes: FakeProcess) -> 
     return replace(machine, units=(*machine.units, unit), processes=(*machine.processes, *processes))
 
 
-ALL = (single_gpu_nvidia_desktop, single_gpu_amdgpu_desktop, two_gpu, two_nvidia, laptop, apu, generic_nic, bochs_lab)
+ALL = (
+    single_gpu_nvidia_desktop, single_gpu_amdgpu_desktop, two_gpu, two_screens, two_nvidia, laptop, apu, generic_nic,
+    bochs_lab,
+)  # fmt: skip
 
 
 def named(name: str) -> MachineSpec:

@@ -24,7 +24,7 @@ def test_the_static_data_is_valid_and_names_the_plugin():
 def test_every_setting_has_a_default_of_its_type():
     settings = {key: plugin_setting(f"display-manager.{key}", row) for key, row in STATIC["config"].items()}
     assert {key: setting.default for key, setting in settings.items()} == {
-        "stop_deadline": 15.0, "verify": True, "verify_deadline": 60.0, "warn": True,
+        "stop_deadline": 15.0, "verify": True, "verify_deadline": 60.0, "warn": True, "start_again": True,
     }  # fmt: skip
 
 

@@ -31,7 +31,10 @@ class UserUnit:
 
 @frozen
 class Desktop:
-    """What has to end for the devices at `addresses`, of which `screens` are displays."""
+    """What has to end for the devices at `addresses`, of which `screens` are displays.
+
+    `elsewhere`: the host's other cards with a screen, on which the login screen can be while the guest runs.
+    """
 
     addresses: tuple[str, ...] = ()
     screens: tuple[str, ...] = ()
@@ -39,6 +42,7 @@ class Desktop:
     sessions: tuple[Session, ...] = ()  # to be ended, greeters among them
     units: tuple[UserUnit, ...] = ()
     holders: tuple[Holder, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def users(self) -> tuple[Session, ...]:
@@ -69,7 +73,17 @@ def look(request: Request) -> Desktop:
         sessions=ending,
         units=_units(holders, ending, host) if holders else (),
         holders=holders,
+        elsewhere=_elsewhere(request) if stop or ending else (),
     )
+
+
+def _elsewhere(request: Request) -> tuple[str, ...]:
+    """The cards with a screen that stay with the host: a DRM device and a connector that something is plugged into."""
+    host, given = request.host, {device.address for device in request.devices}
+    return tuple(
+        card.address for card in host.displays()
+        if card.address not in given and any(port.status == "connected" for port in host.connectors(card.address))
+    )  # fmt: skip
 
 
 def _is_given(device: PciDevice, host: Host) -> bool:

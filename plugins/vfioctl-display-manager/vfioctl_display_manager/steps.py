@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.frozen import replace
 from vfioctl.host.processes import start_time
+from vfioctl.plugin.proposals import bind_id
 from vfioctl.plugin.types import Phase, Release, StepProposal
 from vfioctl_display_manager import sound
 
@@ -36,7 +37,17 @@ def release(desktop: Desktop, request: Request) -> tuple[StepProposal, ...]:
         _stop_targets(desktop, request), _stop_units(desktop, request),
     ):  # fmt: skip
         parts += _after(parts, made)
-    return (*parts, _free(desktop, request, parts), *_sound_again(desktop))
+    return (*parts, _free(desktop, request, parts), *_again(desktop, request), *_sound_again(desktop))
+
+
+def comes_back(desktop: Desktop, request: Request) -> bool:
+    """Whether the display manager runs while the guest does: on a screen that stays with the host.
+
+    One that the guest file lists under `units` stays stopped for it, as every unit there.
+    """
+    wanted = bool(request.config.table(PLUGIN).get("start_again", True))
+    manager = desktop.manager
+    return wanted and bool(desktop.elsewhere) and manager is not None and manager.name not in request.config.units
 
 
 def _after(earlier: list[StepProposal], made: Iterable[StepProposal]) -> list[StepProposal]:
@@ -110,7 +121,8 @@ def _stop(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
         name = desktop.manager.name
         greeters = tuple(session for session in desktop.sessions if session not in desktop.users)
         yield StepProposal(
-            id=f"{PLUGIN}.stop:{name}", kind="unit.stop", params={"unit": name},
+            id=f"{PLUGIN}.stop:{name}", kind="unit.stop",
+            params={"unit": name, **({"passing": True} if comes_back(desktop, request) else {})},
             reason=f"it has {', '.join(desktop.screens or desktop.addresses)}, or takes it when it starts",
             phase=Phase.BEFORE, deadline=_deadline(request),
             releases=(Release(unit=name), *(Release(session=session.id) for session in greeters)),
@@ -166,6 +178,18 @@ def _free(desktop: Desktop, request: Request, earlier: list[StepProposal]) -> St
     )  # fmt: skip
 
 
+def _again(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
+    """The login screen on the host's other card, as soon as no driver of the host can open the guest's for it."""
+    if desktop.manager and comes_back(desktop, request):
+        yield StepProposal(
+            id=f"{PLUGIN}.start:{desktop.manager.name}", kind="unit.start",
+            params={"unit": desktop.manager.name, "passing": True},
+            reason=f"the host keeps a screen on {', '.join(desktop.elsewhere)}", phase=Phase.GIVE,
+            after=tuple(bind_id(device.address) for device in request.devices), deadline=_deadline(request),
+            best_effort=True,
+        )  # fmt: skip
+
+
 def _sound_again(desktop: Desktop) -> Iterator[StepProposal]:
     """A user who stays logged in has the sound of the other cards while the guest runs."""
     ended = {session.uid for session in desktop.users}
@@ -179,13 +203,16 @@ def _sound_again(desktop: Desktop) -> Iterator[StepProposal]:
 
 
 def verify(desktop: Desktop, request: Request) -> tuple[StepProposal, ...]:
-    """After the return: the display manager runs, and a login has the card open. A failure is a warning."""
+    """After the return: the display manager runs, and a login has the card open. A failure is a warning.
+
+    One that has been running on another screen meanwhile is left alone.
+    """
     table = request.config.table(PLUGIN)
     if not desktop.manager or not table.get("verify", True) or not may_end(desktop, request):
         return ()
     deadline = float(table.get("verify_deadline", 60.0))
     active = _is_back(desktop.manager, deadline)
-    if not desktop.screens:
+    if not desktop.screens or comes_back(desktop, request):
         return (active,)
     drawn = {"kind": "has.holder", "args": {"addresses": list(desktop.screens), "by": desktop.manager.name}}
     again = _once_more(desktop.manager, drawn, tuple(_is_home(desktop, request)), active.id, deadline)

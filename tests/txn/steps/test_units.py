@@ -373,3 +373,18 @@ def test_a_restart_with_a_condition_that_is_none_blocks_the_plan(greeter):
     params = {**DM, "unless": DRAWN, "once": [{"kind": "path.soon", "args": {}}]}
     proposal = StepProposal("x", "unit.restart", params, "a test")
     assert [finding.code for finding in RESTART.check(proposal, machine.host())] == ["condition.unknown"]
+
+
+def test_a_stop_in_passing_is_held_by_nobody_and_its_start_is_not_taken_back(desktop):
+    fake, machine = desktop
+    passing = {**DM, "passing": True}
+    stop, start = planned(machine, "unit.stop", passing), planned(machine, "unit.start", passing)
+    assert (stop.resource, start.resource) == ("", "")
+    assert stop.touches == start.touches == ("unit:lightdm.service",)
+    STOP.apply(stop, machine)
+    START.apply(start, machine)
+    assert "ran before" in START.undo(start, machine)
+    assert active(fake, "system/lightdm.service")
+    assert STOP.probe(stop, machine) is START.probe(start, machine) is State.BEFORE
+    assert START.render_undo(start, machine.paths) == ()
+    assert STOP.render_undo(stop, machine.paths)

@@ -50,6 +50,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     """
     from vfioctl.cli.domains import find
     from vfioctl.cli.facts import guest_config, plugin_infos
+    from vfioctl.cli.foretold import foretold
     from vfioctl.cli.result import Result, refused
     from vfioctl.handoff.devices import wanted
 
@@ -65,7 +66,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     _pin(app, found, devices)
     change = _set_managed(app, found)
     data = {**_data(app, found, devices, change), "created": created, "end_session": end}
-    return Result(NAME, data, _messages(app, found, change))
+    return Result(NAME, data, (*_messages(app, found, change), *foretold(app, found.domain, plugins)))
 
 
 def _blocks(devices: Wanted) -> Iterator[Error]:

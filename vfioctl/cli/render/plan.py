@@ -104,6 +104,8 @@ def _was(step: Step) -> str:
         return SAID[step["kind"]]
     if step["kind"] == "command.run":
         return f"this runs: {short(' '.join(step['params']['undo_argv']))}"
+    if step["kind"] == "unit.start" and step["params"].get("passing"):
+        return "it is left alone"
     if baseline.get("active") is not None:
         return "it runs again" if baseline["active"] else "it stays stopped"
     known = {key: value for key, value in baseline.items() if isinstance(value, str | int) and str(value).strip()}

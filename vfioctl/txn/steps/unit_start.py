@@ -8,17 +8,22 @@ from vfioctl.txn.step import Undo
 from vfioctl.txn.steps import units
 
 if TYPE_CHECKING:
+    from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Step
+    from vfioctl.txn.step import Json, Step
 
 
 class UnitStart(units.UnitChange):
-    """{unit, uid?}; uid names the user whose manager has the unit"""
+    """{unit, uid?, passing?}; uid names the user whose manager has the unit; passing: an earlier step of the same
+    prepare has stopped it, and nothing takes the start back"""
 
     name = "unit.start"
     summary = "Starts a systemd unit of the system or of a user manager; the undo stops it when it did not run before."
     undo_class = Undo.EXACT
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        return {"active": True} if params.get("passing") else super().baseline(params, host)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return units.start(step.params, machine, deadline=step.deadline)

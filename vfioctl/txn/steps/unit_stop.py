@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class UnitStop(units.UnitChange):
-    """{unit, uid?, restart?}; uid names the user whose manager has it; restart false: nothing starts it again"""
+    """{unit, uid?, restart?, passing?}; uid names the user whose manager has it; restart false: nothing starts it
+    again; passing: a later step of the same prepare does, so no guest holds it"""
 
     name = "unit.stop"
     summary = "Stops a systemd unit of the system or of a user manager; the undo starts it when it ran before."

@@ -22,13 +22,20 @@ if TYPE_CHECKING:
 
 
 class UnitChange(Primitive):
-    """What starting and stopping share. The unit is {unit, uid?}; uid names the user whose manager has it."""
+    """What starting and stopping share. The unit is {unit, uid?}; uid names the user whose manager has it.
+
+    `passing`: it is stopped and started again within one prepare. Then no guest holds it: another one may do the same
+    meanwhile, and each undo starts it.
+    """
 
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
 
     def resource(self, params: Json) -> str:
-        return resource(params)
+        return "" if params.get("passing") else resource(params)
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (resource(params),) if params.get("passing") else ()
 
     def baseline(self, params: Json, host: Host) -> Json:
         return {"active": host.unit(params["unit"], params.get("uid")).is_active}
