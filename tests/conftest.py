@@ -24,6 +24,7 @@ SHARDS = 12  # one of so many parts of every matrix runs with --shard
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write goldens anew instead of comparing with them")
     parser.addoption("--shard", metavar="SEED", help="of the tests marked `matrix`, only the share that SEED draws")
+    parser.addoption("--part", metavar="N/M", help="of all tests, the Nth of M parts; every test is in one of them")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,12 +33,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(HOURS)
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)  # what takes long is begun first
-    seed = config.getoption("--shard")
-    if not seed:
-        return
-    out = [item for item in items if item.get_closest_marker("matrix") and not _is_drawn(seed, item.nodeid)]
-    items[:] = [item for item in items if item not in set(out)]
-    config.hook.pytest_deselected(items=out)
+    if seed := config.getoption("--shard"):
+        _keep(config, items, lambda item: not item.get_closest_marker("matrix") or _is_drawn(seed, item.nodeid))
+    if part := config.getoption("--part"):
+        number, of = _part(part)
+        _keep(config, items, lambda item: zlib.crc32(item.nodeid.encode()) % of == number - 1)
+
+
+def _part(word: str) -> tuple[int, int]:
+    number, _, of = word.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise pytest.UsageError(f"A part is N/M, as 1/4, not {word}.")
+    return int(number), int(of)
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], wanted: Callable[[pytest.Item], bool]) -> None:
+    kept = [item for item in items if wanted(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
 
 
 def _is_drawn(seed: str, node: str) -> bool:

@@ -63,6 +63,11 @@ class Cache:
     def path(self, *names: str) -> str:
         return os.path.join(self.directory, *names)
 
+    def place(self, name: str) -> str:
+        """The directory `name` in it, which nothing removes."""
+        os.makedirs(self.path(name), exist_ok=True)
+        return self.path(name)
+
     def made(self, name: str, make: Callable[[str], None], *, needs_gib: float, within: str = "") -> str:
         """The directory `name`; if it is not there, `make` fills it. Older ones of the same kind go.
 

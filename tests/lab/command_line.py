@@ -11,7 +11,7 @@ import time
 from typing import NoReturn
 
 from tests.bench.lab import page
-from tests.lab import image, process, record, run, shards, state
+from tests.lab import process, record, run, shards, sources, state, tree
 from tests.lab.cache import Cache
 from tests.lab.errors import CannotRun, LabError
 from tests.lab.inside import scenario
@@ -38,6 +38,8 @@ def main() -> int:
         for each in scenario.every():
             run.say(f"{each.name:36} {each.seconds:4} s  {each.title}")
         return 0
+    if options.command == "tree":
+        return _tree(options)
     if options.command == "packages":
         run.say(" ".join(sorted({*PROGRAMS.values(), build.HEADERS})))
         return 0
@@ -57,6 +59,17 @@ def main() -> int:
         return 1
 
 
+def _tree(options: argparse.Namespace) -> int:
+    try:
+        cache = Cache(options.cache)
+        with cache.locked(lambda: None):
+            run.say(tree.for_tests(cache, sources.suite_of(options.debian), options.packages, options.patience))
+    except (CannotRun, LabError) as error:
+        run.say(str(error))
+        return 1
+    return 0
+
+
 def _interrupted(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -64,7 +77,8 @@ def _interrupted(*_: object) -> NoReturn:
 def _run(options: argparse.Namespace) -> int:
     chosen = _chosen(options)
     _check_computer(options)
-    place = state.Place(Cache(options.cache), options.wheels, options.patience, options.keep, _hear)
+    suite = sources.suite_of(options.debian)
+    place = state.Place(Cache(options.cache), suite, options.wheels, options.patience, options.keep, _hear)
     with place.cache.locked(lambda: run.say("lab: another run has the lab; waiting for its end")):
         if stale := process.end_stale(place.pidfile):
             run.say(f"lab: {stale}")
@@ -72,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
         state.installed(place)
         run.say(f"lab: the machine is ready after {time.monotonic() - begun:.0f} s")
         results = [_one(each, place, options) for each in chosen]
-    _write_pages(options, results, image.cached(place.cache, place.patience))
+    _write_pages(options, results, place.image())
     return _report(options, results, time.monotonic() - begun)
 
 
@@ -102,7 +116,8 @@ def _chosen(options: argparse.Namespace) -> list[scenario.Scenario]:
     known = scenario.every()
     if options.scenarios:
         try:
-            return shards.named(options.scenarios, known)
+            chosen = shards.named(options.scenarios, known)
+            return shards.part(options.part, chosen) if options.part else chosen
         except ValueError as error:
             raise LabError(str(error)) from None
     said = f"smoke and the shard of seed {options.seed}"
@@ -143,22 +158,27 @@ def _report(options: argparse.Namespace, results: list[run.Result], seconds: flo
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    arguments = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    commands = arguments.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the scenarios, with the seconds they take")
     commands.add_parser("packages", help="the Debian packages that this computer needs")
+    trees = commands.add_parser("tree", help="make or find a Debian tree with packages, and print its directory")
+    trees.add_argument("packages", nargs="*")
     runs = commands.add_parser("run", help="run scenarios")
+    for parser in (trees, runs):
+        parser.add_argument("--cache", required=True, help="directory for trees, images and saved machines")
+        parser.add_argument("--debian", metavar="NUMBER", default="", help="another Debian than this computer's, as 13")
+        parser.add_argument("--patience", type=float, default=1.0, help="multiplies every deadline, on a busy computer")
     runs.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="names, families, all; else smoke and a shard")
-    runs.add_argument("--cache", required=True, help="directory for images and saved machines")
     runs.add_argument("--wheels", required=True, help="directory with the wheels to install")
+    runs.add_argument("--part", metavar="N/M", help="of what is named, the Nth of M parts of equal time")
     runs.add_argument("--seed", default="0", help="draws the shard")
     runs.add_argument("--keep", help="where logs and pictures of failures go")
     runs.add_argument("--keep-all", action="store_true", help="keep those of scenarios that passed, too")
     runs.add_argument("--record", metavar="FILE", help="add a dated result to this page")
     runs.add_argument("--figures", metavar="FILE", help="put what the benchmark measures into this page")
     runs.add_argument("--summary", metavar="FILE", help="write a line for each scenario here, as it ends")
-    runs.add_argument("--patience", type=float, default=1.0, help="multiplies every deadline, on a busy computer")
-    options = parser.parse_args()
+    options = arguments.parse_args()
     if options.command == "run":
         options.keep = os.path.abspath(options.keep or tempfile.mkdtemp(prefix="vfioctl-lab-kept-"))
     return options

@@ -27,6 +27,7 @@ KERNEL = (
     " vt.global_cursor_default=0 quiet"
 )
 PORT = "lab.0"
+COPY = "copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Machine:
     state: str = ""  # resumed from this file instead of booted
     append: str = ""
     devices: tuple[str, ...] = ()
+    copy: str = ""  # a second disk with the same contents, for a device with drive=copy
 
     def argv(self) -> list[str]:
         argv = [
@@ -55,6 +57,8 @@ class Machine:
             "-kernel", f"{self.image}/vmlinuz", "-initrd", f"{self.image}/initrd.img",
             "-append", f"{KERNEL} {self.append}".strip(),
         ]  # fmt: skip
+        if self.copy:
+            argv += ["-drive", f"file={self.copy},format=qcow2,if=none,id={COPY}"]
         for device in (*DEVICES, *self.devices):
             argv += ["-device", device]
         if self.state:

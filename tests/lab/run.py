@@ -8,10 +8,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from tests.lab import image, payload, state
+from tests.lab import payload, sources, state, tree
 from tests.lab.errors import LabError
 from tests.lab.inside.scenario import Scenario
-from tests.lab.machine import Machine
+from tests.lab.machine import COPY, Machine
 from tests.lab.session import Event, Order, Session
 
 SLACK = 4.0
@@ -63,10 +63,10 @@ def run(scenario: Scenario, place: state.Place, *, keep_all: bool) -> Result:
     say(f"{scenario.name}: {scenario.title}")
     shutil.rmtree(result.keep, ignore_errors=True)
     os.makedirs(result.keep)
-    disk, tar = (place.cache.path(f"running.{name}") for name in ("qcow2", "tar"))
+    disk, copy, tar = (place.cache.path(f"running{name}") for name in (".qcow2", "-copy.qcow2", ".tar"))
     begun = time.monotonic()
     try:
-        machine = _machine(scenario, place, disk, tar)
+        machine = _machine(scenario, place, disk, copy, tar)
         deadline = SLACK * scenario.seconds * place.patience
         order = Order(scenario.module, scenario.body, deadline, place.patience, {})
         with Session(machine, result.keep, place.pidfile, result.hear) as session:
@@ -75,9 +75,8 @@ def run(scenario: Scenario, place: state.Place, *, keep_all: bool) -> Result:
     except LabError as error:
         result.why = str(error)
     finally:
-        for path in (disk, tar):
-            if os.path.exists(path):
-                os.unlink(path)
+        for path in (disk, copy, tar):
+            _remove(path)
     result.seconds = time.monotonic() - begun
     if result.verdict == "passed" and not keep_all:
         shutil.rmtree(result.keep)
@@ -85,23 +84,38 @@ def run(scenario: Scenario, place: state.Place, *, keep_all: bool) -> Result:
     return result
 
 
-def _machine(scenario: Scenario, place: state.Place, disk: str, tar: str) -> Machine:
+def _remove(path: str) -> None:
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+def _machine(scenario: Scenario, place: state.Place, disk: str, copy: str, tar: str) -> Machine:
     saved = state.base(place) if scenario.start == "base" else state.installed(place)
     place.cache.needs_space(1.0, "the disk of a running lab")
-    if os.path.exists(disk):
-        os.unlink(disk)
-    state.overlay(disk, f"{saved}/disk.qcow2")
-    lab_image = image.cached(place.cache, place.patience)
+    copies = [copy] if any(f"drive={COPY}" in device for device in scenario.devices) else []
+    for path in (disk, *copies):
+        _remove(path)
+        state.overlay(path, f"{saved}/disk.qcow2")
+    lab_image = place.image()
     payload.write(tar, wheels=place.wheels, standins=_standins(place, lab_image) if scenario.standins else "")
     resumed = "" if scenario.start == "boot" else f"{saved}/state.zst"
-    return Machine(lab_image, disk, tar, "", state=resumed, append=scenario.append, devices=scenario.devices)
+    return Machine(
+        lab_image, disk, tar, "", state=resumed, append=scenario.append, devices=scenario.devices, copy="".join(copies)
+    )  # fmt: skip
 
 
 def _standins(place: state.Place, lab_image: str) -> str:
     from tests.lab.standins import build
 
     with open(os.path.join(lab_image, "kernel-release"), encoding="ascii") as file:
-        return build.built(place.cache.directory, file.read().strip())
+        kernel = file.read().strip()
+
+    def compiler() -> list[str]:
+        found = tree.compiler(place.cache, place.suite, build.packages(kernel), place.patience)
+        return tree.inside(found, place.cache.directory)
+
+    own = place.suite == sources.own_suite()
+    return build.built(place.cache.directory, kernel, None if own else compiler)
 
 
 def _say_end(result: Result) -> None:

@@ -29,7 +29,7 @@ POWER_OFF = 150.0
 GRACE = 45.0  # what the inside has to tell its logs after its own deadline
 SERIAL_TAIL = 30
 STILL = 1.0
-QUESTIONS = ("picture", "same_picture", "still_picture", "qemu")
+QUESTIONS = ("picture", "same_picture", "still_picture", "disk", "qemu")
 
 Event = dict[str, Any]
 
@@ -141,7 +141,7 @@ class Session:
         """The answer to a question from inside; what QEMU refuses is told there, and fails the scenario."""
         asked: dict[str, Callable[[Event], Event]] = {
             "picture": self._picture, "same_picture": self._same_picture, "still_picture": self._still_picture,
-            "qemu": self._qemu,
+            "disk": self._disk, "qemu": self._qemu,
         }  # fmt: skip
         try:
             return asked[question["event"]](question)
@@ -178,6 +178,18 @@ class Session:
             if time.monotonic() > until:
                 raise LabError("The picture never stood still.")
         self._keep_picture("settled")
+        return {}
+
+    def _disk(self, question: Event) -> Event:
+        """An empty disk, which a device can be plugged in with as drive=NAME; it ends with this machine."""
+        assert self.qmp
+        path = os.path.join(self.sockets, f"{question['name']}.raw")
+        with open(path, "wb") as file:
+            file.truncate(question["mib"] << 20)
+        self.qmp.execute(
+            "blockdev-add", **{"driver": "raw", "node-name": question["name"],
+                               "file": {"driver": "file", "filename": path}},
+        )  # fmt: skip
         return {}
 
     def _qemu(self, question: Event) -> Event:

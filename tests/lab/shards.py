@@ -27,10 +27,23 @@ def drawn(seed: str, known: Sequence[Scenario]) -> list[Scenario]:
 
 
 def all_shards(rest: Sequence[Scenario]) -> list[list[Scenario]]:
-    """Every scenario in exactly one shard of about SECONDS; longest first, each to the shard with most room."""
-    total = sum(each.seconds for each in rest)
-    shards: list[list[Scenario]] = [[] for _ in range(-(-total // SECONDS))]
-    for each in sorted(rest, key=lambda one: (-one.seconds, one.name)):
+    """Every scenario in exactly one shard of about SECONDS."""
+    return divided(rest, -(-sum(each.seconds for each in rest) // SECONDS))
+
+
+def part(word: str, chosen: Sequence[Scenario]) -> list[Scenario]:
+    """The Nth of M parts that take about the same time, in the order of `chosen`; ValueError unless `word` is N/M."""
+    number, slash, of = word.partition("/")
+    if not (slash and number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise ValueError(f"A part is N/M, as 1/4, not {word}.")
+    wanted = divided(chosen, int(of))[int(number) - 1]
+    return [each for each in chosen if each in wanted]
+
+
+def divided(scenarios: Sequence[Scenario], count: int) -> list[list[Scenario]]:
+    """`count` shards of about equal seconds: longest first, each to the shard with most room."""
+    shards: list[list[Scenario]] = [[] for _ in range(count)]
+    for each in sorted(scenarios, key=lambda one: (-one.seconds, one.name)):
         min(shards, key=lambda shard: sum(one.seconds for one in shard)).append(each)
     return shards
 

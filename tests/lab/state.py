@@ -25,6 +25,7 @@ class Place:
     """What every run of the lab has in hand."""
 
     cache: cache.Cache
+    suite: str  # of Debian
     wheels: str  # directory with the wheels of vfioctl, its plugins and what they need
     patience: float
     keep: str
@@ -33,6 +34,10 @@ class Place:
     @property
     def pidfile(self) -> str:
         return self.cache.path("qemu.pid")
+
+    def image(self) -> str:
+        """The directory of the disk image."""
+        return image.cached(self.cache, self.suite, self.patience)
 
 
 def overlay(disk: str, backing: str) -> None:
@@ -44,7 +49,7 @@ def overlay(disk: str, backing: str) -> None:
 @functools.cache
 def base(place: Place) -> str:
     """The directory with disk.qcow2 and state.zst of the settled machine."""
-    lab_image = image.cached(place.cache, place.patience)
+    lab_image = place.image()
     qemu = commands.output_of(["qemu-system-x86_64", "--version"])
     name = f"base-{cache.key(os.path.basename(lab_image), qemu, *_files(SETTLING))}"
     machine = Machine(lab_image, disk=f"{lab_image}/disk.qcow2", payload="", sockets="")
@@ -57,9 +62,7 @@ def installed(place: Place) -> str:
     """The same, of the machine with vfioctl."""
     below = base(place)
     name = f"installed-{cache.key(os.path.basename(below), *_files(INSTALLING), *cache.contents(place.wheels))}"
-    machine = Machine(
-        image.cached(place.cache, place.patience), f"{below}/disk.qcow2", "", "", state=f"{below}/state.zst"
-    )  # fmt: skip
+    machine = Machine(place.image(), f"{below}/disk.qcow2", "", "", state=f"{below}/state.zst")
     make = lambda part: _make(place, part, machine, "install", place.wheels)  # noqa: E731
     return place.cache.made(name, make, needs_gib=GIB_NEEDED, within=below)
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.lab import commands, image, payload, pictures, process, run, shards
+from tests.lab import commands, payload, pictures, process, run, shards
 from tests.lab.cache import Cache, contents, key
 from tests.lab.errors import CannotRun, LabError
 from tests.lab.inside.scenario import Scenario, every
@@ -50,6 +50,20 @@ def test_what_is_longer_than_a_shard_is_never_drawn():
     long = Scenario("soak.long", "Long.", "long", seconds=shards.SECONDS + 1)
     assert shards.drawn("any", (long,)) == []
     assert shards.named(["all"], (long,)) == [long]
+
+
+@pytest.mark.parametrize("of", [1, 2, 5])
+def test_every_scenario_is_in_one_part_and_the_parts_take_about_the_same_time(of):
+    parts = [shards.part(f"{number}/{of}", KNOWN) for number in range(1, of + 1)]
+    assert sorted(each.name for part in parts for each in part) == sorted(each.name for each in KNOWN)
+    seconds = [sum(each.seconds for each in part) for part in parts]
+    assert max(seconds) - min(seconds) < max(each.seconds for each in KNOWN)
+
+
+@pytest.mark.parametrize("word", ["3", "0/2", "3/2", "a/b", "1/0", ""])
+def test_a_part_that_cannot_be_is_named(word):
+    with pytest.raises(ValueError, match=f"not {word}"):
+        shards.part(word, KNOWN)
 
 
 def test_an_unknown_scenario_is_named():
@@ -127,31 +141,6 @@ def test_what_is_built_on_another_goes_with_it(tmp_path):
         os.utime(below, (number, number))
     assert sorted(os.listdir(tmp_path)) == ["image-1", "image-2"]
     assert os.path.isdir(tmp_path / "image-2" / "base-1")
-
-
-# ---- sources of Debian packages
-
-DEB822 = """# a comment
-Types: deb
-URIs: http://mirror/debian
-Suites: bookworm bookworm-updates
-Components: main
-
-Types: deb
-URIs: http://elsewhere
-Suites: nodistro
-Components: main
-"""
-
-
-def test_only_the_distributions_own_sources_are_used():
-    assert image.deb822(DEB822, {"bookworm", "bookworm-updates"}) == [DEB822.partition("\n\n")[0].partition("\n")[2]]
-
-
-def test_an_old_sources_list_is_read_with_its_options():
-    text = "deb [arch=amd64 signed-by=/k.gpg] http://m/d bookworm main contrib # why\n#deb http://m/d bookworm main\n"
-    stanza = "Types: deb\nURIs: http://m/d\nSuites: bookworm\nComponents: main contrib\nSigned-By: /k.gpg"
-    assert image.one_line(text, {"bookworm"}) == [stanza]
 
 
 # ---- pictures
@@ -316,6 +305,18 @@ def test_a_verdict_is_passed_on_with_the_checks_before_it(machine):
 def test_a_machine_that_dies_in_the_middle_fails_the_scenario(machine):
     with pytest.raises(LabError, match=r"The machine ended\. QEMU ended with status 7"):
         machine("tell(event='booted'); line.recv(1000); sys.exit(7)")
+
+
+def test_a_disk_that_is_asked_for_is_empty_and_of_that_size(machine):
+    script = (
+        "tell(event='booted'); line.recv(1000)\n"
+        "tell(event='disk', name='one', mib=3)\n"
+        "asked = json.loads(qmp.recv(1000)); qmp.sendall(b'{\"return\": {}}\\n'); line.recv(1000)\n"
+        "disk = open(asked['arguments']['file']['filename'], 'rb').read()\n"
+        "said = f\"{asked['arguments']['node-name']} {len(disk) >> 20} {any(disk)}\"\n"
+        "tell(event='end', verdict='passed', why=said); time.sleep(100)"
+    )
+    assert machine(script)[0]["why"] == "one 3 False"
 
 
 def test_a_failure_is_one_line_in_the_summary():

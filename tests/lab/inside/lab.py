@@ -55,6 +55,10 @@ class Lab:
         driver, _, rest = device.partition(",")
         self.qemu("device_add", driver=driver, **dict(option.split("=", 1) for option in rest.split(",")))
 
+    def disk(self, name: str, mib: int = 256) -> None:
+        """Make an empty disk outside, for a device that is plugged in with drive=NAME."""
+        self.channel.ask("disk", name=name, mib=mib)
+
     def qemu(self, command: str, **arguments: Any) -> Any:
         """A command of QEMU's monitor (QMP), and what it returns."""
         return self.channel.ask("qemu", command=command, arguments=arguments)["return"]

@@ -48,7 +48,7 @@ def scenario(
     seconds   what it takes on two free processors; four times that is its deadline
     start     "installed": resumed with vfioctl installed and its guest defined; "base": resumed without either;
               "boot": booted from the power button, installed, with `append` on the kernel's command line and
-              `devices` (QEMU -device arguments) in the machine
+              `devices` (QEMU -device arguments) in the machine; one with drive=copy has a copy of its disk
     standins  the stand-in kernel modules lie in /lab/standins
     """
     if start not in STARTS:

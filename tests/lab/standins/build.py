@@ -9,7 +9,7 @@ import glob
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tests.lab.cache import contents, key
 from tests.lab.errors import CannotRun, LabError
@@ -31,37 +31,43 @@ def headers(kernel: str) -> str:
     return f"/lib/modules/{kernel}/build"
 
 
-def built(cache: str, kernel: str) -> str:
-    """The directory with the modules (*.ko) and their companions; built once for a kernel and these sources."""
-    if not os.path.isdir(headers(kernel)):
-        names = " ".join(packages(kernel))
-        raise CannotRun(f"The headers of {kernel} are missing: apt-get install --no-install-recommends {names}")
+def built(cache: str, kernel: str, compiler: Callable[[], Sequence[str]] | None = None) -> str:
+    """The directory with the modules (*.ko) and their companions; built once for a kernel and these sources.
+
+    `compiler` gives what goes before a command so that it runs where that kernel's headers and a compiler are, if that
+    is not here; the cache has to be there under the same name.
+    """
     target = os.path.join(cache, f"standins-{key(kernel, *contents(SOURCES))}")
     if not os.path.isdir(target):
+        within = compiler() if compiler else _here(kernel)
         part = f"{target}.part"
         shutil.rmtree(part, ignore_errors=True)
         os.makedirs(part)
-        build(kernel, part)
+        build(kernel, part, within)
         os.rename(part, target)
     return target
 
 
-def build(kernel: str, target: str) -> None:
+def _here(kernel: str) -> Sequence[str]:
+    if not os.path.isdir(headers(kernel)):
+        names = " ".join(packages(kernel))
+        raise CannotRun(f"The headers of {kernel} are missing: apt-get install --no-install-recommends {names}")
+    return ()
+
+
+def build(kernel: str, target: str, within: Sequence[str]) -> None:
     """Compile everything into `target`; nvidia once more as nvidia-known-bad.ko, with a version of that table."""
     work = os.path.join(target, "build")
     shutil.copytree(SOURCES, work, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for name in COMPANIONS:
         shutil.copy(os.path.join(SOURCES, name), target)
-    _make(kernel, work)
+    make = [*within, "make", "-C", headers(kernel), f"M={work}"]
+    _run([*make, "modules"])
     _take(glob.glob(f"{work}/*.ko"), target)
-    _make(kernel, work, f"NVIDIA_VERSION={KNOWN_BAD}")
+    _run([*make, f"NVIDIA_VERSION={KNOWN_BAD}", "modules"])
     os.rename(f"{work}/nvidia.ko", f"{work}/nvidia-known-bad.ko")
     _take([f"{work}/nvidia-known-bad.ko"], target)
     shutil.rmtree(work)
-
-
-def _make(kernel: str, work: str, *variables: str) -> None:
-    _run(["make", "-C", headers(kernel), f"M={work}", *variables, "modules"])
 
 
 def _take(modules: Iterable[str], target: str) -> None:

@@ -1,0 +1,195 @@
+# shellcheck shell=sh disable=SC2154 # contrib/test.sh sets what is only read here
+# The rings: what each runs, on this computer or in a tree of another Debian, and how it is counted. Sourced by
+# contrib/test.sh, which says what is asked for.
+
+note() { say "$*" | tee -a "$report/summary"; }
+
+# add RING NAME PASSED FAILED SKIPPED: counts them, and a row for the page of results.
+add() {
+    passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
+    printf '%s|%s|%s|%s|%s|%s|%s|%s\n' "$debian" "$1" "$2" "${row_part:-${part:-1/1}}" "$3" "$4" "$5" \
+        "$(($(date +%s) - ${ring_begun:-$begun}))" >>"$report/rows"
+    ring_begun=$(date +%s)
+}
+
+# skip RING WHY: counted; a failure under CI for rings 2 and 3.
+skip() {
+    if [ -n "${CI-}" ] && [ "$1" != 1 ]; then
+        note "Debian $debian, ring $1: FAILED, it cannot be skipped under CI: $2"
+        add "$1" - 0 1 0
+    else
+        note "Debian $debian, ring $1: skipped: $2"
+        add "$1" - 0 0 1
+    fi
+}
+
+# count RING NAME: adds up what pytest wrote to its report.
+count() {
+    counts=$("$venv/bin/python" - "$report/$2.xml" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+suites = list(tree.parse(sys.argv[1]).getroot().iter("testsuite"))
+total, bad, skipped = (sum(int(suite.get(key, 0)) for suite in suites for key in keys)
+                       for keys in (("tests",), ("failures", "errors"), ("skipped",)))
+print(total - bad - skipped, bad, skipped)
+PYTHON
+    ) || counts='0 1 0'
+    read -r c_passed c_failed c_skipped <<COUNTS
+$counts
+COUNTS
+    if [ -n "${CI-}" ] && [ "$1" != 1 ]; then
+        c_failed=$((c_failed + c_skipped)) c_skipped=0
+    fi
+    note "Debian $debian, ring $1, $2: $c_passed passed, $c_failed failed, $c_skipped skipped"
+    add "$1" "$2" "$c_passed" "$c_failed" "$c_skipped"
+}
+
+# tests RING NAME ARGUMENT…: one run of pytest, counted.
+tests() {
+    t_ring=$1
+    t_name=$2
+    shift 2
+    # shellcheck disable=SC2086 # options are words
+    "$venv/bin/pytest" -q -p no:cacheprovider --junitxml="$report/$t_name.xml" ${part:+--part=$part} "$@"
+    t_status=$?
+    [ -s "$report/$t_name.xml" ] || say "$t_name: pytest ended with status $t_status"
+    count "$t_ring" "$t_name"
+    case $t_status in 0 | 1) ;; 5) ;; *) failed=$((failed + 1)) && note "ring $t_ring, $t_name: pytest status $t_status" ;; esac
+}
+
+# ring1: all that needs no libvirt; then a share of it with every other Python that is here.
+ring1() {
+    rest='--ignore=tests/libvirt --ignore=tests/bench'
+    if [ -n "$coverage" ]; then # what is imported and how fast is judged without coverage
+        rest="$rest --ignore=tests/contract --ignore=tests/cli/test_help.py"
+    fi
+    examples=$(printf %s "$seed" | cksum | cut -d" " -f1)
+    # shellcheck disable=SC2086 # options are words
+    tests 1 unit tests plugins -m 'not ring2' $rest --ignore=tests/matrix --hypothesis-profile="$profile" \
+        --hypothesis-seed="$examples" -n "$(nproc)" --dist=worksteal
+    # shellcheck disable=SC2086 # a case of a matrix waits more than it works: for deadlines, and for the processes that it starts
+    tests 1 matrix tests/matrix $shard --hypothesis-profile="$profile" --hypothesis-seed="$examples" \
+        -n "$((2 * $(nproc)))" --dist=worksteal
+    [ -n "$coverage$outer" ] || for other in $other_pythons; do with_python "$other"; done
+}
+
+# with_python VERSION: a share of ring 1, from the wheels, on another interpreter of this computer.
+with_python() {
+    w_python=$(command -v "python$1") || w_python=false
+    if [ "$("$w_python" -c 'import ensurepip, sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)" != "$1" ]; then
+        skip 1 "there is no Python $1 on this computer"
+        return
+    fi
+    w_before=$python w_venv=$venv w_path=$PATH w_part=$part
+    python=$w_python part=$(drawn "$share") row_part=share
+    # shellcheck disable=SC2046 # the requirements are words
+    make_venv "$cache/test-venv-$1" $(requirements testing dev)
+    pip install --no-deps --force-reinstall "$wheels"/*.whl || die "Installing the wheels failed."
+    PATH=$venv/bin:$PATH
+    tests 1 "python$1" tests plugins -m 'not ring2 and not matrix' --ignore=tests/libvirt --ignore=tests/bench \
+        --ignore=tests/contract --hypothesis-profile=dev -n "$(nproc)" --dist=worksteal
+    python=$w_before venv=$w_venv PATH=$w_path part=$w_part row_part=''
+}
+
+# drawn M: one of M parts, by the seed, as N/M.
+drawn() { printf '%s/%s' "$(($(printf %s "$seed" | cksum | cut -d' ' -f1) % $1 + 1))" "$1"; }
+
+ring2() {
+    # shellcheck disable=SC2086 # the packages are words
+    if ! want $ring2_packages; then
+        skip 2 "libvirt or QEMU is missing (see above)"
+    elif [ "$(id -u)" != 0 ]; then
+        skip 2 "a private libvirtd needs root"
+    else
+        # shellcheck disable=SC2086 # options are words
+        tests 2 libvirt tests plugins -m ring2 $shard -n "$(nproc)" --dist=worksteal
+    fi
+}
+
+# ring3 OPTION…: the lab.
+ring3() {
+    if [ -z "$lab" ]; then
+        note "ring 3: NOT RUN, because of --no-lab: nothing was proven on a real kernel"
+        skipped=$((skipped + 1))
+    elif [ "$(id -u)" != 0 ]; then
+        skip 3 "the lab needs root"
+    elif ! lab_packages; then
+        skip 3 "packages are missing (see above)"
+    elif ! lab_wheels; then
+        skip 3 "the wheels that it installs cannot be had from PyPI"
+    else
+        lab_runs "$@"
+    fi
+}
+
+lab_runs() {
+    l_summary=$report/lab-$debian.txt
+    "$venv/bin/python" -m tests.lab run "$@" --debian "$debian" --cache "$cache/lab" --wheels "$cache/lab-wheels" \
+        --seed "$seed" --keep "$report/lab-$debian" --summary "$l_summary" --patience "${LAB_PATIENCE-1}"
+    l_status=$?
+    touch "$l_summary"
+    while read -r line; do note "Debian $debian, ring 3, $line"; done <"$l_summary"
+    l_failed=$(grep -c ': failed' "$l_summary")
+    case $l_status in
+    0 | 2) ;;
+    *)
+        [ "$l_failed" != 0 ] || l_failed=1
+        note "Debian $debian, ring 3: FAILED; logs, journals and pictures: $report/lab-$debian"
+        ;;
+    esac
+    if [ "$l_status" = 2 ]; then skip 3 "see above"; else add 3 lab "$(grep -c ': passed' "$l_summary")" "$l_failed" 0; fi
+}
+
+# shellcheck disable=SC2046 # the packages are words
+lab_packages() { want $("$venv/bin/python" -m tests.lab packages); }
+
+# lab_wheels: the wheels of this checkout and of what they need from PyPI, as the lab's own pip will install them.
+lab_wheels() {
+    # shellcheck disable=SC2046 # the requirements are words
+    lab_needs=$(requirements) && l_stamp=$(printf '%s\n' "$lab_needs" | cat - "$here/constraints.txt" | cksum) || return 1
+    if [ "$(cat "$cache/lab-needs/stamp" 2>/dev/null)" != "$l_stamp" ]; then
+        rm -rf "$cache/lab-needs"
+        # shellcheck disable=SC2086 # the requirements are words
+        pip download --only-binary=:all: --python-version=3.11 -c "$here/constraints.txt" -d "$cache/lab-needs" $lab_needs ||
+            return 1
+        printf '%s\n' "$l_stamp" >"$cache/lab-needs/stamp"
+    fi
+    rm -rf "$cache/lab-wheels" && mkdir -p "$cache/lab-wheels" &&
+        cp "$cache"/lab-needs/*.whl "$wheels"/*.whl "$cache/lab-wheels"
+}
+
+# in_tree RING OPTION…: runs this script for a ring in a tree of that Debian, and counts what it counted.
+in_tree() {
+    i_ring=$1
+    shift
+    i_cache=$cache/debian-$debian
+    if [ "$(id -u)" != 0 ]; then
+        skip "$i_ring" "a tree of Debian $debian needs root"
+        return
+    elif ! want mmdebstrap; then
+        skip "$i_ring" "packages are missing (see above)"
+        return
+    fi
+    say "Debian $debian: making or finding its tree"
+    # shellcheck disable=SC2086 # the packages are words
+    i_tree=$("$python" -m tests.lab tree --debian "$debian" --cache "$cache/lab" $ring1_packages $ring2_packages) || {
+        skip "$i_ring" "its tree could not be made: $i_tree"
+        return
+    }
+    mkdir -p "$i_cache"
+    rm -rf "$i_cache/report"
+    VFIOCTL_CACHE=$i_cache VFIOCTL_SHARD=$seed VFIOCTL_OUTER=$commit "$here/inside.sh" "$i_tree" "$top" "$i_cache" -- \
+        "$top/contrib/test.sh" --ring "$i_ring" ${whole:+--all} ${coverage:+--coverage} "$@"
+    i_status=$?
+    [ ! -f "$i_cache/report/summary" ] || cat "$i_cache/report/summary" >>"$report/summary"
+    i_failed=0
+    while IFS='|' read -r _ _ _ _ r_passed r_failed r_skipped _; do
+        passed=$((passed + r_passed)) failed=$((failed + r_failed)) skipped=$((skipped + r_skipped))
+        i_failed=$((i_failed + r_failed))
+    done <"$i_cache/report/rows"
+    cat "$i_cache/report/rows" >>"$report/rows"
+    if [ "$i_status" != 0 ] && [ "$i_failed" = 0 ]; then
+        note "Debian $debian, rings $i_ring: FAILED, it ended with status $i_status"
+        add "$i_ring" - 0 1 0
+    fi
+}
