@@ -29,6 +29,7 @@ def _load(name: str) -> Any:
 
 lab_module = _load("lab")
 house_module = _load("house")
+contract_module = _load("contract")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +45,12 @@ def ring2() -> None:
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def contract(ring2: None) -> Any:
+    """What this machine's version of libvirt does."""
+    return contract_module.contract(lab_module.version())
 
 
 @pytest.fixture(scope="session")

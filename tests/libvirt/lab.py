@@ -69,6 +69,14 @@ def missing() -> str:
     return f"ring 2 needs {', '.join(absent)}" if absent else ""
 
 
+def version() -> tuple[int, int]:
+    """Major and minor version of the daemon, as `libvirtd --version` says them: "libvirtd (libvirt) 9.0.0"."""
+    argv = ["libvirtd", "--version"]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True, env={"PATH": SYSTEM_PATH}).stdout
+    major, minor, *_ = said.split()[-1].split(".")
+    return int(major), int(minor)
+
+
 class Lab:
     """One private libvirtd. `etc` becomes its /etc/libvirt, so a hook below `etc` is its hook."""
 

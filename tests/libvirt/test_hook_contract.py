@@ -13,8 +13,7 @@ import pytest
 
 from vfioctl.wait import until
 
-LIFE = ["prepare begin -", "start begin -", "started begin -", "stopped end -", "release end -"]
-FAILED = ["prepare begin -", "stopped end -", "release end -"]
+STARTED = ["prepare begin -", "start begin -", "started begin -"]
 HOOK_DEADLINE = 20.0
 RECORD = """\
 printf '%s\\n' "$*" >>{here}/calls
@@ -55,11 +54,13 @@ def calls_of(calls: Path, guest: str) -> list[str]:
     return [line.removeprefix(f"{guest} ") for line in calls.read_text().splitlines() if line.startswith(f"{guest} ")]
 
 
-def test_a_start_and_a_destroy_call_five_operations_as_root_with_the_xml_on_stdin(lab: Any, recorder: Path) -> None:
+def test_a_start_and_a_destroy_call_five_operations_as_root_with_the_xml_on_stdin(
+    lab: Any, recorder: Path, contract: Any
+) -> None:
     identity = lab.define("win11")
     lab.virsh("start", "win11")
     lab.virsh("destroy", "win11")
-    assert calls_of(recorder, "win11") == LIFE
+    assert calls_of(recorder, "win11") == contract.life
     assert set((recorder.parent / "uid").read_text().split()) == {"0"}
     for operation in ("prepare", "start", "started", "stopped", "release"):
         assert identity in (recorder.parent / f"stdin.{operation}").read_text()
@@ -93,16 +94,18 @@ def test_a_directory_in_qemu_d_is_ignored_and_the_drop_in_beside_it_called(lab: 
     script.chmod(0o755)
     lab.define("win11")
     lab.virsh("start", "win11")
-    assert calls_of(recorder, "win11")[0] == LIFE[0]
+    assert calls_of(recorder, "win11")[0] == "prepare begin -"
     assert not (recorder.parent / "dispatched").exists()
 
 
-def test_a_failing_prepare_lets_the_other_drop_ins_run_then_stops_and_releases(lab: Any, recorder: Path) -> None:
+def test_a_failing_prepare_lets_the_other_drop_ins_run_then_stops_and_releases(
+    lab: Any, recorder: Path, contract: Any
+) -> None:
     lab.hook("05-refuse", '[ "$2" = prepare ] || exit 0\necho "our sentence" >&2\nexit 3\n')
     lab.define("win11")
     refused = lab.virsh("start", "win11", check=False)
     assert refused.returncode != 0
-    assert calls_of(recorder, "win11") == FAILED
+    assert calls_of(recorder, "win11") == contract.refused
     assert lab.state("win11") == "shut off"
     assert "Hook script execution failed" in refused.stderr
     assert "unexpected exit status 3: our sentence" in refused.stderr
@@ -110,13 +113,15 @@ def test_a_failing_prepare_lets_the_other_drop_ins_run_then_stops_and_releases(l
 
 
 @pytest.mark.parametrize("operation", ["start", "started"])
-def test_a_hook_that_fails_later_ends_the_guest_too(lab: Any, recorder: Path, operation: str) -> None:
+def test_a_hook_that_fails_later_ends_the_guest_too(
+    lab: Any, recorder: Path, contract: Any, operation: str
+) -> None:
     lab.hook("20-refuse", f'[ "$2" = {operation} ] || exit 0\necho "too late" >&2\nexit 3\n')
     lab.define("win11")
     refused = lab.virsh("start", "win11", check=False)
     assert "unexpected exit status 3: too late" in refused.stderr
     assert lab.state("win11") == "shut off"
-    assert calls_of(recorder, "win11")[-2:] == LIFE[-2:]
+    assert calls_of(recorder, "win11")[-2:] == contract.refused[-2:]
 
 
 def test_a_restarted_daemon_reconnects_a_running_guest(lab: Any, recorder: Path) -> None:
@@ -152,13 +157,15 @@ def test_a_daemon_killed_in_prepare_leaves_an_orphan_and_no_further_call(lab: An
     assert calls_of(recorder, "win11") == ["prepare begin -"]
 
 
-def test_killed_with_its_guest_the_daemon_stops_and_releases_without_reconnect(lab: Any, recorder: Path) -> None:
+def test_killed_with_its_guest_the_daemon_stops_and_releases_without_reconnect(
+    lab: Any, recorder: Path, contract: Any
+) -> None:
     lab.define("win11")
     lab.virsh("start", "win11")
     lab.sigkill(guests=True)
     lab.start()
-    assert until(lambda: calls_of(recorder, "win11")[-1] == "release end -", HOOK_DEADLINE)
-    assert calls_of(recorder, "win11")[3:] == LIFE[-2:]
+    assert until(lambda: calls_of(recorder, "win11")[-1].startswith("release end "), HOOK_DEADLINE)
+    assert calls_of(recorder, "win11")[3:] == ["stopped end -", f"release end {contract.lost}"]
 
 
 @pytest.mark.parametrize("operation", ["prepare", "release"])
@@ -196,7 +203,7 @@ def test_a_child_that_inherits_stderr_keeps_virsh_waiting_and_a_detached_one_doe
 def test_libvirt_starts_guests_of_odd_names(lab: Any, recorder: Path, name: str) -> None:
     lab.define(name)
     lab.virsh("start", "--domain", name)
-    assert calls_of(recorder, name) == LIFE[:3]
+    assert calls_of(recorder, name) == STARTED
     lab.virsh("destroy", "--domain", name)
 
 
@@ -222,4 +229,4 @@ def test_a_second_drop_in_needs_no_restart(lab: Any, recorder: Path) -> None:
     assert (lab.etc / "hooks/qemu.d/10-record").stat().st_mtime > 0
     lab.define("win11")
     lab.virsh("start", "win11")
-    assert calls_of(recorder, "win11") == LIFE[:3]
+    assert calls_of(recorder, "win11") == STARTED
