@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import asdict, fields, frozen
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def read_all(paths: Paths) -> Records:
     """All records, newest first; what cannot be read is named in `damaged`."""
     found: list[HandOff] = []
     damaged: list[str] = []
-    for name in reversed(_ids(paths)):
+    for name in reversed(ids(paths)):
         try:
             found.append(read(paths, name))
         except VfioctlError:
@@ -102,9 +102,9 @@ def read_all(paths: Paths) -> Records:
 
 
 def read(paths: Paths, name: str) -> HandOff:
-    """The record with the id `name`. Raises VfioctlError("history.unknown"), ("history.damaged")."""
+    """The record with the id `name`. Raises Refused("history.unknown"), VfioctlError("history.damaged")."""
     if "/" in name or "\0" in name or (value := _read(_path(paths, name), name)) is None:
-        raise VfioctlError(
+        raise Refused(
             "history.unknown", f"There is no hand-off {name!r} in the history.",
             hints=("List them with: vfioctl history",),
         )
@@ -133,7 +133,7 @@ def _build(kind: Any, value: Mapping[str, Any]) -> Any:
 
 def prune(paths: Paths, *, keep: int) -> int:
     """Remove all but the `keep` newest records; return how many went."""
-    gone = _ids(paths)[: -keep or None] if keep else _ids(paths)
+    gone = ids(paths)[: -keep or None] if keep else ids(paths)
     for name in gone:
         files.remove(_path(paths, name))
     return len(gone)
@@ -153,7 +153,8 @@ def read_last(paths: Paths, guest: str) -> Last | None:
         return None
 
 
-def _ids(paths: Paths) -> list[str]:
+def ids(paths: Paths) -> list[str]:
+    """The id of every record, oldest first. Raises PermissionError where the history is hidden."""
     try:
         names = os.listdir(paths.history)
     except (FileNotFoundError, NotADirectoryError):

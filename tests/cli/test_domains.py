@@ -11,6 +11,7 @@ import pytest
 
 from vfioctl.cli import domains
 from vfioctl.cli.app import App
+from vfioctl.cli.define import define
 from vfioctl.cli.programs import SetupPrograms
 from vfioctl.errors import DeadlineExceeded, Refused, VfioctlError
 from vfioctl.paths import Paths
@@ -99,7 +100,10 @@ class FakeBinding(ModuleType):
         return
 
     def open(self, _uri: str) -> Any:
-        return SimpleNamespace(lookupByName=self._look, defineXML=self._define)
+        return SimpleNamespace(lookupByName=self._look, defineXML=self._define, listAllDomains=self._list)
+
+    def _list(self) -> list[Any]:
+        return [SimpleNamespace(name=lambda: "win11")]
 
     def _look(self, name: str) -> Any:
         if name != "win11":
@@ -108,7 +112,7 @@ class FakeBinding(ModuleType):
 
     def _describe(self, flags: int) -> str:
         self.flags = flags
-        return XML
+        return self.defined[-1] if self.defined else XML
 
     def _define(self, xml: str) -> None:
         if "refuse" in xml:
@@ -134,15 +138,13 @@ def test_the_binding_gives_a_domain_that_can_be_changed_with_nothing_lost(ours, 
     found = domains.find(ours, "win11", None)
     assert (found.editable, found.xml) == (True, XML.encode())
     assert binding.flags == binding.VIR_DOMAIN_XML_INACTIVE | binding.VIR_DOMAIN_XML_SECURE
-    domains.define(found.xml)
+    define(ours, found, found.xml)
     assert binding.defined == [XML]
 
 
 def test_what_libvirt_says_is_passed_on(ours, binding) -> None:
-    with pytest.raises(Refused, match="Domain not found"):
-        domains.find(ours, "linux", None)
     with pytest.raises(VfioctlError, match="unsupported configuration"):
-        domains.define(b"<refuse/>")
+        define(ours, domains.find(ours, "win11", None), b"<refuse/>")
 
 
 def test_the_daemon_of_this_host_is_not_asked_about_another_root(app, binding) -> None:
@@ -164,7 +166,6 @@ def test_enable_changes_the_domain_through_the_binding_and_disable_restores_it(r
             file.write(f"{value}\n")
     assert run("enable", "win11", "--format", "json").envelope["data"]["applied"] is True
     assert binding.defined == [domain("win11", devices=device.format("no"))]
-    monkeypatch.setattr(sys.modules[__name__], "XML", binding.defined[0])
     assert run("disable", "win11", "--format", "json").envelope["data"]["applied"] is True
     assert binding.defined[1] == before
 

@@ -107,6 +107,7 @@ def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, gold
     }
     assert daemon.start("win11", UUID, xml.read_bytes(), addresses=(GPU, SOUND)).status == 0
     shown["status"] = call("status")
+    shown["list"] = call("list")
     shown["recover"] = call("recover")
     shown["history"] = call("history")
     daemon.stop("win11", xml.read_bytes())

@@ -79,7 +79,9 @@ def test_abort_stops_it_and_finishes_what_it_left(run, paths, engine, name) -> N
     assert read_both(paths, UUID) is None
 
 
-def test_another_guest_is_left_alone(run, paths, engine) -> None:
+def test_another_guest_is_left_alone(run, paths, engine, root) -> None:
+    (root / "etc/vfioctl/guests").mkdir(parents=True)
+    (root / "etc/vfioctl/guests/linux.toml").touch()
     assert run("recover", "linux", "--abort").out == "Nothing is unfinished.\n"
     assert engine.poll() is None
 

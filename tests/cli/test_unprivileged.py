@@ -97,7 +97,46 @@ def test_a_hidden_record_of_stuck_writes_does_not_hide_the_cards(as_nobody, root
     assert CARD in said
 
 
-@pytest.mark.parametrize("command", ["status", "recover", "hook verify", "gpu holders"])
+@pytest.mark.parametrize("command", ["recover", "rescue", "hook install", "enable win11"])
 def test_the_rest_says_that_it_needs_root(as_nobody, command) -> None:
     status, said = as_nobody(*command.split())
     assert (status, "[not_root]" in said) == (77, True)
+    assert f"sudo vfioctl {command}" in said
+
+
+def hidden_records(root: Path) -> Paths:
+    """A managed guest, and directories of ours that only root may read."""
+    paths = Paths(str(root))
+    for place in (paths.boot_journal("x"), paths.last("x"), paths.identity("x")):
+        make_private_dir(os.path.dirname(place))
+    os.makedirs(paths.guest_configs)
+    (Path(paths.guest_configs) / "win11.toml").touch()
+    return paths
+
+
+def test_status_and_list_show_what_everybody_may_see_and_say_what_is_hidden(as_nobody, root) -> None:
+    hidden_records(root)
+    status, said = as_nobody("status")
+    assert (status, "win11 is off" in said, said.count("[state.unreadable]")) == (0, True, 1)
+    status, said = as_nobody("list")
+    assert (status, "win11" in said, said.count("[state.unreadable]")) == (0, True, 1)
+
+
+@pytest.mark.parametrize("command", ["gpu holders", "config validate"])
+def test_what_only_looks_answers(as_nobody, root, command) -> None:
+    assert as_nobody(*command.split())[0] == 0
+
+
+def test_a_sound_installation_is_sound_for_everybody(as_nobody, root) -> None:
+    main(compose(str(root)), ["hook", "install"], {})
+    status, said = as_nobody("hook", "verify")
+    assert "[hook.changed]" not in said
+    assert (status, "nothing would stop it from firing" in said) == (0, True)
+
+
+def test_a_hook_in_a_hidden_directory_is_not_called_missing(as_nobody, root) -> None:
+    hidden_records(root)
+    (root / "etc/libvirt").chmod(0o700)
+    said = as_nobody("list")[1]
+    assert "[hook.unreadable]" in said
+    assert "[hook.missing]" not in said

@@ -150,7 +150,8 @@ def exit_statuses() -> str:
     words = {
         errors.EXIT_FAILED: "Something was tried and failed. The message says how the host stands.",
         errors.EXIT_USAGE: "The command line is wrong; nothing was done.",
-        errors.EXIT_REFUSED: "Refused before anything was touched; the host is as it was.",
+        errors.EXIT_REFUSED: "Refused before anything was touched; the host is as it was. So is every name that names "
+        "nothing: a guest, a device, a setting, a hand-off.",
         errors.EXIT_STUCK: "A kernel write does not return; nothing more is written to that device.",
         errors.EXIT_NOT_ROOT: "The command needs root; nothing was done.",
         Interrupted.exit_status: "Interrupted by the user; `vfioctl status` shows how far it came.",
@@ -160,6 +161,10 @@ def exit_statuses() -> str:
         "Exit statuses",
         "Every command ends with one of these.",
         table(("status", "meaning", "exceptions"), rows),
+        "A command that reports has done its work when it has reported: `status`, `list`, `history` and `gpu holders` "
+        "end with 0 whatever they show, and with 1 when a record is damaged. What is asked whether all is well says so "
+        "by its status: `plan` and `config validate` end with 3 when a start would be refused, `hook verify` with 1 "
+        "when the hook would not fire. What this user may not read is a warning and changes no status.",
         "## The hook\n\nThe hook that libvirt calls ends with one of the statuses above **only for `prepare`**; "
         "libvirt then does not start the guest and shows the last sentence on stderr. Every other operation ends with "
         "0 whatever happens, because a failing `started` or `reconnect` would kill the guest. When the installed "

@@ -15,6 +15,7 @@ from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.cli.lazy import LazyGroup
 from vfioctl.cli.options import FORMATS, shared_options
 from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, NotRoot, VfioctlError
+from vfioctl.log import plain
 
 if TYPE_CHECKING:
     from vfioctl.cli.render.output import Output
@@ -34,6 +35,7 @@ class App:
         self.format = FORMATS[0]
         self.color: bool | None = False if environ.get("NO_COLOR") else None
         self.command = ""
+        self.argv: tuple[str, ...] = ()  # as it was typed, for hints that repeat it
 
     def use_root(self, root: str) -> None:
         """Work on the host below the directory `root`."""
@@ -53,8 +55,14 @@ class App:
                 "not_root",
                 f"`vfioctl {self.command}` needs root.",
                 state="Nothing was changed.",
-                hints=(f"Run it as root: sudo vfioctl {self.command}",),
+                hints=(f"Run it as root: sudo vfioctl {self.typed()}",),
             )
+
+    def typed(self) -> str:
+        """The command line as it was typed, arguments and all."""
+        import shlex
+
+        return plain(shlex.join(self.argv)) or self.command
 
     def need_trust(self) -> None:
         """need_root, and Refused("state.writable") when others could have written the records that are obeyed."""
@@ -135,6 +143,7 @@ def _lost(error: OSError) -> Error:
 def answer(app: App, argv: Sequence[str]) -> Result | int:
     """What the command line `argv` gives back; a plugin's command may print by itself and give only its status."""
     _guess_format(app, argv)
+    app.argv = tuple(argv)
     try:
         return root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0
     except VfioctlError as error:

@@ -1,4 +1,4 @@
-"""Where a guest's domain XML comes from: a file, libvirt, or libvirt's own file; and how a changed one goes back.
+"""Where a guest's domain XML comes from: a file, libvirt, or libvirt's own file. What changes it is in define.py.
 
 Never asks libvirt while a hook runs, and never the daemon of another root.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.facts import refuse_while_running
+from vfioctl.cli.lookup import no_such
 from vfioctl.cli.programs import SetupPrograms
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
@@ -22,25 +25,39 @@ if TYPE_CHECKING:
 
 URI = "qemu:///system"
 OURS = "/"
+XML = "Or give the domain's XML with: --xml FILE"
+
+
+class Way(StrEnum):
+    """How a domain was read; what libvirt gave can go back the same way."""
+
+    FILE = "file"
+    BINDING = "libvirt"
+    VIRSH = "virsh dumpxml"
 
 
 @frozen
 class Found:
-    """A domain with the XML that it was read from; `editable` when libvirt-python can take a changed one."""
+    """A domain with the XML that it was read from."""
 
     domain: Domain
     xml: bytes
     origin: str
-    editable: bool = False
+    way: Way = Way.FILE
+
+    @property
+    def editable(self) -> bool:
+        """Whether a changed domain can be given back to libvirt."""
+        return self.way is not Way.FILE
 
 
 def find(app: App, guest: str, source: str | None) -> Found:
     """The domain of `guest` out of `source` ("-": standard input), else out of libvirt.
 
-    Raises Refused: "domain.*", "guest.name", "guest.unknown", "libvirt.busy".
+    Raises Refused: "domain.*", "guest.name", "guest.unknown", "libvirt.busy", "libvirt.down".
     """
     check_guest_name(guest)
-    found = _from_file(source) if source else _from_libvirt(app, guest)
+    found = from_file(source) if source else _from_libvirt(app, guest)
     if found.domain.name != guest:
         raise Refused(
             "domain.other_name", f"The domain in {found.origin} is called {found.domain.name!r}, not {guest!r}.",
@@ -49,7 +66,8 @@ def find(app: App, guest: str, source: str | None) -> Found:
     return found
 
 
-def _from_file(source: str) -> Found:
+def from_file(source: str) -> Found:
+    """The domain in the file `source`, "-" for standard input. Raises Refused: "domain.*"."""
     try:
         if source == "-":
             data = sys.stdin.buffer.read(INPUT_CAP + 1)
@@ -61,16 +79,38 @@ def _from_file(source: str) -> Found:
     return Found(read_domain(data), data, "standard input" if source == "-" else source)
 
 
-def _from_libvirt(app: App, guest: str) -> Found:
+def guests(app: App) -> tuple[str, ...]:
+    """The name of every guest of this host. Raises Refused: "libvirt.busy", "libvirt.down"."""
     refuse_while_running(app.composition.paths)
-    if app.composition.paths.root == OURS and (libvirt := python_binding()):
-        data = _through_binding(libvirt, guest)
-        return Found(read_domain(data), data, "libvirt", editable=True)
+    if binding := _own_binding(app):
+        try:
+            return tuple(sorted(domain.name() for domain in connect(binding).listAllDomains()))
+        except binding.libvirtError as error:
+            raise _down(app, str(error)) from error
     programs = SetupPrograms(app.composition.programs)
     if programs.find("virsh"):
-        data = _through_virsh(programs, guest)
-        return Found(read_domain(data), data, "virsh dumpxml")
-    return _from_its_file(app.composition.paths.at("etc/libvirt/qemu", f"{guest}.xml"), guest)
+        return _virsh_names(app, programs)
+    return _names_of_files(app)
+
+
+def _from_libvirt(app: App, guest: str) -> Found:
+    refuse_while_running(app.composition.paths)
+    if binding := _own_binding(app):
+        data = _through_binding(app, binding, guest)
+        return Found(read_domain(data), data, "libvirt", Way.BINDING)
+    programs = SetupPrograms(app.composition.programs)
+    if programs.find("virsh"):
+        data = _through_virsh(app, programs, guest)
+        return Found(read_domain(data), data, "virsh dumpxml", Way.VIRSH)
+    return _from_its_file(app, guest)
+
+
+# ---------------------------------------------------------------- libvirt-python
+
+
+def _own_binding(app: App) -> Any:
+    """The binding, for the host whose daemon it reaches; None for another root."""
+    return python_binding() if app.composition.paths.root == OURS else None
 
 
 def python_binding() -> Any:
@@ -82,47 +122,104 @@ def python_binding() -> Any:
     return libvirt
 
 
-def _through_binding(libvirt: Any, guest: str) -> bytes:
+def connect(libvirt: Any) -> Any:
+    """A connection, read-only without root. Raises libvirtError."""
     libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr otherwise
+    return libvirt.open(URI) if os.geteuid() == 0 else libvirt.openReadOnly(URI)
+
+
+def _through_binding(app: App, libvirt: Any, guest: str) -> bytes:
     flags = libvirt.VIR_DOMAIN_XML_INACTIVE | (libvirt.VIR_DOMAIN_XML_SECURE if os.geteuid() == 0 else 0)
     try:
-        connection = libvirt.open(URI) if os.geteuid() == 0 else libvirt.openReadOnly(URI)
+        connection = connect(libvirt)
+    except libvirt.libvirtError as error:
+        raise _down(app, str(error)) from error
+    try:
         return bytes(connection.lookupByName(guest).XMLDesc(flags).encode())
     except libvirt.libvirtError as error:
-        raise unknown(guest, str(error)) from error
+        raise unknown(guest, str(error), (domain.name() for domain in connection.listAllDomains())) from error
 
 
-def _through_virsh(programs: SetupPrograms, guest: str) -> bytes:
-    secure = ("--security-info",) if os.geteuid() == 0 else ("--readonly",)
-    options = ("-c", URI, *(("--readonly",) if secure == ("--readonly",) else ()))
-    more = secure if secure != ("--readonly",) else ()
+# ---------------------------------------------------------------- virsh
+
+
+def virsh_options() -> tuple[str, ...]:
+    """Without root only the read-only socket answers."""
+    return ("-c", URI) if os.geteuid() == 0 else ("-c", URI, "--readonly")
+
+
+def _through_virsh(app: App, programs: SetupPrograms, guest: str) -> bytes:
+    secrets = ("--security-info",) if os.geteuid() == 0 else ()
     try:
-        return programs.run("virsh", *options, "dumpxml", "--inactive", *more, f"--domain={guest}")
+        return programs.run("virsh", *virsh_options(), "dumpxml", "--inactive", *secrets, f"--domain={guest}")
     except VfioctlError as error:
-        raise unknown(guest, error.message) from error
+        try:
+            known = _virsh_names(app, programs)
+        except Refused as down:
+            if "failed to get domain" not in error.message:
+                down.hints = (*down.hints, XML)
+                raise
+            known = ()
+        raise unknown(guest, error.message, known) from error
 
 
-def _from_its_file(path: str, guest: str) -> Found:
-    """libvirt keeps the definition there; reading it asks nobody."""
+def _virsh_names(app: App, programs: SetupPrograms) -> tuple[str, ...]:
     try:
-        return _from_file(path)
+        said = programs.run("virsh", *virsh_options(), "list", "--all", "--name").decode(errors="replace")
+    except VfioctlError as error:
+        raise _down(app, error.message) from error
+    return tuple(sorted(filter(None, map(str.strip, said.splitlines()))))
+
+
+# ---------------------------------------------------------------- libvirt's own files
+
+
+def _names_of_files(app: App) -> tuple[str, ...]:
+    """libvirt keeps one definition a file; listing them asks nobody. Raises Refused("libvirt.down")."""
+    try:
+        names = os.listdir(app.composition.paths.at("etc/libvirt/qemu"))
+    except OSError as error:
+        raise _down(app, "neither virsh nor libvirt-python is there to ask") from error
+    return tuple(sorted(name.removesuffix(".xml") for name in names if name.endswith(".xml")))
+
+
+def _from_its_file(app: App, guest: str) -> Found:
+    try:
+        return from_file(app.composition.paths.at("etc/libvirt/qemu", f"{guest}.xml"))
     except Refused as error:
         if error.code != "domain.unreadable":
             raise
-        raise unknown(guest, "neither libvirt-python nor virsh is there to ask") from error
+        try:
+            known = _names_of_files(app)
+        except Refused:
+            known = ()
+        raise unknown(guest, "neither virsh nor libvirt-python is there to ask", known) from error
 
 
-def unknown(guest: str, why: str) -> Refused:
+# ---------------------------------------------------------------- what is said
+
+
+def unknown(guest: str, why: str, names: Iterable[str]) -> Refused:
+    """The refusal of a guest whose domain cannot be had; `names` are those of libvirt, none when it did not say."""
+    known = tuple(sorted(names))
+    if known and guest not in known:
+        return no_such("guest.unknown", f"There is no guest {guest!r}", guest, known, "The guests of this host")
     return Refused(
         "guest.unknown", f"The domain of {guest} could not be read: {why.rstrip('.')}.",
         state="Nothing was changed.", hints=("Give its XML with: --xml FILE",),
     )  # fmt: skip
 
 
-def define(xml: bytes) -> None:
-    """Give the changed domain to libvirt. Raises VfioctlError("libvirt.define")."""
-    libvirt = python_binding()
-    try:
-        libvirt.open(URI).defineXML(xml.decode())
-    except libvirt.libvirtError as error:
-        raise VfioctlError("libvirt.define", f"libvirt does not take the changed domain: {error}.") from error
+def _down(app: App, why: str) -> Refused:
+    """Nobody at the other end: not a word about the guest, which may well exist."""
+    from vfioctl.host.host import Host
+    from vfioctl.setup import daemon
+
+    said = [part.strip(" .") for part in why.split("error:") if part.strip(" .")]
+    reason = ": ".join(said[1:] or said)
+    host = Host(app.composition.paths, app.composition.programs)
+    there = daemon.find(host)
+    hint = f"Start it with: {daemon.start_command(host)}"
+    if there and there.pid:
+        hint = f"See why with: journalctl -b -u {there.name}"
+    return Refused("libvirt.down", f"libvirt does not answer: {reason}.", state="Nothing was changed.", hints=(hint,))

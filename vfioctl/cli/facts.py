@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from vfioctl import files
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
-from vfioctl.typed import argument
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -43,12 +42,16 @@ def guest_config(
 
 
 def must_be_managed(app: App, guest: str) -> None:
-    """Raise Refused("guest.unmanaged") when `guest` has no file."""
-    if not os.path.lexists(app.composition.paths.guest_config(guest)):
-        raise Refused(
-            "guest.unmanaged", f"{guest} is not managed by vfioctl.", state="Nothing was changed.",
-            hints=(f"Let vfioctl manage it with: vfioctl enable {argument(guest)}",),
-        )  # fmt: skip
+    """Raise Refused("guest.unmanaged") when `guest` has no file, with those that have one."""
+    from vfioctl.cli.lookup import no_such
+    from vfioctl.config.load import managed_guests
+
+    if os.path.lexists(app.composition.paths.guest_config(guest)):
+        return
+    known = managed_guests(app.composition.paths)
+    refused = no_such("guest.unmanaged", f"{guest} is not managed by vfioctl", guest, known, "Managed are")
+    refused.hints = refused.hints or ("No guest is managed yet.",)
+    raise refused
 
 
 @frozen
@@ -106,12 +109,14 @@ def refuse_while_running(paths: Paths) -> None:
 
 
 def unreadable_message(count: int) -> tuple[Message, ...]:
-    """What to say when the open files of `count` processes could not be read."""
+    """What to say when the open files of `count` processes could not be read, by root itself or for want of it."""
     from vfioctl.cli.result import Message
 
     if not count:
         return ()
-    text = f"The open files of {count} processes could not be read without root: more of them may hold the card."
+    whose, it = ("one process", "it") if count == 1 else (f"{count} processes", "some of them")
+    why = ", even by root: the kernel or a container hides them" if os.geteuid() == 0 else " without root"
+    text = f"The open files of {whose} could not be read{why}; {it} may hold the card too."
     return (Message(text, "warning", "host.unreadable"),)
 
 

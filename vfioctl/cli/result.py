@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, VfioctlError
-from vfioctl.frozen import field, frozen
+from vfioctl.frozen import field, frozen, replace
 
 ENVELOPE_VERSION = 1
 OK = 0
@@ -41,6 +41,10 @@ class Result:
     messages: tuple[Message, ...] = ()
     errors: tuple[Error, ...] = ()
     exit_status: int = OK
+
+    def saying(self, *messages: Message) -> Result:
+        """The same with `messages` behind its own."""
+        return replace(self, messages=(*self.messages, *messages))
 
     def envelope(self) -> dict[str, Any]:
         """The JSON envelope; its keys are public and pinned by tests."""

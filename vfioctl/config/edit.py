@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
 from vfioctl.config.load import check_source, written
+from vfioctl.config.plugins import unknown_in
 from vfioctl.config.schema import Setting, WrongValue, parse_text, settings, suggestion
 from vfioctl.config.source import Problem, Source, parse_source
 from vfioctl.errors import ConfigError, Refused
@@ -90,7 +91,7 @@ def check_text(paths: Paths, guest: str | None, text: str, plugins: Mapping[str,
     source = parse_source(_file_of(paths, guest), text.encode(errors="surrogateescape"))
     if isinstance(source, Problem):
         return (source,)
-    return check_source(source, plugins, guest_file=guest is not None).problems
+    return (*check_source(source, plugins, guest_file=guest is not None).problems, *unknown_in(source, plugins))
 
 
 def write_text(paths: Paths, guest: str | None, text: str) -> str:
@@ -110,7 +111,9 @@ def _put(paths: Paths, guest: str | None, dotted: str, value: Any, plugins: Mapp
         _remove(document, dotted.split("."))
     else:
         _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
-    for problem in check_source(_source(file, document), plugins, guest_file=guest is not None).problems:
+    source = _source(file, document)
+    unknown = (problem for problem in unknown_in(source, plugins) if problem.path == dotted)
+    for problem in (*check_source(source, plugins, guest_file=guest is not None).problems, *unknown):
         raise problem.error()
     secure(file, paths.root)
     _write(file, document)

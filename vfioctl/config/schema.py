@@ -208,8 +208,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """'; did you mean "X"?' with the nearest of `known`, or nothing."""
     import difflib  # only when something is already wrong
 
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
+    return f'; did you mean "{folded[near[0]]}"?' if near else ""
 
 
 def join(prefix: str, key: str) -> str:

@@ -67,6 +67,7 @@ def ask(
     plugins = Plugins(usable, required=needed(known, config, chosen.devices))
     said = _gather(plugins, request)
     findings = (
+        *_names_of_plugins(config, known),
         *chosen.findings, *identity.check(composition.paths, domain.uuid, config.guest, chosen.devices),
         *said.findings, *plugins.findings,
     )  # fmt: skip
@@ -75,6 +76,15 @@ def ask(
         policy=lambda: policy(request, usable), back=tuple(said.back), findings=findings, budget=config.deadlines,
     )  # fmt: skip
     return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
+
+
+def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple[Finding, ...]:
+    """What the settings name that is no plugin."""
+    if not config.handler and not config.disabled_plugins:
+        return ()
+    from vfioctl.config.plugins import findings  # few guests need it
+
+    return findings(config, [info.name for info in known])
 
 
 def _gather(plugins: Plugins, request: Request) -> Gathered:

@@ -41,7 +41,7 @@ NVIDIA = "nvidia"
 def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> GpuHandoff:
     """Aim and bind: enough for every driver that lets go of its device when the kernel asks."""
     if gpu.driver == NVIDIA:
-        return GpuHandoff(NAME, gpu.address, GENERIC_RANK, (), findings=(_only_vfioctl_nvidia(gpu),))
+        return GpuHandoff(NAME, gpu.address, GENERIC_RANK, (), findings=(_only_vfioctl_nvidia(gpu, request),))
     driver = target_driver(gpu.address, request)
     # All aims come before the first bind: a sibling that is still free could else be taken by its host driver.
     binds = tuple(bind_id(function.address) for function in host.functions(gpu.address))
@@ -54,12 +54,16 @@ def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> 
     return GpuHandoff(NAME, gpu.address, GENERIC_RANK, steps, back=home_conditions((gpu,), host))
 
 
-def _only_vfioctl_nvidia(gpu: PciDevice) -> Finding:
+def _only_vfioctl_nvidia(gpu: PciDevice, request: Request | None) -> Finding:
+    said = f"{gpu.address} is on the driver nvidia, whose unbind can hang for ever;"
+    if request and NVIDIA in request.config.disabled_plugins:
+        where = request.config.origins.get("disabled_plugins", "the configuration")
+        hint = f"Take nvidia out of disabled_plugins in {where}"
+        return Finding("generic.nvidia", f"{said} the plugin that can free it, nvidia, is disabled.", hint=hint)
     return Finding(
-        "generic.nvidia",
-        f"{gpu.address} is on the driver nvidia, whose unbind can hang for ever; no plugin knows how to free it.",
+        "generic.nvidia", f"{said} no plugin knows how to free it.",
         hint="Install the plugin vfioctl-nvidia, then run: vfioctl plugins refresh",
-    )
+    )  # fmt: skip
 
 
 @hookimpl

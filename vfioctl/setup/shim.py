@@ -31,8 +31,8 @@ def programs_path(composition: Composition) -> str:
     return ":".join(dict.fromkeys(parts))
 
 
-def rendered(composition: Composition) -> str:
-    """The hook for this installation, which acts only in processes of the user who installs it."""
+def rendered(composition: Composition, owner: int | None = None) -> str:
+    """The hook for this installation, which acts only in processes of `owner`: the user who installs it, by default."""
     python, *args = composition.self_argv
     entry = entry_file(composition)
     module = args.index("-m")
@@ -44,7 +44,7 @@ def rendered(composition: Composition) -> str:
         "MARKS": composition.paths.markers,
         "RUN": composition.paths.run,
         "PATH": programs_path(composition),
-        "OWNER": str(os.geteuid()),
+        "OWNER": str(os.geteuid() if owner is None else owner),
     }
     quoted = {name: shlex.quote(value) for name, value in values.items()}
     return render(template(*TEMPLATE), {**quoted, "ARGS": shlex.join(args)})

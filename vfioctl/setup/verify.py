@@ -30,6 +30,13 @@ def verify(composition: Composition) -> tuple[Finding, ...]:
     )
 
 
+def would_not_fire(composition: Composition) -> tuple[Finding, ...]:
+    """What keeps libvirt from calling the hook at the next start: a quick look, for commands that speak of a start."""
+    host = Host(composition.paths, composition.programs)
+    found = (*_file(composition), *_daemon(host))
+    return tuple(finding for finding in found if finding.severity is Severity.BLOCK)
+
+
 def _finding(code: str, message: str, hint: str = INSTALL, severity: Severity = Severity.BLOCK) -> Finding:
     return Finding(code, message, severity, hint, "hook")
 
@@ -56,7 +63,7 @@ def _text(composition: Composition, text: str) -> Iterator[Finding]:
     python = shim.interpreter_of(text)
     if python and not os.access(python, os.X_OK):
         yield _finding("hook.interpreter_gone", f"{path} calls {python}, which cannot be executed.")
-    if text == shim.rendered(composition):
+    if text == shim.rendered(composition, os.stat(path).st_uid):
         return
     if python and python != composition.self_argv[0]:
         ours = composition.self_argv[0]

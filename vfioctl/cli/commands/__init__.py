@@ -22,8 +22,9 @@ def _verb(name: str, text: str) -> Entry:
 COMMANDS = (
     _verb("enable", "Let vfioctl manage a guest."),
     _verb("disable", "Manage a guest no longer."),
+    _verb("list", "List the managed guests with state, devices and last outcome."),
     _verb("plan", "Show what a start would do and how it returns; nothing is done."),
-    _verb("status", "Show which card is where, held by whom, and what is unfinished."),
+    _verb("status", "Show where each device is, who holds it, what is unfinished."),
     Entry("gpu", "Look at the cards of this host.", children=(
         _verb("gpu list", "List the cards by IOMMU group."),
         _verb("gpu holders", "List the processes that hold a card."),

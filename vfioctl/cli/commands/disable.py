@@ -50,7 +50,8 @@ def _restore(app: App, guest: str, xml: str | None, before: Before | None) -> Ch
     """managed='yes' where it was; raises Refused when the domain cannot be read, with nothing touched."""
     from vfioctl.cli import managed
     from vfioctl.cli.commands.enable import Change
-    from vfioctl.cli.domains import define, find
+    from vfioctl.cli.define import define
+    from vfioctl.cli.domains import find
 
     if before is None or not before.addresses:
         return Change("", applied=False)
@@ -58,7 +59,7 @@ def _restore(app: App, guest: str, xml: str | None, before: Before | None) -> Ch
     wanted = managed.set_managed(found.xml, "yes", before.addresses)
     diff = managed.difference(found.xml, wanted, guest)
     if diff and found.editable:
-        define(wanted)
+        define(app, found, wanted)
     return Change(diff, applied=bool(diff) and found.editable)
 
 

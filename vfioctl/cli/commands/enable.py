@@ -42,8 +42,8 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     """Let vfioctl manage a guest.
 
     Writes its file in /etc/vfioctl/guests, pins which cards it may get, and sets managed='no' in the domain, so that
-    libvirt does not unbind a held card when the hook does not fire. Without libvirt-python the change of the domain is
-    shown for `virsh edit`. What is there already is kept.
+    libvirt does not unbind a held card when the hook does not fire. libvirt-python changes the domain, else virsh; the
+    definition as it was is kept. With --xml the change is only shown, for `virsh edit`. What is there already is kept.
 
     Where a session is on the card, a start is refused until the guest file says session = "end". Then it ends right
     after its user was told, and what is not saved is lost; nothing brings it back.
@@ -51,7 +51,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     from vfioctl.cli.domains import find
     from vfioctl.cli.facts import guest_config, plugin_infos
     from vfioctl.cli.foretold import foretold
-    from vfioctl.cli.result import Result, refused
+    from vfioctl.cli.result import incomplete, refused
     from vfioctl.handoff.devices import wanted
 
     app.need_trust()
@@ -66,7 +66,19 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     _pin(app, found, devices)
     change = _set_managed(app, found)
     data = {**_data(app, found, devices, change), "created": created, "end_session": end}
-    return Result(NAME, data, (*_messages(app, found, change), *foretold(app, found.domain, plugins)))
+    errors = _not_changed(guest, change) if xml is None else ()
+    said = (*_messages(app, found, devices, change, from_file=bool(xml)), *foretold(app, found.domain, plugins))
+    return incomplete(NAME, data, errors).saying(*said)
+
+
+def _not_changed(guest: str, change: Change) -> tuple[Error, ...]:
+    """The domain ought to be changed, and nothing is there to do it."""
+    from vfioctl.cli.result import Error
+
+    if not change.diff or change.applied:
+        return ()
+    message = "The domain is not changed: neither virsh nor libvirt-python is there to do it."
+    return (Error("libvirt.binding", message, f"{guest} is managed.", (by_hand(guest).hint,)),)
 
 
 def _blocks(devices: Wanted) -> Iterator[Error]:
@@ -120,14 +132,14 @@ def _pin(app: App, found: Found, devices: Wanted) -> None:
 
 def _set_managed(app: App, found: Found) -> Change:
     from vfioctl.cli import managed
-    from vfioctl.cli.domains import define
+    from vfioctl.cli.define import define
 
     addresses = managed.managed_addresses(found.xml)
     managed.remember(app.composition.paths, found.domain.uuid, found.domain.name, addresses)
     wanted = managed.set_managed(found.xml, "no", addresses)
     diff = managed.difference(found.xml, wanted, found.domain.name)
     if diff and found.editable:
-        define(wanted)
+        define(app, found, wanted)
     return Change(diff, applied=bool(diff) and found.editable)
 
 
@@ -140,21 +152,29 @@ def _data(app: App, found: Found, devices: Wanted, change: Change) -> dict[str, 
     }  # fmt: skip
 
 
-def _messages(app: App, found: Found, change: Change) -> tuple[Message, ...]:
-    from vfioctl.cli.result import Message
+def _messages(app: App, found: Found, devices: Wanted, change: Change, *, from_file: bool) -> tuple[Message, ...]:
+    from vfioctl.cli.firing import warnings
 
     said = []
-    if change.diff and not change.applied:
+    if change.diff and not change.applied and from_file:
         said.append(by_hand(found.domain.name))
-    if not os.path.lexists(app.composition.paths.shim):
-        text = "The hook is not installed: a start does not reach vfioctl yet."
-        said.append(Message(text, "warning", "hook.missing", "Install it with: vfioctl hook install"))
-    return tuple(said)
+    if not devices.devices:
+        said.append(no_device(found.domain.name))
+    return (*said, *warnings(app))
+
+
+def no_device(guest: str) -> Message:
+    """The commonest omission of a beginner: the card was never added to the guest."""
+    from vfioctl.cli.result import Message
+
+    text = f"{guest} has no PCI device, so nothing is handed over when it starts."
+    hint = f"Add the card in virt-manager (Add Hardware, PCI Host Device), then: vfioctl enable {argument(guest)}"
+    return Message(text, "warning", "guest.no_device", hint)
 
 
 def by_hand(guest: str) -> Message:
-    """What to do without libvirt-python."""
+    """What to do when libvirt's own definition was not changed."""
     from vfioctl.cli.result import Message
 
-    text = "The domain is not changed: that needs libvirt-python (the extra vfioctl[libvirt])."
+    text = "The domain of libvirt is not changed: it was not read from there."
     return Message(text, "warning", "libvirt.binding", f"Make the change shown with: virsh edit {argument(guest)}")

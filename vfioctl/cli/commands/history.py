@@ -20,23 +20,27 @@ NAME = "history"
 @verb(NAME)
 @click.argument("hand_off", metavar="[ID]", required=False)
 @click.option("--guest", help="Only those of this guest.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most N.")
 @click.pass_obj
 def command(app: App, hand_off: str | None, guest: str | None, limit: int) -> Result:
     """List past hand-offs, or show one and where its time went.
 
-    With an ID the steps of that hand-off are shown as a waterfall: one bar each, placed at the time when it began.
+    With an ID, the beginning of one, or `last`, the steps of that hand-off are shown as a waterfall: one bar each,
+    placed at the time when it began. Starts that were refused are on record too.
     """
     from vfioctl import history
+    from vfioctl.cli.lookup import must_be_known, record_id
     from vfioctl.cli.result import Result
 
     paths = app.composition.paths
-    if hand_off:
-        return Result(NAME, {"hand_off": asdict(history.read(paths, hand_off))})
     try:
+        if hand_off:
+            return Result(NAME, {"hand_off": asdict(history.read(paths, record_id(paths, hand_off)))})
         records = history.read_all(paths)
     except PermissionError:
         return Result(NAME, {"hand_offs": []}, messages=(_hidden(),))
+    if guest is not None:
+        must_be_known(paths, guest)
     chosen = [item for item in records.hand_offs if guest in (None, item.guest)][:limit]
     return Result(NAME, {"hand_offs": [asdict(item) for item in chosen]}, messages=_damaged(records))
 

@@ -10,11 +10,13 @@ from vfioctl.cli.options import verb
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
+    from vfioctl.cli.given import Given
     from vfioctl.cli.result import Message, Result
     from vfioctl.txn.plan import Plan
     from vfioctl.txn.step import Finding
 
 NAME = "plan"
+NO_PLAN: dict[str, Any] = {"plan": None, "back": [], "point_of_no_return": None, "blocked": False, "managed": True}
 
 
 @verb(NAME)
@@ -26,8 +28,10 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     """Show what a start would do and how it returns; nothing is done.
 
     Each step is shown with its reason, how far its undo restores what was, until when it is undone, and its deadline.
-    Exit status 3 when a start would be refused; everything that speaks against it is shown at once.
+    Exit status 3 when a start would be refused; everything that speaks against it is shown at once. Of a guest that
+    runs it shows since when it has its devices, and how they return when it stops.
     """
+    from vfioctl.cli import given
     from vfioctl.cli.domains import find
     from vfioctl.cli.facts import guest_config, plugin_infos
     from vfioctl.cli.result import Error, refused
@@ -35,13 +39,25 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     from vfioctl.handoff.ask import ask
 
     domain = find(app, guest, xml).domain
+    if runs := given.of(app, domain):
+        return _of_a_running_guest(app, runs)
     plugins = plugin_infos(app)
     config = guest_config(app, guest, plugins, {"session": "end"} if end_session else {})
     ledger = VisibleLedger(app.composition.paths)
     asked = ask(app.composition, domain, config, tuple(plugins.values()), ledger=None if app.is_root else ledger)
     blocks = (Error(item.code, item.message, hints=_hints(item)) for item in asked.plan.blocks)
-    result = refused(NAME, _data(app, asked.plan), tuple(blocks))
-    return _with(result, _messages(app, asked.plan, asked.request.host.unreadable(), hidden=ledger.hidden))
+    data = {**_data(app, asked.plan), "running": None}
+    messages = _messages(app, asked.plan, asked.request.host.unreadable(), hidden=ledger.hidden)
+    return refused(NAME, data, tuple(blocks)).saying(*messages)
+
+
+def _of_a_running_guest(app: App, runs: Given) -> Result:
+    """Nothing is planned for a guest that runs: what it was given is shown, and how that returns."""
+    from vfioctl.cli.firing import warnings
+    from vfioctl.cli.result import Result
+
+    shown = _data(app, runs.plan) if runs.plan else NO_PLAN
+    return Result(NAME, {**shown, "running": runs.shown()}).saying(*runs.messages(), *warnings(app))
 
 
 def _hints(finding: Finding) -> tuple[str, ...]:
@@ -59,14 +75,10 @@ def _data(app: App, plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _with(result: Result, messages: tuple[Message, ...]) -> Result:
-    from dataclasses import replace
-
-    return replace(result, messages=messages)
-
-
 def _messages(app: App, plan: Plan, unreadable: int, *, hidden: bool) -> tuple[Message, ...]:
+    from vfioctl.cli.commands.enable import no_device
     from vfioctl.cli.facts import unreadable_message
+    from vfioctl.cli.firing import warnings
     from vfioctl.cli.result import Message
     from vfioctl.handoff.ask import is_managed
     from vfioctl.typed import argument
@@ -75,6 +87,9 @@ def _messages(app: App, plan: Plan, unreadable: int, *, hidden: bool) -> tuple[M
     if hidden:
         text = "What other guests hold could not be read without root."
         said.append(Message(text, "warning", "ledger.unreadable"))
+    if not plan.devices:
+        said.append(no_device(plan.guest))
+    said += warnings(app)
     if not is_managed(app.composition, plan.guest):
         hint = f"Let vfioctl manage it with: vfioctl enable {argument(plan.guest)}"
         said.append(Message(f"{plan.guest} is not managed yet: a start does nothing of this.", hint=hint))

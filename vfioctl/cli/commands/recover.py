@@ -38,11 +38,21 @@ def command(app: App, guest: str | None, abort: bool) -> Result | int:  # noqa: 
     app.need_trust()
     paths = app.composition.paths
     chosen = [uuid for uuid in open_uuids(paths) if guest in (None, uuid, name_of(paths, uuid))]
+    if guest and not chosen:
+        _must_be_known(paths, guest)
     if abort and not guest:
         raise click.UsageError("--abort needs the guest whose hand-off is to be stopped.")
     if not is_worth_it(paths) or not (abort or any(_is_open(app, uuid) for uuid in chosen)):
         return _here(app, chosen, abort=abort)
     return _apart(app, guest, chosen, abort=abort)
+
+
+def _must_be_known(paths: Paths, guest: str) -> None:
+    """Raise Refused("guest.unknown") for a name that vfioctl has nothing of; nothing is open of a UUID then."""
+    from vfioctl.cli.lookup import is_uuid, must_be_known
+
+    if not is_uuid(guest):
+        must_be_known(paths, guest)
 
 
 def _is_open(app: App, uuid: str) -> bool:

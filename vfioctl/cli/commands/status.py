@@ -1,12 +1,11 @@
-"""`vfioctl status`: last outcomes, what is under way or unfinished, where each card is. Reads our own state first.
+"""`vfioctl status`: last outcomes, what is under way or unfinished, where each device is. Works without root.
 
 Never asks libvirt: while a hook runs it would answer nobody.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,114 +14,75 @@ from vfioctl.cli.options import verb
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
-    from vfioctl.cli.result import Error, Result
-    from vfioctl.errors import VfioctlError
+    from vfioctl.cli.result import Result
     from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
     from vfioctl.paths import Paths
 
 NAME = "status"
 
 
 @verb(NAME)
+@click.argument("guest", required=False)
 @click.pass_obj
-def command(app: App) -> Result:
-    """Show which card is where, held by whom, and what is unfinished.
+def command(app: App, guest: str | None) -> Result:
+    """Show where each device is, who holds it, what is unfinished.
 
-    Failures of the last hand-offs come first.
-    It answers also while a hand-off runs and when a device is stuck in the kernel.
+    Failures of the last hand-offs come first, until they are settled: by a later success, by `recover` or by `disable`.
+    It answers also while a hand-off runs and when a device is stuck in the kernel. With GUEST only what concerns it is
+    shown. What only root may read is left out and said. The exit status says whether everything could be read, not
+    whether all is well.
     """
+    from vfioctl.cli import guests
+    from vfioctl.cli.facts import unreadable_message
+    from vfioctl.cli.firing import warnings
+    from vfioctl.cli.lookup import must_be_known
+    from vfioctl.cli.records import Records
     from vfioctl.cli.result import incomplete
 
-    app.need_root()
+    if guest is not None:
+        must_be_known(app.composition.paths, guest)
     paths, host = app.composition.paths, app.composition.machine().host()
-    errors: list[Error] = []
-    data = {
-        "last": _each(_outcomes(paths), errors),
-        "hand_offs": _each(_hand_offs(paths, host, errors), errors),
-        "stuck": _each(_stuck(paths), errors),
-        "cards": _each(_cards(paths, host), errors),
-    }
-    return incomplete(NAME, data, tuple(dict.fromkeys(errors)))
+    records = Records(paths, host)
+    data = {"last": records.outcomes(), "hand_offs": records.hand_offs(), "stuck": records.stuck()}
+    data["guests"] = guests.rows(records, data["hand_offs"], data["last"])
+    data["cards"] = records.rows(_devices(paths, host, host.displays()))
+    data["devices"] = records.rows(_devices(paths, host, _others(paths, host)))
+    shown = {**(_of(guest, data) if guest else data), "guest": guest}
+    said = (*records.messages(), *unreadable_message(host.unreadable()), *warnings(app))
+    return incomplete(NAME, shown, records.errors).saying(*said)
 
 
-def _each(rows: Iterator[dict[str, Any]], errors: list[Error]) -> list[dict[str, Any]]:
-    """The rows as far as they can be read: one damaged record must not hide the rest of the host."""
-    from vfioctl.errors import VfioctlError
-
-    found = []
-    try:
-        for row in rows:
-            found.append(row)
-    except VfioctlError as error:
-        errors.append(_shown(error))
-    return found
+def _of(guest: str, data: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """What of `data` concerns `guest`."""
+    named = {key: [row for row in data[key] if row["guest"] == guest] for key in ("last", "hand_offs", "guests")}
+    its = {address for row in named["guests"] for address in (*row["has"], *row["gets"])}
+    about = {key: [row for row in data[key] if row["address"] in its or row.get("guest") == guest]
+             for key in ("stuck", "cards", "devices")}  # fmt: skip
+    return {**named, **about}
 
 
-def _shown(error: VfioctlError) -> Error:
-    from vfioctl.cli.result import Error
-
-    return Error(error.code, error.message, error.state, error.hints)
-
-
-def _stuck(paths: Paths) -> Iterator[dict[str, Any]]:
-    from dataclasses import asdict
-
-    from vfioctl.host.stuck import all_stuck
-
-    for device in all_stuck(paths):
-        yield asdict(device)
-
-
-def _outcomes(paths: Paths) -> Iterator[dict[str, Any]]:
-    """The last outcome of each guest: failures first, then the newest."""
-    from dataclasses import asdict
-
-    from vfioctl.history import read_last
-
-    try:
-        names = os.listdir(os.path.dirname(paths.last("x")))
-    except FileNotFoundError:
-        return
-    found = (read_last(paths, name.removesuffix(".json")) for name in names if name.endswith(".json"))
-    for last in sorted(filter(None, found), key=lambda last: (last.ok, -last.when)):
-        yield asdict(last)
-
-
-def _hand_offs(paths: Paths, host: Host, errors: list[Error]) -> Iterator[dict[str, Any]]:
-    """Every open journal, with the process that works on it."""
-    from vfioctl.cli.facts import running
-    from vfioctl.errors import VfioctlError
-    from vfioctl.handoff.recovery import starting
-    from vfioctl.txn.journal import open_uuids, read_both
-
-    busy = {item.uuid: item.pid for item in running(paths)}
-    for uuid in open_uuids(paths):
-        try:
-            story = read_both(paths, uuid)
-        except VfioctlError as error:
-            errors.append(_shown(error))
-            continue
-        if story:
-            pid, qemu = busy.get(uuid), host.qemu_of(uuid)
-            yield {
-                "guest": story.plan.guest, "uuid": uuid, "standing": str(story.standing), "since": story.started,
-                "devices": list(story.plan.devices), "process": pid, "qemu": qemu,
-                "unfinished": not (pid or starting(paths, story)) and (qemu is None or story.standing != "given"),
-                "version": story.version,
-            }  # fmt: skip
-
-
-def _cards(paths: Paths, host: Host) -> Iterator[dict[str, Any]]:
-    """Every card with its driver, the guest that has it, and who holds it."""
+def _others(paths: Paths, host: Host) -> Iterator[PciDevice]:
+    """Every device that a guest has and that is no card."""
     from vfioctl.cli.facts import owners
-    from vfioctl.cli.names import names
 
-    cards = [device for device in host.devices() if device.is_display]
-    known, given = names(paths, cards), owners(paths)
-    for card in cards:
-        holders = () if card.stuck else host.holders((card.address,))
+    cards = {card.address for card in host.displays()}
+    for address in sorted(set(owners(paths)) - cards):
+        if host.has_device(address):
+            yield host.device(address)
+
+
+def _devices(paths: Paths, host: Host, devices: Iterable[PciDevice]) -> Iterator[dict[str, Any]]:
+    """Each device with its driver, the guest that has it, and who holds it."""
+    from vfioctl.cli.facts import owners
+    from vfioctl.cli.names import kind, names
+
+    shown = tuple(devices)
+    known, given = names(paths, shown), owners(paths)
+    for device in shown:
+        holders = () if device.stuck else host.holders((device.address,))
         yield {
-            "address": card.address, "name": known[card.address], "driver": card.driver, "stuck": card.stuck,
-            "guest": given.get(card.address), "boot_vga": bool(card.boot_vga),
+            "address": device.address, "name": known[device.address], "kind": kind(device), "driver": device.driver,
+            "stuck": device.stuck, "guest": given.get(device.address), "boot_vga": bool(device.boot_vga),
             "holders": [{"pid": item.pid, "process": item.comm} for item in holders],
         }  # fmt: skip

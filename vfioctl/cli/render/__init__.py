@@ -5,6 +5,7 @@ from __future__ import annotations
 VIEWS = {
     "version": "general:version",
     "completion": "general:script",
+    "list": "guests:view",
     "plan": "plan:view",
     "status": "status:view",
     "gpu list": "cards:tree",

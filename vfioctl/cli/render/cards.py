@@ -55,6 +55,9 @@ def _facts(device: Mapping[str, Any]) -> Iterator[str]:
 
 def holders(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Who has a node of the cards open."""
+    if not data["devices"]:
+        yield "This host has no graphics card that could be held."
+        return
     if not data["holders"]:
         yield f"Nothing holds {words(data['devices'])}."
         return

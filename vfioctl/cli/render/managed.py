@@ -15,9 +15,9 @@ def view(data: Mapping[str, Any]) -> Iterator[str]:
         if data["end_session"]:
             yield "  the session of a logged-in user may be ended for it"
     else:
-        yield f"{data['guest']} is managed no longer."
+        yield f"{data['guest']} is no longer managed."
     if data["diff"]:
         yield ""
         yield from str(data["diff"]).split("\n")
         yield ""
-        yield "The domain is changed so." if data["applied"] else "The domain should be changed so."
+        yield "The domain was changed as shown." if data["applied"] else "Apply this change to the domain."

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.steps import Step, short, subject, toward, undone, until
-from vfioctl.cli.render.tables import Column, table, words
+from vfioctl.cli.render.tables import Column, moment, table, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,6 +26,9 @@ SAID = {"module.unload": "they are loaded again", "inhibit.sleep": "it may sleep
 def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """The whole plan; a refused one shows its steps too, and the findings stand below it."""
     plan = data["plan"]
+    if data.get("running"):
+        yield from _running(data["running"], plan)
+        return
     yield f"{plan['guest']} ({plan['uuid']}) takes {words(plan['devices'], 'no device')}"
     yield ""
     if plan["steps"]:
@@ -38,6 +41,18 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield ""
     yield _budget(plan["budget"])
     yield from _findings(plan["findings"])
+
+
+def _running(running: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Iterator[RenderableType]:
+    """The guest has its devices: how they come back when it stops."""
+    since = moment(running["since"])
+    if not running["given"]:
+        yield f"{running['guest']} runs since {since} (process {running['process']})."
+        return
+    yield f"{running['guest']} runs since {since} with {words(running['devices'], 'no device')}."
+    if plan:
+        yield "When it stops, this brings everything back:"
+        yield from _way_back(plan)
 
 
 def _steps(steps: Sequence[Step], no_return: str | None) -> Iterator[RenderableType]:

@@ -11,7 +11,7 @@ from vfioctl.typed import argument
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-CARDS = (Column("card", 13), Column("", 30), Column("is", 22), Column("held by"))
+CARDS = (Column("device", 13), Column("", 30), Column("is", 22), Column("held by"))
 STANDINGS = {
     "applying": "is being handed over", "given": "has its devices", "undoing": "is being undone",
     "returning": "is giving its devices back",
@@ -24,9 +24,10 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield from _lasts(failed)
     yield from _hand_offs(data["hand_offs"])
     yield from _stuck(data["stuck"])
-    if data["cards"]:
-        yield table(CARDS, (_card(card) for card in data["cards"]))
-    else:
+    yield from _guests(data.get("guests", ()))
+    if devices := [*data["cards"], *data.get("devices", ())]:
+        yield table(CARDS, (_card(device) for device in devices))
+    elif not data.get("guest"):
         yield "This host has no graphics card."
     good = [last for last in data["last"] if last["ok"]]
     if good:
@@ -54,6 +55,17 @@ def _hand_offs(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if item["unfinished"]:
             yield f"  UNFINISHED, and nobody works on it. Finish it with: vfioctl recover {argument(item['guest'])}"
     if items:
+        yield ""
+
+
+def _guests(guests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Those of which nothing was said yet: no hand-off of them is open."""
+    for guest in guests:
+        if guest["since"] is None:
+            running = f"runs (process {guest['process']}), and was handed nothing" if guest["process"] else "is off"
+            gets = f"; it gets {words(guest['gets'])} when it starts" if guest["gets"] and not guest["process"] else ""
+            yield f"{guest['guest']} {running}{gets}"
+    if any(guest["since"] is None for guest in guests):
         yield ""
 
 

@@ -24,17 +24,17 @@ def command(app: App, guest: str, setting: str) -> Result:
 
     SETTING is a dotted path such as deadlines.prepare.
     """
-    from vfioctl.cli.commands.config.show import rows_of
+    from vfioctl.cli.commands.config.show import about_unmanaged, rows_of
     from vfioctl.cli.facts import guest_config, plugin_infos
+    from vfioctl.cli.lookup import no_such
     from vfioctl.cli.result import Result
-    from vfioctl.config.schema import suggestion
-    from vfioctl.errors import ConfigError
     from vfioctl.typed import argument
 
+    warned = about_unmanaged(app, guest)
     plugins = plugin_infos(app)
     rows = {row["path"]: row for row in rows_of(guest_config(app, guest, plugins), plugins)}
     if setting not in rows:
-        near = suggestion(setting, rows)
-        raise ConfigError("config.unknown", f"There is no setting {setting!r}{near.rstrip('?')}.",
-                          hints=(f"See them all with: vfioctl config show {argument(guest)}",))  # fmt: skip
-    return Result(NAME, {"guest": guest, **rows[setting]})
+        refused = no_such("config.unknown", f"There is no setting {setting!r}", setting, rows, "The settings")
+        refused.hints = (f"See them all with: vfioctl config show {argument(guest)}",)
+        raise refused
+    return Result(NAME, {"guest": guest, **rows[setting]}).saying(*warned)

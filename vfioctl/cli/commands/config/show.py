@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.typed import argument
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
-    from vfioctl.cli.result import Result
+    from vfioctl.cli.result import Message, Result
     from vfioctl.config.model import GuestConfig
     from vfioctl.plugin.types import PluginInfo
 
@@ -30,9 +31,33 @@ def command(app: App, guest: str, origin: bool) -> Result:  # noqa: FBT001 -- cl
     from vfioctl.cli.facts import guest_config, plugin_infos
     from vfioctl.cli.result import Result
 
+    warned = about_unmanaged(app, guest)
     plugins = plugin_infos(app)
     rows = rows_of(guest_config(app, guest, plugins), plugins)
-    return Result(NAME, {"guest": guest, "origin": origin, "settings": rows})
+    return Result(NAME, {"guest": guest, "origin": origin, "settings": rows}).saying(*warned)
+
+
+def about_unmanaged(app: App, guest: str) -> tuple[Message, ...]:
+    """What to say of a guest without a file. Raises Refused("guest.unknown") when libvirt has none of that name."""
+    from vfioctl.cli.domains import guests, unknown
+    from vfioctl.cli.result import Message
+    from vfioctl.config.load import managed_guests
+    from vfioctl.errors import Refused
+    from vfioctl.events.libvirt import check_guest_name
+
+    check_guest_name(guest)
+    managed = managed_guests(app.composition.paths)
+    if guest in managed:
+        return ()
+    try:
+        known: tuple[str, ...] = guests(app)
+    except Refused:  # nobody can say whether there is such a guest
+        known = (guest,)
+    if guest not in known:
+        raise unknown(guest, "", {*known, *managed} or {""})
+    text = f"{guest} is not managed yet: these are the host's settings and the defaults."
+    hint = f"Let vfioctl manage it with: vfioctl enable {argument(guest)}"
+    return (Message(text, "warning", "guest.unmanaged", hint),)
 
 
 def rows_of(config: GuestConfig, plugins: Mapping[str, PluginInfo]) -> list[dict[str, Any]]:

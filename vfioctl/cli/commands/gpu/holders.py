@@ -27,12 +27,12 @@ FIELDS = 6  # passwd(5), counted by their colons
 def command(app: App, address: str | None) -> Result:
     """List the processes that hold a card.
 
-    ADDRESS is a PCI address such as 0000:01:00.0; its other functions are looked at as well. Without it: every card.
+    ADDRESS is a PCI address such as 0000:01:00.0, or 01:00.0 as lspci writes it; its other functions are looked at as
+    well. Without it: every card. Without root only the user's own processes can be looked into.
     """
     from vfioctl.cli.facts import unreadable_message
     from vfioctl.cli.result import Result
 
-    app.need_root()
     host = app.composition.machine().host()
     devices = tuple(device.address for device in _devices(host, address) if not device.stuck)
     found = host.holders(devices)
@@ -43,7 +43,9 @@ def command(app: App, address: str | None) -> Result:
 
 def _devices(host: Host, address: str | None) -> tuple[PciDevice, ...]:
     if address:
-        return host.functions(address)
+        from vfioctl.cli.lookup import function
+
+        return host.functions(function(host, address).address)
     slots = {device.slot for device in host.devices() if device.is_display}
     return tuple(device for device in host.devices() if device.slot in slots and not device.is_bridge)
 

@@ -14,12 +14,11 @@ from vfioctl.cli.result import Error, Message, Result, incomplete
 def command(app: App) -> Result:
     """Tell what would stop the hook from firing.
 
-    Also what would make it fight with another hook. Nothing is changed.
+    Also what would make it fight with another hook. Nothing is changed. Without root what cannot be read is left out.
     """
     from vfioctl.setup.verify import verify
     from vfioctl.txn.step import Severity
 
-    app.need_root()
     findings = verify(app.composition)
     errors = tuple(Error(f.code, f.message, hints=(f.hint,)) for f in findings if f.severity is Severity.BLOCK)
     milder = (finding for finding in findings if finding.severity is not Severity.BLOCK)

@@ -1,0 +1,113 @@
+"""What is said while a guest runs with its card, and while a start would not reach vfioctl: the installed command."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hand_offs import BY_NAME, GPU, SOUND, Stage, stage
+
+from vfioctl.testing.domains import domain
+from vfioctl.testing.model import FakeProcess
+
+
+@pytest.fixture
+def on(tmp_path) -> Iterator[Stage]:
+    """A desktop with one card, whose guest libvirt keeps the definition of."""
+    with stage(BY_NAME["nvidia-greeter"], tmp_path) as one:
+        place = one.host.paths.at("etc/libvirt/qemu")
+        os.makedirs(place)
+        with open(os.path.join(place, "win11.xml"), "wb") as file:
+            file.write(one.xml)
+        yield one
+
+
+def call(on: Stage, *arguments: str) -> tuple[int, dict[str, Any]]:
+    ended = on.command(*arguments, "--format", "json")
+    return ended.returncode, json.loads(ended.stdout)
+
+
+def codes(envelope: dict[str, Any]) -> list[str]:
+    return [message["code"] for message in envelope["messages"]]
+
+
+def test_a_guest_that_runs_has_its_card_and_nothing_is_planned_for_it(on) -> None:
+    assert on.start().status == 0
+    ended = on.command("plan", "win11")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"with {GPU}, {SOUND}." in ended.stdout
+    assert "When it stops, this brings everything back:" in ended.stdout
+    assert "nvidia" in ended.stdout
+    assert "holder.alive" not in ended.stdout
+    status, shown = call(on, "plan", "win11")
+    running = shown["data"]["running"]
+    assert (status, running["given"], running["devices"], shown["data"]["blocked"]) == (0, True, [GPU, SOUND], False)
+    assert abs(running["since"] - on.story().started) < 1
+
+
+def test_a_guest_that_was_started_without_the_hook_is_told_from_one_that_has_its_card(on) -> None:
+    on.host.kernel.add_process(on.libvirt.qemu("win11", "6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506", ()))
+    status, shown = call(on, "plan", "win11")
+    assert (status, shown["data"]["running"]["given"]) == (0, False)
+    assert "guest.without_hook" in codes(shown)
+
+
+@pytest.mark.parametrize("command", ["plan win11", "status", "list", "enable win11"])
+@pytest.mark.parametrize(("how", "code"), [("missing", "hook.missing"), ("mode", "hook.not_executable")])
+def test_a_hook_that_cannot_fire_is_said(on, command, how, code) -> None:
+    if how == "missing":
+        os.remove(on.host.paths.shim)
+    else:
+        os.chmod(on.host.paths.shim, 0o644)
+    status, shown = call(on, *command.split())
+    assert (status, codes(shown).count(code)) == (0, 1)
+
+
+def test_a_daemon_that_is_older_than_the_hook_is_said(on) -> None:
+    on.host.kernel.add_process(FakeProcess("libvirtd", unit="libvirtd.service"))
+    os.utime(on.host.paths.shim, (1e10, 1e10))
+    assert "hook.daemon_older" in codes(call(on, "plan", "win11")[1])
+
+
+def test_a_hook_that_fires_is_no_word_worth(on) -> None:
+    for command in ("plan win11", "status", "list"):
+        assert not [code for code in codes(call(on, *command.split())[1]) if code.startswith("hook.")]
+
+
+def test_the_list_and_the_status_follow_a_guest_through_its_life(on) -> None:
+    def row() -> dict[str, Any]:
+        (one,) = call(on, "list")[1]["data"]["guests"]
+        return one
+
+    assert (row()["state"], row()["last"]) == ("off", None)
+    assert "win11 is off" in on.command("status", "win11").stdout
+    on.start()
+    assert (row()["state"], row()["has"]) == ("running", [GPU, SOUND])
+    status, shown = call(on, "status", "win11")
+    assert (status, [card["guest"] for card in shown["data"]["cards"]]) == (0, ["win11"])
+    assert [(device["address"], device["guest"]) for device in shown["data"]["devices"]] == [(SOUND, "win11")]
+    on.guest_ends()
+    assert row()["state"] == "unfinished"
+    on.command("recover")
+    assert (row()["state"], row()["gets"], row()["last"]["event"]) == ("off", [GPU, SOUND], "recover")
+
+
+def test_a_network_card_that_was_handed_over_is_in_the_status(tmp_path) -> None:
+    with stage(BY_NAME["generic"], tmp_path) as on:
+        on.start()
+        shown = on.command("status").stdout
+        assert "given to win11" in shown
+        assert "no graphics card" not in shown
+        on.stop()
+
+
+def test_a_guest_without_any_device_gets_a_word_about_the_card(on) -> None:
+    file = on.host.paths.at("etc/libvirt/qemu/plain.xml")
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write(domain("plain", uuid="11111111-2222-4333-8444-555555555555"))
+    for command in ("plan plain", "enable plain"):
+        status, shown = call(on, *command.split())
+        assert (status, "guest.no_device" in codes(shown)) == (0, True)

@@ -1,0 +1,85 @@
+"""Gives a changed domain back to libvirt, by the way it came: with a copy kept before, and a look afterwards."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vfioctl import files
+from vfioctl.cli.domains import Found, Way, connect, find, python_binding, virsh_options
+from vfioctl.cli.facts import refuse_while_running
+from vfioctl.cli.programs import SetupPrograms
+from vfioctl.errors import VfioctlError
+from vfioctl.typed import word
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.paths import Paths
+
+
+def define(app: App, found: Found, xml: bytes) -> None:
+    """Make `xml` the definition of the guest in `found`.
+
+    Raises VfioctlError("libvirt.define") when libvirt does not take it as it is; Refused("libvirt.busy").
+    """
+    paths = app.composition.paths
+    refuse_while_running(paths)
+    kept = _keep(paths, found)
+    try:
+        _give(app, found, xml)
+        now = find(app, found.domain.name, None).domain.hostdevs
+    except VfioctlError as error:
+        raise _failed(kept, error.message) from error
+    if now != _expected(xml):
+        raise _failed(kept, "it does not show the change")
+
+
+def _expected(xml: bytes) -> object:
+    from vfioctl.events.domain import read_domain
+
+    return read_domain(xml).hostdevs
+
+
+def backup(paths: Paths, uuid: str) -> str:
+    """Where the definition lies as it was before the last change. For root only: it holds passwords of displays."""
+    return os.path.join(paths.state, "definitions", f"{uuid}.xml")
+
+
+def _keep(paths: Paths, found: Found) -> str:
+    kept = backup(paths, found.domain.uuid)
+    files.make_private_dir(os.path.dirname(kept))
+    files.atomic_write(kept, found.xml.decode())
+    return kept
+
+
+def _give(app: App, found: Found, xml: bytes) -> None:
+    if found.way is Way.BINDING:
+        _through_binding(xml)
+    else:
+        _through_virsh(app, found, xml)
+
+
+def _through_binding(xml: bytes) -> None:
+    libvirt = python_binding()
+    try:
+        connect(libvirt).defineXML(xml.decode())
+    except libvirt.libvirtError as error:
+        raise VfioctlError("libvirt.define", str(error)) from error
+
+
+def _through_virsh(app: App, found: Found, xml: bytes) -> None:
+    """virsh reads a file; it lies beside the copy, where only root may look."""
+    wanted = f"{backup(app.composition.paths, found.domain.uuid)}.wanted"
+    files.atomic_write(wanted, xml.decode(), durable=False)
+    try:
+        SetupPrograms(app.composition.programs).run("virsh", *virsh_options(), "define", f"--file={wanted}")
+    finally:
+        files.remove(wanted)
+
+
+def _failed(kept: str, why: str) -> VfioctlError:
+    return VfioctlError(
+        "libvirt.define", f"libvirt does not take the changed domain: {why.rstrip('.')}.",
+        state=f"The domain as it was is kept in {kept}.",
+        hints=(f"Put it back with: virsh -c qemu:///system define {word(kept)}",),
+    )  # fmt: skip

@@ -1,0 +1,26 @@
+"""Whether the hook would fire at all, as warnings of the commands that speak of a start. Asks libvirt nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vfioctl.cli.result import Message
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+
+
+def warnings(app: App) -> tuple[Message, ...]:
+    """Why a start would not reach vfioctl; nothing when it does."""
+    from vfioctl.setup.verify import would_not_fire
+
+    shim = app.composition.paths.shim
+    try:
+        os.lstat(shim)
+    except PermissionError:
+        return (Message(f"{shim} could not be looked at without root.", "warning", "hook.unreadable"),)
+    except OSError:
+        pass  # it is missing, which is said below
+    found = would_not_fire(app.composition)
+    return tuple(Message(item.message, "warning", item.code, f"Mend it with: {item.hint}") for item in found)

@@ -1,0 +1,47 @@
+"""The managed guests as rows: in which state each is, what it has or gets, how its last hand-off ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vfioctl.cli.records import Records
+
+Row = Mapping[str, Any]
+STARTING, RUNNING, RETURNING, UNFINISHED, OFF = "starting", "running", "returning", "unfinished", "off"
+STANDINGS = {"applying": STARTING, "given": STARTING, "undoing": RETURNING, "returning": RETURNING}
+
+
+def rows(records: Records, hand_offs: Sequence[Row], lasts: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row for each guest that has a file or something open, by name."""
+    from vfioctl.config.load import managed_guests
+    from vfioctl.host.guests import running
+
+    processes, pins = running(records.paths), records.pins()
+    opened = {item["guest"]: item for item in hand_offs}
+    last = {item["guest"]: item for item in lasts}
+    managed = managed_guests(records.paths)
+    return [
+        _row(name, opened.get(name), processes.get(name), pins.get(name, ()))
+        | {"managed": name in managed, "last": last.get(name)}
+        for name in sorted({*managed, *opened})
+    ]
+
+
+def _row(name: str, hand_off: Row | None, process: int | None, pinned: Sequence[str]) -> dict[str, Any]:
+    if hand_off is None:
+        state = RUNNING if process else OFF
+        return {"guest": name, "state": state, "process": process, "since": None, "has": [], "gets": list(pinned)}
+    return {
+        "guest": name, "state": _state(hand_off), "process": hand_off["qemu"], "since": hand_off["since"],
+        "has": list(hand_off["devices"]), "gets": list(hand_off["devices"]),
+    }  # fmt: skip
+
+
+def _state(hand_off: Row) -> str:
+    if hand_off["unfinished"]:
+        return UNFINISHED
+    if hand_off["standing"] == "given" and hand_off["qemu"]:
+        return RUNNING
+    return STANDINGS.get(hand_off["standing"], str(hand_off["standing"]))

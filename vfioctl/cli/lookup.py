@@ -1,0 +1,110 @@
+"""What people name, looked up: a guest, an address, a record. What there is not is refused with what there is instead.
+
+Asks libvirt nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.config.schema import PCI_ADDRESS, Setting, WrongValue, pci_address, suggestion
+from vfioctl.errors import Refused, VfioctlError
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
+    from vfioctl.paths import Paths
+
+MOST_NAMES = 20
+LAST = "last"
+ADDRESS = Setting("address", "str", "", "", form="pci")
+
+
+def no_such(code: str, message: str, word: str, known: Iterable[str], what: str) -> Refused:
+    """The refusal of a `word` that names nothing: the nearest of `known`, and the list of them as `what`."""
+    names = tuple(known)
+    near = suggestion(word, names)
+    listed = (f"{what}: {', '.join(names[:MOST_NAMES])}{', …' if names[MOST_NAMES:] else ''}",) if names else ()
+    return Refused(code, f"{message}{near}" if near else f"{message}.", state="Nothing was changed.", hints=listed)
+
+
+def address_of(text: str) -> str:
+    """`text` as DDDD:BB:DD.F; lspci's form without a domain is taken too. Raises click.BadParameter."""
+    try:
+        return pci_address(text, ADDRESS)
+    except WrongValue:
+        raise click.BadParameter(f"expected {PCI_ADDRESS}, found {text!r}.", param_hint="ADDRESS") from None
+
+
+def function(host: Host, text: str) -> PciDevice:
+    """The PCI function that `text` names. Raises click.BadParameter, Refused("pci.unknown")."""
+    address = address_of(text)
+    if not host.has_device(address):
+        cards = tuple(device.address for device in host.displays())
+        message = f"There is no PCI device at {address}"
+        refused = no_such("pci.unknown", message, address, cards, "The cards of this host")
+        refused.hints = (*refused.hints, "See every device with: vfioctl gpu list --all")
+        raise refused
+    return host.device(address)
+
+
+def record_id(paths: Paths, text: str) -> str:
+    """The id of the record that `text` names: an id, its beginning, or "last". Raises Refused, PermissionError."""
+    from vfioctl.history import ids
+
+    names = ids(paths)
+    if text == LAST and names:
+        return names[-1]
+    found = [name for name in names if name.startswith(text)] if text else []
+    if text in names or len(found) == 1:
+        return text if text in names else found[0]
+    if found:
+        message = f"{text!r} begins {len(found)} records of the history"
+        raise no_such("history.unknown", message, text, reversed(found), "They are")
+    message = f"There is no hand-off {text!r} in the history"
+    refused = no_such("history.unknown", message, text, (), "")
+    refused.hints = ("List them with: vfioctl history",)
+    raise refused
+
+
+def is_uuid(text: str) -> bool:
+    """Whether `text` is written like the UUID of a guest."""
+    from uuid import UUID
+
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def known_guests(paths: Paths) -> tuple[str, ...]:
+    """Every guest that vfioctl has something of: a file, an open hand-off, a record. What is hidden is left out."""
+    from vfioctl.config.load import managed_guests
+    from vfioctl.history import read_all
+
+    found = set(managed_guests(paths))
+    with suppress(PermissionError):
+        found |= {record.guest for record in read_all(paths).hand_offs}
+    with suppress(PermissionError):
+        found |= set(_open_guests(paths))
+    return tuple(sorted(found))
+
+
+def _open_guests(paths: Paths) -> Iterator[str]:
+    from vfioctl.txn.journal import open_uuids, read_both
+
+    for uuid in open_uuids(paths):
+        with suppress(VfioctlError):  # a journal that cannot be read names nobody
+            if story := read_both(paths, uuid):
+                yield story.plan.guest
+
+
+def must_be_known(paths: Paths, guest: str) -> None:
+    """Raise Refused("guest.unknown") when vfioctl has nothing of `guest`."""
+    known = known_guests(paths)
+    if guest not in known:
+        raise no_such("guest.unknown", f"vfioctl knows no guest {guest!r}", guest, known, "It knows")

@@ -1,0 +1,53 @@
+"""Names of plugins in the settings `handler` and `disabled_plugins`: those that name none. Decides about no start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.config.schema import suggestion
+from vfioctl.config.source import Problem, Source, read_source
+
+if TYPE_CHECKING:
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.txn.step import Finding
+
+SETTINGS = ("handler", "disabled_plugins")
+
+
+def unknown_plugins(file: str, root: str, known: Iterable[str]) -> tuple[Problem, ...]:
+    """What the file names that is no installed plugin; what else is wrong with the file is said by config.load."""
+    source = read_source(file, root)
+    return () if isinstance(source, Problem) else unknown_in(source, known)
+
+
+def unknown_in(source: Source, known: Iterable[str]) -> tuple[Problem, ...]:
+    """The same of a file that was read."""
+    names = tuple(known)
+    return tuple(
+        source.problem("plugin.unknown", path, f"there is no plugin {name!r}{suggestion(name, names)}")
+        for path, name in _named(source.data) if name not in names
+    )  # fmt: skip
+
+
+def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for path in SETTINGS:
+        value = data.get(path)
+        for name in value if isinstance(value, list) else (value,):
+            if isinstance(name, str):
+                yield path, name
+
+
+def findings(config: GuestConfig, known: Iterable[str]) -> tuple[Finding, ...]:
+    """The same of the settings that a start goes by: a warning, for a plugin may have been removed since."""
+    from vfioctl.txn.step import Finding, Severity
+
+    names = tuple(known)
+    values = {"handler": config.handler, "disabled_plugins": list(config.disabled_plugins)}
+    return tuple(
+        Finding(
+            "plugin.unknown", f"{path} names {name!r}, which is no installed plugin{suggestion(name, names) or '.'}",
+            Severity.WARN, f"It is set in {config.origins.get(path, 'a file')}.", "config",
+        )
+        for path, name in _named(values) if name not in names
+    )  # fmt: skip
