@@ -65,6 +65,8 @@ CODES = (
          "Correct the address in the domain XML or the guest file."),
     Code("device.mounted", "A device to hand over is the controller of a disk that is mounted, or swap space.",
          "Unmount it, or remove it from the guest."),
+    Code("device.network_in_use", "A device to hand over carries the default route or a connection of the SSH server.",
+         "Remove it from the guest, or list it in `allow_in_use`."),
     Code("device.no_reset", "A device cannot be reset, or not in this way.", "Leave the reset out."),
     Code("device.only_network", "A device to hand over is the only network card in use.",
          "Remove it from the guest, or list it in `allow_in_use`."),

@@ -16,7 +16,7 @@ from vfioctl.plugin import in_use
 from vfioctl.plugin.types import Finding, Severity
 from vfioctl.testing import parts
 from vfioctl.testing.host import FakeHost
-from vfioctl.testing.model import FakeBlock, FakeDevice, FakeProcess, MachineSpec
+from vfioctl.testing.model import FakeBlock, FakeDevice, FakeLink, FakeProcess, MachineSpec
 
 DRIVE = "0000:02:00.0"
 UUID = "6f1c9d3e-7c2f-4a51-9c55-4f3c3c1f9a10"
@@ -225,3 +225,39 @@ def test_an_empty_card_reader_is_free(boot: Boot) -> None:
     fake = boot(drive())
     fake.kernel.fail_open("/dev/nvme1n1", errno.ENOMEDIUM)
     assert found(fake) == ()
+
+
+# The network
+
+NIC, BACKUP = "0000:00:1f.6", "0000:03:00.0"
+CARD = FakeDevice(BACKUP, 0x8086, 0x1521, 0x020000, driver="e1000e", drivers=("e1000e",), group=40, network="enp3s0")
+
+
+def network(fake: FakeHost, address: str, *allowed: str) -> list[tuple[str, Severity, str]]:
+    said = in_use.findings(Host(fake.paths, fake.programs), address, allowed)
+    return [(finding.code, finding.severity, finding.message) for finding in said]
+
+
+def test_the_only_card_with_a_default_route_is_refused_until_the_guest_file_allows_it(boot: Boot) -> None:
+    fake = boot(CARD)
+    assert [one[:2] for one in network(fake, NIC)] == [("device.only_network", BLOCK)]
+    assert [one[:2] for one in network(fake, NIC, NIC)] == [("device.only_network", WARN)]
+    assert network(fake, BACKUP) == []
+
+
+def test_a_port_of_the_bond_that_carries_the_default_route_is_refused(boot: Boot) -> None:
+    fake = boot(CARD, links=(FakeLink("bond0", ("eno1", "enp3s0")),), routes=(("default", "bond0"),))
+    assert network(fake, BACKUP) == [("device.network_in_use", BLOCK, f"{BACKUP} carries the default route (bond0).")]
+
+
+def test_the_card_under_a_bridge_by_which_somebody_is_logged_in_is_refused(boot: Boot) -> None:
+    sshd = FakeProcess("sshd", peers=("10.0.0.9",), port=2222)
+    ways = (("default", "eno1"), ("10.0.0.0/8", "br0"))
+    fake = boot(CARD, sshd, links=(FakeLink("br0", ("enp3s0",)),), routes=ways)
+    said = f"{BACKUP} carries an SSH connection from 10.0.0.9 (br0)."
+    assert network(fake, BACKUP) == [("device.network_in_use", BLOCK, said)]
+    assert network(fake, BACKUP, BACKUP) == [("device.network_in_use", WARN, said)]
+
+
+def test_a_card_that_only_waits_for_the_other_one_to_fail_may_go(boot: Boot) -> None:
+    assert network(boot(CARD, routes=(("default", "eno1"), ("default", "enp3s0"))), BACKUP) == []

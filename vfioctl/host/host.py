@@ -42,6 +42,7 @@ from vfioctl.proc import Programs
 
 if TYPE_CHECKING:
     from vfioctl.host.claims import Claim
+    from vfioctl.host.network import Traffic
 
 T = TypeVar("T")
 DISPLAY_MANAGER = "display-manager.service"
@@ -300,6 +301,14 @@ class Host:
 
     def only_network(self, address: str) -> bool:
         """Whether the host reaches the network through the function at `address` alone."""
-        from vfioctl.host import network  # only a start asks
+        from vfioctl.host import network  # only guests with more than a card ask
 
         return self._once(("network", address), lambda: network.is_only_way(self.paths, address))
+
+    def traffic(self, address: str) -> tuple[Traffic, ...]:
+        """What the host's network has on the function at `address`; none where no interface is behind it."""
+        from vfioctl.host import network
+
+        if not network.has_any(self.paths, address):
+            return ()
+        return self._once(("traffic", address), lambda: network.traffic(self.paths, address))

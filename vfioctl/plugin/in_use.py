@@ -52,14 +52,20 @@ def _hint(claims: Iterable[Claim], address: str, *, may_allow: bool) -> str:
     helps = " ".join(dict.fromkeys(claim.help for claim in claims if claim.help))
     if not may_allow:
         return helps or "Remove the device from the guest."
-    other = f'allow it with this setting in the guest file: allow_in_use = ["{address}"]'
-    return f"{helps} Or {other}" if helps else f"If it is free, {other}"
+    return f"{helps} Or allow it with {_setting(address)}" if helps else f"Allow it with {_setting(address)}"
 
 
 def _network(host: Host, address: str, *, may: bool) -> Iterator[Finding]:
-    if host.only_network(address):
-        yield Finding(
-            "device.only_network", f"{address} is the only network card of this host that is in use.",
-            Severity.WARN if may else Severity.BLOCK,
-            hint="Remove it from the guest, or connect the host through another card first.",
-        )  # fmt: skip
+    severity, traffic = Severity.WARN if may else Severity.BLOCK, host.traffic(address)
+    only = bool(traffic) and host.only_network(address)
+    hint = f"Connect the host through another card, or allow it with {_setting(address)}"
+    if only:
+        message = f"{address} is the only network card of this host that is in use."
+        yield Finding("device.only_network", message, severity, hint=hint)
+    if uses := [f"{one.what} ({one.interface})" for one in traffic if not (only and one.is_default)]:
+        message = f"{address} carries {' and '.join(dict.fromkeys(uses))}."
+        yield Finding("device.network_in_use", message, severity, hint=hint)
+
+
+def _setting(address: str) -> str:
+    return f'this setting in the guest file: allow_in_use = ["{address}"]'

@@ -126,6 +126,16 @@ class FakeProcess:
     shown_as: Pairs = ()
     requires: str | None = None
     ignores_term: bool = False
+    peers: tuple[str, ...] = ()  # IPv4 addresses from which it has a TCP connection, to port `port` of this host
+    port: int = 22
+
+
+@dataclass(frozen=True, slots=True)
+class FakeLink:
+    """A network interface above others: a bridge, a bond, a VLAN."""
+
+    name: str
+    lower: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,8 @@ class MachineSpec:
     settings: Pairs = ()  # further files of /sys and /proc/sys that keep what is written: path, value at boot
     volumes: tuple[FakeBlock, ...] = ()  # dm, md, bcache and loop devices
     mounts: tuple[tuple[str, str, str], ...] = ()  # further lines of mountinfo: source, place, type; anonymous numbers
+    links: tuple[FakeLink, ...] = ()
+    routes: Pairs = ()  # "default" or "10.0.0.0/8", interface; earlier ones have the lower metric. (): the first card's
 
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vfioctl.testing.kernel import interfaces
 from vfioctl.testing.kernel.devices import DeviceNode
 from vfioctl.testing.kernel.nodes import Constant, Link
 from vfioctl.testing.model import FakeModule
@@ -42,11 +43,7 @@ def attach(pci: Pci, device: Device, driver: Driver) -> None:
     elif driver.kind == "vfio":
         _attach_vfio(pci, device, driver)
     elif driver.kind == "network" and device.spec.network:
-        place = device.directory.directory("net").directory(device.spec.network)
-        place.add("operstate", Constant("up"))
-        place.add("device", Link(f"../../../{device.address}"))
-        link = Link(f"../../{device.sysfs}/net/{device.spec.network}")
-        pci.kernel.sys.directory("class/net").add(device.spec.network, link)
+        interfaces.attach(pci.kernel, device, device.spec.network)
     elif driver.kind == "storage":
         pci.kernel.disks.attach(device)
     _attach_i2c(pci, device, driver)

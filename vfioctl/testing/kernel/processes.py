@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
 
 FIRST_FD = 3
+FIRST_SOCKET = 100
 NAMESPACES = "ns"
 
 
@@ -173,6 +174,8 @@ class Processes:
         directory.add("exe", Link((spec.cmdline or (f"/usr/bin/{spec.comm}",))[0]))
         process.fd.mode = (process.fd.mode & ~0o777) | (0o500 if self.kernel.private else 0o555)
         process.fd.uid = spec.uid
+        for index, _ in enumerate(spec.peers):
+            process.fd.add(str(FIRST_SOCKET + index), Link(f"socket:[{socket_of(process.pid, index)}]"))
         directory.add("fd", process.fd)
 
     def _maps(self, process: Process) -> str:
@@ -185,6 +188,11 @@ class Processes:
             if file.node.path.startswith("/dev/dri") or file.mapped:
                 lines.append(f"{start:x}-{start + 4096:x} rw-s 00000000 {number} {prefix}{file.shown}{gone}")
         return "\n".join(lines) + "\n"
+
+
+def socket_of(pid: int, index: int) -> int:
+    """The inode of the socket to the process's peer of that index."""
+    return pid * 100 + index
 
 
 def stat_line(pid: int, comm: str, start_time: int) -> str:

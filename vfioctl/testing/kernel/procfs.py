@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from vfioctl.testing.kernel.interfaces import fill_network
 from vfioctl.testing.kernel.mounts import mountinfo, mounts, swaps
 from vfioctl.testing.kernel.nodes import Attribute, Computed, Constant, Directory, Link, Node
 
@@ -178,16 +179,10 @@ def fill_proc(kernel: Kernel) -> None:
     own.add("mounts", Constant(mounts(spec).encode()))
     own.add("mountinfo", Constant(mountinfo(spec).encode()))
     proc.add("mounts", Link("self/mounts"))
-    own.directory("net").add("route", Constant(_routes(kernel).encode()))
+    fill_network(kernel)
     proc.add("net", Link("self/net"))
     proc.add("swaps", Constant(swaps(spec).encode()))
     nvidia = next((module for module in spec.modules if module.name == "nvidia"), None)
     if nvidia:
         version = Attribute(lambda: f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {nvidia.version}\n")
         proc.directory("driver/nvidia").add("version", version)
-
-
-def _routes(kernel: Kernel) -> str:
-    head = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-    names = [spec.network for spec in kernel.spec.devices if spec.network and spec.driver]
-    return head + "".join(f"{name}\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n" for name in names[:1])

@@ -1,0 +1,134 @@
+"""What the host's network has on a card: the default route in use, and the connections of the SSH server."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.host.test_network import DEFAULT, DEFAULT6, ETHERNET, HEAD, WIRELESS, interface, routes
+from vfioctl.host import ssh
+
+if TYPE_CHECKING:
+    from tests.host.conftest import Tree
+
+pytestmark = pytest.mark.skipif(sys.byteorder != "little", reason="the tables are a little-endian kernel's")
+
+SECOND = "{name}\t00000000\t0102A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0\n"
+LAN = "{name}\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"  # 192.168.2.0/24
+FAR = "{name}\t0000000A\t0102A8C0\t0003\t0\t0\t0\t000000FF\t0\t0\t0\n"  # 10.0.0.0/8
+LAN6 = f"20010db8{'0' * 24} 40 {'0' * 32} 00 {'0' * 32} 00000100 00000001 00000000 00000001 {{name}}\n"
+TCP = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+HOME, LAPTOP, OFFICE, HERE = "0202A8C0", "0902A8C0", "0100000A", "0100007F"
+SSH, WEB = "0016", "01BB"
+
+
+def connection(tree: Tree, *ends: tuple[str, str, str], table: str = "tcp", state: str = "01", inode: int = 77) -> None:
+    lines = [f"   {n}: {local}:{port} {remote}:C350 {state} 0:0 00:0 0 0 0 {inode} 1\n"
+             for n, (local, port, remote) in enumerate(ends)]
+    tree.write(f"proc/self/net/{table}", TCP + "".join(lines))
+
+
+def server(tree: Tree, comm: str, inode: int = 77) -> None:
+    tree.write("proc/4242/comm", f"{comm}\n")
+    tree.link("proc/4242/fd/3", "/dev/null")
+    tree.link("proc/4242/fd/4", f"socket:[{inode}]")
+
+
+def carried(tree: Tree, address: str) -> list[str]:
+    return [f"{one.what} ({one.interface})" for one in tree.host().traffic(address)]
+
+
+@pytest.fixture
+def two(tree: Tree) -> Tree:
+    interface(tree, "eth0", ETHERNET)
+    interface(tree, "wlan0", WIRELESS)
+    routes(tree, DEFAULT.format(name="eth0"), LAN.format(name="eth0"), FAR.format(name="wlan0"))
+    return tree
+
+
+def test_the_default_route_is_carried_by_the_interface_of_the_lowest_metric(two: Tree) -> None:
+    routes(two, SECOND.format(name="wlan0"), DEFAULT.format(name="eth0"))
+    assert carried(two, ETHERNET) == ["the default route (eth0)"]
+    assert carried(two, WIRELESS) == []
+
+
+def test_each_family_has_a_default_route(two: Tree) -> None:
+    two.write("proc/self/net/ipv6_route", DEFAULT6.format(name="wlan0"))
+    assert carried(two, WIRELESS) == ["the default route (wlan0)"]
+
+
+@pytest.mark.parametrize("upper", ["bond0", "br0", "eth0.7"])
+def test_what_is_above_an_interface_carries_for_it(two: Tree, upper: str) -> None:
+    for name in ("eth0", "wlan0"):
+        two.link(f"sys/devices/virtual/net/{upper}/lower_{name}", "elsewhere")
+    two.link(f"sys/class/net/{upper}", f"../../devices/virtual/net/{upper}")
+    routes(two, DEFAULT.format(name=upper))
+    assert carried(two, ETHERNET) == carried(two, WIRELESS) == [f"the default route ({upper})"]
+    assert not two.host().only_network(ETHERNET)
+
+
+def test_a_bridge_over_a_bond_over_a_card_carries_too(two: Tree) -> None:
+    two.link("sys/devices/virtual/net/br0/lower_bond0", "elsewhere")
+    two.link("sys/devices/virtual/net/bond0/lower_wlan0", "elsewhere")
+    for name in ("br0", "bond0"):
+        two.link(f"sys/class/net/{name}", f"../../devices/virtual/net/{name}")
+    routes(two, DEFAULT.format(name="br0"))
+    assert carried(two, WIRELESS) == ["the default route (br0)"]
+
+
+def test_a_connection_to_the_ssh_port_leaves_by_the_route_to_its_peer(two: Tree) -> None:
+    connection(two, (HOME, SSH, OFFICE))
+    assert carried(two, WIRELESS) == ["an SSH connection from 10.0.0.1 (wlan0)"]
+
+
+def test_it_comes_in_where_the_address_is_that_was_called(two: Tree) -> None:
+    connection(two, (HOME, SSH, OFFICE))
+    assert "an SSH connection from 10.0.0.1 (eth0)" in carried(two, ETHERNET)
+
+
+@pytest.mark.parametrize("comm", ["sshd", "sshd-session", "dropbear"])
+def test_a_server_on_another_port_is_known_by_its_socket(two: Tree, comm: str) -> None:
+    connection(two, (HOME, WEB, OFFICE))
+    assert carried(two, WIRELESS) == []
+    server(two, comm)
+    assert carried(two, WIRELESS) == ["an SSH connection from 10.0.0.1 (wlan0)"]
+
+
+def test_another_programs_connection_is_nobodys_way_to_the_host(two: Tree) -> None:
+    connection(two, (HOME, WEB, OFFICE))
+    server(two, "nginx")
+    assert carried(two, WIRELESS) == []
+
+
+@pytest.mark.parametrize("state", ["0A", "06", "08"])
+def test_only_an_established_connection_counts(two: Tree, state: str) -> None:
+    connection(two, (HOME, SSH, OFFICE), state=state)
+    assert ssh.connections(two.paths) == ()
+
+
+@pytest.mark.parametrize("ends", [(HERE, SSH, HERE), (HOME, SSH, HOME)])
+def test_a_connection_of_the_host_with_itself_needs_no_card(two: Tree, ends: tuple[str, str, str]) -> None:
+    connection(two, ends)
+    assert ssh.connections(two.paths) == ()
+
+
+def test_an_ipv4_peer_of_an_ipv6_socket_and_an_ipv6_peer_are_found(two: Tree) -> None:
+    two.write("proc/self/net/ipv6_route", LAN6.format(name="wlan0"))
+    ours, theirs = "B80D0120" + "0" * 16 + "02000000", "B80D0120" + "0" * 16 + "09000000"
+    mapped = "0" * 16 + "FFFF0000"
+    connection(two, (mapped + HOME, SSH, mapped + OFFICE), (ours, SSH, theirs), table="tcp6")
+    assert [one.peer for one in ssh.connections(two.paths)] == ["10.0.0.1", "2001:db8::9"]
+    assert "an SSH connection from 2001:db8::9 (wlan0)" in carried(two, WIRELESS)
+
+
+@pytest.mark.parametrize("table", ["", "garbage\n", TCP + "0: 01:02\n", TCP + "   0: XX:0016 YY:1 01 0 0 0 0 0 0 1\n"])
+def test_a_garbled_table_has_no_connections(two: Tree, table: str) -> None:
+    two.write("proc/self/net/tcp", table)
+    assert ssh.connections(two.paths) == ()
+
+
+def test_an_unreachable_route_carries_nothing(two: Tree) -> None:
+    two.write("proc/self/net/route", HEAD + DEFAULT.format(name="eth0").replace("0003", "0203"))
+    assert carried(two, ETHERNET) == []
