@@ -42,17 +42,24 @@ class WayHome:
     def plan(self) -> Plan:
         return self.story.plan
 
-    def run(self, part: Part | None, *, seconds: float) -> bool:
-        """Run what is left of `part` (None: all) within `seconds`; whether everything of it is back."""
+    def run(self, part: Part | None, *, seconds: float, accept_others: bool = False) -> bool:
+        """Run what is left of `part` (None: all) within `seconds`; whether everything of it is back.
+
+        `accept_others`: also where somebody else has put a device on another driver.
+        """
+        from vfioctl.handoff import astray  # a start that finds nothing unfinished does without it
+
         paths, uuid = self.composition.paths, self.plan.uuid
         now = read_both(paths, uuid) or self.story
-        items = pending(_way(now), now.finished(Action.UNDO), now.finished(Action.APPLY) - self._steps(), part)
+        undone = now.finished(Action.UNDO) - astray.astray(self.plan, self.composition.machine())
+        items = pending(_way(now), undone, now.finished(Action.APPLY) - self._steps(), part)
         deadline = Deadline(seconds)
         with Journal(paths, uuid, on_record=self.composition.on_record) as journal:
             journal.reopen()
             journal.standing(Standing.RETURNING)
             engine = Engine(self.composition.machine(*self.fds), journal, Ledger(paths), self.watch)
             self.failures += engine.give_back(self.plan, items, uuid, deadline=deadline)
+        self._find_astray(accept_others=accept_others)
         self._prove(deadline)
         if part is None:
             self._tell_updates()
@@ -65,15 +72,28 @@ class WayHome:
         return frozenset(step.id for step in self.plan.steps)
 
     def _prove(self, deadline: Deadline) -> None:
-        """Wait for the conditions that prove the return; one that stays false is said, and not undone.
+        """Wait for the conditions that prove the return; one that stays false is said.
+
+        That alone does not make a return fail: what has no step cannot be tried again. A driver that is missing does.
 
         Where a piece has failed they are only looked at: nothing brings them about any more.
         """
-        end = Deadline(0.0 if self.failures else min(PROOF_SECONDS, deadline.left))
+        from vfioctl.handoff import astray
+
+        hopeless = self.failures or astray.astray(self.plan, self.composition.machine())
+        end = Deadline(0.0 if hopeless else min(PROOF_SECONDS, deadline.left))
         back = self.plan.back
         self.unseen = tuple(conditions.describe(item) for item in back if not self._comes_true(item, end))
         for said in self.unseen:
             self.log.warning(f"{self.plan.guest}: not seen after the return: {said}.", guest=self.plan.guest)
+
+    def _find_astray(self, *, accept_others: bool) -> None:
+        """A device that is not at its driver has not come home, whatever the steps said."""
+        from vfioctl.handoff import astray
+
+        told = {failure.step.id for failure in self.failures}
+        found = astray.failures(self.plan, self.composition.machine(), accept_others=accept_others)
+        self.failures += [failure for failure in found if failure.step.id not in told]
 
     def _comes_true(self, condition: Condition, deadline: Deadline) -> bool:
         machine = self.composition.machine(*self.fds)
@@ -117,9 +137,13 @@ class WayHome:
         times = as_journalled(self.plan, story.records, actions)
         return tuple(_with_pause(self.plan, times)) if event == "release" else times
 
+    @property
+    def but(self) -> str:
+        """What was not seen of the return, to follow a sentence that says it is over."""
+        return f"; not seen: {', '.join(self.unseen)}" if self.unseen else ""
+
     def _said(self) -> str:
-        but = f"; not seen: {', '.join(self.unseen)}" if self.unseen else ""
-        return f"{', '.join(self.plan.devices) or 'nothing'} back{but}"
+        return f"{', '.join(self.plan.devices) or 'nothing'} back{self.but}"
 
 
 def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:

@@ -95,10 +95,10 @@ def settle(
     if story.standing in (Standing.APPLYING, Standing.UNDOING):
         return _undo(home, in_hook=in_hook)
     budget = story.plan.budget
-    if not home.run(None, seconds=budget.release if in_hook else budget.finish):
+    if not home.run(None, seconds=budget.release if in_hook else budget.finish, accept_others=True):
         raise home.leave_open("recover")
     home.close("recover")
-    return f"{story.plan.guest}: everything is home."
+    return f"{story.plan.guest}: everything is home{home.but}."
 
 
 def _undo(home: WayHome, *, in_hook: bool) -> str:

@@ -90,12 +90,16 @@ def bind(
     *,
     after: tuple[str, ...] = (),
     unloaded: bool = False,
+    shared_module: str | None = None,
     allow_nvidia_unbind: bool = False,
 ) -> StepProposal:
-    """Move the device from its host driver to `driver`; `unloaded` says that an earlier step takes that driver away."""
-    params: dict[str, str | bool] = {"address": device.address, "driver": driver}
-    if allow_nvidia_unbind:
-        params["allow_nvidia_unbind"] = True
+    """Move the device from its host driver to `driver`.
+
+    `unloaded` says that an earlier step takes the host driver away and brings it back; `shared_module` names the
+    module that it shares with other cards, and that their hand-off may unload.
+    """
+    flags = {"unloaded": unloaded, "shared_module": shared_module, "allow_nvidia_unbind": allow_nvidia_unbind}
+    params = {"address": device.address, "driver": driver, **{name: value for name, value in flags.items() if value}}
     free = unloaded or device.driver is None
     leaves = f"{device.address} is free" if free else f"{device.address} leaves {device.driver}"
     return StepProposal(

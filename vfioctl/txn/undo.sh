@@ -214,42 +214,56 @@ bind_home() {
     say "$1 is on $2 again"
 }
 
-# return_device ADDRESS HOME GIVEN SECONDS: from the driver that it was given to, back to HOME ('' for none).
+# modules_back SECONDS MODULE…: what the own driver of a device needs, in this order.
+modules_back() {
+    m_limit=$1
+    shift
+    for m_module in "$@"; do module_back "$m_module" "$m_limit"; done
+}
+
+# return_device ADDRESS HOME GIVEN SECONDS MODULE…: from the driver that it was given to, back to HOME ('' for none),
+# which needs the modules. They are loaded once it has no driver: nvidia refuses to be loaded without a card to drive.
 return_device() {
-    if [ ! -e "$SYS/bus/pci/devices/$1" ]; then
-        fail "$1 is gone from the bus"
+    n_device=$1 n_home=$2 n_given=$3 n_limit=$4
+    shift 4
+    if [ ! -e "$SYS/bus/pci/devices/$n_device" ]; then
+        fail "$n_device is gone from the bus"
         return 0
     fi
-    if is_stuck "$1"; then
-        fail "$1 is stuck in the kernel: nothing is written to it"
+    if is_stuck "$n_device"; then
+        fail "$n_device is stuck in the kernel: nothing is written to it"
         return 0
     fi
-    now=$(driver_of "$1")
+    now=$(driver_of "$n_device")
     case $now in
-    "$2")
-        say "$1 is home already"
+    "$n_home")
+        modules_back "$n_limit" "$@"
+        say "$n_device is home already"
         return 0
         ;;
-    '' | "$3" | *vfio*) ;;
+    '' | "$n_given" | *vfio*) ;;
     *)
-        say "$1 is on $now, where someone else put it: left alone"
+        say "$n_device is on $now, where someone else put it: left alone"
         return 0
         ;;
     esac
-    if [ -n "$now" ] && ! wait_closed "$1" "$4"; then
-        fail "$1 is still open in a process"
+    if [ -n "$now" ] && ! wait_closed "$n_device" "$n_limit"; then
+        fail "$n_device is still open in a process"
         return 0
     fi
-    if [ -n "$2" ]; then
-        write_device "$1" "$SYS/bus/pci/devices/$1/driver_override" "$2" "$4" || return 0
+    if [ -n "$n_home" ]; then
+        write_device "$n_device" "$SYS/bus/pci/devices/$n_device/driver_override" "$n_home" "$n_limit" || return 0
     fi
     if [ -n "$now" ]; then
-        write_device "$1" "$SYS/bus/pci/drivers/$now/unbind" "$1" "$4" || return 0
+        write_device "$n_device" "$SYS/bus/pci/drivers/$now/unbind" "$n_device" "$n_limit" || return 0
     fi
-    if [ -d "$SYS/bus/pci/drivers/$2" ] && [ -n "$2" ]; then
-        bind_home "$1" "$2" "$4"
+    modules_back "$n_limit" "$@"
+    if [ -d "$SYS/bus/pci/drivers/$n_home" ] && [ -n "$n_home" ]; then
+        bind_home "$n_device" "$n_home" "$n_limit"
+    elif [ $# -gt 0 ]; then
+        fail "$n_device is without a driver: the kernel has no driver $n_home any more"
     else
-        say "$1 is detached; ${2:-no driver} is not loaded"
+        say "$n_device is detached; ${n_home:-no driver} is not loaded"
     fi
 }
 

@@ -146,7 +146,9 @@ def _moves(
     for function in functions[1:]:
         yield bind(function, targets[function.address])
     after = (*others, UNLOAD) if unload else others
-    yield replace(bind(gpu, targets[gpu.address], after=after, unloaded=unload), deadline=UNBIND_DEADLINE)
+    shared = None if unload else DRIVER
+    moved = bind(gpu, targets[gpu.address], after=after, unloaded=unload, shared_module=shared)
+    yield replace(moved, deadline=UNBIND_DEADLINE)
 
 
 def _unload(gpu: PciDevice, host: Host, after: tuple[str, ...]) -> StepProposal:

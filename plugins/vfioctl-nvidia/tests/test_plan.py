@@ -75,13 +75,13 @@ def test_the_sound_function_is_covered_so_that_nobody_else_is_asked(start_host: 
     assert claim(facts(start_host(single_gpu_nvidia_desktop()))).covers == (SOUND,)
 
 
-def test_the_card_is_back_with_driver_drm_device_and_its_own_node(start_host: Start):
+def test_the_card_is_back_with_driver_drm_device_and_the_word_of_nvidia(start_host: Start):
     host = facts(start_host(single_gpu_nvidia_desktop()))
     assert [(condition.kind, *condition.args.values()) for condition in claim(host).back] == [
         ("link.target", f"/sys/bus/pci/devices/{GPU}/driver", "nvidia"),
         ("path.exists", f"/sys/bus/pci/devices/{GPU}/drm"),
         ("link.target", f"/sys/bus/pci/devices/{SOUND}/driver", "snd_hda_intel"),
-        ("path.exists", "/dev/nvidia0"),
+        ("path.exists", f"/proc/driver/nvidia/gpus/{GPU}"),
     ]
 
 

@@ -5,6 +5,7 @@ Only with another NVIDIA card on the module is one card unbound, and only where 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin.markers import hookimpl
@@ -96,6 +97,7 @@ def _steps(
     moves = (
         proposals.bind(
             fn, targets[fn.address], after=(UNLOAD,), unloaded=alone and fn.driver == DRIVER,
+            shared_module=DRIVER if not alone and fn.driver == DRIVER else None,
             allow_nvidia_unbind=not alone and fn.driver == DRIVER,
         )
         for fn in functions
@@ -134,9 +136,12 @@ def loaded_stack(host: Host) -> tuple[str, ...]:
 
 
 def _back(functions: tuple[PciDevice, ...], host: Host) -> tuple[Condition, ...]:
-    """Each function on its driver, the DRM device, and the card's own node where there was one."""
+    """Each function on its driver, the DRM device, and the driver's own word that it runs the card.
+
+    Not its node: cards that come home in another order get each other's number.
+    """
     from vfioctl.plugin.proposals import home_conditions
 
-    own = functions[0].address
-    nodes = (node.path for node in host.nodes(own) if node.role == "nvidia" and node.address == own)
-    return (*home_conditions(functions, host), *(Condition("path.exists", {"path": path}) for path in nodes))
+    told = f"/proc/driver/nvidia/gpus/{functions[0].address}"
+    known = (Condition("path.exists", {"path": told}),) if os.path.exists(host.paths.at(told)) else ()
+    return (*home_conditions(functions, host), *known)

@@ -78,6 +78,65 @@ def test_the_module_of_the_wanted_driver_is_loaded_and_kept(nic):
     assert "vfio_pci" in fake.kernel.modules()
 
 
+def test_the_module_of_its_own_driver_is_loaded_again_when_somebody_has_unloaded_it(nic):
+    fake, machine = nic
+    _, bound = give(machine)
+    assert bound.baseline == {"driver": "igb", "modules": ["igb"]}
+    assert machine.programs.run(("modprobe", "-r", "igb"), deadline=5).ok
+    assert BIND.probe(bound, machine) is State.AFTER
+    assert BIND.undo(bound, machine) is None
+    assert driver_of(machine.paths, GPU) == "igb"
+    assert "igb" in fake.kernel.modules()
+
+
+def test_what_builds_on_the_module_is_loaded_after_it(idle_card):
+    fake, machine = idle_card
+    bound = bind(machine)
+    assert bound.baseline["modules"] == ["nvidia", "nvidia_modeset", "nvidia_uvm", "nvidia_drm"]
+    assert machine.programs.run(("modprobe", "-r", "nvidia_drm"), deadline=5).ok
+    assert BIND.probe(bound, machine) is State.BETWEEN, "nvidia_drm has taken modeset with it"
+    BIND.undo(bound, machine)
+    assert set(bound.baseline["modules"]) <= set(fake.kernel.modules())
+    assert BIND.probe(bound, machine) is State.BEFORE
+
+
+def test_a_driver_that_a_module_unload_of_the_plan_took_away_is_left_to_its_undo(idle_card):
+    fake, machine = idle_card
+    bound = bind(machine, params={"unloaded": True})
+    assert bound.baseline == {"driver": "nvidia", "modules": []}
+    assert machine.programs.run(("modprobe", "-r", "-a", "nvidia_drm", "nvidia_uvm"), deadline=5).ok
+    assert BIND.undo(bound, machine) == f"{GPU} is detached; nvidia is not loaded"
+    assert "nvidia" not in fake.kernel.modules()
+
+
+def test_a_driver_that_the_kernel_has_no_more_is_a_failure(nic):
+    fake, machine = nic
+    _, bound = give(machine)
+    assert machine.programs.run(("modprobe", "-r", "igb"), deadline=5).ok
+    fake.kernel.fail_module("igb")
+    with pytest.raises(StepFailed, match="The module igb could not be loaded"):
+        BIND.undo(bound, machine)
+    with pytest.raises(StepFailed, match="the kernel has no driver igb any more"):
+        BIND.undo(replace(bound, baseline={"driver": "igb", "modules": []}), machine)
+
+
+def test_a_journal_that_names_no_modules_is_undone_as_before(nic):
+    _, machine = nic
+    _, bound = give(machine)
+    assert machine.programs.run(("modprobe", "-r", "igb"), deadline=5).ok
+    older = replace(bound, baseline={"driver": "igb"})
+    assert BIND.undo(older, machine) == f"{GPU} is detached; igb is not loaded"
+    assert machine.programs.run(("modprobe", "igb"), deadline=5).ok, "the kernel binds it, aimed as it is"
+    assert BIND.probe(older, machine) is State.BEFORE
+    assert driver_of(machine.paths, GPU) == "igb"
+
+
+def test_only_a_module_that_other_cards_share_is_locked(nic):
+    _, machine = nic
+    assert bind(machine).touches == ()
+    assert bind(machine, params={"shared_module": "igb"}).touches == ("module:igb",)
+
+
 def test_a_device_without_a_driver_goes_back_to_none(boot):
     _, machine = boot(scenarios.single_gpu_amdgpu_desktop())
     address = "0000:01:00.3"

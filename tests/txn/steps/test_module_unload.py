@@ -32,8 +32,8 @@ def test_a_stack_is_unloaded_and_comes_back_with_its_device(idle_card):
     fake, machine = idle_card
     step = unload(machine)
     assert step.baseline == {"modules": LOADED, "drivers": {GPU: "nvidia"}}
-    assert step.resource == "module:nvidia"
-    assert f"pci:{GPU}" in step.touches
+    assert step.resource == f"module:nvidia for {GPU}"
+    assert {"module:nvidia", f"pci:{GPU}"} <= set(step.touches)
     assert UNLOAD.probe(step, machine) is State.BEFORE
     UNLOAD.guard(step, machine)
     assert UNLOAD.apply(step, machine) is None

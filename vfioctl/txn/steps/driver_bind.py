@@ -1,4 +1,7 @@
-"""driver.bind: moves one PCI function from its driver to another (vfio-pci). Needs driver_override aimed before it."""
+"""driver.bind: moves one PCI function from its driver to another (vfio-pci). Needs driver_override aimed before it.
+
+Its undo loads the modules that the function's own driver needs: another guest may have unloaded them meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +26,33 @@ from vfioctl.txn.steps.common import (
     set_override,
     unbind,
 )
+from vfioctl.txn.steps.own_modules import load_missing, missing, own_modules
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
+    from vfioctl.host.host import Host
     from vfioctl.host.model import Holder, PciDevice
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Step, StepProposal
+    from vfioctl.txn.step import Json, Step, StepProposal
 
 NVIDIA = "nvidia"
 
 
 class DriverBind(DeviceChange):
-    """{address, driver, module?, allow_nvidia_unbind?}"""
+    """{address, driver, module?, unloaded?, shared_module?, allow_nvidia_unbind?}; unloaded: a module.unload of the
+    same plan takes its driver away and brings it back; shared_module is locked: other guests may unload it"""
 
     name = "driver.bind"
     summary = "Unbinds a PCI function from its driver and binds it to another; done when the driver link shows it."
     undo_class = Undo.EXACT
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (f"module:{params['shared_module']}",) if params.get("shared_module") else ()
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        driver = host.device(params["address"]).driver
+        return {"driver": driver, "modules": [] if params.get("unloaded") else own_modules(driver, host)}
 
     def check_device(self, proposal: StepProposal, device: PciDevice) -> Iterable[Finding]:  # noqa: ARG002
         address = device.address
@@ -91,23 +104,31 @@ class DriverBind(DeviceChange):
         if not os.path.exists(machine.paths.pci(address)):
             return State.BETWEEN
         if driver == step.baseline["driver"]:
-            return State.BEFORE
+            return State.BETWEEN if missing(_modules(step), machine.paths) else State.BEFORE
         return State.AFTER if driver == step.params["driver"] else State.BETWEEN
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         address, home = step.params["address"], step.baseline["driver"]
         machine.refuse_stuck(address)
         _must_exist(machine.paths, address)
-        current = driver_of(machine.paths, address)
+        current, budget = driver_of(machine.paths, address), Budget(step.deadline)
         if current == home:
+            load_missing(machine, _modules(step), address, budget)
             return f"{address} is already {f'on {home}' if home else 'without a driver'}"
         if current and not is_ours(machine.host(), current, step.params["driver"]):
             return f"{address} is on {current}, where someone else put it: left alone"
-        return _bring_home(machine, address, current, home, Budget(step.deadline))
+        _detach(machine, address, current, home, budget)
+        return _bring_home(step, machine, budget) if home else None
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
         params, home = step.params, step.baseline["driver"]
-        return (call("return_device", params["address"], home or "", params["driver"], seconds(step)),)
+        modules = (module.replace("-", "_") for module in _modules(step))
+        return (call("return_device", params["address"], home or "", params["driver"], seconds(step), *modules),)
+
+
+def _modules(step: Step) -> tuple[str, ...]:
+    """What the own driver needs; a journal of an older version does not say."""
+    return tuple(step.baseline.get("modules", ()))
 
 
 def _blocking(holders: Iterable[Holder], driver: str) -> tuple[Holder, ...]:
@@ -143,19 +164,25 @@ def _bind(machine: Machine, address: str, wanted: str, budget: Budget) -> None:
         )
 
 
-def _bring_home(machine: Machine, address: str, current: str | None, home: str | None, budget: Budget) -> str | None:
+def _detach(machine: Machine, address: str, current: str | None, home: str | None, budget: Budget) -> None:
+    """Take the function from `current`, aimed at `home`, so that nothing else takes it meanwhile."""
     if current:
         _wait_until_closed(machine, address, budget)
     if home:
         set_override(machine, address, home, deadline=budget.left)
     if current:
         unbind(machine, address, current, deadline=budget.left)
-    if home is None:
+
+
+def _bring_home(step: Step, machine: Machine, budget: Budget) -> str | None:
+    address, home = step.params["address"], step.baseline["driver"]
+    load_missing(machine, _modules(step), address, budget)
+    if driver_present(machine.paths, home):
+        _bind(machine, address, home, budget)
         return None
-    if not driver_present(machine.paths, home):
-        return None if current else f"{address} is detached; {home} is not loaded"
-    _bind(machine, address, home, budget)
-    return None
+    if step.params.get("unloaded") or "modules" not in step.baseline:
+        return f"{address} is detached; {home} is not loaded"
+    raise StepFailed("driver.missing", f"{address} is without a driver: the kernel has no driver {home} any more.")
 
 
 def _wait_until_closed(machine: Machine, address: str, budget: Budget) -> None:

@@ -45,11 +45,13 @@ class ModuleUnload(Primitive):
     lifetime = Lifetime.BOOT
 
     def resource(self, params: Json) -> str:
-        return f"module:{params['modules'][-1]}"
+        """The modules for these devices' sake: they may be loaded for another's, and taken away for its sake too."""
+        module, devices = f"module:{params['modules'][-1]}", ", ".join(params.get("devices", ()))
+        return f"{module} for {devices}" if devices else module
 
     def touches(self, params: Json) -> tuple[str, ...]:
-        others = (f"module:{module}" for module in params["modules"][:-1])
-        return (*others, *(f"pci:{address}" for address in params.get("devices", ())))
+        modules = (f"module:{module}" for module in params["modules"])
+        return (*modules, *(f"pci:{address}" for address in params.get("devices", ())))
 
     def baseline(self, params: Json, host: Host) -> Json:
         loaded = [module for module in params["modules"] if host.module(module)]
