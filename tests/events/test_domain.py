@@ -12,6 +12,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.events.element import MAX_DEPTH, MAX_ELEMENTS
 from vfioctl.events.model import Disk, Domain, Hostdev
+from vfioctl.events.required import Needs
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 
@@ -33,7 +34,7 @@ def code_of(data: bytes) -> str:
 
 
 def test_the_smallest_domain_has_a_name_a_uuid_and_nothing_else():
-    assert read_domain(xml()) == Domain(name="win11", uuid=UUID)
+    assert read_domain(xml()) == Domain(name="win11", uuid=UUID, needs=Needs())
 
 
 def test_a_uuid_is_brought_into_the_form_of_a_file_name():

@@ -168,7 +168,7 @@ def plant_backing(disk: Path, below: str) -> None:
 def test_a_chain_of_plain_images_is_snapshotted(snapshots: Stage):
     base, disk = (Path(snapshots.root, f"home/{name}.qcow2") for name in ("base", "disk"))
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", base, "1M"], check=True)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, disk], check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base.name, disk], check=True)
     assert start(snapshots, disk="/home/disk.qcow2", nvram=None).status == 0
     listed = subprocess.run(["qemu-img", "snapshot", "-l", disk], capture_output=True, text=True, check=True)
     assert "vfioctl-" in listed.stdout

@@ -23,6 +23,7 @@ class GuestConfig:
     units: tuple[str, ...] = ()  # units that may be stopped when they hold the device
     handler: str | None = None  # the plugin that decides a tie of two claims
     inhibit_sleep: bool = True
+    preflight: str = "refuse"  # what is done about a start that must fail: "refuse", "warn" or "off" (not looked at)
     deadlines: Budget = field(default_factory=Budget)
     disabled_plugins: tuple[str, ...] = ()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -95,6 +95,11 @@ SETTINGS = (
     Setting("units", "list", (), "Systemd units that may be stopped when they hold the card."),
     Setting("handler", "str", None, "The plugin that hands the card off when two claim it."),
     Setting("inhibit_sleep", "bool", default=True, summary="Keep the host from sleeping while the guest has the card."),
+    Setting(
+        "preflight", "str", "refuse",
+        "What is done when QEMU or libvirt would give up the start: refuse it before anything is touched, or warn.",
+        choices=("refuse", "warn", "off"),
+    ),
     Setting("disabled_plugins", "list", (), "Plugins that are not asked."),
     _seconds("deadlines.prepare", 45.0, "Seconds in which the start must have applied every step."),
     _seconds("deadlines.undo", 30.0, "Further seconds to undo them when one failed."),

@@ -11,9 +11,10 @@ from vfioctl.errors import Refused
 from vfioctl.events.element import Element, malformed, parse_element
 from vfioctl.events.libvirt import INPUT_CAP, check_guest_name, too_large
 from vfioctl.events.model import Disk, Domain, Hostdev
+from vfioctl.events.needs import read_needs
+from vfioctl.events.numbers import short, size, unsigned
 
 PCI_LIMITS = {"domain": 0xFFFFFFFF, "bus": 0xFF, "slot": 0x1F, "function": 7}
-PREFIXES = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 READ = ("name", "uuid", "memory", "os", "devices", "qemu:commandline")
 READ_DEVICES = ("emulator", "disk", "hostdev", "interface", "input", "tpm")
 UUID_PARTS = (8, 4, 4, 4, 12)
@@ -25,7 +26,7 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
         raise too_large(cap)
     root = parse_element(data)
     if root.name != "domain":
-        raise malformed(root.line, f"the root is <{_short(root.name)}>, not <domain>")
+        raise malformed(root.line, f"the root is <{short(root.name)}>, not <domain>")
     return Domain(
         name=_name(root),
         uuid=_uuid(root),
@@ -39,11 +40,8 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
         memory_bytes=_memory(root),
         emulator=_devices(root).text_of("emulator"),
         unknown=_unknown(root),
+        needs=read_needs(root, _devices(root)),
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 -- what fits a sentence
 
 
 def _devices(root: Element) -> Element:
@@ -65,29 +63,14 @@ def _uuid(root: Element) -> str:
         raise Refused("domain.no_uuid", "The domain XML has no <uuid>.")
     digits = text.replace("-", "").lower()
     if len(digits) != sum(UUID_PARTS) or not set(digits) <= set("0123456789abcdef"):
-        raise malformed(root.line, f"<uuid> is {_short(text)!r}, which is no UUID")
+        raise malformed(root.line, f"<uuid> is {short(text)!r}, which is no UUID")
     ends = [sum(UUID_PARTS[: index + 1]) for index in range(len(UUID_PARTS))]
     return "-".join(digits[end - size : end] for end, size in zip(ends, UUID_PARTS, strict=True))
 
 
-def _unsigned(text: str, element: Element, limit: int, what: str) -> int:
-    """`text` as C reads a number with base 0, which is how libvirt reads it."""
-    lower = text.strip().lower()
-    base = 16 if lower.startswith("0x") else 8 if lower.startswith("0") and lower != "0" else 10
-    try:
-        if not lower.isascii() or not lower.isalnum():
-            raise ValueError(lower)
-        value = int(lower, base)
-    except ValueError:
-        raise malformed(element.line, f"{what} is {_short(text)!r}, not a number") from None
-    if value > limit:
-        raise malformed(element.line, f"{what} is {_short(text)}, more than {limit}")
-    return value
-
-
 def _pci_address(address: Element) -> str:
     parts = {
-        part: _unsigned(address.get(part) or "0", address, limit, f"{part} of a PCI address")
+        part: unsigned(address.get(part) or "0", address, limit, f"{part} of a PCI address")
         for part, limit in PCI_LIMITS.items()
     }
     return "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**parts)
@@ -168,28 +151,7 @@ def _evdev_inputs(root: Element) -> Iterator[str]:
 
 def _memory(root: Element) -> int:
     memory = root.find("memory")
-    if memory is None:
-        return 0
-    amount = _unsigned_decimal(memory)
-    return amount * _unit(memory.get("unit") or "KiB", memory)
-
-
-def _unsigned_decimal(element: Element) -> int:
-    text = element.text.strip()
-    if not text.isascii() or not text.isdigit() or len(text) > 20:  # noqa: PLR2004 -- digits of 2^64
-        raise malformed(element.line, f"<{element.name}> is {_short(text)!r}, not a number")
-    return int(text)
-
-
-def _unit(unit: str, element: Element) -> int:
-    """Bytes in one `unit`: "KiB" and "k" are 1024, "KB" is 1000 (virScaleInteger in libvirt)."""
-    lower = unit.strip().lower()
-    if lower in ("b", "byte", "bytes"):
-        return 1
-    power = PREFIXES.get(lower[:1])
-    if power is None or lower[1:] not in ("", "b", "ib"):
-        raise malformed(element.line, f"the unit of <{element.name}> is {_short(unit)!r}")
-    return int((1000 if lower[1:] == "b" else 1024) ** power)
+    return size(memory.text, memory.get("unit"), memory) if memory else 0
 
 
 def _unknown(root: Element) -> tuple[str, ...]:

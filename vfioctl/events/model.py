@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from vfioctl.frozen import frozen
+
+if TYPE_CHECKING:
+    from vfioctl.events.required import Needs
 
 
 class Operation(StrEnum):
@@ -76,6 +80,7 @@ class Domain:
     memory_bytes: int = 0
     emulator: str | None = None
     unknown: tuple[str, ...] = ()
+    needs: Needs | None = None  # what the start needs besides PCI devices; None: not read
 
     @property
     def pci_addresses(self) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def ask(
     findings = (
         *_names_of_plugins(config, known),
         *chosen.findings, *identity.check(composition.paths, domain.uuid, config.guest, chosen.devices),
-        *said.findings, *plugins.findings,
+        *said.findings, *plugins.findings, *_start(request, said.proposals),
     )  # fmt: skip
     order = Order(
         guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
@@ -97,6 +97,13 @@ def _gather(plugins: Plugins, request: Request) -> Gathered:
     said.proposals += [Proposed(item.plugin, item.step) for item in plugins.post_stop(request)]
     _gather_snapshots(plugins, request, said)
     return said
+
+
+def _start(request: Request, proposals: Iterable[Proposed]) -> tuple[Finding, ...]:
+    """What would make QEMU or libvirt give up after the hook."""
+    from vfioctl.handoff.startable import start_findings  # only guests with devices need it
+
+    return start_findings(request, (item.step for item in proposals)) if request.devices else ()
 
 
 def _claims(plugins: Plugins, request: Request, said: Gathered) -> Iterable[GpuHandoff]:

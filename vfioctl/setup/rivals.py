@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Iterator
 
+from vfioctl.host.hooks import hooks
 from vfioctl.paths import Paths
-from vfioctl.setup.presence import hooks
 from vfioctl.txn.step import Finding, Severity
 
 LARGEST = 1 << 20

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
-from vfioctl.testing import programs
+from vfioctl.testing import guest_files, programs
 from vfioctl.testing.control import Control
 from vfioctl.testing.model import MachineSpec, to_json
 from vfioctl.testing.server import MOUNT, READY
@@ -78,6 +78,7 @@ class FakeHost:
             programs.link(f"{MOUNT}/{name}", os.path.join(self.root, name))
         programs.link("usr/lib", os.path.join(self.root, "lib"))
         programs.install(self.root)
+        guest_files.install(self.root)
         self._write("etc/passwd", "".join(
             f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for uid, name in self.spec.users))
         self._write("etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n')
@@ -96,6 +97,7 @@ class FakeHost:
         self.kernel.boot(spec)
         shutil.rmtree(os.path.join(self.root, "run"))
         os.makedirs(os.path.join(self.root, "run/systemd/system" if self.spec.systemd else "run"))
+        guest_files.boot(self.root)
 
     def stop(self) -> None:
         """End the machine and take the mount away. Callers that wait in it get an error."""

@@ -51,7 +51,7 @@ def _furnish(host: FakeHost) -> None:
     """The hook, a guest with the card, and the two programs."""
     FakeLibvirt(host).install()
     devices = tuple(device.address for device in host.spec.devices if device.address in (GPU, SOUND))
-    os.makedirs(host.paths.at(DOMAINS))
+    os.makedirs(host.paths.at(DOMAINS), exist_ok=True)
     files.atomic_write(host.paths.at(DOMAINS, f"{GUEST}.xml"), domain(GUEST, hostdevs=devices))
     ours = shlex.join((sys.executable, "-I", "-m", "vfioctl.testing.shell", "--virsh", host.root, host.spec.name))
     for name, call in (("vfioctl", shlex.join(host.argv)), ("virsh", ours)):

@@ -20,6 +20,7 @@ from vfioctl.testing.kernel.nodes import Attribute, Conversation, Directory, Dis
 from vfioctl.testing.kernel.pci import Pci
 from vfioctl.testing.kernel.processes import Processes
 from vfioctl.testing.kernel.procfs import Proc, fill_proc
+from vfioctl.testing.kernel.resources import fill_resources
 from vfioctl.testing.kernel.settings import fill_settings
 from vfioctl.testing.model import MachineSpec
 
@@ -65,6 +66,7 @@ class Kernel:
         self.pci = Pci(self)
         self.disks = Disks(self)
         fill_proc(self)
+        fill_resources(self)
         fill_settings(self)
         self.pci.populate()
         self.modules.populate()

@@ -48,7 +48,8 @@ def _mounted(spec: MachineSpec) -> Iterator[tuple[str, str, str, str]]:
 
 
 def mounts(spec: MachineSpec) -> str:
-    return "".join(f"{source} {place} {kind} rw 0 0\n" for _, place, kind, source in _mounted(spec))
+    disks = "".join(f"{source} {place} {kind} rw 0 0\n" for _, place, kind, source in _mounted(spec))
+    return disks + "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n"
 
 
 def mountinfo(spec: MachineSpec) -> str:

@@ -1,0 +1,98 @@
+"""Backing chains, read from headers that are written here as the formats define them."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from vfioctl.host.images import LONGEST, Backing, Chain, backing_of, follow
+from vfioctl.paths import Paths
+
+
+def qcow2(path: Path, backing: str = "", form: str = "", version: int = 3) -> str:
+    """A header with a backing name and, when given, its format as an extension."""
+    name, said = backing.encode(), form.encode()
+    extension = struct.pack(">II", 0xE2792ACA, len(said)) + said.ljust((len(said) + 7) // 8 * 8, b"\0") if said else b""
+    length = 104 if version > 2 else 72
+    offset = length + len(extension) + 8
+    start = struct.pack(">4sIQI", b"QFI\xfb", version, offset if backing else 0, len(name)).ljust(100, b"\0")
+    start = (start + struct.pack(">I", length))[:length].ljust(length, b"\0")
+    path.write_bytes(start + extension + bytes(8) + name)
+    return str(path)
+
+
+def chain(directory: Path, files: int) -> str:
+    """The newest path of a chain of `files` files, below the root `directory`."""
+    raw = directory / "0.img"
+    raw.write_bytes(b"")
+    for number in range(1, files):
+        below = "qcow2" if number > 1 else "raw"
+        qcow2(directory / f"{number}.img", f"{number - 1}.img", below)
+    return f"/{files - 1}.img"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_qcow2_names_its_backing_file_and_its_format(tmp_path, version):
+    assert backing_of(qcow2(tmp_path / "a", "/b", "raw", version), "qcow2") == Backing("/b", "raw")
+
+
+def test_qcow2_without_a_backing_file(tmp_path):
+    assert backing_of(qcow2(tmp_path / "a"), "qcow2") is None
+
+
+def test_the_older_qcow(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(struct.pack(">4sIQI", b"QFI\xfb", 1, 48, 2).ljust(48, b"\0") + b"/b")
+    assert backing_of(str(path), "qcow") == Backing("/b")
+
+
+@pytest.mark.parametrize(("features", "backing"), [(0, None), (1, Backing("/b")), (5, Backing("/b", "raw"))])
+def test_qed(tmp_path, features, backing):
+    path = tmp_path / "a"
+    path.write_bytes(struct.pack("<4s12xQ", b"QED\0", features).ljust(56, b"\0") + struct.pack("<II", 64, 2) + b"/b")
+    assert backing_of(str(path), "qed") == backing
+
+
+@pytest.mark.parametrize("data", [b"", b"QFI", b"QFI\xfb" + bytes(100), b"x" * 200])
+@pytest.mark.parametrize("form", ["qcow2", "qcow", "qed"])
+def test_what_is_no_such_image_has_nothing_below(tmp_path, data, form):
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    assert backing_of(str(path), form) is None
+
+
+def test_an_image_that_is_used_as_raw_has_nothing_below(tmp_path):
+    assert backing_of(qcow2(tmp_path / "a", "/b"), "raw") is None
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a")
+    assert backing_of(str(tmp_path / "a"), "qcow2") is None
+
+
+def test_a_backing_file_is_looked_for_beside_the_image_that_names_it(tmp_path):
+    (tmp_path / "images").mkdir()
+    qcow2(tmp_path / "images/top", "base", "raw")
+    assert follow(Paths(str(tmp_path)), "/images/top", "qcow2") == Chain("/images/base", "/images/top")
+    (tmp_path / "images/base").touch()
+    assert follow(Paths(str(tmp_path)), "/images/top", "qcow2") == Chain()
+
+
+@pytest.mark.parametrize("name", ["nbd://127.0.0.1/x", 'json:{"driver":"file"}'])
+def test_a_backing_image_that_is_no_path_is_left_to_qemu(tmp_path, name):
+    qcow2(tmp_path / "a", name, "raw")
+    assert follow(Paths(str(tmp_path)), "/a", "qcow2") == Chain()
+
+
+def test_a_chain_may_have_200_files(tmp_path):
+    paths = Paths(str(tmp_path))
+    assert follow(paths, chain(tmp_path, LONGEST), "qcow2") == Chain()
+    assert follow(paths, chain(tmp_path, LONGEST + 1), "qcow2") == Chain(too_long=True)
+
+
+def test_a_loop_is_too_long(tmp_path):
+    qcow2(tmp_path / "a", "a", "qcow2")
+    assert follow(Paths(str(tmp_path)), "/a", "qcow2").too_long

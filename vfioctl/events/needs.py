@@ -1,0 +1,205 @@
+"""What the start of a domain needs from the host besides PCI devices, out of its XML. Looks at nothing.
+
+Read is only what libvirt or QEMU insist on (libvirt.org/formatdomain.html; tests/libvirt/test_failing_starts.py holds
+each against a real daemon): what may be missing, because the domain says so, is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vfioctl.events.element import Element
+from vfioctl.events.numbers import size, unsigned
+from vfioctl.events.required import Link, Needs, RequiredFile, Share, UsbDevice
+
+SOURCES = {"file": "file", "block": "dev", "dir": "dir"}  # disk type → the attribute of <source>
+OPTIONAL = "optional"  # startupPolicy: the start goes on without; "requisite" may be missing only on the way in
+BINDING = ("strict", "restrictive")  # numatune modes that let memory come from the named nodes alone
+
+
+def read_needs(root: Element, devices: Element) -> Needs:
+    """What the domain `root` needs. Raises Refused(domain.malformed) for a number that is none."""
+    return Needs(
+        files=(*_boot_files(root), *_device_files(devices), *_disks(devices)),
+        usb=tuple(_usb(devices)),
+        links=tuple(_links(devices)),
+        networks=tuple(dict.fromkeys(_networks(devices))),
+        memory=tuple(_memory(root, devices)),
+        cpu_model=_cpu_model(root),
+    )
+
+
+def _path(text: str | None) -> str:
+    """`text` when it is an absolute path: QEMU searches a bare name in its own directories."""
+    return text if text and text.startswith("/") and "\0" not in text else ""
+
+
+# Firmware, kernel, ROMs
+
+
+def _boot_files(root: Element) -> Iterator[RequiredFile]:
+    if loader := _path(root.text_of("os", "loader")):
+        yield RequiredFile("loader", loader)
+    nvram = root.find("os", "nvram")
+    if nvram and (template := _path(nvram.get("template"))):
+        source = nvram.find("source")
+        kept = (source.get("file") or "") if source else nvram.text.strip()
+        yield RequiredFile("nvram_template", template, unless=kept)
+    for name in ("kernel", "initrd", "dtb"):
+        if path := _path(root.text_of("os", name)):
+            yield RequiredFile("kernel", path, owner=name)
+
+
+def _device_files(devices: Element) -> Iterator[RequiredFile]:
+    """ROMs. With bar='off' QEMU hands the ROM to the firmware by itself, and starts without it."""
+    for device in devices.children:
+        rom = device.find("rom")
+        if rom and rom.get("enabled") != "no" and rom.get("bar") != "off" and (path := _path(rom.get("file"))):
+            yield RequiredFile("rom", path, owner=device.name)
+
+
+# Disks
+
+
+def _disks(devices: Element) -> Iterator[RequiredFile]:
+    for disk in devices.all("disk"):
+        source, target, driver = (disk.find(name) for name in ("source", "target", "driver"))
+        if source is None or source.get("startupPolicy") == OPTIONAL:
+            continue
+        owner = (target.get("dev") if target else None) or "disk"
+        form = (driver.get("type") if driver else None) or "raw"
+        yield from _images(disk, owner, form)
+
+
+def _images(disk: Element, owner: str, form: str) -> Iterator[RequiredFile]:
+    """The disk's image and those that the XML names below it. <backingStore/> ends the chain."""
+    image: Element | None = disk
+    while image is not None:
+        below = image.find("backingStore")
+        source = image.find("source")
+        path = _path(source.get(SOURCES.get(image.get("type") or "file", ""))) if source else ""
+        if path:
+            role = "disk" if image is disk else "backing"
+            yield RequiredFile(role, path, owner=owner, form=form, ends=below is not None)
+        image = below if below and below.find("source") else None
+        declared = image.find("format") if image else None
+        form = (declared.get("type") if declared else None) or "raw"
+
+
+# USB
+
+
+def _usb(devices: Element) -> Iterator[UsbDevice]:
+    for hostdev in devices.all("hostdev"):
+        source = hostdev.find("source")
+        if hostdev.get("type") == "usb" and source and source.get("startupPolicy") != OPTIONAL:
+            address = source.find("address")
+            yield UsbDevice(
+                vendor=_number(source.find("vendor"), "id"), product=_number(source.find("product"), "id"),
+                bus=_number(address, "bus"), device=_number(address, "device"),
+            )  # fmt: skip
+
+
+def _number(element: Element | None, attribute: str) -> int | None:
+    text = element.get(attribute) if element else None
+    return unsigned(text, element, 0xFFFF, f"{attribute} of a USB device") if element and text else None
+
+
+# Networks
+
+
+def _links(devices: Element) -> Iterator[Link]:
+    """Network interfaces of the host. A bridge with a <virtualport> is no Linux bridge."""
+    for interface in devices.all("interface"):
+        source, target = interface.find("source"), interface.find("target")
+        kind = interface.get("type")
+        if kind == "bridge" and source and (name := source.get("bridge")):
+            yield Link(name, is_bridge=interface.find("virtualport") is None)
+        elif kind == "direct" and source and (name := source.get("dev")):
+            yield Link(name, by_any_name=True)
+        elif kind == "ethernet" and target and target.get("managed") == "no" and (name := target.get("dev")):
+            yield Link(name)
+
+
+def _networks(devices: Element) -> Iterator[str]:
+    for interface in devices.all("interface"):
+        source = interface.find("source")
+        if interface.get("type") == "network" and source and (name := source.get("network")):
+            yield name
+
+
+# Memory
+
+
+def _memory(root: Element, devices: Element) -> Iterator[Share]:
+    """The guest's memory by guest NUMA node: how much, from which pages, from which nodes of the host."""
+    pages = _pages(root)
+    for number, amount in _cells(root, devices):
+        yield Share(amount, _page_of(pages, number), _nodes_of(root, number))
+
+
+def _cells(root: Element, devices: Element) -> Iterator[tuple[int, int]]:
+    """(guest node, bytes). Without nodes all is in one; not where memory is plugged in, which has its own settings."""
+    numa = root.find("cpu", "numa")
+    cells = list(numa.all("cell")) if numa else []
+    for position, cell in enumerate(cells):
+        number = unsigned(cell.get("id") or str(position), cell, 0xFFFF, "id of a NUMA node")
+        yield number, size(cell.get("memory") or "0", cell.get("unit"), cell)
+    memory = root.find("memory")
+    if not cells and memory and devices.find("memory") is None:
+        yield 0, size(memory.text, memory.get("unit"), memory)
+
+
+def _pages(root: Element) -> tuple[tuple[int, tuple[int, ...]], ...] | None:
+    """(bytes of a page, guest nodes; none: all) as <hugepages> lists them; 0 is the host's default; None without."""
+    huge = root.find("memoryBacking", "hugepages")
+    if huge is None:
+        return None
+    listed = [
+        (size(page.get("size") or "0", page.get("unit"), page), node_set(page.get("nodeset")))
+        for page in huge.all("page")
+    ]
+    return tuple(listed) or ((0, ()),)
+
+
+def _page_of(pages: tuple[tuple[int, tuple[int, ...]], ...] | None, number: int) -> int | None:
+    """The size of page that guest node `number` gets; None: ordinary ones."""
+    named = (kind for kind, nodes in pages or () if number in nodes)
+    general = (kind for kind, nodes in pages or () if not nodes)
+    return next(named, next(general, None))
+
+
+def _nodes_of(root: Element, number: int) -> tuple[int, ...]:
+    """The nodes of the host that the memory of guest node `number` must come from; none: any."""
+    tune = root.find("numatune")
+    if tune is None:
+        return ()
+    own = next((node for node in tune.all("memnode") if node.get("cellid") == str(number)), None)
+    chosen = own or tune.find("memory")
+    if chosen is None or (chosen.get("mode") or "strict") not in BINDING:
+        return ()
+    return node_set(chosen.get("nodeset"))
+
+
+def node_set(text: str | None) -> tuple[int, ...]:
+    """The nodes in "0-2,^1,4"; none for what libvirt would refuse (virBitmapParse)."""
+    found: set[int] = set()
+    for part in (text or "").replace(" ", "").split(","):
+        first, _, last = part.removeprefix("^").partition("-")
+        if not (first.isascii() and first.isdigit() and len(first) < 5):  # noqa: PLR2004 -- no host has 10,000 nodes
+            return ()
+        if last and not (last.isascii() and last.isdigit() and len(last) < 5):  # noqa: PLR2004
+            return ()
+        numbers = range(int(first), int(last or first) + 1)
+        found = found.difference(numbers) if part.startswith("^") else found.union(numbers)
+    return tuple(sorted(found))
+
+
+# CPU
+
+
+def _cpu_model(root: Element) -> str | None:
+    """The named model that the guest must get."""
+    cpu = root.find("cpu")
+    return cpu.text_of("model") if cpu and cpu.get("mode") in (None, "custom") else None
+

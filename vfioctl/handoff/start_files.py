@@ -1,0 +1,80 @@
+"""The files that a start opens: firmware, ROMs, disks with what is below them, input devices. Reads only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from vfioctl.events.required import RequiredFile
+from vfioctl.handoff.start_model import Start
+from vfioctl.host.images import LONGEST
+from vfioctl.host.looks import ABSENT, TOO_LONG, Answer, Question
+from vfioctl.host.looks import look as look_at
+from vfioctl.plugin.types import Finding, Severity
+
+# role → code, what the file is, how the domain asks for it
+WORDS = {
+    "rom": ("start.rom_missing", "the ROM of a {owner}", "<rom file=…/>"),
+    "nvram_template": ("start.nvram_template_missing", "the template of the guest's NVRAM", "<nvram template=…>"),
+    "loader": ("start.loader_missing", "the guest's firmware", "<loader>"),
+    "kernel": ("start.kernel_missing", "the {owner} that the guest boots", "<{owner}>"),
+    "disk": ("start.disk_missing", "the source of disk {owner}", "the disk"),
+    "backing": ("start.disk_missing", "the backing file of disk {owner}", "the disk"),
+    "evdev": ("start.evdev_missing", "an input device of the guest", "the input"),
+    "file": ("start.file_missing", "what a {owner} of the guest uses", "the {owner}"),
+}  # fmt: skip
+
+
+def look(start: Start) -> Iterator[Finding]:
+    """What is missing, in the order in which the domain names it."""
+    files = tuple(_needed(start))
+    conditions = tuple(dict.fromkeys(file.unless for file in files if file.unless))
+    questions = (*(Question(path) for path in conditions), *(Question(file.path, _followed(file)) for file in files))
+    answers = look_at(start.paths, questions)
+    missing = {answer.path for answer in answers[: len(conditions)] if answer.state == ABSENT}
+    for file, answer in zip(files, answers[len(conditions) :], strict=True):
+        if not file.unless or file.unless in missing:
+            yield from _judge(start, file, answer)
+    yield from (_hung(answer) for answer in answers if answer.hung)
+
+
+def _needed(start: Start) -> Iterable[RequiredFile]:
+    evdev = (RequiredFile("evdev", path) for path in start.request.domain.evdev_inputs)
+    copies = {step.params.get("dest") for step in start.steps if step.kind == "file.copy"}
+    return (file for file in (*start.needs.files, *evdev) if file.path not in copies)
+
+
+def _followed(file: RequiredFile) -> str:
+    """The format of the image whose chain libvirt looks up itself."""
+    return "" if file.ends else file.form
+
+
+def _judge(start: Start, file: RequiredFile, answer: Answer) -> Iterator[Finding]:
+    if answer.state == TOO_LONG:
+        yield Finding(
+            "start.chain_too_long",
+            f"The backing chain of {file.path} (disk {file.owner}) has more than {LONGEST} files, or comes back to "
+            "itself, and libvirt follows no longer one.",
+            hint=f"Shorten it while the guest is off, with: qemu-img rebase -b BASE {file.path}",
+        )
+    if answer.state == ABSENT and answer.above:
+        yield Finding(
+            "start.disk_missing",
+            f"{answer.path} is not there; {answer.above}, which disk {file.owner} needs, is based on it.",
+            hint=f"Bring it back, or see what the chain names with: qemu-img info --backing-chain {file.path}",
+        )
+    elif answer.state == ABSENT:
+        code, what, element = (text.format(owner=file.owner) for text in WORDS[file.role])
+        yield Finding(
+            code, f"{file.path}, {what}, is not there, and the guest cannot start without it.",
+            hint=start.edit(f"Put it there, or change {element}"),
+        )  # fmt: skip
+
+
+def _hung(answer: Answer) -> Finding:
+    return Finding(
+        "start.unanswered",
+        f"{answer.path}, which the start needs, gives no answer: what it is on may hang, and the start with it.",
+        Severity.WARN,
+        hint=f"See what it is on with: findmnt --target {os.path.dirname(answer.path)}",
+    )

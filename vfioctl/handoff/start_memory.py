@@ -1,0 +1,139 @@
+"""Whether the host has the memory and the huge pages of a guest. Reads only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from vfioctl.events.required import Share
+from vfioctl.handoff.start_model import Start
+from vfioctl.host import hugepages, memory
+from vfioctl.plugin.types import Finding
+
+MIB = 1 << 20
+# What a step may write to make pages: the host's pool by size, a node's, or the host's default.
+POOL_FILE = re.compile(r"/sys/kernel/mm/hugepages/hugepages-(\d+)kB/nr_hugepages(?:_mempolicy)?")
+NODE_FILE = re.compile(r"/sys/devices/system/node/node(\d+)/hugepages/hugepages-(\d+)kB/nr_hugepages")
+DEFAULT_FILES = ("/proc/sys/vm/nr_hugepages", "/proc/sys/vm/nr_hugepages_mempolicy")
+
+
+def look(start: Start) -> Iterator[Finding]:
+    """What is too little."""
+    if any(share.page is not None for share in start.needs.memory):
+        yield from _huge_pages(start)
+    yield from _ordinary(start)
+
+
+# Huge pages
+
+
+def _huge_pages(start: Start) -> Iterator[Finding]:
+    sizes = hugepages.sizes(start.paths)
+    if not sizes:
+        return  # a kernel that does not say
+    default = hugepages.default_size(start.paths) or sizes[0]
+    needed: dict[tuple[int, tuple[int, ...]], int] = {}
+    for share in start.needs.memory:
+        if share.page is not None:
+            key = (share.page or default, share.nodes)
+            needed[key] = needed.get(key, 0) + -(-share.bytes // key[0])
+    mounted = hugepages.mounted(start.paths)
+    for (page, nodes), count in needed.items():
+        if page not in sizes or (mounted is not None and page not in mounted):
+            yield _unmounted(start, page, exists=page in sizes)
+            continue
+        available = hugepages.pool(start.paths, page, nodes).available + _made(start, page, nodes, default)
+        if count > available:
+            yield _too_few(start, Share(count * page, page, nodes), available)
+
+
+def _made(start: Start, page: int, nodes: tuple[int, ...], default: int) -> int:
+    """The pages that steps of the plan add; those of the host's pool may come from any node."""
+    added = 0
+    for step in start.steps:
+        path = str(step.params.get("path", "")) if step.kind == "sysfs.write" else ""
+        node, size = _written(path, default)
+        value = str(step.params.get("value", ""))
+        if size == page and value.isdigit() and (node is None or not nodes or node in nodes):
+            there = hugepages.pool(start.paths, page, () if node is None else (node,)).total
+            added += int(value) - there
+    return added
+
+
+def _written(path: str, default: int) -> tuple[int | None, int]:
+    """(node, size) of the pool whose length the file `path` is; size 0: none."""
+    if path in DEFAULT_FILES:
+        return None, default
+    if found := POOL_FILE.fullmatch(path):
+        return None, int(found[1]) << 10
+    found = NODE_FILE.fullmatch(path)
+    return (int(found[1]), int(found[2]) << 10) if found else (None, 0)
+
+
+def _too_few(start: Start, share: Share, available: int) -> Finding:
+    page = share.page or 1
+    count, missing = share.bytes // page, share.bytes // page - available
+    where = f" on NUMA node {', '.join(map(str, share.nodes))}" if share.nodes else ""
+    return Finding(
+        "start.hugepages",
+        f"The guest needs {count} huge pages of {_size(page)}{where}, and {max(0, available)} are free.",
+        hint=f"Make {missing} more with: {_command(start, share, missing)}",
+    )
+
+
+def _command(start: Start, share: Share, missing: int) -> str:
+    page = share.page or 1
+    node = share.nodes[0] if share.nodes else None
+    base = "/sys/kernel/mm" if node is None else f"/sys/devices/system/node/node{node}"
+    there = hugepages.pool(start.paths, page, () if node is None else (node,)).total
+    return f"echo {there + missing} > {base}/hugepages/hugepages-{page >> 10}kB/nr_hugepages"
+
+
+def _unmounted(start: Start, page: int, *, exists: bool) -> Finding:
+    if not exists:
+        return Finding(
+            "start.hugepages", f"The guest needs huge pages of {_size(page)}, which this kernel does not have.",
+            hint=start.edit("Name another size in <hugepages>"),
+        )  # fmt: skip
+    return Finding(
+        "start.hugepages_unmounted",
+        f"The guest needs huge pages of {_size(page)}, and no hugetlbfs of that size is mounted for libvirt to use.",
+        hint=f"Mount one and restart the daemon: mount -t hugetlbfs -o pagesize={_size(page).replace(' ', '')[:-2]} "
+        f"hugetlbfs /dev/hugepages{_size(page).replace(' ', '')[:-2]}",
+    )
+
+
+def _size(page: int) -> str:
+    return f"{page >> 30} GiB" if page >= 1 << 30 else f"{page >> 20} MiB" if page >= MIB else f"{page >> 10} KiB"
+
+
+# Ordinary memory
+
+
+def _ordinary(start: Start) -> Iterator[Finding]:
+    amounts = [share.bytes for share in start.needs.memory if share.page is None]
+    info = memory.meminfo(start.paths)
+    if not amounts or "MemTotal" not in info:
+        return
+    limit, what = _limit(start, info)
+    wanted = sum(amounts) if what != "swap" else max(amounts)
+    if limit is not None and wanted > limit:
+        yield Finding(
+            "start.memory",
+            f"The guest needs {wanted // MIB} MiB of memory, and the host can give {limit // MIB} MiB at the most.",
+            hint=start.edit("Give it less"),
+        )
+
+
+def _limit(start: Start, info: dict[str, int]) -> tuple[int | None, str]:
+    """The most memory that one guest can have whatever else ends, and what sets it.
+
+    A guest with a device of VFIO has all of its memory pinned, so swap does not count. Of the others the kernel
+    refuses, by its setting, what is more than memory and swap, or more than it may promise to all.
+    """
+    if start.request.domain.pci_addresses:
+        return info["MemTotal"], "pinned"
+    mode = memory.overcommit(start.paths)
+    if mode == memory.STRICT:
+        return info.get("CommitLimit"), "promised"
+    return (info["MemTotal"] + info.get("SwapTotal", 0), "swap") if mode == memory.HEURISTIC else (None, "")

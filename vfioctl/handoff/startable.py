@@ -1,0 +1,69 @@
+"""Whether libvirt and QEMU could start the guest at all: asked before anything is taken from the host. Reads only.
+
+libvirt calls `prepare` before it looks at files, networks and memory, and a session that was ended for a start that
+then fails is lost. Said is only what makes a start fail for certain.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from vfioctl.events.required import Needs
+from vfioctl.frozen import replace
+from vfioctl.handoff import start_devices, start_files, start_memory
+from vfioctl.handoff.start_model import Start
+from vfioctl.host.hooks import hooks
+from vfioctl.plugin.types import Finding, Phase, Request, Severity, StepProposal
+
+REFUSE, WARN, OFF = "refuse", "warn", "off"
+BEFORE_QEMU = (Phase.BEFORE, Phase.GIVE)
+MAKERS = ("command.run", "unit.start", "unit.restart")  # steps that may have any effect
+# What a program may bring that runs before QEMU does.
+BROUGHT = frozenset((
+    "start.rom_missing", "start.nvram_template_missing", "start.loader_missing", "start.kernel_missing",
+    "start.disk_missing", "start.evdev_missing", "start.file_missing", "start.bridge_missing", "start.network_inactive",
+    "start.network_unknown", "start.hugepages", "start.hugepages_unmounted",
+))  # fmt: skip
+
+
+def start_findings(request: Request, proposals: Iterable[StepProposal]) -> tuple[Finding, ...]:
+    """What will make the start of `request` fail although the devices are given; `proposals` are the plan's steps."""
+    needs, wish = request.domain.needs, request.config.preflight
+    if needs is None or wish == OFF or not request.devices:
+        return ()
+    steps = tuple(step for step in proposals if step.phase in BEFORE_QEMU)
+    start = Start(request, _expected(needs, incoming=request.incoming), steps)
+    found = (*start_files.look(start), *start_devices.look(start), *start_memory.look(start))
+    if not found:
+        return ()
+    bringers = _bringers(request, steps)
+    return tuple(_judged(finding, wish, bringers) for finding in found)
+
+
+def _expected(needs: Needs, *, incoming: bool) -> Needs:
+    """A guest that arrives brings its NVRAM along, and its disks may be made while it does."""
+    if not incoming:
+        return needs
+    files = tuple(file for file in needs.files if file.role not in ("disk", "backing", "nvram_template"))
+    return replace(needs, files=files)
+
+
+def _bringers(request: Request, steps: Iterable[StepProposal]) -> tuple[str, ...]:
+    """What else runs before QEMU and may bring what is missing: other hooks, and steps that run programs.
+
+    Nothing can rely on a step whose failure does not fail the start, such as the warning to terminals.
+    """
+    paths = request.host.paths
+    others = (path for path in hooks(paths) if os.path.basename(path) != os.path.basename(paths.shim))
+    shown = (f"/{os.path.relpath(path, paths.root)}" for path in others)
+    return (*shown, *(step.id for step in steps if step.kind in MAKERS and not step.best_effort))
+
+
+def _judged(finding: Finding, wish: str, bringers: tuple[str, ...]) -> Finding:
+    if finding.severity is not Severity.BLOCK:
+        return finding
+    if bringers and finding.code in BROUGHT:
+        message = f"{finding.message} {bringers[0]} runs before that and may bring it."
+        return replace(finding, message=message, severity=Severity.WARN)
+    return replace(finding, severity=Severity.WARN) if wish == WARN else finding

@@ -1,0 +1,26 @@
+"""Which hooks libvirt calls for a QEMU guest. Reads only."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from vfioctl.paths import Paths
+
+
+def hooks(paths: Paths) -> Iterator[str]:
+    """The hooks that libvirt calls for a QEMU guest, in its order: executable files, no directories."""
+    directory = os.path.dirname(paths.shim)
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    for path in (os.path.join(paths.libvirt_hooks, "qemu"), *(os.path.join(directory, name) for name in names)):
+        if _is_hook(path):
+            yield path
+
+
+def _is_hook(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) and bool(mode & 0o111)

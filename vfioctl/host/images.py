@@ -1,0 +1,107 @@
+"""The backing chain of a disk image, as libvirt follows it at a start. Reads headers, never data; knows no domain.
+
+Formats: QEMU's docs/interop/qcow2.rst (qcow has its backing name in the same place) and docs/interop/qed_spec.rst.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+
+from vfioctl.frozen import frozen
+from vfioctl.paths import Paths
+
+LONGEST = 200  # files; libvirt calls a longer chain "self-referential or too deeply nested"
+MISSING = (FileNotFoundError, NotADirectoryError)
+QCOW2_HEADER, QCOW1_HEADER = 72, 48
+BACKING_FORMAT = 0xE2792ACA  # qcow2's header extension
+NAME_LIMIT = 4096
+QED_HAS_BACKING, QED_IS_RAW = 1, 4
+PROTOCOL = re.compile(r"[^/]*:")  # "nbd://…", "json:{…}": everything with a colon before the first slash (QEMU)
+
+
+@frozen
+class Backing:
+    """What an image says of the one below it: its path or address, and its format ("" when it does not say)."""
+
+    name: str
+    form: str = ""
+
+
+@frozen
+class Chain:
+    """How a chain ends: `missing` is a file below `above` that is not there; `too_long` counts a loop too."""
+
+    missing: str = ""
+    above: str = ""
+    too_long: bool = False
+
+
+def follow(paths: Paths, path: str, form: str) -> Chain:
+    """Look at every image below `path`, which is there. Raises OSError for a header that cannot be read."""
+    for _ in range(LONGEST):
+        backing = backing_of(paths.at(path), form)
+        if backing is None or not backing.name or PROTOCOL.match(backing.name):
+            return Chain()
+        below = os.path.join(os.path.dirname(path), backing.name)
+        try:
+            os.stat(paths.at(below))
+        except MISSING:
+            return Chain(missing=below, above=path)
+        path, form = below, backing.form
+    return Chain(too_long=True)
+
+
+def backing_of(path: str, form: str) -> Backing | None:
+    """What the image at `path` of the format `form` says is below it; None for nothing, or for no such image."""
+    reader = {"qcow2": _qcow2, "qcow": _qcow1, "qed": _qed}.get(form)
+    if reader is None:
+        return None
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(fd).st_mode
+        return reader(fd) if stat.S_ISREG(mode) or stat.S_ISBLK(mode) else None
+    except struct.error:  # shorter than its header
+        return None
+    finally:
+        os.close(fd)
+
+
+def _qcow2(fd: int) -> Backing | None:
+    magic, version, offset, size = struct.unpack_from(">4sIQI", os.pread(fd, QCOW2_HEADER, 0))
+    if magic != b"QFI\xfb" or version not in (2, 3) or not offset:
+        return None
+    header = QCOW2_HEADER if version == 2 else struct.unpack(">I", os.pread(fd, 4, 100))[0]  # noqa: PLR2004
+    return Backing(_name(fd, offset, size), _extension(fd, header, offset))
+
+
+def _extension(fd: int, place: int, end: int) -> str:
+    """The backing format among the header extensions, which lie between the header and the backing name."""
+    while place + 8 <= end:
+        kind, size = struct.unpack(">II", os.pread(fd, 8, place))
+        if kind == 0:
+            return ""
+        if kind == BACKING_FORMAT:
+            return _name(fd, place + 8, size)
+        place += 8 + (size + 7) // 8 * 8
+    return ""
+
+
+def _qcow1(fd: int) -> Backing | None:
+    magic, version, offset, size = struct.unpack_from(">4sIQI", os.pread(fd, QCOW1_HEADER, 0))
+    return Backing(_name(fd, offset, size)) if (magic, version) == (b"QFI\xfb", 1) and offset else None
+
+
+def _qed(fd: int) -> Backing | None:
+    header = os.pread(fd, 64, 0)
+    magic, features = struct.unpack_from("<4s12xQ", header)
+    if magic != b"QED\0" or not features & QED_HAS_BACKING:
+        return None
+    offset, size = struct.unpack_from("<II", header, 56)
+    return Backing(_name(fd, offset, size), "raw" if features & QED_IS_RAW else "")
+
+
+def _name(fd: int, offset: int, size: int) -> str:
+    return os.fsdecode(os.pread(fd, min(size, NAME_LIMIT), offset)).split("\0")[0]

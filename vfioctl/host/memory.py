@@ -1,0 +1,27 @@
+"""The memory of the host, as the kernel counts it. Reads only."""
+
+from __future__ import annotations
+
+import os
+
+from vfioctl.host.readers import number, parse_number, raw
+from vfioctl.paths import Paths
+
+SIZE = 1 << 16
+HEURISTIC, ALWAYS, STRICT = 0, 1, 2  # vm.overcommit_memory: Documentation/mm/overcommit-accounting.rst
+
+
+def meminfo(paths: Paths) -> dict[str, int]:
+    """/proc/meminfo in bytes, by name ("MemTotal"); counts of pages are left out. Empty when it cannot be read."""
+    found = {}
+    for line in (raw(os.path.join(paths.proc, "meminfo"), SIZE) or b"").decode("ascii", "replace").splitlines():
+        name, _, rest = line.partition(":")
+        value, _, unit = rest.strip().partition(" ")
+        if unit == "kB" and (amount := parse_number(value)) is not None:
+            found[name] = amount << 10
+    return found
+
+
+def overcommit(paths: Paths) -> int:
+    """What the kernel does with a wish for more memory than there is."""
+    return number(os.path.join(paths.proc, "sys/vm/overcommit_memory")) or HEURISTIC
