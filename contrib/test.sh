@@ -28,7 +28,7 @@ top=$(dirname "$here")
 . "$here/common.sh"
 . "$here/rings.sh"
 
-ring1_packages='fuse3 dash busybox-static shellcheck strace'
+ring1_packages='fuse3 dash busybox-static shellcheck strace btrfs-progs'
 ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils'
 other_pythons='3.12 3.14' # Debian 12 has 3.11, Debian 13 has 3.13
 share=24 # one of so many parts: what CI runs on the other Debian, and on the other Pythons

@@ -45,6 +45,10 @@ def test_an_array_of_a_machine_of_the_other_byte_order_is_known() -> None:
     assert carried({(SIZE & -65536) - 65536: struct.pack(">II", 0xA92B4EFC, 0)}) == "an md array"
 
 
+def test_the_firmware_raid_that_md_drives_is_known() -> None:
+    assert carried({(SIZE // 512 - 2) * 512: b"Intel Raid ISM Cfg Sig. 1.3.00"}) == "an Intel firmware RAID"
+
+
 def test_a_copy_of_a_superblock_elsewhere_is_none() -> None:
     """Version 1 keeps its own place, and a disk holds copies of what its partitions begin with."""
     [(_, superblock)] = contents.of("md-1.2", SIZE).items()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +69,19 @@ BLOCK, WARN = Severity.BLOCK, Severity.WARN
 
 def test_a_drive_that_nothing_uses_may_go(boot: Boot) -> None:
     assert found(boot(drive(part(1), part(2)))) == ()
+
+
+def test_without_a_disk_or_an_interface_nothing_of_it_is_imported() -> None:
+    code = (
+        "import sys\nfrom vfioctl.paths import Paths\nfrom vfioctl.proc import Programs\n"
+        "from vfioctl.host.host import Host\nfrom vfioctl.plugin import in_use\n"
+        f"assert in_use.findings(Host(Paths('/nowhere'), Programs('')), {DRIVE!r}) == ()\n"
+        "print(*sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    heavy = {f"vfioctl.host.{name}" for name in ("claims", "exclusive", "mounts", "network", "ssh")}
+    assert "vfioctl.host.blocks" in ended.stdout.split()
+    assert heavy.isdisjoint(ended.stdout.split())
 
 
 def test_the_other_drive_is_the_one_that_is_mounted(boot: Boot) -> None:
@@ -209,6 +224,23 @@ def test_without_root_it_is_a_warning(boot: Boot, monkeypatch: pytest.MonkeyPatc
     assert (finding.code, finding.severity) == ("device.disk_unknown", WARN)
     assert finding.message.count("nvme1n1") == 1
     assert "as root" in finding.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root is only warned")
+@pytest.mark.parametrize(("comm", "severity"), [("qemu-system-x86", BLOCK), ("chronyd", WARN)])
+def test_of_the_processes_that_root_may_not_look_into_a_qemu_counts(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch, comm: str, severity: Severity
+) -> None:
+    fake = boot(drive(part()), FakeProcess(comm, pid=5_100_000))
+    look_into = os.listdir
+
+    def guarded(path: str) -> list[str]:
+        if path.endswith("/5100000/fd"):
+            raise PermissionError(errno.EACCES, "as AppArmor says")
+        return look_into(path)
+
+    monkeypatch.setattr(os, "listdir", guarded)
+    assert told(fake) == [("device.disk_unknown", severity)]
 
 
 def test_a_file_in_the_place_of_a_node_is_no_proof_that_the_drive_is_free(boot: Boot) -> None:

@@ -44,9 +44,9 @@ def of_function(paths: Paths, address: str) -> tuple[Block, ...]:
     direct = _disks(paths, address)
     if not direct:
         return ()
-    every = {name: _path(paths, name) for name in entries(paths.at("sys/class/block"))}
+    every = entries(paths.at("sys/class/block"))
     needing = [name for name in every if name in direct or address in functions(paths, name)]
-    return tuple(_read(name, every[name], direct=name in direct) for name in needing)
+    return tuple(read(paths, name, direct=name in direct) for name in needing)
 
 
 def functions(paths: Paths, device: str, depth: int = MOST_PARENTS) -> frozenset[str]:
@@ -91,7 +91,9 @@ def _on_the_way(path: str) -> frozenset[str]:
     return found.union(*(_on_the_way(os.path.realpath(os.path.join(subsystem, name))) for name in controllers))
 
 
-def _read(name: str, path: str, *, direct: bool) -> Block:
+def read(paths: Paths, name: str, *, direct: bool = True) -> Block:
+    """The block device `name`; see Block.direct."""
+    path = _path(paths, name)
     is_partition = os.path.exists(os.path.join(path, "partition"))
     return Block(
         name, text(os.path.join(path, "dev")) or "", path,

@@ -40,8 +40,11 @@ class Claim:
 def of_function(paths: Paths, address: str) -> tuple[Claim, ...]:
     """Every claim on a disk behind the function at `address`; none where it has no disk or only free ones."""
     found = blocks.of_function(paths, address)
-    if not found:
-        return ()
+    return of_blocks(paths, found) if found else ()
+
+
+def of_blocks(paths: Paths, found: tuple[Block, ...]) -> tuple[Claim, ...]:
+    """Every claim on the block devices `found`."""
     shown = (*_mounted(paths, found), *_held(paths, found))
     explained = {claim.device for claim in shown}
     return (*shown, *_asked(paths, found, explained), *_opened(paths, found), *_unplaced(paths))
@@ -119,7 +122,7 @@ def _busy(name: str, member_of: str) -> Claim:
 
 def _unasked(name: str, error: int) -> Claim:
     if error in DENIED and os.geteuid() != 0:
-        return Claim(name, Kind.DENIED, "unknown to us without root", "Ask again as root.")
+        return Claim(name, Kind.DENIED, "perhaps in use, which only root can find out", "Ask again as root.")
     said = "does not answer" if error == exclusive.TIMED_OUT else f"cannot be asked: {os.strerror(error)}"
     return Claim(name, Kind.UNKNOWN, f"in unknown use: it {said}", "See what the kernel says of it with: dmesg")
 
@@ -135,10 +138,19 @@ def _opened(paths: Paths, found: tuple[Block, ...]) -> Iterator[Claim]:
     if seen.failed:
         yield Claim(every, Kind.UNKNOWN, "in unknown use: /proc does not say what processes have open")
     elif seen.unreadable:
-        what = f"perhaps open in one of {seen.unreadable} processes that may not be looked into"
-        yield Claim(every, *((Kind.DENIED, what, "Ask again as root.") if os.geteuid() else (Kind.UNKNOWN, what)))
+        yield _perhaps_opened(every, seen.unreadable)
+
+
+def _perhaps_opened(disks: str, unreadable: tuple[str, ...]) -> Claim:
+    """Root may not look into what a security module guards: of that only a QEMU is likely to have a disk open."""
+    guests = [name for name in unreadable if name.startswith("qemu")]
+    if os.geteuid() == 0 and guests:
+        return Claim(disks, Kind.UNKNOWN, f"perhaps open in {guests[0]}, which may not be looked into")
+    what = f"perhaps open in one of {len(unreadable)} processes that may not be looked into"
+    return Claim(disks, Kind.DENIED, what, "Ask again as root." if os.geteuid() else "")
 
 
 def _unplaced(paths: Paths) -> Iterator[Claim]:
     for what in pools.unplaced(paths):
-        yield Claim(what, Kind.UNKNOWN, "on drives that nothing here names, so perhaps on these")
+        kind = Kind.DENIED if os.geteuid() else Kind.UNKNOWN  # without root no label can be read
+        yield Claim(what, kind, "on drives that nothing here names, so perhaps on these")

@@ -307,8 +307,10 @@ class Host:
 
     def traffic(self, address: str) -> tuple[Traffic, ...]:
         """What the host's network has on the function at `address`; none where no interface is behind it."""
+        from vfioctl.host import interfaces  # of those guests few have an interface
+
+        if not interfaces.is_behind_any(self.paths, address):
+            return ()
         from vfioctl.host import network
 
-        if not network.has_any(self.paths, address):
-            return ()
         return self._once(("traffic", address), lambda: network.traffic(self.paths, address))

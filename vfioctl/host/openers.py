@@ -35,10 +35,10 @@ class Opener:
 
 @frozen
 class Openers:
-    """What one pass found. `unreadable` counts the processes that we may not look into; `failed`: it did not end."""
+    """What one pass found. `unreadable` names the processes that we may not look into; `failed`: it did not end."""
 
     found: tuple[Opener, ...] = ()
-    unreadable: int = 0
+    unreadable: tuple[str, ...] = ()
     failed: bool = False
 
 
@@ -49,16 +49,17 @@ def of_numbers(paths: Paths, numbers: Iterable[int], deadline: float = DEADLINE)
     if report.stuck or report.errno:
         return Openers(failed=True)
     rows, unreadable = json.loads(report.data)
-    return Openers(tuple(Opener(*row) for row in rows), unreadable)
+    return Openers(tuple(Opener(*row) for row in rows), tuple(unreadable))
 
 
-def _look(paths: Paths, wanted: frozenset[int]) -> tuple[list[tuple[int, str, int, str]], int]:
-    found, unreadable = [], 0
+def _look(paths: Paths, wanted: frozenset[int]) -> tuple[list[tuple[int, str, int, str]], list[str]]:
+    found: list[tuple[int, str, int, str]] = []
+    unreadable: list[str] = []
     for pid in sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()):
         try:
             held = _held(os.path.join(paths.proc, str(pid), "fd"), wanted)
         except OSError as error:  # it ends while we look, or is not ours to look at
-            unreadable += error.errno in (errno.EACCES, errno.EPERM)
+            unreadable += [processes.comm(paths, pid)] if error.errno in (errno.EACCES, errno.EPERM) else []
             continue
         found += [(pid, processes.comm(paths, pid), rdev, _guest(paths, pid)) for rdev in sorted(held)]
     return found, unreadable

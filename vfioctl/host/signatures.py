@@ -20,6 +20,8 @@ MD_MAGIC = 0xA92B4EFC
 MD_1 = struct.Struct("<II24x32s80xQ")
 MD_0_RESERVED = 64 << 10
 
+INTEL_MAGIC = b"Intel Raid ISM Cfg Sig. "  # two sectors before the end: mdadm, super-intel.c
+
 # OpenZFS, vdev_impl.h: four labels of 256 KiB, two at each end; the XDR list of names and values is 16 KiB into each.
 # That list, and no uberblock, is what spares and caches have as well.
 ZFS_LABEL, ZFS_LIST, ZFS_LIST_HEAD = 256 << 10, 16 << 10, 8 << 10
@@ -58,6 +60,8 @@ def _md(read: Read, size: int) -> str:
             if (magic, major, place) == (MD_MAGIC, 1, start // SECTOR):
                 shown = name.rstrip(b"\0").decode("utf-8", "replace")
                 return f"the md array {shown}" if shown else "an md array"
+    if size >= 2 * SECTOR and read((size // SECTOR - 2) * SECTOR, len(INTEL_MAGIC)) == INTEL_MAGIC:
+        return "an Intel firmware RAID"
     start = (size & -MD_0_RESERVED) - MD_0_RESERVED
     data = read(start, 8) if start >= 0 else b""
     magics = [struct.unpack(f"{order}II", data) for order in "<>"] if len(data) == 8 else []  # noqa: PLR2004 -- two words

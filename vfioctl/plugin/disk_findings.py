@@ -1,0 +1,45 @@
+"""What blocks when disks are behind a device, and what the setting `allow_in_use` makes a warning.
+
+It may allow what perhaps loses data. It never allows what does for certain: taking the disk of a mounted file system,
+of swap, or of what the kernel holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vfioctl.host.claims import Claim, Kind
+from vfioctl.plugin.in_use import setting
+from vfioctl.plugin.types import Finding, Severity
+
+CODES = {
+    Kind.MOUNTED: "device.mounted",
+    Kind.HELD: "device.disk_in_use",
+    Kind.OPEN: "device.disk_in_use",
+    Kind.MEMBER: "device.disk_member",
+    Kind.UNKNOWN: "device.disk_unknown",
+    Kind.DENIED: "device.disk_unknown",
+}
+NEVER = (Kind.MOUNTED, Kind.HELD)
+
+
+def of_claims(address: str, claims: Iterable[Claim], *, may: bool) -> Iterator[Finding]:
+    """One finding a code and severity, which names every disk; `may`: the guest file lists the device."""
+    found: dict[tuple[str, bool, Severity], list[Claim]] = {}
+    for claim in claims:
+        certain = claim.kind in NEVER
+        is_warning = claim.kind is Kind.DENIED or (may and not certain)
+        key = CODES[claim.kind], certain, Severity.WARN if is_warning else Severity.BLOCK
+        found.setdefault(key, []).append(claim)
+    for (code, certain, severity), same in found.items():
+        which = "disks that must not be taken" if severity is Severity.BLOCK else "disks"
+        uses = "; ".join(f"{claim.device} is {claim.what}" for claim in same)
+        hint = _hint(same, address, may_allow=severity is Severity.BLOCK and not certain)
+        yield Finding(code, f"{address} is the controller of {which}: {uses}.", severity, hint)
+
+
+def _hint(claims: Iterable[Claim], address: str, *, may_allow: bool) -> str:
+    helps = " ".join(dict.fromkeys(claim.help for claim in claims if claim.help))
+    if not may_allow:
+        return helps
+    return f"{helps} Or allow it with {setting(address)}" if helps else f"Allow it with {setting(address)}"
