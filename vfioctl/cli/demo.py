@@ -72,11 +72,13 @@ class Stage:
         follower = Follower(self.paths.boot_journal(UUID), self.output)
         follower.skip()
         thread.start()
-        for _ in Backoff(HOOK_SECONDS, longest=POLL):
-            follower.look()
-            if not thread.is_alive():
-                break
-        thread.join()
+        try:
+            for _ in Backoff(HOOK_SECONDS, longest=POLL):
+                follower.look()
+                if not thread.is_alive():
+                    break
+        finally:
+            thread.join()  # also at ^C: what libvirt's side still calls lies on the simulated host
         follower.look()
         return ended[0]
 
@@ -119,6 +121,13 @@ class Follower:
         """Pass over what was written so far."""
         if self.fd >= 0 or self._open():
             os.lseek(self.fd, 0, os.SEEK_END)
+
+
+def open_shell(scenario: str) -> int:
+    """A shell on the simulated host, for as long as the user stays in it; its exit status."""
+    from vfioctl.testing.shell import main as shell
+
+    return shell([WAYS[scenario]])
 
 
 def play(app: App, scenario: str) -> Result:

@@ -18,8 +18,9 @@ SCENARIOS = ("nvidia", "amdgpu")
 
 @verb(NAME)
 @click.argument("scenario", type=click.Choice(SCENARIOS), default=SCENARIOS[0])
+@click.option("--shell", is_flag=True, help="Open a shell on the simulated host instead, to try it by hand.")
 @click.pass_obj
-def command(app: App, scenario: str) -> Result:
+def command(app: App, scenario: str, shell: bool) -> Result | int:  # noqa: FBT001 -- click's signature
     """Run a whole hand-off on a simulated host.
 
     A desktop with one graphics card gives it to a guest and gets it back: plan, hand-off, return, waterfall. Needs no
@@ -28,10 +29,10 @@ def command(app: App, scenario: str) -> Result:
     from vfioctl.errors import VfioctlError
 
     try:
-        from vfioctl.cli.demo import play
+        from vfioctl.cli.demo import open_shell, play
     except ImportError as error:
         raise VfioctlError(
             "demo.missing", f"The demo needs the test kit, which is not installed ({error}).",
             state="Nothing was changed.", hints=("Install it with: pip install 'vfioctl[testing]'",),
         ) from error  # fmt: skip
-    return play(app, scenario)
+    return open_shell(scenario) if shell else play(app, scenario)
