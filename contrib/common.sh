@@ -18,7 +18,8 @@ absent() {
     done
 }
 
-# want PACKAGE…: installs what is missing as root; else prints the one line that would, and fails.
+# want PACKAGE…: installs what is missing as root; else prints the one line that would, and fails. With `ask` set it
+# installs nothing unasked, but under CI.
 want() {
     if ! command -v dpkg-query >/dev/null 2>&1; then
         say "This is no Debian. What is needed is called there: $*"
@@ -27,16 +28,39 @@ want() {
     w_missing=$(absent "$@")
     [ -n "$w_missing" ] || return 0
     w_line="apt-get install -y --no-install-recommends ${w_missing% }"
-    if [ "$(id -u)" != 0 ] || [ -n "${NO_APT-}" ]; then
+    if [ "$(id -u)" != 0 ] || [ -n "${NO_APT-}" ] || ! may_install "$w_line"; then
         say "Missing packages; as root: $w_line"
         return 1
     fi
     say "$w_line"
     # shellcheck disable=SC2086 # the line is words
-    { apt-get update && DEBIAN_FRONTEND=noninteractive $w_line; } >"$cache/apt.log" 2>&1 || {
+    { apt_update && DEBIAN_FRONTEND=noninteractive apt-get $apt_waits ${w_line#apt-get}; } >"$cache/apt.log" 2>&1 || {
         tail -n 20 "$cache/apt.log" >&2
+        say "Installing the packages failed; the whole log: $cache/apt.log"
         return 1
     }
+}
+
+# Another apt or dpkg may be at work, such as unattended-upgrades: it is waited for.
+apt_patience=300
+apt_waits="-o DPkg::Lock::Timeout=$apt_patience"
+
+# apt_update: reads the lists of packages. apt does not wait for their lock by itself, unlike for dpkg's.
+apt_update() {
+    u_end=$(($(date +%s) + apt_patience))
+    until u_said=$(apt-get update 2>&1); do
+        case $u_said in *'Could not get lock'*) ;; *) u_end=0 ;; esac
+        [ "$(date +%s)" -lt "$u_end" ] || { printf '%s\n' "$u_said" && return 1; }
+        sleep 2
+    done
+}
+
+# may_install LINE: whether this line may change the machine.
+may_install() {
+    if [ -z "${ask-}" ] || [ -n "${CI-}" ]; then return 0; fi
+    if [ ! -t 0 ]; then return 1; fi
+    printf 'Some packages are missing. Run this now: %s? [y/N] ' "$1"
+    read -r m_answer && case $m_answer in [yY] | [yY][eE][sS]) return 0 ;; *) return 1 ;; esac
 }
 
 # The distribution's Python where it will do: root owns it, and every user can read it.
@@ -76,7 +100,34 @@ make_venv() {
     printf '%s\n' "$m_stamp" >"$venv/stamp"
 }
 
-pip() { "$venv/bin/python" -m pip -qq --disable-pip-version-check --no-input "$@"; }
+unreachable='ConnectionError|ConnectTimeout|ProxyError|[Cc]onnection (refused|timed out)|unreachable|[Nn]ame (resolution|or serv)'
+
+# pip ARGUMENT…: says what went wrong, with its cause, and nothing otherwise.
+pip() {
+    "$venv/bin/python" -m pip -q --disable-pip-version-check --no-input "$@" >"$cache/pip.log" 2>&1 && return 0
+    if grep -Eq "$unreachable" "$cache/pip.log"; then
+        say "The package index cannot be reached. Is this computer online? What pip says: $cache/pip.log" >&2
+    else
+        tail -n 15 "$cache/pip.log" >&2
+    fi
+    return 1
+}
+
+# lock_cache NAME, share_cache NAME: alone with the cache; then together with others who only use what is installed.
+lock_cache() {
+    exec 9>"$cache/$1" || die "The file $cache/$1 cannot be written."
+    flock -n 9 || { say "Waiting for another run that uses $cache" && flock 9; }
+}
+share_cache() { flock -s 9; }
+
+# install_wheels_once: the same as install_wheels, unless what is installed is this checkout already.
+install_wheels_once() {
+    i_now=$(cd "$top" && find pyproject.toml vfioctl plugins contrib -type f ! -name '*.pyc' -exec cksum {} + | sort | cksum)
+    if [ "$(cat "$venv/checkout" 2>/dev/null)" = "$i_now" ]; then return 0; fi
+    rm -f "$venv/checkout"
+    install_wheels
+    printf '%s\n' "$i_now" >"$venv/checkout"
+}
 
 # install_wheels: builds the core and every plugin from this checkout and installs the wheels together.
 install_wheels() {
