@@ -17,7 +17,7 @@ KINDS = {
     0x0106: "SATA controller", 0x0108: "NVMe controller", 0x0200: "network", 0x0300: "VGA", 0x0302: "3D",
     0x0380: "display", 0x0401: "audio", 0x0403: "audio",
     0x0600: "host bridge", 0x0604: "PCI bridge", 0x0C03: "USB controller",
-    0x0C80: "serial bus",
+    0x0C80: "serial bus", 0x1200: "accelerator",
 }  # fmt: skip
 
 

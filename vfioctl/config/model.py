@@ -19,6 +19,7 @@ class GuestConfig:
     guest: str
     devices: tuple[str, ...] = ()  # PCI addresses besides the hostdevs
     include: tuple[str, ...] = ()  # further members of an IOMMU group that may be taken along
+    exclude: tuple[str, ...] = ()  # functions that stay with the host although they would be taken along
     session: str = "keep"  # "end": a logged-in user's session may be ended
     units: tuple[str, ...] = ()  # units that may be stopped when they hold the device
     handler: str | None = None  # the plugin that decides a tie of two claims

@@ -85,6 +85,10 @@ SETTINGS = (
         "include", "list", (), "Further members of an IOMMU group that may be taken along.", scope="guest", form="pci",
     ),
     Setting(
+        "exclude", "list", (), "Functions that stay with the host although they would be taken along.", scope="guest",
+        form="pci",
+    ),
+    Setting(
         "allow_in_use", "list", (), "Devices to give although a disk behind them may be in use, or the network is.",
         scope="guest", form="pci",
     ),

@@ -109,7 +109,7 @@ def _start(request: Request, proposals: Iterable[Proposed]) -> tuple[Finding, ..
 def _claims(plugins: Plugins, request: Request, said: Gathered) -> Iterable[GpuHandoff]:
     """One claim a device; a function that a card's claim covers is not asked about. Cards are asked first."""
     covered: set[str] = set()
-    for device in sorted(request.devices, key=lambda device: not device.is_display):
+    for device in sorted(request.devices, key=lambda device: not device.is_card):
         if device.address in covered or device.is_bridge:
             continue
         claim = plugins.gpu_handoff(device, request.host, request.config, request)

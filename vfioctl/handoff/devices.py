@@ -1,4 +1,4 @@
-"""Which devices a guest gets: the hostdevs, the configured ones, and the other functions of their slots."""
+"""Which devices a guest gets: the hostdevs, the configured ones, and what goes along with them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from vfioctl.events.model import Domain
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
+from vfioctl.plugin.choice import choose
 from vfioctl.txn.step import Finding, Severity
 
 
@@ -21,41 +22,65 @@ class Wanted:
 
 
 def wanted(domain: Domain, config: GuestConfig, host: Host) -> Wanted:
-    """The devices that `domain` and its guest file ask for, with the siblings that are taken along."""
+    """The devices that `domain` and its guest file ask for, with what is taken along, without what is left out."""
     named = tuple(dict.fromkeys((*domain.pci_addresses, *config.devices, *config.include)))
     missing = tuple(_missing(address, domain) for address in named if not host.has_device(address))
-    devices = {address: host.device(address) for address in named if host.has_device(address)}
-    siblings = {dev.address: dev for dev in _siblings(tuple(devices.values()), host)}
-    taken = tuple(_taken_along(dev) for dev in siblings.values())
-    said = (*missing, *taken, *_managed(domain, config), *_formerly_managed(domain, host))
-    return Wanted((*devices.values(), *siblings.values()), said)
-
-
-def _siblings(devices: Iterable[PciDevice], host: Host) -> Iterable[PciDevice]:
-    given = tuple(devices)
-    known = {device.address for device in given}
-    for device in given:
-        if device.is_bridge:
-            continue
-        for sibling in host.functions(device.address):
-            if sibling.address not in known and not sibling.is_bridge:
-                known.add(sibling.address)
-                yield sibling
+    there = (address for address in named if host.has_device(address))
+    chosen = choose(there, config.exclude, host, config.allow_in_use)
+    said = (
+        *missing, *_excluded(domain, config, named, host),
+        *(_taken_along(device) for device in chosen.along), *(_stays(device) for device in chosen.stays),
+        *_managed(domain, config), *_formerly_managed(domain, host),
+    )  # fmt: skip
+    return Wanted((*chosen.named, *chosen.along), said)
 
 
 def _missing(address: str, domain: Domain) -> Finding:
-    origin = "the domain's hostdev" if address in domain.pci_addresses else "the guest file"
     return Finding(
         "device.missing",
-        f"There is no PCI device {address}, which {origin} names.",
+        f"There is no PCI device {address}, which {_origin(address, domain)} names.",
         hint="See which cards there are with: vfioctl gpu list",
     )
+
+
+def _origin(address: str, domain: Domain) -> str:
+    return "the domain's hostdev" if address in domain.pci_addresses else "the guest file"
+
+
+def _excluded(domain: Domain, config: GuestConfig, named: tuple[str, ...], host: Host) -> Iterable[Finding]:
+    """What cannot be meant: a function that is named and left out, and one to leave out that is not there."""
+    for address in config.exclude:
+        if address in named:
+            yield Finding(
+                "exclude.named",
+                f"{address} is left out by the setting exclude, but {_named_by(address, domain, config)} it.",
+                hint=f"Remove {address} from one of the two.",
+            )
+        elif not host.has_device(address):
+            yield Finding(
+                "exclude.missing", f"The setting exclude names {address}, where there is no PCI device.",
+                Severity.WARN, hint="See which there are with: vfioctl gpu list --all",
+            )  # fmt: skip
+
+
+def _named_by(address: str, domain: Domain, config: GuestConfig) -> str:
+    if address in domain.pci_addresses:
+        return "the domain names"
+    return f"the setting {'include' if address in config.include else 'devices'} names"
 
 
 def _taken_along(device: PciDevice) -> Finding:
     return Finding(
         "device.taken_along",
         f"{device.address} is taken along: it is another function of the same card.",
+        severity=Severity.INFO,
+    )
+
+
+def _stays(device: PciDevice) -> Finding:
+    return Finding(
+        "device.stays",
+        f"{device.address} is another function of the same card and stays with the host, which uses it.",
         severity=Severity.INFO,
     )
 

@@ -19,9 +19,11 @@ def module_of(paths: Paths, name: str) -> str | None:
 
 
 def is_vfio(paths: Paths, name: str) -> bool:
-    """Whether `name` is vfio-pci or a variant driver: all of these build on the module vfio_pci_core."""
-    if not name or "vfio" in name:
-        return bool(name)
+    """Whether `name` is vfio-pci or a variant driver (mlx5_vfio_pci); all of them build on vfio_pci_core."""
+    if f"-{name}".replace("_", "-").endswith("-vfio-pci"):  # where they are built in, nothing but the name tells
+        return True
+    if not name:
+        return False
     users = entries(paths.at("sys/module/vfio_pci_core/holders"))
     return bool(users) and module_of(paths, name) in users
 

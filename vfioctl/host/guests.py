@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from itertools import pairwise
 
+from vfioctl.host.processes import comm
 from vfioctl.host.readers import raw
 from vfioctl.host.system import ARGUMENTS_SIZE
 from vfioctl.paths import Paths
@@ -28,6 +29,13 @@ def _guest_of(base: str) -> str:
     if b"-uuid" not in options or b"-name" not in options:
         return ""
     return name_in(os.fsdecode(options[b"-name"]))
+
+
+def describe(paths: Paths, pid: int) -> str:
+    """The process `pid` for people: the guest that it runs, by QEMU's option -name, or its command and number."""
+    arguments = (raw(os.path.join(paths.proc, str(pid), "cmdline"), ARGUMENTS_SIZE) or b"").split(b"\0")
+    value = dict(pairwise(arguments)).get(b"-name")
+    return f"guest {name_in(os.fsdecode(value))}" if value else f"process {pid} ({comm(paths, pid)})"
 
 
 def name_in(value: str) -> str:

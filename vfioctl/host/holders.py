@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from vfioctl.frozen import frozen
 from vfioctl.host import cgroups, processes
-from vfioctl.host.model import AUDIO_CLASSES, DISPLAY_CLASSES, DeviceNode, Holder
+from vfioctl.host.model import AUDIO_CLASSES, CARD_CLASSES, DeviceNode, Holder
 from vfioctl.host.readers import parse_number, text
 from vfioctl.paths import Paths
 
@@ -21,7 +21,7 @@ DELETED = " (deleted)"
 # Majors of null, tty and pts: most of what is open, and never a node of a device.
 COMMON_MAJORS = (1, 5, 136)
 GROUP = re.compile(r"/dev/vfio/\d+")  # the file of a group has no mmap (drivers/vfio/group.c); maps cost as much as fd
-DISPLAY_NODES = ("/dev/dri/", "/dev/fb")
+CARD_NODES = ("/dev/dri/", "/dev/fb")
 AUDIO_NODES = ("/dev/snd/",)
 
 
@@ -36,8 +36,8 @@ class Scan:
 def vanished_nodes(kind: int, nodes: tuple[DeviceNode, ...]) -> tuple[str, ...]:
     """Where the nodes of a function of class `kind` stood that has none now: open files outlive a driver's nodes."""
     roles = {node.role for node in nodes}
-    if kind in DISPLAY_CLASSES and "dri" not in roles:
-        return DISPLAY_NODES
+    if kind in CARD_CLASSES and "dri" not in roles:
+        return CARD_NODES
     return AUDIO_NODES if kind in AUDIO_CLASSES and "snd" not in roles else ()
 
 

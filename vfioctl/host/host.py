@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vfioctl.host import (
+    companions,
     consoles,
     drivers,
     drm,
@@ -24,6 +25,8 @@ from vfioctl.host import (
 )  # fmt: skip
 from vfioctl.host.holders import Scan, scan, vanished_nodes
 from vfioctl.host.model import (
+    CARD_CLASSES,
+    CARD_DRIVERS,
     DISPLAY_CLASSES,
     Connector,
     DeviceNode,
@@ -42,6 +45,7 @@ from vfioctl.proc import Programs
 
 if TYPE_CHECKING:
     from vfioctl.host.claims import Claim
+    from vfioctl.host.dependents import Dependent
     from vfioctl.host.network import Traffic
 
 T = TypeVar("T")
@@ -79,6 +83,16 @@ class Host:
         self._load(found)
         return tuple(self._devices[address] for address in found if address in self._devices)
 
+    def gpus(self) -> tuple[PciDevice, ...]:
+        """Every card, with a screen or without, sorted by address; of the others only the class is read."""
+        found = self._once("gpus", self._read_gpus)
+        self._load(found)
+        return tuple(self._devices[address] for address in found if address in self._devices)
+
+    def _read_gpus(self) -> tuple[str, ...]:
+        driven = (address for name in CARD_DRIVERS for address in drivers.addresses_on(self.paths, name))
+        return tuple(sorted({*pci.of_classes(self.paths, self.addresses(), CARD_CLASSES), *driven}))
+
     def device(self, address: str) -> PciDevice:
         """The function at `address`. Raises VfioctlError("pci.unknown")."""
         if address not in self._devices:
@@ -95,6 +109,20 @@ class Host:
         """All functions of the slot of `address`, itself among them. Raises VfioctlError("pci.unknown")."""
         self.device(address)
         return tuple(self._devices[other] for other in self._slot(address) if other in self._devices)
+
+    def companions(self, address: str) -> tuple[PciDevice, ...]:
+        """The functions that go along where the one at `address` goes. Raises VfioctlError("pci.unknown")."""
+        device = self.device(address)
+        return tuple(other for other in self.functions(address) if companions.belongs(other, device))
+
+    def dependents(self, address: str) -> tuple[Dependent, ...]:
+        """What goes with the driver of the function at `address`, and who uses it."""
+        virtual, below = pci.dependents(self.paths, address)
+        if not (virtual or below):
+            return ()
+        from vfioctl.host import dependents  # few functions have any
+
+        return self._once(("dependents", address), lambda: dependents.read(self, address, virtual, below))
 
     def _slot(self, address: str) -> tuple[str, ...]:
         return pci.slot_addresses(self.addresses(), address)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from vfioctl.frozen import frozen
 
 DISPLAY_CLASSES = (0x0300, 0x0302, 0x0380)
+CARD_CLASSES = (*DISPLAY_CLASSES, 0x1200)  # 1200: an accelerator without a screen (PCI_CLASS_ACCELERATOR_PROCESSING)
+CARD_DRIVERS = ("amdgpu", "nvidia", "i915", "xe", "nouveau")
 AUDIO_CLASSES = (0x0401, 0x0403)
 
 
@@ -32,6 +34,9 @@ class PciDevice:
     numa_node: int | None = None
     links: tuple[str, ...] = ()  # addresses of supplier and consumer device links
     stuck: bool = False  # a kernel write on it does not return; driver_override was not read
+    physical: str | None = None  # address of the physical function, when this is a virtual one
+    virtual: tuple[str, ...] = ()  # addresses of the virtual functions that its driver has made
+    mediated: tuple[str, ...] = ()  # UUIDs of the mediated devices that its driver has made
 
     @property
     def slot(self) -> str:
@@ -46,6 +51,11 @@ class PciDevice:
     @property
     def is_display(self) -> bool:
         return self.kind in DISPLAY_CLASSES
+
+    @property
+    def is_card(self) -> bool:
+        """Whether it drives a screen or computes: what `vfioctl gpu` is about."""
+        return self.kind in CARD_CLASSES or self.driver in CARD_DRIVERS
 
     @property
     def is_audio(self) -> bool:

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
+from vfioctl.host.drivers import is_vfio
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.readers import device_number, entries, link_name, parse_number, raw
 from vfioctl.paths import Paths
@@ -28,8 +29,10 @@ def of_function(paths: Paths, address: str, driver: str | None) -> tuple[DeviceN
         found += _sound(base, address)
     if "graphics" in shown:
         found += _in_class(f"{base}/graphics", entries(f"{base}/graphics"), "/dev", "fb", address)
-    found += _vfio(paths, base, address)
-    if driver and driver.startswith("nvidia"):
+    found += _vfio(paths, base, driver, address)
+    if "accel" in shown:
+        found += _in_class(f"{base}/accel", entries(f"{base}/accel"), "/dev/accel", "accel", address)
+    if driver == "nvidia":  # nvidia-gpu is the kernel's own driver of a USB-C port and has none of its nodes
         found += _nvidia(paths, address)
     if driver == "amdgpu":
         found += _node(paths, "/dev/kfd", "kfd", None)
@@ -74,12 +77,14 @@ def _i2c(base: str, shown: Iterable[str], address: str) -> Iterator[DeviceNode]:
             yield from _in_class(adapters, entries(adapters), "/dev", "i2c", address)
 
 
-def _vfio(paths: Paths, base: str, address: str) -> Iterator[DeviceNode]:
-    is_bound = "vfio" in (link_name(os.path.join(base, "driver")) or "")
-    if not is_bound and not os.path.isdir(os.path.join(base, "vfio-dev")):
-        return
+def _vfio(paths: Paths, base: str, driver: str | None, address: str) -> Iterator[DeviceNode]:
+    if is_vfio(paths, driver or "") or os.path.isdir(os.path.join(base, "vfio-dev")):
+        yield from group_nodes(paths, base, link_name(os.path.join(base, "iommu_group")), address)
+
+
+def group_nodes(paths: Paths, base: str, group: str | None, address: str | None) -> Iterator[DeviceNode]:
+    """The nodes through which the VFIO device in `base`, a member of the IOMMU group `group`, is opened."""
     yield from _in_class(f"{base}/vfio-dev", entries(f"{base}/vfio-dev"), "/dev/vfio/devices", "vfio", address)
-    group = link_name(os.path.join(base, "iommu_group"))
     if group:
         yield from _node(paths, f"/dev/vfio/{group}", "vfio", address)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import replace
+from vfioctl.host import sriov
 from vfioctl.host.model import PciDevice
 from vfioctl.host.readers import ADDRESS, entries, flag, link_name, number, parse_number, text
 from vfioctl.paths import Paths
 
 LINK_PREFIXES = ("consumer:pci:", "supplier:pci:")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID_LENGTH = 36
 
 
 def addresses(paths: Paths) -> tuple[str, ...]:
@@ -28,6 +33,7 @@ def read(paths: Paths, address: str) -> PciDevice | None:
     if not ADDRESS.fullmatch(address):
         return None
     base = paths.pci(address)
+    shown = entries(base)
     ids = [number(os.path.join(base, name), 0) for name in ("class", "vendor", "device")]
     class_code, vendor, device = ids
     if class_code is None or vendor is None or device is None:
@@ -47,7 +53,10 @@ def read(paths: Paths, address: str) -> PciDevice | None:
         power_control=text(os.path.join(base, "power", "control")),
         d3cold_allowed=text(os.path.join(base, "d3cold_allowed")),
         numa_node=number(os.path.join(base, "numa_node")),
-        links=links(base),
+        links=links(shown),
+        physical=sriov.physical(base, shown),
+        virtual=sriov.virtual(base, shown),
+        mediated=mediated_below(shown),
     )
 
 
@@ -67,10 +76,22 @@ def driver(paths: Paths, address: str) -> str | None:
     return link_name(paths.pci(address, "driver"))
 
 
-def links(base: str) -> tuple[str, ...]:
-    """The addresses that device links of the function in `base` name, as supplier or consumer."""
-    found = {name[len(LINK_PREFIXES[0]) :] for name in entries(base) if name.startswith(LINK_PREFIXES)}
+def links(shown: Iterable[str]) -> tuple[str, ...]:
+    """The addresses that device links among the files `shown` of a function name, as supplier or consumer."""
+    found = {name[len(LINK_PREFIXES[0]) :] for name in shown if name.startswith(LINK_PREFIXES)}
     return tuple(sorted(found))
+
+
+def dependents(paths: Paths, address: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The virtual functions and the mediated devices that the driver of the function at `address` has made."""
+    base = paths.pci(address)
+    shown = entries(base)
+    return sriov.virtual(base, shown), mediated_below(shown)
+
+
+def mediated_below(shown: Iterable[str]) -> tuple[str, ...]:
+    """The UUIDs of the mediated devices among the files `shown` of a function: they are directories in it."""
+    return tuple(name for name in shown if len(name) == UUID_LENGTH and UUID.fullmatch(name))
 
 
 def slot_addresses(every: tuple[str, ...], address: str) -> tuple[str, ...]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vfioctl.plugin import acceptance
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.proposals import (
     bind,
     bind_id,
     framebuffer_steps,
+    given_functions,
     home_conditions,
     last_console_steps,
     override,
@@ -44,7 +46,7 @@ def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> 
         return GpuHandoff(NAME, gpu.address, GENERIC_RANK, (), findings=(_only_vfioctl_nvidia(gpu, request),))
     driver = target_driver(gpu.address, request)
     # All aims come before the first bind: a sibling that is still free could else be taken by its host driver.
-    binds = tuple(bind_id(function.address) for function in host.functions(gpu.address))
+    binds = tuple(bind_id(function.address) for function in given_functions(gpu, host, request))
     steps = (
         *last_console_steps(gpu, host, (override_id(gpu.address), bind_id(gpu.address))),
         override(gpu, driver, before=binds),
@@ -83,13 +85,9 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
     if not request.devices:
         return
     yield from _iommu(request)
+    given, allowed = tuple(device.address for device in request.devices), request.config.allow_in_use
     for device in request.devices:
-        if device.is_bridge:
-            yield _bridge(device)
-        if not (device.is_display or device.is_audio):
-            from vfioctl.plugin import in_use  # a card alone has neither disks nor interfaces
-
-            yield from in_use.findings(request.host, device.address, request.config.allow_in_use)
+        yield from acceptance.findings(device, request.host, given, allowed)
 
 
 def _iommu(request: Request) -> Iterable[Finding]:
@@ -101,8 +99,10 @@ def _iommu(request: Request) -> Iterable[Finding]:
         )
         return
     yield from (_no_group(device) for device in request.devices if device.iommu_group is None)
-    addresses = [device.address for device in request.devices]
-    yield from (_unviable(member) for member in request.host.unviable(addresses))
+    if request.host.unviable(device.address for device in request.devices):
+        from vfioctl.plugin import group  # few starts need it
+
+        yield from group.findings(request)
     if "pcie_acs_override" in request.host.kernel_command_line():
         yield Finding(
             "iommu.acs_override",
@@ -115,19 +115,4 @@ def _no_group(device: PciDevice) -> Finding:
     return Finding(
         "group.none", f"{device.address} is in no IOMMU group, so no guest can use it.",
         hint="See the groups with: vfioctl gpu list",
-    )  # fmt: skip
-
-
-def _unviable(member: PciDevice) -> Finding:
-    return Finding(
-        "group.unviable",
-        f"{member.address} shares the IOMMU group {member.iommu_group} and stays on its host driver {member.driver}.",
-        hint=f'Take it along with this setting in the guest file: include = ["{member.address}"]',
-    )
-
-
-def _bridge(device: PciDevice) -> Finding:
-    return Finding(
-        "device.bridge", f"{device.address} is a bridge; bridges stay with the host.",
-        hint="Name the device behind it instead; see: vfioctl gpu list",
     )  # fmt: skip

@@ -41,10 +41,11 @@ def sysfs(address: str, *parts: str) -> str:
 
 
 def given_functions(gpu: PciDevice, host: Host, request: Request | None) -> tuple[PciDevice, ...]:
-    """The functions of the card's slot that go with it, the card first; bridges stay."""
-    given = {device.address for device in request.devices} if request else None
-    others = (dev for dev in host.functions(gpu.address) if dev.address != gpu.address and not dev.is_bridge)
-    return (gpu, *(dev for dev in others if given is None or dev.address in given))
+    """The card, first, and the functions of its slot that are given with it; without a request, that would be."""
+    if request is None:
+        return (gpu, *host.companions(gpu.address))
+    others = (dev for dev in sorted(request.devices, key=lambda dev: dev.address) if dev.slot == gpu.slot)
+    return (gpu, *(dev for dev in others if dev.address != gpu.address and not dev.is_bridge))
 
 
 def staying(functions: Iterable[PciDevice], module: str, host: Host, request: Request | None) -> tuple[str, ...]:

@@ -67,6 +67,8 @@ class FakeDevice:
     gpu_uuid: str = ""
     disks: tuple[FakeBlock, ...] = ()  # further disks behind it, or such as `disk` and `mounted_at` cannot describe
     multipath: bool = False  # its NVMe namespaces are children of a subsystem
+    physical: str | None = None  # address of its physical function; a virtual one goes with the driver of that
+    mediated: Pairs = ()  # its driver's mediated devices: UUID and number of the IOMMU group
 
 
 @dataclass(frozen=True, slots=True)

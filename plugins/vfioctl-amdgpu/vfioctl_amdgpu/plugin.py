@@ -27,8 +27,8 @@ DEVICE_SPECIFIC = "device_specific"
 def vfioctl_gpu_handoff(
     gpu: PciDevice, host: Host, config: GuestConfig, request: Request | None
 ) -> GpuHandoff | None:
-    """Claim every card on amdgpu; one on radeon or on no driver is the generic plugin's."""
-    if gpu.vendor != VENDOR or not gpu.is_display or gpu.driver != DRIVER:
+    """Claim every card on amdgpu, with a screen or without; one on radeon or on no driver is the generic plugin's."""
+    if gpu.vendor != VENDOR or gpu.driver != DRIVER:
         return None
     from vfioctl.plugin.proposals import given_functions, home_conditions, staying, vendor_claim
     from vfioctl_amdgpu.family import family

@@ -36,7 +36,7 @@ def vfioctl_gpu_handoff(
     gpu: PciDevice, host: Host, config: GuestConfig, request: Request | None
 ) -> GpuHandoff | None:
     """Claim every card on the driver nvidia; a card on nouveau or on none is the generic plugin's."""
-    if gpu.vendor != VENDOR or not gpu.is_display or gpu.driver != DRIVER:
+    if gpu.vendor != VENDOR or gpu.driver != DRIVER:
         return None
     from vfioctl.plugin.proposals import given_functions, staying, vendor_claim
     from vfioctl_nvidia.facts import describe

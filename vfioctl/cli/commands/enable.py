@@ -94,7 +94,7 @@ def _asked(app: App, guest: str, devices: Wanted, host: Host) -> bool:
     """Ask only somebody who is there, and only when a card is given while people can log in at a seat."""
     if app.format != "text" or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
-    if not any(device.is_display and device.driver for device in devices.devices):
+    if not any(device.is_card and device.driver for device in devices.devices):
         return False
     if not any(session.seat and session.klass == "user" for session in host.sessions()):
         return False

@@ -46,7 +46,7 @@ def command(app: App, guest: str | None) -> Result:
     records = Records(paths, host)
     data = {"last": records.outcomes(), "hand_offs": records.hand_offs(), "stuck": records.stuck()}
     data["guests"] = guests.rows(records, data["hand_offs"], data["last"])
-    data["cards"] = records.rows(_devices(paths, host, host.displays()))
+    data["cards"] = records.rows(_devices(paths, host, host.gpus()))
     data["devices"] = records.rows(_devices(paths, host, _others(paths, host)))
     shown = {**(_of(guest, data) if guest else data), "guest": guest}
     said = (*records.messages(), *unreadable_message(host.unreadable()), *warnings(app))
@@ -66,7 +66,7 @@ def _others(paths: Paths, host: Host) -> Iterator[PciDevice]:
     """Every device that a guest has and that is no card."""
     from vfioctl.cli.facts import owners
 
-    cards = {card.address for card in host.displays()}
+    cards = {card.address for card in host.gpus()}
     for address in sorted(set(owners(paths)) - cards):
         if host.has_device(address):
             yield host.device(address)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vfioctl.testing.kernel import interfaces
+from vfioctl.testing.kernel import dependents, interfaces
 from vfioctl.testing.kernel.devices import DeviceNode
 from vfioctl.testing.kernel.nodes import Constant, Link
 from vfioctl.testing.model import FakeModule
@@ -70,6 +70,7 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
     if driver.kind == "vfio":
         device.driver = None
         _forget_group(pci, device)
+    dependents.vanish(pci, device)
 
 
 def busy(pci: Pci, device: Device, driver: Driver) -> Callable[[], bool] | None:
@@ -77,8 +78,10 @@ def busy(pci: Pci, device: Device, driver: Driver) -> Callable[[], bool] | None:
 
     Display drivers never wait: the unbind passes although nodes are open. nvidia waits for its usage count, and the
     595 series for ever (NVIDIA/open-gpu-kernel-modules#1119); snd_hda_intel for open control and PCM nodes; vfio-pci
-    for the user of the group.
+    for the user of the group. Each waits for the users of its virtual functions and mediated devices.
     """
+    if dependents.in_use(pci, device):
+        return lambda: dependents.in_use(pci, device)
     module = pci.kernel.modules.known[driver.module]
     if driver.kind == "nvidia":
         used = _used(pci, device) or module.leaked
@@ -93,11 +96,8 @@ def busy(pci: Pci, device: Device, driver: Driver) -> Callable[[], bool] | None:
 def _used(pci: Pci, device: Device) -> bool:
     if pci.kernel.processes.holders_of(device.address, live_only=False):
         return True
-    group = f"/dev/vfio/{device.spec.group}"
-    return any(
-        file.node.path == group and device.driver is not None and device.driver.kind == "vfio"
-        for process in pci.kernel.processes.by_pid.values() for file in process.files.values()
-    )  # fmt: skip
+    is_vfio = device.driver is not None and device.driver.kind == "vfio"
+    return is_vfio and dependents.is_open(pci, f"/dev/vfio/{device.spec.group}")
 
 
 def add_side_card(pci: Pci, device: Device, module: FakeModule) -> None:

@@ -10,7 +10,7 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vfioctl.testing.kernel import attributes, drivers
+from vfioctl.testing.kernel import attributes, dependents, drivers
 from vfioctl.testing.kernel.nodes import Attribute, Directory, Link, Wait
 from vfioctl.testing.model import FakeDevice, FakeDriver, FakeModule
 
@@ -66,6 +66,7 @@ class Pci:
     def populate(self) -> None:
         for spec in sorted(self.kernel.spec.devices, key=lambda spec: spec.bridge is not None):
             self._add(spec)
+        dependents.link_virtual(self)
 
     def bind_initial(self) -> None:
         """Bind what is bound at the start; the firmware's framebuffers come first, as at boot."""
@@ -75,13 +76,13 @@ class Pci:
         for spec in self.kernel.spec.devices:  # in the order of the spec: it gives cards their numbers
             if spec.driver:
                 self._bind(self.devices[spec.address], self.drivers[spec.driver])
+                dependents.make_mediated(self, self.devices[spec.address])
 
     def _add(self, spec: FakeDevice) -> Device:
         root = self.kernel.sys.directory(f"devices/pci{spec.address[:7]}")
         bridge = self.devices.get(spec.bridge or "")
         parent = bridge.directory if bridge else root
-        directory = Directory()
-        parent.add(spec.address, directory)
+        directory = parent.directory(spec.address)  # files of it that the machine's settings list are there already
         device = self.devices[spec.address] = Device(spec, directory)
         self.links.add(spec.address, Link(f"../../../{device.sysfs}"))
         attributes.fill(self, device)

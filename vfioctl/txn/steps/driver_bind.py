@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step, StepProposal
 
 NVIDIA = "nvidia"
+SOUND = "/dev/snd/"
 
 
 class DriverBind(DeviceChange):
@@ -76,6 +77,7 @@ class DriverBind(DeviceChange):
                 f"{address} is on nvidia, which never returns from an unbind while it is used; it is not unbound.",
                 hints=("Its modules are unloaded instead; see docs/explanation/safety.md",),
             )
+        _refuse_dependents(machine, address)
         shared = (address,) if driver == NVIDIA else ()  # who has /dev/nvidia-modeset may hold any card
         if blocking := _blocking(machine.host().holders((address,), shared=shared), driver):
             raise StepFailed("device.held", f"{address} ({driver}) is held by {name_holders(blocking)}.")
@@ -133,8 +135,21 @@ def _modules(step: Step) -> tuple[str, ...]:
 
 def _blocking(holders: Iterable[Holder], driver: str) -> tuple[Holder, ...]:
     """Those who must let go first. logind keeps DRM nodes for others and may stay; on nvidia and sound nobody may."""
-    strict = driver == NVIDIA or driver.startswith("snd_")
-    return tuple(holder for holder in holders if strict or not holder.is_untouchable)
+    strict = driver == NVIDIA
+    return tuple(
+        holder for holder in holders
+        if strict or not holder.is_untouchable or any(node.startswith(SOUND) for node in holder.nodes)
+    )  # fmt: skip
+
+
+def _refuse_dependents(machine: Machine, address: str) -> None:
+    """Raise StepFailed while somebody uses what vanishes with the driver: its remove() would wait for them."""
+    for item in machine.host().dependents(address):
+        if item.users:
+            raise StepFailed(
+                f"device.{item.kind}_in_use", f"{address} has {item.name}, which {', '.join(item.users)} uses.",
+                hints=(f"Stop {', '.join(item.users)} first.",),
+            )  # fmt: skip
 
 
 def _must_exist(paths: Paths, address: str) -> None:

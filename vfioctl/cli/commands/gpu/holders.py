@@ -27,8 +27,8 @@ FIELDS = 6  # passwd(5), counted by their colons
 def command(app: App, address: str | None) -> Result:
     """List the processes that hold a card.
 
-    ADDRESS is a PCI address such as 0000:01:00.0, or 01:00.0 as lspci writes it; its other functions are looked at as
-    well. Without it: every card. Without root only the user's own processes can be looked into.
+    ADDRESS is a PCI address such as 0000:01:00.0, or 01:00.0 as lspci writes it; what goes along with it is looked at
+    as well. Without it: every card. Without root only the user's own processes can be looked into.
     """
     from vfioctl.cli.facts import unreadable_message
     from vfioctl.cli.result import Result
@@ -45,9 +45,11 @@ def _devices(host: Host, address: str | None) -> tuple[PciDevice, ...]:
     if address:
         from vfioctl.cli.lookup import function
 
-        return host.functions(function(host, address).address)
-    slots = {device.slot for device in host.devices() if device.is_display}
-    return tuple(device for device in host.devices() if device.slot in slots and not device.is_bridge)
+        asked: tuple[PciDevice, ...] = (function(host, address),)
+    else:
+        asked = host.gpus()
+    every = (one for device in asked for one in (device, *host.companions(device.address)))
+    return tuple({device.address: device for device in every}.values())
 
 
 def describe(holder: Holder, known: Mapping[int, str]) -> dict[str, Any]:

@@ -42,11 +42,15 @@ def command(app: App, everything: bool) -> Result:  # noqa: FBT001 -- click's si
 
 
 def _with_a_card(host: Host) -> tuple[PciDevice, ...]:
-    """The cards, the other functions of their slots, and whoever shares a group with them."""
+    """The cards, what goes along with them, and whoever shares a group with any of these."""
     devices = host.devices()
-    slots = {device.slot for device in devices if device.is_display}
-    groups = {dev.iommu_group for dev in devices if dev.slot in slots and dev.iommu_group is not None}
-    return tuple(dev for dev in devices if dev.slot in slots or dev.iommu_group in groups)
+    given = {address for device in host.gpus() for address in _with_companions(device, host)}
+    groups = {dev.iommu_group for dev in devices if dev.address in given and dev.iommu_group is not None}
+    return tuple(dev for dev in devices if dev.address in given or dev.iommu_group in groups)
+
+
+def _with_companions(device: PciDevice, host: Host) -> tuple[str, ...]:
+    return (device.address, *(other.address for other in host.companions(device.address)))
 
 
 def _groups(host: Host, devices: Iterable[PciDevice], rows: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -54,8 +58,8 @@ def _groups(host: Host, devices: Iterable[PciDevice], rows: dict[str, dict[str, 
     numbers = {device.iommu_group for device in devices}
     for number in sorted(numbers, key=lambda number: (number is None, number or 0)):
         members = [device for device in devices if device.iommu_group == number]
-        slots = {device.slot for device in members if device.is_display} or {device.slot for device in members}
-        given = [device.address for device in members if device.slot in slots]
+        cards = [device for device in members if device.is_card] or members
+        given = [address for device in cards for address in _with_companions(device, host)]
         yield {
             "group": number, "viable": not (number is not None and host.unviable(given)),
             "devices": [rows[device.address] for device in members],

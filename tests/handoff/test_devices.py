@@ -1,0 +1,196 @@
+"""What goes along with the devices that a guest names, and what must stay, on whole simulated machines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from plans import codes, only, planned
+
+from vfioctl.testing import parts, scenarios
+from vfioctl.testing.model import FakeDevice, FakeProcess
+from vfioctl.txn.step import Severity
+
+GPU, SOUND = scenarios.GPU, scenarios.SOUND
+BRIDGE = "0000:00:01.0"
+BASE = parts.headless()
+MDEV = "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50"
+
+
+def headless(*devices, modules=()):
+    """A server with its chipset and `devices`."""
+    return replace(BASE, devices=(*parts.chipset(), *devices), modules=(*modules, *parts.common_modules()))
+
+
+def nic(address, *, group, driver="igb", **more):
+    ids = (0x8086, 0x1521, 0x020000)
+    return FakeDevice(address, *ids, driver=driver, drivers=(driver,), group=group, bridge=BRIDGE, **more)
+
+
+NIC = parts.module("igb", "network")
+VF = parts.module("igbvf", "network")
+
+
+def test_ports_of_a_network_card_in_groups_of_their_own_go_one_by_one(start_host):
+    ports = tuple(nic(f"0000:03:00.{n}", group=30 + n) for n in range(4))
+    plan = planned(start_host(headless(*ports, modules=(NIC,))), "0000:03:00.1")
+    assert (plan.devices, codes(plan)) == (("0000:03:00.1",), [])
+
+
+def test_ports_of_a_network_card_in_one_group_go_together(start_host):
+    ports = tuple(nic(f"0000:03:00.{n}", group=30) for n in range(4))
+    plan = planned(start_host(headless(*ports, modules=(NIC,))), "0000:03:00.1")
+    assert sorted(plan.devices) == [port.address for port in ports]
+    assert plan.blocks == ()
+
+
+def test_a_cards_sound_in_a_group_of_its_own_goes_along_by_its_device_link(start_host):
+    gpu, sound = parts.nvidia_card(GPU, group=14)
+    machine = scenarios.two_gpu()
+    devices = (gpu, replace(sound, group=15), *(one for one in machine.devices if one.address not in (GPU, SOUND)))
+    assert planned(start_host(replace(machine, devices=devices)), GPU).devices == (GPU, SOUND)
+
+
+def test_sound_alone_leaves_its_card_where_the_groups_allow_it(start_host):
+    gpu, sound = parts.nvidia_card(GPU, group=14)
+    machine = scenarios.two_gpu()
+    devices = (gpu, replace(sound, group=15), *(one for one in machine.devices if one.address not in (GPU, SOUND)))
+    assert planned(start_host(replace(machine, devices=devices)), SOUND).devices == (SOUND,)
+
+
+def test_a_function_that_is_left_out_is_not_given(start_host):
+    processor = parts.amdgpu_card("0000:05:00.0", group=12, bridge="0000:00:08.1", device=0x15BF)
+    apart = tuple(replace(one, group=12 + n) for n, one in enumerate(processor))
+    fake = start_host(headless(*apart, modules=parts.amdgpu_modules()))
+    assert planned(fake, "0000:05:00.0").devices == ("0000:05:00.0", "0000:05:00.1")
+    assert planned(fake, "0000:05:00.0", exclude=("0000:05:00.1",)).devices == ("0000:05:00.0",)
+
+
+def test_a_group_that_is_unviable_by_what_is_left_out_says_so_and_how_to_take_it_along(start_host):
+    plan = planned(start_host(scenarios.two_gpu()), GPU, exclude=(SOUND,))
+    found = only(plan.blocks, "group.unviable")
+    assert "exclude" in found.message
+    assert "exclude = []" in found.hint
+    assert plan.devices == (GPU,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({}, "the domain names"), ({"include": ("0000:03:00.1",)}, "the setting include names"),
+        ({"devices": ("0000:03:00.1",)}, "the setting devices names"),
+    ],
+)  # fmt: skip
+def test_what_is_named_and_left_out_is_refused_with_both_places(start_host, settings, where):
+    ports = tuple(nic(f"0000:03:00.{n}", group=30 + n) for n in range(2))
+    named = "0000:03:00.0" if settings else "0000:03:00.1"
+    plan = planned(start_host(headless(*ports, modules=(NIC,))), named, exclude=("0000:03:00.1",), **settings)
+    assert where in only(plan.blocks, "exclude.named").message
+    assert "0000:03:00.1" not in plan.devices
+
+
+def test_a_function_to_leave_out_that_is_not_there_is_a_warning(start_host):
+    plan = planned(start_host(scenarios.two_gpu()), GPU, exclude=("0000:09:00.0",))
+    assert only(plan.findings, "exclude.missing").severity is Severity.WARN
+    assert plan.blocks == ()
+
+
+def test_a_companion_that_the_host_needs_is_not_taken_along(start_host):
+    gpu, sound = parts.nvidia_card(GPU, group=14)
+    disk = FakeDevice(
+        "0000:01:00.2", 0x144D, 0xA808, 0x010802, driver="nvme", drivers=("nvme",), group=15, bridge=BRIDGE,
+        disk="nvme1n1", mounted_at="/srv",
+    )  # fmt: skip
+    tied = replace(gpu, consumers=(SOUND, "0000:01:00.2"), connectors=(), boot_vga=None, framebuffer=None)
+    machine = headless(tied, sound, disk, modules=parts.nvidia_modules("550.163.01"))
+    plan = planned(start_host(machine), GPU)
+    assert plan.devices == (GPU, SOUND)
+    assert plan.blocks == ()
+    assert "0000:01:00.2" in only(plan.findings, "device.stays").message
+
+
+# SR-IOV
+
+PF, ONE, TWO = "0000:03:00.0", "0000:03:00.1", "0000:03:10.2"
+
+
+def with_virtual(*, group=30, users=()):
+    """A network card with two virtual functions, the second on vfio-pci and in a slot of its own."""
+    first = nic(ONE, group=30, driver="igbvf", physical=PF)
+    second = nic(TWO, group=32, driver="vfio-pci", physical=PF)
+    common = (replace(one, loaded=one.loaded or one.name.startswith("vfio")) for one in parts.common_modules())
+    return replace(
+        BASE, devices=(*parts.chipset(), nic(PF, group=group), first, second), modules=(NIC, VF, *common),
+        processes=(*BASE.processes, *users),
+    )  # fmt: skip
+
+
+def qemu(*opens, name="small", pid=5_000_700, rest=()):
+    return FakeProcess(
+        "qemu-system-x86", pid=pid, unit="machine-qemu.scope", opens=opens,
+        cmdline=("qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", *rest),
+    )  # fmt: skip
+
+
+def test_a_virtual_function_goes_alone(start_host):
+    plan = planned(start_host(with_virtual(group=29)), ONE)
+    assert (plan.devices, plan.blocks) == ((ONE,), ())
+
+
+def test_a_virtual_function_never_takes_its_physical_function_not_even_out_of_one_group(start_host):
+    plan = planned(start_host(with_virtual()), ONE)
+    assert plan.devices == (ONE,)
+    found = only(plan.blocks, "group.unviable")
+    assert PF in found.message
+    assert "include" not in found.hint
+
+
+def test_a_physical_function_whose_virtual_one_a_guest_uses_is_refused_naming_the_guest(start_host):
+    plan = planned(start_host(with_virtual(group=29, users=(qemu("/dev/vfio/32"),))), PF)
+    found = only(plan.blocks, "device.virtual_in_use")
+    assert TWO in found.message
+    assert "guest small" in found.message
+
+
+def test_virtual_functions_that_nobody_uses_are_named_before_they_vanish(start_host):
+    plan = planned(start_host(with_virtual(group=29)), PF)
+    assert plan.blocks == ()
+    said = [finding.message for finding in plan.findings if finding.code == "device.virtual_vanishes"]
+    assert [address for address in (ONE, TWO) if any(address in text for text in said)] == [ONE, TWO]
+
+
+def test_a_physical_function_and_its_virtual_one_are_not_given_together(start_host):
+    plan = planned(start_host(with_virtual(group=29)), PF, TWO)
+    assert only(plan.blocks, "device.physical").message.startswith(PF)
+
+
+def test_a_physical_function_whose_virtual_one_is_the_only_network_is_refused(start_host):
+    machine = with_virtual(group=29)
+    chipset = tuple(replace(one, network=None) for one in machine.devices[:-3])
+    carrier = replace(machine.devices[-2], network="eth7")
+    devices = (*chipset, machine.devices[-3], carrier, machine.devices[-1])
+    assert "device.only_network" in codes(planned(start_host(replace(machine, devices=devices)), PF), Severity.BLOCK)
+
+
+# Mediated devices
+
+
+def with_mediated(*users):
+    gpu = replace(parts.intel_gpu(), mediated=((MDEV, "77"),))
+    return replace(
+        BASE, devices=(gpu, *parts.chipset()), modules=(parts.I915, *parts.common_modules()),
+        processes=(*BASE.processes, *users),
+    )  # fmt: skip
+
+
+def test_the_parent_of_a_mediated_device_in_use_is_refused_naming_the_guest(start_host):
+    plan = planned(start_host(with_mediated(qemu("/dev/vfio/77", name="o,,ne"))), "0000:00:02.0")
+    found = only(plan.blocks, "device.mediated_in_use")
+    assert MDEV in found.message
+    assert "guest o,ne" in found.message
+
+
+def test_a_mediated_device_that_nobody_uses_is_named_before_it_vanishes(start_host):
+    plan = planned(start_host(with_mediated()), "0000:00:02.0")
+    assert plan.blocks == ()
+    assert MDEV in only(plan.findings, "device.mediated_vanishes").message

@@ -1,0 +1,55 @@
+"""Mediated devices and who uses them; pci.py tells which a function is the parent of. Reads only.
+
+One is a directory below its parent, named by its UUID, and has an IOMMU group of its own, so its user has no node of
+the parent open (Linux, Documentation/driver-api/vfio-mediated-device.rst). The parent's driver removes it when it
+goes, and waits until its user has closed it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from vfioctl.host.model import DeviceNode
+from vfioctl.host.nodes import group_nodes
+from vfioctl.host.readers import link_name, raw
+from vfioctl.paths import Paths
+
+BUS = "bus/mdev/devices"  # below /sys
+ARGUMENTS_SIZE = 1 << 20
+
+
+def nodes(paths: Paths, parent: str, uuid: str) -> tuple[DeviceNode, ...]:
+    """The nodes that the user of the mediated device `uuid` below the function `parent` has open."""
+    base = paths.pci(parent, uuid)
+    return tuple(group_nodes(paths, base, link_name(os.path.join(base, "iommu_group")), None))
+
+
+def named_by(paths: Paths, uuid: str) -> tuple[int, ...]:
+    """The processes whose arguments name the mediated device `uuid` as QEMU's do, and that have VFIO open.
+
+    For a process whose open files are not for us to see the arguments are enough.
+    """
+    wanted = f"{BUS}/{uuid}".encode()
+    pids = sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal())
+    return tuple(pid for pid in pids if wanted in _arguments(paths, pid) and _has_vfio(paths, pid))
+
+
+def _arguments(paths: Paths, pid: int) -> bytes:
+    return raw(os.path.join(paths.proc, str(pid), "cmdline"), ARGUMENTS_SIZE) or b""
+
+
+def _has_vfio(paths: Paths, pid: int) -> bool:
+    directory = os.path.join(paths.proc, str(pid), "fd")
+    try:
+        return any("/dev/vfio/" in _target(directory, name) for name in os.listdir(directory))
+    except PermissionError:
+        return True
+    except OSError:  # it ends while we look
+        return False
+
+
+def _target(directory: str, name: str) -> str:
+    try:
+        return os.readlink(os.path.join(directory, name))
+    except OSError:
+        return ""
