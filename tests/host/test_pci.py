@@ -98,6 +98,22 @@ def test_functions_are_those_of_the_slot_and_no_neighbour(tree: Tree) -> None:
     assert [device.address for device in tree.host().functions(SOUND)] == [CARD, SOUND]
 
 
+def test_functions_are_all_there_when_one_of_them_was_read_alone(tree: Tree) -> None:
+    tree.device(CARD)
+    tree.device(SOUND, **{"class": "0x040300"})
+    host = tree.host()
+    assert [device.address for device in host.gpus()] == [CARD]
+    assert [device.address for device in host.functions(CARD)] == [CARD, SOUND]
+
+
+@pytest.mark.parametrize(("code", "driver"), [("0x120000", None), ("0x120000", "amdgpu"), ("0x088000", "xe")])
+def test_what_computes_is_a_card_too(tree: Tree, code: str, driver: str | None) -> None:
+    tree.device(CARD, driver=driver, **{"class": code})
+    tree.device(SOUND, driver="nvidia-gpu", **{"class": "0x0c8000"})
+    assert [device.address for device in tree.host().gpus()] == [CARD]
+    assert tree.host().displays() == ()
+
+
 def test_a_long_domain_is_an_address_too(tree: Tree) -> None:
     tree.device("10000:01:00.0")
     assert tree.host().has_device("10000:01:00.0")

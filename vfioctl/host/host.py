@@ -108,7 +108,9 @@ class Host:
     def functions(self, address: str) -> tuple[PciDevice, ...]:
         """All functions of the slot of `address`, itself among them. Raises VfioctlError("pci.unknown")."""
         self.device(address)
-        return tuple(self._devices[other] for other in self._slot(address) if other in self._devices)
+        slot = self._slot(address)
+        self._load(slot)
+        return tuple(self._devices[other] for other in slot if other in self._devices)
 
     def companions(self, address: str) -> tuple[PciDevice, ...]:
         """The functions that go along where the one at `address` goes. Raises VfioctlError("pci.unknown")."""
