@@ -44,6 +44,13 @@ class StepFailed(VfioctlError):
     """A step was tried and did not do its work."""
 
 
+class StepRefused(StepFailed):
+    """A step found, before its first effect, that it must not be done: it has changed nothing, and is not undone.
+
+    Raised by `apply`; whatever `guard` raises means the same. After any other error the step counts as begun.
+    """
+
+
 class DeadlineExceeded(StepFailed):
     """A step's condition did not come true in its time."""
 

@@ -70,6 +70,20 @@ def test_a_return_killed_on_its_way_is_finished(killed_back, who):
 
 
 @there
+def test_a_hand_off_killed_before_a_power_cut_is_undone_after_the_boot(killed_there):
+    killed_there.host.reboot()
+    recover(killed_there)
+    as_before(killed_there)
+
+
+@back
+def test_a_return_killed_before_a_power_cut_is_closed_after_the_boot(killed_back):
+    killed_back.host.reboot()
+    recover(killed_back)
+    as_before(killed_back, *killed_back.scenario.kept)
+
+
+@there
 def test_undo_sh_brings_the_devices_home_without_any_python(killed_there):
     run_undo_sh(killed_there)
     as_before(killed_there, *LEFT_BY_SH, *killed_there.scenario.kept)

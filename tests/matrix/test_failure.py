@@ -5,9 +5,11 @@ The engine stands before the step while the fault is injected, so exactly that s
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
+from authorship import BYTES
 from faults import each_fault_back, each_fault_of_an_undo, each_fault_there, repair, unbind_or_probe
 from hand_offs import stage
 from recoveries import as_before, recover
@@ -32,7 +34,10 @@ def case(value) -> str:
     return str(getattr(value, "name", getattr(value, "step", value)))
 
 
-there = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_there()), ids=case)
+EACH_THERE = tuple(each_fault_there())
+AT_ONCE = tuple(one for one in EACH_THERE if not one[-1].is_slow)
+there_at_once = pytest.mark.parametrize(("scenario", "stride", "fault"), AT_ONCE, ids=case)
+there = pytest.mark.parametrize(("scenario", "stride", "fault"), EACH_THERE, ids=case)
 undo_too = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_of_an_undo()), ids=case)
 back = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault_back()), ids=case)
 
@@ -77,6 +82,31 @@ def test_a_step_that_fails_ends_in_one_sentence_and_everything_undone(on, stride
     as_undone(on, plan, stride, fault, sentence)
 
 
+@there_at_once
+def test_a_power_cut_in_the_middle_of_the_undo_leaves_nothing_of_ours_and_all_that_is_not(on, stride, fault):
+    """The step has failed or was refused, and the next record of the journal is the last."""
+    on.pause_at(stride.intent)
+    with on.paused_hook("prepare") as hook:
+        step = on.story().plan.step(stride.step)
+        fault.inject(on, step)
+        on.crash_at(1)
+    assert hook.wait().status == -signal.SIGKILL
+    on.crash_at(None)
+    on.host.reboot()
+    repair(on)
+    recover(on)
+    as_before(on, *stays(on, fault, step))
+
+
+def stays(on, fault, step) -> tuple[str, ...]:
+    """What somebody else has made, as it is called among the differences: it is there as they made it."""
+    if not fault.foreign:
+        return ()
+    name = f"file {step.params['dest'].lstrip('/')}"
+    assert on.look()[name] == BYTES
+    return (name,)
+
+
 def as_undone(on, plan, stride, fault, sentence) -> None:
     """Everything was put back, or the sentence says that not, and `recover` does the rest."""
     open_still = on.story() is not None
@@ -88,7 +118,8 @@ def as_undone(on, plan, stride, fault, sentence) -> None:
     if open_still:
         on.wait_until_unstuck()
         recover(on)
-    as_before(on, *(CAME_BACK_WITHOUT_CARD if open_still else ()), *(RENUMBERED if fault.is_stuck else ()))
+    without_card = CAME_BACK_WITHOUT_CARD if open_still else ()
+    as_before(on, *without_card, *(RENUMBERED if fault.is_stuck else ()), *stays(on, fault, plan.step(stride.step)))
     assert servers(on.look()) == servers(on.before)
 
 

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from authorship import leave_foreign
 from hand_offs import SCENARIOS, Scenario, Stage
 from walks import Stride, walk
 
@@ -23,7 +24,7 @@ from vfioctl.txn.steps.vtconsole_unbind import plain
 
 BROKEN = "#!/bin/sh\necho 'injected failure' >&2\nexit 1\n"
 HANGING = "#!/bin/sh\nexec sleep 1000000\n"
-Inject = Callable[[Stage, Step], None]
+Inject = Callable[[Stage, Step], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Fault:
     is_stuck: bool = False
     is_slow: bool = False
     lasts: bool = False  # it also meets the undo of other steps
+    foreign: bool = False  # it is something of somebody else's, which stays
 
     def __str__(self) -> str:
         return self.name
@@ -144,12 +146,6 @@ def no_driver_binds(on: Stage, step: Step) -> None:
     on.host.kernel.fail_probe(step.params["address"], step.params["driver"])
 
 
-def other_file(on: Stage, step: Step) -> None:
-    """Another file of the copy's name appears."""
-    with open(on.host.paths.at(step.params["dest"]), "w", encoding="utf-8") as file:
-        file.write("somebody else's")
-
-
 def unit(verb: str) -> Callable[[Step], str]:
     return lambda step: f"*{verb} -- {step.params['unit']}"
 
@@ -188,7 +184,7 @@ THERE: dict[str, tuple[Fault, ...]] = {
     "device.reset": (
         write_fails("busy", errno.EBUSY, reset), write_fails("gone", errno.ENODEV, reset), write_hangs(reset),
     ),
-    "file.copy": (Fault("exists", other_file),),
+    "file.copy": (Fault("exists", leave_foreign, foreign=True),),
     "disk.snapshot": real_program("qemu-img"),
 }  # fmt: skip
 FIRST_BIND = (  # it loads the module of vfio-pci

@@ -71,7 +71,8 @@ def steps() -> str:
         "new); **none** (it is gone; a plan says *never*). *Scope* says until when: a **lease** is undone "
         "when the guest gives the device back, a **transaction** only when the start fails. *Lifetime* "
         "says what survives a reboot: **boot** nothing, "
-        "**disk** all. [What can and cannot be undone](../explanation/undo.md) explains the three.",
+        "**disk** all. A step may promise a longer scope or lifetime than its kind, never a shorter one. "
+        "[What can and cannot be undone](../explanation/undo.md) explains the three.",
         overview,
         *each,
         "## Phases\n\n" + table(("phase", "runs"), _phases()),

@@ -15,6 +15,7 @@ from vfioctl.txn.step import Phase, Step
 
 GPU = "0000:01:00.0"
 AUDIO = "0000:01:00.1"
+OPERATION = "3f9ac2d1"
 
 
 def planned(machine: Machine, name: str, params: dict[str, Any], **changes: Any) -> Step:
@@ -22,11 +23,12 @@ def planned(machine: Machine, name: str, params: dict[str, Any], **changes: Any)
     form = kind(name)
     fields: dict[str, Any] = {
         "id": name.replace(".", "-"), "kind": name, "params": params, "reason": "a test", "phase": Phase.GIVE,
-        "resource": form.resource(params), "undo": form.undo_class, "scope": form.scope,
+        "resource": form.resource(params), "undo": form.undo_of(params), "scope": form.scope,
         "lifetime": form.lifetime, "plugin": "test", "deadline": 3.0, "touches": form.touches(params),
     }  # fmt: skip
     if "baseline" not in changes:
-        fields["baseline"] = form.baseline(params, machine.host())
+        mark = {"operation": OPERATION} if form.marks else {}
+        fields["baseline"] = {**form.baseline(params, machine.host()), **mark}
     return Step(**{**fields, **changes})
 
 

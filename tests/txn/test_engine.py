@@ -8,15 +8,18 @@ import resource
 import pytest
 from txn_builders import OTHER, UUID, plan, step
 
+from vfioctl.errors import StepFailed
+from vfioctl.files import read_text
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine, Interrupted, pending
 from vfioctl.txn.journal import Journal, Standing, read_both
+from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action, Part
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Phase, Scope
+from vfioctl.txn.step import Lifetime, Phase, Scope
 
 
 @pytest.fixture
@@ -188,3 +191,126 @@ def test_what_is_already_as_it_was_is_not_touched_by_an_undo(bench):
     bench.attributes(a="0")
     bench.undo(made)
     assert bench.ran.watch.times[-1].outcome == "already as it was"
+
+
+# Steps that change nothing, and what was there before them
+
+
+COMMAND = {"argv": ["on"], "undo_argv": ["off"]}
+
+
+def command(**fields):
+    """A step whose effect only the journal tells."""
+    return step("c", kind="command.run", params=COMMAND, resource="command:on", baseline={}, **fields)
+
+
+def said(bench):
+    return (read_text(bench.paths.at("said")) or "").split()
+
+
+@pytest.fixture
+def words(bench):
+    """Two programs that leave a word each."""
+    for name in ("on", "off"):
+        bench.program(name, f"echo {name} >>{bench.paths.at('said')}")
+    return bench
+
+
+def records(bench):
+    return [(record.what, record.step) for record in read_both(bench.paths, UUID).records]
+
+
+def test_a_command_that_has_run_is_undone(words):
+    made = plan(command(), step("missing"))
+    words.apply(made)
+    words.undo(made)
+    assert said(words) == ["on", "off"]
+
+
+def test_a_command_that_failed_may_have_done_something_and_is_undone(words):
+    words.program("on", "exit 1")
+    made = plan(command())
+    words.apply(made)
+    words.undo(made)
+    assert said(words) == ["off"]
+
+
+def test_a_command_that_could_not_start_is_refused_and_not_undone(words):
+    os.unlink(words.paths.at("usr/bin/on"))
+    made = plan(command())
+    assert words.apply(made).code == "program.missing"
+    assert records(words) == [("intent", "c"), ("refused", "c")]
+    assert words.undo(made) == ()
+    assert said(words) == []
+
+
+def test_a_guard_that_says_no_is_a_refusal(bench, monkeypatch):
+    bench.attributes(a="0")
+    made = plan(step("a"))
+    form = kind("sysfs.write")
+
+    def no(self, step, machine):
+        raise StepFailed("test.no", "Not now.")
+
+    monkeypatch.setattr(type(form), "guard", no)
+    assert bench.apply(made).code == "test.no"
+    bench.attributes(a="1")  # somebody else's wish
+    bench.undo(made)
+    assert bench.value("a") == "1"
+
+
+def test_a_refusal_that_cannot_be_written_is_known_to_the_engine_all_the_same(words, full_disk):
+    os.unlink(words.paths.at("usr/bin/on"))
+    made, real = plan(command()), Journal.intent
+
+    def last_words(journal, action, item):
+        real(journal, action, item)
+        full_disk(words.paths.boot_journal(made.uuid))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Journal, "intent", last_words)
+        assert words.apply(made).code == "program.missing"
+    words.ran.journal.standing(Standing.UNDOING)
+    words.undo(made)
+    assert words.ran.journal.lost
+    assert said(words) == []
+
+
+@pytest.fixture
+def copying(bench):
+    """A plan that copies one file, and where the copy goes."""
+    source, dest = bench.paths.at("a"), bench.paths.at("b")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write("variables")
+    params, baseline = {"source": "/a", "dest": "/b"}, {"exists": False, "operation": "3f9ac2d1"}
+    copy = step("copy", kind="file.copy", params=params, resource="file:/b", baseline=baseline,
+                lifetime=Lifetime.DISK, scope=Scope.TRANSACTION)  # fmt: skip
+    return plan(copy, step("missing")), dest
+
+
+def test_what_a_step_made_is_gone_after_the_undo(bench, copying):
+    made, dest = copying
+    bench.apply(made)
+    assert os.path.exists(dest)
+    assert bench.undo(made) == ()
+    assert not os.path.exists(dest)
+    assert bench.ran.left == []
+
+
+@pytest.mark.parametrize("when", ["before the step", "after it"])
+def test_what_somebody_else_made_stays_and_is_named_where_the_step_was_begun(bench, copying, when):
+    made, dest = copying
+    engine = bench.ran = bench.engine(made)
+    if when == "after it":
+        engine.apply(made, deadline=Deadline(5))
+        os.unlink(dest)
+    else:
+        engine.journal.intent(Action.APPLY, made.steps[0])  # and then it was killed
+    with open(dest, "w", encoding="utf-8") as file:
+        file.write("precious")
+    assert bench.undo(made) == ()
+    with open(dest, encoding="utf-8") as file:
+        assert file.read() == "precious"
+    (left,) = engine.left
+    assert f"rm -- {dest}" in left
+    assert left in [time.outcome for time in engine.watch.times]

@@ -39,6 +39,43 @@ def test_what_was_begun_and_done_is_read_back(journal, paths):
     assert story.standing is Standing.APPLYING
 
 
+def test_what_was_refused_was_not_begun(journal, paths):
+    for item in (BOOT, DISK):
+        journal.intent(Action.APPLY, item)
+        journal.refused(Action.APPLY, item, "somebody was faster")
+    story = read_both(paths, UUID)
+    assert (story.begun(Action.APPLY), story.finished(Action.APPLY)) == ((), frozenset())
+    assert story.refused(Action.APPLY) == {"a", "b"}
+    assert [record.note for record in story.records if record.what == "refused"] == ["somebody was faster"] * 2
+
+
+@pytest.mark.parametrize("first", ["done", "killed", "refused"])
+def test_a_refusal_takes_back_only_its_own_intent(journal, paths, first):
+    journal.intent(Action.APPLY, BOOT)
+    if first != "killed":
+        getattr(journal, first)(Action.APPLY, BOOT, "")
+    journal.intent(Action.APPLY, BOOT)
+    journal.refused(Action.APPLY, BOOT, "")
+    story = read_both(paths, UUID)
+    assert story.begun(Action.APPLY) == (() if first == "refused" else ("a",))
+    assert story.refused(Action.APPLY) == ({"a"} if first == "refused" else frozenset())
+
+
+def test_what_was_refused_once_and_tried_again_was_begun(journal, paths):
+    journal.intent(Action.APPLY, BOOT)
+    journal.refused(Action.APPLY, BOOT, "")
+    journal.intent(Action.APPLY, BOOT)
+    story = read_both(paths, UUID)
+    assert (story.begun(Action.APPLY), story.refused(Action.APPLY)) == (("a",), frozenset())
+
+
+def test_an_action_may_be_named_by_its_word(journal, paths):
+    journal.intent(Action.APPLY, BOOT)
+    journal.done(Action.APPLY, BOOT)
+    story = read_both(paths, UUID)
+    assert (story.begun("apply"), story.finished("apply"), story.begun("undo")) == (("a",), {"a"}, ())
+
+
 def test_disk_entries_alone_survive_a_reboot(journal, paths):
     journal.intent(Action.APPLY, BOOT)
     journal.intent(Action.APPLY, DISK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from step_builders import AUDIO, GPU, planned
+from step_builders import AUDIO, GPU, planned, program
+from txn_builders import plan
 
 from vfioctl.files import Lock
 from vfioctl.host.stuck import read_stuck
@@ -19,10 +21,12 @@ from vfioctl.paths import Paths
 from vfioctl.testing import scenarios
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import FakeProcess
+from vfioctl.txn.journal import Journal
 from vfioctl.txn.kind import MODULES, kind
 from vfioctl.txn.machine import Machine
+from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Condition, Scope, State
+from vfioctl.txn.step import Condition, Lifetime, Scope, State
 from vfioctl.txn.steps.common import driver_of, read_override
 from vfioctl.txn.undo_sh import render
 from vfioctl.wait import until
@@ -75,9 +79,20 @@ class Bench:
     def apply(self, *wishes, deadline=3.0):
         """Plan the steps and do them."""
         self.plan(*wishes, deadline=deadline)
-        for step in self.steps:
-            kind(step.kind).guard(step, self.machine)
-            kind(step.kind).apply(step, self.machine)
+        with Journal(self.machine.paths, UUID) as journal:
+            journal.begin(plan(*self.steps, uuid=UUID), "boot")
+            for step in self.steps:
+                journal.intent(Action.APPLY, step)
+                kind(step.kind).guard(step, self.machine)
+                kind(step.kind).apply(step, self.machine)
+                journal.done(Action.APPLY, step)
+
+    def journal(self, *words):
+        """Nothing but these words of the journal about each of the steps, which nobody has done."""
+        with Journal(self.machine.paths, UUID) as journal:
+            journal.begin(plan(*self.steps, uuid=UUID), "boot")
+            for step, word in itertools.product(self.steps, words):
+                getattr(journal, word)(Action.APPLY, step, *(("why",) if word == "refused" else ()))
 
     def script(self, back=(), guest=HOSTILE):
         text = render(guest, UUID, reversed(self.steps), self.machine.paths, back=back, patience=1.0)
@@ -293,6 +308,50 @@ def test_a_command_is_undone_by_its_own_command_below_the_root(boot):
         assert file.read() == f"{HOSTILE};;"
 
 
+COMMAND = ("command.run", {"argv": ["mark", "on"], "undo_argv": ["mark", "off"]})
+
+
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [((), False), (("intent",), True), (("intent", "refused"), False), (("intent", "done"), True),
+     (("intent", "refused", "intent"), True), (("intent", "done", "intent", "refused"), True)],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+@pytest.mark.parametrize("lifetime", Lifetime)
+def test_a_command_is_undone_only_when_it_was_begun(boot, words, runs, lifetime):
+    bench = boot(scenarios.generic_nic())
+    said = bench.machine.paths.at("run/said")
+    program(bench.machine, "mark", f'echo "$@" >"{said.replace("$", chr(92) + "$")}"')
+    bench.plan(COMMAND)
+    bench.steps = [replace(step, id=f"{HOSTILE} {step.id}", lifetime=lifetime) for step in bench.steps]
+    bench.journal(*words)
+    assert bench.run() == 0
+    assert os.path.exists(said) is runs
+
+
+def test_what_was_refused_is_left_as_somebody_else_has_made_it(boot):
+    bench = boot(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+    bench.plan(DESKTOP)
+    bench.journal("intent", "refused")
+    bench.fake.programs.run(("systemctl", "stop", "lightdm.service"), deadline=5)
+    assert bench.run() == 0
+    assert bench.fake.kernel.units()["system/lightdm.service"]["active"] == "inactive"
+    assert "it has changed nothing" in bench.log()
+
+
+def test_what_another_guest_has_left_to_this_one_is_undone_although_it_was_refused(boot):
+    bench = boot(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+    bench.plan(DESKTOP)
+    bench.journal("intent", "refused")
+    ledger = Ledger(bench.machine.paths)
+    for uuid in (OTHER, UUID):
+        ledger.join(bench.steps[0], uuid, HOSTILE)
+    ledger.leave(bench.steps[0], OTHER)
+    bench.fake.programs.run(("systemctl", "stop", "lightdm.service"), deadline=5)
+    assert bench.run() == 0
+    assert bench.fake.kernel.units()["system/lightdm.service"]["active"] == "active"
+
+
 def test_a_unit_whose_user_manager_has_ended_is_not_a_failure(boot):
     bench = boot(scenarios.single_gpu_amdgpu_desktop())
     bench.apply(("unit.stop", {"unit": "pipewire.service", "uid": 1000}))
@@ -356,8 +415,9 @@ def test_any_guest_name_and_any_value_is_carried_as_it_is(tmp_path_factory, gues
     os.makedirs(os.path.join(paths.markers, "x"))
     machine = Machine(paths, None)
     step = planned(machine, "sysfs.write", {"path": "/sys/a", "value": "other"}, baseline={"value": value})
-    script = render(guest, UUID, [step], paths)
-    done = subprocess.run(["dash"], input=script, text=True, capture_output=True, check=False)
+    script = tmp_path_factory.mktemp("script") / "undo.sh"
+    script.write_text(render(guest, UUID, [step], paths))
+    done = subprocess.run(["dash", script], stdin=subprocess.DEVNULL, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     with open(attribute, encoding="utf-8", newline="") as file:
         assert file.read() == f"{value}\n"

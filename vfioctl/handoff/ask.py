@@ -19,7 +19,7 @@ from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
 from vfioctl.txn.holders import Policy
 from vfioctl.txn.order import Proposed
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.planner import Order, plan
+from vfioctl.txn.planner import Order, new_operation, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
 
@@ -61,7 +61,7 @@ def ask(
     chosen = wanted(domain, config, host)
     request = Request(
         guest=config.guest, uuid=domain.uuid, domain=domain, config=config, host=host, devices=chosen.devices,
-        incoming=incoming,
+        incoming=incoming, operation=new_operation(),
     )  # fmt: skip
     usable = select(known, config, chosen.devices)
     plugins = Plugins(usable, required=needed(known, config, chosen.devices))
@@ -74,6 +74,7 @@ def ask(
     order = Order(
         guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
         policy=lambda: policy(request, usable), back=tuple(said.back), findings=findings, budget=config.deadlines,
+        operation=request.operation,
     )  # fmt: skip
     return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
 

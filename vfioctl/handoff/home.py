@@ -14,6 +14,7 @@ from vfioctl.txn import conditions
 from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
+from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action, Part, Plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition
@@ -36,6 +37,7 @@ class WayHome:
         self.watch = watch or Stopwatch()
         self.failures = list(failures)
         self.unseen: tuple[str, ...] = ()
+        self.left: list[str] = []
         self.ending: Ending | None = None
 
     @property
@@ -52,13 +54,14 @@ class WayHome:
         paths, uuid = self.composition.paths, self.plan.uuid
         now = read_both(paths, uuid) or self.story
         undone = now.finished(Action.UNDO) - astray.astray(self.plan, self.composition.machine())
-        items = pending(_way(now), undone, now.finished(Action.APPLY) - self._steps(), part)
+        items = pending(_way(now, Ledger(paths)), undone, now.finished(Action.APPLY) - self._steps(), part)
         deadline = Deadline(seconds)
         with Journal(paths, uuid, on_record=self.composition.on_record) as journal:
             journal.reopen()
             journal.standing(Standing.RETURNING)
             engine = Engine(self.composition.machine(*self.fds), journal, Ledger(paths), self.watch)
             self.failures += engine.give_back(self.plan, items, uuid, deadline=deadline)
+        self.tell_left(engine)
         self._find_astray(accept_others=accept_others)
         self._prove(deadline)
         if part is None:
@@ -66,6 +69,12 @@ class WayHome:
         for failure in (*self.failures, *engine.warnings):
             self.log.warning(f"{self.plan.guest}: {failure.message}", guest=self.plan.guest, code=failure.code)
         return not self.failures
+
+    def tell_left(self, engine: Engine) -> None:
+        """Name what stays since no step of this hand-off made it, in the log and in the outcome."""
+        self.left += engine.left
+        for said in engine.left:
+            self.log.warning(f"{self.plan.guest}: {said}", guest=self.plan.guest)
 
     def _steps(self) -> frozenset[str]:
         """Steps of prepare have APPLY records too; those are not pieces of the way back."""
@@ -116,13 +125,15 @@ class WayHome:
         keep(paths, self.log, self.ending)
         forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
 
-    def leave_open(self, event: str) -> VfioctlError:
-        """Not everything is home: keep why, leave the journal for `recover`, and return the error."""
+    def leave_open(self, event: str, what: str = "") -> VfioctlError:
+        """Not everything is home: keep why, leave the journal for `recover`, and return the error.
+
+        `what` says it for a hand-off that did not end in a return.
+        """
+        what = what or f"{self.plan.guest} gave its devices back, but not everything came home"
         error = StepFailed(
-            "return.unfinished",
-            f"{self.plan.guest} gave its devices back, but not everything came home: "
-            + "; ".join(failure.message for failure in self.failures),
-            state="The journal is kept.",
+            "return.unfinished", f"{what}: " + "; ".join(failure.message for failure in self.failures),
+            state=" ".join(("The journal is kept.", *self.left)),
             hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
         )
         self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), error=error)
@@ -143,7 +154,7 @@ class WayHome:
         return f"; not seen: {', '.join(self.unseen)}" if self.unseen else ""
 
     def _said(self) -> str:
-        return f"{', '.join(self.plan.devices) or 'nothing'} back{self.but}"
+        return " ".join((f"{', '.join(self.plan.devices) or 'nothing'} back{self.but}", *self.left))
 
 
 def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
@@ -157,7 +168,17 @@ def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
         end = time.started + time.duration if time.id in in_hook else None
 
 
-def _way(story: Story) -> Plan:
-    """The plan with the way back that fits: a guest that never got its devices leaves nothing behind."""
-    plan = story.plan
-    return plan if story.given else replace(plan, way_back=plan.way_back_unused(story.begun(Action.APPLY)))
+def _way(story: Story, ledger: Ledger) -> Plan:
+    """The plan with the way back that fits: what was never done is not undone.
+
+    Where the guest had its devices, whatever the machine can be asked about is looked at all the same.
+    """
+    plan, begun, refused = story.plan, set(story.begun(Action.APPLY)), story.refused(Action.APPLY)
+    begun |= {step.id for step in plan.changes if step.id not in begun and ledger.is_inherited(step, plan.uuid)}
+    if not story.given:
+        return replace(plan, way_back=plan.way_back_unused(begun))
+    idle = {step.id for step in plan.changes if step.id in refused or (step.id not in begun and kind(step.kind).blind)}
+    idle -= begun
+    return replace(plan, way_back=tuple(
+        item for item in plan.way_back if item.action is Action.APPLY or item.step not in idle
+    ))  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from vfioctl import identity
@@ -211,7 +211,7 @@ def _undone(composition: Composition, plan: Plan, engine: Engine, failure: Failu
     engine.journal.standing(Standing.UNDOING)
     begun = tuple(step.id for step in plan.steps if step.id in set(_begun(composition, plan)))
     secondary = engine.undo(plan, begun, plan.uuid, deadline=Deadline(plan.budget.undo))
-    error = _explain(plan, begun, failure, secondary)
+    error = _explain(plan, begun, failure, secondary, engine.left)
     if not secondary:
         forget(composition, plan, engine.journal, engine.ledger)
     else:
@@ -225,7 +225,9 @@ def _begun(composition: Composition, plan: Plan) -> tuple[str, ...]:
     return story.begun(Action.APPLY) if story else ()
 
 
-def _explain(plan: Plan, begun: tuple[str, ...], failure: Failure, secondary: tuple[Failure, ...]) -> VfioctlError:
+def _explain(
+    plan: Plan, begun: tuple[str, ...], failure: Failure, secondary: tuple[Failure, ...], left: Iterable[str]
+) -> VfioctlError:
     """One error: what failed, on which device, how the host stands, what to do next."""
     cause = failure.error
     lost = plan.point_of_no_return
@@ -236,6 +238,7 @@ def _explain(plan: Plan, begun: tuple[str, ...], failure: Failure, secondary: tu
     if secondary:
         state = f"Not everything could be put back: {'; '.join(item.message.rstrip('.') for item in secondary)}."
         hints = (*hints, "Finish it with: vfioctl recover")
+    state = " ".join((state, *left))
     what = cause.message if isinstance(cause, VfioctlError) else str(cause)
     message = f"{plan.guest} was not started: {failure.step.id} on {failure.step.resource} failed: {what}"
     return _same_kind(cause)(failure.code, message, state=state, hints=tuple(dict.fromkeys(hints)))

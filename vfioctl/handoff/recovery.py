@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.handoff import armed, markers
 from vfioctl.handoff.armed import Attempt
 from vfioctl.handoff.home import WayHome
-from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.host.host import Host
 from vfioctl.host.processes import comm
 from vfioctl.log import Log
@@ -17,7 +18,6 @@ from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Journal, Standing, Story, open_uuids, read_both
 from vfioctl.txn.plan import Action, Plan
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
-from vfioctl.txn.step import Lifetime, Scope
 
 LOCK_DEADLINE = 10.0
 
@@ -85,20 +85,21 @@ def settle(
     in_hook: bool = False,
 ) -> str:
     """`recover` for a caller that holds the locks."""
-    host = composition.machine().host()
+    host, home = composition.machine().host(), WayHome(composition, story, fds, log, watch=watch)
     if story.boot_id != host.boot_id():
-        return _after_reboot(composition, story, fds, log)
+        from vfioctl.handoff import reboot  # once in a boot
+
+        return reboot.settle(home, in_hook=in_hook)
     came_so_far = story.standing in (Standing.GIVEN, Standing.RETURNING)
     if is_in_use(story, host) if came_so_far else has_its_devices(story, host):
         return f"{story.plan.guest} is running with its devices."
-    home = WayHome(composition, story, fds, log, watch=watch)
     if story.standing in (Standing.APPLYING, Standing.UNDOING):
         return _undo(home, in_hook=in_hook)
     budget = story.plan.budget
     if not home.run(None, seconds=budget.release if in_hook else budget.finish, accept_others=True):
         raise home.leave_open("recover")
     home.close("recover")
-    return f"{story.plan.guest}: everything is home{home.but}."
+    return " ".join((f"{story.plan.guest}: everything is home{home.but}.", *home.left))
 
 
 def _undo(home: WayHome, *, in_hook: bool) -> str:
@@ -112,34 +113,13 @@ def _undo(home: WayHome, *, in_hook: bool) -> str:
         home.failures += engine.undo(plan, begun, plan.uuid, deadline=Deadline(plan.budget.undo))
         if not home.failures and not in_hook:
             engine.run_best_effort(plan.second_looks(begun), deadline=Deadline(plan.budget.finish))
+    home.tell_left(engine)
     for failure in engine.warnings:
         home.log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
     if home.failures:
         raise home.leave_open("recover")
     home.close("recover")
-    return f"{plan.guest}: the interrupted hand-off was undone."
-
-
-def _after_reboot(composition: Composition, story: Story, fds: tuple[int, ...], log: Log) -> str:
-    """The hardware was reset with the boot: boot entries are dropped, only what is on disk is undone."""
-    plan = story.plan
-    kept = story.given
-    begun = story.begun(Action.APPLY)
-    steps = tuple(step for step in plan.changes if step.lifetime is Lifetime.DISK and step.id in begun)
-    left = tuple(step.id for step in steps if not (kept and step.scope is Scope.TRANSACTION))
-    journal = Journal(composition.paths, plan.uuid, on_record=composition.on_record)
-    with journal:
-        journal.reopen()
-        engine = Engine(composition.machine(*fds), journal, Ledger(composition.paths))
-        failures = engine.undo(plan, left, plan.uuid, deadline=Deadline(plan.budget.finish))
-    if failures:
-        home = WayHome(composition, story, fds, log, failures=failures)
-        raise home.leave_open("recover")
-    message = f"{plan.guest}: the host was restarted in mid-hand-off; its devices are back at their drivers."
-    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "recover", message=message))
-    markers.clear_of(composition.paths, plan)
-    journal.end()
-    return message
+    return " ".join((f"{plan.guest}: the interrupted hand-off was undone.", *home.left))
 
 
 def settle_former(composition: Composition, guest: str, uuid: str, log: Log) -> None:
@@ -180,12 +160,17 @@ def _unfinished(guest: str, why: str) -> Refused:
 
 
 def unsettled(paths: Paths, plan: Plan) -> tuple[str, ...]:
-    """The UUIDs of other hand-offs that are under way and concern a resource of `plan`.
+    """The UUIDs of other hand-offs that are under way, or from before a restart, and concern a resource of `plan`.
 
     For a caller that holds those resources' locks: nobody works on them at this moment.
     """
     stories = ((uuid, read_both(paths, uuid)) for uuid in open_uuids(paths) if uuid != plan.uuid)
     return tuple(
         uuid for uuid, story in stories
-        if story and story.standing is not Standing.GIVEN and set(story.plan.resources) & set(plan.resources)
+        if story and not _is_settled(paths, story) and set(story.plan.resources) & set(plan.resources)
     )
+
+
+def _is_settled(paths: Paths, story: Story) -> bool:
+    """Whether the guest has its devices and keeps them: one of an earlier boot has no journal in /run any more."""
+    return story.standing is Standing.GIVEN and os.path.exists(paths.boot_journal(story.plan.uuid))

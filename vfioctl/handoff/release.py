@@ -152,7 +152,7 @@ def run_late(composition: Composition, story: Story, log: Log) -> None:
     if not steps:
         return
     with Journal(composition.paths, plan.uuid, on_record=composition.on_record) as journal:
-        journal.reopen()
+        journal.reopen(lenient=False)  # what is done now is undone only where its intent was written
         engine = Engine(composition.machine(), journal, Ledger(composition.paths))
         engine.run_best_effort(steps, deadline=Deadline(STARTED_SECONDS))
     for failure in engine.warnings:

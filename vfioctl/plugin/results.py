@@ -16,7 +16,8 @@ from vfioctl.plugin.types import (
     SnapshotBackend,
     StepProposal,
 )
-from vfioctl.txn.kind import MODULES
+from vfioctl.txn.kind import MODULES, kind
+from vfioctl.txn.step import Promise, strongest
 
 T = TypeVar("T")
 
@@ -106,8 +107,25 @@ def _check_step(step: StepProposal) -> None:
     for others in (step.before, step.after):
         if not isinstance(others, tuple) or not all(isinstance(other, str) for other in others):
             raise BadResultError(f"the step {step.id!r} whose before and after are not tuples of ids")
+    _check_promises(step)
     many(Release)(step.releases)
     _check_json(step.params, f"the parameters of {step.id!r}")
+
+
+def _check_promises(step: StepProposal) -> None:
+    """A step may promise what its kind does, or more."""
+    form = kind(step.kind)
+    _check_promise(step, step.scope, form.scope)
+    _check_promise(step, step.lifetime, form.lifetime)
+
+
+def _check_promise(step: StepProposal, asked: Promise | None, least: Promise) -> None:
+    if asked is None:
+        return
+    if not isinstance(asked, type(least)):
+        raise BadResultError(f"the step {step.id!r} with {_shown(asked)} instead of a {type(least).__name__}")
+    if strongest(least, asked) is not asked:
+        raise BadResultError(f"the step {step.id!r}, which promises {asked}, though {step.kind} promises {least}")
 
 
 def _check_finding(finding: Finding) -> None:

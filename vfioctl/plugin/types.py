@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.frozen import field, frozen
-from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
+from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
 
 __all__ = [
-    "API_VERSION", "Condition", "DoctorCheck", "Finding", "GpuHandoff", "Outcome", "Phase", "Release", "Request",
-    "Severity", "SnapshotBackend", "StepProposal",
+    "API_VERSION", "Condition", "DoctorCheck", "Finding", "GpuHandoff", "Lifetime", "Outcome", "Phase", "Release",
+    "Request", "Scope", "Severity", "SnapshotBackend", "StepProposal",
 ]  # fmt: skip
 
 API_VERSION = 1
@@ -42,6 +42,7 @@ class Request:
     devices: tuple[PciDevice, ...]  # all functions that will be given, siblings and included members among them
     incoming: bool = False  # an incoming migration or a restore
     now: float = field(default_factory=time.time)  # seconds since the epoch, the same for every hook
+    operation: str = ""  # the id of this start, by which an undo knows what it made; good at the end of a name
 
 
 @frozen

@@ -75,15 +75,17 @@ class Stopwatch:
 def as_journalled(plan: Plan, records: Sequence[Record], actions: Mapping[str, Action]) -> tuple[StepTime, ...]:
     """The times of the steps in `actions`, each with that action, as the journal's lines tell, whoever wrote them."""
     wanted = [record for record in records if actions.get(record.step) is record.action]
-    ends = {record.step: record for record in wanted if record.what == "done"}
+    ends = {record.step: record for record in wanted if record.what != "intent"}
     begins = {record.step: record for record in wanted if record.what == "intent"}
     zero = min((record.at for record in wanted), default=0.0)
     return tuple(_time(plan.step(name), begun, ends.get(name), zero) for name, begun in begins.items())
 
 
 def _time(step: Step, begun: Record, ended: Record | None, zero: float) -> StepTime:
-    duration = ended.at - begun.at if ended else 0.0
-    outcome = (ended.note or "done") if ended else "not done"
+    if ended is None or ended.at < begun.at:
+        return StepTime(step.id, step.kind, step.phase, begun.action, begun.at - zero, 0.0, "not done")
+    duration = ended.at - begun.at
+    outcome = f"failed: {ended.note}" if ended.what == "refused" else ended.note or "done"
     return StepTime(step.id, step.kind, step.phase, begun.action, begun.at - zero, duration, outcome)
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vfioctl.errors import DeadlineExceeded, StepFailed, Stuck, VfioctlError
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused, Stuck, VfioctlError
 from vfioctl.frozen import frozen, replace
 from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.journal import Journal
-from vfioctl.txn.kind import kind
+from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
 from vfioctl.txn.resources import Ledger
@@ -49,7 +49,10 @@ class Interrupted(StepFailed):
 
 
 class Engine:
-    """One hand-off's executor. `stop` is set by a signal handler; `warnings` collects failures of best-effort steps."""
+    """One hand-off's executor. `stop` is set by a signal handler; `warnings` collects failures of best-effort steps.
+
+    `refused` are the steps that changed nothing; `left` says what an undo found that the step had not made.
+    """
 
     def __init__(
         self, machine: Machine, journal: Journal, ledger: Ledger, watch: Stopwatch | None = None,
@@ -61,6 +64,8 @@ class Engine:
         self.watch = watch or Stopwatch()
         self.stop = stop
         self.warnings: list[Failure] = []
+        self.refused: set[str] = set()
+        self.left: list[str] = []
 
     def apply(self, plan: Plan, *, deadline: Deadline) -> Failure | None:
         """Run the steps of prepare; the first failure ends it and is returned, with nothing undone yet."""
@@ -95,23 +100,46 @@ class Engine:
         form = kind(step.kind)
         with self.watch.step(step, Action.APPLY) as outcome:
             self.journal.intent(Action.APPLY, step)
+            self.refused.discard(step.id)
             timed = replace(step, deadline=min(step.deadline, deadline.left))
-            form.guard(timed, self.machine)
-            note = form.apply(timed, self.machine) or ""
+            self._guard(form, timed)
+            note = self._do(form, timed) or ""
             self.journal.done(Action.APPLY, step, note)
             outcome.extend([note] if note else [])
 
+    def _guard(self, form: Kind, step: Step) -> None:
+        try:
+            form.guard(step, self.machine)
+        except ANY as error:
+            self._refuse(step, error)
+            raise
+
+    def _do(self, form: Kind, step: Step) -> str | None:
+        try:
+            return form.apply(step, self.machine)
+        except StepRefused as error:
+            self._refuse(step, error)
+            raise
+
+    def _refuse(self, step: Step, error: Exception) -> None:
+        """Say that the step has changed nothing, so that nobody undoes it: what it would find is not its own work."""
+        self.refused.add(step.id)
+        self.journal.refused(Action.APPLY, step, str(error))
+
     def undo(self, plan: Plan, begun: tuple[str, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
         """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on."""
-        failures: list[Failure] = []
-        for step in reversed([step for step in plan.changes if self._is_due(step, begun, uuid)]):
-            if failure := self._undo(step, uuid, deadline):
-                failures.append(failure)
-        return tuple(failures)
+        due = tuple(step for step in plan.changes if self._is_due(step, begun, uuid))
+        return self.undo_steps(due, uuid, deadline=deadline)
+
+    def undo_steps(self, steps: tuple[Step, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
+        """Undo exactly these, in reverse. Errors are collected and the rest goes on."""
+        failures = (self._undo(step, uuid, deadline) for step in reversed(steps))
+        return tuple(failure for failure in failures if failure)
 
     def _is_due(self, step: Step, begun: tuple[str, ...], uuid: str) -> bool:
         """Begun, or true without having been begun: a guest that shared the resource has left meanwhile."""
-        return step.id in begun or self.ledger.is_inherited(step, uuid) or self._came_about(step)
+        did = step.id in begun and step.id not in self.refused
+        return did or self.ledger.is_inherited(step, uuid) or self._came_about(step)
 
     def _came_about(self, step: Step) -> bool:
         """Whether a bind that was never begun has happened all the same.
@@ -154,7 +182,13 @@ class Engine:
             raise Stuck("device.stuck", f"{step.resource} is stuck in the kernel.", hints=("See: vfioctl status",))
         if state is State.BEFORE:
             return "already as it was"
-        return form.undo(replace(step, deadline=min(step.deadline, deadline.left)), self.machine) or ""
+        note = ""
+        if state is not State.FOREIGN:
+            note = form.undo(replace(step, deadline=min(step.deadline, deadline.left)), self.machine) or ""
+        if state is State.FOREIGN or (form.marks and form.probe(step, self.machine) is State.FOREIGN):
+            note = form.foreign(step, self.machine)
+            self.left.append(note)
+        return note
 
 
 def pending(plan: Plan, finished: frozenset[str], applied: frozenset[str], part: Part | None) -> tuple[ReturnItem, ...]:

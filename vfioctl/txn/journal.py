@@ -1,4 +1,4 @@
-"""The journal of one hand-off: append-only JSON lines, the intent before the act and the done after it.
+"""The journal of one hand-off: append-only JSON lines, the intent before the act and the done or refused after it.
 
 Two files: boot entries in /run (a reboot resets the hardware, so they may go with it and are not synced), disk entries
 in /var/lib, synced, with the boot id. Asks nothing and changes nothing else; what is true the machine must say.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -32,7 +32,10 @@ class Standing(StrEnum):
 
 @frozen
 class Record:
-    """One line: `what` is intent or done; `at` is the kernel's monotonic clock, seconds, one for all processes."""
+    """One line: `what` is intent, done, or refused for what changed nothing; `at` is the kernel's monotonic clock.
+
+    That one counts in seconds, the same for all processes.
+    """
 
     what: str
     action: Action
@@ -56,12 +59,28 @@ class Story:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def begun(self, action: Action) -> tuple[str, ...]:
-        """The ids of the steps whose `action` was intended, in order."""
-        return tuple(record.step for record in self.records if record.what == "intent" and record.action is action)
+        """The ids of the steps whose `action` was intended and not refused after that, in order."""
+        begun: list[str] = []
+        for record in self._of(action):
+            if record.what == "intent":
+                begun.append(record.step)
+            elif record.what == "refused" and record.step in begun:
+                begun.reverse()
+                begun.remove(record.step)  # the last of its intents: an earlier one may have done something
+                begun.reverse()
+        return tuple(begun)
 
     def finished(self, action: Action) -> frozenset[str]:
         """The ids of the steps whose `action` was done."""
-        return frozenset(record.step for record in self.records if record.what == "done" and record.action is action)
+        return frozenset(record.step for record in self._of(action) if record.what == "done")
+
+    def refused(self, action: Action) -> frozenset[str]:
+        """The ids of the steps whose `action` never changed anything: each time it was intended it was refused."""
+        refused = {record.step for record in self._of(action) if record.what == "refused"}
+        return frozenset(refused.difference(self.begun(action)))
+
+    def _of(self, action: Action) -> Iterator[Record]:
+        return (record for record in self.records if record.action == action)
 
 
 def quiet(_name: str) -> None:
@@ -69,7 +88,7 @@ def quiet(_name: str) -> None:
 
 
 class Journal:
-    """The two files of one hand-off, open for appending. `on_record` is called after each intent and each done."""
+    """The two files of one hand-off, open for appending. `on_record` is called after each record."""
 
     def __init__(self, paths: Paths, uuid: str, *, on_record: Callable[[str], None] = quiet) -> None:
         self.boot_path = paths.boot_journal(uuid)
@@ -91,12 +110,12 @@ class Journal:
         files.atomic_write(self.boot_path, header + "\n", durable=False)
         self._open()
 
-    def reopen(self) -> None:
-        """Open both files to go on. From here on a line that cannot be written (disk full) is counted in `lost`.
+    def reopen(self, *, lenient: bool = True) -> None:
+        """Open both files to go on; `lenient`: a line that cannot be written (disk full) is counted in `lost`.
 
         What is on its way home must not wait for room on a disk: whoever comes next asks the machine anyway.
         """
-        self.lenient = True
+        self.lenient = lenient
         self._open()
 
     def _open(self) -> None:
@@ -116,6 +135,12 @@ class Journal:
 
     def done(self, action: Action, step: Step, note: str = "") -> None:
         self._record(step, {"what": "done", "action": action, "step": step.id, "note": note})
+
+    def refused(self, action: Action, step: Step, why: str) -> None:
+        """The step has changed nothing after its intent. Not worth a second error where it cannot be written."""
+        was, self.lenient = self.lenient, True
+        self._record(step, {"what": "refused", "action": action, "step": step.id, "note": why})
+        self.lenient = was
 
     def _record(self, step: Step, record: dict[str, Any]) -> None:
         self._append(step.lifetime, record)

@@ -21,6 +21,11 @@ class Kind(Protocol):
     undo_class: Undo
     scope: Scope
     lifetime: Lifetime
+    marks: bool  # what it makes bears the operation's id, which the planner puts into the baseline as "operation"
+    blind: bool  # nothing on the machine tells whether it was applied: only the journal does
+
+    def undo_of(self, params: Json) -> Undo:
+        """How far the undo of a step with `params` restores what was: `undo_class`, or less."""
 
     def resource(self, params: Json) -> str:
         """The resource that a step with `params` changes: "pci:…", "module:…", "unit:…", "sysfs:…"."""
@@ -35,16 +40,25 @@ class Kind(Protocol):
         """What speaks against it, from the facts, before anything is touched. Holders are the planner's business."""
 
     def guard(self, step: Step, machine: Machine) -> None:
-        """Look once more immediately before apply. Raises StepFailed."""
+        """Look once more immediately before apply; changes nothing. Raises StepFailed: the step is not undone then."""
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        """Do it. Return why there was nothing to do, or None. Raises StepFailed, OSError."""
+        """Do it. Return why there was nothing to do, or None.
+
+        Raises StepRefused when it has not changed anything yet; after StepFailed or OSError the step is undone.
+        """
 
     def probe(self, step: Step, machine: Machine) -> State:
         """What the machine says, whatever the journal says."""
 
     def undo(self, step: Step, machine: Machine) -> str | None:
-        """Put the baseline back; idempotent. Return why there was nothing to do, or None. Raises as apply does."""
+        """Put the baseline back; idempotent. Return why there was nothing to do, or None. Raises StepFailed, OSError.
+
+        Never called where `probe` answers BEFORE, STUCK or FOREIGN.
+        """
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        """Where `probe` answers FOREIGN: a sentence that names what is there, and the command that removes it."""
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
         """The undo as lines of POSIX sh, each idempotent, using the helper functions of txn/undo_sh.py."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
 from vfioctl.txn.kind import kind
-from vfioctl.txn.step import Phase, StepProposal, Undo
+from vfioctl.txn.step import Phase, Promise, StepProposal, Undo, strongest
 
 LATENESS = {Undo.EXACT: 0, Undo.RECREATED: 1, Undo.NONE: 2}
 PHASES = tuple(Phase)
@@ -37,7 +37,7 @@ def ordered(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
 
 
 def _undo(proposed: Proposed) -> Undo:
-    return kind(proposed.step.kind).undo_class
+    return kind(proposed.step.kind).undo_of(proposed.step.params)
 
 
 def _sorted(items: list[Proposed]) -> list[Proposed]:
@@ -100,7 +100,12 @@ def _united(first: Proposed, second: Proposed) -> Proposed:
         before=(*one.before, *two.before), after=(*one.after, *two.after),
         deadline=max(one.deadline, two.deadline), releases=tuple(dict.fromkeys((*one.releases, *two.releases))),
         best_effort=one.best_effort and two.best_effort,
+        scope=_stronger(one.scope, two.scope), lifetime=_stronger(one.lifetime, two.lifetime),
     ))  # fmt: skip
+
+
+def _stronger(one: Promise | None, two: Promise | None) -> Promise | None:
+    return two if one is None else strongest(one, two)
 
 
 def _refuse_conflicts(proposals: Sequence[Proposed]) -> None:

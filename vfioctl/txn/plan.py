@@ -9,8 +9,8 @@ from typing import Any
 from vfioctl.frozen import asdict, field, fields, frozen
 from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, Step, Undo
 
-SCHEMA = 1
-READABLE_SCHEMAS = (1,)
+SCHEMA = 2  # since 2 what steps make is marked, scope and lifetime are the step's own, and the journal says `refused`
+READABLE_SCHEMAS = (1, 2)
 BIND = "driver.bind"
 STOP, RESTART = "unit.stop", "unit.restart"
 
@@ -65,6 +65,7 @@ class Plan:
     identities: Mapping[str, str] = field(default_factory=dict)
     drivers: Mapping[str, str] = field(default_factory=dict)  # module → version when it was given
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # module → its settings, likewise
+    operation: str = ""  # the id of this one hand-off, by which an undo knows what it made; schema 1 has none
 
     @property
     def blocks(self) -> tuple[Finding, ...]:

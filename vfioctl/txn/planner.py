@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vfioctl.frozen import field, frozen
@@ -9,15 +10,16 @@ from vfioctl.host.host import Host
 from vfioctl.host.model import Holder, PciDevice
 from vfioctl.host.stuck import read_stuck
 from vfioctl.txn.holders import Policy, holder_findings
-from vfioctl.txn.kind import kind
+from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.order import Proposed, merged, ordered
 from vfioctl.txn.plan import Budget, Plan, way_back
 from vfioctl.txn.resources import Entry, Ledger
-from vfioctl.txn.step import Condition, Finding, Phase, Step
+from vfioctl.txn.step import Condition, Finding, Json, Phase, Step, StepProposal, strongest
 
 UNLOAD = "module.unload"
 UNBOUND_ALONE = "allow_nvidia_unbind"  # of driver.bind: other devices stay on the driver, whose nodes they share
 APPLIED = (Phase.BEFORE, Phase.GIVE)
+ID_BYTES = 4  # of an operation's id: it stands in names that users read, beside the second of the start
 SESSION_ACTIVE = "session.active"  # a plugin names the session that must not be ended
 
 
@@ -33,12 +35,18 @@ class Order:
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
     budget: Budget = field(default_factory=Budget)
+    operation: str = ""  # the id that marks what the steps make; one is made up where it is empty
+
+
+def new_operation() -> str:
+    """An id that no other operation has."""
+    return os.urandom(ID_BYTES).hex()
 
 
 def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
     """The plan for `order`, with every finding at once. Raises Refused when the proposals contradict each other."""
-    proposals = ordered(merged(order.proposals))
-    steps = tuple(_step(item, host, ledger, order.uuid) for item in proposals)
+    proposals, operation = ordered(merged(order.proposals)), order.operation or new_operation()
+    steps = tuple(_step(item, host, ledger, order.uuid, operation) for item in proposals)
     applied = tuple(step for step in steps if step.phase in APPLIED)
     running = tuple(step for step in steps if step.phase is Phase.RUNNING)
     returns = tuple(step for step in steps if step.phase in (Phase.RETURN, Phase.AFTER))
@@ -55,10 +63,11 @@ def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
         identities={device.address: device.identity for device in order.devices},
         drivers=_driver_versions(order.devices, host),
         parameters=_parameters(order.devices, applied, host),
+        operation=operation,
     )  # fmt: skip
 
 
-def _step(item: Proposed, host: Host, ledger: Ledger, uuid: str) -> Step:
+def _step(item: Proposed, host: Host, ledger: Ledger, uuid: str, operation: str) -> Step:
     proposal, form = item.step, kind(item.step.kind)
     resource = form.resource(proposal.params)
     held = ledger.entry(proposal.kind, resource)
@@ -66,11 +75,18 @@ def _step(item: Proposed, host: Host, ledger: Ledger, uuid: str) -> Step:
     return Step(
         id=proposal.id, kind=proposal.kind, params=dict(proposal.params), reason=proposal.reason,
         phase=proposal.phase, resource=resource,
-        baseline=dict(held.baseline if held and shared else form.baseline(proposal.params, host)),
-        undo=form.undo_class, scope=form.scope, lifetime=form.lifetime, plugin=item.plugin,
+        baseline=dict(held.baseline if held and shared else _baseline(form, proposal, host, operation)),
+        undo=form.undo_of(proposal.params), scope=strongest(form.scope, proposal.scope),
+        lifetime=strongest(form.lifetime, proposal.lifetime), plugin=item.plugin,
         deadline=proposal.deadline, releases=proposal.releases, best_effort=proposal.best_effort,
         touches=form.touches(proposal.params),
     )  # fmt: skip
+
+
+def _baseline(form: Kind, proposal: StepProposal, host: Host, operation: str) -> Json:
+    """What is to be put back, and the mark by which an undo knows what this operation has made."""
+    mark = {"operation": operation} if form.marks else {}
+    return {**form.baseline(proposal.params, host), **mark}
 
 
 def _findings(

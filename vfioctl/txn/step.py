@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from vfioctl.frozen import field, frozen
 
 Json = Mapping[str, Any]  # JSON object: str, int, float, bool, None, list and dict values only
+Promise = TypeVar("Promise", "Scope", "Lifetime")
 
 
 class Phase(StrEnum):
@@ -30,17 +31,23 @@ class Undo(StrEnum):
 
 
 class Scope(StrEnum):
-    """Until when a step's effect is to be undone."""
+    """Until when a step's effect is to be undone. The later one promises more."""
 
     TRANSACTION = "transaction"  # undone when prepare fails, kept once it succeeded
     LEASE = "lease"  # undone when the guest gives the device back
 
 
 class Lifetime(StrEnum):
-    """What survives a reboot."""
+    """What survives a reboot. The later one promises more: what lies on a disk is undone after a reboot as well."""
 
     BOOT = "boot"
     DISK = "disk"
+
+
+def strongest(one: Promise, other: Promise | None) -> Promise:
+    """The scope or lifetime that promises more."""
+    order = list(type(one))
+    return one if other is None else max(one, other, key=order.index)
 
 
 class State(StrEnum):
@@ -50,6 +57,7 @@ class State(StrEnum):
     AFTER = "after"
     BETWEEN = "between"
     STUCK = "stuck"
+    FOREIGN = "foreign"  # something is there that the step did not make: its mark says so
 
 
 class Severity(StrEnum):
@@ -88,6 +96,7 @@ class StepProposal:
     """What a plugin asks for. The planner adds baseline, resource and the properties of the kind.
 
     `before` and `after` name ids of other proposals; naming one that is absent is fine. `deadline` is in seconds.
+    `scope` and `lifetime` may promise more than the step's kind does, never less; None promises the same.
     """
 
     id: str
@@ -100,6 +109,8 @@ class StepProposal:
     deadline: float = 10.0
     releases: tuple[Release, ...] = ()
     best_effort: bool = False  # a failure is a warning, not an undo
+    scope: Scope | None = None
+    lifetime: Lifetime | None = None
 
 
 @frozen
@@ -112,7 +123,7 @@ class Step:
     reason: str
     phase: Phase
     resource: str  # "pci:0000:01:00.0", "module:nvidia", "unit:lightdm.service", "sysfs:/sys/…"
-    baseline: Json  # taken from the facts, or from the ledger when another guest holds the resource
+    baseline: Json  # from the facts, or from the ledger when another guest holds the resource; what marks our work too
     undo: Undo
     scope: Scope
     lifetime: Lifetime

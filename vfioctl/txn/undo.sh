@@ -36,6 +36,7 @@ begin() {
         exit 1
     fi
     printf '%s' "$$" >"$LOCK"
+    records=$(tail -q -n +2 -- "$JOURNAL" "$DISK_JOURNAL" 2>/dev/null)
     for b_dir in "$RUN" /dev/shm /tmp; do
         work=$(mktemp -d "$b_dir/vfioctl-undo.XXXXXX") || continue
         trap 'rm -rf -- "$work"' EXIT
@@ -59,10 +60,44 @@ undone_guests() {
     done
 }
 
-# step ID KIND LEDGER-ENTRY: whether it is to be undone; not while another guest holds the same resource.
+# count_records WHAT ID-AS-JSON: how many such records of an apply the journal has, in $count.
+count_records() {
+    count=0
+    c_text=$records
+    c_record="{\"what\": \"$1\", \"action\": \"apply\", \"step\": $2, "
+    while :; do
+        case $c_text in
+        *"$c_record"*) c_text=${c_text#*"$c_record"} ;;
+        *) return 0 ;;
+        esac
+        count=$((count + 1))
+    done
+}
+
+# may_have_done ID-AS-JSON BLIND: whether the step may have changed something. The machine is asked about most of them
+# later, unless the step was refused; a blind one has nothing but its records.
+may_have_done() {
+    count_records intent "$1"
+    m_begun=$count
+    count_records refused "$1"
+    if [ "$m_begun" -gt "$count" ]; then return 0; fi
+    [ "$count" -eq 0 ] && [ -z "$2" ]
+}
+
+# step ID KIND LEDGER-ENTRY ID-AS-JSON BLIND: whether it is to be undone; not while another guest holds the same
+# resource, nor where nothing was done and no other guest has left it to this one.
 step() {
     say "step $1 ($2)"
     l_text=$(cat "$3" 2>/dev/null)
+    case $l_text in
+    *'"inherited": true'*) ;;
+    *)
+        if ! may_have_done "$4" "$5"; then
+            say "it has changed nothing"
+            return 1
+        fi
+        ;;
+    esac
     l_text=${l_text#*'"holders": {'}
     for l_uuid in "$UUID" $(undone_guests); do
         case $l_text in

@@ -5,6 +5,7 @@ The helper functions stand in undo.sh beside this file; each step kind renders c
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ def _variables(guest: str, uuid: str, paths: Paths) -> str:
     values = {
         "GUEST": guest, "UUID": uuid, "ROOT": root, "SYS": paths.sys, "PROC": paths.proc, "PROGRAMS": paths.programs,
         "RUN": paths.run, "STUCK": paths.stuck, "MARKS": paths.guest_markers(guest),
+        "JOURNAL": paths.boot_journal(uuid), "DISK_JOURNAL": paths.disk_journal(uuid),
         "LOCK": os.path.join(paths.locks, f"guest-{uuid}.lock"), "LOG": os.path.join(paths.log, f"undo-{uuid}.log"),
     }  # fmt: skip
     return "".join(f"{name}={quote(value)}\n" for name, value in values.items())
@@ -64,7 +66,8 @@ def _step_lines(step: Step, paths: Paths) -> tuple[str, ...]:
     if not lines:
         return ()
     held = os.path.join(paths.ledger, file_name(f"{step.kind} {step.resource}") + ".json")
-    return (f"if {call('step', step.id, step.kind, held)}; then", *(f"    {line}" for line in lines), "fi")
+    due = call("step", step.id, step.kind, held, json.dumps(step.id), "blind" if kind(step.kind).blind else "")
+    return (f"if {due}; then", *(f"    {line}" for line in lines), "fi")
 
 
 def _condition_lines(condition: Condition) -> tuple[str, ...]:

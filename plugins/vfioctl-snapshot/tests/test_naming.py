@@ -21,6 +21,12 @@ def test_every_name_that_a_template_makes_is_recognised(template, when):
     assert len(stamp[0] + stamp[1]) == 14
 
 
+@given(TEMPLATES, st.integers(0, 4_000_000_000), st.integers(0, 2**32 - 1))
+def test_the_id_of_a_start_at_its_end_changes_nothing(template, when, operation):
+    name = name_at(template, when)
+    assert stamp_of(template, f"{name}-{operation:08x}") == stamp_of(template, name)
+
+
 @given(TEMPLATES, st.lists(st.integers(0, 4_000_000_000), min_size=1, max_size=6, unique=True), st.integers(1, 4))
 def test_the_newest_are_kept_whatever_the_order_of_the_list(template, times, keep):
     names = {name_at(template, when): when for when in times}

@@ -7,6 +7,7 @@ import time
 
 LONGEST = 60
 PLAIN = re.compile(r"[A-Za-z0-9._-]*")
+OPERATION = r"(?:-[0-9a-f]{8})?"  # the id that the core adds; the first versions did not
 STAMPS = {"{date}": ("%Y%m%d", r"(\d{8})"), "{time}": ("%H%M%S", r"(\d{6})")}
 
 
@@ -32,11 +33,11 @@ def name_at(template: str, when: float) -> str:
 
 
 def stamp_of(template: str, name: str) -> tuple[str, str] | None:
-    """Date and time in `name`, when it is one that `template` makes; None when it is not ours."""
+    """Date and time in `name`, when `template` makes it, with an id or without; None when it is not ours."""
     pattern = re.escape(template)
     for stamp, (_, digits) in STAMPS.items():
         pattern = pattern.replace(re.escape(stamp), digits)
-    found = re.fullmatch(pattern, name)
+    found = re.fullmatch(pattern + OPERATION, name)
     if found is None:
         return None
     swapped = template.index("{time}") < template.index("{date}")

@@ -67,7 +67,7 @@ def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
         return ()
     if not any(choice.wanted for choice in choices(settings, request)):
         return ()
-    copy = f"{nvram}.{settings.snapshot_name(request)}"
+    copy = f"{nvram}.{settings.full_name(request)}"
     return (StepProposal(
         id="snapshot.nvram", kind="file.copy", params={"source": nvram, "dest": copy},
         reason="keep the firmware's variables that belong to the snapshot", phase=Phase.BEFORE, deadline=COPY_DEADLINE,

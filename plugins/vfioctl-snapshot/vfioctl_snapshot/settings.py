@@ -37,8 +37,13 @@ class Settings:
         return self.disks.get(disk.target, SKIP if disk.device in DRIVES else self.policy)
 
     def snapshot_name(self, request: Request) -> str:
-        """The name of every snapshot of this start."""
+        """The name of every snapshot of this start, to which the core adds the start's id."""
         return name_at(self.name, request.now)
+
+    def full_name(self, request: Request) -> str:
+        """The same with the id, for what is not named by the core."""
+        name = self.snapshot_name(request)
+        return f"{name}-{request.operation}" if request.operation else name
 
     @property
     def usable(self) -> bool:

@@ -8,10 +8,10 @@ import threading
 import pytest
 from step_builders import GPU, planned, program, put
 
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.testing.model import FakeProcess
 from vfioctl.txn import conditions
-from vfioctl.txn.step import Condition, State, StepProposal
+from vfioctl.txn.step import Condition, State, StepProposal, Undo
 from vfioctl.txn.steps.command_run import KIND as COMMAND
 from vfioctl.txn.steps.wait_until import KIND as WAIT
 
@@ -21,6 +21,7 @@ EXISTS = {"condition": {"kind": "path.exists", "args": {"path": "/sys/card0"}}}
 def test_a_command_runs_and_its_undo_command_runs_on_the_way_back(plain):
     program(plain, "mark", f'printf "%s;" "$@" >>{plain.paths.at("run/said")}')
     step = planned(plain, "command.run", {"argv": ["mark", "a b"], "undo_argv": ["/usr/bin/mark", "$c"]})
+    assert step.undo is Undo.RECREATED
     assert COMMAND.apply(step, plain) is None
     assert COMMAND.probe(step, plain) is State.BETWEEN
     assert COMMAND.undo(step, plain) is None
@@ -35,8 +36,18 @@ def test_a_failing_command_says_what_it_said(plain):
     assert caught.value.code == "command.failed"
 
 
+@pytest.mark.parametrize(("mode", "code"), [(None, "program.missing"), (0o755, "program.unusable")])
+def test_a_command_that_could_not_be_started_has_changed_nothing(plain, mode, code):
+    if mode:
+        os.chmod(put(plain.paths.at("usr/bin/mark"), "no program"), mode)
+    with pytest.raises(StepRefused) as caught:
+        COMMAND.apply(planned(plain, "command.run", {"argv": ["mark"]}), plain)
+    assert caught.value.code == code
+
+
 def test_a_command_without_an_undo_says_so(plain):
     step = planned(plain, "command.run", {"argv": ["mark"]})
+    assert step.undo is Undo.NONE
     assert COMMAND.undo(step, plain) == "it has no undo command"
     assert COMMAND.render_undo(step, plain.paths) == ()
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import subprocess
 
 import pytest
-from step_builders import planned, put
+from step_builders import OPERATION, planned, put
 
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.txn.step import State, StepProposal
-from vfioctl.txn.steps.file_copy import KIND
+from vfioctl.txn.steps import file_copy
+from vfioctl.txn.steps.file_copy import KIND, MARK
 
 PARAMS = {"source": "/var/lib/nvram.fd", "dest": "/var/lib/nvram.fd.before"}
 
@@ -59,14 +62,112 @@ def test_an_equal_copy_that_was_there_is_kept_by_apply_and_undo(machine):
 def test_another_file_at_the_destination_is_never_overwritten(machine):
     put(machine.paths.at(PARAMS["dest"]), "precious")
     assert codes(machine) == ["file.exists"]
-    with pytest.raises(StepFailed, match="another content"):
+    with pytest.raises(StepRefused, match="another content"):
         KIND.apply(planned(machine, "file.copy", PARAMS), machine)
     assert content(machine) == "precious"
 
 
+@pytest.fixture(params=["marks", "no marks"])
+def where(request, monkeypatch):
+    """A file system that keeps extended attributes, and one that does not."""
+    if request.param == "no marks":
+        def refuse(*_, **__):
+            raise OSError(errno.ENOTSUP, "Operation not supported")
+
+        monkeypatch.setattr(file_copy.os, "setxattr", refuse)
+        monkeypatch.setattr(file_copy.os, "getxattr", refuse)
+
+
+@pytest.mark.parametrize("text", ["precious", "variables"], ids=["another content", "the same content"])
+def test_a_file_that_appeared_after_the_plan_is_not_taken_for_ours(where, machine, text):
+    step = planned(machine, "file.copy", PARAMS)
+    put(machine.paths.at(PARAMS["dest"]), text)
+    with pytest.raises(StepRefused) as caught:
+        KIND.apply(step, machine)
+    assert caught.value.code == "file.exists"
+    assert content(machine) == text
+    assert sorted(os.listdir(machine.paths.at("var/lib"))) == ["nvram.fd", "nvram.fd.before"]
+
+
+def test_a_file_that_appears_while_we_copy_is_not_replaced(where, machine, monkeypatch):
+    step, link = planned(machine, "file.copy", PARAMS), os.link
+
+    def late(source, dest):
+        put(dest, "precious")
+        link(source, dest)
+
+    monkeypatch.setattr(file_copy.os, "link", late)
+    with pytest.raises(StepRefused, match="at this moment"):
+        KIND.apply(step, machine)
+    assert content(machine) == "precious"
+    assert KIND.probe(step, machine) is State.FOREIGN
+    assert sorted(os.listdir(machine.paths.at("var/lib"))) == ["nvram.fd", "nvram.fd.before"]
+
+
+@pytest.mark.parametrize("moment", ["link", "remove", "sync_dir"])
+def test_what_a_kill_at_any_moment_leaves_is_known_as_ours_and_removed(where, machine, monkeypatch, moment):
+    """A kill is an exception that nothing handles: not even the removal of the temporary name."""
+    step = planned(machine, "file.copy", PARAMS)
+    place = {"link": file_copy.os, "remove": file_copy.files, "sync_dir": file_copy.files}[moment]
+    real, calls = getattr(place, moment), []
+
+    class KilledError(BaseException):
+        pass
+
+    def die(*arguments):
+        calls.append(arguments)
+        if moment == "remove" and len(calls) == 1:
+            return real(*arguments)  # what an earlier try may have left
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, moment, die)
+        if moment == "link":
+            patched.setattr(file_copy.files, "remove", lambda path: os.path.lexists(path) and die(path))
+        with pytest.raises(KilledError):
+            KIND.apply(step, machine)
+    assert KIND.probe(step, machine) in (State.AFTER, State.BETWEEN)
+    KIND.undo(step, machine)
+    assert os.listdir(machine.paths.at("var/lib")) == ["nvram.fd"]
+
+
+def test_a_foreign_file_stays_where_our_temporary_name_is_left(where, machine):
+    step = planned(machine, "file.copy", PARAMS)
+    put(machine.paths.at(f"var/lib/.nvram.fd.before.{OPERATION}.vfioctl-new"), "vari")
+    put(machine.paths.at(PARAMS["dest"]), "precious")
+    assert KIND.probe(step, machine) is State.BETWEEN
+    assert "not ours" in KIND.undo(step, machine)
+    assert KIND.probe(step, machine) is State.FOREIGN
+    assert content(machine) == "precious"
+
+
+def test_what_is_foreign_is_named_with_the_command_that_removes_it(machine):
+    step = planned(machine, "file.copy", {**PARAMS, "dest": "/var/lib/it's $mine"})
+    path = put(machine.paths.at("/var/lib/it's $mine"), "precious")
+    assert KIND.probe(step, machine) is State.FOREIGN
+    subprocess.run(KIND.foreign(step, machine).partition("with: ")[2], shell=True, check=True)
+    assert not os.path.exists(path)
+
+
+def test_a_file_that_replaced_our_copy_is_foreign(machine):
+    step = planned(machine, "file.copy", PARAMS)
+    KIND.apply(step, machine)
+    assert os.getxattr(machine.paths.at(PARAMS["dest"]), MARK) == OPERATION.encode()
+    os.unlink(machine.paths.at(PARAMS["dest"]))
+    put(machine.paths.at(PARAMS["dest"]), "variables")
+    assert KIND.probe(step, machine) is State.FOREIGN
+
+
+@pytest.mark.parametrize(("text", "state"), [("variables", State.AFTER), ("precious", State.FOREIGN)])
+def test_a_step_of_schema_1_knows_its_copy_by_the_bytes(machine, text, state):
+    step = planned(machine, "file.copy", PARAMS, baseline={"exists": False})
+    put(machine.paths.at(PARAMS["dest"]), text)
+    assert KIND.probe(step, machine) is state
+
+
 def test_what_a_crash_left_half_copied_is_between_and_is_cleared_by_the_undo(machine):
     step = planned(machine, "file.copy", PARAMS)
-    put(machine.paths.at("var/lib/.nvram.fd.before.vfioctl-new"), "vari")
+    put(machine.paths.at(f"var/lib/.nvram.fd.before.{OPERATION}.vfioctl-new"), "vari")
     assert KIND.probe(step, machine) is State.BETWEEN
     KIND.undo(step, machine)
     assert os.listdir(machine.paths.at("var/lib")) == ["nvram.fd"]

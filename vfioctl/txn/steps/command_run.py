@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.txn.sh_quote import call
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Primitive, run, seconds
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step, StepProposal
 
 
+NOT_STARTED = ("program.missing", "program.unusable")
+
+
 class CommandRun(Primitive):
-    """{argv, undo_argv?}; the undo command must bear being run twice, or without its command"""
+    """{argv, undo_argv?}; the undo command must bear being run twice, and after its command has failed"""
 
     name = "command.run"
-    summary = "Runs a program, and on the way back its undo program, when there is one."
+    summary = "Runs a program, and on the way back its undo program; without one its effect is for good."
+    blind = True
     undo_class = Undo.RECREATED
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+
+    def undo_of(self, params: Json) -> Undo:
+        return self.undo_class if params.get("undo_argv") else Undo.NONE
 
     def resource(self, params: Json) -> str:
         return f"command:{' '.join(params['argv'])}"
@@ -38,11 +46,17 @@ class CommandRun(Primitive):
                 yield Finding("program.missing", f"The program {program} is not installed.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        run(machine, _located(step.params["argv"], machine.paths), deadline=step.deadline, code="command.failed")
+        argv = _located(step.params["argv"], machine.paths)
+        try:
+            run(machine, argv, deadline=step.deadline, code="command.failed")
+        except StepFailed as error:
+            if error.code in NOT_STARTED:
+                raise StepRefused(error.code, error.message) from error
+            raise
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:  # noqa: ARG002
-        """Only the program knows what it did, so its undo is always run."""
+        """Only the program knows what it did, so its undo is run whenever the journal says that it was begun."""
         return State.BETWEEN
 
     def undo(self, step: Step, machine: Machine) -> str | None:

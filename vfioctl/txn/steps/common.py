@@ -15,7 +15,7 @@ from vfioctl.host import overrides
 from vfioctl.host.readers import link_name
 from vfioctl.host.stuck import record_stuck
 from vfioctl.proc import Completed, in_child
-from vfioctl.txn.step import Finding, Lifetime, Scope
+from vfioctl.txn.step import Finding, Lifetime, Scope, Undo
 from vfioctl.writer import StuckRead
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ NO_OVERRIDE = ("", "(null)")  # what the kernel shows when driver_override is no
 class Primitive:
     """The parts of a Kind that most kinds do not need."""
 
+    undo_class: Undo
+    marks = False
+    blind = False
+
+    def undo_of(self, params: Json) -> Undo:  # noqa: ARG002
+        return self.undo_class
+
     def touches(self, params: Json) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
@@ -41,6 +48,9 @@ class Primitive:
 
     def guard(self, step: Step, machine: Machine) -> None:
         """Look once more immediately before apply."""
+
+    def foreign(self, step: Step, machine: Machine) -> str:  # noqa: ARG002
+        return f"{step.resource} is not as {step.id} left it."
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
         return ()

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vfioctl.errors import StepRefused
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import images
 from vfioctl.txn.steps.common import Budget, Primitive
+from vfioctl.typed import word
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -19,10 +21,11 @@ LOOK = 5.0  # seconds for a look at an image
 
 
 class DiskSnapshot(Primitive):
-    """{backend: "qcow2", path, name}"""
+    """{backend: "qcow2", path, name}; the name gets the operation's id at its end, so that an undo knows its own"""
 
     name = "disk.snapshot"
     summary = "Makes a snapshot of a disk that is not in use; it is deleted again only when the start fails."
+    marks = True
     undo_class = Undo.EXACT
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
@@ -32,9 +35,8 @@ class DiskSnapshot(Primitive):
 
     def baseline(self, params: Json, host: Host) -> Json:
         """Whether one of that name is there, which is then not ours to delete."""
-        path = host.paths.at(params["path"])
-        there = images.has_snapshot(host.programs, params["backend"], path, params["name"], deadline=LOOK)
-        return {"exists": there}
+        found = images.snapshots(host.programs, params["backend"], host.paths.at(params["path"]), deadline=LOOK)
+        return {"exists": params["name"] in {snapshot.name for snapshot in found}}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         params = proposal.params
@@ -44,36 +46,55 @@ class DiskSnapshot(Primitive):
             yield Finding("file.missing", f"There is no disk image {params['path']}.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        if has(step, machine):
-            return f"{step.params['path']} has a snapshot {step.params['name']!r} already"
+        path, name = machine.paths.at(step.params["path"]), full_name(step)
+        if name in names(step, machine):
+            if _is_marked(step) or step.baseline["exists"]:
+                return f"{path} has a snapshot {name!r} already"
+            raise StepRefused("snapshot.foreign", f"Somebody else has made a snapshot {name!r} of {path}.")
         budget, create = Budget(step.deadline), images.backend(step.params["backend"]).create
-        path = machine.paths.at(step.params["path"])
-        images.change(machine.programs, create, path, step.params["name"], budget=budget, doing="Making")
+        images.change(machine.programs, create, path, name, budget=budget, doing="Making")
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State.BEFORE if has(step, machine) == step.baseline["exists"] else State.AFTER
+        found = names(step, machine)
+        if full_name(step) in found:
+            return State.AFTER if _is_marked(step) or not step.baseline["exists"] else State.BEFORE
+        return State.FOREIGN if step.params["name"] in found and not step.baseline["exists"] else State.BEFORE
 
     def undo(self, step: Step, machine: Machine) -> str | None:
-        if step.baseline["exists"]:
-            return f"snapshot {step.params['name']!r} was there before"
-        return delete(step, machine)
+        path, name = machine.paths.at(step.params["path"]), full_name(step)
+        if name not in names(step, machine):
+            return f"{path} has no snapshot {name!r}"
+        if step.baseline["exists"] and not _is_marked(step):
+            return f"snapshot {name!r} was there before"
+        erase = images.backend(step.params["backend"]).delete
+        images.change(machine.programs, erase, path, name, budget=Budget(step.deadline), doing="Deleting")
+        return None
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        path, name = machine.paths.at(step.params["path"]), step.params["name"]
+        return (
+            f"The snapshot {name!r} of {path} was made by somebody else and stays; who does not need it removes it "
+            f"with: qemu-img snapshot -d {word(name)} {word(path)}"
+        )
 
 
-def has(step: Step, machine: Machine) -> bool:
-    params = step.params
-    path = machine.paths.at(params["path"])
-    return images.has_snapshot(machine.programs, params["backend"], path, params["name"], deadline=step.deadline)
+def full_name(step: Step) -> str:
+    """The name that the snapshot gets: with the operation's id at its end, since there is no other place for a mark."""
+    name, operation = step.params["name"], step.baseline.get("operation")
+    return f"{name}-{operation}" if operation else str(name)
 
 
-def delete(step: Step, machine: Machine) -> str | None:
-    """Delete the snapshot; why there was nothing to do, or None."""
-    path, name = machine.paths.at(step.params["path"]), step.params["name"]
-    if not has(step, machine):
-        return f"{path} has no snapshot {name!r}"
-    erase = images.backend(step.params["backend"]).delete
-    images.change(machine.programs, erase, path, name, budget=Budget(step.deadline), doing="Deleting")
-    return None
+def _is_marked(step: Step) -> bool:
+    """Whether the name proves who made it; a plan of schema 1 has no mark."""
+    return bool(step.baseline.get("operation"))
+
+
+def names(step: Step, machine: Machine) -> tuple[str, ...]:
+    """The names of the snapshots that the step's image has."""
+    path = machine.paths.at(step.params["path"])
+    found = images.snapshots(machine.programs, step.params["backend"], path, deadline=step.deadline)
+    return tuple(snapshot.name for snapshot in found)
 
 
 KIND = DiskSnapshot()

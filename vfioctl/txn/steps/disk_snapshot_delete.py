@@ -1,14 +1,16 @@
-"""disk.snapshot_delete: deletes one snapshot of a disk, for retention after a stop. Never decides which."""
+"""disk.snapshot_delete: deletes one snapshot of a disk, for retention after a stop. Never another one of that name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vfioctl.errors import StepRefused, VfioctlError
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import images
-from vfioctl.txn.steps.common import Primitive
-from vfioctl.txn.steps.disk_snapshot import delete, has
+from vfioctl.txn.steps.common import Budget, Primitive
+from vfioctl.txn.steps.disk_snapshot import LOOK
+from vfioctl.typed import word
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -31,21 +33,48 @@ class DiskSnapshotDelete(Primitive):
     def touches(self, params: Json) -> tuple[str, ...]:
         return (f"disk:{params['path']}",)
 
-    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
-        return {}
+    def baseline(self, params: Json, host: Host) -> Json:
+        """Which one is meant, None for none: by the time of the deletion another one may have its name."""
+        path = host.paths.at(params["path"])
+        try:
+            found = images.snapshots(host.programs, params["backend"], path, deadline=LOOK)
+        except VfioctlError:
+            return {"made": None}
+        return {"made": next((one.made for one in found if one.name == params["name"]), None)}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:  # noqa: ARG002
         if proposal.params["backend"] not in images.BACKENDS:
             yield Finding("snapshot.backend", f"There is no snapshot backend {proposal.params['backend']!r}.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        return delete(step, machine)
+        path, name = machine.paths.at(step.params["path"]), step.params["name"]
+        state = self.probe(step, machine)
+        if state is State.AFTER:
+            return f"{path} has no snapshot {name!r}"
+        if state is State.FOREIGN:
+            raise StepRefused("snapshot.foreign", self.foreign(step, machine))
+        erase = images.backend(step.params["backend"]).delete
+        images.change(machine.programs, erase, path, name, budget=Budget(step.deadline), doing="Deleting")
+        return None
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State.BEFORE if has(step, machine) else State.AFTER
+        """The first one of a name is the one that a deletion by name takes (bdrv_snapshot_find in QEMU)."""
+        path, name = machine.paths.at(step.params["path"]), step.params["name"]
+        found = images.snapshots(machine.programs, step.params["backend"], path, deadline=step.deadline)
+        first = next((one for one in found if one.name == name), None)
+        if first is None:
+            return State.AFTER
+        return State.BEFORE if step.baseline.get("made", first.made) == first.made else State.FOREIGN
 
     def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
         return f"snapshot {step.params['name']!r} cannot be brought back"
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        path, name = machine.paths.at(step.params["path"]), step.params["name"]
+        return (
+            f"The snapshot {name!r} of {path} is not the one that was there when this was planned, and stays; who does "
+            f"not need it removes it with: qemu-img snapshot -d {word(name)} {word(path)}"
+        )
 
 
 KIND = DiskSnapshotDelete()

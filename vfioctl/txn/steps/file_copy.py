@@ -1,4 +1,4 @@
-"""file.copy: copies a file, whole and durable or not at all. Never overwrites another one."""
+"""file.copy: copies a file, whole and durable or not at all. Never overwrites or removes one that it did not make."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive
+from vfioctl.typed import word
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step, StepProposal
 
 CHUNK = 1 << 20
+MARK = "user.vfioctl.operation"  # an extended attribute of each copy: the operation that made it (xattr(7))
+UNMARKABLE = (errno.ENOTSUP, errno.ENOSYS)  # the file system keeps no such attributes, e.g. tmpfs before Linux 6.6
+LONGEST_NAME = 200  # bytes of the destination's name in the temporary one; a name has at most 255
 
 
 class FileCopy(Primitive):
@@ -26,6 +30,7 @@ class FileCopy(Primitive):
 
     name = "file.copy"
     summary = "Copies a file, such as a guest's NVRAM beside its snapshot; removed again only when the start fails."
+    marks = True
     undo_class = Undo.EXACT
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
@@ -46,15 +51,13 @@ class FileCopy(Primitive):
             yield Finding("file.missing", f"There is no directory {os.path.dirname(dest)} for a copy.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        source, dest = machine.paths.at(step.params["source"]), machine.paths.at(step.params["dest"])
+        source, dest = _paths(step, machine)
         if os.path.lexists(dest):
-            if _is_same(source, dest):
-                return f"{dest} is there already"
-            raise StepFailed("file.exists", f"{dest} is there already, with another content.")
-        temporary = _temporary(dest)
+            return _there_already(step, machine)
+        temporary = _temporary(step, dest)
         try:
-            _copy(source, temporary, Budget(step.deadline))
-            os.link(temporary, dest)
+            _copy(source, temporary, Budget(step.deadline), mark=_operation(step))
+            _put_in_place(temporary, dest)
         except OSError as error:
             message = f"{source} could not be copied to {dest}: {error.strerror}."
             raise StepFailed("file.copy_failed", message) from error
@@ -64,21 +67,74 @@ class FileCopy(Primitive):
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
-        dest = machine.paths.at(step.params["dest"])
-        if os.path.lexists(_temporary(dest)):
+        dest = _paths(step, machine)[1]
+        if os.path.lexists(_temporary(step, dest)):
             return State.BETWEEN
-        return State.BEFORE if os.path.lexists(dest) == step.baseline["exists"] else State.AFTER
+        if step.baseline["exists"] or not os.path.lexists(dest):
+            return State.BEFORE
+        return State.AFTER if _is_ours(step, machine) else State.FOREIGN
 
     def undo(self, step: Step, machine: Machine) -> str | None:
-        dest = machine.paths.at(step.params["dest"])
-        files.remove(_temporary(dest))
+        dest = _paths(step, machine)[1]
+        ours = _is_ours(step, machine)  # the temporary name may be the proof
+        files.remove(_temporary(step, dest))
         if step.baseline["exists"]:
             return f"{dest} was there before"
-        if not os.path.lexists(dest):
-            return f"{dest} is not there"
+        if not ours:
+            return f"{dest} is not there, or not ours"
         files.remove(dest)
         files.sync_dir(os.path.dirname(dest))
         return None
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        dest = _paths(step, machine)[1]
+        return f"{dest} was made by somebody else and stays; who does not need it removes it with: rm -- {word(dest)}"
+
+
+def _paths(step: Step, machine: Machine) -> tuple[str, str]:
+    return machine.paths.at(step.params["source"]), machine.paths.at(step.params["dest"])
+
+
+def _operation(step: Step) -> str:
+    """The id of the operation that makes the copy; a plan of schema 1 has none."""
+    return str(step.baseline.get("operation", ""))
+
+
+def _there_already(step: Step, machine: Machine) -> str:
+    """Why there is nothing to do although the destination exists; raises StepRefused when it is somebody else's."""
+    source, dest = _paths(step, machine)
+    same = _is_same(source, dest)
+    if _bears_our_mark(step, dest) or (same and step.baseline["exists"]):
+        return f"{dest} is there already"
+    which = "made by somebody else since this was planned" if same else "with another content"
+    raise StepRefused("file.exists", f"{dest} is there already, {which}.")
+
+
+def _is_ours(step: Step, machine: Machine) -> bool:
+    """Whether the destination is the copy that this step made.
+
+    Its mark proves it. Where the file system keeps none, and for plans of schema 1, it is ours while our temporary name
+    is a link to the same file, or while it has the bytes of the source: then nothing is lost with it.
+    """
+    source, dest = _paths(step, machine)
+    marked = _bears_our_mark(step, dest)
+    if marked is not None:
+        return marked
+    temporary = _temporary(step, dest)
+    return (_is_plain(temporary) and os.path.samefile(temporary, dest)) or _is_same(source, dest)
+
+
+def _bears_our_mark(step: Step, dest: str) -> bool | None:
+    """Whether `dest` is a file with the mark of this operation; None where it could not have one."""
+    operation = _operation(step)
+    if not _is_plain(dest):
+        return False
+    if not operation:
+        return None
+    try:
+        return os.getxattr(dest, MARK, follow_symlinks=False) == operation.encode()
+    except OSError as error:
+        return None if error.errno in UNMARKABLE else False  # ENODATA: it has no mark
 
 
 def _is_plain(path: str) -> bool:
@@ -89,29 +145,33 @@ def _is_plain(path: str) -> bool:
         return False
 
 
-def _temporary(dest: str) -> str:
-    """One name, so that what a crash leaves behind is found again."""
+def _temporary(step: Step, dest: str) -> str:
+    """One name for one operation, so that what a crash leaves behind is found again."""
     directory, name = os.path.split(dest)
-    return os.path.join(directory, f".{name[:200]}.vfioctl-new")
+    stem, operation = os.fsencode(name)[:LONGEST_NAME], _operation(step)
+    return os.path.join(directory, f".{os.fsdecode(stem)}.{operation}{'.' if operation else ''}vfioctl-new")
 
 
 def _is_same(one: str, other: str) -> bool:
-    if not os.path.isfile(other) or os.path.getsize(one) != os.path.getsize(other):
+    """Whether both are files with the same bytes."""
+    if not (_is_plain(one) and _is_plain(other)) or os.path.getsize(one) != os.path.getsize(other):
         return False
-    with open(one, "rb") as first, open(other, "rb") as second:
+    with open(one, "rb", opener=_open_plain) as first, open(other, "rb", opener=_open_plain) as second:
         while chunk := first.read(CHUNK):
             if chunk != second.read(CHUNK):
                 return False
     return True
 
 
-def _copy(source: str, dest: str, budget: Budget) -> None:
-    """Bytes, owner and permissions, not setuid. Raises OSError, DeadlineExceeded."""
+def _copy(source: str, dest: str, budget: Budget, *, mark: str) -> None:
+    """Bytes, owner and permissions, not setuid, and `mark`. Raises OSError, DeadlineExceeded."""
     files.remove(dest)
     with open(source, "rb", opener=_open_plain) as reading:
         status = os.fstat(reading.fileno())
         fd = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE)
         try:
+            if mark:
+                _mark(fd, mark)
             while chunk := reading.read(CHUNK):
                 if not budget.left:
                     raise DeadlineExceeded("file.deadline", f"Copying {source} took too long.")
@@ -121,6 +181,23 @@ def _copy(source: str, dest: str, budget: Budget) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _mark(fd: int, operation: str) -> None:
+    """Say on the file itself who made it, before it has its name: so the mark holds after a crash at any moment."""
+    try:
+        os.setxattr(fd, MARK, operation.encode())
+    except OSError as error:
+        if error.errno not in UNMARKABLE:
+            raise
+
+
+def _put_in_place(temporary: str, dest: str) -> None:
+    """Give the copy its name unless somebody was faster: link(2) never replaces. Raises StepRefused, OSError."""
+    try:
+        os.link(temporary, dest)
+    except FileExistsError as error:
+        raise StepRefused("file.exists", f"{dest} was made by somebody else at this moment.") from error
 
 
 def _open_plain(path: str, flags: int) -> int:

@@ -15,23 +15,35 @@ if TYPE_CHECKING:
 
 
 @frozen
+class Snapshot:
+    """One snapshot. `made` tells it from another one that is made later under the same name."""
+
+    name: str
+    made: str
+
+
+@frozen
 class Backend:
-    """How snapshots of one storage are listed, made and deleted; each gives the program's argv."""
+    """How snapshots of one storage are listed, made and deleted; each but `read` gives the program's argv."""
 
     list: Callable[[str], tuple[str, ...]]
-    names: Callable[[str], tuple[str, ...]]
+    read: Callable[[str], tuple[Snapshot, ...]]
     create: Callable[[str, str], tuple[str, ...]]
     delete: Callable[[str, str], tuple[str, ...]]
 
 
-def _qcow2_names(shown: str) -> tuple[str, ...]:
-    return tuple(snapshot["name"] for snapshot in json.loads(shown).get("snapshots", ()))
+def _qcow2(shown: str) -> tuple[Snapshot, ...]:
+    """QEMU numbers snapshots and keeps when each was made; no two need to differ in name (SnapshotInfo in QAPI)."""
+    return tuple(
+        Snapshot(item["name"], f"{item['id']} {item['date-sec']}.{item['date-nsec']}")
+        for item in json.loads(shown).get("snapshots", ())
+    )
 
 
 BACKENDS = {
     "qcow2": Backend(
         list=lambda path: ("qemu-img", "info", "-f", "qcow2", "--output=json", "--", path),
-        names=_qcow2_names,
+        read=_qcow2,
         create=lambda path, name: ("qemu-img", "snapshot", "-c", name, "--", path),
         delete=lambda path, name: ("qemu-img", "snapshot", "-d", name, "--", path),
     ),
@@ -46,14 +58,14 @@ def backend(name: str) -> Backend:
     return BACKENDS[name]
 
 
-def has_snapshot(programs: Programs, kind: str, path: str, name: str, *, deadline: float) -> bool:
-    """Whether the image at `path` has a snapshot called `name`. Raises StepFailed("snapshot.unreadable")."""
+def snapshots(programs: Programs, kind: str, path: str, *, deadline: float) -> tuple[Snapshot, ...]:
+    """The snapshots of the image at `path`, in its own order. Raises StepFailed("snapshot.unreadable")."""
     storage = backend(kind)
     listed = programs.run(storage.list(path), deadline=deadline)
     if not listed.ok:
         raise StepFailed("snapshot.unreadable", f"The snapshots of {path} cannot be read: {listed.why()}.")
     try:
-        return name in storage.names(listed.stdout)
+        return storage.read(listed.stdout)
     except (ValueError, KeyError, TypeError) as error:
         raise StepFailed("snapshot.unreadable", f"What {listed.argv[0]} says of {path} is not understood.") from error
 
