@@ -20,7 +20,7 @@ from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 
 DEADLINE = 5.0
-GUEST = re.compile(rb"\0-name\0(?:[^\0]*,)?guest=([^,\0]+)")  # as libvirt writes it; a comma in a name is doubled
+GUEST = re.compile(rb"\0-name\0(?:guest=)?((?:[^,\0]|,,)+)")  # as libvirt writes it: a comma in a name is doubled
 
 
 @frozen
@@ -81,6 +81,8 @@ def _held(directory: str, wanted: frozenset[int]) -> set[int]:
 
 
 def _guest(paths: Paths, pid: int) -> str:
+    if not processes.comm(paths, pid).startswith("qemu"):
+        return ""
     data = raw(os.path.join(paths.proc, str(pid), "cmdline"), 1 << 17) or b""
     found = GUEST.search(data)
-    return found[1].decode("utf-8", "replace") if found else ""
+    return found[1].replace(b",,", b",").decode("utf-8", "replace") if found else ""

@@ -12,27 +12,26 @@ from vfioctl.host.claims import Claim, Kind
 from vfioctl.plugin.in_use import setting
 from vfioctl.plugin.types import Finding, Severity
 
+MOUNTED = "device.mounted", "a disk in use"
+IN_USE = "device.disk_in_use", "a disk in use"
+MEMBER = "device.disk_member", "a disk that is part of something larger"
+UNKNOWN = "device.disk_unknown", "a disk that may be in use"
 CODES = {
-    Kind.MOUNTED: "device.mounted",
-    Kind.HELD: "device.disk_in_use",
-    Kind.OPEN: "device.disk_in_use",
-    Kind.MEMBER: "device.disk_member",
-    Kind.UNKNOWN: "device.disk_unknown",
-    Kind.DENIED: "device.disk_unknown",
-}
+    Kind.MOUNTED: MOUNTED, Kind.HELD: IN_USE, Kind.OPEN: IN_USE, Kind.MEMBER: MEMBER, Kind.UNKNOWN: UNKNOWN,
+    Kind.DENIED: UNKNOWN,
+}  # fmt: skip
 NEVER = (Kind.MOUNTED, Kind.HELD)
 
 
 def of_claims(address: str, claims: Iterable[Claim], *, may: bool) -> Iterator[Finding]:
     """One finding a code and severity, which names every disk; `may`: the guest file lists the device."""
-    found: dict[tuple[str, bool, Severity], list[Claim]] = {}
+    found: dict[tuple[str, str, bool, Severity], list[Claim]] = {}
     for claim in claims:
         certain = claim.kind in NEVER
         is_warning = claim.kind is Kind.DENIED or (may and not certain)
-        key = CODES[claim.kind], certain, Severity.WARN if is_warning else Severity.BLOCK
+        key = *CODES[claim.kind], certain, Severity.WARN if is_warning else Severity.BLOCK
         found.setdefault(key, []).append(claim)
-    for (code, certain, severity), same in found.items():
-        which = "disks that must not be taken" if severity is Severity.BLOCK else "disks"
+    for (code, which, certain, severity), same in found.items():
         uses = "; ".join(f"{claim.device} is {claim.what}" for claim in same)
         hint = _hint(same, address, may_allow=severity is Severity.BLOCK and not certain)
         yield Finding(code, f"{address} is the controller of {which}: {uses}.", severity, hint)
