@@ -34,6 +34,9 @@ class Bench:
         self.paths = Paths(str(root))
         guest_files.install(str(root))
         self.write("proc/meminfo", "MemTotal: 16777216 kB\nSwapTotal: 0 kB\nHugepagesize: 2048 kB\n")
+        self.write("etc/libvirt/qemu/networks/default.xml")
+        self.write("run/libvirt/network/default.xml", "<networkstatus><network><bridge name='virbr0'/></network>")
+        self.write("run/libvirt/network/autostarted")
         self.write("proc/self/mounts", "hugetlbfs /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n")
         for place in (POOL, NODE):
             self.pages(0, place)

@@ -97,7 +97,6 @@ class FakeHost:
         self.kernel.boot(spec)
         shutil.rmtree(os.path.join(self.root, "run"))
         os.makedirs(os.path.join(self.root, "run/systemd/system" if self.spec.systemd else "run"))
-        guest_files.boot(self.root)
 
     def stop(self) -> None:
         """End the machine and take the mount away. Callers that wait in it get an error."""

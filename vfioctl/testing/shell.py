@@ -46,7 +46,7 @@ def _furnish(host: FakeHost) -> None:
     """The hook, a guest with the card, and the two programs; virsh also where vfioctl looks for it."""
     FakeLibvirt(host).install()
     devices = tuple(device.address for device in host.spec.devices if device.address in (GPU, SOUND))
-    os.makedirs(host.paths.at(DOMAINS), exist_ok=True)
+    os.makedirs(host.paths.at(DOMAINS))
     files.atomic_write(host.paths.at(DOMAINS, f"{GUEST}.xml"), domain(GUEST, hostdevs=devices))
     ours = shlex.join((sys.executable, "-I", "-m", "vfioctl.testing.virsh", host.root, host.spec.name))
     programs = (("root/vfioctl", shlex.join(host.argv)), ("root/virsh", ours), ("usr/bin/virsh", ours))
