@@ -48,9 +48,15 @@ def ring2() -> None:
 
 
 @pytest.fixture(scope="session")
-def contract(ring2: None) -> Any:
+def contract(libvirt_version: Any) -> Any:
     """What this machine's version of libvirt does."""
-    return contract_module.contract(lab_module.version())
+    return contract_module.contract(libvirt_version)
+
+
+@pytest.fixture(scope="session")
+def libvirt_version(ring2: None) -> Any:
+    """Major and minor version of the daemon."""
+    return lab_module.version()
 
 
 @pytest.fixture(scope="session")
@@ -77,17 +83,21 @@ def make_lab(ring2: None, tmp_path: Path, capabilities_cache: Path) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cache: Path) -> Iterator[Any]:
-    """One daemon for a whole module, started with a hook present."""
+def module_lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cache: Path) -> Iterator[Any]:
+    """One lab for a whole module, its daemon not started."""
     place = tmp_path_factory.mktemp("lab")
     lab = lab_module.Lab(place, place / "etc", capabilities_cache)
     lab.open()
-    lab.hook("00-present", "exit 0\n")
-    try:
-        lab.start()
-        yield lab
-    finally:
-        lab.close()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def lab(module_lab: Any) -> Any:
+    """One daemon for a whole module, started with a hook present."""
+    module_lab.hook("00-present", "exit 0\n")
+    module_lab.start()
+    return module_lab
 
 
 @pytest.fixture
