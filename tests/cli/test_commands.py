@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from txn_builders import step
 
 from vfioctl import identity
 from vfioctl.history import HandOff, StepTime, record
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
-from vfioctl.txn.resources import Ledger
 
 CARD = "0000:01:00.0"
 
@@ -253,40 +251,6 @@ def test_recover_says_that_nothing_is_unfinished(run) -> None:
 
 def test_abort_needs_a_guest(run) -> None:
     assert run("recover", "--abort").status == 2
-
-
-def test_rescue_runs_every_rendered_undo(run, root) -> None:
-    for guest, body in (("a", "exit 0"), ("b b", "echo it broke >&2; exit 4")):
-        script = root / "run/vfioctl/guests" / guest / "undo.sh"
-        script.parent.mkdir(parents=True)
-        script.write_text(f"#!/bin/sh\n{body}\n")
-        script.chmod(0o700)
-    shown = run("rescue")
-    assert shown.status == 1
-    assert "ran /run/vfioctl/guests/a/undo.sh: done" in shown.out
-    assert "it broke" in shown.err
-
-
-def test_rescue_without_an_undo_starts_the_display_manager(run, root) -> None:
-    program = root / "usr/bin/systemctl"
-    program.write_text(f'#!/bin/sh\nPATH=/usr/bin:/bin\necho "$@" >>"{root}/calls"\n')
-    program.chmod(0o755)
-    shown = run("rescue")
-    assert shown.status == 0
-    calls = (root / "calls").read_text()
-    assert calls == "reset-failed -- display-manager.service\nstart -- display-manager.service\n"
-    assert "started display-manager.service" in shown.out
-
-
-def test_rescue_starts_what_is_recorded_as_stopped(run, root, paths) -> None:
-    program = root / "usr/bin/systemctl"
-    program.write_text(f'#!/bin/sh\necho "$@" >>"{root}/calls"\n')
-    program.chmod(0o755)
-    stopped = step("dm", kind="unit.stop", params={"unit": "lightdm.service"}, resource="unit:lightdm.service",
-                   baseline={"active": True})  # fmt: skip
-    Ledger(paths).join(stopped, UUID, "win11")
-    assert run("rescue").out.startswith("started lightdm.service\n")
-    assert (root / "calls").read_text() == "reset-failed -- lightdm.service\nstart -- lightdm.service\n"
 
 
 def test_recover_names_a_corrupt_journal_and_the_way_out(run, root) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hand_offs import GPU, GUEST, Stage
+from hand_offs import BY_NAME, GPU, GUEST, Stage
 
 from vfioctl.testing import snapshot
 from vfioctl.testing.domains import UUID
+from vfioctl.testing.host import FakeHost
 from vfioctl.txn.steps.common import driver_of
 
 OURS = ("etc/vfioctl", "etc/libvirt/hooks", "run/vfioctl", "var/lib/vfioctl", "var/log/vfioctl")
@@ -125,7 +126,7 @@ def test_a_planted_journal_is_not_obeyed_by_release_recover_or_undo(stage: Stage
     assert stage.libvirt.call(GUEST, "release", "end", stage.xml).status == 0
     recovered = stage.command("recover")
     assert (recovered.returncode, "[state.writable]" in recovered.stderr) == (3, True)
-    assert stage.command("rescue").returncode == 1
+    assert stage.command("rescue", "--yes").returncode == 3
     assert not proof.exists()
     assert stage.host.kernel.writes() == []
 
@@ -151,18 +152,20 @@ def test_rescue_runs_an_undo_of_a_run_that_is_mounted_noexec(stage: Stage):
     Path(stage.host.paths.guest_markers(GUEST), "undo.sh").chmod(0o600)
     stage.guest_ends()
     assert driver_of(stage.host.paths, GPU) == "vfio-pci"
-    assert stage.command("rescue").returncode == 0
+    assert stage.command("rescue", "--yes").returncode == 0
     assert driver_of(stage.host.paths, GPU) == "igb"
 
 
-def test_rescue_still_starts_the_desktop_when_it_may_not_obey_what_was_recorded(stage: Stage):
-    assert stage.start().status == 0
-    spoil(stage.host.paths.run, GIVEN)
-    stage.host.kernel.clear_log()
-    assert "No undo.sh was run." in stage.command("rescue").stderr
-    called = [call["argv"] for call in stage.host.kernel.calls()]
-    assert ["systemctl", "start", "--", "display-manager.service"] in called
-    assert stage.host.kernel.writes() == []
+def test_rescue_still_starts_the_desktop_when_it_may_not_obey_what_was_recorded(place: Path):
+    with FakeHost(BY_NAME["nvidia-greeter"].machine(), place) as host:
+        desktop = Stage(BY_NAME["nvidia-greeter"], host)
+        assert desktop.start().status == 0
+        spoil(host.paths.run, GIVEN)
+        host.kernel.clear_log()
+        assert "No undo.sh was run." in desktop.command("rescue", "--yes").stderr
+        called = [call["argv"] for call in host.kernel.calls()]
+        assert ["systemctl", "start", "--", "display-manager.service"] in called
+        assert host.kernel.writes() == []
 
 
 def test_a_log_directory_of_another_user_gets_nothing_and_stops_nothing(stage: Stage, tmp_path):

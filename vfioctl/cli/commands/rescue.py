@@ -2,53 +2,87 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Error, Result
+    from vfioctl.cli.undo import Undo
     from vfioctl.compose import Composition
     from vfioctl.paths import Paths
 
 NAME = "rescue"
-SHELL = "/bin/sh"  # many distributions mount /run with noexec
-SCRIPT_SECONDS = 120.0
 START_SECONDS = 60.0
 DISPLAY_MANAGER = "display-manager.service"
 
 
+@frozen
+class Intent:
+    """What a rescue would do: which undo it runs, which guests keep it from one, what it starts otherwise."""
+
+    undos: tuple[Undo, ...] = ()
+    running: tuple[Error, ...] = ()
+    distrust: tuple[Error, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.undos and not self.starts_at_once
+
+    @property
+    def starts_at_once(self) -> bool:
+        """Units are started when there is no undo to run; not while a guest runs with the card."""
+        return bool(self.units) and not self.undos and not self.running
+
+
 @verb(NAME)
+@click.option("--guest", help="Run only the undo of this guest.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def command(app: App) -> Result:
+def command(app: App, guest: str | None, yes: bool) -> Result:  # noqa: FBT001 -- click's signature
     """Bring the desktop back from anything.
 
-    Runs the undo that each hand-off left as plain shell in /run/vfioctl/guests/GUEST/undo.sh. When there is none, or
-    one fails, the units that are recorded as stopped are started; when none is recorded, the display manager.
+    Says what it will do, and asks. Then it runs the undo that each hand-off left as plain shell in
+    /run/vfioctl/guests/GUEST/undo.sh, and shows each step of it. When there is none, or one fails, the units that are
+    recorded as stopped are started; when none is recorded, the display manager. A guest that runs keeps its devices:
+    stop it first. Where nobody can be asked, --yes is needed.
     """
-    from vfioctl.cli.result import incomplete
-
     app.need_root()
-    here = app.composition
-    errors = _distrust(here.paths)
-    trusted = not errors
-    scripts = [_run(here, path) for path in undo_scripts(here.paths)] if trusted else []
-    errors += [item for row in scripts for item in _script_errors(row)]
-    started = []
-    if not scripts or errors:
-        for unit in (recorded_units(here.paths) if trusted else ()) or (DISPLAY_MANAGER,):
-            found = _start(here, unit)
-            errors += found
-            started += [] if found else [unit]
-    return _told(incomplete(NAME, {"scripts": scripts, "started": started}, tuple(errors)))
+    intent = _intent(app, guest)
+    if intent.is_empty:
+        return _nothing_to_do(guest, intent)
+    _announce(app, intent)
+    if not yes:
+        _ask(app)
+    return _carry_out(app, intent)
 
 
-def _distrust(paths: Paths) -> list[Error]:
+# ---------------------------------------------------------------- what would be done
+
+
+def _intent(app: App, guest: str | None) -> Intent:
+    from vfioctl.cli import undo
+
+    paths = app.composition.paths
+    distrust = tuple(_distrust(paths))
+    found = () if distrust else undo.scripts(paths)
+    if guest is not None:
+        _must_be_there(paths, guest, found)
+        found = tuple(item for item in found if item.guest == guest)
+    running = {item.guest: error for item in found if (error := _running(app, item))}
+    undos = tuple(item for item in found if item.guest not in running)
+    units = () if guest is not None and not undos else _units(app, trusted=not distrust)
+    return Intent(undos, tuple(running.values()), distrust, units)
+
+
+def _distrust(paths: Paths) -> Iterator[Error]:
     """Why neither undo nor record is obeyed: others could have written them. The desktop is started all the same."""
     from vfioctl.cli.result import Error
     from vfioctl.errors import Refused
@@ -57,8 +91,41 @@ def _distrust(paths: Paths) -> list[Error]:
     try:
         secure_state(paths)
     except Refused as error:
-        return [Error(error.code, error.message, "No undo.sh was run.", error.hints)]
-    return []
+        yield Error(error.code, error.message, "No undo.sh was run.", error.hints)
+
+
+def _must_be_there(paths: Paths, guest: str, found: tuple[Undo, ...]) -> None:
+    from vfioctl.cli.lookup import must_be_known
+
+    if all(item.guest != guest for item in found):
+        must_be_known(paths, guest)
+
+
+def _running(app: App, item: Undo) -> Error | None:
+    """Why the undo of a guest is not run: QEMU has the devices, and they return when it ends."""
+    from vfioctl.cli.result import Error
+    from vfioctl.typed import argument
+
+    process = app.composition.machine().host().qemu_of(item.uuid) if item.uuid else None
+    if process is None:
+        return None
+    return Error(
+        "guest.running", f"{item.guest} runs with the card (process {process}); it returns when the guest stops.",
+        "Nothing of it was undone.", (f"Stop it first: virsh destroy {argument(item.guest)}",),
+    )  # fmt: skip
+
+
+def _units(app: App, *, trusted: bool) -> tuple[str, ...]:
+    """What is started when no undo does it; nothing on a host without a desktop."""
+    from vfioctl.errors import VfioctlError
+
+    if trusted and (recorded := recorded_units(app.composition.paths)):
+        return recorded
+    try:
+        there = app.composition.machine().host().display_manager() is not None
+    except VfioctlError:
+        there = True  # systemd does not say: then it is tried
+    return (DISPLAY_MANAGER,) if there else ()
 
 
 def recorded_units(paths: Paths) -> tuple[str, ...]:
@@ -73,32 +140,88 @@ def recorded_units(paths: Paths) -> tuple[str, ...]:
     return tuple(str(entry.wish["unit"]) for entry in stopped if entry.wish.get("uid") is None)
 
 
-def undo_scripts(paths: Paths) -> tuple[str, ...]:
-    """The rendered undo of every guest that has one."""
+def _nothing_to_do(guest: str | None, intent: Intent) -> Result:
+    from vfioctl.cli.result import Message, refused
+
+    data: dict[str, Any] = {"scripts": [], "started": []}
+    if errors := (*intent.distrust, *intent.running):
+        return refused(NAME, data, errors)
+    of = f" of {guest}" if guest else ""
+    also = "" if guest else ", and there is no display manager to start"
+    return refused(NAME, data, ()).saying(Message(f"Nothing is to be done: no hand-off{of} left an undo{also}."))
+
+
+# ---------------------------------------------------------------- asking
+
+
+def _announce(app: App, intent: Intent) -> None:
+    show = app.output().line
+    show("This will be done:")
+    for item in intent.undos:
+        show(f"  run {item.script}, which takes these steps of {item.guest} back:")
+        for step in item.steps:
+            show(f"    {step}")
+        show(f"    Its log: {item.log}")
+    for unit in intent.units:
+        show(f"  start {unit}" + (" if that does not bring everything back" if intent.undos else ""))
+
+
+def _ask(app: App) -> None:
+    """Raise Refused("rescue.unconfirmed") unless somebody says yes."""
+    from vfioctl.cli.app import Interrupted
+    from vfioctl.errors import Refused
+
+    if app.format != "text" or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Refused(
+            "rescue.unconfirmed", "`rescue` asks before it acts, and nobody is there to be asked.",
+            state="Nothing was changed.", hints=("Go on without being asked: vfioctl rescue --yes",),
+        )  # fmt: skip
     try:
-        guests = sorted(os.listdir(paths.markers))
-    except FileNotFoundError:
-        return ()
-    found = (os.path.join(paths.guest_markers(guest), "undo.sh") for guest in guests)
-    return tuple(path for path in found if os.path.isfile(path))
+        agreed = click.confirm("Go on?", default=False)
+    except click.Abort:
+        raise Interrupted("Interrupted before anything was done.") from None
+    if not agreed:
+        raise Refused("rescue.unconfirmed", "It was not agreed to.", state="Nothing was changed.")
 
 
-def _run(here: Composition, path: str) -> dict[str, Any]:
-    from vfioctl.errors import VfioctlError
+# ---------------------------------------------------------------- doing
+
+
+def _carry_out(app: App, intent: Intent) -> Result:
+    from vfioctl.cli.result import Message, incomplete
+
+    rows = [_undo(app, item) for item in intent.undos]
+    errors = [*intent.distrust, *intent.running, *(error for row in rows for error in _script_errors(row))]
+    started = []
+    if intent.starts_at_once or not all(row["ok"] for row in rows):
+        for unit in intent.units:
+            app.output().line(f"  start  {unit}")
+            found = _start(app.composition, unit)
+            errors += found
+            started += [] if found else [unit]
+    result = incomplete(NAME, {"scripts": rows, "started": started}, tuple(errors))
+    return result.saying(Message("Close the journals with: vfioctl recover")) if rows else result
+
+
+def _undo(app: App, item: Undo) -> dict[str, Any]:
+    from vfioctl.cli import undo
+    from vfioctl.cli.app import Interrupted
 
     try:
-        ended = here.programs.run((SHELL, path), deadline=SCRIPT_SECONDS)
-    except VfioctlError as error:
-        return {"script": path, "ok": False, "said": error.message}
-    return {"script": path, "ok": ended.ok, "said": "done" if ended.ok else ended.why()}
+        ran = undo.run(app.composition, item, app.output().line)
+    except KeyboardInterrupt:
+        message = f"Interrupted. The undo of {item.guest} goes on by itself; its log is {item.log}."
+        raise Interrupted(message) from None
+    return {"script": item.script, "guest": item.guest, "log": item.log, "ok": ran.ok, "said": ran.why}
 
 
 def _script_errors(row: dict[str, Any]) -> Iterator[Error]:
     from vfioctl.cli.result import Error
 
     if not row["ok"]:
-        hint = "See what is left with: vfioctl status"
-        yield Error("rescue.script", f"{row['script']} did not bring everything back: {row['said']}.", hints=(hint,))
+        message = f"{row['script']} did not bring everything back: {row['said'].rstrip('.')}."
+        hints = (f"Its log: {row['log']}", "See what is left with: vfioctl status")
+        yield Error("rescue.script", message, hints=hints)
 
 
 def _start(here: Composition, unit: str) -> list[Error]:
@@ -114,18 +237,4 @@ def _start(here: Composition, unit: str) -> list[Error]:
     if ended.ok:
         return []
     hint = f"See why with: journalctl -b -u {unit}"
-    return [Error("rescue.desktop", f"{unit} does not start: {ended.why()}.", hints=(hint,))]
-
-
-def _told(result: Result) -> Result:
-    from dataclasses import replace
-
-    from vfioctl.cli.result import Message
-
-    if result.data["scripts"]:
-        said = Message("Let the journals be closed with: vfioctl recover")
-    elif not result.errors:
-        said = Message("No hand-off left an undo.")
-    else:
-        return result
-    return replace(result, messages=(said,))
+    return [Error("rescue.desktop", f"{unit} does not start: {ended.why().rstrip('.')}.", hints=(hint,))]

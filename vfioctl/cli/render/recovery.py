@@ -25,5 +25,5 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def rescued(data: Mapping[str, Any]) -> Iterator[str]:
     """What was run and started."""
-    yield from (f"ran {item['script']}: {item['said']}" for item in data["scripts"])
+    yield from (f"ran {item['script']}: {'done' if item['ok'] else 'failed'}" for item in data["scripts"])
     yield from (f"started {name}" for name in data["started"])
