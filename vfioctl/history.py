@@ -45,6 +45,13 @@ class HandOff:
     ok: bool
     message: str = ""
     steps: tuple[StepTime, ...] = ()
+    code: str = ""  # of the error that ended it
+    refused: bool = False  # before anything was touched
+
+    @property
+    def outcome(self) -> str:
+        """done, failed, or refused."""
+        return "done" if self.ok else "refused" if self.refused else "failed"
 
 
 @frozen
@@ -60,7 +67,7 @@ class Last:
     code: str = ""
     state: str = ""
     hints: tuple[str, ...] = ()
-    hand_off: str = ""  # id of the record, empty when it was refused before anything
+    hand_off: str = ""  # id of the record, empty when there is none
 
 
 @frozen
@@ -151,6 +158,25 @@ def read_last(paths: Paths, guest: str) -> Last | None:
         return _build(Last, {**value, "hints": tuple(value.get("hints", ()))}) if value else None
     except (ValueError, TypeError, AttributeError, OSError):
         return None
+
+
+def read_lasts(paths: Paths) -> tuple[Last, ...]:
+    """The last outcome of every guest that has one, by name. Raises PermissionError where they are hidden."""
+    try:
+        names = sorted(os.listdir(os.path.dirname(paths.last("x"))))
+    except FileNotFoundError:
+        return ()
+    found = (read_last(paths, name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    return tuple(last for last in found if last)
+
+
+def settle(paths: Paths, guest: str) -> bool:
+    """Take a failure of the last hand-off of `guest` as dealt with: `status` shows it no more, its record stays."""
+    last = read_last(paths, guest)
+    if last is None or last.ok:
+        return False
+    files.remove(paths.last(guest))
+    return True
 
 
 def ids(paths: Paths) -> list[str]:

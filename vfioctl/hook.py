@@ -24,7 +24,7 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
         event = parse_argv(argv)
         return _answer(composition, event, log)
     except Exception as error:  # noqa: BLE001 -- a bug here must not kill a guest: `reconnect` and `started` end it
-        log.error(_sentence(error), **_traceback(error))
+        log.error(_sentence(error), **_about(argv, error), **_traceback(error))
         return _status(error) if list(argv[1:2]) == [Operation.PREPARE] else 0
 
 
@@ -103,6 +103,12 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, VfioctlError):
         return str(error)
     return f"internal error, nothing more was done: {type(error).__name__}: {error}"
+
+
+def _about(argv: Sequence[str], error: Exception) -> dict[str, str]:
+    """What the line of the log is found by."""
+    named = dict(zip(("guest", "operation"), argv, strict=False))
+    return {**named, "code": error.code} if isinstance(error, VfioctlError) else named
 
 
 def _traceback(error: Exception) -> dict[str, str]:

@@ -128,7 +128,7 @@ def timed(identifier: str, start: float, took: float, outcome: str = "done") -> 
 
 HAND_OFF = {
     "id": "20261121T101530-win11", "guest": "win11", "uuid": UUID, "event": "prepare", "started": 1795256130.0,
-    "duration": 6.4, "ok": True, "message": f"{CARD} given",
+    "duration": 6.4, "ok": True, "message": f"{CARD} given", "code": "", "refused": False, "outcome": "done",
     "steps": [timed("unit.stop:lightdm", 0.0, 2.1), timed("module.unload:nvidia", 2.1, 4.0),
               timed("driver.override", 6.1, 0.004), timed("driver.bind", 6.11, 0.25, "failed: EBUSY")],
 }  # fmt: skip
@@ -139,8 +139,10 @@ def test_one_hand_off_is_a_waterfall(golden: Golden) -> None:
 
 
 def test_the_history_is_a_table(golden: Golden) -> None:
-    failed_one = {**HAND_OFF, "id": "20261121T101000-a", "ok": False, "duration": 95.0, "event": "release"}
-    golden("history.txt", shown(Result("history", {"hand_offs": [HAND_OFF, failed_one]})))
+    failed_one = {**HAND_OFF, "id": "20261121T101000-a", "ok": False, "duration": 95.0, "event": "release",
+                  "outcome": "failed"}  # fmt: skip
+    refused = {**failed_one, "duration": 0.0, "event": "prepare", "refused": True, "outcome": "refused"}
+    golden("history.txt", shown(Result("history", {"hand_offs": [HAND_OFF, failed_one, refused]})))
 
 
 def test_status_shows_failures_first_then_what_is_open_and_stuck(golden: Golden) -> None:

@@ -66,17 +66,12 @@ class Records:
 
     def _outcomes(self) -> Iterator[dict[str, Any]]:
         from vfioctl.config.load import managed_guests
-        from vfioctl.history import read_last
+        from vfioctl.history import read_lasts
         from vfioctl.txn.journal import open_uuids
 
-        try:
-            names = os.listdir(os.path.dirname(self.paths.last("x")))
-        except FileNotFoundError:
-            return
         managed, unfinished = managed_guests(self.paths), open_uuids(self.paths)
-        for name in sorted(names):
-            last = read_last(self.paths, name.removesuffix(".json")) if name.endswith(".json") else None
-            if last and (last.guest in managed or last.uuid in unfinished):
+        for last in read_lasts(self.paths):
+            if last.guest in managed or last.uuid in unfinished:
                 yield asdict(last)
 
     def hand_offs(self) -> list[dict[str, Any]]:

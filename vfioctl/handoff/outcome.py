@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from vfioctl import history
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.log import Log
 from vfioctl.paths import Paths
@@ -19,7 +19,7 @@ class Ending:
     guest: str
     uuid: str
     event: str
-    times: tuple[StepTime, ...] | None = None  # None: refused before anything, no record
+    times: tuple[StepTime, ...] | None = None  # None: nothing was done; only a refusal is on record then
     error: VfioctlError | None = None
     message: str = ""
 
@@ -27,11 +27,17 @@ class Ending:
     def text(self) -> str:
         return str(self.error) if self.error else self.message
 
+    @property
+    def refused(self) -> bool:
+        """Whether a start was refused before anything was touched."""
+        return self.times is None and isinstance(self.error, Refused)
+
 
 def keep(paths: Paths, log: Log, ending: Ending) -> None:
     """Keep `ending` where a dead session cannot take it along. A full disk is logged, never fatal."""
     try:
-        name = _repeated(paths, ending) or (_record(paths, ending) if ending.times is not None else "")
+        recorded = ending.times is not None or ending.refused
+        name = _repeated(paths, ending) or (_record(paths, ending) if recorded else "")
         history.write_last(paths, _last(ending, name))
     except OSError as error:
         log.warning(f"The outcome of {ending.guest} could not be kept: {error}.", guest=ending.guest)
@@ -44,8 +50,14 @@ def _repeated(paths: Paths, ending: Ending) -> str:
     last = history.read_last(paths, ending.guest)
     if last is None or ending.error is None:
         return ""
-    told = (last.uuid, last.event, last.message)
-    return last.hand_off if told == (ending.uuid, ending.event, ending.error.message) else ""
+    told, now = (last.uuid, last.event, last.code), (ending.uuid, ending.event, ending.error.code)
+    return last.hand_off if told == now and _alike(last.message, ending.error.message) else ""
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two sentences differ in numbers only: the same program may have another pid by now."""
+    left, right = ("".join(letter for letter in text if not letter.isdigit()) for text in (one, other))
+    return left == right
 
 
 def _record(paths: Paths, ending: Ending) -> str:
@@ -60,6 +72,7 @@ def _record(paths: Paths, ending: Ending) -> str:
             history.StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action)
             for t in times
         ),
+        code=ending.error.code if ending.error else "", refused=ending.refused,
     ))  # fmt: skip
     return name
 

@@ -28,7 +28,7 @@ def command(app: App, guest: str, xml: str | None) -> Result:
     Its file is kept aside for the next `enable`, its pinned identities are forgotten, and managed='yes' is restored
     where it was. A guest that runs keeps its card until it stops; the card comes back as it always does.
     """
-    from vfioctl import identity
+    from vfioctl import history, identity
     from vfioctl.cli import managed
     from vfioctl.cli.facts import must_be_managed
     from vfioctl.cli.result import Result
@@ -39,6 +39,7 @@ def command(app: App, guest: str, xml: str | None) -> Result:
     before = managed.before(paths, guest)
     change = _restore(app, guest, xml, before)
     _put_aside(app, guest)
+    history.settle(paths, guest)
     if before:
         identity.unpin(paths, before.uuid)
         managed.forget(paths, before.uuid)

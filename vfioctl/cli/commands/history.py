@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,7 @@ from vfioctl.cli.options import verb
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Message, Result
-    from vfioctl.history import Records
+    from vfioctl.history import HandOff, Records
 
 NAME = "history"
 
@@ -35,14 +35,18 @@ def command(app: App, hand_off: str | None, guest: str | None, limit: int) -> Re
     paths = app.composition.paths
     try:
         if hand_off:
-            return Result(NAME, {"hand_off": asdict(history.read(paths, record_id(paths, hand_off)))})
+            return Result(NAME, {"hand_off": _row(history.read(paths, record_id(paths, hand_off)))})
         records = history.read_all(paths)
     except PermissionError:
         return Result(NAME, {"hand_offs": []}, messages=(_hidden(),))
     if guest is not None:
         must_be_known(paths, guest)
     chosen = [item for item in records.hand_offs if guest in (None, item.guest)][:limit]
-    return Result(NAME, {"hand_offs": [asdict(item) for item in chosen]}, messages=_damaged(records))
+    return Result(NAME, {"hand_offs": [_row(item) for item in chosen]}, messages=_damaged(records))
+
+
+def _row(item: HandOff) -> dict[str, Any]:
+    return {**asdict(item), "outcome": item.outcome}
 
 
 def _hidden() -> Message:

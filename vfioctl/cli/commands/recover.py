@@ -43,7 +43,7 @@ def command(app: App, guest: str | None, abort: bool) -> Result | int:  # noqa: 
     if abort and not guest:
         raise click.UsageError("--abort needs the guest whose hand-off is to be stopped.")
     if not is_worth_it(paths) or not (abort or any(_is_open(app, uuid) for uuid in chosen)):
-        return _here(app, chosen, abort=abort)
+        return _here(app, guest, chosen, abort=abort)
     return _apart(app, guest, chosen, abort=abort)
 
 
@@ -86,7 +86,7 @@ def _apart(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Re
         unit.start()
     except (VfioctlError, OSError) as error:
         said = Message(f"No transient unit, so this ran in its own process: {error}", "warning", "recover.apart")
-        result = _here(app, chosen, abort=abort)
+        result = _here(app, guest, chosen, abort=abort)
         return replace(result, messages=(*result.messages, said))
     try:
         return unit.follow(app.output().relay, FOLLOW_SECONDS)
@@ -94,7 +94,7 @@ def _apart(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Re
         raise Interrupted(f"Interrupted. The recovery goes on in {unit.unit}.") from None
 
 
-def _here(app: App, chosen: list[str], *, abort: bool) -> Result:
+def _here(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Result:
     from vfioctl.cli.result import Result
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may end with the session, the recovery must not
@@ -106,7 +106,18 @@ def _here(app: App, chosen: list[str], *, abort: bool) -> Result:
         rows.append(row)
         errors += [error] if error else []
         status = status or exit_status
-    return Result(NAME, {"recovered": rows}, errors=tuple(errors), exit_status=status)
+    settled = _settle(app.composition.paths, guest)
+    return Result(NAME, {"recovered": rows, "settled": settled}, errors=tuple(errors), exit_status=status)
+
+
+def _settle(paths: Paths, guest: str | None) -> list[str]:
+    """The guests whose last failure has nothing open any more: `status` need not show it longer."""
+    from vfioctl import history
+    from vfioctl.txn.journal import open_uuids
+
+    unfinished = open_uuids(paths)
+    lasts = (last for last in history.read_lasts(paths) if guest in (None, last.guest, last.uuid))
+    return [last.guest for last in lasts if last.uuid not in unfinished and history.settle(paths, last.guest)]
 
 
 def name_of(paths: Paths, uuid: str) -> str:

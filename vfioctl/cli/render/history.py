@@ -44,4 +44,4 @@ def _row(item: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _end(item: Mapping[str, Any]) -> str:
-    return "done" if item["ok"] else "failed"
+    return str(item["outcome"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.waterfall import waterfall
+from vfioctl.typed import word
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,6 +16,8 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Each hand-off that was looked at."""
     if not data["recovered"]:
         yield "Nothing is unfinished."
+    for guest in data.get("settled", ()):
+        yield f"The last failure of {guest} is dealt with; it stays in: vfioctl history --guest {word(guest)}"
     for row in data["recovered"]:
         if row["said"]:
             yield row["said"]
