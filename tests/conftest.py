@@ -18,7 +18,7 @@ settings.register_profile("all", max_examples=100_000, deadline=None, suppress_h
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 HOURS = pytest.mark.timeout(2 * 3600)  # a property with 100,000 examples takes minutes
-SHARDS = 12  # one of so many parts of every matrix runs with --shard
+SHARDS = 16  # one of so many parts of every matrix runs with --shard
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,7 +10,9 @@ from vfioctl.plugin.types import (
     DoctorCheck,
     Finding,
     GpuHandoff,
+    Lifetime,
     Release,
+    Scope,
     SnapshotBackend,
     StepProposal,
 )
@@ -77,3 +79,18 @@ def test_a_release_that_is_none_is_refused():
 def test_a_reason_is_required():
     with pytest.raises(BadResultError, match="reason"):
         checked_steps([StepProposal("x", "wait.until", {}, None)])
+
+
+@pytest.mark.parametrize("promise", [
+    {"scope": Scope.TRANSACTION}, {"lifetime": Lifetime.BOOT}, {"scope": "lease"}, {"lifetime": "disk"},
+])  # fmt: skip
+def test_a_step_that_promises_less_than_its_kind_or_in_other_words_is_refused(promise):
+    kind = "file.copy" if "lifetime" in promise else "unit.stop"
+    with pytest.raises(BadResultError, match="'x'"):
+        checked_steps([StepProposal("x", kind, {}, "because", **promise)])
+
+
+def test_a_step_may_promise_more_than_its_kind():
+    steps = (StepProposal("x", "command.run", {}, "because", lifetime=Lifetime.DISK),
+             StepProposal("y", "file.copy", {}, "because", scope=Scope.LEASE))  # fmt: skip
+    assert checked_steps(steps) == steps

@@ -205,7 +205,9 @@ def read(path: str) -> Story | None:
         ) from error  # fmt: skip
     if schema not in READABLE_SCHEMAS:
         raise VfioctlError(
-            "journal.schema", f"The journal {path} was written by vfioctl {head.get('version')}, which is newer.",
+            "journal.schema",
+            f"The journal {path} was written by vfioctl {head.get('version')}, which is newer: it has schema {schema}, "
+            f"and this version reads {', '.join(map(str, READABLE_SCHEMAS))}.",
             hints=("Install that version, then: vfioctl recover",),
         )  # fmt: skip
     return _story(head, lines)
