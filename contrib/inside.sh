@@ -34,5 +34,5 @@ cd "$tree"
 mkdir -p .computer
 pivot_root . .computer
 cd /
-umount --lazy /.computer
+umount -l /.computer
 exec "$@"
