@@ -15,23 +15,24 @@ if TYPE_CHECKING:
 
 HEAD = """# Lab results
 
-Written by `contrib/test.sh --lab all`, newest first. What each scenario does stands in `tests/lab/scenarios/`; what the
-lab cannot say, in `tests/lab/README.md`. Seconds are wall time of an emulated machine, many times slower than hardware.
+Written by `contrib/test.sh` only (`--lab all`, `--all`, `--record`), newest first. What each scenario does is in
+`tests/lab/scenarios/`; what the lab cannot say, in `tests/lab/README.md`. Seconds are wall time of an emulated machine,
+many times slower than hardware.
 """
 SHOWN = {"libvirt-daemon": "libvirt", "qemu-system-x86": "nested QEMU", "systemd": "systemd", "lightdm": "lightdm"}
 
 
 def versions(lab_image: str) -> dict[str, str]:
     """What is real in it."""
-    with open(os.path.join(lab_image, "kernel-release"), encoding="ascii") as file:
-        found = {"Linux": file.read().strip()}
-    found["QEMU"] = output_of(["qemu-system-x86_64", "--version"]).partition("\n")[0].rpartition("version ")[2]
     with open(os.path.join(lab_image, "versions"), encoding="utf-8") as file:
-        for stanza in file.read().split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line)
-            if fields.get("Package") in SHOWN:
-                found[SHOWN[fields["Package"]]] = fields["Version"]
-    return found
+        stanzas = file.read().split("\n\n")
+    fields = [dict(line.split(": ", 1) for line in part.splitlines() if ": " in line) for part in stanzas]
+    installed = {each["Package"]: each["Version"] for each in fields if {"Package", "Version"} <= each.keys()}
+    found = {"Debian": installed["base-files"].partition("+")[0].partition(".")[0]}
+    with open(os.path.join(lab_image, "kernel-release"), encoding="ascii") as file:
+        found["Linux"] = file.read().strip()
+    found["QEMU"] = output_of(["qemu-system-x86_64", "--version"]).partition("\n")[0].rpartition("version ")[2]
+    return found | {name: installed[package] for package, name in SHOWN.items()}
 
 
 def commit() -> str:
