@@ -70,7 +70,7 @@ ring1() {
     # shellcheck disable=SC2086 # a case of a matrix waits more than it works: for deadlines, and for the processes that it starts
     tests 1 matrix tests/matrix $shard --hypothesis-profile="$profile" --hypothesis-seed="$examples" \
         -n "$((2 * $(nproc)))" --dist=worksteal
-    [ -n "$coverage$outer" ] || for other in $other_pythons; do with_python "$other"; done
+    case $coverage$outer$part in '' | 1/*) for other in $other_pythons; do with_python "$other"; done ;; esac
 }
 
 # with_python VERSION: a share of ring 1, from the wheels, on another interpreter of this computer.

@@ -113,17 +113,18 @@ def _summarize(options: argparse.Namespace, text: str) -> None:
 
 
 def _chosen(options: argparse.Namespace) -> list[scenario.Scenario]:
-    known = scenario.every()
-    if options.scenarios:
-        try:
-            chosen = shards.named(options.scenarios, known)
-            return shards.part(options.part, chosen) if options.part else chosen
-        except ValueError as error:
-            raise LabError(str(error)) from None
+    try:
+        chosen = shards.named(options.scenarios, scenario.every()) if options.scenarios else _drawn(options)
+        return shards.part(options.part, chosen) if options.part else chosen
+    except ValueError as error:
+        raise LabError(str(error)) from None
+
+
+def _drawn(options: argparse.Namespace) -> list[scenario.Scenario]:
     said = f"smoke and the shard of seed {options.seed}"
     run.say(f"lab: {said}")
     _summarize(options, said)
-    return shards.drawn(options.seed, known)
+    return shards.drawn(options.seed, scenario.every())
 
 
 def _check_computer(options: argparse.Namespace) -> None:
