@@ -199,7 +199,7 @@ def test_a_root_on_nvme_with_multipath_is_seen_through_its_subsystem(boot: Boot)
 
 
 def test_a_drive_that_never_answers_is_refused_in_time(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exclusive.ask, "__defaults__", (0.3,))
+    monkeypatch.setattr(exclusive, "DEADLINE", 0.3)
     fake = boot(drive(part()))
     fake.kernel.hang_open("/dev/nvme1n1")
     assert told(fake) == [("device.disk_unknown", BLOCK)]

@@ -6,10 +6,12 @@ import os
 import re
 
 from vfioctl.frozen import frozen
-from vfioctl.host.readers import ADDRESS, entries, number, text
+from vfioctl.host.readers import ADDRESS, device_number, entries, number, text
 from vfioctl.paths import Paths
 
 MOST_PARENTS = 8  # dm over md over dm …
+CLASS = "class/block"
+GENERIC = ("class/scsi_generic", "class/nvme-generic")
 SUBSYSTEMS = "nvme-subsystem"
 CONTROLLER = re.compile(r"nvme\d+")
 SECTOR = 512  # bytes: the unit of /sys/class/block/NAME/size, whatever the disk says of its own
@@ -36,17 +38,30 @@ class Block:
 
 def has_any(paths: Paths, address: str) -> bool:
     """Whether any disk is behind the function at `address`."""
-    return bool(_disks(paths, address))
+    return bool(_below(paths, address, CLASS))
 
 
 def of_function(paths: Paths, address: str) -> tuple[Block, ...]:
     """Every block device that needs the function at `address`, sorted by name; most functions have none."""
-    direct = _disks(paths, address)
+    direct = _below(paths, address, CLASS)
     if not direct:
         return ()
-    every = entries(paths.at("sys/class/block"))
+    every = entries(paths.at("sys", CLASS))
     needing = [name for name in every if name in direct or address in functions(paths, name)]
     return tuple(read(paths, name, direct=name in direct) for name in needing)
+
+
+def generic_nodes(paths: Paths, address: str) -> dict[str, int]:
+    """Name → number as in st_rdev of the character devices through which disks of the function can be driven as well.
+
+    A guest that has a SCSI disk by `<hostdev type='scsi'>` has such a one open, and not the disk.
+    """
+    found = {}
+    for kind in GENERIC:
+        for name in sorted(_below(paths, address, kind)):
+            if rdev := device_number(paths.at("sys", kind, name, "dev")):
+                found[name] = os.makedev(*rdev)
+    return found
 
 
 def functions(paths: Paths, device: str, depth: int = MOST_PARENTS) -> frozenset[str]:
@@ -59,19 +74,22 @@ def functions(paths: Paths, device: str, depth: int = MOST_PARENTS) -> frozenset
 
 
 def _path(paths: Paths, device: str) -> str:
-    return os.path.realpath(paths.at("sys", "dev/block" if ":" in device else "class/block", device))
+    return os.path.realpath(paths.at("sys", "dev/block" if ":" in device else CLASS, device))
 
 
-def _disks(paths: Paths, address: str) -> frozenset[str]:
-    """The entries of /sys/class/block below the function; only those links are followed that may lead there."""
-    base = paths.at("sys/class/block")
+def _below(paths: Paths, address: str, kind: str) -> frozenset[str]:
+    """The entries of a class below the function; only those links are followed that may lead there."""
+    base = paths.at("sys", kind)
     found = set()
     for name in entries(base):
         try:
             target = os.readlink(os.path.join(base, name))
         except OSError:  # it goes away while we look
             continue
-        if f"/{address}/" in target or (f"/{SUBSYSTEMS}/" in target and address in _on_the_way(_path(paths, name))):
+        in_subsystem = f"/{SUBSYSTEMS}/" in target
+        if f"/{address}/" in target or (
+            in_subsystem and address in _on_the_way(os.path.realpath(os.path.join(base, name)))
+        ):
             found.add(name)
     return frozenset(found)
 

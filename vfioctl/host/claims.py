@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from vfioctl.frozen import frozen
@@ -13,6 +13,8 @@ from vfioctl.host.blocks import Block
 from vfioctl.host.readers import entries, text
 from vfioctl.paths import Paths
 
+NONE: Mapping[str, int] = {}
+MOST_PLACES = 3  # mount points that one sentence names
 DENIED = (errno.EACCES, errno.EPERM)
 
 
@@ -40,26 +42,35 @@ class Claim:
 def of_function(paths: Paths, address: str) -> tuple[Claim, ...]:
     """Every claim on a disk behind the function at `address`; none where it has no disk or only free ones."""
     found = blocks.of_function(paths, address)
-    return of_blocks(paths, found) if found else ()
+    return of_blocks(paths, found, blocks.generic_nodes(paths, address)) if found else ()
 
 
-def of_blocks(paths: Paths, found: tuple[Block, ...]) -> tuple[Claim, ...]:
-    """Every claim on the block devices `found`."""
+def of_blocks(
+    paths: Paths, found: tuple[Block, ...], generic: Mapping[str, int] = NONE
+) -> tuple[Claim, ...]:  # fmt: skip
+    """Every claim on the block devices `found`, whose generic nodes are `generic`."""
     shown = (*_mounted(paths, found), *_held(paths, found))
     explained = {claim.device for claim in shown}
-    return (*shown, *_asked(paths, found, explained), *_opened(paths, found), *_unplaced(paths))
+    return (*shown, *_asked(paths, found, explained), *_opened(paths, found, generic), *_unplaced(paths))
 
 
 def _mounted(paths: Paths, found: Iterable[Block]) -> Iterator[Claim]:
     names = {key: block.name for block in found for key in (block.name, block.number)}
+    used: dict[str, list[str]] = {}
     for device, place in dict.fromkeys(mounts.used(paths)):
-        if device not in names:
-            continue
-        name = names[device]
-        if place == mounts.SWAP:
-            yield Claim(name, Kind.MOUNTED, "swap space", f"End it with: swapoff /dev/{name}")
+        if device in names:
+            used.setdefault(names[device], []).append(place)
+    for name, places in used.items():
+        shown = _stacked(paths, name)
+        if mounts.SWAP in places:
+            yield Claim(shown, Kind.MOUNTED, "swap space", f"End it with: swapoff /dev/{name}")
         else:
-            yield Claim(name, Kind.MOUNTED, f"mounted on {place}", "Unmount it first.")
+            yield Claim(shown, Kind.MOUNTED, f"mounted on {_listed(places)}", "Unmount it first.")
+
+
+def _listed(places: list[str]) -> str:
+    more = len(places) - MOST_PLACES
+    return ", ".join(places[:MOST_PLACES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _held(paths: Paths, found: tuple[Block, ...]) -> Iterator[Claim]:
@@ -111,7 +122,7 @@ def _asked(paths: Paths, found: tuple[Block, ...], explained: set[str]) -> Itera
             if disk is answer or disk is None or disk.error != answer.error:  # else the disk's answer says it
                 yield _unasked(name, answer.error)
         elif answer.member_of:
-            yield Claim(name, Kind.MEMBER, f"a member of {answer.member_of}, which is not active on this host")
+            yield Claim(name, Kind.MEMBER, f"a member of {answer.member_of}, which does not use it now")
 
 
 def _busy(name: str, member_of: str) -> Claim:
@@ -127,13 +138,14 @@ def _unasked(name: str, error: int) -> Claim:
     return Claim(name, Kind.UNKNOWN, f"in unknown use: it {said}", "See what the kernel says of it with: dmesg")
 
 
-def _opened(paths: Paths, found: tuple[Block, ...]) -> Iterator[Claim]:
-    names = {block.rdev: block.name for block in found if block.rdev}
+def _opened(paths: Paths, found: tuple[Block, ...], generic: Mapping[str, int]) -> Iterator[Claim]:
+    names = {(True, block.rdev): block.name for block in found if block.rdev}
+    names |= {(False, rdev): name for name, rdev in generic.items()}
     seen = openers.of_numbers(paths, names)
     for one in seen.found:
         who = f"QEMU of the guest {one.guest}" if one.guest else one.comm
         remedy = f"Shut the guest {one.guest} down first." if one.guest else "End that process first."
-        yield Claim(names[one.rdev], Kind.OPEN, f"open in {who} (process {one.pid})", remedy)
+        yield Claim(names[one.is_block, one.rdev], Kind.OPEN, f"open in {who} (process {one.pid})", remedy)
     every = ", ".join(sorted({block.disk for block in found if block.direct}))
     if seen.failed:
         yield Claim(every, Kind.UNKNOWN, "in unknown use: /proc does not say what processes have open")

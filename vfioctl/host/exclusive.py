@@ -34,13 +34,13 @@ class Answer:
     member_of: str = ""  # see signatures.member_of
 
 
-def ask(paths: Paths, blocks: Iterable[Block], deadline: float = DEADLINE) -> tuple[Answer, ...]:
-    """The answer for each of `blocks` that has a node; one child a disk, all at once, `deadline` seconds for all."""
+def ask(paths: Paths, blocks: Iterable[Block]) -> tuple[Answer, ...]:
+    """The answer for each of `blocks` that has a node; one child a disk, all at once, DEADLINE seconds for all."""
     disks: dict[str, list[Block]] = {}
     for block in blocks:
         if not block.hidden:
             disks.setdefault(block.disk, []).append(block)
-    reports = in_children([_asking(paths, group) for group in disks.values()], deadline=deadline)
+    reports = in_children([_asking(paths, group) for group in disks.values()], deadline=DEADLINE)
     found: list[Answer] = []
     for group, report in zip(disks.values(), reports, strict=True):
         if report.stuck or report.errno:

@@ -1,4 +1,4 @@
-"""Who has a block device open: QEMU opens a disk as any file, so the kernel would let it go. Reads only.
+"""Who has a disk's node open: QEMU opens a disk as any file, so the kernel would let it go. Reads only.
 
 One pass over /proc/PID/fd, by device number: a process may have a node of its own. A child with a deadline makes it,
 since stat(2) of a file of a dead NFS server does not return.
@@ -20,15 +20,17 @@ from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 
 DEADLINE = 5.0
+Number = tuple[bool, int]  # whether it is of a block device, and st_rdev: both kinds use the same numbers
 GUEST = re.compile(rb"\0-name\0(?:guest=)?((?:[^,\0]|,,)+)")  # as libvirt writes it: a comma in a name is doubled
 
 
 @frozen
 class Opener:
-    """The process `pid` with the block device of this number open; `guest` is the one whose QEMU it is, or ""."""
+    """The process `pid` with the device of this number open; `guest` is the one whose QEMU it is, or ""."""
 
     pid: int
     comm: str
+    is_block: bool
     rdev: int
     guest: str = ""
 
@@ -42,8 +44,8 @@ class Openers:
     failed: bool = False
 
 
-def of_numbers(paths: Paths, numbers: Iterable[int], deadline: float = DEADLINE) -> Openers:
-    """Every process that has a block device of `numbers` (as in st_rdev) open."""
+def of_numbers(paths: Paths, numbers: Iterable[Number], deadline: float = DEADLINE) -> Openers:
+    """Every process that has a device of `numbers` open."""
     wanted = frozenset(numbers)
     report = in_child(lambda: json.dumps(_look(paths, wanted)).encode(), deadline=deadline)
     if report.stuck or report.errno:
@@ -52,8 +54,8 @@ def of_numbers(paths: Paths, numbers: Iterable[int], deadline: float = DEADLINE)
     return Openers(tuple(Opener(*row) for row in rows), tuple(unreadable))
 
 
-def _look(paths: Paths, wanted: frozenset[int]) -> tuple[list[tuple[int, str, int, str]], list[str]]:
-    found: list[tuple[int, str, int, str]] = []
+def _look(paths: Paths, wanted: frozenset[Number]) -> tuple[list[tuple[int, str, bool, int, str]], list[str]]:
+    found: list[tuple[int, str, bool, int, str]] = []
     unreadable: list[str] = []
     for pid in sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()):
         try:
@@ -61,11 +63,11 @@ def _look(paths: Paths, wanted: frozenset[int]) -> tuple[list[tuple[int, str, in
         except OSError as error:  # it ends while we look, or is not ours to look at
             unreadable += [processes.comm(paths, pid)] if error.errno in (errno.EACCES, errno.EPERM) else []
             continue
-        found += [(pid, processes.comm(paths, pid), rdev, _guest(paths, pid)) for rdev in sorted(held)]
+        found += [(pid, processes.comm(paths, pid), *one, _guest(paths, pid)) for one in sorted(held)]
     return found, unreadable
 
 
-def _held(directory: str, wanted: frozenset[int]) -> set[int]:
+def _held(directory: str, wanted: frozenset[Number]) -> set[Number]:
     held = set()
     for name in os.listdir(directory):
         link = os.path.join(directory, name)
@@ -75,8 +77,9 @@ def _held(directory: str, wanted: frozenset[int]) -> set[int]:
             status = os.stat(link)
         except FileNotFoundError:  # closed since, or a file in a place that is not ours
             continue
-        if stat.S_ISBLK(status.st_mode) and status.st_rdev in wanted:
-            held.add(status.st_rdev)
+        is_block = stat.S_ISBLK(status.st_mode)
+        if (is_block or stat.S_ISCHR(status.st_mode)) and (is_block, status.st_rdev) in wanted:
+            held.add((is_block, status.st_rdev))
     return held
 
 

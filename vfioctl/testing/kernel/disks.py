@@ -22,6 +22,8 @@ SUBSYSTEMS = "devices/virtual/nvme-subsystem"
 
 
 class Disks:
+    """The block devices that the machine shows now."""
+
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.numbers = mounts.numbers(kernel.spec)
