@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from vfioctl.errors import VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.events.element import MAX_DEPTH, MAX_ELEMENTS
-from vfioctl.events.model import Disk, Domain, Hostdev
-from vfioctl.events.required import Needs
+from vfioctl.events.model import Disk, Domain, Hostdev, Needs
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vfioctl.errors import Refused
 from vfioctl.events.domain import read_domain
+from vfioctl.events.model import Link, Needs, RequiredFile, Share, UsbDevice
 from vfioctl.events.needs import node_set
-from vfioctl.events.required import Link, Needs, RequiredFile, Share, UsbDevice
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 MIB = 1 << 20
@@ -95,6 +95,37 @@ def test_a_chain_that_the_domain_names_is_not_looked_up():
 def test_the_last_named_image_without_an_end_is_followed_further():
     below = "<backingStore type='file'><format type='qcow2'/><source file='/b'/></backingStore>"
     assert [file.ends for file in needs(disk("<source file='/a'/>", below)).files] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "<filesystem type='mount'><source dir='/x'/></filesystem>",
+        "<serial type='dev'><source path='/x'/></serial>",
+        "<rng><backend model='random'>/x</backend></rng>",
+        "<tpm><backend type='passthrough'><device path='/x'/></backend></tpm>",
+        "<interface type='ethernet'><script path='/x'/></interface>",
+    ],
+)
+def test_what_another_device_opens_is_needed(device):
+    assert [(file.role, file.path) for file in needs(device).files] == [("file", "/x")]
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "<filesystem type='mount'><driver type='virtiofs'/><source dir='/x'/></filesystem>",
+        "<serial type='pty'/>",
+        "<rng><backend model='egd' type='udp'><source host='h'/></backend></rng>",
+        "<tpm><backend type='emulator'/></tpm>",
+    ],
+)
+def test_what_a_device_does_not_open_is_not_needed(device):
+    assert needs(device).files == ()
+
+
+def test_an_acpi_table_is_needed():
+    assert needs(rest="<os><acpi><table type='slic'>/x</table></acpi></os>").files[0].owner == "ACPI table"
 
 
 def test_usb_devices_are_needed_by_what_names_them():

@@ -111,6 +111,7 @@ def test_a_guest_that_has_all_it_needs_is_not_refused(bench):
         ({"devices": bridge("br7")}, "start.bridge_missing", "br7"),
         ({"devices": network("other")}, "start.network_unknown", "other"),
         ({"devices": evdev("/dev/input/kbd")}, "start.evdev_missing", "/dev/input/kbd"),
+        ({"devices": "<serial type='dev'><source path='/dev/ttyS9'/></serial>"}, "start.file_missing", "/dev/ttyS9"),
         ({"rest": HUGE}, "start.hugepages", "4096 huge pages of 2 MiB"),
     ],
 )

@@ -44,12 +44,12 @@ def test_the_path_that_hangs_is_named_and_what_was_found_before_is_kept(paths, m
 
 
 def test_what_is_missing_below_an_image_is_named_with_the_image(paths, monkeypatch):
-    monkeypatch.setattr(looks, "follow", lambda *_: images.Chain("/base", "/here"))
+    monkeypatch.setattr(images, "follow", lambda *_: images.Chain("/base", "/here"))
     assert look(paths, (Question("/here", "qcow2"),)) == (Answer("/base", ABSENT, "/here"),)
 
 
 def test_a_chain_that_is_too_long(paths, monkeypatch):
-    monkeypatch.setattr(looks, "follow", lambda *_: images.Chain(too_long=True))
+    monkeypatch.setattr(images, "follow", lambda *_: images.Chain(too_long=True))
     assert look(paths, (Question("/here", "qcow2"),)) == (Answer("/here", TOO_LONG),)
 
 
@@ -57,5 +57,5 @@ def test_an_image_whose_header_cannot_be_read_is_there(paths, monkeypatch):
     def refuse(*_):
         raise PermissionError
 
-    monkeypatch.setattr(looks, "follow", refuse)
+    monkeypatch.setattr(images, "follow", refuse)
     assert look(paths, (Question("/here", "qcow2"),)) == (Answer("/here", THERE),)

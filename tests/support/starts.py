@@ -118,6 +118,23 @@ FILES = (
              "<qemu:arg value='input-linux,id=k,evdev=/dev/input/nowhere'/></qemu:commandline>"),
 )  # fmt: skip
 
+OTHER_FILES = (
+    Row("a directory to share that is missing", "failed to open '/nowhere'", "start.file_missing",
+        f"<filesystem type='mount'><source dir='{NOWHERE}'/><target dir='x'/></filesystem>"),
+    Row("a port of the host that is missing", "unable to stat: /nowhere", "start.file_missing",
+        f"<serial type='dev'><source path='{NOWHERE}'/><target port='0'/></serial>"),
+    Row("a source of random numbers that is missing", "Could not open '/nowhere'", "start.file_missing",
+        f"<rng model='virtio'><backend model='random'>{NOWHERE}</backend></rng>"),
+    Row("a source of random numbers that is there",
+        devices="<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"),
+    Row("a TPM that is missing", "Could not open TPM device /nowhere", "start.file_missing",
+        f"<tpm model='tpm-tis'><backend type='passthrough'><device path='{NOWHERE}'/></backend></tpm>"),
+    Row("a script that is missing", "cannot execute binary /nowhere", "start.file_missing",
+        interface("ethernet", f"<script path='{NOWHERE}'/>")),
+    Row("an ACPI table that is missing", "unable to stat: /nowhere", "start.file_missing",
+        boot=f"<acpi><table type='slic'>{NOWHERE}</table></acpi>"),
+)  # fmt: skip
+
 DISKS = (
     Row("a disk that is there", devices=disk(file(f"{IMAGES}/base.img"), form="raw")),
     Row("a disk that is missing", NO_ACCESS, "start.disk_missing", disk(file(f"{NOWHERE}/a.img"))),
@@ -206,4 +223,4 @@ MEMORY = (
         "start.hugepages", rest=huge("<page size='3' unit='M'/>")),
 )  # fmt: skip
 
-ROWS = (*FILES, *DISKS, *DEVICES, *MEMORY)
+ROWS = (*FILES, *OTHER_FILES, *DISKS, *DEVICES, *MEMORY)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vfioctl.errors import Refused
-from vfioctl.events.element import Element, malformed, parse_element
+from vfioctl.events.element import Element, malformed, parse_element, short, size, unsigned
 from vfioctl.events.libvirt import INPUT_CAP, check_guest_name, too_large
 from vfioctl.events.model import Disk, Domain, Hostdev
 from vfioctl.events.needs import read_needs
-from vfioctl.events.numbers import short, size, unsigned
 
 PCI_LIMITS = {"domain": 0xFFFFFFFF, "bus": 0xFF, "slot": 0x1F, "function": 7}
 READ = ("name", "uuid", "memory", "os", "devices", "qemu:commandline")

@@ -1,4 +1,4 @@
-"""A bounded element tree from untrusted bytes: no DTD, no entities, no bombs. Knows nothing of domains."""
+"""A bounded element tree from untrusted bytes, and its numbers: no DTD, no entities, no bombs. Knows no domain."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from vfioctl.errors import Refused, VfioctlError
 
 MAX_ELEMENTS = 50_000  # a domain with 100 disks has about 2,000
 MAX_DEPTH = 100
+PREFIXES = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 
 
 class Element:
@@ -60,6 +61,45 @@ def parse_element(data: bytes) -> Element:
     if builder.root is None:
         raise malformed(1, "there is no element")
     return builder.root
+
+
+def short(text: str) -> str:
+    """`text` as far as it fits a sentence."""
+    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 -- what fits a sentence
+
+
+def unsigned(text: str, element: Element, limit: int, what: str) -> int:
+    """`text` as C reads a number with base 0, which is how libvirt reads it. Raises Refused(domain.malformed)."""
+    lower = text.strip().lower()
+    base = 16 if lower.startswith("0x") else 8 if lower.startswith("0") and lower != "0" else 10
+    try:
+        if not lower.isascii() or not lower.isalnum():
+            raise ValueError(lower)
+        value = int(lower, base)
+    except ValueError:
+        raise malformed(element.line, f"{what} is {short(text)!r}, not a number") from None
+    if value > limit:
+        raise malformed(element.line, f"{what} is {short(text)}, more than {limit}")
+    return value
+
+
+def size(text: str, unit: str | None, element: Element) -> int:
+    """`text` times `unit` (KiB when it is None) in bytes. Raises Refused(domain.malformed)."""
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 20:  # noqa: PLR2004 -- digits of 2^64
+        raise malformed(element.line, f"<{element.name}> is {short(digits)!r}, not a number")
+    return int(digits) * _factor(unit or "KiB", element)
+
+
+def _factor(unit: str, element: Element) -> int:
+    """Bytes in one `unit`: "KiB" and "k" are 1024, "KB" is 1000 (virScaleInteger in libvirt)."""
+    lower = unit.strip().lower()
+    if lower in ("b", "byte", "bytes"):
+        return 1
+    power = PREFIXES.get(lower[:1])
+    if power is None or lower[1:] not in ("", "b", "ib"):
+        raise malformed(element.line, f"the unit of <{element.name}> is {short(unit)!r}")
+    return int((1000 if lower[1:] == "b" else 1024) ** power)
 
 
 class _Builder:

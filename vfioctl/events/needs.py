@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.events.element import Element
-from vfioctl.events.numbers import size, unsigned
-from vfioctl.events.required import Link, Needs, RequiredFile, Share, UsbDevice
+from vfioctl.events.element import Element, size, unsigned
+from vfioctl.events.model import Link, Needs, RequiredFile, Share, UsbDevice
 
 SOURCES = {"file": "file", "block": "dev", "dir": "dir"}  # disk type → the attribute of <source>
 OPTIONAL = "optional"  # startupPolicy: the start goes on without; "requisite" may be missing only on the way in
@@ -20,7 +19,7 @@ BINDING = ("strict", "restrictive")  # numatune modes that let memory come from 
 def read_needs(root: Element, devices: Element) -> Needs:
     """What the domain `root` needs. Raises Refused(domain.malformed) for a number that is none."""
     return Needs(
-        files=(*_boot_files(root), *_device_files(devices), *_disks(devices)),
+        files=(*_boot_files(root), *_roms(devices), *_device_files(devices), *_disks(devices)),
         usb=tuple(_usb(devices)),
         links=tuple(_links(devices)),
         networks=tuple(dict.fromkeys(_networks(devices))),
@@ -48,14 +47,41 @@ def _boot_files(root: Element) -> Iterator[RequiredFile]:
     for name in ("kernel", "initrd", "dtb"):
         if path := _path(root.text_of("os", name)):
             yield RequiredFile("kernel", path, owner=name)
+    acpi = root.find("os", "acpi")
+    for table in acpi.all("table") if acpi else ():
+        if path := _path(table.text.strip()):
+            yield RequiredFile("file", path, owner="ACPI table")
 
 
-def _device_files(devices: Element) -> Iterator[RequiredFile]:
-    """ROMs. With bar='off' QEMU hands the ROM to the firmware by itself, and starts without it."""
+def _roms(devices: Element) -> Iterator[RequiredFile]:
+    """With bar='off' QEMU hands the ROM to the firmware by itself, and starts without it."""
     for device in devices.children:
         rom = device.find("rom")
         if rom and rom.get("enabled") != "no" and rom.get("bar") != "off" and (path := _path(rom.get("file"))):
             yield RequiredFile("rom", path, owner=device.name)
+
+
+def _device_files(devices: Element) -> Iterator[RequiredFile]:
+    """What other devices open: a shared directory, a port or TPM of the host, a source of random numbers, a script."""
+    for device in devices.children:
+        if path := _path(_opened(device)):
+            yield RequiredFile("file", path, owner=device.name)
+
+
+def _opened(device: Element) -> str | None:
+    source, backend = device.find("source"), device.find("backend")
+    driver = device.find("driver")
+    if device.name == "filesystem" and source and (driver is None or driver.get("type") in (None, "path")):
+        return source.get("dir")
+    if device.name in ("serial", "parallel", "channel") and device.get("type") == "dev" and source:
+        return source.get("path")
+    if device.name == "rng" and backend and backend.get("model") == "random":
+        return backend.text.strip()
+    if device.name == "tpm" and backend and backend.get("type") == "passthrough":
+        opened = backend.find("device")
+        return opened.get("path") if opened else None
+    script = device.find("script") if device.name == "interface" else None
+    return script.get("path") if script else None
 
 
 # Disks

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from vfioctl.events.required import RequiredFile
+from vfioctl.events.model import RequiredFile
 from vfioctl.handoff.start_model import Start
-from vfioctl.host.images import LONGEST
 from vfioctl.host.looks import ABSENT, TOO_LONG, Answer, Question
 from vfioctl.host.looks import look as look_at
 from vfioctl.plugin.types import Finding, Severity
@@ -46,11 +45,13 @@ def _needed(start: Start) -> Iterable[RequiredFile]:
 
 def _followed(file: RequiredFile) -> str:
     """The format of the image whose chain libvirt looks up itself."""
-    return "" if file.ends else file.form
+    return "" if file.ends or file.form == "raw" else file.form
 
 
 def _judge(start: Start, file: RequiredFile, answer: Answer) -> Iterator[Finding]:
     if answer.state == TOO_LONG:
+        from vfioctl.host.images import LONGEST
+
         yield Finding(
             "start.chain_too_long",
             f"The backing chain of {file.path} (disk {file.owner}) has more than {LONGEST} files, or comes back to "

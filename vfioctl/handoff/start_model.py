@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vfioctl.events.required import Needs
+from vfioctl.events.model import Needs
 from vfioctl.frozen import frozen
 from vfioctl.paths import Paths
 from vfioctl.plugin.types import Request, StepProposal

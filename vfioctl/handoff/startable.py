@@ -7,13 +7,12 @@ then fails is lost. Said is only what makes a start fail for certain.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from vfioctl.events.required import Needs
+from vfioctl.events.model import Needs
 from vfioctl.frozen import replace
-from vfioctl.handoff import start_devices, start_files, start_memory
+from vfioctl.handoff import start_host
 from vfioctl.handoff.start_model import Start
-from vfioctl.host.hooks import hooks
 from vfioctl.plugin.types import Finding, Phase, Request, Severity, StepProposal
 
 REFUSE, WARN, OFF = "refuse", "warn", "off"
@@ -34,11 +33,33 @@ def start_findings(request: Request, proposals: Iterable[StepProposal]) -> tuple
         return ()
     steps = tuple(step for step in proposals if step.phase in BEFORE_QEMU)
     start = Start(request, _expected(needs, incoming=request.incoming), steps)
-    found = (*start_files.look(start), *start_devices.look(start), *start_memory.look(start))
+    found = tuple(_found(start))
     if not found:
         return ()
     bringers = _bringers(request, steps)
     return tuple(_judged(finding, wish, bringers) for finding in found)
+
+
+def _found(start: Start) -> Iterator[Finding]:
+    """What each look finds; one that has nothing to look at is not even imported."""
+    needs = start.needs
+    if needs.files or start.request.domain.evdev_inputs:
+        from vfioctl.handoff import start_files
+
+        yield from start_files.look(start)
+    if needs.usb or needs.cpu_model:
+        from vfioctl.handoff import start_devices
+
+        yield from start_devices.look(start)
+    if needs.links or needs.networks:
+        from vfioctl.handoff import start_networks
+
+        yield from start_networks.look(start)
+    if any(share.page is not None for share in needs.memory):
+        from vfioctl.handoff import start_pages
+
+        yield from start_pages.look(start)
+    yield from start_host.look(start)
 
 
 def _expected(needs: Needs, *, incoming: bool) -> Needs:
@@ -54,6 +75,8 @@ def _bringers(request: Request, steps: Iterable[StepProposal]) -> tuple[str, ...
 
     Nothing can rely on a step whose failure does not fail the start, such as the warning to terminals.
     """
+    from vfioctl.host.hooks import hooks  # only where something is missing
+
     paths = request.host.paths
     others = (path for path in hooks(paths) if os.path.basename(path) != os.path.basename(paths.shim))
     shown = (f"/{os.path.relpath(path, paths.root)}" for path in others)

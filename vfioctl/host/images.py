@@ -14,7 +14,6 @@ from vfioctl.frozen import frozen
 from vfioctl.paths import Paths
 
 LONGEST = 200  # files; libvirt calls a longer chain "self-referential or too deeply nested"
-MISSING = (FileNotFoundError, NotADirectoryError)
 QCOW2_HEADER, QCOW1_HEADER = 72, 48
 BACKING_FORMAT = 0xE2792ACA  # qcow2's header extension
 NAME_LIMIT = 4096
@@ -48,7 +47,7 @@ def follow(paths: Paths, path: str, form: str) -> Chain:
         below = os.path.join(os.path.dirname(path), backing.name)
         try:
             os.stat(paths.at(below))
-        except MISSING:
+        except (FileNotFoundError, NotADirectoryError):
             return Chain(missing=below, above=path)
         path, form = below, backing.form
     return Chain(too_long=True)

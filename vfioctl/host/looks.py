@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Sequence
 
 from vfioctl.frozen import frozen
-from vfioctl.host.images import MISSING, follow
 from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 
 DEADLINE = 3.0  # for all of them; a disk at rest may take longer, and then nothing is said
 PIPE_SIZE = 65536  # what the child may say before anybody reads
+MISSING = (FileNotFoundError, NotADirectoryError)
 THERE, ABSENT, UNKNOWN, TOO_LONG = "there", "absent", "unknown", "too_long"
 
 
@@ -65,6 +65,10 @@ def _answer(paths: Paths, question: Question) -> tuple[str, ...]:
         return (ABSENT, question.path)
     except (OSError, ValueError):
         return (UNKNOWN,)
+    if not question.form:
+        return (THERE,)
+    from vfioctl.host.images import follow  # in the child: only images have a chain
+
     try:
         chain = follow(paths, question.path, question.form)
     except OSError:

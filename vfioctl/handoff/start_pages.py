@@ -1,13 +1,13 @@
-"""Whether the host has the memory and the huge pages of a guest. Reads only."""
+"""Whether the host has the huge pages of a guest. Reads only."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from vfioctl.events.required import Share
+from vfioctl.events.model import Share
 from vfioctl.handoff.start_model import Start
-from vfioctl.host import hugepages, memory
+from vfioctl.host import hugepages
 from vfioctl.plugin.types import Finding
 
 MIB = 1 << 20
@@ -18,16 +18,7 @@ DEFAULT_FILES = ("/proc/sys/vm/nr_hugepages", "/proc/sys/vm/nr_hugepages_mempoli
 
 
 def look(start: Start) -> Iterator[Finding]:
-    """What is too little."""
-    if any(share.page is not None for share in start.needs.memory):
-        yield from _huge_pages(start)
-    yield from _ordinary(start)
-
-
-# Huge pages
-
-
-def _huge_pages(start: Start) -> Iterator[Finding]:
+    """What is too little, or cannot be used."""
     sizes = hugepages.sizes(start.paths)
     if not sizes:
         return  # a kernel that does not say
@@ -105,35 +96,3 @@ def _unmounted(start: Start, page: int, *, exists: bool) -> Finding:
 
 def _size(page: int) -> str:
     return f"{page >> 30} GiB" if page >= 1 << 30 else f"{page >> 20} MiB" if page >= MIB else f"{page >> 10} KiB"
-
-
-# Ordinary memory
-
-
-def _ordinary(start: Start) -> Iterator[Finding]:
-    amounts = [share.bytes for share in start.needs.memory if share.page is None]
-    info = memory.meminfo(start.paths)
-    if not amounts or "MemTotal" not in info:
-        return
-    limit, what = _limit(start, info)
-    wanted = sum(amounts) if what != "swap" else max(amounts)
-    if limit is not None and wanted > limit:
-        yield Finding(
-            "start.memory",
-            f"The guest needs {wanted // MIB} MiB of memory, and the host can give {limit // MIB} MiB at the most.",
-            hint=start.edit("Give it less"),
-        )
-
-
-def _limit(start: Start, info: dict[str, int]) -> tuple[int | None, str]:
-    """The most memory that one guest can have whatever else ends, and what sets it.
-
-    A guest with a device of VFIO has all of its memory pinned, so swap does not count. Of the others the kernel
-    refuses, by its setting, what is more than memory and swap, or more than it may promise to all.
-    """
-    if start.request.domain.pci_addresses:
-        return info["MemTotal"], "pinned"
-    mode = memory.overcommit(start.paths)
-    if mode == memory.STRICT:
-        return info.get("CommitLimit"), "promised"
-    return (info["MemTotal"] + info.get("SwapTotal", 0), "swap") if mode == memory.HEURISTIC else (None, "")

@@ -1,0 +1,73 @@
+"""What every guest with a device needs: memory, and an IOMMU group that nobody has open. Reads only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from vfioctl.handoff.start_model import Start
+from vfioctl.host import memory
+from vfioctl.host.holders import scan
+from vfioctl.host.model import DeviceNode
+from vfioctl.plugin.types import Finding
+
+MIB = 1 << 20
+
+
+def look(start: Start) -> Iterator[Finding]:
+    """What is too little or not free."""
+    yield from _memory(start)
+    yield from _groups(start)
+
+
+def _memory(start: Start) -> Iterator[Finding]:
+    amounts = [share.bytes for share in start.needs.memory if share.page is None]
+    info = memory.meminfo(start.paths)
+    if not amounts or "MemTotal" not in info:
+        return
+    limit, what = _limit(start, info)
+    wanted = sum(amounts) if what != "swap" else max(amounts)
+    if limit is not None and wanted > limit:
+        yield Finding(
+            "start.memory",
+            f"The guest needs {wanted // MIB} MiB of memory, and the host can give {limit // MIB} MiB at the most.",
+            hint=start.edit("Give it less"),
+        )
+
+
+def _limit(start: Start, info: dict[str, int]) -> tuple[int | None, str]:
+    """The most memory that one guest can have whatever else ends, and what sets it.
+
+    A guest with a device of VFIO has all of its memory pinned, so swap does not count. Of the others the kernel
+    refuses, by its setting, what is more than memory and swap, or more than it may promise to all.
+    """
+    if start.request.domain.pci_addresses:
+        return info["MemTotal"], "pinned"
+    mode = memory.overcommit(start.paths)
+    if mode == memory.STRICT:
+        return info.get("CommitLimit"), "promised"
+    return (info["MemTotal"] + info.get("SwapTotal", 0), "swap") if mode == memory.HEURISTIC else (None, "")
+
+
+def _groups(start: Start) -> Iterator[Finding]:
+    """Groups that a process has open while their devices are with the host: QEMU could not open them."""
+    host = start.request.host
+    given = {device.iommu_group: device.address for device in start.request.devices if device.iommu_group is not None}
+    held = {device.iommu_group for device in start.request.devices if host.is_vfio_driver(device.driver or "")}
+    nodes = [node for group in given if group not in held and (node := _node(start, f"/dev/vfio/{group}"))]
+    for holder in scan(start.paths, nodes).holders if nodes else ():
+        for path in holder.nodes:
+            yield Finding(
+                "start.vfio_open",
+                f"Process {holder.pid} ({holder.comm}) has {path} open, the IOMMU group of "
+                f"{given[int(os.path.basename(path))]}: QEMU could not open it.",
+                hint="End that process; it may be a guest with another device of the group: virsh list",
+            )
+
+
+def _node(start: Start, path: str) -> DeviceNode | None:
+    try:
+        number = os.stat(start.paths.at(path)).st_rdev
+    except OSError:
+        return None
+    return DeviceNode(path, (os.major(number), os.minor(number)), "vfio", None)
