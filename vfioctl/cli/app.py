@@ -33,7 +33,7 @@ class App:
         self.composition = composition
         self.environ = environ
         self.format = FORMATS[0]
-        self.color: bool | None = False if environ.get("NO_COLOR") else None
+        self.color = _wanted_color(environ)
         self.command = ""
         self.argv: tuple[str, ...] = ()  # as it was typed, for hints that repeat it
 
@@ -75,7 +75,16 @@ class App:
         """Where results and live lines go; rendering is imported only now."""
         from vfioctl.cli.render.output import Output
 
-        return Output(self.format, sys.stdout, sys.stderr, color=self.color)
+        columns = self.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdecimal() else None
+        return Output(self.format, sys.stdout, sys.stderr, color=self.color, width=width or None)
+
+
+def _wanted_color(environ: Mapping[str, str]) -> bool | None:
+    """NO_COLOR (no-color.org) and a terminal that knows none: never; FORCE_COLOR: also in a pipe; else None."""
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return True if environ.get("FORCE_COLOR") else None
 
 
 class RootGroup(LazyGroup):

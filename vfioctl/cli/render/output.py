@@ -26,13 +26,16 @@ MARKS = {"error": "31;1", "warning": "33;1", "next": "36"}
 
 
 class Output:
-    """Shows results. `color` None: on a terminal only; False: never."""
+    """Shows results. `color` None: on a terminal only. `width` in characters, None: the terminal's, else PIPE_WIDTH."""
 
-    def __init__(self, form: str, stdout: TextIO, stderr: TextIO, *, color: bool | None = None) -> None:
+    def __init__(
+        self, form: str, stdout: TextIO, stderr: TextIO, *, color: bool | None = None, width: int | None = None
+    ) -> None:
         self.form = form
         self.stdout = stdout
         self.stderr = stderr
         self.color = color
+        self.width = width
         self.lost: OSError | None = None  # why stdout no longer takes what is shown; a reader that has gone is no loss
 
     def result(self, result: Result) -> None:
@@ -86,11 +89,10 @@ class Output:
     def _console(self) -> Console:
         from rich.console import Console
 
-        terminal = self.stdout.isatty()
-        colored = terminal and self.color is not False
+        colored = self._is_colored(self.stdout)
         return Console(
             file=io.StringIO(),
-            width=_terminal_width(self.stdout) if terminal else PIPE_WIDTH,
+            width=self.width or _terminal_width(self.stdout),
             color_system="standard" if colored else None,
             force_terminal=colored,
             no_color=not colored,
@@ -118,8 +120,10 @@ class Output:
         self._write(stream, f"  {plain(hint)}\n")
 
     def _mark(self, word: str) -> str:
-        colored = self.stderr.isatty() and self.color is not False
-        return f"\x1b[{MARKS[word]}m{word}:\x1b[0m" if colored else f"{word}:"
+        return f"\x1b[{MARKS[word]}m{word}:\x1b[0m" if self._is_colored(self.stderr) else f"{word}:"
+
+    def _is_colored(self, stream: TextIO) -> bool:
+        return stream.isatty() if self.color is None else self.color
 
     def _write(self, stream: TextIO, text: str) -> None:
         """Write at once; a reader that has gone (`| head`) is no failure of ours."""

@@ -10,7 +10,6 @@ from vfioctl.cli.render.tables import Column, moment, table, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
 NO_RETURN = "your session ends here; from here a failure brings the login screen back, not your session"
 COLUMNS = (
@@ -57,17 +56,14 @@ def _running(running: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Iter
 
 def _steps(steps: Sequence[Step], no_return: str | None) -> Iterator[RenderableType]:
     at = next((index for index, step in enumerate(steps) if step["id"] == no_return), len(steps))
-    if before := steps[:at]:
-        yield _table(before, 1)
-    if after := steps[at:]:
+    rows = [_row(number, step) for number, step in enumerate(steps, 1)]
+    if before := rows[:at]:
+        yield table(COLUMNS, before, like=rows)
+    if after := rows[at:]:
         yield ""
         yield f"── {NO_RETURN} ──"
         yield ""
-        yield _table(after, at + 1, head=not before)
-
-
-def _table(steps: Sequence[Step], first: int, *, head: bool = True) -> Table:
-    return table(COLUMNS, (_row(number, step) for number, step in enumerate(steps, first)), head=head)
+        yield table(COLUMNS, after, head=not before, like=rows)
 
 
 def _row(number: int, step: Step) -> tuple[object, ...]:
@@ -81,7 +77,7 @@ def _more(title: str, steps: Sequence[Step]) -> Iterator[RenderableType]:
     if steps:
         yield ""
         yield f"{title}:"
-        yield _table(steps, 1)
+        yield table(COLUMNS, (_row(number, step) for number, step in enumerate(steps, 1)))
 
 
 def _way_back(plan: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -1,36 +1,21 @@
-"""The few shapes that views are made of: a table, a line of words, a time. Imports rich only when a table is wanted."""
+"""The few shapes that views are made of: a table, a line of words, a time. Imports no rich."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from vfioctl.cli.render.grid import Bar, Column, Grid, Row
 
-
-class Column(NamedTuple):
-    """A column; `width` fixes it, so that two tables below each other line up. Without one it takes what is left."""
-
-    title: str
-    width: int | None = None
-    right: bool = False
+__all__ = ["Bar", "Column", "moment", "seconds", "table", "words"]
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, head: bool = True) -> Table:
-    """A table without a frame, one line under its head."""
-    from rich import box
-    from rich.table import Table
-
-    made = Table(box=box.SIMPLE_HEAD, show_header=head, show_edge=False, pad_edge=False,
-                 padding=(0, 1, 0, 0), expand=any(column.width is None for column in columns))  # fmt: skip
-    for column in columns:
-        made.add_column(column.title, width=column.width, ratio=None if column.width else 1, overflow="fold",
-                        justify="right" if column.right else "left")  # fmt: skip
-    for row in rows:
-        made.add_row(*("" if cell is None else str(cell) for cell in row))
-    return made
+def table(
+    columns: Sequence[Column], rows: Iterable[Row], *, head: bool = True, like: Iterable[Row] | None = None
+) -> Grid:
+    """A table without a frame, one line under its head. `like`: the rows of every table that it should line up with."""
+    shown = tuple(rows)
+    return Grid(columns, shown, head=head, like=shown if like is None else tuple(like))
 
 
 def words(items: Iterable[object], nothing: str = "-") -> str:

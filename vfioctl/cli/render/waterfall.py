@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.cli.render.tables import Column, seconds, table
+from vfioctl.cli.render.tables import Bar, Column, seconds, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 BAR = 34
 SYSFS = "/sys/bus/pci/devices/"
-FULL, THIN = "█", "▏"
 COLUMNS = (Column("step", 43), Column("time", BAR), Column("took", 8, right=True), Column("said"))
 
 
@@ -23,11 +22,10 @@ def waterfall(steps: Sequence[Mapping[str, Any]], duration: float) -> Iterator[R
     yield table(COLUMNS, ((_name(step), bar(step, whole), seconds(step["duration"]), _said(step)) for step in steps))
 
 
-def bar(step: Mapping[str, Any], whole: float) -> str:
-    """The bar of one step; what is too short for a block is a thin line."""
-    start = min(BAR - 1, int(step["started_offset"] / whole * BAR))
-    length = min(BAR - start, round(step["duration"] / whole * BAR))
-    return " " * start + (FULL * length or THIN)
+def bar(step: Mapping[str, Any], whole: float) -> Bar:
+    """The bar of one step."""
+    start = step["started_offset"]
+    return Bar(start / whole, (start + step["duration"]) / whole)
 
 
 def _name(step: Mapping[str, Any]) -> str:
