@@ -89,3 +89,27 @@ def test_completion_knows_the_commands_without_importing_them(run) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_of_a_shell_names_our_variable(shell: str, run) -> None:
     assert "_VFIOCTL_COMPLETE" in run("completion", shell).out
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("stat", "status"), ("plugin list", "plugins"), ("gpus", "gpu"), ("log", "history"), ("holders", "gpu holders"),
+     ("gpu lst", "list")],
+)  # fmt: skip
+def test_an_unknown_command_is_answered_with_the_nearest(run, typed: str, meant: str) -> None:
+    shown = run(*typed.split())
+    assert shown.status == 2
+    assert f'; did you mean "{meant}"? [usage]' in shown.err
+
+
+def test_a_word_that_is_like_no_command_is_only_unknown(run) -> None:
+    assert "There is no command 'zzzz'. [usage]" in run("zzzz").err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), [("--json", "Did you mean '--format json'?"), ("--roo", "No such option '--roo'.")]
+)
+def test_no_hidden_option_is_advised(run, typed: str, said: str) -> None:
+    shown = run("status", typed).err
+    assert said in shown
+    assert "'--root'" not in shown

@@ -91,7 +91,8 @@ def sources(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", PROJECTS, ids=IDS)
 def test_the_wheel_holds_every_file_of_its_package_and_no_other(path: Path, wheels) -> None:
-    names = {name for name in wheel_of(path, wheels).namelist() if ".dist-info/" not in name}
+    outside = (".dist-info/", ".data/")
+    names = {name for name in wheel_of(path, wheels).namelist() if not any(part in name for part in outside)}
     data = {name for name in names if name.startswith("vfioctl/data/")} if path == ROOT else set()
     assert names - data == sources(path)
 
@@ -121,3 +122,8 @@ def test_the_wheel_says_its_licence_and_is_pure_python(path: Path, wheels) -> No
     metadata = Parser().parsestr(wheel.read(f"{info}/METADATA").decode())
     assert metadata["License-Expression"] == "MIT"
     assert "Root-Is-Purelib: true" in wheel.read(f"{info}/WHEEL").decode()
+
+
+def test_the_wheel_installs_the_man_page(wheels: dict[str, zipfile.ZipFile]) -> None:
+    page = f"vfioctl-{project(ROOT)['version']}.data/data/share/man/man1/vfioctl.1"
+    assert wheels["vfioctl"].read(page) == (ROOT / "docs" / "man" / "vfioctl.1").read_bytes()

@@ -186,7 +186,7 @@ def _failed(app: App, error: VfioctlError) -> Result:
 def _usage(app: App, error: click.ClickException) -> VfioctlError:
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
     app.command = command.partition(" ")[2]
-    wrong = VfioctlError("usage", error.format_message(), hints=(f"See how it is used: {command} --help",))
+    wrong = VfioctlError("usage", error.format_message(), hints=(f"See: {command} --help",))
     wrong.exit_status = EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
     return wrong
 

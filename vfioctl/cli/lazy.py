@@ -12,6 +12,8 @@ from vfioctl.cli.commands import Entry
 from vfioctl.cli.options import shared_options
 from vfioctl.errors import VfioctlError
 
+OTHER_WORDS = {"log": "history", "logs": "history", "ls": "list", "undo": "recover", "restore": "recover"}
+
 
 class LazyGroup(click.Group):
     """A group of `entries`; help and completion come from the table, so they import no command."""
@@ -31,6 +33,14 @@ class LazyGroup(click.Group):
         entry = next((entry for entry in self.table(ctx) if entry.name == cmd_name), None)
         return None if entry is None else load(entry)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it; an unknown command is answered with the nearest one that there is."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"There is no command {args[0]!r}{_nearest(args[0], self.table(ctx)) or '.'}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(entry.name, entry.help) for entry in self.table(ctx)])
@@ -38,6 +48,16 @@ class LazyGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         mine = [CompletionItem(e.name, help=e.help) for e in self.table(ctx) if e.name.startswith(incomplete)]
         return [*mine, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _nearest(word: str, entries: tuple[Entry, ...]) -> str:
+    """`; did you mean "X"?`, where X is near, another word for it, or the same verb in one of the groups."""
+    from vfioctl.config.schema import suggestion
+
+    inner = {child.name: f"{entry.name} {child.name}" for entry in entries for child in entry.children}
+    if said := OTHER_WORDS.get(word) or inner.get(word):
+        return f'; did you mean "{said}"?'
+    return suggestion(word, [entry.name for entry in entries])
 
 
 def load(entry: Entry) -> click.Command:

@@ -45,6 +45,15 @@ class Verb(click.Command):
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *shared_options()]
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hidden = {name for param in self.params if getattr(param, "hidden", False) for name in param.opts}
+            near = [name for name in error.possibilities or () if name not in hidden]
+            meant = ["--format json"] if error.option_name == "--json" else near
+            raise click.NoSuchOption(error.option_name, possibilities=meant, ctx=error.ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         ctx.obj.command = ctx.command_path.partition(" ")[2]
         return super().invoke(ctx)
