@@ -94,3 +94,23 @@ def test_the_guest_that_has_the_raw_disk_must_end_first(lv: FakeLibvirt) -> None
     assert "open in QEMU of the guest a,b" in refused(lv, NVME)
     lv.host.kernel.end_process(pid)
     assert "QEMU" not in refused(lv, NVME)
+
+
+def test_a_disk_that_is_mounted_after_the_plan_was_made_is_not_taken(lv: FakeLibvirt) -> None:
+    """The write before it waits for as long as the desktop needs to mount the drive."""
+    lv.manage("nas")
+    before = snapshot.take(lv.host.root, files=())
+    aim = f"/sys/bus/pci/devices/{SATA}/driver_override"
+    lv.host.kernel.hang_write(aim)
+    with lv.popen("nas", "prepare", "begin") as started:
+        assert started.stdin
+        assert started.stderr
+        started.stdin.write(domain("nas", hostdevs=(SATA,)).encode())
+        started.stdin.close()
+        assert until(lambda: bool(lv.host.kernel.blocked()), 20)
+        lv.host.kernel.mount("sda1", "/media/alice")
+        lv.host.kernel.release()
+        said = started.stderr.read().decode()
+    assert started.returncode != 0
+    assert "sda1 is mounted on /media/alice" in said
+    assert differences(lv, before) == ()

@@ -38,6 +38,11 @@ class Claim:
     what: str
     help: str = ""
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether taking the disk loses data for certain."""
+        return self.kind in (Kind.MOUNTED, Kind.HELD)
+
 
 def of_function(paths: Paths, address: str) -> tuple[Claim, ...]:
     """Every claim on a disk behind the function at `address`; none where it has no disk or only free ones."""

@@ -20,16 +20,14 @@ CODES = {
     Kind.MOUNTED: MOUNTED, Kind.HELD: IN_USE, Kind.OPEN: IN_USE, Kind.MEMBER: MEMBER, Kind.UNKNOWN: UNKNOWN,
     Kind.DENIED: UNKNOWN,
 }  # fmt: skip
-NEVER = (Kind.MOUNTED, Kind.HELD)
 
 
 def of_claims(address: str, claims: Iterable[Claim], *, may: bool) -> Iterator[Finding]:
     """One finding a code and severity, which names every disk; `may`: the guest file lists the device."""
     found: dict[tuple[str, str, bool, Severity], list[Claim]] = {}
     for claim in claims:
-        certain = claim.kind in NEVER
-        is_warning = claim.kind is Kind.DENIED or (may and not certain)
-        key = *CODES[claim.kind], certain, Severity.WARN if is_warning else Severity.BLOCK
+        is_warning = claim.kind is Kind.DENIED or (may and not claim.is_certain)
+        key = *CODES[claim.kind], claim.is_certain, Severity.WARN if is_warning else Severity.BLOCK
         found.setdefault(key, []).append(claim)
     for (code, which, certain, severity), same in found.items():
         uses = "; ".join(f"{claim.device} is {claim.what}" for claim in same)

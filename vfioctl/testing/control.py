@@ -112,6 +112,13 @@ class Control:
         """The function falls off the bus."""
         self.ask("disappear", address=address)
 
+    def mount(self, name: str, place: str) -> None:
+        """Mount the file system of the block device `name` ("nvme1n1p1") on `place`."""
+        self.ask("mount", name=name, place=place)
+
+    def unmount(self, name: str) -> None:
+        self.ask("mount", name=name, place="")
+
     def add_process(self, process: FakeProcess) -> int:
         """Start a process and return its pid; 0 when what it requires is not there."""
         return int(self.ask("add_process", **asdict(process)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ class Disks:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.spec = kernel.spec  # as it is now: file systems are mounted and unmounted while it runs
         self.numbers = mounts.numbers(kernel.spec)
         self.classes = kernel.sys.directory("class/block")
         self.by_number = kernel.sys.directory("dev/block")
@@ -54,6 +54,12 @@ class Disks:
         """The directory of the block device `name`, when it is there."""
         link = self.classes.children.get(name)
         return self.kernel.sys.directory(link.target.removeprefix("../../")) if isinstance(link, Link) else None
+
+    def mount(self, name: str, place: str) -> None:
+        """Mount the file system of the block device `name`; an empty `place` unmounts it. Raises LookupError."""
+        if name not in self.numbers:
+            raise LookupError(f"there is no block device {name}")
+        self.spec = mounts.with_mount(self.spec, name, place)
 
     # With the driver of the controller
 
@@ -95,11 +101,11 @@ class Disks:
         target = place.path.removeprefix("/sys/")
         self.classes.add(block.name, Link(f"../../{target}"))
         self.by_number.add(f"{major}:{minor}", Link(f"../../{target}"))
-        held = functools.partial(mounts.is_held, self.kernel.spec, block.name)
         node = DeviceNode(
             f"/dev/{block.name}", os.makedev(major, minor), device.driver.module if device and device.driver else None,
             device.address if device else None, block=True)  # fmt: skip
-        self.kernel.nodes.add(node, shown=Disk(block.size, contents.of(block.contents, block.size), held))
+        carried = contents.of(block.contents, block.size)
+        self.kernel.nodes.add(node, shown=Disk(block.size, carried, lambda: mounts.is_held(self.spec, block.name)))
         for index, partition in enumerate(block.partitions, 1):
             below = place.directory(partition.name)
             below.add("partition", Constant(str(index)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vfioctl.testing.model import FakeBlock, FakeDevice, MachineSpec
 
@@ -64,6 +65,20 @@ def swaps(spec: MachineSpec) -> str:
     head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
     used = (block for block in every_block(spec) if block.swap)
     return head + "".join(f"/dev/{block.name} partition\t{block.size >> 10}\t0\t-2\n" for block in used)
+
+
+def with_mount(spec: MachineSpec, name: str, place: str) -> MachineSpec:
+    """The machine with `name` mounted on `place`, or nowhere."""
+
+    def changed(block: FakeBlock) -> FakeBlock:
+        parts = tuple(changed(part) for part in block.partitions)
+        return replace(block, partitions=parts, mounted_at=place if block.name == name else block.mounted_at)
+
+    devices = tuple(
+        replace(device, disk=None, mounted_at=None, disks=tuple(changed(disk) for disk in disks_of(device)))
+        for device in spec.devices
+    )
+    return replace(spec, devices=devices, volumes=tuple(changed(volume) for volume in spec.volumes))
 
 
 def is_held(spec: MachineSpec, name: str) -> bool:

@@ -177,7 +177,7 @@ def fill_proc(kernel: Kernel) -> None:
         system.directory("random").add("boot_id", Constant(fresh.read().strip()))
     own = proc.directory("self")
     own.add("mounts", Constant(mounts(spec).encode()))
-    own.add("mountinfo", Constant(mountinfo(spec).encode()))
+    own.add("mountinfo", Attribute(lambda: mountinfo(kernel.disks.spec)))
     proc.add("mounts", Link("self/mounts"))
     fill_network(kernel)
     proc.add("net", Link("self/net"))

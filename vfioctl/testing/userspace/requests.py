@@ -67,6 +67,9 @@ class Requests:
     def do_disappear(self, address: str) -> None:
         self.kernel.pci.disappear(address)
 
+    def do_mount(self, name: str, place: str) -> None:
+        self.kernel.disks.mount(name, place)
+
     def do_add_process(self, **fields: Any) -> int:
         process = self.kernel.processes.start(build(FakeProcess, fields))
         return process.pid if process else 0

@@ -78,6 +78,7 @@ class DriverBind(DeviceChange):
                 hints=("Its modules are unloaded instead; see docs/explanation/safety.md",),
             )
         _refuse_dependents(machine, address)
+        _refuse_disks(machine, address)
         shared = (address,) if driver == NVIDIA else ()  # who has /dev/nvidia-modeset may hold any card
         if blocking := _blocking(machine.host().holders((address,), shared=shared), driver):
             raise StepFailed("device.held", f"{address} ({driver}) is held by {name_holders(blocking)}.")
@@ -150,6 +151,14 @@ def _refuse_dependents(machine: Machine, address: str) -> None:
                 f"device.{item.kind}_in_use", f"{address} has {item.name}, which {', '.join(item.users)} uses.",
                 hints=(f"Stop {', '.join(item.users)} first.",),
             )  # fmt: skip
+
+
+def _refuse_disks(machine: Machine, address: str) -> None:
+    """Raise StepFailed while a disk behind it is in use: one may have been mounted since the plan was made."""
+    if held := [claim for claim in machine.host().disk_claims(address) if claim.is_certain]:
+        uses = "; ".join(f"{claim.device} is {claim.what}" for claim in held)
+        hints = tuple(dict.fromkeys(claim.help for claim in held))
+        raise StepFailed("device.disk_in_use", f"{address} is the controller of a disk in use: {uses}.", hints=hints)
 
 
 def _must_exist(paths: Paths, address: str) -> None:
