@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vfioctl.errors import Refused
-from vfioctl.events.element import Element, malformed, parse_element, short, size, unsigned
+from vfioctl.events.element import Element, malformed, parse_element, pci_address, short, size
 from vfioctl.events.libvirt import INPUT_CAP, check_guest_name, too_large
 from vfioctl.events.model import Disk, Domain, Hostdev
 from vfioctl.events.needs import read_needs
 
-PCI_LIMITS = {"domain": 0xFFFFFFFF, "bus": 0xFF, "slot": 0x1F, "function": 7}
-READ = ("name", "uuid", "memory", "os", "devices", "qemu:commandline")
+READ = ("name", "uuid", "memory", "os", "devices", "qemu:commandline", "qemu:override")
 READ_DEVICES = ("emulator", "disk", "hostdev", "interface", "input", "tpm")
 UUID_PARTS = (8, 4, 4, 4, 12)
 
@@ -26,11 +25,12 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
     root = parse_element(data)
     if root.name != "domain":
         raise malformed(root.line, f"the root is <{short(root.name)}>, not <domain>")
+    hostdevs, unseen = _passed_on(root)
     return Domain(
         name=_name(root),
         uuid=_uuid(root),
         type=root.get("type") or "kvm",
-        hostdevs=tuple(_hostdevs(_devices(root))),
+        hostdevs=(*_hostdevs(_devices(root)), *hostdevs),
         disks=tuple(_disk(element) for element in _devices(root).all("disk")),
         nvram=_nvram(root),
         loader=root.text_of("os", "loader"),
@@ -40,7 +40,23 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
         emulator=_devices(root).text_of("emulator"),
         unknown=_unknown(root),
         needs=read_needs(root, _devices(root)),
+        unseen=unseen,
     )
+
+
+def _passed_on(root: Element) -> tuple[tuple[Hostdev, ...], tuple[str, ...]]:
+    """The devices that QEMU's own arguments take, and the arguments that do not say which one."""
+    if not _has_arguments(root):
+        return (), ()
+    from vfioctl.events.qemu_arguments import read_arguments
+
+    passed = read_arguments(root)
+    return passed.hostdevs, passed.unseen
+
+
+def _has_arguments(root: Element) -> bool:
+    """Whether an element of another namespace is there, whatever its prefix: few domains have one."""
+    return any(":" in child.name for child in root.children)
 
 
 def _devices(root: Element) -> Element:
@@ -67,14 +83,6 @@ def _uuid(root: Element) -> str:
     return "-".join(digits[end - size : end] for end, size in zip(ends, UUID_PARTS, strict=True))
 
 
-def _pci_address(address: Element) -> str:
-    parts = {
-        part: unsigned(address.get(part) or "0", address, limit, f"{part} of a PCI address")
-        for part, limit in PCI_LIMITS.items()
-    }
-    return "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**parts)
-
-
 def _hostdevs(devices: Element) -> Iterator[Hostdev]:
     """Devices taken from the host: <hostdev>, a network function as <interface>, an NVMe drive as <disk>."""
     for element in devices.children:
@@ -91,7 +99,7 @@ def _hostdev(element: Element, kind: str) -> Hostdev:
     managed = element.get("managed") or (source.get("managed") if source else None)
     return Hostdev(
         kind=kind,
-        address=_pci_address(address) if address and kind == "pci" else None,
+        address=pci_address(address) if address and kind == "pci" else None,
         managed=managed == "yes",
         driver=driver.get("name") if driver else None,
         model=driver.get("model") if driver else None,
@@ -141,9 +149,12 @@ def _evdev_inputs(root: Element) -> Iterator[str]:
         source = element.find("source")
         if source and (path := source.get("dev") or source.get("evdev")):
             yield path
-    command_line = root.find("qemu:commandline")
-    for argument in command_line.all("qemu:arg") if command_line else ():
-        kind, *options = (argument.get("value") or "").split(",")
+    if not _has_arguments(root):
+        return
+    from vfioctl.events.qemu_arguments import arguments
+
+    for argument in arguments(root):
+        kind, *options = argument.split(",")
         if kind == "input-linux":
             yield from (option[len("evdev=") :] for option in options if option.startswith("evdev="))
 

@@ -9,6 +9,7 @@ from vfioctl.errors import Refused, VfioctlError
 
 MAX_ELEMENTS = 50_000  # a domain with 100 disks has about 2,000
 MAX_DEPTH = 100
+PCI_LIMITS = {"domain": 0xFFFFFFFF, "bus": 0xFF, "slot": 0x1F, "function": 7}
 PREFIXES = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 
 
@@ -81,6 +82,15 @@ def unsigned(text: str, element: Element, limit: int, what: str) -> int:
     if value > limit:
         raise malformed(element.line, f"{what} is {short(text)}, more than {limit}")
     return value
+
+
+def pci_address(address: Element) -> str:
+    """The element `address` as DDDD:BB:DD.F; a part that is absent is 0. Raises Refused(domain.malformed)."""
+    parts = {
+        part: unsigned(address.get(part) or "0", address, limit, f"{part} of a PCI address")
+        for part, limit in PCI_LIMITS.items()
+    }
+    return "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**parts)
 
 
 def size(text: str, unit: str | None, element: Element) -> int:

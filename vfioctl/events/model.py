@@ -42,6 +42,7 @@ class Hostdev:
     driver: str | None = None  # <driver name=…/>
     model: str | None = None  # <driver model=…/>: a variant driver
     mdev_uuid: str | None = None
+    in_arguments: bool = False  # given in QEMU's own arguments: libvirt does nothing for it
 
 
 @frozen
@@ -138,6 +139,7 @@ class Domain:
     emulator: str | None = None
     unknown: tuple[str, ...] = ()
     needs: Needs | None = None  # what the start needs besides PCI devices; None: not read
+    unseen: tuple[str, ...] = ()  # QEMU's arguments that may take a device and do not say which one
 
     @property
     def pci_addresses(self) -> tuple[str, ...]:

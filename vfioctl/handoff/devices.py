@@ -9,7 +9,7 @@ from vfioctl.events.model import Domain
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
-from vfioctl.plugin.choice import choose
+from vfioctl.plugin.choice import Choice, choose
 from vfioctl.txn.step import Finding, Severity
 
 
@@ -30,9 +30,19 @@ def wanted(domain: Domain, config: GuestConfig, host: Host) -> Wanted:
     said = (
         *missing, *_excluded(domain, config, named, host),
         *(_taken_along(device) for device in chosen.along), *(_stays(device) for device in chosen.stays),
-        *_managed(domain, config), *_formerly_managed(domain, host),
+        *_managed(domain, config), *_formerly_managed(domain, host), *_in_other_words(domain, config, host, chosen),
     )  # fmt: skip
     return Wanted((*chosen.named, *chosen.along), said)
+
+
+def _in_other_words(domain: Domain, config: GuestConfig, host: Host, chosen: Choice) -> Iterable[Finding]:
+    """What is given, or left to libvirt, without a plain <hostdev>."""
+    plain = all(dev.kind == "pci" and not dev.in_arguments for dev in domain.hostdevs)
+    if plain and not domain.unseen and not (domain.needs and domain.needs.networks):
+        return ()
+    from vfioctl.handoff import left_to_libvirt  # few guests need it
+
+    return left_to_libvirt.findings(domain, config, host, chosen.addresses)
 
 
 def _missing(address: str, domain: Domain) -> Finding:
@@ -44,6 +54,8 @@ def _missing(address: str, domain: Domain) -> Finding:
 
 
 def _origin(address: str, domain: Domain) -> str:
+    if any(dev.address == address and dev.in_arguments for dev in domain.hostdevs):
+        return "QEMU's arguments in the domain"
     return "the domain's hostdev" if address in domain.pci_addresses else "the guest file"
 
 
@@ -87,7 +99,7 @@ def _stays(device: PciDevice) -> Finding:
 
 def _managed(domain: Domain, config: GuestConfig) -> Iterable[Finding]:
     """A domain that mixes both modes for what it gets is a trap: libvirt remembers the mode of the first run."""
-    modes = {dev.managed for dev in domain.hostdevs if dev.kind == "pci"}
+    modes = {dev.managed for dev in domain.hostdevs if dev.kind == "pci" and not dev.in_arguments}
     if len(modes) > 1:
         from vfioctl.typed import argument  # few starts need it
 

@@ -55,7 +55,7 @@ def keep(paths: Paths, domain: Domain) -> None:
 
 
 def _cards(domain: Domain) -> tuple[Hostdev, ...]:
-    return tuple(dev for dev in domain.hostdevs if dev.kind == "pci" and dev.address)
+    return tuple(dev for dev in domain.hostdevs if dev.kind == "pci" and dev.address and not dev.in_arguments)
 
 
 def _former(paths: Paths, address: str) -> Former | None:

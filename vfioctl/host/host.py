@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vfioctl.host import (
-    companions,
     consoles,
     drivers,
     drm,
@@ -114,8 +113,10 @@ class Host:
 
     def companions(self, address: str) -> tuple[PciDevice, ...]:
         """The functions that go along where the one at `address` goes. Raises VfioctlError("pci.unknown")."""
+        from vfioctl.host.companions import belongs  # what only reads a return's state does not ask
+
         device = self.device(address)
-        return tuple(other for other in self.functions(address) if companions.belongs(other, device))
+        return tuple(other for other in self.functions(address) if belongs(other, device))
 
     def dependents(self, address: str) -> tuple[Dependent, ...]:
         """What goes with the driver of the function at `address`, and who uses it."""

@@ -11,11 +11,17 @@ import os
 
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.nodes import group_nodes
-from vfioctl.host.readers import link_name, raw
+from vfioctl.host.readers import ADDRESS, link_name, raw
 from vfioctl.paths import Paths
 
 BUS = "bus/mdev/devices"  # below /sys
 ARGUMENTS_SIZE = 1 << 20
+
+
+def parent_of(paths: Paths, uuid: str) -> str | None:
+    """The address of the PCI function below which the mediated device `uuid` is; None when there is none."""
+    name = os.path.basename(os.path.dirname(os.path.realpath(paths.at("sys", BUS, uuid))))
+    return name if ADDRESS.fullmatch(name) else None
 
 
 def nodes(paths: Paths, parent: str, uuid: str) -> tuple[DeviceNode, ...]:

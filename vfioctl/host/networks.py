@@ -51,6 +51,14 @@ def _is_file(path: str) -> bool:
     return True
 
 
+def read(paths: Paths, name: str) -> bytes | None:
+    """The XML of the network `name`: the status file of an active one, else its definition; None when not to be had."""
+    if "/" in name or "\0" in name:
+        return None
+    places = (paths.at(ACTIVE, f"{name}.xml"), paths.at(DEFINED, f"{name}.xml"))
+    return next((data for path in places if (data := raw(path, STATUS_SIZE))), None)
+
+
 def bridge(paths: Paths, name: str) -> str | None:
     """The bridge of the active network `name`; None when it has none, or does not say."""
     found = BRIDGE.search(raw(paths.at(ACTIVE, f"{name}.xml"), STATUS_SIZE) or b"")

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import replace
-from vfioctl.host import sriov
 from vfioctl.host.model import PciDevice
 from vfioctl.host.readers import ADDRESS, entries, flag, link_name, number, parse_number, text
 from vfioctl.paths import Paths
@@ -54,9 +53,9 @@ def read(paths: Paths, address: str) -> PciDevice | None:
         d3cold_allowed=text(os.path.join(base, "d3cold_allowed")),
         numa_node=number(os.path.join(base, "numa_node")),
         links=links(shown),
-        physical=sriov.physical(base, shown),
-        virtual=sriov.virtual(base, shown),
-        mediated=mediated_below(shown),
+        physical=_physical(base, shown),
+        virtual=_virtual(base, shown),
+        mediated=_mediated(shown),
     )
 
 
@@ -86,10 +85,26 @@ def dependents(paths: Paths, address: str) -> tuple[tuple[str, ...], tuple[str, 
     """The virtual functions and the mediated devices that the driver of the function at `address` has made."""
     base = paths.pci(address)
     shown = entries(base)
-    return sriov.virtual(base, shown), mediated_below(shown)
+    return _virtual(base, shown), _mediated(shown)
 
 
-def mediated_below(shown: Iterable[str]) -> tuple[str, ...]:
+def _physical(base: str, shown: Iterable[str]) -> str | None:
+    if "physfn" not in shown:
+        return None
+    from vfioctl.host import sriov  # few hosts have any
+
+    return sriov.physical(base)
+
+
+def _virtual(base: str, shown: Iterable[str]) -> tuple[str, ...]:
+    if not any(name.startswith("virtfn") for name in shown):
+        return ()
+    from vfioctl.host import sriov
+
+    return sriov.virtual(base, shown)
+
+
+def _mediated(shown: Iterable[str]) -> tuple[str, ...]:
     """The UUIDs of the mediated devices among the files `shown` of a function: they are directories in it."""
     return tuple(name for name in shown if len(name) == UUID_LENGTH and UUID.fullmatch(name))
 

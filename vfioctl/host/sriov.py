@@ -15,13 +15,13 @@ from vfioctl.host.readers import ADDRESS, link_name
 PHYSICAL, VIRTUAL = "physfn", "virtfn"
 
 
-def physical(base: str, shown: Iterable[str]) -> str | None:
-    """The address of the physical function of the one in `base`, whose files are `shown`; None: it is not virtual."""
-    return _address(base, PHYSICAL) if PHYSICAL in shown else None
+def physical(base: str) -> str | None:
+    """The address of the physical function of the virtual one in `base`."""
+    return _address(base, PHYSICAL)
 
 
 def virtual(base: str, shown: Iterable[str]) -> tuple[str, ...]:
-    """The addresses of the virtual functions of the one in `base`, in the order of their numbers."""
+    """The addresses of the virtual functions of the one in `base`, whose files are `shown`, by their numbers."""
     names = [name for name in shown if name.startswith(VIRTUAL) and name[len(VIRTUAL) :].isdecimal()]
     found = (_address(base, name) for name in sorted(names, key=lambda name: int(name[len(VIRTUAL) :])))
     return tuple(address for address in found if address)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl.frozen import frozen
-from vfioctl.plugin.acceptance import against
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -31,6 +30,8 @@ def choose(named: Iterable[str], excluded: Iterable[str], host: Host, allowed: I
 
     A companion that a check would refuse stays: nobody asked for it. Raises VfioctlError("pci.unknown").
     """
+    from vfioctl.plugin.acceptance import against
+
     out = frozenset(excluded)
     first = tuple(dict.fromkeys(address for address in named if address not in out))
     given = {address: host.device(address) for address in first}

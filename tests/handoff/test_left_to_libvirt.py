@@ -1,0 +1,127 @@
+"""Devices that a domain gives in other words than <hostdev>: handed over, left to libvirt with a word, or refused."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from plans import codes, only, planned
+
+from vfioctl.events.qemu_arguments import NAMESPACE
+from vfioctl.testing import parts, scenarios
+from vfioctl.testing.domains import domain
+from vfioctl.testing.model import FakeDevice
+from vfioctl.txn.step import Severity
+
+GPU, SOUND, PF, VF = scenarios.GPU, scenarios.SOUND, "0000:03:00.0", "0000:03:10.2"
+MDEV = "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50"
+BASE = parts.headless()
+
+
+def with_arguments(*words, hostdevs=()):
+    listed = "".join(f"<qemu:arg value='{word}'/>" for word in words)
+    xml = domain("nas", hostdevs=hostdevs, rest=f"<qemu:commandline>{listed}</qemu:commandline>")
+    return xml.replace("<domain ", f"<domain xmlns:qemu='{NAMESPACE}' ", 1)
+
+
+def mediated_hostdev(uuid=MDEV):
+    return f"<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{uuid}'/></source></hostdev>"
+
+
+def network(fake, name, forward):
+    place = fake.paths.at("etc/libvirt/qemu/networks")
+    os.makedirs(place, exist_ok=True)
+    with open(os.path.join(place, f"{name}.xml"), "w", encoding="utf-8") as file:
+        file.write(f"<network><name>{name}</name>{forward}</network>")
+    return domain("small", devices=f"<interface type='network'><source network='{name}'/></interface>")
+
+
+def listed(*addresses):
+    form = "<address type='pci' domain='0x{}' bus='0x{}' slot='0x{}' function='0x{}'/>"
+    each = (form.format(*address.replace(".", ":").split(":")) for address in addresses)
+    return f"<forward mode='hostdev' managed='yes'>{''.join(each)}</forward>"
+
+
+def with_nic(**virtual):
+    physical = FakeDevice(PF, 0x8086, 0x1521, 0x020000, driver="igb", drivers=("igb",), group=30, network="eth3")
+    one = FakeDevice(VF, 0x8086, 0x1520, 0x020000, driver="igb", drivers=("igb",), group=31, physical=PF, **virtual)
+    modules = (parts.module("igb", "network"), *parts.common_modules())
+    return replace(BASE, devices=(*parts.chipset(), physical, one), modules=modules)
+
+
+def test_a_card_in_qemus_arguments_is_handed_over_with_what_belongs_to_it(start_host):
+    plan = planned(start_host(scenarios.two_gpu()), xml=with_arguments("-device", "vfio-pci,host=01:00.0"))
+    assert plan.devices == (GPU, SOUND)
+    assert plan.blocks == ()
+    assert GPU in only(plan.findings, "device.in_arguments").message
+
+
+def test_a_card_that_is_not_there_names_the_arguments_as_its_origin(start_host):
+    plan = planned(start_host(scenarios.two_gpu()), xml=with_arguments("-device", "vfio-pci,host=77:00.0"))
+    assert "QEMU's arguments" in only(plan.blocks, "device.missing").message
+
+
+def test_arguments_beside_managed_hostdevs_are_no_mixture(start_host):
+    xml = with_arguments("-device", "vfio-pci,host=01:00.0", hostdevs=("0000:00:1f.3",)).replace('"no"', '"yes"')
+    assert "domain.mixed_managed" not in codes(planned(start_host(scenarios.two_gpu()), xml=xml))
+
+
+def test_an_argument_that_names_no_device_is_a_warning_with_the_setting(start_host):
+    plan = planned(start_host(scenarios.two_gpu()), xml=with_arguments("-device", "vfio-pci,fd=3"))
+    found = only(plan.findings, "device.unseen")
+    assert found.severity is Severity.WARN
+    assert "devices = " in found.hint
+
+
+def with_mediated():
+    gpu = replace(parts.intel_gpu(), mediated=((MDEV, "77"),))
+    return replace(BASE, devices=(gpu, *parts.chipset()), modules=(parts.I915, *parts.common_modules()))
+
+
+def test_a_guest_of_mediated_devices_only_is_told_that_it_needs_nothing(start_host):
+    plan = planned(start_host(with_mediated()), xml=domain("small", devices=mediated_hostdev()))
+    assert (plan.devices, plan.steps, plan.blocks) == ((), (), ())
+    assert "0000:00:02.0" in only(plan.findings, "device.mediated").message
+
+
+def test_a_mediated_device_by_its_path_in_the_arguments_is_told_the_same(start_host):
+    words = ("-device", f"vfio-pci,sysfsdev=/sys/bus/mdev/devices/{MDEV}")
+    plan = planned(start_host(with_mediated()), xml=with_arguments(*words))
+    assert (plan.devices, codes(plan)) == ((), ["device.mediated"])
+
+
+def test_a_device_and_its_mediated_one_are_not_given_together(start_host):
+    xml = domain("small", hostdevs=("0000:00:02.0",), devices=mediated_hostdev())
+    assert MDEV in only(planned(start_host(with_mediated()), xml=xml).blocks, "device.mediated_parent").message
+
+
+def test_a_pool_of_functions_is_left_to_libvirt_with_a_word(start_host):
+    fake = start_host(with_nic())
+    plan = planned(fake, xml=network(fake, "pool", listed(VF)))
+    assert (plan.devices, plan.steps, plan.blocks) == ((), (), ())
+    found = only(plan.findings, "network.pool")
+    assert VF in found.message
+    assert "libvirt" in found.message
+
+
+def test_the_functions_of_a_pool_may_be_named_by_their_physical_interface(start_host):
+    fake = start_host(with_nic())
+    plan = planned(fake, xml=network(fake, "pool", "<forward mode='hostdev'><pf dev='eth3'/></forward>"))
+    assert VF in only(plan.findings, "network.pool").message
+
+
+def test_a_pool_with_a_card_in_it_is_refused(start_host):
+    fake = start_host(scenarios.two_gpu())
+    plan = planned(fake, xml=network(fake, "pool", listed(GPU)))
+    assert GPU in only(plan.blocks, "network.pool_in_use").message
+
+
+def test_a_pool_with_the_hosts_own_network_in_it_is_refused(start_host):
+    fake = start_host(with_nic())
+    plan = planned(fake, xml=network(fake, "pool", listed(VF, "0000:00:1f.6")))
+    assert "0000:00:1f.6" in only(plan.blocks, "network.pool_in_use").message
+
+
+def test_an_ordinary_network_is_not_worth_a_word(start_host):
+    fake = start_host(with_nic())
+    assert codes(planned(fake, xml=network(fake, "plain", "<forward mode='nat'/>"))) == []

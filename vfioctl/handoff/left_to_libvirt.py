@@ -1,0 +1,91 @@
+"""What a domain takes from the host in other words than <hostdev>, and who sees to it: never silence. Reads facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vfioctl.events.network import Pool, read_pool
+from vfioctl.host import interfaces, mediated, networks
+from vfioctl.plugin.acceptance import against
+from vfioctl.txn.step import Finding, Severity
+
+if TYPE_CHECKING:
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.events.model import Domain
+    from vfioctl.host.host import Host
+
+FEW = 8  # addresses in a sentence
+
+
+def findings(domain: Domain, config: GuestConfig, host: Host, given: Iterable[str]) -> Iterable[Finding]:
+    """A word about each device that is given in QEMU's arguments, is mediated, or comes out of a network's pool."""
+    there = frozenset(given)
+    yield from (_in_arguments(dev.address) for dev in domain.hostdevs if dev.in_arguments and dev.address in there)
+    yield from (_unseen(text) for text in domain.unseen)
+    yield from _mediated(domain, host, there)
+    for name in domain.needs.networks if domain.needs else ():
+        pool = read_pool(networks.read(host.paths, name) or b"")
+        if pool:
+            yield from _pool(name, functions(pool, host), config, host)
+
+
+def _in_arguments(address: str | None) -> Finding:
+    return Finding(
+        "device.in_arguments",
+        f"{address} is given in QEMU's arguments: libvirt does nothing for it, vfioctl hands it over.",
+        Severity.INFO,
+    )
+
+
+def _unseen(text: str) -> Finding:
+    return Finding(
+        "device.unseen",
+        f"QEMU's argument {text} may take a device of the host, and does not say which one.",
+        Severity.WARN, hint='Name it in the guest file, for example: devices = ["0000:01:00.0"]',
+    )  # fmt: skip
+
+
+def _mediated(domain: Domain, host: Host, given: frozenset[str]) -> Iterable[Finding]:
+    for uuid in dict.fromkeys(dev.mdev_uuid for dev in domain.hostdevs if dev.mdev_uuid):
+        parent = mediated.parent_of(host.paths, uuid)
+        if parent in given:
+            yield Finding(
+                "device.mediated_parent",
+                f"{domain.name} gets {parent} and its mediated device {uuid}, which vanishes with that one's driver.",
+                hint="Give either the device or its mediated ones.",
+            )
+        else:
+            of = f" of {parent}" if parent else ""
+            yield Finding(
+                "device.mediated",
+                f"The mediated device {uuid}{of} needs nothing from vfioctl: its parent keeps its driver.",
+                Severity.INFO,
+            )
+
+
+def functions(pool: Pool, host: Host) -> tuple[str, ...]:
+    """The functions that libvirt chooses from, as far as they are there."""
+    owners = (owner for name in pool.physical for owner in sorted(interfaces.functions(host.paths, name)))
+    virtual = (address for owner in owners if host.has_device(owner) for address in host.device(owner).virtual)
+    return tuple(address for address in dict.fromkeys((*pool.addresses, *virtual)) if host.has_device(address))
+
+
+def _pool(name: str, addresses: tuple[str, ...], config: GuestConfig, host: Host) -> Iterable[Finding]:
+    shown = ", ".join(addresses[:FEW]) + (f" and {len(addresses) - FEW} more" if len(addresses) > FEW else "")
+    yield Finding(
+        "network.pool",
+        f"Network {name} gives the guest one of {shown or 'the functions of a card that has none now'}: "
+        "libvirt chooses it at the start and binds it itself, vfioctl does nothing for it.",
+        Severity.INFO,
+    )
+    for device in map(host.device, addresses):
+        reason = "it is a card" if device.is_card else ""
+        for found in () if reason else against(device, host, allowed=config.allow_in_use):
+            reason = found.message.rstrip(".")
+        if reason:
+            yield Finding(
+                "network.pool_in_use",
+                f"Network {name} may give {device.address} to the guest, without any of vfioctl's care: {reason}.",
+                hint=f"Take {device.address} out of the network with virsh net-edit, or give it as a hostdev.",
+            )
