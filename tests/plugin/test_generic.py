@@ -64,6 +64,12 @@ def steps(host: Host, *addresses: str, domain: Domain | None = None) -> list[str
     return [item.step.id for item in ordered([Proposed("generic", step) for claim in claims for step in claim.steps])]
 
 
+def power(*addresses: str) -> tuple[str, ...]:
+    """What keeps the functions of a card awake."""
+    names = ("power/control", "d3cold_allowed")
+    return tuple(f"sysfs.write:/sys/bus/pci/devices/{address}/{name}" for address in addresses for name in names)
+
+
 def codes(host: Host, *addresses: str, **config: object) -> list[str]:
     return [finding.code for finding in generic.vfioctl_preflight(request_for(host, *addresses, **config))]
 
@@ -71,7 +77,9 @@ def codes(host: Host, *addresses: str, **config: object) -> list[str]:
 def test_the_golden_plan_of_the_only_card_with_its_sound(boot):
     assert steps(boot(card(), SOUND_CARD), CARD, SOUND) == [
         "vtconsole.unbind:(M) frame buffer device",
+        *power(CARD),
         f"driver.override:{CARD}",
+        *power(SOUND),
         f"driver.override:{SOUND}",
         f"driver.bind:{CARD}",
         f"driver.bind:{SOUND}",
@@ -87,7 +95,7 @@ def test_all_functions_are_aimed_before_any_is_bound_in_whatever_order_they_are_
 
 def test_the_text_console_stays_while_another_card_shows_it(boot):
     host = boot(card(), card(OTHER, group=2, boot_vga=False))
-    assert steps(host, CARD) == [f"driver.override:{CARD}", f"driver.bind:{CARD}"]
+    assert steps(host, CARD) == [*power(CARD), f"driver.override:{CARD}", f"driver.bind:{CARD}"]
 
 
 def test_the_firmwares_framebuffer_of_a_card_that_is_not_vga_is_taken_off_before_the_bind(boot):

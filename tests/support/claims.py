@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from vfioctl.host.host import Host
+from vfioctl.host.model import PciDevice
 from vfioctl.plugin.types import GpuHandoff, Severity
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import MachineSpec
@@ -45,6 +46,11 @@ def ids(host: Host, *claims: GpuHandoff) -> list[str]:
 
 def codes(made: GpuHandoff) -> dict[str, Severity]:
     return {finding.code: finding.severity for finding in made.findings}
+
+
+def is_awake(device: PciDevice) -> bool:
+    """Whether the function is in D0, must stay there, and is kept out of D3cold."""
+    return (device.power_state, device.power_control, device.d3cold_allowed) == ("D0", "on", "0")
 
 
 def walk(fake: FakeHost, made: GpuHandoff, *, given: Callable[[Host], object]) -> None:

@@ -218,3 +218,21 @@ def test_groups_say_their_type_and_members(machine_of):
     assert (group / "type").read_text() == "DMA-FQ\n"
     assert len(os.listdir(group / "devices")) == 4
     assert os.listdir(machine.root / "sys/class/iommu") == ["dmar0"]
+
+
+def test_vfio_pci_lets_a_device_that_nobody_uses_sleep_as_deep_as_it_may(machine_of):
+    """power/control while vfio-pci has it and afterwards: as seen on 6.1. How deep: as its source says."""
+    machine = machine_of(scenarios.two_gpu())
+    control, state = machine.pci(SOUND, "power/control"), machine.pci(SOUND, "power_state")
+    machine.to_vfio(SOUND)
+    assert (machine.read(control), machine.read(state)) == ("auto", "D3cold")
+    machine.write(machine.pci(SOUND, "d3cold_allowed"), "0")
+    assert machine.read(state) == "D3hot"
+    pid = hold(machine, "/dev/vfio/14")
+    assert machine.read(state) == "D0"
+    machine.kernel.end_process(pid)
+    machine.write(control, "on")
+    assert machine.read(state) == "D0"
+    machine.write(control, "auto")
+    machine.write("sys/bus/pci/drivers/vfio-pci/unbind", SOUND)
+    assert machine.read(control) == "on"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import acceptance
 from vfioctl.plugin.markers import hookimpl
+from vfioctl.plugin.power import is_of_card, keep_awake, put_back
 from vfioctl.plugin.proposals import (
     bind,
     bind_id,
@@ -47,11 +48,14 @@ def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> 
     driver = target_driver(gpu.address, request)
     # All aims come before the first bind: a sibling that is still free could else be taken by its host driver.
     binds = tuple(bind_id(function.address) for function in given_functions(gpu, host, request))
+    own = (override_id(gpu.address), bind_id(gpu.address))
+    card = is_of_card(gpu, request)
     steps = (
-        *last_console_steps(gpu, host, (override_id(gpu.address), bind_id(gpu.address))),
+        *last_console_steps(gpu, host, own),
+        *(keep_awake((gpu,), before=own) if card else put_back(gpu, before=own)),
         override(gpu, driver, before=binds),
         *framebuffer_steps(gpu, host),
-        bind(gpu, driver),
+        bind(gpu, driver, awake=card),
     )
     return GpuHandoff(NAME, gpu.address, GENERIC_RANK, steps, back=home_conditions((gpu,), host))
 

@@ -91,15 +91,20 @@ def bind(
     *,
     after: tuple[str, ...] = (),
     unloaded: bool = False,
+    awake: bool = False,
     shared_module: str | None = None,
     allow_nvidia_unbind: bool = False,
 ) -> StepProposal:
     """Move the device from its host driver to `driver`.
 
-    `unloaded` says that an earlier step takes the host driver away and brings it back; `shared_module` names the
-    module that it shares with other cards, and that their hand-off may unload.
+    `unloaded` says that an earlier step takes the host driver away and brings it back; `awake` keeps the device awake
+    once it is bound (plugin/power.py); `shared_module` names the module that it shares with other cards, and that their
+    hand-off may unload.
     """
-    flags = {"unloaded": unloaded, "shared_module": shared_module, "allow_nvidia_unbind": allow_nvidia_unbind}
+    flags = {
+        "unloaded": unloaded, "awake": awake and device.power_control is not None, "shared_module": shared_module,
+        "allow_nvidia_unbind": allow_nvidia_unbind,
+    }  # fmt: skip
     params = {"address": device.address, "driver": driver, **{name: value for name, value in flags.items() if value}}
     free = unloaded or device.driver is None
     leaves = f"{device.address} is free" if free else f"{device.address} leaves {device.driver}"
@@ -107,6 +112,15 @@ def bind(
         id=bind_id(device.address), kind="driver.bind", params=params,
         reason=f"{leaves}; QEMU opens it through {driver}", after=(override_id(device.address), *after),
     )  # fmt: skip
+
+
+def write_attribute(
+    device: PciDevice, attribute: str, value: str, reason: str, before: tuple[str, ...], **more: bool
+) -> StepProposal:
+    """Write an attribute of the function, and put its value back; `more` are parameters of the step sysfs.write."""
+    path = sysfs(device.address, attribute)
+    params = {"path": path, "value": value, **more}
+    return StepProposal(f"sysfs.write:{path}", "sysfs.write", params, reason, before=before)
 
 
 def unit_stop(unit: str, reason: str) -> StepProposal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin.markers import hookimpl
@@ -83,13 +83,14 @@ def _steps(
     unload: bool,
 ) -> Iterator[StepProposal]:
     from vfioctl.plugin import proposals
+    from vfioctl.plugin.power import keep_awake
 
     targets = {function.address: proposals.target_driver(function.address, request) for function in functions}
     binds = tuple(proposals.bind_id(function.address) for function in functions)
     aims = tuple(proposals.override_id(function.address) for function in functions)
     if config.table(NAME).get("fbcon", True) and proposals.drives_console(gpu, host):
         yield from proposals.console_steps(gpu, host, (*aims, UNLOAD, *binds))
-    yield from _awake(functions, (*aims, UNLOAD, *binds))
+    yield from keep_awake(functions, before=(*aims, UNLOAD, *binds))
     yield from _reset_method(gpu, host, (UNLOAD, *binds))
     for function in functions:
         yield proposals.override(function, targets[function.address], before=(UNLOAD, *binds))
@@ -101,38 +102,20 @@ def _steps(
         yield _reset(gpu, after=binds)
 
 
-def _awake(functions: Iterable[PciDevice], before: tuple[str, ...]) -> Iterator[StepProposal]:
-    """Keep every function powered: cards fall into D3cold on vfio-pci and do not come back (vendor-reset#76)."""
-    for function in functions:
-        if function.power_control not in (None, "on"):
-            yield _write(function, "power/control", "on", "it must be awake while its driver goes", before)
-        if function.d3cold_allowed not in (None, "0"):
-            yield _write(function, "d3cold_allowed", "0", "a card in D3cold often cannot be woken", before)
-
-
 def _reset_method(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> Iterator[StepProposal]:
     """Since Linux 5.15 vendor-reset works only when this attribute says so (vendor-reset#46).
 
     What it says at boot may be refused later: Linux finds "bus" before it knows of the card's other functions, and
     with them there it refuses "bus" (pci_parent_bus_reset).
     """
+    from vfioctl.plugin.proposals import write_attribute
     from vfioctl_amdgpu.family import has_vendor_reset
 
     if not host.module("vendor_reset") or not has_vendor_reset(gpu):
         return
     if gpu.reset_methods and gpu.reset_methods != (DEVICE_SPECIFIC,):
         reason = "vendor-reset resets this card, the bus does not"
-        yield _write(gpu, "reset_method", DEVICE_SPECIFIC, reason, before, may_stay=True)
-
-
-def _write(
-    device: PciDevice, attribute: str, value: str, reason: str, before: tuple[str, ...], **more: bool
-) -> StepProposal:
-    from vfioctl.plugin.proposals import sysfs
-
-    path = sysfs(device.address, attribute)
-    params = {"path": path, "value": value, **more}
-    return StepProposal(f"sysfs.write:{path}", "sysfs.write", params, reason, before=before)
+        yield write_attribute(gpu, "reset_method", DEVICE_SPECIFIC, reason, before, may_stay=True)
 
 
 def _moves(
@@ -144,10 +127,10 @@ def _moves(
 
     others = tuple(bind_id(function.address) for function in functions[1:])
     for function in functions[1:]:
-        yield bind(function, targets[function.address])
+        yield bind(function, targets[function.address], awake=True)
     after = (*others, UNLOAD) if unload else others
     shared = None if unload else DRIVER
-    moved = bind(gpu, targets[gpu.address], after=after, unloaded=unload, shared_module=shared)
+    moved = bind(gpu, targets[gpu.address], after=after, unloaded=unload, awake=True, shared_module=shared)
     yield replace(moved, deadline=UNBIND_DEADLINE)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from claims import Start, at_rest, codes, facts, ids, walk, whole_plan
+from claims import Start, at_rest, codes, facts, ids, is_awake, walk, whole_plan
 from vfioctl_nvidia import plugin
 from vfioctl_nvidia.facts import Driver, read_driver
 
@@ -18,6 +18,10 @@ from vfioctl.testing.scenarios import GPU, SOUND, laptop, rack, single_gpu_nvidi
 
 CONFIG = GuestConfig("win11", tables={"nvidia": {"unbind": "when-safe"}})
 SECOND = "0000:02:00.0"
+POWER = [
+    f"sysfs.write:/sys/bus/pci/devices/{address}/{name}"
+    for address in (GPU, SOUND) for name in ("power/control", "d3cold_allowed")
+]  # fmt: skip
 
 
 
@@ -36,6 +40,7 @@ def test_the_golden_plan_of_a_single_card_desktop(start_host: Start):
     host = facts(start_host(single_gpu_nvidia_desktop()))
     assert ids(host, claim(host)) == [
         "unit.stop:nvidia-persistenced.service",
+        *POWER,
         f"driver.override:{GPU}",
         f"driver.override:{SOUND}",
         "module.unload:nvidia",
@@ -141,7 +146,7 @@ def test_the_golden_plan_of_one_of_two_cards(start_host: Start):
     host = facts(start_host(at_rest(two_nvidia())))
     made = whole_plan(host, claim(host))
     assert [step.id for step in made.steps] == [
-        f"driver.override:{GPU}", f"driver.override:{SOUND}", f"driver.bind:{GPU}", f"driver.bind:{SOUND}",
+        *POWER, f"driver.override:{GPU}", f"driver.override:{SOUND}", f"driver.bind:{GPU}", f"driver.bind:{SOUND}",
     ]  # fmt: skip
     assert made.blocks == ()
 
@@ -241,6 +246,14 @@ def test_one_of_two_cards_is_freed_and_brought_back_while_the_other_stays(start_
     fake = start_host(at_rest(two_nvidia()))
     walk(fake, claim(facts(fake)), given=lambda host: host.device(SECOND).driver == "nvidia")
     assert facts(fake).device(SECOND).driver == "nvidia"
+
+
+def test_a_laptops_card_in_d3cold_is_woken_kept_awake_and_may_sleep_again(start_host: Start):
+    fake = start_host(at_rest(laptop()))
+    before = facts(fake).device(GPU)
+    assert before.power_state == "D3cold"
+    walk(fake, claim(facts(fake)), given=lambda host: is_awake(host.device(GPU)) and is_awake(host.device(SOUND)))
+    assert facts(fake).device(GPU) == before
 
 
 def test_a_card_with_a_usb_c_function_gives_it_along(start_host: Start):

@@ -87,6 +87,7 @@ def _steps(
     gpu: PciDevice, functions: tuple[PciDevice, ...], host: Host, request: Request | None, *, alone: bool
 ) -> tuple[StepProposal, ...]:
     from vfioctl.plugin import proposals
+    from vfioctl.plugin.power import keep_awake
 
     targets = {function.address: proposals.target_driver(function.address, request) for function in functions}
     binds = tuple(proposals.bind_id(function.address) for function in functions)
@@ -96,7 +97,7 @@ def _steps(
     freeing = (_unload(host, aims, binds),) if alone else ()
     moves = (
         proposals.bind(
-            fn, targets[fn.address], after=(UNLOAD,), unloaded=alone and fn.driver == DRIVER,
+            fn, targets[fn.address], after=(UNLOAD,), awake=True, unloaded=alone and fn.driver == DRIVER,
             shared_module=DRIVER if not alone and fn.driver == DRIVER else None,
             allow_nvidia_unbind=not alone and fn.driver == DRIVER,
         )
@@ -105,6 +106,7 @@ def _steps(
     return (
         *_unit_stops(host),
         *proposals.last_console_steps(gpu, host, (*aims, UNLOAD, *binds)),
+        *keep_awake(functions, before=(*aims, UNLOAD, *binds)),
         *overrides,
         *freeing,
         *proposals.framebuffer_steps(gpu, host),

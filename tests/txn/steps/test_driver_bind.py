@@ -137,6 +137,26 @@ def test_only_a_module_that_other_cards_share_is_locked(nic):
     assert bind(machine, params={"shared_module": "igb"}).touches == ("module:igb",)
 
 
+def test_a_device_that_is_to_stay_awake_is_told_so_once_vfio_pci_has_it(nic):
+    fake, machine = nic
+    aimed, bound = aim(machine), bind(machine, params={"awake": True})
+    OVERRIDE.apply(aimed, machine)
+    BIND.apply(bound, machine)
+    control = Path(machine.paths.pci(GPU, "power", "control"))
+    assert control.read_text() == "on\n"
+    control.write_text("auto\n")
+    BIND.apply(bound, machine)
+    assert control.read_text() == "on\n"
+
+
+def test_a_device_that_cannot_be_kept_awake_fails_its_step(nic):
+    fake, machine = nic
+    OVERRIDE.apply(aim(machine), machine)
+    fake.kernel.fail_write(attribute("power/control"))
+    with pytest.raises(StepFailed, match=f"Keeping {GPU} awake failed"):
+        BIND.apply(bind(machine, params={"awake": True}), machine)
+
+
 def test_a_device_without_a_driver_goes_back_to_none(boot):
     _, machine = boot(scenarios.single_gpu_amdgpu_desktop())
     address = "0000:01:00.3"

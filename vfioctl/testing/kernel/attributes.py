@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vfioctl.testing.kernel import drivers
 from vfioctl.testing.kernel.nodes import Attribute, Constant, Directory, Link
 from vfioctl.testing.model import FakeDevice
 
@@ -38,10 +39,11 @@ def fill(pci: Pci, device: Device) -> None:
     for name, value in (
         ("vendor", f"0x{spec.vendor:04x}"), ("device", f"0x{spec.device:04x}"), ("class", f"0x{spec.class_code:06x}"),
         ("subsystem_vendor", f"0x{spec.subsystem_vendor:04x}"), ("revision", "0xa1"), ("irq", "16"),
-        ("subsystem_device", f"0x{spec.subsystem_device:04x}"), ("power_state", spec.power_state),
+        ("subsystem_device", f"0x{spec.subsystem_device:04x}"),
         ("local_cpulist", "0-15"), ("modalias", modalias(spec)),
     ):  # fmt: skip
         directory.add(name, Constant(value))
+    directory.add("power_state", Attribute(lambda: f"{power_state(pci, device)}\n"))
     directory.add("config", Constant(config_space(spec)))
     directory.add("subsystem", Link("../" * (device.depth + 1) + "bus/pci"))
     if spec.boot_vga is not None:
@@ -54,6 +56,16 @@ def fill(pci: Pci, device: Device) -> None:
     _fill_settings(pci, device)
     _fill_locked(pci, device)
     _join_group(pci, device)
+
+
+def power_state(pci: Pci, device: Device) -> str:
+    """As the machine says until somebody writes; on vfio-pci, with nobody on it, asleep as deep as it may."""
+    control, on_vfio = device.settings["power/control"], device.driver is not None and device.driver.kind == "vfio"
+    if not on_vfio and control in ("auto", device.spec.power_control):
+        return device.spec.power_state
+    if control == "on" or drivers.is_used(pci, device):
+        return "D0"
+    return "D3cold" if device.settings["d3cold_allowed"] == "1" else "D3hot"
 
 
 def _fill_settings(pci: Pci, device: Device) -> None:

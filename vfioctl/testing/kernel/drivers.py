@@ -69,6 +69,7 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
                 places.drop(entry)
     if driver.kind == "vfio":
         device.driver = None
+        device.settings["power/control"] = "on"  # vfio_pci_core_unregister_device: pm_runtime_forbid, seen on 6.1
         _forget_group(pci, device)
     dependents.vanish(pci, device)
 
@@ -84,16 +85,16 @@ def busy(pci: Pci, device: Device, driver: Driver) -> Callable[[], bool] | None:
         return lambda: dependents.in_use(pci, device)
     module = pci.kernel.modules.known[driver.module]
     if driver.kind == "nvidia":
-        used = _used(pci, device) or module.leaked
+        used = is_used(pci, device) or module.leaked
         if used and dict(module.parameters).get("wait_forever") == "Y":
             return lambda: True
-        return (lambda: bool(_used(pci, device) or module.leaked)) if used else None
+        return (lambda: bool(is_used(pci, device) or module.leaked)) if used else None
     if driver.kind in ("sound", "vfio"):
-        return (lambda: _used(pci, device)) if _used(pci, device) else None
+        return (lambda: is_used(pci, device)) if is_used(pci, device) else None
     return None
 
 
-def _used(pci: Pci, device: Device) -> bool:
+def is_used(pci: Pci, device: Device) -> bool:
     if pci.kernel.processes.holders_of(device.address, live_only=False):
         return True
     is_vfio = device.driver is not None and device.driver.kind == "vfio"
@@ -141,6 +142,7 @@ def _attach_sound(pci: Pci, device: Device, driver: Driver) -> None:
 
 
 def _attach_vfio(pci: Pci, device: Device, driver: Driver) -> None:
+    device.settings["power/control"] = "auto"  # vfio_pci_core_register_device: pm_runtime_allow, seen on 6.1
     taken = sum("vfio-dev" in other.directory.children for other in pci.devices.values())
     device.directory.directory("vfio-dev").directory(f"vfio{taken}")
     path = f"/dev/vfio/{device.spec.group}"

@@ -25,6 +25,7 @@ from vfioctl.txn.steps.common import (
     seconds,
     set_override,
     unbind,
+    write_device,
 )
 from vfioctl.txn.steps.own_modules import load_missing, missing, own_modules
 from vfioctl.wait import until
@@ -41,8 +42,9 @@ SOUND = "/dev/snd/"
 
 
 class DriverBind(DeviceChange):
-    """{address, driver, module?, unloaded?, shared_module?, allow_nvidia_unbind?}; unloaded: a module.unload of the
-    same plan takes its driver away and brings it back; shared_module is locked: other guests may unload it"""
+    """{address, driver, module?, unloaded?, awake?, shared_module?, allow_nvidia_unbind?}; unloaded: a module.unload
+    of the same plan takes its driver away and brings it back; awake: vfio-pci, which lets it sleep as it binds, is told
+    not to; shared_module is locked: other guests may unload it"""
 
     name = "driver.bind"
     summary = "Unbinds a PCI function from its driver and binds it to another; done when the driver link shows it."
@@ -86,10 +88,10 @@ class DriverBind(DeviceChange):
     def apply(self, step: Step, machine: Machine) -> str | None:
         address, wanted = step.params["address"], step.params["driver"]
         machine.refuse_stuck(address)
-        current = driver_of(machine.paths, address)
+        current, budget = driver_of(machine.paths, address), Budget(step.deadline)
         if current == wanted:
+            _stay_awake(step, machine, budget)
             return f"{address} is already on {wanted}"
-        budget = Budget(step.deadline)
         _must_be_aimed(machine, address, wanted)
         if not driver_present(machine.paths, wanted):
             module = step.params.get("module", wanted)
@@ -97,6 +99,7 @@ class DriverBind(DeviceChange):
         if current and driver_of(machine.paths, address) == current:
             unbind(machine, address, current, deadline=budget.left)
         _bind(machine, address, wanted, budget)
+        _stay_awake(step, machine, budget)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -186,6 +189,17 @@ def _bind(machine: Machine, address: str, wanted: str, budget: Budget) -> None:
             "driver.not_bound",
             f"{address} did not get the driver {wanted}; it is {f'on {current}' if current else 'without a driver'}.",
         )
+
+
+def _stay_awake(step: Step, machine: Machine, budget: Budget) -> None:
+    """vfio-pci allows runtime suspend as it binds, whatever was set (vfio_pci_core_register_device: pm_runtime_allow).
+
+    Nothing of it is left to undo: it forbids that again as it lets go, and sysfs.write puts back what was before.
+    """
+    if step.params.get("awake"):
+        address = step.params["address"]
+        path, doing = machine.paths.pci(address, "power", "control"), f"Keeping {address} awake"
+        write_device(machine, address, path, "on", deadline=budget.left, doing=doing)
 
 
 def _detach(machine: Machine, address: str, current: str | None, home: str | None, budget: Budget) -> None:
