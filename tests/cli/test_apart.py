@@ -26,7 +26,7 @@ WAITING = ["env", "--default-signal=HUP,INT", "sh", "-c", 'read go; exec "$@"', 
 def on(tmp_path) -> Iterator[Stage]:
     """A start that was killed in its middle."""
     with stage(BY_NAME["nvidia-greeter"], tmp_path) as one:
-        one.crash_at(14)
+        one.crash_at(22)
         one.prepare()
         one.crash_at(None)
         yield one

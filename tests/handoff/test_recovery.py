@@ -67,7 +67,7 @@ def test_one_that_undo_sh_found_running_is_restarted_by_recover(greeter):
 
 @pytest.mark.parametrize("standing", ["killed", "released"])
 def test_one_that_was_started_in_the_middle_of_a_killed_start_is_restarted(greeter, standing):
-    greeter.crash_at(18)
+    greeter.crash_at(26)
     greeter.prepare()
     greeter.crash_at(None)
     start_it_too_early(greeter)

@@ -138,7 +138,7 @@ def test_only_a_module_that_other_cards_share_is_locked(nic):
 
 
 def test_a_device_that_is_to_stay_awake_is_told_so_once_vfio_pci_has_it(nic):
-    fake, machine = nic
+    _, machine = nic
     aimed, bound = aim(machine), bind(machine, params={"awake": True})
     OVERRIDE.apply(aimed, machine)
     BIND.apply(bound, machine)
