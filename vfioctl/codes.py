@@ -362,6 +362,8 @@ CODES = (
     Code("snapshot.unsuited", "A disk is read-only, shared or transient.", "Set its policy to skip."),
     Code("snapshot.vtpm", "The state of a virtual TPM is not part of a snapshot.",
          "Keep the recovery key outside of the guest."),
+    Code("start.backing_format", "An image does not state the format of its backing file, which is based on another.",
+         "Write it with `qemu-img rebase -u -F FORMAT -b BACKING IMAGE` while the guest is off."),
     Code("start.bridge_missing", "The guest is to be connected to a bridge or TAP that is not there.",
          "Make it, or name another one with `virsh edit GUEST`."),
     Code("start.chain_too_long", "The backing chain of a disk has more than 200 files, or comes back to itself.",

@@ -124,6 +124,17 @@ def _peak(rig: machines.Rig) -> int:
     return int(Path(found).read_text(encoding="utf-8"))
 
 
+def looks() -> Iterator[Row]:
+    """What the looks before a start add to the prepare of a guest without disks."""
+    machine = machines.two_functions()
+    with machines.rig(machine, GPU) as with_them, machines.rig(machine, GPU, settings='preflight = "off"\n') as without:
+        costs = interleaved({"with": with_them.prepare, "without": without.prepare}, ROUNDS)
+    extra = costs["with"] - costs["without"]
+    detail = f"{_both(costs['with'])} - {_both(costs['without'])}"
+    what = "whether the start can succeed, of a guest without disks"
+    yield Row("looks", what, 3.0, extra.wall * 1e3, extra.cpu * 1e3, "ms", detail)
+
+
 def engine() -> Iterator[Row]:
     """Give and return without Python's start, as the history keeps them."""
     with machines.rig(machines.two_functions(), GPU) as rig:
@@ -183,5 +194,6 @@ def _racks(*counts: int) -> Iterator[list[machines.Rig]]:
 
 
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
-    "shim": shim, "prepare": prepare, "engine": engine, "programs": programs, "help": help_page, "devices": devices,
+    "shim": shim, "prepare": prepare, "looks": looks, "engine": engine, "programs": programs, "help": help_page,
+    "devices": devices,
 }  # fmt: skip

@@ -87,8 +87,8 @@ class Rig:
 
 
 @contextmanager
-def rig(machine: MachineSpec, *addresses: str) -> Iterator[Rig]:
-    """`machine`, for as long as the block lasts, and a guest that gets the functions at `addresses`.
+def rig(machine: MachineSpec, *addresses: str, settings: str = "") -> Iterator[Rig]:
+    """`machine`, for as long as the block lasts, and a guest with `settings` that gets `addresses`.
 
     Its /run is a tmpfs, as on every host; the rest lies on a disk, as what is synced does there.
     """
@@ -101,7 +101,7 @@ def rig(machine: MachineSpec, *addresses: str) -> Iterator[Rig]:
         fake = stack.enter_context(FakeHost(machine, root))
         libvirt = FakeLibvirt(fake)
         libvirt.install()
-        libvirt.manage(GUEST)
+        libvirt.manage(GUEST, settings)
         xml = os.path.join(root, "domain.xml")
         with open(xml, "w", encoding="utf-8") as file:
             file.write(domain(GUEST, hostdevs=addresses))

@@ -151,6 +151,11 @@ def test_a_chain_that_is_too_long_is_refused(bench, monkeypatch):
     assert bench.codes(disks=(DiskXml("/images/top"),)) == ["start.chain_too_long"]
 
 
+def test_a_format_that_is_not_stated_is_refused(bench, monkeypatch):
+    monkeypatch.setattr(start_files, "look_at", lambda *_: (Answer("/base", "unstated", "/images/top"),))
+    assert bench.codes(disks=(DiskXml("/images/top"),)) == ["start.backing_format"]
+
+
 def test_a_path_that_gives_no_answer_is_a_warning(bench, monkeypatch):
     monkeypatch.setattr(start_files, "look_at", lambda *_: (Answer("/nfs/a", UNKNOWN, hung=True),))
     (finding,) = bench.findings(disks=(DiskXml("/nfs/a"),))

@@ -76,7 +76,8 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 def test_a_backing_file_is_looked_for_beside_the_image_that_names_it(tmp_path):
     (tmp_path / "images").mkdir()
     qcow2(tmp_path / "images/top", "base", "raw")
-    assert follow(Paths(str(tmp_path)), "/images/top", "qcow2") == Chain("/images/base", "/images/top")
+    missing = Chain(missing="/images/base", above="/images/top")
+    assert follow(Paths(str(tmp_path)), "/images/top", "qcow2") == missing
     (tmp_path / "images/base").touch()
     assert follow(Paths(str(tmp_path)), "/images/top", "qcow2") == Chain()
 
@@ -85,6 +86,15 @@ def test_a_backing_file_is_looked_for_beside_the_image_that_names_it(tmp_path):
 def test_a_backing_image_that_is_no_path_is_left_to_qemu(tmp_path, name):
     qcow2(tmp_path / "a", name, "raw")
     assert follow(Paths(str(tmp_path)), "/a", "qcow2") == Chain()
+
+
+def test_a_format_must_be_stated_of_what_has_a_backing_file_itself(tmp_path):
+    paths = Paths(str(tmp_path))
+    qcow2(tmp_path / "base")
+    qcow2(tmp_path / "middle", "base")
+    qcow2(tmp_path / "top", "middle")
+    assert follow(paths, "/middle", "qcow2") == Chain()
+    assert follow(paths, "/top", "qcow2") == Chain(unstated="/middle", above="/top")
 
 
 def test_a_chain_may_have_200_files(tmp_path):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from vfioctl.host import images, looks
-from vfioctl.host.looks import ABSENT, THERE, TOO_LONG, UNKNOWN, Answer, Question, look
+from vfioctl.host.looks import ABSENT, THERE, TOO_LONG, UNKNOWN, UNSTATED, Answer, Question, look
 from vfioctl.paths import Paths
 
 
@@ -44,8 +44,13 @@ def test_the_path_that_hangs_is_named_and_what_was_found_before_is_kept(paths, m
 
 
 def test_what_is_missing_below_an_image_is_named_with_the_image(paths, monkeypatch):
-    monkeypatch.setattr(images, "follow", lambda *_: images.Chain("/base", "/here"))
+    monkeypatch.setattr(images, "follow", lambda *_: images.Chain(missing="/base", above="/here"))
     assert look(paths, (Question("/here", "qcow2"),)) == (Answer("/base", ABSENT, "/here"),)
+
+
+def test_an_image_whose_format_is_not_stated_is_named_with_the_one_above(paths, monkeypatch):
+    monkeypatch.setattr(images, "follow", lambda *_: images.Chain(unstated="/base", above="/here"))
+    assert look(paths, (Question("/here", "qcow2"),)) == (Answer("/base", UNSTATED, "/here"),)
 
 
 def test_a_chain_that_is_too_long(paths, monkeypatch):

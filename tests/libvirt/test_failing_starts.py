@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starts import FIRMWARE, IMAGES, MEMORY, NOWHERE, NVRAM, ROWS, Row, qcow2
+from starts import FIRMWARE, IMAGES, MEMORY, NOWHERE, NVRAM, ROWS, Row, forget_format, qcow2
 
 LOOK = Path(__file__).with_name("look.py")
 WORDS = (9, 0)  # the libvirt whose words the rows have
@@ -52,9 +52,13 @@ NETWORKS = {
 
 
 def images(directory: Path) -> Path:
-    """The images that qemu-img does not make: a chain that is too long, and one that comes back to itself."""
+    """The images that qemu-img does not make: chains that are too long, and formats that are not stated."""
     directory.mkdir()
+    make = ("qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", "base.img", "-F", "raw", "plain.qcow2", "1M")
+    subprocess.run(make, cwd=directory, check=True)
+    forget_format(directory / "plain.qcow2")
     qcow2(directory / "loop.qcow2", "loop.qcow2", "qcow2")
+    qcow2(directory / "unstated.qcow2", "two.qcow2", "")
     for number in range(LONG_CHAIN):
         below, form = (f"c{number - 1}.qcow2", "qcow2") if number else ("base.img", "raw")
         qcow2(directory / f"c{number}.qcow2", below, form)

@@ -80,10 +80,17 @@ def huge(page: str = "") -> str:
 def qcow2(path: Path, backing: str, form: str) -> None:
     """The header of a qcow2 image with a backing name, also one that qemu-img does not write."""
     said, name = form.encode(), backing.encode()
-    extension = struct.pack(">II", BACKING_FORMAT, len(said)) + said.ljust((len(said) + 7) // 8 * 8, b"\0") + bytes(8)
+    padded = said.ljust((len(said) + 7) // 8 * 8, b"\0")
+    extension = (struct.pack(">II", BACKING_FORMAT, len(said)) + padded if said else b"") + bytes(8)
     offset = 104 + len(extension)
     header = struct.pack(">4sIQIIQ", b"QFI\xfb", 3, offset, len(name), 16, 1 << 20).ljust(100, b"\0")
     path.write_bytes(header + struct.pack(">I", 104) + extension + name)
+
+
+def forget_format(path: Path) -> None:
+    """Make of the backing format in a qcow2 header an extension that nobody knows: qemu-img always writes one."""
+    data = path.read_bytes()
+    path.write_bytes(data.replace(struct.pack(">I", BACKING_FORMAT), struct.pack(">I", 0x12345678), 1))
 
 
 UNKNOWN_USB = "<vendor id='0x1234'/><product id='0xdead'/>"
@@ -170,6 +177,9 @@ DISKS = (
                                           f"<source file='{NOWHERE}/b.img'/><backingStore/></backingStore>")),
     Row("a missing backing file of the format qed", "Cannot access backing file", "start.disk_missing",
         disk(file(f"{IMAGES}/lost.qed"), form="qed")),
+    Row("a backing file of no stated format", devices=disk(file(f"{IMAGES}/plain.qcow2"))),
+    Row("a backing file of no stated format, which is based on another", "was not specified in the image metadata",
+        "start.backing_format", disk(file(f"{IMAGES}/unstated.qcow2"))),
     Row("a chain that comes back to itself", "self-referential or too deeply nested", "start.chain_too_long",
         disk(file(f"{IMAGES}/loop.qcow2"))),
     Row("a chain of 201 files", "self-referential or too deeply nested", "start.chain_too_long",

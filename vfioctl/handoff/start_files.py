@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from vfioctl.events.model import RequiredFile
 from vfioctl.handoff.start_model import Start
-from vfioctl.host.looks import ABSENT, TOO_LONG, Answer, Question
+from vfioctl.host.looks import ABSENT, TOO_LONG, UNSTATED, Answer, Question
 from vfioctl.host.looks import look as look_at
 from vfioctl.plugin.types import Finding, Severity
 
@@ -49,27 +49,39 @@ def _followed(file: RequiredFile) -> str:
 
 
 def _judge(start: Start, file: RequiredFile, answer: Answer) -> Iterator[Finding]:
-    if answer.state == TOO_LONG:
-        from vfioctl.host.images import LONGEST
-
-        yield Finding(
-            "start.chain_too_long",
-            f"The backing chain of {file.path} (disk {file.owner}) has more than {LONGEST} files, or comes back to "
-            "itself, and libvirt follows no longer one.",
-            hint=f"Shorten it while the guest is off, with: qemu-img rebase -b BASE {file.path}",
-        )
-    if answer.state == ABSENT and answer.above:
-        yield Finding(
-            "start.disk_missing",
-            f"{answer.path} is not there; {answer.above}, which disk {file.owner} needs, is based on it.",
-            hint=f"Bring it back, or see what the chain names with: qemu-img info --backing-chain {file.path}",
-        )
+    if answer.above or answer.state == TOO_LONG:
+        yield _chain(file, answer)
     elif answer.state == ABSENT:
         code, what, element = (text.format(owner=file.owner) for text in WORDS[file.role])
         yield Finding(
             code, f"{file.path}, {what}, is not there, and the guest cannot start without it.",
             hint=start.edit(f"Put it there, or change {element}"),
         )  # fmt: skip
+
+
+def _chain(file: RequiredFile, answer: Answer) -> Finding:
+    """What is wrong below the image of a disk."""
+    if answer.state == TOO_LONG:
+        from vfioctl.host.images import LONGEST
+
+        return Finding(
+            "start.chain_too_long",
+            f"The backing chain of {file.path} (disk {file.owner}) has more than {LONGEST} files, or comes back to "
+            "itself, and libvirt follows no such chain.",
+            hint=f"Shorten it while the guest is off, with: qemu-img rebase -b BASE {file.path}",
+        )
+    if answer.state == UNSTATED:
+        return Finding(
+            "start.backing_format",
+            f"{answer.above}, which disk {file.owner} needs, does not state the format of {answer.path}, which is "
+            "based on another image, and libvirt does not guess it.",
+            hint=f"State it while the guest is off, with: qemu-img rebase -u -F FORMAT -b {answer.path} {answer.above}",
+        )
+    return Finding(
+        "start.disk_missing",
+        f"{answer.path} is not there; {answer.above}, which disk {file.owner} needs, is based on it.",
+        hint=f"Bring it back, or see what the chain names with: qemu-img info --backing-chain {file.path}",
+    )
 
 
 def _hung(answer: Answer) -> Finding:

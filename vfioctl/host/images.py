@@ -31,9 +31,14 @@ class Backing:
 
 @frozen
 class Chain:
-    """How a chain ends: `missing` is a file below `above` that is not there; `too_long` counts a loop too."""
+    """How a chain ends: well, or with one of three faults.
+
+    `missing` is a file below `above` that is not there; `unstated` one that has another below it, and whose format
+    `above` does not say; `too_long` counts a loop too.
+    """
 
     missing: str = ""
+    unstated: str = ""
     above: str = ""
     too_long: bool = False
 
@@ -49,13 +54,15 @@ def follow(paths: Paths, path: str, form: str) -> Chain:
             os.stat(paths.at(below))
         except (FileNotFoundError, NotADirectoryError):
             return Chain(missing=below, above=path)
+        if not backing.form and _has_backing(paths.at(below)):
+            return Chain(unstated=below, above=path)
         path, form = below, backing.form
     return Chain(too_long=True)
 
 
 def backing_of(path: str, form: str) -> Backing | None:
     """What the image at `path` of the format `form` says is below it; None for nothing, or for no such image."""
-    reader = {"qcow2": _qcow2, "qcow": _qcow1, "qed": _qed}.get(form)
+    reader = READERS.get(form)
     if reader is None:
         return None
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -66,6 +73,11 @@ def backing_of(path: str, form: str) -> Backing | None:
         return None
     finally:
         os.close(fd)
+
+
+def _has_backing(path: str) -> bool:
+    """Whether the image at `path`, of whichever format, is based on another: then libvirt must be told the format."""
+    return any(backing_of(path, form) for form in READERS)
 
 
 def _qcow2(fd: int) -> Backing | None:
@@ -104,3 +116,6 @@ def _qed(fd: int) -> Backing | None:
 
 def _name(fd: int, offset: int, size: int) -> str:
     return os.fsdecode(os.pread(fd, min(size, NAME_LIMIT), offset)).split("\0")[0]
+
+
+READERS = {"qcow2": _qcow2, "qcow": _qcow1, "qed": _qed}  # the formats whose chain libvirt follows

@@ -12,7 +12,7 @@ from vfioctl.proc import in_child
 DEADLINE = 3.0  # for all of them; a disk at rest may take longer, and then nothing is said
 PIPE_SIZE = 65536  # what the child may say before anybody reads
 MISSING = (FileNotFoundError, NotADirectoryError)
-THERE, ABSENT, UNKNOWN, TOO_LONG = "there", "absent", "unknown", "too_long"
+THERE, ABSENT, UNKNOWN, TOO_LONG, UNSTATED = "there", "absent", "unknown", "too_long", "unstated"
 
 
 @frozen
@@ -25,9 +25,10 @@ class Question:
 
 @frozen
 class Answer:
-    """`state` is there, absent, too_long (its chain) or unknown; `hung`: it is this path that gave no answer.
+    """`state` is there, absent, too_long (its chain), unstated or unknown; `hung`: this path gave no answer.
 
-    What is absent is `path`: the file that was asked for, or one below `above`.
+    What is absent is `path`: the file that was asked for, or one below `above`. Of `path` the image `above` does not
+    state the format, which it must.
     """
 
     path: str
@@ -75,6 +76,8 @@ def _answer(paths: Paths, question: Question) -> tuple[str, ...]:
         return (THERE,)  # a header that only root can read
     if chain.too_long:
         return (TOO_LONG,)
+    if chain.unstated:
+        return (UNSTATED, chain.unstated, chain.above)
     return (ABSENT, chain.missing, chain.above) if chain.missing else (THERE,)
 
 
