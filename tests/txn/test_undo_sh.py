@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from step_builders import AUDIO, GPU, planned, program
+from step_builders import AUDIO, GPU, OPERATION, planned, program
 from txn_builders import plan
 
 from vfioctl.files import Lock
@@ -385,6 +385,9 @@ def every_step(machine):
         planned(machine, "sysfs.write", {"path": f"/sys/{HOSTILE}", "value": "1"}, baseline={"value": HOSTILE}),
         planned(machine, "inhibit.sleep", {"who": HOSTILE, "why": HOSTILE}),
         planned(machine, "command.run", {"argv": ["x"], "undo_argv": [HOSTILE, "-n", ""]}),
+        planned(machine, "file.copy", {"source": "/a", "dest": f"/{HOSTILE}"}, scope=Scope.LEASE),
+        planned(machine, "disk.snapshot", {"backend": "qcow2", "path": f"/{HOSTILE}", "name": HOSTILE},
+                baseline={"exists": False, "operation": OPERATION}, scope=Scope.LEASE),
     ]  # fmt: skip
 
 
@@ -424,11 +427,12 @@ def test_any_guest_name_and_any_value_is_carried_as_it_is(tmp_path_factory, gues
     assert sorted(os.listdir(root)) == ["run", "sys", "var"]
 
 
-def test_each_kind_with_an_undo_in_the_lease_renders_it():
+def test_each_kind_with_an_undo_renders_it_for_a_lease():
     """A kind that undoes something at release, but says nothing in undo.sh, would strand it when Python is broken."""
-    rendering = {step.kind for step in every_step(Machine(Paths("/nowhere"), None))}
-    lease = {name for name in MODULES if kind(name).scope is Scope.LEASE and kind(name).undo_class != "none"}
-    assert lease - rendering == {"wait.until"}
+    machine = Machine(Paths("/nowhere"), None)
+    rendering = {step.kind for step in every_step(machine) if kind(step.kind).render_undo(step, machine.paths)}
+    undone = {name for name in MODULES if kind(name).undo_class != "none"}
+    assert undone - rendering == {"wait.until"}
 
 
 OTHER = "99999999-2222-3333-4444-555555555555"

@@ -15,9 +15,9 @@ from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.kind import kind
-from vfioctl.txn.plan import Action, Part, Plan
+from vfioctl.txn.plan import BIND, Action, Part, Plan
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Condition
+from vfioctl.txn.step import Condition, Step
 from vfioctl.wait import until
 
 PROOF_SECONDS = 10.0
@@ -169,16 +169,16 @@ def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
 
 
 def _way(story: Story, ledger: Ledger) -> Plan:
-    """The plan with the way back that fits: what was never done is not undone.
-
-    Where the guest had its devices, whatever the machine can be asked about is looked at all the same.
-    """
-    plan, begun, refused = story.plan, set(story.begun(Action.APPLY)), story.refused(Action.APPLY)
+    """The plan with the way back that fits: what was never done is not undone."""
+    plan, begun = story.plan, set(story.begun(Action.APPLY))
     begun |= {step.id for step in plan.changes if step.id not in begun and ledger.is_inherited(step, plan.uuid)}
     if not story.given:
         return replace(plan, way_back=plan.way_back_unused(begun))
-    idle = {step.id for step in plan.changes if step.id in refused or (step.id not in begun and kind(step.kind).blind)}
-    idle -= begun
-    return replace(plan, way_back=tuple(
-        item for item in plan.way_back if item.action is Action.APPLY or item.step not in idle
-    ))  # fmt: skip
+    idle = {step.id for step in plan.changes if step.id not in begun and _is_idle(step, story)}
+    back = (item for item in plan.way_back if item.action is Action.APPLY or item.step not in idle)
+    return replace(plan, way_back=tuple(back))
+
+
+def _is_idle(step: Step, story: Story) -> bool:
+    """Whether a step that was not begun needs no look at the machine. A bind may have come about all the same."""
+    return kind(step.kind).blind or (step.kind != BIND and step.id in story.refused(Action.APPLY))

@@ -117,7 +117,7 @@ def _undo(home: WayHome, *, in_hook: bool) -> str:
     for failure in engine.warnings:
         home.log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
     if home.failures:
-        raise home.leave_open("recover")
+        raise home.leave_open("recover", f"{plan.guest}: not everything of the interrupted hand-off could be undone")
     home.close("recover")
     return " ".join((f"{plan.guest}: the interrupted hand-off was undone.", *home.left))
 

@@ -68,7 +68,7 @@ def test_a_snapshot_that_appeared_under_the_planned_name_is_foreign_and_named_wi
     step = planned(machine, "disk.snapshot", PARAMS)
     somebody_makes(machine, PARAMS["name"])
     assert KIND.probe(step, machine) is State.FOREIGN
-    command = KIND.foreign(step, machine).partition("with: ")[2]
+    command = KIND.foreign(step, machine).partition("with: ")[2].removesuffix(".")
     subprocess.run(command, shell=True, check=True)
     assert snapshots(machine) == []
 
@@ -81,8 +81,9 @@ def test_a_step_of_schema_1_has_no_mark_and_keeps_its_name(machine):
     KIND.undo(step, machine)
     assert snapshots(machine) == []
     somebody_makes(machine, PARAMS["name"])
-    with pytest.raises(StepRefused):
+    with pytest.raises(StepRefused) as caught:
         KIND.apply(step, machine)
+    assert "qemu-img snapshot -d" in caught.value.hints[0]
     before = planned(machine, "disk.snapshot", PARAMS, baseline={"exists": True})
     assert KIND.probe(before, machine) is State.BEFORE
     assert "was there before" in KIND.undo(before, machine)

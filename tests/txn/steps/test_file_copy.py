@@ -85,6 +85,7 @@ def test_a_file_that_appeared_after_the_plan_is_not_taken_for_ours(where, machin
     with pytest.raises(StepRefused) as caught:
         KIND.apply(step, machine)
     assert caught.value.code == "file.exists"
+    assert f"rm -- {machine.paths.at(PARAMS['dest'])}" in caught.value.hints[0]
     assert content(machine) == text
     assert sorted(os.listdir(machine.paths.at("var/lib"))) == ["nvram.fd", "nvram.fd.before"]
 
@@ -145,7 +146,7 @@ def test_what_is_foreign_is_named_with_the_command_that_removes_it(machine):
     step = planned(machine, "file.copy", {**PARAMS, "dest": "/var/lib/it's $mine"})
     path = put(machine.paths.at("/var/lib/it's $mine"), "precious")
     assert KIND.probe(step, machine) is State.FOREIGN
-    subprocess.run(KIND.foreign(step, machine).partition("with: ")[2], shell=True, check=True)
+    subprocess.run(KIND.foreign(step, machine).partition("with: ")[2].removesuffix("."), shell=True, check=True)
     assert not os.path.exists(path)
 
 

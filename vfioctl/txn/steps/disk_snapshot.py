@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepRefused
+from vfioctl.txn.sh_quote import call
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import images
 from vfioctl.txn.steps.common import Budget, Primitive
@@ -14,6 +15,7 @@ from vfioctl.typed import word
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
 
@@ -50,7 +52,8 @@ class DiskSnapshot(Primitive):
         if name in names(step, machine):
             if _is_marked(step) or step.baseline["exists"]:
                 return f"{path} has a snapshot {name!r} already"
-            raise StepRefused("snapshot.foreign", f"Somebody else has made a snapshot {name!r} of {path}.")
+            said = f"Somebody else has made a snapshot {name!r} of {path}."
+            raise StepRefused("snapshot.foreign", said, hints=(removal(path, name),))
         budget, create = Budget(step.deadline), images.backend(step.params["backend"]).create
         images.change(machine.programs, create, path, name, budget=budget, doing="Making")
         return None
@@ -73,10 +76,16 @@ class DiskSnapshot(Primitive):
 
     def foreign(self, step: Step, machine: Machine) -> str:
         path, name = machine.paths.at(step.params["path"]), step.params["name"]
-        return (
-            f"The snapshot {name!r} of {path} was made by somebody else and stays; who does not need it removes it "
-            f"with: qemu-img snapshot -d {word(name)} {word(path)}"
-        )
+        return f"The snapshot {name!r} of {path} was made by somebody else and stays. {removal(path, name)}."
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
+        said = f"the snapshot {full_name(step)} of {paths.at(step.params['path'])} is left to: vfioctl recover"
+        return (call("say", said),)
+
+
+def removal(path: str, name: str) -> str:
+    """How a snapshot that is not ours to delete is deleted."""
+    return f"If nobody needs it, delete it with: qemu-img snapshot -d {word(name)} {word(path)}"
 
 
 def full_name(step: Step) -> str:

@@ -9,8 +9,7 @@ from vfioctl.errors import StepRefused, VfioctlError
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import images
 from vfioctl.txn.steps.common import Budget, Primitive
-from vfioctl.txn.steps.disk_snapshot import LOOK
-from vfioctl.typed import word
+from vfioctl.txn.steps.disk_snapshot import LOOK, removal
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -71,10 +70,8 @@ class DiskSnapshotDelete(Primitive):
 
     def foreign(self, step: Step, machine: Machine) -> str:
         path, name = machine.paths.at(step.params["path"]), step.params["name"]
-        return (
-            f"The snapshot {name!r} of {path} is not the one that was there when this was planned, and stays; who does "
-            f"not need it removes it with: qemu-img snapshot -d {word(name)} {word(path)}"
-        )
+        was = "is not the one that was there when this was planned, and stays"
+        return f"The snapshot {name!r} of {path} {was}. {removal(path, name)}."
 
 
 KIND = DiskSnapshotDelete()

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from vfioctl import files
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
+from vfioctl.txn.sh_quote import call
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive
 from vfioctl.typed import word
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
 
@@ -88,7 +90,15 @@ class FileCopy(Primitive):
 
     def foreign(self, step: Step, machine: Machine) -> str:
         dest = _paths(step, machine)[1]
-        return f"{dest} was made by somebody else and stays; who does not need it removes it with: rm -- {word(dest)}"
+        return f"{dest} was made by somebody else and stays. {_removal(dest)}."
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
+        """A shell cannot tell whose file it is: getfattr(1) is installed nowhere by itself."""
+        return (call("say", f"{paths.at(step.params['dest'])} is left to: vfioctl recover"),)
+
+
+def _removal(dest: str) -> str:
+    return f"If nobody needs it, remove it with: rm -- {word(dest)}"
 
 
 def _paths(step: Step, machine: Machine) -> tuple[str, str]:
@@ -107,7 +117,7 @@ def _there_already(step: Step, machine: Machine) -> str:
     if _bears_our_mark(step, dest) or (same and step.baseline["exists"]):
         return f"{dest} is there already"
     which = "made by somebody else since this was planned" if same else "with another content"
-    raise StepRefused("file.exists", f"{dest} is there already, {which}.")
+    raise StepRefused("file.exists", f"{dest} is there already, {which}.", hints=(_removal(dest),))
 
 
 def _is_ours(step: Step, machine: Machine) -> bool:
@@ -197,7 +207,8 @@ def _put_in_place(temporary: str, dest: str) -> None:
     try:
         os.link(temporary, dest)
     except FileExistsError as error:
-        raise StepRefused("file.exists", f"{dest} was made by somebody else at this moment.") from error
+        said = f"{dest} was made by somebody else at this moment."
+        raise StepRefused("file.exists", said, hints=(_removal(dest),)) from error
 
 
 def _open_plain(path: str, flags: int) -> int:
