@@ -47,7 +47,7 @@ CODES = (
     Code("demo.command", "A command failed in the demo.", "Please report it with the output."),
     Code("demo.fuse", "The simulated host of the demo cannot be started.", "Install fuse3; check /dev/fuse."),
     Code("demo.hook", "A call of the hook failed in the demo.", "Please report it with the output."),
-    Code("demo.missing", "The demo needs the test kit.", "Install the extra vfioctl[testing]."),
+    Code("demo.missing", "This installation lacks the test kit.", "Install vfioctl again."),
     Code("device.bridge", "A device to hand over is a bridge.",
          "Remove it from the guest: bridges stay with the host."),
     Code("device.disk_in_use", "A disk behind a device to hand over is in use: by LVM, md, a file system, a process.",

@@ -30,6 +30,14 @@ class VfioctlError(Exception):
         return " ".join(part for part in parts if part)
 
 
+def reason(error: Exception) -> str:
+    """What Python or the system says of a file that cannot be read, in words of their own for a person."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    line = getattr(error, "lineno", None)
+    return f"line {line} is not JSON" if line else str(error)
+
+
 class Refused(VfioctlError):
     """Something was found before anything was touched; the host is as it was."""
 

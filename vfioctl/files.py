@@ -49,7 +49,11 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = T
     """
     directory = os.path.dirname(path)
     temporary = os.path.join(directory, f".{os.path.basename(path)[:50]}.{os.getpid()}.new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    except OSError as error:
+        error.filename = path  # nobody knows the temporary one
+        raise
     try:
         write_all(fd, text.encode())
         os.fchmod(fd, mode)  # the umask of a daemon is not ours
@@ -128,8 +132,9 @@ class Lock:
     The lock belongs to the open file, so an orphaned helper program still holds it: `recover` cannot run beside it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, what: str = "It") -> None:
         self.path = path
+        self.what = what  # that is locked, at the beginning of a sentence
         self.fd = -1
 
     def acquire(self, *, deadline: float = 0.0) -> None:
@@ -144,7 +149,7 @@ class Lock:
         os.close(fd)
         raise VfioctlError(
             "lock.busy",
-            f"{os.path.basename(self.path)} is being handed off by process {holder or 'unknown'}.",
+            f"{self.what} is being handed off by process {holder or 'unknown'}.",
             hints=("See what it does with: vfioctl status",),
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
-from vfioctl.errors import Refused, VfioctlError
+from vfioctl.errors import Refused, VfioctlError, reason
 from vfioctl.frozen import asdict, fields, frozen
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _read(path: str, name: str) -> Any:
     try:
         return files.read_json(path)
     except (ValueError, OSError) as error:
-        raise _damaged(name, str(error)) from None
+        raise _damaged(name, reason(error)) from None
 
 
 def _damaged(name: str, why: str) -> VfioctlError:

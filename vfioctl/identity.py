@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl import files
+from vfioctl.errors import reason
 from vfioctl.txn.step import Finding, Severity
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _malformed(path: str, guest: str, error: ValueError) -> Finding:
 
     return Finding(
         "identity.malformed",
-        f"{path} cannot be read as pinned identities: {error}.",
+        f"{path} cannot be read as pinned identities: {reason(error)}.",
         hint=f"Pin them anew with: vfioctl enable {argument(guest)}",
         source="identity",
     )

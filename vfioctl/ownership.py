@@ -52,10 +52,12 @@ def _guests(paths: Paths) -> list[str]:
 
 
 def _refusal(code: str, what: str, culprit: str, why: str) -> Refused:
-    return Refused(
-        code, f"{what}: {why}.", state="Nothing was changed.",
-        hints=(f"Make it root's alone, for example: chown root: {culprit} && chmod go-w {culprit}",),
-    )  # fmt: skip
+    return Refused(code, f"{what}: {why}.", state="Nothing was changed.", hints=(mended(culprit),))
+
+
+def mended(culprit: str) -> str:
+    """What to do about a file that somebody else can change."""
+    return f"Make it root's alone, for example: chown root: {culprit} && chmod go-w {culprit}"
 
 
 def writable_by_others(path: str, root: str) -> str | None:
@@ -64,8 +66,13 @@ def writable_by_others(path: str, root: str) -> str | None:
     Each directory up to `root` counts, since who can write it can rename what is below; so does each symlink on the
     way, with the directories that it leads through. A path that does not exist is judged by its directories.
     """
-    found = _first(path, root)
+    found = culprit(path, root)
     return found[1] if found else None
+
+
+def culprit(path: str, root: str) -> tuple[str, str] | None:
+    """The first file or directory on the way to `path` that somebody else can change, and why, in words."""
+    return _first(path, root)
 
 
 def writable_itself(path: str) -> str | None:

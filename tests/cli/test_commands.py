@@ -267,7 +267,8 @@ def test_hook_commands_tell_what_they_did(run, root) -> None:
     assert installed.out.startswith("/etc/libvirt/hooks/qemu.d/50-vfioctl: changed.\n")
     assert "/etc/libvirt/hooks/qemu.d/50-vfioctl: everything was as it should be." in run("hook", "install").out
     assert run("hook", "verify").out.startswith("/etc/libvirt/hooks/qemu.d/50-vfioctl: ")
-    assert "changed." in run("hook", "uninstall").out
+    assert "removed, with what belongs to it." in run("hook", "uninstall").out
+    assert "nothing was installed." in run("hook", "uninstall").out
 
 
 def test_without_the_test_kit_the_demo_says_how_to_install_it(run, monkeypatch) -> None:
@@ -275,7 +276,17 @@ def test_without_the_test_kit_the_demo_says_how_to_install_it(run, monkeypatch) 
     shown = run("demo")
     assert shown.status == 1
     assert "[demo.missing]" in shown.err
-    assert "pip install 'vfioctl[testing]'" in shown.err
+    assert "Install vfioctl again" in shown.err
+
+
+def test_without_fuse_the_demo_is_one_sentence(run, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    shown = run("demo")
+    assert shown.status == 1
+    assert shown.err == (
+        "error: The simulated host cannot be started: the program fusermount3 is not installed. [demo.fuse]\n"
+        "  Nothing was changed.\n  Install fuse3, for example with: sudo apt-get install fuse3\n"
+    )
 
 
 def test_an_empty_command_line_shows_the_help_and_is_wrong(run) -> None:

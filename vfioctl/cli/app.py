@@ -195,7 +195,7 @@ def _system(error: OSError) -> VfioctlError:
     """A full disk, a read-only file system, a file that may not be read: no bug, and worth one sentence."""
     where = f"{error.filename}: " if error.filename else ""
     return VfioctlError("os.failed", f"{where}{error.strerror or type(error).__name__}.",
-                        hints=("See how far it came with: vfioctl status",))  # fmt: skip
+                        hints=("See how things are with: vfioctl status",))  # fmt: skip
 
 
 def _unwritten_help(app: App, error: OSError) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -125,6 +126,7 @@ class Follower:
 
 def open_shell(scenario: str) -> int:
     """A shell on the simulated host, for as long as the user stays in it; its exit status."""
+    _need_fuse()
     from vfioctl.testing.shell import main as shell
 
     return shell([WAYS[scenario]])
@@ -132,6 +134,7 @@ def open_shell(scenario: str) -> int:
 
 def play(app: App, scenario: str) -> Result:
     """One hand-off from the plan to the proof that the host is as it was."""
+    _need_fuse()
     began = time.monotonic()
     with _host(scenario) as host:
         stage = Stage(app, host)
@@ -191,6 +194,26 @@ def _failed_acts(stage: Stage) -> Iterator[Error]:
             yield Error("demo.command", f"vfioctl {' '.join(act['argv'])} ended with status {act['status']}.")
 
 
+def _need_fuse() -> None:
+    """Raise VfioctlError("demo.fuse") when the kernel's file system in user space cannot be mounted here."""
+    if shutil.which("fusermount3") is None:
+        raise _without_fuse("the program fusermount3 is not installed")
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        raise _without_fuse("/dev/fuse is not there, or may not be opened")
+
+
+def _without_fuse(why: str) -> VfioctlError:
+    return VfioctlError(
+        "demo.fuse", f"The simulated host cannot be started: {why.rstrip('.')}.", state="Nothing was changed.",
+        hints=("Install fuse3, for example with: sudo apt-get install fuse3",),
+    )
+
+
+def _last_line(text: str) -> str:
+    """Of a traceback only the last line says what is wrong."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it says nothing")
+
+
 @contextmanager
 def _host(scenario: str) -> Iterator[FakeHost]:
     with tempfile.TemporaryDirectory(prefix="vfioctl-demo-") as directory:
@@ -198,10 +221,7 @@ def _host(scenario: str) -> Iterator[FakeHost]:
             host = FakeHost(named(WAYS[scenario]), directory)
             host.start()
         except (OSError, RuntimeError) as error:
-            raise VfioctlError(
-                "demo.fuse", f"The simulated host does not start: {error}", state="Nothing was changed.",
-                hints=("The demo needs /dev/fuse and fusermount3: apt-get install fuse3",),
-            ) from error  # fmt: skip
+            raise _without_fuse(_last_line(str(error))) from error
         try:
             yield host
         finally:

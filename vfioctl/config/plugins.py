@@ -1,4 +1,4 @@
-"""Names of plugins in the settings `handler` and `disabled_plugins`: those that name none. Decides about no start."""
+"""Names of plugins in the settings `handler` and `disabled_plugins`. Decides about no start."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.config.schema import suggestion
 from vfioctl.config.source import Problem, Source, read_source
+from vfioctl.errors import Refused
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
+    from vfioctl.paths import Paths
+    from vfioctl.plugin.types import PluginInfo
     from vfioctl.txn.step import Finding
 
 SETTINGS = ("handler", "disabled_plugins")
+BUILT_IN = "generic"
 
 
 def unknown_plugins(file: str, root: str, known: Iterable[str]) -> tuple[Problem, ...]:
@@ -36,6 +41,39 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name in value if isinstance(value, list) else (value,):
             if isinstance(name, str):
                 yield path, name
+
+
+@frozen
+class Disabled:
+    """Which plugins the host's file disables, and which each guest's file."""
+
+    everywhere: frozenset[str]
+    guests: Mapping[str, frozenset[str]]
+
+    def status(self, info: PluginInfo) -> str:
+        """The plugin's own state, or "disabled"; the built-in checks cannot be disabled."""
+        return "disabled" if info.name in self.everywhere - {BUILT_IN} else info.status
+
+    def guests_without(self, plugin: str) -> tuple[str, ...]:
+        """The guests whose own file disables `plugin`."""
+        return tuple(guest for guest, names in self.guests.items() if plugin in names - {BUILT_IN})
+
+
+def disabled(paths: Paths) -> Disabled:
+    """What the files say; one that is wrong or hidden says nothing here."""
+    from vfioctl.config.load import managed_guests
+
+    guests = {guest: _disabled_in(paths.guest_config(guest), paths.root) for guest in managed_guests(paths)}
+    return Disabled(_disabled_in(paths.host_config, paths.root), guests)
+
+
+def _disabled_in(file: str, root: str) -> frozenset[str]:
+    try:
+        source = read_source(file, root)
+    except Refused:
+        return frozenset()
+    found = _named(source.data) if isinstance(source, Source) else ()
+    return frozenset(name for path, name in found if path == "disabled_plugins")
 
 
 def findings(config: GuestConfig, known: Iterable[str]) -> tuple[Finding, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from vfioctl import history
-from vfioctl.errors import Refused, VfioctlError
+from vfioctl.errors import Refused, VfioctlError, reason
 from vfioctl.frozen import frozen
 from vfioctl.log import Log
 from vfioctl.paths import Paths
@@ -40,7 +40,7 @@ def keep(paths: Paths, log: Log, ending: Ending) -> None:
         name = _repeated(paths, ending) or (_record(paths, ending) if recorded else "")
         history.write_last(paths, _last(ending, name))
     except OSError as error:
-        log.warning(f"The outcome of {ending.guest} could not be kept: {error}.", guest=ending.guest)
+        log.warning(f"The outcome of {ending.guest} could not be kept: {reason(error)}.", guest=ending.guest)
     if not ending.error:  # an error is said once, by the boundary that it reaches
         log.info(f"{ending.guest}: {ending.event}: {ending.message or 'done'}", guest=ending.guest, uuid=ending.uuid)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from vfioctl import files
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import VfioctlError, reason
 from vfioctl.frozen import frozen
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
@@ -47,7 +47,7 @@ def read_stuck(paths: Paths, address: str) -> StuckDevice | None:
         return None
     except (ValueError, TypeError) as error:
         raise VfioctlError(
-            "stuck.malformed", f"The record of a hanging write on {address} is damaged ({path}): {error}.",
+            "stuck.malformed", f"The record of a hanging write on {address} is damaged ({path}): {reason(error)}.",
             hints=("It goes with the next boot; remove it when nothing hangs.",),
         ) from error  # fmt: skip
     if device is None:

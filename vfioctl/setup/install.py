@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vfioctl import files
@@ -58,7 +59,8 @@ def uninstall(composition: Composition) -> Report:
     if unfinished := open_journals(paths):
         raise Refused(
             "setup.journal_open",
-            f"A hand-off is not finished ({', '.join(unfinished)}); without the hook its card would not come back.",
+            f"A hand-off is not finished ({', '.join(_guests(paths, unfinished))}); without the hook its devices would "
+            f"not come back.",
             state="Nothing was removed.",
             hints=("Stop the guest, or finish it with: vfioctl recover",),
         )
@@ -74,6 +76,18 @@ def open_journals(paths: Paths) -> tuple[str, ...]:
     places = (os.path.dirname(paths.boot_journal("x")), os.path.dirname(paths.disk_journal("x")))
     names = {name for place in places if os.path.isdir(place) for name in os.listdir(place)}
     return tuple(sorted(name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl")))
+
+
+def _guests(paths: Paths, uuids: Iterable[str]) -> Iterator[str]:
+    """The guests by name; by UUID where the journal cannot be read."""
+    from vfioctl.txn.journal import read_both
+
+    for uuid in uuids:
+        try:
+            story = read_both(paths, uuid)
+        except VfioctlError:
+            story = None
+        yield story.plan.guest if story else uuid
 
 
 def unit_path(paths: Paths) -> str:

@@ -9,7 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import Refused
-from vfioctl.ownership import state_places, writable_below, writable_by_others
+from vfioctl.frozen import frozen
+from vfioctl.ownership import culprit, mended, state_places, writable_below, writable_by_others
 from vfioctl.plugin.manifest import site_dirs
 from vfioctl.setup.data import PACKAGE
 from vfioctl.setup.shim import entry_file
@@ -43,15 +44,23 @@ def obeyed_places(composition: Composition) -> tuple[str, ...]:
     return (paths.shim, paths.host_config, paths.guest_configs, *state_places(paths), *paths.programs.split(":"))
 
 
-def problem(composition: Composition) -> str | None:
+@frozen
+class Shared:
+    """What somebody else could change: why, in words, and what to do about it."""
+
+    why: str
+    hints: tuple[str, ...]
+
+
+def problem(composition: Composition) -> Shared | None:
     """Why this installation must not run as root, or None. Every file counts, not only its directory."""
     for place in code_places(composition):
-        if found := writable_by_others(place, "/"):
-            return found
+        if why := writable_by_others(place, "/"):
+            return Shared(why, PROPERLY)
     for place in obeyed_places(composition):
-        if found := writable_by_others(place, composition.paths.root):
-            return found
-    return next((found for place in libraries() if (found := _below(place))), None)
+        if found := culprit(place, composition.paths.root):
+            return Shared(found[1], (mended(found[0]),))
+    return next((Shared(why, PROPERLY) for place in libraries() if (why := _below(place))), None)
 
 
 @cache  # thousands of files, which one command need not look at twice
@@ -64,7 +73,7 @@ def refuse_shared(composition: Composition) -> None:
     if found := problem(composition):
         raise Refused(
             "setup.writable",
-            f"The hook would let others run code as root: {found}.",
+            f"The hook would let others run code as root: {found.why}.",
             state="Nothing was installed.",
-            hints=PROPERLY,
+            hints=found.hints,
         )

@@ -77,8 +77,8 @@ def _text(composition: Composition, text: str) -> Iterator[Finding]:
 
 def _trusted(composition: Composition) -> Iterator[Finding]:
     if found := trust.problem(composition):
-        message = f"The hook would let others run code as root: {found}."
-        yield _finding("setup.writable", message, trust.PROPERLY[0])
+        message = f"The hook would let others run code as root: {found.why}."
+        yield _finding("setup.writable", message, found.hints[0])
 
 
 def _daemon(host: Host) -> Iterator[Finding]:

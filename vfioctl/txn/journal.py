@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from vfioctl import __version__, files
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import VfioctlError, reason
 from vfioctl.frozen import field, frozen
 from vfioctl.paths import Paths
 from vfioctl.txn.plan import READABLE_SCHEMAS, Action, Plan
@@ -200,7 +200,7 @@ def read(path: str) -> Story | None:
         schema = head["plan"]["schema"]
     except (ValueError, KeyError, TypeError) as error:
         raise VfioctlError(
-            "journal.corrupt", f"The journal {path} cannot be read: {error}.",
+            "journal.corrupt", f"The journal {path} cannot be read: {reason(error)}.",
             state="Nothing was changed.", hints=("Bring the desktop back with: vfioctl rescue",),
         ) from error  # fmt: skip
     if schema not in READABLE_SCHEMAS:

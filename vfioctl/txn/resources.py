@@ -135,7 +135,7 @@ def _others(entry: Entry, uuid: str) -> dict[str, str]:
 
 def guest_lock(paths: Paths, uuid: str) -> files.Lock:
     """The lock that one hand-off of the guest holds from its first look to its last write."""
-    return files.Lock(os.path.join(paths.locks, f"guest-{uuid}.lock"))
+    return files.Lock(os.path.join(paths.locks, f"guest-{uuid}.lock"), "The guest")
 
 
 @contextmanager
@@ -147,7 +147,10 @@ def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float)
     """
     end = time.monotonic() + deadline
     with ExitStack() as stack:
-        locks = [files.Lock(os.path.join(paths.locks, file_name(name) + ".lock")) for name in sorted(set(resources))]
+        locks = [
+            files.Lock(os.path.join(paths.locks, file_name(name) + ".lock"), name.partition(":")[2] or name)
+            for name in sorted(set(resources))
+        ]
         for lock in locks:
             lock.acquire(deadline=max(0.0, end - time.monotonic()))
             stack.enter_context(lock)

@@ -24,7 +24,7 @@ def command(app: App, scenario: str, shell: bool) -> Result | int:  # noqa: FBT0
     """Run a whole hand-off on a simulated host.
 
     A desktop with one graphics card gives it to a guest and gets it back: plan, hand-off, return, waterfall. Needs no
-    root, no graphics card and no libvirt, but the extra vfioctl[testing] and fuse3.
+    root, no graphics card and no libvirt, but fuse3.
     """
     from vfioctl.errors import VfioctlError
 
@@ -32,7 +32,7 @@ def command(app: App, scenario: str, shell: bool) -> Result | int:  # noqa: FBT0
         from vfioctl.cli.demo import open_shell, play
     except ImportError as error:
         raise VfioctlError(
-            "demo.missing", f"The demo needs the test kit, which is not installed ({error}).",
-            state="Nothing was changed.", hints=("Install it with: pip install 'vfioctl[testing]'",),
+            "demo.missing", f"This installation of vfioctl lacks its test kit ({error}).",
+            state="Nothing was changed.", hints=("Install vfioctl again, from a wheel or from a checkout.",),
         ) from error  # fmt: skip
     return open_shell(scenario) if shell else play(app, scenario)

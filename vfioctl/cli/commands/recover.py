@@ -147,7 +147,8 @@ def _recover(app: App, uuid: str, *, abort: bool) -> tuple[dict[str, Any], Error
     try:
         said = recover(app.composition, uuid, Log(paths, stderr=None), watch=watch, spare_start=not abort)
     except VfioctlError as error:
-        shown = Error(error.code, error.message, error.state, error.hints)
+        whose = f"{row['guest']}: " if row["guest"] and row["guest"] not in error.message else ""
+        shown = Error(error.code, f"{whose}{error.message}", error.state, error.hints)
         return {**row, "said": "", "ok": False, "steps": _steps(watch)}, shown, error.exit_status
     return {**row, "said": said, "ok": True, "steps": _steps(watch)}, None, 0
 

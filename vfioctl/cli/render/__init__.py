@@ -22,6 +22,6 @@ VIEWS = {
     "rescue": "recovery:rescued",
     "hook verify": "hook:view",
     "hook install": "hook:view",
-    "hook uninstall": "hook:view",
+    "hook uninstall": "hook:removed",
     "demo": "demo:view",
 }

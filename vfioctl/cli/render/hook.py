@@ -15,3 +15,11 @@ def view(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"{data['hook']}: {'changed' if changed else 'everything was as it should be'}."
     yield from (f"  {path}" for path in changed)
     yield from (f"  kept: {path}" for path in kept)
+
+
+def removed(data: Mapping[str, Any]) -> Iterator[str]:
+    """Each removed and each kept path on its line."""
+    gone = data["changed"]
+    yield f"{data['hook']}: {'removed, with what belongs to it' if gone else 'nothing was installed'}."
+    yield from (f"  {path}" for path in gone)
+    yield from (f"  kept: {path}" for path in data["kept"])

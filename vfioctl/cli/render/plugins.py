@@ -24,6 +24,8 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
         state, _, why = row["status"].partition(": ")
         if why:
             yield f"{row['name']} is {state}: {why}"
+        if row.get("disabled_for"):
+            yield f"{row['name']} is disabled for {words(row['disabled_for'])}"
 
 
 def _state(row: Mapping[str, Any]) -> str:

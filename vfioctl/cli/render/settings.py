@@ -26,7 +26,10 @@ def one(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def validated(data: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Checked: {words(data['files'])}"
+    if data["files"]:
+        yield f"Checked: {words(data['files'])}"
+    else:
+        yield "There is no configuration file: the defaults count."
 
 
 def text(value: object) -> str:

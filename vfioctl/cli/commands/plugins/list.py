@@ -12,6 +12,7 @@ from vfioctl.cli.options import verb
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
+    from vfioctl.config.plugins import Disabled
     from vfioctl.plugin.types import PluginInfo
 
 NAME = "plugins list"
@@ -20,18 +21,24 @@ NAME = "plugins list"
 @verb("list")
 @click.pass_obj
 def command(app: App) -> Result:
-    """List the plugins with version, state and claims."""
+    """List the plugins with version, state and claims.
+
+    A plugin that `disabled_plugins` names is disabled: for every guest, or for those whose file says so.
+    """
     from vfioctl.cli.facts import plugin_infos
     from vfioctl.cli.result import Result
+    from vfioctl.config.plugins import disabled
 
-    return Result(NAME, {"plugins": rows(plugin_infos(app).values())})
+    infos = plugin_infos(app)
+    return Result(NAME, {"plugins": rows(infos.values(), disabled(app.composition.paths))})
 
 
-def rows(infos: Iterable[PluginInfo]) -> list[dict[str, Any]]:
+def rows(infos: Iterable[PluginInfo], disabled: Disabled) -> list[dict[str, Any]]:
     """What is shown of each plugin."""
     return [
         {
-            "name": info.name, "version": info.version, "api": info.api, "status": info.status,
+            "name": info.name, "version": info.version, "api": info.api, "status": disabled.status(info),
+            "disabled_for": list(disabled.guests_without(info.name)),
             "claims": list(info.claims), "opt_in": info.opt_in, "summary": info.summary,
             "distribution": info.distribution, "module": info.module, "settings": sorted(info.table),
         }

@@ -24,6 +24,7 @@ def command(app: App) -> Result:
     """
     from vfioctl.cli.commands.plugins.list import rows
     from vfioctl.cli.result import Message, Result
+    from vfioctl.config.plugins import disabled
     from vfioctl.plugin import manifest
 
     app.need_trust()
@@ -31,4 +32,5 @@ def command(app: App) -> Result:
     built = manifest.build()
     manifest.write(paths, built)
     written = Message(f"{paths.manifest} is written.")
-    return Result(NAME, {"manifest": paths.manifest, "plugins": rows(built.plugins)}, messages=(written,))
+    data = {"manifest": paths.manifest, "plugins": rows(built.plugins, disabled(paths))}
+    return Result(NAME, data, messages=(written,))
