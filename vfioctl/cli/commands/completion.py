@@ -16,20 +16,31 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @verb(NAME)
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context
-def command(ctx: click.Context, shell: str) -> Result:
+def command(ctx: click.Context, shell: str | None) -> Result:
     """Print the completion script of a shell.
 
-    For bash: vfioctl completion bash > /etc/bash_completion.d/vfioctl
+    Without SHELL that of your own, as $SHELL says. It completes commands, options, guests, settings, addresses and
+    records. For bash: vfioctl completion bash > /etc/bash_completion.d/vfioctl
     """
     from click.shell_completion import get_completion_class
 
     from vfioctl.cli.result import Result
 
+    shell = shell or _own_shell(ctx.obj.environ.get("SHELL", ""))
     found = get_completion_class(shell)
     assert found is not None
     root = ctx.find_root()
     program = root.info_name or "vfioctl"
     script = found(root.command, {}, program, f"_{program.upper()}_COMPLETE").source()
     return Result(NAME, {"shell": shell, "script": script})
+
+
+def _own_shell(program: str) -> str:
+    """The shell that `program` is. Raises click.BadParameter for one without a script."""
+    name = program.rpartition("/")[2]
+    if name not in SHELLS:
+        said = f"your shell is {name or 'unknown'}; there are scripts for {', '.join(SHELLS)}."
+        raise click.BadParameter(said, param_hint="SHELL")
+    return name

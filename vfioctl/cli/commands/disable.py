@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED, xml_option
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -19,8 +20,8 @@ UNCHANGED = "no longer known"
 
 
 @verb(NAME)
-@click.argument("guest")
-@click.option("--xml", metavar="FILE", help="Read the domain from FILE (- for standard input), not from libvirt.")
+@click.argument("guest", type=MANAGED)
+@xml_option
 @click.pass_obj
 def command(app: App, guest: str, xml: str | None) -> Result:
     """Manage a guest no longer.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import GUEST, xml_option
 from vfioctl.frozen import frozen
 from vfioctl.typed import argument
 
@@ -34,8 +35,8 @@ class Change:
 
 
 @verb(NAME)
-@click.argument("guest")
-@click.option("--xml", metavar="FILE", help="Read the domain from FILE (- for standard input), not from libvirt.")
+@click.argument("guest", type=GUEST)
+@xml_option
 @click.option("--end-session", is_flag=True, help="A logged-in user's session may be ended; its open windows are lost.")
 @click.pass_obj
 def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:  # noqa: FBT001 -- click's signature

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED, RECORD
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -18,8 +19,8 @@ NAME = "history"
 
 
 @verb(NAME)
-@click.argument("hand_off", metavar="[ID]", required=False)
-@click.option("--guest", help="Only those of this guest.")
+@click.argument("hand_off", type=RECORD, metavar="[ID]", required=False)
+@click.option("--guest", type=MANAGED, help="Only those of this guest.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most N.")
 @click.pass_obj
 def command(app: App, hand_off: str | None, guest: str | None, limit: int) -> Result:

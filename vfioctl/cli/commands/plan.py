@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import GUEST, xml_option
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -20,8 +21,8 @@ NO_PLAN: dict[str, Any] = {"plan": None, "back": [], "point_of_no_return": None,
 
 
 @verb(NAME)
-@click.argument("guest")
-@click.option("--xml", metavar="FILE", help="Read the domain from FILE (- for standard input), not from libvirt.")
+@click.argument("guest", type=GUEST)
+@xml_option
 @click.option("--end-session", is_flag=True, help="Plan as if the guest file said session = \"end\".")
 @click.pass_obj
 def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:  # noqa: FBT001 -- click's signature

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -21,7 +22,7 @@ FOLLOW_SECONDS = 1800.0  # longer than the deadlines of all guests of a host tog
 
 
 @verb(NAME)
-@click.argument("guest", required=False)
+@click.argument("guest", type=MANAGED, required=False)
 @click.option("--abort", is_flag=True, help="Stop a hand-off that is running now: its step is finished, then undone.")
 @click.pass_obj
 def command(app: App, guest: str | None, abort: bool) -> Result | int:  # noqa: FBT001 -- click's signature

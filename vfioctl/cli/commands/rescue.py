@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Intent:
 
 
 @verb(NAME)
-@click.option("--guest", help="Run only the undo of this guest.")
+@click.option("--guest", type=MANAGED, help="Run only the undo of this guest.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def command(app: App, guest: str | None, yes: bool) -> Result:  # noqa: FBT001 -- click's signature

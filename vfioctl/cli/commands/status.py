@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -23,7 +24,7 @@ NAME = "status"
 
 
 @verb(NAME)
-@click.argument("guest", required=False)
+@click.argument("guest", type=MANAGED, required=False)
 @click.pass_obj
 def command(app: App, guest: str | None) -> Result:
     """Show where each device is, who holds it, what is unfinished.

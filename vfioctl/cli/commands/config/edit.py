@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -17,7 +18,7 @@ NAME = "config edit"
 
 
 @verb("edit")
-@click.option("--guest", help="The file of this guest; without it the host's file.")
+@click.option("--guest", type=MANAGED, help="The file of this guest; without it the host's file.")
 @click.pass_obj
 def command(app: App, guest: str | None) -> Result:
     """Open a configuration file in your editor, and keep it only if it is right.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED, SETTING
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -16,8 +17,8 @@ NAME = "config get"
 
 
 @verb("get")
-@click.argument("guest")
-@click.argument("setting")
+@click.argument("guest", type=MANAGED)
+@click.argument("setting", type=SETTING)
 @click.pass_obj
 def command(app: App, guest: str, setting: str) -> Result:
     """Show one setting of a guest.

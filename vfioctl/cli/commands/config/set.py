@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import Verb
+from vfioctl.cli.types import MANAGED, SETTING, VALUE
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -28,9 +29,9 @@ class ValueVerb(Verb):
 
 
 @click.command("set", cls=ValueVerb)
-@click.argument("setting")
-@click.argument("value")
-@click.option("--guest", help="In the file of this guest; without it in the host's file.")
+@click.argument("setting", type=SETTING)
+@click.argument("value", type=VALUE)
+@click.option("--guest", type=MANAGED, help="In the file of this guest; without it in the host's file.")
 @click.option("--replace", is_flag=True, help="Also replace a list that has further items.")
 @click.pass_obj
 def command(app: App, setting: str, value: str, guest: str | None, replace: bool) -> Result:  # noqa: FBT001 -- click's

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED
 from vfioctl.typed import argument
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ NAME = "config show"
 
 
 @verb("show")
-@click.argument("guest")
+@click.argument("guest", type=MANAGED)
 @click.option("--origin", is_flag=True, help="Also show where each value comes from.")
 @click.pass_obj
 def command(app: App, guest: str, origin: bool) -> Result:  # noqa: FBT001 -- click's signature

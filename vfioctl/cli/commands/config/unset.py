@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import ITEM, MANAGED, SETTING
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -16,9 +17,9 @@ NAME = "config unset"
 
 
 @verb("unset")
-@click.argument("setting")
-@click.argument("items", nargs=-1, metavar="[ITEM...]")
-@click.option("--guest", help="In the file of this guest; without it in the host's file.")
+@click.argument("setting", type=SETTING)
+@click.argument("items", type=ITEM, nargs=-1, metavar="[ITEM...]")
+@click.option("--guest", type=MANAGED, help="In the file of this guest; without it in the host's file.")
 @click.pass_obj
 def command(app: App, setting: str, items: tuple[str, ...], guest: str | None) -> Result:
     """Remove one setting, or only these items of a list; comments are kept.

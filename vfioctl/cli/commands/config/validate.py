@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import MANAGED
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -19,7 +20,7 @@ NAME = "config validate"
 
 
 @verb("validate")
-@click.argument("guest", required=False)
+@click.argument("guest", type=MANAGED, required=False)
 @click.pass_obj
 def command(app: App, guest: str | None) -> Result:
     """Check every configuration file, or that of one guest and the host's.

@@ -9,6 +9,7 @@ import click
 
 from vfioctl import files
 from vfioctl.cli.options import verb
+from vfioctl.cli.types import ADDRESS
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -22,7 +23,7 @@ FIELDS = 6  # passwd(5), counted by their colons
 
 
 @verb("holders")
-@click.argument("address", required=False)
+@click.argument("address", type=ADDRESS, required=False)
 @click.pass_obj
 def command(app: App, address: str | None) -> Result:
     """List the processes that hold a card.

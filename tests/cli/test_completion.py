@@ -1,0 +1,78 @@
+"""What a shell completes: guests, settings, values, addresses and records, in every command that takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from vfioctl.cli.app import App, root_group
+
+GPU = "0000:01:00.0"
+
+
+@pytest.fixture
+def complete(composition, root: Path):
+    """The words that are offered after these ones; the last one is not finished."""
+    for place in ("etc/libvirt/qemu", "etc/vfioctl/guests", f"sys/bus/pci/devices/{GPU}"):
+        (root / place).mkdir(parents=True)
+    for name in ("win11", "linux"):
+        (root / f"etc/libvirt/qemu/{name}.xml").write_text("")
+    file = root / "etc/vfioctl/guests/win11.toml"
+    file.write_text('units = ["a.service", "b.service"]\n')
+    for path in (root / "etc/vfioctl", root / "etc/vfioctl/guests"):
+        path.chmod(0o755)
+    file.chmod(0o644)
+
+    def after(*words: str) -> list[str]:
+        *typed, incomplete = words
+        shell = ShellComplete(root_group(), {"obj": App(composition, {})}, "vfioctl", "_VFIOCTL_COMPLETE")
+        return [item.value for item in shell.get_completions(list(typed), incomplete)]
+
+    return after
+
+
+def test_a_guest_of_libvirt_is_offered_where_one_is_taken_into_care(complete) -> None:
+    assert complete("enable", "") == ["linux", "win11"]
+    assert complete("plan", "l") == ["linux"]
+
+
+@pytest.mark.parametrize(
+    "words", [("disable",), ("status",), ("recover",), ("config", "show"), ("config", "set", "--guest")]
+)
+def test_a_managed_guest_is_offered_everywhere_else(complete, words: tuple[str, ...]) -> None:
+    assert complete(*words, "") == ["win11"]
+
+
+def test_settings_are_offered_and_only_lists_to_be_added_to(complete) -> None:
+    assert "deadlines.prepare" in complete("config", "set", "dead")
+    assert complete("config", "add", "dead") == []
+    assert "units" in complete("config", "add", "u")
+
+
+def test_values_are_offered_where_they_can_be_counted(complete) -> None:
+    assert complete("config", "set", "session", "") == ["keep", "end"]
+    assert complete("config", "set", "inhibit_sleep", "t") == ["true"]
+    assert complete("config", "set", "deadlines.prepare", "") == []
+
+
+def test_the_items_of_a_list_are_offered_to_be_taken_out(complete) -> None:
+    assert complete("config", "unset", "--guest", "win11", "units", "") == ["a.service", "b.service"]
+
+
+def test_addresses_and_records_are_offered(complete) -> None:
+    assert complete("gpu", "holders", "0000:01") == [GPU]
+    assert complete("history", "") == ["last"]
+
+
+def test_a_completion_never_fails(complete, root: Path) -> None:
+    (root / "etc/vfioctl/guests/win11.toml").write_text("units = [")
+    assert complete("config", "unset", "--guest", "win11", "units", "") == []
+
+
+def test_the_script_of_the_own_shell_is_printed_when_none_is_named(run) -> None:
+    assert run("completion", environ={"SHELL": "/usr/bin/fish"}).out == run("completion", "fish").out
+    shown = run("completion", environ={"SHELL": "/bin/tcsh"})
+    assert shown.status == 2
+    assert "your shell is tcsh; there are scripts for bash, zsh, fish." in shown.err

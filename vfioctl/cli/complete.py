@@ -1,0 +1,80 @@
+"""What a shell offers for a word that is being typed. Asks libvirt nothing, which answers nobody while a hook runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from vfioctl.config.load import managed_guests, written
+from vfioctl.config.schema import settings
+
+if TYPE_CHECKING:
+    import click
+
+    from vfioctl.cli.app import App
+    from vfioctl.config.schema import Setting
+
+DOMAINS, XML = "etc/libvirt/qemu", ".xml"
+
+
+def _app(ctx: click.Context) -> App:
+    found: App = ctx.find_root().obj
+    return found
+
+
+def guests(ctx: click.Context) -> Iterable[str]:
+    """Every guest of libvirt whose definition this user may see, and every managed one."""
+    paths = _app(ctx).composition.paths
+    names = set(managed_guests(paths))
+    with suppress(OSError):
+        found = os.listdir(paths.at(DOMAINS))
+        names |= {name.removesuffix(XML) for name in found if name.endswith(XML)}
+    return sorted(names)
+
+
+def managed(ctx: click.Context) -> Iterable[str]:
+    """The guests that vfioctl manages."""
+    return managed_guests(_app(ctx).composition.paths)
+
+
+def _settings(ctx: click.Context) -> dict[str, Setting]:
+    from vfioctl.cli.facts import plugin_infos
+
+    return settings(plugin_infos(_app(ctx)))
+
+
+def settings_of(ctx: click.Context) -> Iterable[str]:
+    """Every setting; only lists where only a list can be meant."""
+    only_lists = ctx.info_name == "add"
+    return sorted(path for path, setting in _settings(ctx).items() if setting.type == "list" or not only_lists)
+
+
+def values(ctx: click.Context) -> Iterable[str]:
+    """The values that the setting takes, where they can be counted."""
+    setting = _settings(ctx)[ctx.params["setting"]]
+    return ("true", "false") if setting.type == "bool" else setting.choices
+
+
+def items(ctx: click.Context) -> Iterable[str]:
+    """The items that the list has now, which can be taken out; or those that it may have."""
+    from vfioctl.cli.facts import plugin_infos
+
+    name = ctx.params["setting"]
+    if ctx.info_name == "add":
+        return _settings(ctx)[name].choices
+    now = written(_app(ctx).composition.paths, ctx.params.get("guest"), plugin_infos(_app(ctx)))
+    return now[name].value if isinstance(now[name].value, tuple) else ()
+
+
+def addresses(ctx: click.Context) -> Iterable[str]:
+    """The PCI functions of this host."""
+    return _app(ctx).composition.machine().host().addresses()
+
+
+def records(ctx: click.Context) -> Iterable[str]:
+    """The ids in the history, the newest first, and the word for that one."""
+    from vfioctl.history import ids
+
+    return ("last", *reversed(ids(_app(ctx).composition.paths)))

@@ -1,0 +1,43 @@
+"""The arguments of commands that name something, so that a shell can complete them. Looks nothing up itself."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import click
+from click.shell_completion import CompletionItem
+
+Names = Callable[[click.Context], Iterable[str]]
+
+
+class Named(click.ParamType[str]):
+    """A word that names something; `source` is the function of cli/complete.py that lists what there is."""
+
+    name = "text"  # as it is shown in the help
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """What there is and begins so. A completion never fails: nobody could see why."""
+        names = cast("Names", getattr(importlib.import_module("vfioctl.cli.complete"), self.source))
+        try:
+            return [CompletionItem(name) for name in names(ctx) if name.startswith(incomplete)]
+        except Exception:  # noqa: BLE001 -- whatever it is, the command itself will say it
+            return []
+
+
+GUEST = Named("guests")
+MANAGED = Named("managed")
+SETTING = Named("settings_of")
+VALUE = Named("values")
+ITEM = Named("items")
+ADDRESS = Named("addresses")
+RECORD = Named("records")
+
+xml_option = click.option(
+    "--xml", type=click.Path(allow_dash=True), metavar="FILE",
+    help="Read the domain from FILE (- for standard input), not from libvirt.",
+)  # fmt: skip
