@@ -71,11 +71,14 @@ def test_a_drive_that_nothing_uses_may_go(boot: Boot) -> None:
     assert found(boot(drive(part(1), part(2)))) == ()
 
 
-def test_without_a_disk_or_an_interface_nothing_of_it_is_imported() -> None:
+def test_without_a_disk_or_an_interface_nothing_of_it_is_imported(tmp_path: Path) -> None:
+    place = tmp_path / "sys/bus/pci/devices" / DRIVE
+    place.mkdir(parents=True)
+    (place / "class").write_text("0x0c0330\n")
     code = (
         "import sys\nfrom vfioctl.paths import Paths\nfrom vfioctl.proc import Programs\n"
         "from vfioctl.host.host import Host\nfrom vfioctl.plugin import in_use\n"
-        f"assert in_use.findings(Host(Paths('/nowhere'), Programs('')), {DRIVE!r}) == ()\n"
+        f"assert in_use.findings(Host(Paths({str(tmp_path)!r}), Programs('')), {DRIVE!r}) == ()\n"
         "print(*sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)

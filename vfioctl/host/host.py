@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DISPLAY_MANAGER = "display-manager.service"
+DISPLAY, MULTIMEDIA = 0x03, 0x04  # base classes of the PCI Code and ID Assignment Specification
 
 
 class Host:
@@ -322,7 +323,10 @@ class Host:
 
     def disk_claims(self, address: str) -> tuple[Claim, ...]:
         """What has the disks behind the function at `address` in use, or may have; none where it has no disk."""
-        from vfioctl.host import blocks  # of those guests few have a disk
+        kind = pci.kind(self.paths, address)
+        if kind is None or kind >> 8 in (DISPLAY, MULTIMEDIA):
+            return ()
+        from vfioctl.host import blocks  # of the others few have a disk
 
         if not blocks.has_any(self.paths, address):
             return ()
