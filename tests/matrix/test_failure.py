@@ -46,7 +46,7 @@ back = pytest.mark.parametrize(("scenario", "stride", "fault"), tuple(each_fault
 def on(scenario, fault, tmp_path):
     with stage(scenario, tmp_path) as one:
         limits = QUICK if fault.is_slow or fault.lasts else QUICK_BACK  # nobody waits here as long as on a real host
-        top, tables = (scenario.settings, "") if scenario.settings.startswith("session") else ("", scenario.settings)
+        top, tables = ("", scenario.settings) if scenario.settings.startswith("[") else (scenario.settings, "")
         one.set_guest_file(top + limits + tables)
         yield one
 
@@ -171,6 +171,11 @@ def test_a_return_that_fails_keeps_libvirt_going_and_recover_finishes_it(on, str
     as_before(on, *on.scenario.kept, *(CAME_BACK_WITHOUT_CARD if open_still else ()))
 
 
+def needs_card(step) -> bool:
+    """A container is not started without the devices that it was made with."""
+    return bool(step.kind == "container.stop")
+
+
 @undo_too
 def test_when_an_undo_fails_as_well_the_rest_is_undone_and_the_sentence_says_what_is_left(on, stride, fault):
     """The last step fails, and on the way back `stride`: it stays, with what needs its device, until `recover`."""
@@ -188,7 +193,7 @@ def test_when_an_undo_fails_as_well_the_rest_is_undone_and_the_sentence_says_wha
     assert "Finish it with: vfioctl recover" in sentence
     undone = on.story().finished(Action.UNDO)
     assert other.id not in undone
-    assert undone >= {step.id for step in plan.steps if not named(step) & named(other)}
+    assert undone >= {step.id for step in plan.steps if not named(step) & named(other) and not needs_card(step)}
     repair(on)
     recover(on)
     as_before(on, *(CAME_BACK_WITHOUT_CARD if stride.kind in ("driver.bind", "module.unload") else ()))

@@ -170,6 +170,7 @@ THERE: dict[str, tuple[Fault, ...]] = {
     ),
     "unit.stop": program_fails("systemctl", unit("stop")),
     "unit.start": program_fails("systemctl", unit("start")),
+    "container.stop": program_fails("docker", lambda step: f"stop *-- {step.params['name']}"),
     "session.end": program_fails("loginctl", lambda step: f"terminate-session -- {step.params['session']}"),
     "command.run": (),  # by its program, see faults_there
     "wait.until": (Fault("deadline", hold_the_card, is_slow=True),),
@@ -204,6 +205,7 @@ BACK: dict[str, tuple[Fault, ...]] = {
         Fault("missing", lambda on, _step: on.host.kernel.remove_program("modprobe"), lasts=True),
     ),
     "unit.stop": program_fails("systemctl", unit("start")),
+    "container.stop": program_fails("docker", lambda step: f"start -- {step.params['name']}"),
     "sysfs.write": (write_fails("busy", errno.EBUSY, attribute), write_hangs(attribute)),
     "inhibit.sleep": program_fails("systemctl", lambda _step: "stop -- vfioctl-inhibit-*"),
     "disk.snapshot_delete": real_program("qemu-img"),

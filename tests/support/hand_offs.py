@@ -110,6 +110,7 @@ SCENARIOS = (
     Scenario(
         "two-screens", scenarios.two_screens, settings='session = "end"\n', allowed=(*SESSION, X_ON_ITS_SCREEN),
     ),
+    Scenario("container", scenarios.media_server, settings='containers = ["jellyfin"]\n'),
     Scenario("bochs-lab", scenarios.bochs_lab),
     Scenario("laptop", scenarios.laptop),
     Scenario("without-systemd", lambda: replace(scenarios.generic_nic(), systemd=False), (GPU,)),

@@ -29,6 +29,7 @@ class GuestConfig:
     disabled_plugins: tuple[str, ...] = ()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    containers: tuple[str, ...] = ()  # containers that may be stopped: NAME, docker:NAME, podman:NAME, podman:USER/NAME
     allow_in_use: tuple[str, ...] = ()  # PCI addresses that are given although a disk or the network may be in use
 
     def table(self, plugin: str) -> Mapping[str, Any]:

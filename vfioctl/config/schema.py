@@ -25,6 +25,8 @@ TYPES: Mapping[str, tuple[type, str]] = {
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
 PCI_ADDRESS = "a PCI address such as 0000:01:00.0"
+CONTAINER_TOOLS = ("docker", "podman")
+FORMS = {"pci": PCI_ADDRESS, "container": "a container such as jellyfin, docker:jellyfin or podman:ada/jellyfin"}
 PCI_PARTS = ((4, 8), (2, 2), (2, 2), (1, 1))  # fewest and most hex digits of domain, bus, slot, function
 MAX_SLOT, MAX_FUNCTION = 0x1F, 7
 
@@ -43,7 +45,7 @@ class Setting:
     """One setting: dotted path, type (a word of TYPES), default, one sentence, and what limits its values.
 
     `scope` is "guest" (guest files only) or "both". `minimum` and `maximum` are for numbers, `choices` for each string,
-    `form` "pci" makes each string a PCI address.
+    `form` "pci" makes each string a PCI address, "container" the name of a container.
     """
 
     path: str
@@ -64,7 +66,7 @@ class Setting:
             one_of = " or ".join(f'"{choice}"' for choice in self.choices)
             return one_of if self.type == "str" else f"{words}, each {one_of}"
         if self.form:
-            return f"{words}, each {PCI_ADDRESS}"
+            return f"{words}, each {FORMS[self.form]}"
         if self.minimum is not None:
             return f"{words} from {self.minimum:g}" + (f" to {self.maximum:g}" if self.maximum is not None else "")
         return words
@@ -97,6 +99,10 @@ SETTINGS = (
         choices=("keep", "end"), scope="guest",
     ),
     Setting("units", "list", (), "Systemd units that may be stopped when they hold the card."),
+    Setting(
+        "containers", "list", (), "Containers that are stopped for the guest and started again afterwards.",
+        form="container",
+    ),
     Setting("handler", "str", None, "The plugin that hands the card off when two claim it."),
     Setting("inhibit_sleep", "bool", default=True, summary="Keep the host from sleeping while the guest has the card."),
     Setting(
@@ -163,7 +169,8 @@ def _in_range(setting: Setting, value: Any) -> bool:
 def _normal(setting: Setting, value: Any) -> Any:
     if setting.type != "list":
         return value
-    return tuple(pci_address(item, setting) for item in value) if setting.form == "pci" else tuple(value)
+    read = {"pci": pci_address, "container": container}.get(setting.form)
+    return tuple(read(item, setting) for item in value) if read else tuple(value)
 
 
 def pci_address(text: str, setting: Setting) -> str:
@@ -177,6 +184,22 @@ def pci_address(text: str, setting: Setting) -> str:
     if not fits or int(parts[2], 16) > MAX_SLOT or int(parts[3], 16) > MAX_FUNCTION:
         raise WrongValue("config.value", setting.expected)
     return "{}:{}:{}.{}".format(*parts)
+
+
+def container(text: str, setting: Setting) -> str:
+    """`text` as [TOOL:][USER/]NAME. Raises WrongValue."""
+    tool, colon, rest = text.strip().rpartition(":")
+    user, slash, name = rest.rpartition("/")
+    right = (not colon or tool in CONTAINER_TOOLS) and (not slash or _is_word(user)) and _is_word(name)
+    if not right:
+        raise WrongValue("config.value", setting.expected)
+    return text.strip()
+
+
+def _is_word(text: str) -> bool:
+    """Whether it can name a container, or its user: as both runtimes want it."""
+    plain = text.replace("_", "").replace("-", "").replace(".", "")
+    return text.isascii() and text[:1].isalnum() and plain.isalnum()
 
 
 def parse_text(setting: Setting, text: str) -> Any:

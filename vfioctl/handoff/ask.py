@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from vfioctl import identity
 from vfioctl.compose import Composition
@@ -23,6 +24,9 @@ from vfioctl.txn.planner import Order, new_operation, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
 
+if TYPE_CHECKING:
+    from vfioctl.handoff.containers import Chosen
+
 CORE = "core"
 
 
@@ -41,6 +45,7 @@ class Gathered:
         self.proposals = list(proposals)
         self.findings = list(findings)
         self.back: list[Condition] = []
+        self.containers: Chosen | None = None
 
 
 def read_config(composition: Composition, guest: str, log: Log) -> tuple[GuestConfig, tuple[PluginInfo, ...]]:
@@ -73,8 +78,8 @@ def ask(
     )  # fmt: skip
     order = Order(
         guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
-        policy=lambda: policy(request, usable), back=tuple(said.back), findings=findings, budget=config.deadlines,
-        operation=request.operation,
+        policy=lambda: policy(request, usable, said.containers), back=tuple(said.back), findings=findings,
+        budget=config.deadlines, operation=request.operation,
     )  # fmt: skip
     return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
 
@@ -90,6 +95,7 @@ def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple
 
 def _gather(plugins: Plugins, request: Request) -> Gathered:
     said = Gathered(_own_steps(request), plugins.preflight(request))
+    _gather_containers(request, said)
     for claim in _claims(plugins, request, said):
         said.proposals += [Proposed(claim.plugin, step) for step in claim.steps]
         said.findings += claim.findings
@@ -138,6 +144,16 @@ def _gather_snapshots(plugins: Plugins, request: Request, said: Gathered) -> Non
             said.findings += backend.findings
 
 
+def _gather_containers(request: Request, said: Gathered) -> None:
+    if not (request.config.containers or request.config.units):
+        return
+    from vfioctl.handoff.containers import chosen  # few guest files list any
+
+    said.containers = chosen(request)
+    said.proposals += [Proposed(CORE, step) for step in said.containers.proposals]
+    said.findings += said.containers.findings
+
+
 def _own_steps(request: Request) -> Iterable[Proposed]:
     """The units that the guest file names are stopped for this guest, whoever else shares them."""
     for unit in request.config.units if request.host.booted_with_systemd() else ():
@@ -147,7 +163,7 @@ def _own_steps(request: Request) -> Iterable[Proposed]:
         ))  # fmt: skip
 
 
-def policy(request: Request, plugins: Iterable[PluginInfo]) -> Policy:
+def policy(request: Request, plugins: Iterable[PluginInfo], containers: Chosen | None = None) -> Policy:
     """Who may be made to let go for this guest."""
     manager = request.host.display_manager()
     named = {*request.config.units, *(unit for info in plugins for unit in info.units)}
@@ -156,6 +172,8 @@ def policy(request: Request, plugins: Iterable[PluginInfo]) -> Policy:
         sessions=request.host.sessions(),
         end_sessions=request.config.session == "end",
         guest=request.guest,
+        containers=containers.ids if containers else frozenset(),
+        daemons=containers.daemons if containers else frozenset(),
     )
 
 

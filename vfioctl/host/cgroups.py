@@ -9,6 +9,7 @@ from vfioctl.frozen import frozen
 # Compiled when a holder is found.
 SESSION = r"session-(.+)\.scope"
 USER_MANAGER = r"user@(\d+)\.service"
+PAYLOAD = r"libpod-payload-([0-9a-f]+)"  # below the unit that Podman runs in, with --cgroups=split: quadlet
 CONTAINER_SCOPE = r"(?:docker|libpod|crio|cri-containerd)-(?:conmon-)?([0-9a-zA-Z_.-]+)\.scope"
 MACHINE_SCOPE = r"machine-(.+)\.scope"
 CONTAINER_PARENTS = ("docker", "lxc", "libpod_parent", "lxc.payload")
@@ -63,7 +64,7 @@ def _of_path(path: str) -> Owner:
 
 def _container(parts: list[str]) -> str | None:
     for before, part in zip(["", *parts], parts, strict=False):
-        match = re.fullmatch(CONTAINER_SCOPE, part) or re.fullmatch(MACHINE_SCOPE, part)
+        match = re.fullmatch(CONTAINER_SCOPE, part) or re.fullmatch(MACHINE_SCOPE, part) or re.fullmatch(PAYLOAD, part)
         if match:
             return match[1]
         if before in CONTAINER_PARENTS:

@@ -44,6 +44,7 @@ from vfioctl.proc import Programs
 
 if TYPE_CHECKING:
     from vfioctl.host.claims import Claim
+    from vfioctl.host.container_tools import Seen, Which
     from vfioctl.host.dependents import Dependent
     from vfioctl.host.network import Traffic
 
@@ -300,6 +301,12 @@ class Host:
         if not self.booted_with_systemd():
             return ()
         return self._once("sessions", lambda: sessions.read_all(self.programs))
+
+    def container(self, which: Which) -> Seen | None:
+        """The container that `which` names, as its own tool tells; None when there is none."""
+        from vfioctl.host import container_tools  # only a guest file that lists one needs it
+
+        return self._once(("container", which), lambda: container_tools.look(self, which))
 
     # The host as a whole
 

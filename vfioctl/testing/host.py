@@ -15,6 +15,7 @@ from vfioctl.testing import guest_files, programs
 from vfioctl.testing.control import Control
 from vfioctl.testing.model import MachineSpec, to_json
 from vfioctl.testing.server import MOUNT, READY
+from vfioctl.testing.stores import stores
 
 START_DEADLINE = 20.0
 ENTRY = ("-I", "-m", "vfioctl.testing.entry")
@@ -82,6 +83,9 @@ class FakeHost:
         self._write("etc/passwd", "".join(
             f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for uid, name in self.spec.users))
         self._write("etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n')
+        for path, text in stores(self.spec):
+            os.makedirs(os.path.dirname(os.path.join(self.root, path)), exist_ok=True)
+            self._write(path, text)
         self._write(".kit/spec.json", to_json(self.spec))
         modules = os.path.join("usr/lib/modules", self.spec.kernel)
         os.makedirs(os.path.join(self.root, modules), exist_ok=True)

@@ -130,6 +130,7 @@ class FakeProcess:
     ignores_term: bool = False
     peers: tuple[str, ...] = ()  # IPv4 addresses from which it has a TCP connection, to port `port` of this host
     port: int = 22
+    runtime: str = "docker"  # of `container`: docker, podman, or with @UID a user's rootless one
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,26 @@ class FakeUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class FakeContainer:
+    """A container of Docker or Podman; with `uid` that user's rootless one. A start brings `brings` under the same id.
+
+    `auto_remove` (--rm): it is gone with its stop. `restarts`: its restart policy lets it start with Docker's daemon.
+    `labels` are what `inspect` tells: com.docker.compose.project, PODMAN_SYSTEMD_UNIT.
+    """
+
+    name: str
+    id: str
+    tool: str = "docker"
+    uid: int | None = None
+    running: bool = True
+    brings: tuple[FakeProcess, ...] = ()
+    labels: Pairs = ()
+    auto_remove: bool = False
+    restarts: bool = False
+    stop_hangs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """A whole machine at rest."""
 
@@ -205,6 +226,7 @@ class MachineSpec:
     mounts: tuple[tuple[str, str, str], ...] = ()  # further lines of mountinfo: source, place, type; anonymous numbers
     links: tuple[FakeLink, ...] = ()
     routes: Pairs = ()  # "default" or "10.0.0.0/8", interface; earlier ones have the lower metric. (): the first card's
+    containers: tuple[FakeContainer, ...] = ()
 
 
 T = TypeVar("T")

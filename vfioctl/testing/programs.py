@@ -7,7 +7,7 @@ import shutil
 
 SIMULATED = (
     "systemctl", "loginctl", "busctl", "systemd-run", "systemd-inhibit", "modprobe", "rmmod", "lsmod", "modinfo",
-    "udevadm", "kill", "wall", "chvt", "logger", "notify-send", "restorecon",
+    "docker", "podman", "runuser", "udevadm", "kill", "wall", "chvt", "logger", "notify-send", "restorecon",
 )  # fmt: skip
 REAL = (
     "sh", "dash", "bash", "awk", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "dirname", "echo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vfioctl.testing import parts
-from vfioctl.testing.model import FakeDevice, FakeModule, FakeProcess, FakeUnit, MachineSpec
+from vfioctl.testing.model import FakeContainer, FakeDevice, FakeModule, FakeProcess, FakeUnit, MachineSpec
 
 GPU = "0000:01:00.0"
 SOUND = "0000:01:00.1"
@@ -56,6 +56,20 @@ def two_screens(*, logged_in: bool = True) -> MachineSpec:
         modules=(parts.I915, *parts.nvidia_modules("550.163.01"), *parts.common_modules()),
         devices=(screen, *parts.nvidia_card(GPU, group=14, boot_vga=False), *parts.chipset()),
     )  # fmt: skip
+
+
+def media_server() -> MachineSpec:
+    """As two_gpu with a greeter; the container jellyfin of Docker has the NVIDIA card open."""
+    machine = two_gpu(logged_in=False)
+    ffmpeg = FakeProcess("ffmpeg", opens=("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm"), requires="/dev/nvidia0")
+    jellyfin = FakeContainer(
+        "jellyfin", "3f2a9c1d5e6b" + "0" * 52, brings=(ffmpeg,), labels=(("com.docker.compose.project", "media"),),
+        restarts=True,
+    )  # fmt: skip
+    docker = FakeUnit("docker.service", description="Docker Application Container Engine")
+    dockerd = FakeProcess("dockerd", pid=5_000_401, unit=docker.name)
+    named = replace(machine, name="media-server", containers=(jellyfin,))
+    return with_unit(named, replace(docker, brings=(replace(dockerd, pid=0),)), dockerd)
 
 
 def two_nvidia(*, version: str = "550.163.01", held: bool = False, wait_forever: bool = False) -> MachineSpec:
@@ -141,8 +155,8 @@ def with_unit(machine: MachineSpec, unit: FakeUnit, *processes: FakeProcess) -> 
 
 
 ALL = (
-    single_gpu_nvidia_desktop, single_gpu_amdgpu_desktop, two_gpu, two_screens, two_nvidia, laptop, apu, generic_nic,
-    bochs_lab,
+    single_gpu_nvidia_desktop, single_gpu_amdgpu_desktop, two_gpu, two_screens, media_server, two_nvidia, laptop, apu,
+    generic_nic, bochs_lab,
 )  # fmt: skip
 
 

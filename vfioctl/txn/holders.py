@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from vfioctl.frozen import frozen
+from vfioctl.frozen import field, frozen
 from vfioctl.host.model import Holder, Session
 from vfioctl.txn.step import Finding, Release
+
+if TYPE_CHECKING:
+    from vfioctl.host.containers import Container
 
 GREETERS = ("greeter", "lock-screen", "manager-early")
 
@@ -16,13 +20,18 @@ class Policy:
     """What the core allows to be ended for one guest.
 
     `units` are the display manager's unit, the units that the configuration lists and those in a plugin's documented
-    list; `end_sessions` tells that a logged-in user's session may be ended.
+    list; `end_sessions` tells that a logged-in user's session may be ended. `containers` are the ids of those that the
+    configuration lists, `daemons` the units among `units` whose Docker containers end with them, `named` what is known
+    of the containers that holders are in.
     """
 
     units: frozenset[str] = frozenset()
     sessions: tuple[Session, ...] = ()
     end_sessions: bool = False
     guest: str = ""
+    containers: frozenset[str] = frozenset()
+    daemons: frozenset[str] = frozenset()
+    named: Mapping[str, Container] = field(default_factory=dict)
 
     def session(self, identifier: str) -> Session | None:
         return next((session for session in self.sessions if session.id == identifier), None)
@@ -44,6 +53,8 @@ def holder_findings(
 
 
 def _is_allowed(release: Release, policy: Policy, holders: Sequence[Holder]) -> bool:
+    if release.container is not None:
+        return release.container in policy.containers
     if release.session is not None:
         return _may_end(policy.session(release.session), policy, holders)
     if release.unit is not None and release.uid is None:
@@ -69,13 +80,25 @@ def _is_graphical(session: Session, holders: Sequence[Holder]) -> bool:
 
 
 def _covers(release: Release, holder: Holder, policy: Policy) -> bool:
+    if release.container is not None:
+        return holder.container == release.container
     if release.session is not None:
         return holder.session == release.session
     if release.unit is not None and release.uid is None:
-        return holder.unit == release.unit or _session_service(holder, policy) == release.unit
+        own = holder.unit == release.unit or _session_service(holder, policy) == release.unit
+        return own or (release.unit in policy.daemons and _ends_with_docker(holder))
     if release.unit is not None:
         return holder.user_unit == release.unit and holder.uid == release.uid
     return (holder.pid, holder.start_time) == (release.pid, release.start_time)
+
+
+def _ends_with_docker(holder: Holder) -> bool:
+    """Whether it is in a container of the system's Docker daemon."""
+    if holder.container is None or holder.user_unit is not None:
+        return False
+    from vfioctl.host.containers import DOCKER, runtime  # few holders are in containers
+
+    return runtime(holder) == DOCKER
 
 
 def _session_service(holder: Holder, policy: Policy) -> str | None:
@@ -98,9 +121,9 @@ def _goes_with_session(holder: Holder, policy: Policy) -> bool:
 
 def _blocked(holder: Holder, policy: Policy) -> Finding:
     session = policy.session(holder.session) if holder.session else None
-    where = _where(holder)
+    where = _where(holder, policy)
     if not holder.addresses and not holder.is_stale:
-        return _blocked_for_all(holder, where)
+        return _blocked_for_all(holder, where, policy)
     held = f"{', '.join(holder.addresses) or 'The device'} is held by process {holder.pid} ({holder.comm}){where}."
     if session and not session.remote and session.klass not in GREETERS and not policy.end_sessions:
         from vfioctl.typed import word  # few starts need it
@@ -110,21 +133,31 @@ def _blocked(holder: Holder, policy: Policy) -> Finding:
             f"{held} It belongs to session {session.id} of user {session.user}.",
             hint=f"Log out, or allow ending it with: vfioctl config set session end --guest {word(policy.guest)}",
         )
-    return Finding("holder.alive", held, hint="End that process, then start the guest again; see: vfioctl gpu holders")
+    return Finding("holder.alive", held, hint=_way_out(holder, policy))
 
 
-def _blocked_for_all(holder: Holder, where: str) -> Finding:
+def _blocked_for_all(holder: Holder, where: str, policy: Policy) -> Finding:
     return Finding(
         "holder.shared",
         f"Process {holder.pid} ({holder.comm}){where} has {', '.join(holder.nodes)} open, which all devices of "
         "the driver share: it may hold the one to be given.",
-        hint="End that process, then start the guest again; see: vfioctl gpu holders",
+        hint=_way_out(holder, policy),
     )
 
 
-def _where(holder: Holder) -> str:
+def _way_out(holder: Holder, policy: Policy) -> str:
+    """What helps: a container's process alone would be started again."""
+    container = policy.named.get(holder.container or "")
+    if container is None or not container.stop:
+        return "End that process, then start the guest again; see: vfioctl gpu holders"
+    listed = f", or let each start do it with this setting in the guest file: {container.setting}"
+    return f"Stop it with: {container.stop}{listed if container.setting else ''}"
+
+
+def _where(holder: Holder, policy: Policy) -> str:
     if holder.container:
-        return f" in container {holder.container}"
+        container = policy.named.get(holder.container)
+        return f" in container {container.title if container else holder.container}"
     if holder.user_unit:
         return f" of {holder.user_unit} of user {holder.uid}"
     if holder.unit:

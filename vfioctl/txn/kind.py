@@ -74,6 +74,7 @@ MODULES = {
     "unit.restart": "unit_restart",
     "session.end": "session_end",
     "process.stop": "process_stop",
+    "container.stop": "container_stop",
     "vtconsole.unbind": "vtconsole_unbind",
     "framebuffer.unbind": "framebuffer_unbind",
     "sysfs.write": "sysfs_write",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from vfioctl.frozen import field, frozen
+from vfioctl.frozen import field, frozen, replace
 from vfioctl.host.host import Host
 from vfioctl.host.model import Holder, PciDevice
 from vfioctl.host.stuck import read_stuck
@@ -101,7 +101,16 @@ def _findings(
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
     if holders := _holders(order, steps, held, host):
-        yield from holder_findings(holders, releases, order.policy(), session_named=named)
+        yield from holder_findings(holders, releases, _informed(order.policy(), holders, host), session_named=named)
+
+
+def _informed(policy: Policy, holders: tuple[Holder, ...], host: Host) -> Policy:
+    """`policy` with the names of the containers that the holders are in."""
+    if not any(holder.container for holder in holders):
+        return policy
+    from vfioctl.host import containers  # few holders are in one
+
+    return replace(policy, named=containers.named(host.paths, holders))
 
 
 def _holders(order: Order, steps: tuple[Step, ...], held: Mapping[str, Entry], host: Host) -> tuple[Holder, ...]:

@@ -79,7 +79,7 @@ class Finding:
 
 @frozen
 class Release:
-    """A promise that a step makes holders let go. Exactly one of unit, session and pid is set.
+    """A promise that a step makes holders let go. Exactly one of unit, session, pid and container is set.
 
     `uid` tells a user manager's unit from a system unit. A pid counts only with its start time.
     """
@@ -89,6 +89,7 @@ class Release:
     session: str | None = None
     pid: int | None = None
     start_time: int | None = None
+    container: str | None = None  # its whole id
 
 
 @frozen

@@ -348,3 +348,11 @@ def test_the_return_is_not_proved_when_the_setting_says_so(start_host, ask, desk
     said = ask(start_host(desktops.greeter()), table={"verify": False})
     assert said.before
     assert said.after == ()
+
+
+def test_a_container_of_a_logged_in_user_is_none_of_the_session(start_host, ask):
+    machine = scenarios.two_gpu()
+    trainer = FakeProcess("python3", uid=1000, opens=("/dev/nvidia0",), container="ab" * 32, runtime="podman@1000")
+    said = ask(start_host(replace(machine, processes=(*machine.processes, trainer))))
+    assert (said.before, said.codes) == ((), [])
+    assert [block.code for block in said.plan().blocks] == ["holder.alive"]

@@ -61,7 +61,7 @@ def look(request: Request) -> Desktop:
     own = tuple(device for device in request.devices if not device.stuck and not _is_given(device, host))
     if not own or not host.booted_with_systemd():
         return Desktop()
-    holders = tuple(holder for holder in host.holders(device.address for device in own) if not holder.is_untouchable)
+    holders = tuple(holder for holder in host.holders(device.address for device in own) if _counts(holder))
     manager = find_manager(host, holders)
     on_card = _on_card(holders, host.sessions()) if holders else ()
     stop = manager is not None and _must_stop(manager, holders, on_card, own, host)
@@ -75,6 +75,11 @@ def look(request: Request) -> Desktop:
         holders=holders,
         elsewhere=_elsewhere(request) if stop or ending else (),
     )
+
+
+def _counts(holder: Holder) -> bool:
+    """A container is none of the desktop, whosever manager runs it: the core names it, or its own tool stops it."""
+    return not holder.is_untouchable and holder.container is None
 
 
 def _elsewhere(request: Request) -> tuple[str, ...]:

@@ -168,13 +168,14 @@ def _unit_stop(uid: int, name: str, reason: str, request: Request, *, comes_back
 
 
 def _free(desktop: Desktop, request: Request, earlier: list[StepProposal]) -> StepProposal:
-    """Also after the units that others stop: the guest file's, and those that another plugin knows."""
+    """Also after what others stop: the guest file's units and containers, and the units that another plugin knows."""
     units = (*request.config.units, *(holder.unit for holder in desktop.holders if holder.unit))
+    others = (*(f"unit.stop:{unit}" for unit in units), *(f"container.stop:{one}" for one in request.config.containers))
     return StepProposal(
         id=FREE, kind="wait.until",
         params={"condition": {"kind": "no.holders", "args": {"addresses": list(desktop.addresses)}}},
         reason="nothing goes on before everybody has let go", phase=Phase.BEFORE, deadline=_deadline(request),
-        after=(*(step.id for step in earlier), *dict.fromkeys(f"unit.stop:{unit}" for unit in units)),
+        after=(*(step.id for step in earlier), *dict.fromkeys(others)),
     )  # fmt: skip
 
 

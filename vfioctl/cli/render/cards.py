@@ -65,7 +65,9 @@ def holders(data: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _holder(item: Mapping[str, Any]) -> tuple[object, ...]:
+    inside = item.get("container_name") or item["container"]
     unit = (item["user_unit"] or item["unit"] or "").removesuffix(".service")
-    belongs = (("session", item["session"]), ("", unit), ("container", item["container"]))
+    shown = "" if inside and unit.endswith(".scope") else unit  # a container's scope only repeats its id
+    belongs = (("session", item["session"]), ("", shown), ("container", inside))
     of = words(f"{word} {name}".strip() for word, name in belongs if name)
     return (item["pid"], item["process"], item["user"], of, words(item["nodes"]))

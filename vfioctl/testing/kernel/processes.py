@@ -39,7 +39,7 @@ class Process:
         spec = self.spec
         user = f"/user.slice/user-{spec.uid}.slice"
         if spec.container:
-            return f"/system.slice/docker-{spec.container}.scope"
+            return _container_group(spec.runtime, spec.container)
         if spec.user_unit:
             return f"{user}/user@{spec.uid}.service/session.slice/{spec.user_unit}"
         if spec.session:
@@ -193,6 +193,15 @@ class Processes:
 def socket_of(pid: int, index: int) -> int:
     """The inode of the socket to the process's peer of that index."""
     return pid * 100 + index
+
+
+def _container_group(runtime: str, identifier: str) -> str:
+    """The scope that the runtime makes through systemd (Docker 24, Podman 4)."""
+    tool, _, uid = runtime.partition("@")
+    scope = f"{'libpod' if tool == 'podman' else tool}-{identifier}.scope"
+    if uid:
+        return f"/user.slice/user-{uid}.slice/user@{uid}.service/user.slice/{scope}"
+    return f"/machine.slice/{scope}/container" if tool == "podman" else f"/system.slice/{scope}"
 
 
 def stat_line(pid: int, comm: str, start_time: int) -> str:

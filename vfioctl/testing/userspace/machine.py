@@ -15,6 +15,7 @@ from vfioctl.testing.model import MachineSpec
 from vfioctl.testing.userspace import kmod
 from vfioctl.testing.userspace.answers import HANGS, Reply
 from vfioctl.testing.userspace.busctl import busctl
+from vfioctl.testing.userspace.containers import Containers, client
 from vfioctl.testing.userspace.loginctl import loginctl
 from vfioctl.testing.userspace.requests import Requests
 from vfioctl.testing.userspace.systemctl import systemctl
@@ -35,7 +36,8 @@ class Machine:
         self.stopping = False
         self.root: Directory = Root(forget)
         self.kernel = Kernel(spec, self.shown_root)
-        self.systemd = Systemd(self.kernel, self.spawn)
+        self.containers = Containers(self.kernel)
+        self.systemd = Systemd(self.kernel, self.spawn, self.containers)
         self.requests = Requests(self)
         self._show()
         kit = self.root.directory("kit")
@@ -46,7 +48,8 @@ class Machine:
         """Make the machine anew, as after a power cut."""
         self.systemd.end_all()
         self.kernel = Kernel(spec, self.shown_root)
-        self.systemd = Systemd(self.kernel, self.spawn)
+        self.containers = Containers(self.kernel)
+        self.systemd = Systemd(self.kernel, self.spawn, self.containers)
         self.requests = Requests(self)
         self._show()
 
@@ -102,11 +105,24 @@ class Machine:
             return managed[name](self.kernel, self.systemd, argv)
         if name == "systemd-inhibit":
             return systemd_inhibit(self.kernel, self.systemd, argv, pid)
+        if name in CONTAINER_TOOLS:
+            return client(self.systemd, self.containers, name, argv)
+        if name == "runuser":
+            return self._runuser(argv)
         if name == "kill":
             return self._kill(argv)
         if name == "udevadm":
             return self._udevadm(argv)
         return Reply() if name in QUIET else Reply(err=f"{name}: command not found\n", status=NOT_FOUND)
+
+    def _runuser(self, argv: Sequence[str]) -> Reply:
+        """`runuser -u USER -- env NAME=VALUE… PROGRAM …`, of a container's tool."""
+        user, words = argv[1], [word for word in argv[3:] if word != "env" and "=" not in word.split("/", 1)[0]]
+        uid = next((int(uid) for uid, name in self.kernel.spec.users if name == user), None)
+        if uid is None:
+            return Reply(err=f"runuser: user {user} does not exist or the user entry does not contain all the "
+                             "required fields\n", status=1)  # fmt: skip
+        return client(self.systemd, self.containers, words[0], words[1:], uid)
 
     def _kill(self, argv: Sequence[str]) -> Reply:
         words = [word for word in argv if word not in ("--", "-s")]
@@ -139,4 +155,5 @@ class Machine:
         return Reply()
 
 
+CONTAINER_TOOLS = ("docker", "podman")
 QUIET = ("udevadm", "wall", "chvt", "logger", "notify-send", "setupcon", "restorecon", "getenforce")

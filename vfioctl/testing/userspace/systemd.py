@@ -18,7 +18,9 @@ from vfioctl.testing.model import FakeSession, FakeUnit
 
 if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
+    from vfioctl.testing.userspace.containers import Containers
 
+DAEMON = "docker.service"
 SUFFIXES = (".service", ".socket", ".target", ".timer", ".scope", ".slice", ".path", ".mount")
 
 
@@ -64,9 +66,10 @@ Key = tuple["int | None", str]
 
 
 class Systemd:
-    def __init__(self, kernel: Kernel, spawn: Callable[[Unit], int]) -> None:
+    def __init__(self, kernel: Kernel, spawn: Callable[[Unit], int], containers: Containers | None = None) -> None:
         self.kernel = kernel
         self.spawn = spawn
+        self.containers = containers
         self.units: dict[Key, Unit] = {}
         self.sessions: dict[str, FakeSession] = {session.id: session for session in kernel.spec.sessions}
         self.inhibitors: dict[int, dict[str, str]] = {}
@@ -122,6 +125,8 @@ class Systemd:
             self.kernel.processes.restart(process)
         for session in unit.spec.sessions:
             self._open_session(session)
+        if self.containers and unit.name == DAEMON and unit.spec.uid is None:
+            self.containers.daemon_starts()
 
     def _open_session(self, session: FakeSession) -> None:
         """A session of a fresh display manager: its processes are those of the unit with that session's id."""
@@ -140,6 +145,8 @@ class Systemd:
         unit.due = unit.every = None
         for pid in self.processes_of(unit):
             self.kernel.processes.end(pid)
+        if self.containers and unit.name == DAEMON and unit.spec.uid is None:
+            self.containers.daemon_stops()
         for session in tuple(self.sessions.values()):
             if unit.name in session.ends_with:
                 self.end_session(session.id)

@@ -14,6 +14,7 @@ from vfioctl.cli.types import ADDRESS
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
+    from vfioctl.host.containers import Container
     from vfioctl.host.host import Host
     from vfioctl.host.model import Holder, PciDevice
     from vfioctl.paths import Paths
@@ -33,12 +34,13 @@ def command(app: App, address: str | None) -> Result:
     """
     from vfioctl.cli.facts import unreadable_message
     from vfioctl.cli.result import Result
+    from vfioctl.host.containers import named
 
     host = app.composition.machine().host()
     devices = tuple(device.address for device in _devices(host, address) if not device.stuck)
     found = host.holders(devices)
-    known = users(app.composition.paths)
-    data = {"devices": list(devices), "holders": [describe(holder, known) for holder in found]}
+    known, inside = users(app.composition.paths), named(app.composition.paths, found)
+    data = {"devices": list(devices), "holders": [describe(holder, known, inside) for holder in found]}
     return Result(NAME, data, messages=unreadable_message(host.unreadable()))
 
 
@@ -53,13 +55,15 @@ def _devices(host: Host, address: str | None) -> tuple[PciDevice, ...]:
     return tuple({device.address: device for device in every}.values())
 
 
-def describe(holder: Holder, known: Mapping[int, str]) -> dict[str, Any]:
-    """What is shown of one process."""
+def describe(holder: Holder, known: Mapping[int, str], inside: Mapping[str, Container]) -> dict[str, Any]:
+    """What is shown of one process; `inside` has the containers by id."""
+    container = inside.get(holder.container or "")
     return {
         "pid": holder.pid, "start_time": holder.start_time, "process": holder.comm,
         "user": known.get(holder.uid, str(holder.uid)),
         "uid": holder.uid, "unit": holder.unit, "user_unit": holder.user_unit, "session": holder.session,
-        "container": holder.container, "nodes": list(holder.nodes), "devices": list(holder.addresses),
+        "container": holder.container, "container_name": container.title if container else None,
+        "stop": container.stop if container else None, "nodes": list(holder.nodes), "devices": list(holder.addresses),
         "untouchable": holder.is_untouchable,
     }  # fmt: skip
 

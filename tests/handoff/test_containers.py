@@ -1,0 +1,157 @@
+"""Containers on the card: named in the refusal, stopped and started again where the guest file lists them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vfioctl.events.domain import read_domain
+from vfioctl.handoff.ask import ask, read_config
+from vfioctl.log import Log
+from vfioctl.testing import scenarios
+from vfioctl.testing.domains import UUID, domain
+from vfioctl.testing.host import FakeHost
+from vfioctl.testing.libvirt import FakeLibvirt
+from vfioctl.testing.model import FakeContainer, FakeProcess, FakeUnit, MachineSpec
+from vfioctl.txn.journal import open_uuids
+from vfioctl.txn.plan import Plan
+from vfioctl.wait import until
+
+GPU, SOUND = "0000:01:00.0", "0000:01:00.1"
+XML = domain("win11", hostdevs=(GPU, SOUND)).encode()
+OPENS = ("/dev/nvidia0", "/dev/nvidiactl")
+DOCKER = FakeUnit("docker.service")
+
+
+def holding(tool: str, *, uid: int | None = None, **fields) -> MachineSpec:
+    """A container called `jelly` has the card open; docker.service runs."""
+    process = FakeProcess("ffmpeg", uid=uid or 0, opens=OPENS)
+    jelly = FakeContainer("jelly", "cd" * 32, tool, uid=uid, brings=(process,), **fields)
+    machine = scenarios.two_gpu(logged_in=False)
+    return replace(machine, containers=(jelly,), units=(*machine.units, DOCKER))
+
+
+def planned(fake: FakeHost, settings: str = "") -> Plan:
+    libvirt = FakeLibvirt(fake)
+    libvirt.manage("win11", settings)
+    log = Log(fake.paths, stderr=None)
+    config, known = read_config(libvirt.composition, "win11", log)
+    return ask(libvirt.composition, read_domain(XML), config, known).plan
+
+
+def told(plan: Plan) -> dict[str, str]:
+    return {finding.code: f"{finding.message} {finding.hint}" for finding in plan.findings}
+
+
+@pytest.mark.parametrize(
+    ("machine", "command", "setting"),
+    [
+        (scenarios.media_server(), "docker stop jellyfin", 'containers = ["docker:jellyfin"]'),
+        (holding("podman"), "podman stop jelly", 'containers = ["podman:jelly"]'),
+        (
+            holding("podman", uid=113), "sudo -u lightdm XDG_RUNTIME_DIR=/run/user/113 podman stop jelly",
+            'containers = ["podman:lightdm/jelly"]',
+        ),
+    ],
+)  # fmt: skip
+def test_who_holds_the_card_is_named_with_what_stops_it(start_host, machine, command, setting) -> None:
+    said = told(planned(start_host(machine)))["holder.alive"]
+    assert f"Stop it with: {command}, or " in said
+    assert setting in said
+
+
+@pytest.mark.parametrize("entry", ["jellyfin", "docker:jellyfin"])
+def test_a_listed_container_is_released_by_its_stop(start_host, entry) -> None:
+    plan = planned(start_host(scenarios.media_server()), f'containers = ["{entry}"]\n')
+    assert plan.blocks == ()
+    step = plan.step(f"container.stop:{entry}")
+    assert step.params == {"tool": "docker", "name": "jellyfin"}
+
+
+def test_only_the_listed_container_is_released(start_host) -> None:
+    machine = scenarios.media_server()
+    other = FakeContainer("trainer", "ef" * 32, brings=(FakeProcess("python3", opens=OPENS),))
+    plan = planned(start_host(replace(machine, containers=(*machine.containers, other))), 'containers = ["jellyfin"]\n')
+    (block,) = plan.blocks
+    assert "trainer" in block.message
+
+
+def test_a_container_that_a_unit_made_is_stopped_by_its_unit(start_host) -> None:
+    machine = holding("podman", auto_remove=True, labels=(("PODMAN_SYSTEMD_UNIT", "jelly.service"),))
+    plan = planned(start_host(replace(machine, units=(*machine.units, FakeUnit("jelly.service")))),
+                   'containers = ["podman:jelly"]\n')  # fmt: skip
+    assert plan.blocks == ()
+    step = plan.step("container.stop:podman:jelly")
+    assert (step.kind, step.params) == ("unit.stop", {"unit": "jelly.service"})
+
+
+def test_a_container_that_is_removed_when_it_stops_is_left_alone(start_host) -> None:
+    plan = planned(start_host(holding("docker", auto_remove=True)), 'containers = ["jelly"]\n')
+    assert {"container.auto_remove", "holder.alive"} <= set(told(plan))
+
+
+def test_a_name_that_is_none_is_a_warning(start_host) -> None:
+    plan = planned(start_host(scenarios.two_gpu(logged_in=False)), 'containers = ["nothing"]\n')
+    assert "There is no container nothing" in told(plan)["container.unknown"]
+    assert plan.blocks == ()
+
+
+def test_a_tool_that_does_not_answer_blocks_nothing_by_itself(start_host) -> None:
+    fake = start_host(scenarios.two_gpu(logged_in=False))
+    fake.kernel.fail_program("docker", 1)
+    plan = planned(fake, 'containers = ["docker:jellyfin"]\n')
+    assert "container.unreadable" in told(plan)
+    assert plan.blocks == ()
+
+
+def test_dockers_containers_end_with_its_listed_daemon(start_host) -> None:
+    plan = planned(start_host(scenarios.media_server()), 'units = ["docker.service"]\n')
+    assert plan.blocks == ()
+    assert "jellyfin" in told(plan)["container.ends_with"]
+
+
+def test_with_live_restore_they_do_not_and_the_plan_says_why(start_host) -> None:
+    fake = start_host(scenarios.media_server())
+    daemon = Path(fake.root, "etc/docker/daemon.json")
+    daemon.parent.mkdir()
+    daemon.write_text('{"live-restore": true}')
+    plan = planned(fake, 'units = ["docker.service"]\n')
+    assert "live-restore" in told(plan)["container.goes_on"]
+    assert [one.code for one in plan.blocks] == ["holder.alive"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "tool", "why"), [("podman.service", "podman", "conmon"), ("containerd.service", "docker", "shims")]
+)
+def test_a_listed_service_that_owns_no_container_is_said_to_be_in_vain(start_host, unit, tool, why) -> None:
+    machine = holding(tool)
+    fake = start_host(replace(machine, units=(*machine.units, FakeUnit(unit))))
+    plan = planned(fake, f'units = ["{unit}"]\n')
+    assert why in told(plan)["container.goes_on"]
+    assert [one.code for one in plan.blocks] == ["holder.alive"]
+
+
+def test_a_rootless_container_does_not_end_with_the_systems_docker(start_host) -> None:
+    plan = planned(start_host(holding("docker", uid=113)), 'units = ["docker.service"]\n')
+    assert [one.code for one in plan.blocks] == ["holder.alive"]
+
+
+@pytest.mark.parametrize("settings", ['containers = ["jellyfin"]\n', 'units = ["docker.service"]\n'])
+def test_the_guest_gets_the_card_and_the_container_comes_back_to_it(start_host, settings) -> None:
+    fake = start_host(scenarios.media_server())
+    libvirt = FakeLibvirt(fake)
+    libvirt.install()
+    libvirt.manage("win11", settings)
+    given = libvirt.start("win11", UUID, XML, addresses=(GPU, SOUND))
+    assert given.status == 0, given.stderr
+    assert not holders(fake)
+    libvirt.stop("win11", XML)
+    assert until(lambda: UUID not in open_uuids(fake.paths), 30)
+    (ffmpeg,) = holders(fake)
+    assert "/dev/nvidia0" in ffmpeg["files"]
+
+
+def holders(fake: FakeHost) -> list[dict]:
+    return [one for one in fake.kernel.processes() if one["comm"] == "ffmpeg"]

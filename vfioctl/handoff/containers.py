@@ -1,0 +1,129 @@
+"""The containers that a guest file lists, and those that end with a unit it lists. Proposes steps; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vfioctl.errors import VfioctlError
+from vfioctl.frozen import frozen
+from vfioctl.host import container_tools
+from vfioctl.host.containers import DOCKER, PODMAN, live_restore, named, user_of
+from vfioctl.txn.step import Finding, Phase, Release, Severity, StepProposal
+
+if TYPE_CHECKING:
+    from vfioctl.host.container_tools import Seen, Which
+    from vfioctl.host.host import Host
+    from vfioctl.plugin.types import Request
+
+SECONDS = 20.0  # containers are given 10 to end by themselves, by default
+DOCKER_UNIT = "docker.service"
+# Listed in vain: what runs the containers is another process, which goes on.
+IN_VAIN = {
+    "containerd.service": (DOCKER, "they belong to shims of their own"),
+    "podman.service": (PODMAN, "podman has no daemon; a conmon of its own holds each"),
+}
+
+
+@frozen
+class Chosen:
+    """What follows from the guest file: steps, what is to be said, and who may be made to let go.
+
+    `ids` are the containers that the steps stop, `daemons` the listed units whose containers end with them.
+    """
+
+    proposals: tuple[StepProposal, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    ids: frozenset[str] = frozenset()
+    daemons: frozenset[str] = frozenset()
+
+
+def chosen(request: Request) -> Chosen:
+    """What the settings `containers` and `units` of `request` mean for containers now."""
+    proposals: list[StepProposal] = []
+    findings = list(_about_daemons(request))
+    for entry in request.config.containers:
+        found = _find(entry, request.host)
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            uid = user_of(request.host.paths, found[0].user)[1] if found[0].user else None
+            proposals.append(_stop(entry, *found, uid))
+    ids = frozenset(str(release.container) for step in proposals for release in step.releases if release.container)
+    ends = DOCKER_UNIT in request.config.units and not live_restore(request.host.paths)
+    return Chosen(tuple(proposals), tuple(findings), ids, frozenset({DOCKER_UNIT} if ends else ()))
+
+
+def _find(entry: str, host: Host) -> tuple[Which, Seen] | Finding:
+    """The container that `entry` names, or why none of that name is stopped."""
+    tools = tuple(tool for tool in container_tools.TOOLS if host.programs.find(tool))
+    for which in container_tools.which(entry, tools):
+        try:
+            seen = host.container(which)
+        except VfioctlError as error:
+            hint = error.hints[0] if error.hints else ""
+            return Finding("container.unreadable", error.message, Severity.WARN, hint=hint)
+        if seen and seen.auto_remove and not seen.unit:
+            return _removed(which)
+        if seen:
+            return which, seen
+    return _unknown(entry)
+
+
+def _removed(which: Which) -> Finding:
+    return Finding(
+        "container.auto_remove",
+        f"The {which.title} is removed when it stops (--rm), so nothing could start it again: it is left alone.",
+        Severity.WARN, hint="Make it without --rm, or let a unit of systemd start it and list that under units.",
+    )  # fmt: skip
+
+
+def _unknown(entry: str) -> Finding:
+    return Finding(
+        "container.unknown", f"There is no container {entry}, which the guest file lists, or its daemon does not run.",
+        Severity.WARN, hint="See which there are with: docker ps -a, or: podman ps -a",
+    )  # fmt: skip
+
+
+def _stop(entry: str, which: Which, seen: Seen, uid: int | None) -> StepProposal:
+    """The stop of the container, or of the unit that made it: only that one starts it again as it was."""
+    params: dict[str, str | int] = {"tool": which.tool, "name": which.name}
+    if seen.unit:
+        params = {"unit": seen.unit} if uid is None else {"unit": seen.unit, "uid": uid}
+    elif which.user:
+        params["user"] = which.user
+    return StepProposal(
+        id=f"container.stop:{entry}", kind="unit.stop" if seen.unit else "container.stop", params=params,
+        reason="the guest file lists it under containers", phase=Phase.BEFORE, deadline=SECONDS,
+        before=(f"unit.stop:{DOCKER_UNIT}",), releases=(Release(container=seen.id),),
+    )  # fmt: skip
+
+
+def _about_daemons(request: Request) -> Iterator[Finding]:
+    """What a listed daemon's stop means for the containers that hold the devices."""
+    listed = {unit for unit in (DOCKER_UNIT, *IN_VAIN) if unit in request.config.units}
+    if not listed:
+        return
+    inside = named(request.host.paths, request.host.holders(device.address for device in request.devices)).values()
+    for unit in sorted(listed):
+        kind, why = IN_VAIN.get(unit, (DOCKER, "its daemon.json says live-restore"))
+        names = ", ".join(sorted(one.title for one in inside if one.runtime == kind and not one.user))
+        if names and unit == DOCKER_UNIT and not live_restore(request.host.paths):
+            yield _ends_with(unit, names)
+        elif names:
+            yield _goes_on(unit, names, why)
+
+
+def _ends_with(unit: str, names: str) -> Finding:
+    return Finding(
+        "container.ends_with",
+        f"Container {names} ends with {unit}; afterwards Docker starts again those that have a restart policy.",
+        Severity.INFO, hint="Name a container under containers instead, and only that one is stopped and started.",
+    )  # fmt: skip
+
+
+def _goes_on(unit: str, names: str, why: str) -> Finding:
+    return Finding(
+        "container.goes_on", f"Container {names} goes on when {unit} is stopped: {why}.", Severity.WARN,
+        hint="Name the container under containers in the guest file instead of the unit.",
+    )  # fmt: skip
