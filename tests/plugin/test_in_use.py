@@ -6,13 +6,14 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vfioctl.host import exclusive
+from vfioctl.host import claims, exclusive
 from vfioctl.host.host import Host
 from vfioctl.plugin import in_use
 from vfioctl.plugin.types import Finding, Severity
@@ -189,6 +190,21 @@ def test_the_qemu_of_another_guest_that_has_the_raw_disk_open_is_named(boot: Boo
 def test_a_process_that_sees_the_node_under_another_name_is_found(boot: Boot) -> None:
     inside = FakeProcess("postgres", opens=("/dev/nvme1n1p1",), shown_as=(("/dev/nvme1n1p1", "/dev/data"),))
     assert "nvme1n1p1 is open in postgres" in found(boot(drive(part()), inside))[0].message
+
+
+def test_udev_that_looks_at_a_drive_which_has_just_come_back_is_waited_for(boot: Boot) -> None:
+    fake = boot(drive(part()))
+    pid = fake.kernel.add_process(FakeProcess("(udev-worker)", opens=("/dev/nvme1n1",)))
+    later = threading.Timer(0.3, fake.kernel.end_process, (pid,))
+    later.start()
+    assert found(fake) == ()
+    later.join()
+
+
+def test_udev_that_never_ends_is_a_process_like_any_other(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "SETTLE", 0.2)
+    fake = boot(drive(part()), FakeProcess("systemd-udevd", opens=("/dev/nvme1n1",)))
+    assert "nvme1n1 is open in systemd-udevd" in found(fake)[0].message
 
 
 def test_what_is_certain_and_what_may_be_allowed_are_told_apart(boot: Boot) -> None:

@@ -12,9 +12,12 @@ from vfioctl.host import blocks, exclusive, mounts, openers, pools
 from vfioctl.host.blocks import Block
 from vfioctl.host.readers import entries, text
 from vfioctl.paths import Paths
+from vfioctl.wait import Backoff
 
 NONE: Mapping[str, int] = {}
 MOST_PLACES = 3  # mount points that one sentence names
+UDEV = ("(udev-worker)", "systemd-udevd", "udevd")  # how workers call themselves: systemd now, before, others
+SETTLE = 3.0  # seconds
 DENIED = (errno.EACCES, errno.EPERM)
 
 
@@ -37,6 +40,7 @@ class Claim:
     kind: Kind
     what: str
     help: str = ""
+    passes: bool = False  # by itself, in a moment
 
     @property
     def is_certain(self) -> bool:
@@ -45,9 +49,18 @@ class Claim:
 
 
 def of_function(paths: Paths, address: str) -> tuple[Claim, ...]:
-    """Every claim on a disk behind the function at `address`; none where it has no disk or only free ones."""
+    """Every claim on a disk behind the function at `address`; none where it has no disk or only free ones.
+
+    udev keeps a disk open for as long as it looks at one that has just appeared, as after a guest's return: that is
+    waited for.
+    """
     found = blocks.of_function(paths, address)
-    return of_blocks(paths, found, blocks.generic_nodes(paths, address)) if found else ()
+    claims: tuple[Claim, ...] = ()
+    for _ in Backoff(SETTLE) if found else ():
+        claims = of_blocks(paths, found, blocks.generic_nodes(paths, address))
+        if not any(claim.passes for claim in claims):
+            break
+    return claims
 
 
 def of_blocks(
@@ -150,7 +163,8 @@ def _opened(paths: Paths, found: tuple[Block, ...], generic: Mapping[str, int]) 
     for one in seen.found:
         who = f"QEMU of the guest {one.guest}" if one.guest else one.comm
         remedy = f"Shut the guest {one.guest} down first." if one.guest else "End that process first."
-        yield Claim(names[one.is_block, one.rdev], Kind.OPEN, f"open in {who} (process {one.pid})", remedy)
+        what = f"open in {who} (process {one.pid})"
+        yield Claim(names[one.is_block, one.rdev], Kind.OPEN, what, remedy, passes=one.comm in UDEV)
     every = ", ".join(sorted({block.disk for block in found if block.direct}))
     if seen.failed:
         yield Claim(every, Kind.UNKNOWN, "in unknown use: /proc does not say what processes have open")
