@@ -18,10 +18,13 @@ def test_a_driver_is_present_when_it_is_registered(tree: Tree) -> None:
     assert not host.driver_present("")
 
 
-def test_a_driver_with_vfio_in_its_name_is_a_vfio_driver(tree: Tree) -> None:
+def test_a_driver_named_as_the_kernel_names_variants_is_a_vfio_driver(tree: Tree) -> None:
     host = tree.host()
     assert host.is_vfio_driver("vfio-pci")
     assert host.is_vfio_driver("nvgrace_gpu_vfio_pci")
+    assert host.is_vfio_driver("xe-vfio-pci")
+    assert not host.is_vfio_driver("vfio-pci-core-test")
+    assert not host.is_vfio_driver("novfio-pcie")
     assert not host.is_vfio_driver("nvidia")
     assert not host.is_vfio_driver("")
 

@@ -123,3 +123,15 @@ def test_a_function_on_its_host_driver_has_no_vfio_node(tree: Tree) -> None:
     tree.device(CARD, driver="nvme", group=14)
     tree.link("dev/vfio/14", "/dev/null")
     assert tree.host().nodes(CARD) == ()
+
+
+def test_the_driver_of_a_usb_c_port_has_no_node_of_nvidias(tree: Tree) -> None:
+    tree.link("dev/nvidiactl", "/dev/null")
+    tree.device(CARD, driver="nvidia-gpu", **{"class": "0x0c8000"})
+    assert paths_of(tree, CARD) == []
+
+
+def test_an_accelerator_has_its_own_nodes(tree: Tree) -> None:
+    base = tree.device(CARD, driver="habanalabs", **{"class": "0x120000"})
+    tree.write(f"{base}/accel/accel0/dev", "261:0\n")
+    assert tree.host().nodes(CARD) == (DeviceNode("/dev/accel/accel0", (261, 0), "accel", CARD),)

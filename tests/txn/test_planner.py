@@ -10,6 +10,7 @@ from step_builders import plain_machine, put
 from txn_builders import OTHER, UUID, proposal
 
 from vfioctl.frozen import replace
+from vfioctl.host.model import PciDevice
 from vfioctl.txn.holders import Policy
 from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
@@ -79,3 +80,20 @@ def test_a_copy_for_the_lease_is_taken_back_by_the_return(machine):
     made = planned(machine, proposal("copy", **COPY, scope=Scope.LEASE))
     assert [item.step for item in made.way_back] == ["copy"]
     assert os.path.exists(machine.paths.at("var/lib/a"))
+
+
+PF, VF = "0000:03:00.0", "0000:03:10.2"
+PHYSICAL = PciDevice(PF, 0x020000, 0x8086, 0x1521, virtual=(VF,))
+VIRTUAL = PciDevice(VF, 0x020000, 0x8086, 0x1520, physical=PF)
+
+
+@pytest.mark.parametrize(("wanted", "held"), [(PHYSICAL, VF), (VIRTUAL, PF)], ids=["physical", "virtual"])
+def test_a_physical_function_and_its_virtual_one_do_not_go_to_two_guests(machine, wanted, held):
+    step = replace(planned(machine, proposal("a")).steps[0], resource=f"pci:{held}")
+    Ledger(machine.paths).join(step, OTHER, "other")
+    order = Order("win11", UUID, (wanted,), (), Policy)
+    (found,) = plan(order, machine.host(), Ledger(machine.paths)).blocks
+    assert found.code == "resource.held"
+    assert held in found.message
+    assert "guest other" in found.message
+    assert plan(replace(order, uuid=OTHER), machine.host(), Ledger(machine.paths)).blocks == ()

@@ -98,6 +98,7 @@ def _findings(
     yield from _stuck_findings(order, host)
     held = {step.resource: other for step in steps if (other := ledger.conflict(step, order.uuid))}
     yield from _ledger_findings(order, held)
+    yield from _kin_findings(order, ledger)
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
     if holders := _holders(order, steps, held, host):
@@ -138,6 +139,23 @@ def _ledger_findings(order: Order, held: Mapping[str, Entry]) -> Iterable[Findin
             f"{resource.removeprefix('pci:')} is held by guest {names}.",
             hint=f"Stop guest {names} first; see: vfioctl status",
         )
+
+
+def _kin_findings(order: Order, ledger: Ledger) -> Iterable[Finding]:
+    """A virtual function needs the driver that its physical one loses: two guests cannot have one of them each.
+
+    Seen in the ledger while the other guest's QEMU is not there yet to have it open.
+    """
+    for device in order.devices:
+        for kin in (*device.virtual, *((device.physical,) if device.physical else ())):
+            holders = {uuid: name for entry in ledger.entries(f"pci:{kin}") for uuid, name in entry.holders.items()}
+            if names := [name for uuid, name in holders.items() if uuid != order.uuid]:
+                what = "virtual" if kin in device.virtual else "physical"
+                yield Finding(
+                    "resource.held",
+                    f"{kin}, the {what} function of {device.address}, is held by guest {', '.join(names)}.",
+                    hint=f"Stop guest {', '.join(names)} first; see: vfioctl status",
+                )
 
 
 def _driver_versions(devices: tuple[PciDevice, ...], host: Host) -> dict[str, str]:

@@ -190,3 +190,17 @@ def snapshot(fake: FakeHost) -> list[object]:
     """Every fact about the card's functions and the consoles, but how they are reset."""
     host = facts(fake)
     return [*(replace(host.device(address), reset_methods=()) for address in FUNCTIONS), *host.vtconsoles()]
+
+
+def test_an_accelerator_without_a_screen_is_claimed_and_kept_awake(start_host: Start):
+    machine = at_rest(single_gpu_amdgpu_desktop())
+    card = replace(machine.devices[0], class_code=0x120000, device=0x74A1, connectors=(), boot_vga=None, consumers=())
+    host = facts(start_host(replace(machine, devices=(card, *machine.devices[4:]))))
+    assert {write_id(GPU, "power/control"), write_id(GPU, "d3cold_allowed")} <= set(ids(host, claim(host)))
+
+
+def test_only_what_goes_along_is_covered_without_a_request(start_host: Start):
+    machine = at_rest(single_gpu_amdgpu_desktop())
+    apart = tuple(replace(one, group=40 + n) for n, one in enumerate(machine.devices[:4]))
+    host = facts(start_host(replace(machine, devices=(*apart, *machine.devices[4:]))))
+    assert claim(host).covers == (FUNCTIONS[1],)

@@ -289,6 +289,21 @@ def test_an_unbind_that_blocks_on_an_open_sound_node_is_looked_at_anew_when_it_c
     assert driver_of(machine.paths, AUDIO) == "snd_hda_intel"
 
 
+def test_a_device_whose_mediated_device_is_opened_meanwhile_is_not_unbound(boot):
+    machine = scenarios.generic_nic()
+    parent = replace(machine.devices[-1], mediated=(("5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50", "77"),))
+    fake, machine = boot(replace(machine, devices=(*machine.devices[:-1], parent)))
+    aimed, bound = aim(machine), bind(machine)
+    OVERRIDE.apply(aimed, machine)
+    BIND.guard(bound, machine)
+    arguments = ("qemu-system-x86_64", "-name", "guest=small")
+    fake.kernel.add_process(FakeProcess("qemu-system-x86", opens=("/dev/vfio/77",), cmdline=arguments))
+    with pytest.raises(StepFailed, match="guest small") as caught:
+        BIND.guard(bound, machine)
+    assert caught.value.code == "device.mediated_in_use"
+    assert driver_of(machine.paths, GPU) == "igb"
+
+
 def test_an_override_that_cannot_be_read_makes_the_device_stuck(nic):
     fake, machine = nic
     step = aim(machine)

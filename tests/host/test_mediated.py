@@ -1,0 +1,55 @@
+"""Mediated devices: whose they are, and who uses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vfioctl.host import mediated
+
+if TYPE_CHECKING:
+    from tests.host.conftest import Tree
+
+PARENT, ONE, TWO = "0000:00:02.0", "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50", "6b8d2f1e-7e4c-4d3b-8a9f-1c2d3e4f5061"
+
+
+def process(tree: Tree, pid: int, *arguments: str, opens: str = "") -> None:
+    tree.write(f"proc/{pid}/cmdline", "\0".join(arguments) + "\0")
+    tree.write(f"proc/{pid}/comm", f"{arguments[0]}\n")
+    (tree.root / f"proc/{pid}/fd").mkdir()
+    if opens:
+        tree.link(f"proc/{pid}/fd/7", opens)
+
+
+def with_two(tree: Tree) -> None:
+    base = tree.device(PARENT, driver="i915")
+    for uuid in (ONE, TWO):
+        tree.write(f"{base}/{uuid}/remove")
+        tree.link(f"sys/bus/mdev/devices/{uuid}", f"../../../devices/pci0000:00/{PARENT}/{uuid}")
+
+
+def test_a_function_names_its_mediated_devices_and_each_its_parent(tree: Tree) -> None:
+    with_two(tree)
+    assert tree.host().device(PARENT).mediated == (ONE, TWO)
+    assert mediated.parent_of(tree.paths, ONE) == PARENT
+    assert mediated.parent_of(tree.paths, "00000000-0000-0000-0000-000000000000") is None
+
+
+def test_its_user_is_who_names_it_and_has_vfio_open(tree: Tree) -> None:
+    with_two(tree)
+    path = f"vfio-pci,sysfsdev=/sys/bus/mdev/devices/{ONE}"
+    process(tree, 100, "qemu", "-name", "guest=small", "-device", path, opens="/dev/vfio/77")
+    process(tree, 101, "mdevctl", path)
+    process(tree, 102, "qemu", "-device", path.replace(ONE, TWO), opens="/dev/vfio/78")
+    assert mediated.named_by(tree.paths, ONE) == (100,)
+    users = {item.name: item.users for item in tree.host().dependents(PARENT)}
+    assert users == {ONE: ("guest small",), TWO: ("process 102 (qemu)",)}
+
+
+def test_one_that_nobody_uses_has_no_user(tree: Tree) -> None:
+    with_two(tree)
+    assert [item.users for item in tree.host().dependents(PARENT)] == [(), ()]
+
+
+def test_a_function_without_any_has_nothing_that_depends_on_it(tree: Tree) -> None:
+    tree.device(PARENT)
+    assert tree.host().dependents(PARENT) == ()

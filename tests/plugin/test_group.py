@@ -1,0 +1,82 @@
+"""What is said about a group that cannot be given, and what would help."""
+
+from __future__ import annotations
+
+from topologies import Facts, Topology
+
+from vfioctl.config.model import GuestConfig
+from vfioctl.events.model import Domain, Hostdev
+from vfioctl.frozen import replace
+from vfioctl.host.model import PciDevice
+from vfioctl.plugin import group
+from vfioctl.plugin.types import Request
+
+SOUND = PciDevice("0000:00:1f.3", 0x040300, 0x8086, 0xA348, driver="snd_hda_intel", iommu_group=8)
+ISA = PciDevice("0000:00:1f.0", 0x060100, 0x8086, 0xA3C8, driver="lpc_ich", iommu_group=8)
+SATA = PciDevice("0000:00:17.0", 0x010601, 0x8086, 0xA352, driver="nvme", iommu_group=8)
+CARD = PciDevice("0000:01:00.0", 0x030000, 0x10DE, 0x2206, driver="nouveau", iommu_group=8)
+NIC = PciDevice("0000:02:00.0", 0x020000, 0x8086, 0x1521, driver="igb", iommu_group=8)
+
+
+def said(*devices, named=SOUND.address, mounted=(), **settings):
+    """(message, hint) of each finding, by the member that it is about."""
+    host = Facts(Topology(devices, frozenset(mounted), frozenset()))
+    domain = Domain("win11", "uuid", hostdevs=(Hostdev("pci", named),))
+    request = Request("win11", "uuid", domain, GuestConfig("win11", **settings), host, (host.device(named),))
+    return {item.message.split()[0]: (item.message, item.hint) for item in group.findings(request)}
+
+
+def hint(*devices, about, **how):
+    return said(*devices, **how)[about.address][1]
+
+
+def test_a_bridge_with_an_ordinary_header_must_lose_its_driver():
+    assert '"blacklist lpc_ich"' in hint(SOUND, ISA, about=ISA)
+    assert "include" not in hint(SOUND, ISA, about=ISA)
+
+
+def test_a_driver_that_is_built_in_is_unbound_by_hand():
+    assert f"write {ISA.address} to" in hint(SOUND, replace(ISA, driver="xhci_hcd"), about=ISA)
+
+
+def test_a_bridge_between_buses_cannot_go_so_the_card_moves_to_another_slot():
+    port = replace(ISA, class_code=0x060400, driver="shpchp")
+    assert "another slot" in hint(CARD, port, about=port, named=CARD.address)
+
+
+def test_a_member_that_the_host_needs_is_named_with_the_reason():
+    message, advice = said(SOUND, SATA, mounted=(SATA.address,))[SATA.address]
+    assert "/srv" in message
+    assert "include" not in advice
+    assert "cannot be given" in advice
+
+
+def test_a_member_that_may_go_is_taken_along_with_every_other_that_may():
+    found = said(CARD, NIC, replace(NIC, address="0000:03:00.0"), named=CARD.address, include=("0000:09:00.0",))
+    assert {advice for _, advice in found.values()} == {
+        'The group can be given with this in the guest file: include = ["0000:09:00.0", "0000:02:00.0", "0000:03:00.0"]'
+    }
+
+
+def test_nothing_is_advised_that_helps_only_beside_something_impossible():
+    found = said(CARD, NIC, SATA, named=CARD.address, mounted=(SATA.address,))
+    assert "include" not in found[NIC.address][1]
+    assert SATA.address in found[NIC.address][1]
+
+
+def test_what_helps_later_is_not_advised_before():
+    found = said(CARD, NIC, ISA, named=CARD.address)
+    assert "blacklist" in found[ISA.address][1]
+    assert "include" not in found[NIC.address][1]
+
+
+def test_what_the_guest_file_leaves_out_is_said_to_be_left_out():
+    other = replace(SOUND, address="0000:00:1f.4", class_code=0x0C0500, driver="i801_smbus")
+    message, advice = said(SOUND, other, exclude=(other.address,))[other.address]
+    assert "exclude leaves it out" in message
+    assert "exclude = []" in advice
+
+
+def test_two_functions_of_one_device_are_parted_by_nothing():
+    disk = replace(SATA, address="0000:00:1f.5")
+    assert "one device" in hint(SOUND, disk, about=disk, mounted=(disk.address,))
