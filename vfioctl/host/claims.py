@@ -15,6 +15,7 @@ from vfioctl.paths import Paths
 from vfioctl.wait import Backoff
 
 NONE: Mapping[str, int] = {}
+TARGETS = "sys/kernel/config/nvmet/subsystems"
 MOST_PLACES = 3  # mount points that one sentence names
 UDEV = ("(udev-worker)", "systemd-udevd", "udevd")  # how workers call themselves: systemd now, before, others
 SETTLE = 3.0  # seconds
@@ -92,21 +93,42 @@ def _listed(places: list[str]) -> str:
 
 
 def _held(paths: Paths, found: tuple[Block, ...]) -> Iterator[Claim]:
-    """What sysfs shows: who is built on a disk, file systems over several devices, loop devices over a disk."""
+    """What sysfs shows: who is built on a disk, file systems over several, and what opens a disk as any file."""
     names = {block.name for block in found}
     for block in found:
         if block.direct:
             for holder in entries(os.path.join(block.path, "holders")):
                 yield Claim(block.name, Kind.HELD, f"part of {_stacked(paths, holder)}", _end_of(paths, holder))
+    yield from _btrfs(paths, names)
+    yield from _lent(paths, names)
+
+
+def _btrfs(paths: Paths, names: set[str]) -> Iterator[Claim]:
     base = paths.at("sys/fs/btrfs")
     for uuid in entries(base):
         for name in names.intersection(entries(os.path.join(base, uuid, "devices"))):
             label = text(os.path.join(base, uuid, "label")) or uuid
             yield Claim(name, Kind.HELD, f"a device of the mounted btrfs {label}", "Unmount that file system first.")
+
+
+def _lent(paths: Paths, names: set[str]) -> Iterator[Claim]:
+    """Loop devices, and the kernel's NVMe target: both have a disk without holding it exclusively."""
     for name in entries(paths.at("sys/class/block")):
-        file = text(paths.at("sys/class/block", name, "loop/backing_file")) or ""
-        if file.startswith("/dev/") and (held := file.removeprefix("/dev/").replace("/", "!")) in names:
+        if held := _named(text(paths.at("sys/class/block", name, "loop/backing_file")), names):
             yield Claim(held, Kind.HELD, f"what /dev/{name} shows", f"Detach it with: losetup --detach /dev/{name}")
+    for subsystem in entries(paths.at(TARGETS)):
+        for number in entries(paths.at(TARGETS, subsystem, "namespaces")):
+            place = paths.at(TARGETS, subsystem, "namespaces", number)
+            held = _named(text(os.path.join(place, "device_path")), names)
+            if held and text(os.path.join(place, "enable")) == "1":
+                remedy = "Disable that namespace first, as with nvmetcli."
+                yield Claim(held, Kind.HELD, f"given to other hosts by the NVMe target {subsystem}", remedy)
+
+
+def _named(path: str | None, names: set[str]) -> str | None:
+    """Which of `names` the node at `path` is."""
+    name = path.removeprefix("/dev/").replace("/", "!") if path and path.startswith("/dev/") else ""
+    return name if name in names else None
 
 
 def _stacked(paths: Paths, name: str) -> str:
