@@ -404,6 +404,8 @@ CODES = (
          "Start it with `virsh net-start NETWORK`."),
     Code("start.network_unknown", "There is no network of libvirt with the name that the guest is connected to.",
          "See `virsh net-list --all`."),
+    Code("start.numa_node", "The guest's memory is bound to a NUMA node that the host does not have.",
+         "Change `<numatune>` with `virsh edit GUEST`."),
     Code("start.nvram_template_missing", "The guest has no NVRAM yet, and the template for it is not there.",
          "Install it (Debian: ovmf), or change `<nvram template=…>` with `virsh edit GUEST`."),
     Code("start.rom_missing", "The ROM file of a device of the guest is not there.",

@@ -49,6 +49,22 @@ def test_a_rom_that_qemu_does_not_open_is_not_needed(rom):
     assert needs(f"<interface type='user'>{rom}</interface>").files == ()
 
 
+@pytest.mark.parametrize(
+    ("device", "files"),
+    [
+        ("vfio-pci,host=01:00.0,romfile=/roms/x.rom", ["/roms/x.rom"]),
+        ('{"driver":"vfio-pci","romfile":"/roms/x.rom"}', ["/roms/x.rom"]),
+        ("e1000,romfile=", []),
+        ("e1000,romfile=/roms/x.rom,rombar=0", []),
+        ("e1000,romfile=efi-e1000.rom", []),
+    ],
+)
+def test_a_rom_in_qemus_arguments_is_needed(device, files):
+    words = f"<qemu:arg value='-device'/><qemu:arg value='{device}'/>"
+    command_line = f"<qemu:commandline xmlns:qemu='q'>{words}</qemu:commandline>"
+    assert [file.path for file in needs(rest=command_line).files] == files
+
+
 def test_a_loader_by_its_bare_name_is_qemus_own():
     assert needs(rest="<os><loader>bios-256k.bin</loader></os>").files == ()
 

@@ -260,6 +260,10 @@ def test_memory_beyond_the_hosts_is_refused_as_the_kernel_would(bench, mode, tot
     assert bench.codes(hostdevs=()) == codes
 
 
+def test_a_node_that_the_host_does_not_have_is_refused(bench):
+    assert bench.codes(rest="<numatune><memory mode='strict' nodeset='0-1'/></numatune>") == ["start.numa_node"]
+
+
 def test_swap_does_not_count_for_a_guest_whose_memory_is_pinned(bench):
     bench.write("proc/meminfo", f"MemTotal: {7 << 20} kB\nSwapTotal: {8 << 20} kB\n")
     assert bench.codes(hostdevs=()) == []

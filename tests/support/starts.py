@@ -65,6 +65,10 @@ def usb(inner: str, policy: str = "") -> str:
     return f"<hostdev mode='subsystem' type='usb'><source{startup(policy)}>{inner}</source></hostdev>"
 
 
+def arguments(*words: str) -> str:
+    return f"<qemu:commandline>{''.join(f'<qemu:arg value={word!r}/>' for word in words)}</qemu:commandline>"
+
+
 def interface(kind: str, inner: str) -> str:
     return f"<interface type='{kind}'>{inner}</interface>"
 
@@ -104,6 +108,8 @@ FILES = (
     Row("a ROM that is missing", "failed to find romfile", "start.rom_missing", rom(f"file='{NOWHERE}/x.rom'")),
     Row("a ROM that QEMU gives to the firmware", devices=rom(f"bar='off' file='{NOWHERE}/x.rom'")),
     Row("a ROM that is there", devices=rom(f"file='{FIRMWARE}/x.rom'")),
+    Row("a ROM on QEMU's command line that is missing", "failed to find romfile", "start.rom_missing",
+        rest=arguments("-device", f"virtio-rng-pci,romfile={NOWHERE}/x.rom")),
     Row("firmware that is missing", "could not load", "start.loader_missing",
         boot=f"<loader>{NOWHERE}/bios.bin</loader>"),
     Row("flash that is missing", f"Could not open '{NOWHERE}/CODE.fd'", "start.loader_missing",
@@ -121,8 +127,7 @@ FILES = (
     Row("an input device that is missing", "unable to stat", "start.evdev_missing",
         "<input type='evdev'><source dev='/dev/input/nowhere'/></input>"),
     Row("an input device on QEMU's command line", "Could not open '/dev/input/nowhere'", "start.evdev_missing",
-        rest="<qemu:commandline><qemu:arg value='-object'/>"
-             "<qemu:arg value='input-linux,id=k,evdev=/dev/input/nowhere'/></qemu:commandline>"),
+        rest=arguments("-object", "input-linux,id=k,evdev=/dev/input/nowhere")),
 )  # fmt: skip
 
 OTHER_FILES = (
@@ -222,6 +227,8 @@ DEVICES = (
 
 MEMORY = (
     Row("memory beyond the host's", "cannot set up guest memory", "start.memory", memory=100 << 20),
+    Row("a NUMA node that the host does not have", "NUMA node 7 is unavailable", "start.numa_node",
+        rest="<numatune><memory mode='strict' nodeset='7'/></numatune>"),
     Row("huge pages where none are free", "unable to map backing store", "start.hugepages", rest=huge()),
     Row("huge pages for a node of the guest", "unable to map backing store", "start.hugepages",
         rest=huge("<page size='2' unit='M' nodeset='0'/>")),

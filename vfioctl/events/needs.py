@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from vfioctl.events.element import Element, size, unsigned
 from vfioctl.events.model import Link, Needs, RequiredFile, Share, UsbDevice
+from vfioctl.events.qemu_arguments import roms
 
 SOURCES = {"file": "file", "block": "dev", "dir": "dir"}  # disk type → the attribute of <source>
 OPTIONAL = "optional"  # startupPolicy: the start goes on without; "requisite" may be missing only on the way in
@@ -19,7 +20,7 @@ BINDING = ("strict", "restrictive")  # numatune modes that let memory come from 
 def read_needs(root: Element, devices: Element) -> Needs:
     """What the domain `root` needs. Raises Refused(domain.malformed) for a number that is none."""
     return Needs(
-        files=(*_boot_files(root), *_roms(devices), *_device_files(devices), *_disks(devices)),
+        files=(*_boot_files(root), *_roms(root, devices), *_device_files(devices), *_disks(devices)),
         usb=tuple(_usb(devices)),
         links=tuple(_links(devices)),
         networks=tuple(dict.fromkeys(_networks(devices))),
@@ -53,12 +54,15 @@ def _boot_files(root: Element) -> Iterator[RequiredFile]:
             yield RequiredFile("file", path, owner="ACPI table")
 
 
-def _roms(devices: Element) -> Iterator[RequiredFile]:
+def _roms(root: Element, devices: Element) -> Iterator[RequiredFile]:
     """With bar='off' QEMU hands the ROM to the firmware by itself, and starts without it."""
     for device in devices.children:
         rom = device.find("rom")
         if rom and rom.get("enabled") != "no" and rom.get("bar") != "off" and (path := _path(rom.get("file"))):
             yield RequiredFile("rom", path, owner=device.name)
+    for named in roms(root):
+        if path := _path(named):
+            yield RequiredFile("rom", path, owner="device in QEMU's arguments")
 
 
 def _device_files(devices: Element) -> Iterator[RequiredFile]:

@@ -51,6 +51,13 @@ def read_arguments(root: Element) -> Passed:
     return Passed(tuple(found), tuple(unseen))
 
 
+def roms(root: Element) -> tuple[str, ...]:
+    """The ROM files of devices in the arguments of `root`; not those that QEMU hands to the firmware itself."""
+    found = (_properties(value) for option, value in _options(arguments(root)) if option == "device")
+    named = (device for device in found if str(device.get("rombar", "1")) not in ("0", "off"))
+    return tuple(str(device["romfile"]) for device in named if device.get("romfile"))
+
+
 def arguments(root: Element) -> tuple[str, ...]:
     """The words that the domain `root` adds to QEMU's command line, in order."""
     command_line = root.find(f"{_prefix(root)}:commandline")

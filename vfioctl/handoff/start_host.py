@@ -17,6 +17,7 @@ MIB = 1 << 20
 def look(start: Start) -> Iterator[Finding]:
     """What is too little or not free."""
     yield from _memory(start)
+    yield from _nodes(start)
     yield from _groups(start)
 
 
@@ -33,6 +34,18 @@ def _memory(start: Start) -> Iterator[Finding]:
             f"The guest needs {wanted // MIB} MiB of memory, and the host can give {limit // MIB} MiB at the most.",
             hint=start.edit("Give it less"),
         )
+
+
+def _nodes(start: Start) -> Iterator[Finding]:
+    """NUMA nodes that the host does not have."""
+    wanted = {node for share in start.needs.memory for node in share.nodes}
+    for node in sorted(wanted) if memory.has_node(start.paths, 0) else ():
+        if not memory.has_node(start.paths, node):
+            yield Finding(
+                "start.numa_node",
+                f"The guest's memory is to come from NUMA node {node}, which this host does not have.",
+                hint=start.edit("See which there are with virsh capabilities, and change <numatune>"),
+            )
 
 
 def _limit(start: Start, info: dict[str, int]) -> tuple[int | None, str]:

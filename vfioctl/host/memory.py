@@ -22,6 +22,11 @@ def meminfo(paths: Paths) -> dict[str, int]:
     return found
 
 
+def has_node(paths: Paths, number: int) -> bool:
+    """Whether the host has the NUMA node `number`; every one has node 0, but for a kernel that shows none."""
+    return os.path.isdir(paths.at(f"sys/devices/system/node/node{number}"))
+
+
 def overcommit(paths: Paths) -> int:
     """What the kernel does with a wish for more memory than there is."""
     return number(os.path.join(paths.proc, "sys/vm/overcommit_memory")) or HEURISTIC
