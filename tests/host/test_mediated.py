@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from vfioctl.host import mediated
 
 if TYPE_CHECKING:
@@ -40,9 +42,21 @@ def test_its_user_is_who_names_it_and_has_vfio_open(tree: Tree) -> None:
     process(tree, 100, "qemu", "-name", "guest=small", "-device", path, opens="/dev/vfio/77")
     process(tree, 101, "mdevctl", path)
     process(tree, 102, "qemu", "-device", path.replace(ONE, TWO), opens="/dev/vfio/78")
-    assert mediated.named_by(tree.paths, ONE) == (100,)
+    assert mediated.named_by(tree.paths, (ONE, TWO)) == {ONE: (100,), TWO: (102,)}
     users = {item.name: item.users for item in tree.host().dependents(PARENT)}
     assert users == {ONE: ("guest small",), TWO: ("process 102 (qemu)",)}
+
+
+@pytest.mark.parametrize("link", [True, False], ids=["by its link", "by the list of the group"])
+def test_its_user_has_the_node_of_its_group_open(tree: Tree, link: bool) -> None:  # noqa: FBT001 -- a parameter
+    with_two(tree)
+    if link:
+        tree.link(f"sys/devices/pci0000:00/{PARENT}/{ONE}/iommu_group", "../../../../kernel/iommu_groups/77")
+    else:
+        tree.link(f"sys/kernel/iommu_groups/77/devices/{ONE}", "../../../../devices/x")
+    tree.link("dev/vfio/77", "/dev/null")
+    assert [node.path for node in mediated.nodes(tree.paths, PARENT, ONE)] == ["/dev/vfio/77"]
+    assert mediated.nodes(tree.paths, PARENT, TWO) == ()
 
 
 def test_one_that_nobody_uses_has_no_user(tree: Tree) -> None:

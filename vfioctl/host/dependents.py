@@ -11,6 +11,9 @@ from vfioctl.host.holders import scan
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
+    from vfioctl.host.model import DeviceNode
+
+Nodes = dict[str, tuple["DeviceNode", ...]]
 
 
 @frozen
@@ -22,19 +25,25 @@ class Dependent:
     users: tuple[str, ...]
 
 
-def read(host: Host, parent: str, virtual: Iterable[str], below: Iterable[str]) -> tuple[Dependent, ...]:
+def read(host: Host, parent: str, virtual: tuple[str, ...], below: tuple[str, ...]) -> tuple[Dependent, ...]:
     """The functions `virtual` and the mediated devices `below` of the function `parent`, each with its users."""
+    nodes: Nodes = {address: tuple(node for node in host.nodes(address) if node.role == "vfio") for address in virtual}
+    nodes |= {uuid: mediated.nodes(host.paths, parent, uuid) for uuid in below}
+    opened = _openers(host, nodes)
+    named = mediated.named_by(host.paths, below)
     return (
-        *(Dependent("virtual", address, _words(host.vfio_open((address,)), host)) for address in virtual),
-        *(Dependent("mediated", uuid, _words(_mediated_users(parent, uuid, host), host)) for uuid in below),
+        *(Dependent("virtual", address, _words(opened[address], host)) for address in virtual),
+        *(Dependent("mediated", uuid, _words((*opened[uuid], *named[uuid]), host)) for uuid in below),
     )
 
 
-def _mediated_users(parent: str, uuid: str, host: Host) -> tuple[int, ...]:
-    nodes = mediated.nodes(host.paths, parent, uuid)
-    opened = tuple(holder.pid for holder in scan(host.paths, nodes).holders) if nodes else ()
-    return tuple(dict.fromkeys((*opened, *mediated.named_by(host.paths, uuid))))
+def _openers(host: Host, nodes: Nodes) -> dict[str, tuple[int, ...]]:
+    """The processes that have one of the nodes of each open, by one pass for all."""
+    every = tuple(node for own in nodes.values() for node in own)
+    holders = scan(host.paths, every).holders if every else ()
+    paths = {name: {node.path for node in own} for name, own in nodes.items()}
+    return {name: tuple(one.pid for one in holders if own & set(one.nodes)) for name, own in paths.items()}
 
 
-def _words(pids: tuple[int, ...], host: Host) -> tuple[str, ...]:
+def _words(pids: Iterable[int], host: Host) -> tuple[str, ...]:
     return tuple(dict.fromkeys(guests.describe(host.paths, pid) for pid in pids))

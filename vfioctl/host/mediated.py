@@ -8,10 +8,11 @@ goes, and waits until its user has closed it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.nodes import group_nodes
-from vfioctl.host.readers import ADDRESS, link_name, raw
+from vfioctl.host.readers import ADDRESS, entries, link_name, raw
 from vfioctl.paths import Paths
 
 BUS = "bus/mdev/devices"  # below /sys
@@ -27,17 +28,28 @@ def parent_of(paths: Paths, uuid: str) -> str | None:
 def nodes(paths: Paths, parent: str, uuid: str) -> tuple[DeviceNode, ...]:
     """The nodes that the user of the mediated device `uuid` below the function `parent` has open."""
     base = paths.pci(parent, uuid)
-    return tuple(group_nodes(paths, base, link_name(os.path.join(base, "iommu_group")), None))
+    group = link_name(os.path.join(base, "iommu_group")) or _group_with(paths, uuid)
+    return tuple(group_nodes(paths, base, group, None))
 
 
-def named_by(paths: Paths, uuid: str) -> tuple[int, ...]:
-    """The processes whose arguments name the mediated device `uuid` as QEMU's do, and that have VFIO open.
+def _group_with(paths: Paths, uuid: str) -> str | None:
+    """The number of the IOMMU group that lists `uuid`; None when none does."""
+    groups = paths.at("sys/kernel/iommu_groups")
+    return next((name for name in entries(groups) if uuid in entries(os.path.join(groups, name, "devices"))), None)
+
+
+def named_by(paths: Paths, uuids: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Of each mediated device the processes whose arguments name it as QEMU's do, and that have VFIO open.
 
     For a process whose open files are not for us to see the arguments are enough.
     """
-    wanted = f"{BUS}/{uuid}".encode()
-    pids = sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal())
-    return tuple(pid for pid in pids if wanted in _arguments(paths, pid) and _has_vfio(paths, pid))
+    found: dict[str, list[int]] = {uuid: [] for uuid in uuids}
+    for pid in sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()) if found else ():
+        arguments = _arguments(paths, pid)
+        for uuid, pids in found.items():
+            if f"{BUS}/{uuid}".encode() in arguments and _has_vfio(paths, pid):
+                pids.append(pid)
+    return {uuid: tuple(pids) for uuid, pids in found.items()}
 
 
 def _arguments(paths: Paths, pid: int) -> bytes:
