@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +21,7 @@ GPU = "0000:01:00.0"
 CARDS = 16
 FUNCTIONS = 2
 ROUNDS = 15
+MANY = 30
 FEW = 5
 PASS = (sys.executable, "-I", "-c", "pass")
 HELLO = """
@@ -58,7 +59,10 @@ if count := int(sys.argv[1]):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure with its goal: `measured` by the clock on the wall, `processor` by its time; `detail`: its origin."""
+    """One figure with its goal: `measured` by the clock on the wall, `processor` by its time; `detail`: its origin.
+
+    `most_processor` is a goal for the processor's time, where that has one.
+    """
 
     name: str
     what: str
@@ -67,10 +71,12 @@ class Row:
     processor: float | None
     unit: str
     detail: str
+    most_processor: float | None = None
 
     @property
     def met(self) -> bool:
-        return self.measured <= self.goal
+        spent = self.most_processor is None or self.processor is None or self.processor <= self.most_processor
+        return self.measured <= self.goal and spent
 
 
 def compared(name: str, what: str, goal: float, costs: dict[str, Cost]) -> Row:
@@ -110,8 +116,9 @@ def _script(path: Path, text: str) -> str:
 def prepare() -> Iterator[Row]:
     """An acting prepare of two functions, where no program is run."""
     with machines.rig(machines.two_functions(), GPU) as rig:
-        costs = interleaved({"prepare": rig.prepare, "python": program(*PASS)}, ROUNDS)
-        yield compared("prepare", "acting `prepare`, two functions / `python -I -c pass`", 8.0, costs)
+        costs = interleaved({"prepare": rig.prepare, "python": program(*PASS)}, MANY)
+        row = compared("prepare", "acting `prepare`, two functions / `python -I -c pass`", 8.0, costs)
+        yield replace(row, most_processor=6.0)
         peak = _peak(rig) / 1024
         yield Row("memory", "peak memory of that hook", 40.0, peak, None, "MiB", "ru_maxrss")
 

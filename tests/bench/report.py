@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from cases import FEW, ROUNDS, Row
+from cases import FEW, MANY, ROUNDS, Row
 from lab import page
 
 HERE = Path(__file__).resolve().parent
@@ -19,7 +19,7 @@ ROOM = 1.1  # the ratchet leaves this much above a figure: no two runs are alike
 HEAD = """# Performance
 
 Figures of one run. The two sides of a comparison take turns, and what is compared are the medians of {rounds} rounds
-(devices: {few}). `tests/bench/cases.py` says exactly what is run.
+(prepare: {many}, devices: {few}). `tests/bench/cases.py` says exactly what is run.
 
 Measured {date} on {machine}, Linux {kernel}, Python {python}, load {load}.
 The verdict is by the clock on the wall, which libvirtd and its user wait by; it counts the simulated machine too, whose
@@ -58,7 +58,10 @@ def _verdict(row: Row) -> str:
 
 
 def _processor(row: Row) -> str:
-    return "-" if row.processor is None else f"{row.processor:.2f} {row.unit}"
+    if row.processor is None:
+        return "-"
+    goal = f" (≤ {row.most_processor:g})" if row.most_processor else ""
+    return f"{row.processor:.2f} {row.unit}{goal}"
 
 
 def write(rows: Iterable[Row]) -> None:
@@ -73,8 +76,8 @@ def write(rows: Iterable[Row]) -> None:
 
 def _page(rows: tuple[Row, ...], ratchet: float) -> str:
     head = HEAD.format(
-        rounds=ROUNDS, few=FEW, date=time.strftime("%Y-%m-%d"), machine=_machine(), kernel=platform.release(),
-        python=platform.python_version(), load=f"{os.getloadavg()[0]:.1f}",
+        rounds=ROUNDS, many=MANY, few=FEW, date=time.strftime("%Y-%m-%d"), machine=_machine(),
+        kernel=platform.release(), python=platform.python_version(), load=f"{os.getloadavg()[0]:.1f}",
     )  # fmt: skip
     lines = (
         f"| {row.what} | ≤ {row.goal:g} {row.unit} | {row.measured:.2f} {row.unit} | {_processor(row)} | "

@@ -1,4 +1,4 @@
-"""The typed façade over pluggy: loads the plugins that a guest uses, calls each implementation under a guard.
+"""The typed façade over the plugins: loads the plugins that a guest uses, calls each implementation under a guard.
 
 Nothing that a plugin does wrong leaves this module as anything but a finding. Has no effects on the machine.
 """
@@ -6,18 +6,14 @@ Nothing that a plugin does wrong leaves this module as anything but a finding. H
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-import pluggy
 
 from vfioctl.errors import Refused
 from vfioctl.frozen import replace
-from vfioctl.plugin import guard, spec
-from vfioctl.plugin.markers import NAME
+from vfioctl.plugin import guard
+from vfioctl.plugin.implementations import Implementation, find, misspelt
 from vfioctl.plugin.results import BadResultError, checked_steps, many, one
 from vfioctl.plugin.static import claims_match
 from vfioctl.plugin.types import (
@@ -34,6 +30,8 @@ from vfioctl.plugin.types import (
 from vfioctl.txn.order import Proposed
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from vfioctl.config.model import GuestConfig
     from vfioctl.events.model import Disk
     from vfioctl.host.host import Host
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 C = TypeVar("C", GpuHandoff, SnapshotBackend)
 
-PREFIX = "vfioctl_"
 BUILT_IN = "generic"  # its checks hold for every guest: it cannot be disabled
 
 
@@ -93,8 +90,8 @@ class Plugins:
         self._required = frozenset(required)
         self._alarm = alarm
         self._findings: list[Finding] = []
-        self._manager = pluggy.PluginManager(NAME)
-        self._manager.add_hookspecs(spec)
+        self._loaded: dict[str, tuple[Implementation, ...]] = {}
+        self._modules: dict[str, ModuleType] = {}
         self._units: set[str] = set()
         for info in sorted(infos, key=lambda info: info.name):
             self._load(info)
@@ -107,7 +104,7 @@ class Plugins:
     @property
     def names(self) -> tuple[str, ...]:
         """The plugins that were loaded."""
-        return tuple(name for name, _ in self._manager.list_name_plugin())
+        return tuple(self._loaded)
 
     @property
     def units(self) -> frozenset[str]:
@@ -177,14 +174,14 @@ class Plugins:
     def _each(self, hook: str, check: Callable[[object], T], facts: dict[str, Any]) -> list[tuple[str, T]]:
         """The checked answers of every implementation of `hook`, in order of plugin names."""
         answers: list[tuple[str, T]] = []
-        impls = getattr(self._manager.hook, hook).get_hookimpls()
-        for impl in sorted(impls, key=lambda impl: impl.plugin_name):
-            ask = partial(impl.function, **{name: facts[name] for name in impl.argnames})
+        found = ((plugin, impl) for plugin, impls in self._loaded.items() for impl in impls if impl.hook == hook)
+        for plugin, impl in found:
+            ask = partial(impl.function, **{name: facts[name] for name in impl.arguments})
             called = guard.call(partial(_ask_and_check, ask, check), alarm=self._alarm)
             if called.error:
-                self._blame_call(impl.plugin_name, hook, called)
+                self._blame_call(plugin, hook, called)
             else:
-                answers.append((impl.plugin_name, cast("T", called.value)))
+                answers.append((plugin, cast("T", called.value)))
         return answers
 
     # ------------------------------------------------------------------ loading
@@ -206,11 +203,9 @@ class Plugins:
 
     def _register(self, info: PluginInfo) -> None:
         module = importlib.import_module(info.module)
-        try:
-            self._manager.register(module, name=info.name)
-        except BaseException:
-            self._manager.unregister(name=info.name)  # pluggy keeps what it had registered before the bad one
-            raise
+        if twin := next((name for name, known in self._modules.items() if known is module), None):
+            raise ValueError(f"{info.module} is the plugin {twin} already")
+        self._loaded[info.name], self._modules[info.name] = find(module), module
         for name in misspelt(module):
             what = f"has {name}, which is no hook of this vfioctl or is not marked as one: it is never called"
             self._blame(info.name, "plugin.unknown_hook", what)
@@ -235,15 +230,6 @@ class Plugins:
 def _ask_and_check(ask: Callable[[], object], check: Callable[[object], T]) -> T:
     """The checked answer. One guarded call: a generator raises or hangs only while it is checked."""
     return check(ask())
-
-
-def misspelt(module: ModuleType) -> tuple[str, ...]:
-    """Names in `module` that look like hooks and are none, or are hooks without the marker."""
-    known = {name for name in vars(spec) if name.startswith(PREFIX)}
-    functions = {name: value for name, value in vars(module).items() if inspect.isfunction(value)}
-    looks = {name for name in functions if name.startswith(PREFIX)}
-    marked = {name for name in looks if hasattr(functions[name], f"{NAME}_impl")}
-    return tuple(sorted(looks - (known & marked)))
 
 
 def decide(claims: list[C], subject: str, handler: str | None) -> C | None:
