@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.host.conftest import Tree
 
 NVME, SATA = "0000:02:00.0", "0000:00:17.0"
@@ -78,3 +85,19 @@ def test_slaves_that_name_themselves_end(tree: Tree) -> None:
     tree.link("sys/class/block/dm-0", "../../devices/virtual/block/dm-0")
     mount(tree, ("254:0", "/", "/dev/dm-0"))
     assert tree.host().mounted_controllers() == {}
+
+
+MANY = 80
+IN_A_NAMESPACE = """\
+for number in $(seq {many}); do mkdir -p {place}/$number; mount -t tmpfs none {place}/$number; done
+exec {python} -I -c '
+from vfioctl.host import mounts; from vfioctl.paths import Paths
+print(sum(mount.place.startswith("{place}/") for mount in mounts.table(Paths("/"))))'
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def test_mounts_beyond_the_first_page_of_the_kernels_table_are_seen(tmp_path: Path) -> None:
+    script = IN_A_NAMESPACE.format(many=MANY, place=tmp_path, python=sys.executable)
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == str(MANY)

@@ -116,3 +116,17 @@ def test_no_content_of_a_kernel_file_raises(content: bytes) -> None:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_a_table_of_the_kernel_is_read_beyond_its_first_page() -> None:
+    first, whole = readers.raw("/proc/self/maps", 1 << 20), readers.table("/proc/self/maps", 1 << 20)
+    assert first is not None
+    assert whole is not None
+    assert len(first) <= os.sysconf("SC_PAGE_SIZE") < len(whole)
+    assert b"[stack]" in whole
+
+
+def test_a_table_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("x" * 100)
+    assert readers.table(str(tmp_path / "table"), 60) == b"x" * 60
+    assert readers.table(str(tmp_path / "none"), 60) is None

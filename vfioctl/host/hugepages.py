@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from vfioctl.frozen import frozen
 from vfioctl.host.memory import meminfo
-from vfioctl.host.readers import entries, number, raw
+from vfioctl.host.readers import entries, number, table
 from vfioctl.paths import Paths
 
 POOLS = "sys/kernel/mm/hugepages"
@@ -59,10 +59,10 @@ def _count(base: str) -> tuple[int, int]:
 
 def mounted(paths: Paths) -> frozenset[int] | None:
     """The page sizes of the hugetlbfs mounts that this process sees, libvirtd's in a hook; None when it is unknown."""
-    table = raw(os.path.join(paths.proc, "self", "mounts"), MOUNTS_SIZE)
-    if table is None:
+    mounts = table(os.path.join(paths.proc, "self", "mounts"), MOUNTS_SIZE)
+    if mounts is None:
         return None
-    rows = (line.split() for line in table.decode("utf-8", "replace").splitlines())
+    rows = (line.split() for line in mounts.decode("utf-8", "replace").splitlines())
     options = [row[3] for row in rows if len(row) > 3 and row[2] == "hugetlbfs"]  # noqa: PLR2004 -- fstab(5)
     found = (_mounted_size(option) or default_size(paths) for option in options)
     return frozenset(size for size in found if size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from vfioctl.host.readers import number, parse_number, raw
+from vfioctl.host.readers import number, parse_number, table
 from vfioctl.paths import Paths
 
 SIZE = 1 << 16
@@ -14,7 +14,7 @@ HEURISTIC, ALWAYS, STRICT = 0, 1, 2  # vm.overcommit_memory: Documentation/mm/ov
 def meminfo(paths: Paths) -> dict[str, int]:
     """/proc/meminfo in bytes, by name ("MemTotal"); counts of pages are left out. Empty when it cannot be read."""
     found = {}
-    for line in (raw(os.path.join(paths.proc, "meminfo"), SIZE) or b"").decode("ascii", "replace").splitlines():
+    for line in (table(os.path.join(paths.proc, "meminfo"), SIZE) or b"").decode("ascii", "replace").splitlines():
         name, _, rest = line.partition(":")
         value, _, unit = rest.strip().partition(" ")
         if unit == "kB" and (amount := parse_number(value)) is not None:

@@ -9,8 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from vfioctl.frozen import frozen
-from vfioctl.host import blocks
-from vfioctl.host.readers import raw
+from vfioctl.host import blocks, readers
 from vfioctl.paths import Paths
 
 TABLE_SIZE = 1 << 22
@@ -48,7 +47,7 @@ def used(paths: Paths) -> Iterator[tuple[str, str]]:
     """(MAJOR:MINOR or name, mount point) of every mounted block device, (name, "swap") of every swap device."""
     for mount in table(paths):
         yield from ((device, mount.place) for device in mount.devices(paths))
-    swaps = (raw(os.path.join(paths.proc, "swaps")) or b"").decode("utf-8", "replace")
+    swaps = (readers.table(os.path.join(paths.proc, "swaps"), TABLE_SIZE) or b"").decode("utf-8", "replace")
     for line in swaps.splitlines()[1:]:
         if line.startswith("/dev/"):
             yield os.path.basename(line.split()[0]), SWAP
@@ -56,7 +55,7 @@ def used(paths: Paths) -> Iterator[tuple[str, str]]:
 
 def table(paths: Paths) -> Iterable[Mount]:
     """Every mount of our namespace; lines that are garbled are passed over."""
-    data = (raw(os.path.join(paths.proc, "self", "mountinfo"), TABLE_SIZE) or b"").decode("utf-8", "replace")
+    data = (readers.table(os.path.join(paths.proc, "self", "mountinfo"), TABLE_SIZE) or b"").decode("utf-8", "replace")
     for line in data.splitlines():
         fields = line.split(" ")
         if len(fields) >= FEWEST_FIELDS and "-" in fields[6:-2]:

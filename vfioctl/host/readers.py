@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable, Iterator
 
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
@@ -17,6 +18,21 @@ GONE = (
 
 def raw(path: str, size: int = 4096) -> bytes | None:
     """The first `size` bytes of the kernel file `path` in one read, or None when it is not to be had."""
+    return _read(path, lambda fd: os.read(fd, size))
+
+
+def table(path: str, size: int) -> bytes | None:
+    """The table `path` of /proc up to `size` bytes, or None: one read gives no more than a page (fs/seq_file.c)."""
+    return _read(path, lambda fd: b"".join(_pages(fd, size)))
+
+
+def _pages(fd: int, size: int) -> Iterator[bytes]:
+    while size > 0 and (page := os.read(fd, size)):
+        size -= len(page)
+        yield page
+
+
+def _read(path: str, read: Callable[[int], bytes]) -> bytes | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -24,7 +40,7 @@ def raw(path: str, size: int = 4096) -> bytes | None:
             return None
         raise
     try:
-        return os.read(fd, size)
+        return read(fd)
     except OSError as error:
         if error.errno in GONE:
             return None

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from vfioctl.frozen import frozen
-from vfioctl.host.readers import raw
+from vfioctl.host import readers
 from vfioctl.paths import Paths
 
 IPV4, IPV6 = 32, 128  # bits of an address
@@ -57,7 +57,7 @@ def towards(table: Iterable[Route], address: int, bits: int, *, least: int = 0) 
 
 def rows(paths: Paths, name: str) -> list[list[str]]:
     """The words of each line of /proc/net/NAME."""
-    data = raw(os.path.join(paths.proc, "self", "net", name), TABLE_SIZE) or b""
+    data = readers.table(os.path.join(paths.proc, "self", "net", name), TABLE_SIZE) or b""
     return [line.split() for line in data.decode("utf-8", "replace").splitlines()]
 
 
