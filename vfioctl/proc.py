@@ -58,6 +58,10 @@ class Programs:
         kept = tuple({*self.keep_fds, *(fd for fd in fds if fd >= 0)})
         return Programs(self.path, keep_fds=kept, writer=self.writer)
 
+    def without_locks(self) -> Programs:
+        """The same, with children that inherit nothing: what one starts for good would keep a lock for ever."""
+        return Programs(self.path, writer=self.writer)
+
     def find(self, name: str) -> str | None:
         """The full path of the program `name`, or None."""
         for directory in self.path.split(":"):

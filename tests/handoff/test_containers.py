@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from vfioctl.events.domain import read_domain
+from vfioctl.handoff import ask as asking
+from vfioctl.handoff import containers
 from vfioctl.handoff.ask import ask, read_config
 from vfioctl.log import Log
 from vfioctl.testing import scenarios
@@ -131,6 +133,10 @@ def test_a_listed_service_that_owns_no_container_is_said_to_be_in_vain(start_hos
     plan = planned(fake, f'units = ["{unit}"]\n')
     assert why in told(plan)["container.goes_on"]
     assert [one.code for one in plan.blocks] == ["holder.alive"]
+
+
+def test_each_unit_that_something_is_said_of_is_one_that_is_asked_about() -> None:
+    assert {containers.DOCKER_UNIT, *containers.IN_VAIN} == asking.DAEMONS
 
 
 def test_a_rootless_container_does_not_end_with_the_systems_docker(start_host) -> None:

@@ -381,6 +381,8 @@ def every_step(machine):
                 baseline={"modules": [HOSTILE], "drivers": {GPU: HOSTILE}}),
         planned(machine, "unit.stop", {"unit": HOSTILE, "uid": 1000}, baseline={"active": True}),
         planned(machine, "unit.start", {"unit": HOSTILE}, baseline={"active": False}),
+        planned(machine, "container.stop", {"tool": "podman", "name": HOSTILE, "user": HOSTILE},
+                baseline={"active": True}),
         planned(machine, "vtconsole.unbind", {"name": HOSTILE}, baseline={"bound": True}),
         planned(machine, "sysfs.write", {"path": f"/sys/{HOSTILE}", "value": "1"}, baseline={"value": HOSTILE}),
         planned(machine, "inhibit.sleep", {"who": HOSTILE, "why": HOSTILE}),

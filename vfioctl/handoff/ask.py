@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vfioctl.handoff.containers import Chosen
 
 CORE = "core"
+DAEMONS = frozenset({"docker.service", "containerd.service", "podman.service"})  # what their stop means is to be said
 
 
 @frozen
@@ -145,7 +146,7 @@ def _gather_snapshots(plugins: Plugins, request: Request, said: Gathered) -> Non
 
 
 def _gather_containers(request: Request, said: Gathered) -> None:
-    if not (request.config.containers or request.config.units):
+    if not request.config.containers and DAEMONS.isdisjoint(request.config.units):
         return
     from vfioctl.handoff.containers import chosen  # few guest files list any
 

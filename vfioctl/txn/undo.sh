@@ -462,6 +462,21 @@ vtconsole_back() {
     done
 }
 
+# outliving PROGRAM ARGUMENT…: bounded lets it have no lock of ours: what it starts (conmon) would keep it.
+outliving() { run "$@"; }
+
+# container_back NAME SECONDS PROGRAM ARGUMENT…: both tools do nothing where it runs.
+container_back() {
+    k_name=$1
+    k_limit=$2
+    shift 2
+    if bounded "$k_limit" outliving "$@"; then
+        say "container $k_name runs"
+    else
+        fail "container $k_name was not started: $out"
+    fi
+}
+
 # command_back SECONDS PROGRAM ARGUMENT…
 command_back() {
     k_limit=$1

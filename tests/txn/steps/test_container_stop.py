@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from step_builders import planned
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.frozen import replace as replaced
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeContainer, FakeProcess
 from vfioctl.txn.step import State, StepProposal
 from vfioctl.txn.steps.container_stop import KIND
+from vfioctl.txn.undo_sh import render
 
 JELLYFIN = {"tool": "docker", "name": "jellyfin"}
 MINE = {"tool": "podman", "name": "ollama", "user": "alice"}
@@ -93,3 +100,51 @@ def test_a_tool_that_is_not_installed_is_found_by_the_check(server):
     fake.kernel.remove_program("docker")
     proposal = StepProposal("x", "container.stop", JELLYFIN, "")
     assert [one.code for one in KIND.check(proposal, machine.host())] == ["program.missing"]
+
+
+LEAVES_A_MONITOR = """#!/bin/sh
+# Podman's start leaves a conmon behind, which keeps whatever it inherited.
+case "$1" in
+container) test -e '{root}/started' && echo "ab running false " || echo "ab exited false "; exit 0;;
+start) sleep 30 </dev/null >/dev/null 2>&1 & echo $! >'{root}/started'; echo jelly;;
+esac
+"""
+
+
+@pytest.fixture
+def monitored(plain):
+    """Podman that leaves its monitor behind; gives the machine, and what the monitor has open."""
+    root = plain.paths.root
+    program = Path(plain.paths.at("usr/bin/podman"))
+    program.write_text(LEAVES_A_MONITOR.format(root=root))
+    program.chmod(0o755)
+    for tool in ("sleep", "test", "echo"):
+        os.symlink(shutil.which(tool), plain.paths.at("usr/bin", tool))
+
+    def opened():
+        pid = Path(root, "started").read_text().strip()
+        return [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+
+    yield plain, opened
+    os.kill(int(Path(root, "started").read_text()), signal.SIGKILL)
+
+
+def stopped(machine):
+    return planned(machine, "container.stop", {"tool": "podman", "name": "jelly"}, baseline={"active": True})
+
+
+def test_what_a_start_leaves_behind_keeps_no_lock(monitored, tmp_path):
+    machine, opened = monitored
+    lock = os.open(tmp_path / "guest.lock", os.O_CREAT | os.O_RDWR)
+    holding = replaced(machine, programs=machine.programs.holding(lock))
+    KIND.undo(stopped(holding), holding)
+    os.close(lock)
+    assert not [path for path in opened() if path.endswith(".lock")]
+
+
+def test_what_undo_sh_leaves_behind_keeps_no_lock(monitored, tmp_path):
+    machine, opened = monitored
+    script = tmp_path / "undo.sh"
+    script.write_text(render("win11", "6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506", (stopped(machine),), machine.paths))
+    assert subprocess.run(["sh", script], check=False).returncode == 0
+    assert not [path for path in opened() if path.endswith(".lock")]

@@ -71,7 +71,9 @@ class ContainerStop(Primitive):
             return f"the {which.title} already runs"
         budget = Budget(step.deadline)
         argv = container_tools.command(which, machine.paths, "start", "--", which.name)
-        run(machine, argv, deadline=budget.left, code="container.start_failed")
+        started = machine.programs.without_locks().run(argv, deadline=budget.left)
+        if not started.ok:
+            raise StepFailed("container.start_failed", f"{started.why()}.")
         if not until(lambda: _runs(look(step, machine)), budget.left):
             raise StepFailed("container.start_failed", f"The {which.title} was started, but does not run.")
         return None
@@ -82,7 +84,7 @@ class ContainerStop(Primitive):
             return ()
         which = _which(step.params)
         argv = container_tools.command(which, paths, "start", "--", which.name)
-        return (call("command_back", seconds(step), *argv),)
+        return (call("container_back", which.name, seconds(step), *argv),)
 
 
 def _which(params: Json) -> Which:
