@@ -57,6 +57,9 @@ def test_it_says_first_what_it_will_do_then_shows_each_step(on) -> None:
     assert any(GPU in identifier for identifier in done)
     assert "         module nvidia is loaded again" in lines
     assert lines[-1] == "Close the journals with: vfioctl recover"
+    status = on.command("status").stdout
+    assert "undo.sh has undone it. Close its journal with: vfioctl recover win11" in status
+    assert "given to" not in status
     assert on.command("recover").returncode == 0
 
 

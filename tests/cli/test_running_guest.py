@@ -39,7 +39,7 @@ def test_a_guest_that_runs_has_its_card_and_nothing_is_planned_for_it(on) -> Non
     ended = on.command("plan", "win11")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert f"with {GPU}, {SOUND}." in ended.stdout
-    assert "When it stops, this brings everything back:" in ended.stdout
+    assert "They return when it stops" in ended.stdout
     assert "nvidia" in ended.stdout
     assert "holder.alive" not in ended.stdout
     status, shown = call(on, "plan", "win11")

@@ -121,9 +121,16 @@ def unreadable_message(count: int) -> tuple[Message, ...]:
 
 
 def owners(paths: Paths) -> dict[str, str]:
-    """The guests that hold a device, by address, as far as the ledger may be read."""
+    """The guests that hold a device, by address, as far as the ledger may be read; not those whom undo.sh undid."""
     from vfioctl.cli.visible import VisibleLedger
+    from vfioctl.handoff.markers import undone_by_sh
     from vfioctl.txn.resources import EXCLUSIVE
 
-    held = (entry for entry in VisibleLedger(paths).entries() if entry.resource.startswith(EXCLUSIVE))
-    return {entry.resource.removeprefix(EXCLUSIVE): ", ".join(entry.holders.values()) for entry in held}
+    held = [entry for entry in VisibleLedger(paths).entries() if entry.resource.startswith(EXCLUSIVE)]
+    gone = undone_by_sh(paths) if held else ()
+    found = {}
+    for entry in held:
+        guests = [name for uuid, name in entry.holders.items() if uuid not in gone]
+        if guests:
+            found[entry.resource.removeprefix(EXCLUSIVE)] = ", ".join(guests)
+    return found

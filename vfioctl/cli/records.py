@@ -80,10 +80,12 @@ class Records:
 
     def _hand_offs(self) -> Iterator[dict[str, Any]]:
         from vfioctl.cli.facts import running
+        from vfioctl.handoff import markers
         from vfioctl.handoff.recovery import starting
         from vfioctl.txn.journal import open_uuids, read_both
 
         busy = {item.uuid: item.pid for item in running(self.paths)}
+        by_sh = markers.undone_by_sh(self.paths)
         for uuid in open_uuids(self.paths):
             try:
                 story = read_both(self.paths, uuid)
@@ -98,7 +100,7 @@ class Records:
                     "unfinished": not (pid or starting(self.paths, story)) and (
                         qemu is None or story.standing != "given"
                     ),
-                    "version": story.version,
+                    "undone_by_sh": uuid in by_sh, "version": story.version,
                 }  # fmt: skip
 
     def pins(self) -> dict[str, tuple[str, ...]]:

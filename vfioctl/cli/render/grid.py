@@ -20,7 +20,7 @@ FULL, THIN = "█", "▏"
 SHORTEST_BAR = 10
 STYLES: Mapping[str, str] = {
     "done": "green", "ok": "green", "exact": "green", "running": "green", "recreated": "yellow", "refused": "yellow",
-    "disabled": "yellow", "never": "red", "failed": "red", "stuck": "red", "broken": "red",
+    "disabled": "yellow", "unfinished": "red", "never": "red", "failed": "red", "stuck": "red", "broken": "red",
 }  # fmt: skip
 
 

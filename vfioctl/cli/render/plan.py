@@ -50,7 +50,7 @@ def _running(running: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Iter
         return
     yield f"{running['guest']} runs since {since} with {words(running['devices'], 'no device')}."
     if plan:
-        yield "When it stops, this brings everything back:"
+        yield "They return when it stops; nothing is planned for a start meanwhile."
         yield from _way_back(plan)
 
 

@@ -49,13 +49,21 @@ def _lasts(lasts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _hand_offs(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for item in items:
-        now = STANDINGS.get(item["standing"], item["standing"])
-        by = f", process {item['process']}" if item["process"] else ""
-        yield f"{item['guest']} {now} since {moment(item['since'])}{by}: {words(item['devices'], 'no device')}"
-        if item["unfinished"]:
-            yield f"  UNFINISHED, and nobody works on it. Finish it with: vfioctl recover {argument(item['guest'])}"
+        yield from _hand_off(item)
     if items:
         yield ""
+
+
+def _hand_off(item: Mapping[str, Any]) -> Iterator[str]:
+    guest, since, devices = item["guest"], moment(item["since"]), words(item["devices"], "no device")
+    recover = f"vfioctl recover {argument(guest)}"
+    if item.get("undone_by_sh"):
+        yield f"{guest} was given {devices} at {since}; undo.sh has undone it. Close its journal with: {recover}"
+        return
+    by = f", process {item['process']}" if item["process"] else ""
+    yield f"{guest} {STANDINGS.get(item['standing'], item['standing'])} since {since}{by}: {devices}"
+    if item["unfinished"]:
+        yield f"  UNFINISHED, and nobody works on it. Finish it with: {recover}"
 
 
 def _guests(guests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
