@@ -194,3 +194,19 @@ def test_a_display_manager_that_does_not_start_fails_no_guest_and_is_back_afterw
     libvirt.stop("win11", xml["win11"])
     assert home(fake, UUID)
     assert lightdm(fake) == "active"
+
+
+def test_a_second_guest_that_takes_the_last_screen_is_not_in_the_way_of_the_first(house):
+    """Beside the one that left a screen, one that leaves none: each brings the login screen back with its own card."""
+    fake, libvirt, xml = house
+    assert libvirt.start("win11", UUID, xml["win11"], addresses=(GPU, SOUND)).status == 0
+    libvirt.manage("render", f'devices = ["{SCREEN}"]\n')
+    last = libvirt.start("render", OTHER_UUID, xml["render"], addresses=(SECOND, SCREEN))
+    assert last.status == 0, last.stderr
+    assert lightdm(fake) == "inactive"
+    libvirt.stop("render", xml["render"])
+    assert home(fake, OTHER_UUID)
+    assert lightdm(fake) == "active"
+    libvirt.stop("win11", xml["win11"])
+    assert home(fake, UUID)
+    assert lightdm(fake) == "active"
