@@ -18,31 +18,38 @@ Nodes = dict[str, tuple["DeviceNode", ...]]
 
 @frozen
 class Dependent:
-    """`name` is a PCI address or a UUID; `users` are the guests or processes that have it open, in words."""
+    """`name` is a PCI address or a UUID; `users` are the guests or processes that have it open, in words.
+
+    `unseen`: there may be more, in processes that we may not look into.
+    """
 
     kind: str  # virtual or mediated
     name: str
     users: tuple[str, ...]
+    unseen: bool = False
 
 
 def read(host: Host, parent: str, virtual: tuple[str, ...], below: tuple[str, ...]) -> tuple[Dependent, ...]:
     """The functions `virtual` and the mediated devices `below` of the function `parent`, each with its users."""
     nodes: Nodes = {address: tuple(node for node in host.nodes(address) if node.role == "vfio") for address in virtual}
     nodes |= {uuid: mediated.nodes(host.paths, parent, uuid) for uuid in below}
-    opened = _openers(host, nodes)
+    opened, unseen = _openers(host, nodes)
     named = mediated.named_by(host.paths, below)
     return (
-        *(Dependent("virtual", address, _words(opened[address], host)) for address in virtual),
-        *(Dependent("mediated", uuid, _words((*opened[uuid], *named[uuid]), host)) for uuid in below),
+        *(Dependent("virtual", address, _words(opened[address], host), unseen) for address in virtual),
+        *(Dependent("mediated", uuid, _words((*opened[uuid], *named[uuid]), host), unseen) for uuid in below),
     )
 
 
-def _openers(host: Host, nodes: Nodes) -> dict[str, tuple[int, ...]]:
-    """The processes that have one of the nodes of each open, by one pass for all."""
+def _openers(host: Host, nodes: Nodes) -> tuple[dict[str, tuple[int, ...]], bool]:
+    """The processes that have one of the nodes of each open, by one pass for all; whether some could not be seen."""
     every = tuple(node for own in nodes.values() for node in own)
-    holders = scan(host.paths, every).holders if every else ()
+    if not every:
+        return dict.fromkeys(nodes, ()), False
+    found = scan(host.paths, every)
     paths = {name: {node.path for node in own} for name, own in nodes.items()}
-    return {name: tuple(one.pid for one in holders if own & set(one.nodes)) for name, own in paths.items()}
+    opened = {name: tuple(one.pid for one in found.holders if own & set(one.nodes)) for name, own in paths.items()}
+    return opened, bool(found.unreadable)
 
 
 def _words(pids: Iterable[int], host: Host) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def against(
 
 
 def _findings(device: PciDevice, host: Host, given: frozenset[str], allowed: frozenset[str]) -> Iterable[Finding]:
-    if not (device.is_card or device.is_audio):
+    if not (device.is_display or device.is_audio):
         from vfioctl.plugin import in_use  # a card alone has neither disks nor interfaces
 
         for address in (device.address, *device.virtual):
@@ -54,11 +54,15 @@ def _vanishing(device: PciDevice, host: Host) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             VANISHES[item.kind],
-            f"The {WORDS[item.kind]} {item.name} of {device.address} vanishes with its driver; nobody uses it now.",
+            f"The {WORDS[item.kind]} {item.name} of {device.address} vanishes with its driver; {_nobody(item)}.",
             Severity.WARN,
         )
         for item in unused
     )
+
+
+def _nobody(item: Dependent) -> str:
+    return "whether a guest uses it could not be seen without root" if item.unseen else "nobody uses it now"
 
 
 def _bridge(device: PciDevice) -> Finding:
