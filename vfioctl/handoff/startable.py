@@ -15,7 +15,7 @@ from vfioctl.handoff import start_host
 from vfioctl.handoff.start_model import Start
 from vfioctl.plugin.types import Finding, Phase, Request, Severity, StepProposal
 
-REFUSE, WARN, OFF = "refuse", "warn", "off"
+WARN, OFF = "warn", "off"  # of the setting; "refuse" is the default
 BEFORE_QEMU = (Phase.BEFORE, Phase.GIVE)
 MAKERS = ("command.run", "unit.start", "unit.restart")  # steps that may have any effect
 # What a program may bring that runs before QEMU does.
@@ -87,6 +87,6 @@ def _judged(finding: Finding, wish: str, bringers: tuple[str, ...]) -> Finding:
     if finding.severity is not Severity.BLOCK:
         return finding
     if bringers and finding.code in BROUGHT:
-        message = f"{finding.message} {bringers[0]} runs before that and may bring it."
+        message = f"{finding.message} {bringers[0]} runs before QEMU does and may bring it."
         return replace(finding, message=message, severity=Severity.WARN)
     return replace(finding, severity=Severity.WARN) if wish == WARN else finding

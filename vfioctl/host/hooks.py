@@ -6,14 +6,15 @@ import os
 import stat
 from collections.abc import Iterator
 
+from vfioctl.host.readers import entries
 from vfioctl.paths import Paths
 
 
 def hooks(paths: Paths) -> Iterator[str]:
     """The hooks that libvirt calls for a QEMU guest, in its order: executable files, no directories."""
     directory = os.path.dirname(paths.shim)
-    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    for path in (os.path.join(paths.libvirt_hooks, "qemu"), *(os.path.join(directory, name) for name in names)):
+    inside = (os.path.join(directory, name) for name in entries(directory))
+    for path in (os.path.join(paths.libvirt_hooks, "qemu"), *inside):
         if _is_hook(path):
             yield path
 

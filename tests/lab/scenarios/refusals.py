@@ -13,6 +13,7 @@ from tests.lab.inside.scenario import scenario
 # Whatever is behind a bridge to conventional PCI is one IOMMU group: a second card, and a USB controller.
 BRIDGE = ("pcie-pci-bridge,id=pci,bus=port1", "secondary-vga,bus=pci,addr=1", "qemu-xhci,bus=pci,addr=2")
 SECOND_CARD = "secondary-vga,bus=port1,addr=0.0"
+ROM = "/usr/share/vgabios/none.rom"
 OTHER_DEVICE = "qemu-xhci,bus=port1,addr=0.0"
 
 
@@ -53,6 +54,18 @@ def mounted_disk(lab: Lab) -> None:
     disk = os.path.realpath("/sys/block/vda/device").split("/")[-2]
     guest.define("no", (disk,))
     refused(lab, disk, "mounted", touched=(disk,))
+
+
+@scenario(seconds=8)
+def missing_rom(lab: Lab) -> None:
+    """QEMU would give up for want of the card's ROM file: refused, and the desktop does not end for it."""
+    with lab.check("the card of the guest has a ROM file that is not there"):
+        expect(truth=not os.path.exists(ROM), otherwise=f"there is a {ROM}")
+        whole = guest.xml("no").replace("</source></hostdev>", f"</source><rom file='{ROM}'/></hostdev>", 1)
+        with open("/run/rom.xml", "w", encoding="utf-8") as file:
+            file.write(whole)
+        programs.must(["virsh", "define", "/run/rom.xml"])
+    refused(lab, ROM, "virsh edit", touched=guest.CARD)
 
 
 @scenario(seconds=40, start="boot", append="intel_iommu=off")
