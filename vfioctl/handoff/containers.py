@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.plugin.types import Request
 
-SECONDS = 20.0  # containers are given 10 to end by themselves, by default
+SECONDS = 20.0  # of which container.stop gives it 12 to end by itself
 DOCKER_UNIT = "docker.service"
 # Listed in vain: what runs the containers is another process, which goes on.
 IN_VAIN = {
