@@ -225,7 +225,9 @@ def test_huge_pages_must_be_on_the_node_that_the_guest_is_bound_to(bench):
 
 def test_huge_pages_without_a_mount_of_their_size_are_refused(bench):
     bench.write("proc/self/mounts", "")
-    assert bench.codes(rest=HUGE) == ["start.hugepages_unmounted"]
+    (finding,) = bench.findings(rest=HUGE)
+    assert finding.code == "start.hugepages_unmounted"
+    assert "mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages2M" in finding.hint
 
 
 def test_huge_pages_that_the_kernel_does_not_have_are_refused(bench):

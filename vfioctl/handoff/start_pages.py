@@ -86,11 +86,13 @@ def _unmounted(start: Start, page: int, *, exists: bool) -> Finding:
             "start.hugepages", f"The guest needs huge pages of {_size(page)}, which this kernel does not have.",
             hint=start.edit("Name another size in <hugepages>"),
         )  # fmt: skip
+    word = _size(page).replace(" ", "").removesuffix("iB")  # "1G"
+    place = f"/dev/hugepages{word}"
     return Finding(
         "start.hugepages_unmounted",
         f"The guest needs huge pages of {_size(page)}, and no hugetlbfs of that size is mounted for libvirt to use.",
-        hint=f"Mount one and restart the daemon: mount -t hugetlbfs -o pagesize={_size(page).replace(' ', '')[:-2]} "
-        f"hugetlbfs /dev/hugepages{_size(page).replace(' ', '')[:-2]}",
+        hint="Mount one, then restart the daemon of libvirt, with: "
+        f"mkdir -p {place} && mount -t hugetlbfs -o pagesize={word} hugetlbfs {place}",
     )
 
 
