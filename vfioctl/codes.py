@@ -261,6 +261,8 @@ CODES = (
          "Unload that one first."),
     Code("network.pool", "A network of libvirt's gives a function of the host, which libvirt chooses at the start.",
          "Nothing: libvirt binds it."),
+    Code("network.pool_empty", "Every function that a network of libvirt's could give is open in a process.",
+         "Stop one of the guests that have them."),
     Code("network.pool_in_use", "A network of libvirt's may give a card, or a function that the host uses.",
          "Take it out of the network with `virsh net-edit`."),
     Code("not_root", "The command needs root.", "Run it with sudo."),

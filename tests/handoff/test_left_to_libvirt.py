@@ -10,7 +10,7 @@ from plans import codes, only, planned
 from vfioctl.events.qemu_arguments import NAMESPACE
 from vfioctl.testing import parts, scenarios
 from vfioctl.testing.domains import domain
-from vfioctl.testing.model import FakeDevice
+from vfioctl.testing.model import FakeDevice, FakeProcess
 from vfioctl.txn.step import Severity
 
 GPU, SOUND, PF, VF = scenarios.GPU, scenarios.SOUND, "0000:03:00.0", "0000:03:10.2"
@@ -42,9 +42,9 @@ def listed(*addresses):
     return f"<forward mode='hostdev' managed='yes'>{''.join(each)}</forward>"
 
 
-def with_nic(**virtual):
+def with_nic(driver="igb"):
     physical = FakeDevice(PF, 0x8086, 0x1521, 0x020000, driver="igb", drivers=("igb",), group=30, network="eth3")
-    one = FakeDevice(VF, 0x8086, 0x1520, 0x020000, driver="igb", drivers=("igb",), group=31, physical=PF, **virtual)
+    one = FakeDevice(VF, 0x8086, 0x1520, 0x020000, driver=driver, drivers=("igb",), group=31, physical=PF)
     modules = (parts.module("igb", "network"), *parts.common_modules())
     return replace(BASE, devices=(*parts.chipset(), physical, one), modules=modules)
 
@@ -120,6 +120,15 @@ def test_a_pool_with_the_hosts_own_network_in_it_is_refused(start_host):
     fake = start_host(with_nic())
     plan = planned(fake, xml=network(fake, "pool", listed(VF, "0000:00:1f.6")))
     assert "0000:00:1f.6" in only(plan.blocks, "network.pool_in_use").message
+
+
+def test_a_pool_of_which_guests_have_every_function_is_refused(start_host):
+    machine = with_nic(driver="vfio-pci")
+    vfio = (replace(one, loaded=one.loaded or one.name.startswith("vfio")) for one in machine.modules)
+    user = FakeProcess("qemu-system-x86", opens=("/dev/vfio/31",))
+    fake = start_host(replace(machine, modules=tuple(vfio), processes=(*machine.processes, user)))
+    plan = planned(fake, xml=network(fake, "pool", listed(VF)))
+    assert VF in only(plan.blocks, "network.pool_empty").message
 
 
 def test_an_ordinary_network_is_not_worth_a_word(start_host):

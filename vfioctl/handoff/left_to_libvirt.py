@@ -79,6 +79,11 @@ def _pool(name: str, addresses: tuple[str, ...], config: GuestConfig, host: Host
         "libvirt chooses it at the start and binds it itself, vfioctl does nothing for it.",
         Severity.INFO,
     )
+    if addresses and all(host.vfio_open((address,)) for address in addresses):  # the first free one is enough
+        yield Finding(
+            "network.pool_empty", f"Guests have every function of network {name}: {shown}.",
+            hint="Stop one of these guests, or add functions to the network with virsh net-edit.",
+        )  # fmt: skip
     for device in map(host.device, addresses):
         reason = "it is a card" if device.is_card else ""
         for found in () if reason else against(device, host, allowed=config.allow_in_use):
