@@ -78,9 +78,8 @@ def test_a_later_success_takes_its_place(on) -> None:
 
 def test_a_failure_with_something_open_stays(tmp_path) -> None:
     with stage(BY_NAME["nvidia-greeter"], tmp_path) as on:
-        on.crash_at(14)
-        on.prepare()
-        on.crash_at(None)
+        on.start()
+        on.guest_ends()
         on.host.kernel.fail_module("nvidia", count=9)
         assert on.command("recover").returncode == 1
         assert "FAILED" in on.command("status").stdout

@@ -48,11 +48,21 @@ def test_a_guest_that_runs_has_its_card_and_nothing_is_planned_for_it(on) -> Non
     assert abs(running["since"] - on.story().started) < 1
 
 
+def test_a_guest_that_runs_while_the_hook_is_gone_is_warned_about_its_return(on) -> None:
+    assert on.start().status == 0
+    assert "guest.no_return" not in codes(call(on, "plan", "win11")[1])
+    os.remove(on.host.paths.shim)
+    said = codes(call(on, "plan", "win11")[1])
+    assert {"hook.missing", "guest.no_return"} <= set(said)
+
+
 def test_a_guest_that_was_started_without_the_hook_is_told_from_one_that_has_its_card(on) -> None:
     on.host.kernel.add_process(on.libvirt.qemu("win11", "6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506", ()))
     status, shown = call(on, "plan", "win11")
     assert (status, shown["data"]["running"]["given"]) == (0, False)
     assert "guest.without_hook" in codes(shown)
+    assert "given none" in on.command("list").stdout
+    assert "and was given nothing" in on.command("status").stdout
 
 
 @pytest.mark.parametrize("command", ["plan win11", "status", "list", "enable win11"])

@@ -122,6 +122,21 @@ def test_status_and_list_show_what_everybody_may_see_and_say_what_is_hidden(as_n
     assert (status, "win11" in said, said.count("[state.unreadable]")) == (0, True, 1)
 
 
+def test_a_guest_that_runs_is_seen_to_run_and_what_it_was_given_is_hidden(as_nobody, root, tmp_path) -> None:
+    hidden_records(root)
+    process = root / "proc/4711"
+    process.mkdir()
+    words = ("qemu-system-x86_64", "-name", "guest=win11,debug-threads=on", "-uuid", UUID, "")
+    (process / "cmdline").write_text("\0".join(words))
+    (process / "stat").write_text("4711 (qemu-system-x86) S " + "0 " * 18 + "100 " + "0 " * 30)
+    (tmp_path / "win11.xml").write_text(domain("win11", hostdevs=(CARD,)))
+    status, said = as_nobody("plan", "win11", "--xml", str(tmp_path / "win11.xml"))
+    assert (status, "win11 runs since" in said, "[state.unreadable]" in said) == (0, True, True)
+    assert "guest.without_hook" not in said
+    assert "running" in as_nobody("list")[1]
+    assert "given nothing" not in as_nobody("status")[1]
+
+
 @pytest.mark.parametrize("command", ["gpu holders", "config validate"])
 def test_what_only_looks_answers(as_nobody, root, command) -> None:
     assert as_nobody(*command.split())[0] == 0

@@ -24,9 +24,14 @@ def rows(records: Records, hand_offs: Sequence[Row], lasts: Sequence[Row]) -> li
     managed = managed_guests(records.paths)
     return [
         _row(name, opened.get(name), processes.get(name), pins.get(name, ()))
-        | {"managed": name in managed, "last": last.get(name)}
+        | {"given": _given(opened.get(name), hidden=records.hidden), "managed": name in managed, "last": last.get(name)}
         for name in sorted({*managed, *opened})
     ]
+
+
+def _given(hand_off: Row | None, *, hidden: bool) -> bool | None:
+    """Whether vfioctl has given the guest something; None where this user may not know."""
+    return None if hidden else hand_off is not None
 
 
 def _row(name: str, hand_off: Row | None, process: int | None, pinned: Sequence[str]) -> dict[str, Any]:

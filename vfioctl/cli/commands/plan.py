@@ -55,10 +55,15 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
 def _of_a_running_guest(app: App, runs: Given) -> Result:
     """Nothing is planned for a guest that runs: what it was given is shown, and how that returns."""
     from vfioctl.cli.firing import warnings
-    from vfioctl.cli.result import Result
+    from vfioctl.cli.result import Message, Result
 
     shown = _data(app, runs.plan) if runs.plan else NO_PLAN
-    return Result(NAME, {**shown, "running": runs.shown()}).saying(*runs.messages(), *warnings(app))
+    silent = warnings(app)
+    result = Result(NAME, {**shown, "running": runs.shown()}).saying(*runs.messages(), *silent)
+    if not silent or runs.plan is None:
+        return result
+    text = "While the hook does not fire, nothing brings the devices home when the guest stops."
+    return result.saying(Message(text, "warning", "guest.no_return", "Bring them home then with: vfioctl recover"))
 
 
 def _hints(finding: Finding) -> tuple[str, ...]:

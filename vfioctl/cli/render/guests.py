@@ -22,7 +22,14 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _row(guest: Mapping[str, Any]) -> tuple[object, ...]:
-    return (guest["guest"], guest["state"], words(guest["has"] or guest["gets"]), outcome(guest["last"]))
+    return (guest["guest"], guest["state"], _devices(guest), outcome(guest["last"]))
+
+
+def _devices(guest: Mapping[str, Any]) -> str:
+    """What it has while it runs, else what it gets."""
+    if guest["process"] and guest["given"] is False:
+        return "given none"
+    return words(guest["has"] or guest["gets"])
 
 
 def outcome(last: Mapping[str, Any] | None) -> str:

@@ -70,7 +70,8 @@ def _guests(guests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Those of which nothing was said yet: no hand-off of them is open."""
     for guest in guests:
         if guest["since"] is None:
-            running = f"runs (process {guest['process']}), and was handed nothing" if guest["process"] else "is off"
+            nothing = ", and was given nothing" if guest["given"] is False else ""
+            running = f"runs (process {guest['process']}){nothing}" if guest["process"] else "is off"
             gets = f"; it gets {words(guest['gets'])} when it starts" if guest["gets"] and not guest["process"] else ""
             yield f"{guest['guest']} {running}{gets}"
     if any(guest["since"] is None for guest in guests):
