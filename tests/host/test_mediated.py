@@ -41,7 +41,7 @@ def test_its_user_is_who_names_it_and_has_vfio_open(tree: Tree) -> None:
     path = f"vfio-pci,sysfsdev=/sys/bus/mdev/devices/{ONE}"
     process(tree, 100, "qemu", "-name", "guest=small", "-device", path, opens="/dev/vfio/77")
     process(tree, 101, "mdevctl", path)
-    process(tree, 102, "qemu", "-device", path.replace(ONE, TWO), opens="/dev/vfio/78")
+    process(tree, 102, "qemu", "-device", f"vfio-pci,sysfsdev=/sys/devices/x/{TWO}", opens="/dev/vfio/78")
     assert mediated.named_by(tree.paths, (ONE, TWO)) == {ONE: (100,), TWO: (102,)}
     users = {item.name: item.users for item in tree.host().dependents(PARENT)}
     assert users == {ONE: ("guest small",), TWO: ("process 102 (qemu)",)}

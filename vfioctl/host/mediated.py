@@ -39,7 +39,7 @@ def _group_with(paths: Paths, uuid: str) -> str | None:
 
 
 def named_by(paths: Paths, uuids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Of each mediated device the processes whose arguments name it as QEMU's do, and that have VFIO open.
+    """Of each mediated device the processes whose arguments hold a path of it, as QEMU's do, and that have VFIO open.
 
     For a process whose open files are not for us to see the arguments are enough.
     """
@@ -47,7 +47,7 @@ def named_by(paths: Paths, uuids: Iterable[str]) -> dict[str, tuple[int, ...]]:
     for pid in sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()) if found else ():
         arguments = _arguments(paths, pid)
         for uuid, pids in found.items():
-            if f"{BUS}/{uuid}".encode() in arguments and _has_vfio(paths, pid):
+            if f"/{uuid}".encode() in arguments and _has_vfio(paths, pid):
                 pids.append(pid)
     return {uuid: tuple(pids) for uuid, pids in found.items()}
 
