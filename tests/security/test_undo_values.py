@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from step_builders import GPU, planned
+from txn_builders import plan
 
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
+from vfioctl.txn.journal import Journal
 from vfioctl.txn.machine import Machine
+from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.sh_quote import quote
 from vfioctl.txn.step import Condition
@@ -89,6 +92,14 @@ class Bench:
             Condition("unit.state", {"unit": value, "state": "active"}),
         )  # fmt: skip
 
+    def begun(self, steps):
+        """`steps`, which the journal says were begun: what is undone by a program is undone only then."""
+        with Journal(self.machine.paths, UUID) as journal:
+            journal.begin(plan(*steps, uuid=UUID), "boot")
+            for step in steps:
+                journal.intent(Action.APPLY, step)
+        return steps
+
     def run(self, script: str, guest: str) -> None:
         """Run the undo of `guest`; nothing may be said and it ends with its own status."""
         marks = Path(self.machine.paths.guest_markers(guest))
@@ -150,7 +161,8 @@ def test_no_such_value_is_run_by_its_undo(tmp_path_factory, value: str):
 
 def run_with(tmp_path_factory, value: str, guest: str) -> None:
     bench = Bench(tmp_path_factory.mktemp("root") / "it's a $(touch canary) root")
-    script = render(guest, UUID, bench.steps(value), bench.machine.paths, back=bench.back(value), patience=0.1)
+    steps, back = bench.begun(bench.steps(value)), bench.back(value)
+    script = render(guest, UUID, steps, bench.machine.paths, back=back, patience=0.1)
     bench.run(script, guest)
     assert list((bench.root / "work").iterdir()) == [], "a value was evaluated"
     assert bench.called(), "the programs of this machine are not reached"
@@ -161,7 +173,7 @@ def run_with(tmp_path_factory, value: str, guest: str) -> None:
 def test_every_value_does_reach_its_program_as_it_is(tmp_path):
     value = "'; touch canary; '$(touch canary)\n-x"
     bench = Bench(tmp_path / "root")
-    bench.run(render("guest", UUID, bench.steps(value), bench.machine.paths), "guest")
+    bench.run(render("guest", UUID, bench.begun(bench.steps(value)), bench.machine.paths), "guest")
     module = value.replace("-", "_")
     assert {("planned", value, value), ("modprobe", module), ("systemctl", "start", "--", value)} <= bench.called()
 
@@ -175,7 +187,7 @@ def test_no_name_of_a_guest_keeps_its_devices_from_coming_home(tmp_path, name: s
     bench = Bench(tmp_path / "root")
     step = planned(bench.machine, "command.run", {"argv": ["x"], "undo_argv": ["planned"]})
     Ledger(bench.machine.paths).join(step, UUID, name)
-    bench.run(render(name, UUID, [step], bench.machine.paths), name)
+    bench.run(render(name, UUID, bench.begun([step]), bench.machine.paths), name)
     assert bench.called() == {("planned",)}
 
 
