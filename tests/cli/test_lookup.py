@@ -43,6 +43,15 @@ def test_a_guest_that_libvirt_does_not_know_is_named_with_those_that_it_knows(ru
     assert "--xml" not in shown.err
 
 
+def test_on_a_host_without_guests_there_is_none_of_that_name(run, virsh) -> None:
+    virsh('case "$*" in *" list "*) ;; *) echo "error: no such domain" >&2; exit 1 ;; esac')
+    for command in ("plan", "config show"):
+        shown = run(*command.split(), "win11")
+        assert (shown.status, shown.err.splitlines()) == (
+            3, ["error: There is no guest 'win11'. [guest.unknown]", "  Nothing was changed."],
+        )  # fmt: skip
+
+
 def test_without_libvirts_programs_the_guests_are_those_of_its_files(run, root) -> None:
     (root / "etc/libvirt/qemu").mkdir()
     (root / "etc/libvirt/qemu/win11.xml").write_text(domain("win11"))

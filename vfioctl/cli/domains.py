@@ -154,12 +154,12 @@ def _through_virsh(app: App, programs: SetupPrograms, guest: str) -> bytes:
         return programs.run("virsh", *virsh_options(), "dumpxml", "--inactive", *secrets, f"--domain={guest}")
     except VfioctlError as error:
         try:
-            known = _virsh_names(app, programs)
+            known: tuple[str, ...] | None = _virsh_names(app, programs)
         except Refused as down:
             if "failed to get domain" not in error.message:
                 down.hints = (*down.hints, XML)
                 raise
-            known = ()
+            known = None
         raise unknown(guest, error.message, known) from error
 
 
@@ -190,20 +190,25 @@ def _from_its_file(app: App, guest: str) -> Found:
         if error.code != "domain.unreadable":
             raise
         try:
-            known = _names_of_files(app)
+            known: tuple[str, ...] | None = _names_of_files(app)
         except Refused:
-            known = ()
+            known = None
         raise unknown(guest, "neither virsh nor libvirt-python is there to ask", known) from error
 
 
 # ---------------------------------------------------------------- what is said
 
 
-def unknown(guest: str, why: str, names: Iterable[str]) -> Refused:
-    """The refusal of a guest whose domain cannot be had; `names` are those of libvirt, none when it did not say."""
-    known = tuple(sorted(names))
-    if known and guest not in known:
-        return no_such("guest.unknown", f"There is no guest {guest!r}", guest, known, "The guests of this host")
+def no_guest(guest: str, names: Iterable[str]) -> Refused:
+    """The refusal of a guest that is none of `names`, which are all of this host."""
+    return no_such("guest.unknown", f"There is no guest {guest!r}", guest, sorted(names), "The guests of this host")
+
+
+def unknown(guest: str, why: str, names: Iterable[str] | None) -> Refused:
+    """The refusal of a guest whose domain cannot be had; `names` are those of libvirt, None when it did not say."""
+    known = None if names is None else tuple(names)
+    if known is not None and guest not in known:
+        return no_guest(guest, known)
     return Refused(
         "guest.unknown", f"The domain of {guest} could not be read: {why.rstrip('.')}.",
         state="Nothing was changed.", hints=("Give its XML with: --xml FILE",),

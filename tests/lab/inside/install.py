@@ -25,12 +25,13 @@ def run(lab: Lab) -> None:
         shown = both(["vfioctl", "hook", "install"])
         expect(truth="systemctl restart libvirtd" in shown, otherwise=shown)
         said.append(" ".join(shown.split())[-200:])
-    with lab.check("enable writes the guest file and says what to change in the domain") as said:
+    with lab.check("enable writes the guest file and changes the domain through virsh"):
         guest.define("yes")
         shown = both(["vfioctl", "enable", guest.NAME])
         expect(truth=os.path.exists(f"/etc/vfioctl/guests/{guest.NAME}.toml"), otherwise="there is no guest file")
         expect(truth="managed='no'" in shown, otherwise=f"it does not say managed='no': {shown}")
-        guest.define("no")
+        kept = programs.must(["virsh", "dumpxml", "--inactive", guest.NAME])
+        expect(truth="managed='yes'" not in kept, otherwise=f"libvirt still has managed='yes': {kept}")
     with lab.check("the daemon restarts"):
         programs.must(["systemctl", "restart", "libvirtd"])
         eventually(lambda: programs.run(["virsh", "version"]).returncode == 0, 60, "libvirtd does not answer")

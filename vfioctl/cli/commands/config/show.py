@@ -40,7 +40,7 @@ def command(app: App, guest: str, origin: bool) -> Result:  # noqa: FBT001 -- cl
 
 def about_unmanaged(app: App, guest: str) -> tuple[Message, ...]:
     """What to say of a guest without a file. Raises Refused("guest.unknown") when libvirt has none of that name."""
-    from vfioctl.cli.domains import guests, unknown
+    from vfioctl.cli.domains import guests, no_guest
     from vfioctl.cli.result import Message
     from vfioctl.config.load import managed_guests
     from vfioctl.errors import Refused
@@ -55,7 +55,7 @@ def about_unmanaged(app: App, guest: str) -> tuple[Message, ...]:
     except Refused:  # nobody can say whether there is such a guest
         known = (guest,)
     if guest not in known:
-        raise unknown(guest, "", {*known, *managed} or {""})
+        raise no_guest(guest, {*known, *managed})
     text = f"{guest} is not managed yet: these are the host's settings and the defaults."
     hint = f"Let vfioctl manage it with: vfioctl enable {argument(guest)}"
     return (Message(text, "warning", "guest.unmanaged", hint),)
