@@ -112,3 +112,10 @@ def test_a_file_that_cannot_be_written_is_named_and_no_temporary_one(run, host_f
     monkeypatch.setattr(os, "open", refuse)
     shown = run("config", "set", "deadlines.prepare", "60")
     assert "/etc/vfioctl/config.toml: Permission denied. [os.failed]" in shown.err
+
+
+def test_a_line_of_toml_that_ends_too_early_is_told_in_words(run, host_file) -> None:
+    host_file('session = "end\n')
+    shown = run("config", "validate")
+    assert "config.toml:1: expected TOML: the line ends too early" in shown.err
+    assert "\\n" not in shown.err

@@ -49,7 +49,7 @@ def must_be_managed(app: App, guest: str) -> None:
     if os.path.lexists(app.composition.paths.guest_config(guest)):
         return
     known = managed_guests(app.composition.paths)
-    refused = no_such("guest.unmanaged", f"{guest} is not managed by vfioctl", guest, known, "Managed are")
+    refused = no_such("guest.unmanaged", f"{guest} is not managed by vfioctl", guest, known, "Managed guests")
     refused.hints = refused.hints or ("No guest is managed yet.",)
     raise refused
 

@@ -79,7 +79,12 @@ def parse_source(file: str, data: bytes) -> Source | Problem:
     except RecursionError:
         return Problem("config.syntax", "", file, 1, "expected TOML; brackets are nested too deep")
     except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
-        return Problem("config.syntax", "", file, _line_in(str(error), text), f"expected TOML: {error}")
+        return Problem("config.syntax", "", file, _line_in(str(error), text), f"expected TOML: {_in_words(error)}")
+
+
+def _in_words(error: ValueError) -> str:
+    """What tomllib says; it shows the end of a line as an escape."""
+    return str(error).replace("Illegal character '\\n'", "the line ends too early")
 
 
 def _line_in(message: str, text: str) -> int:
