@@ -297,6 +297,17 @@ def test_what_a_step_made_is_gone_after_the_undo(bench, copying):
     assert bench.ran.left == []
 
 
+def test_what_is_foreign_is_not_even_handed_to_the_undo(bench, copying, monkeypatch):
+    made, dest = copying
+    bench.ran = bench.engine(made)
+    bench.ran.journal.intent(Action.APPLY, made.steps[0])
+    with open(dest, "w", encoding="utf-8") as file:
+        file.write("precious")
+    monkeypatch.setattr(type(kind("file.copy")), "undo", lambda *_: os.unlink(dest))
+    assert bench.undo(made) == ()
+    assert os.path.exists(dest)
+
+
 @pytest.mark.parametrize("when", ["before the step", "after it"])
 def test_what_somebody_else_made_stays_and_is_named_where_the_step_was_begun(bench, copying, when):
     made, dest = copying
