@@ -25,7 +25,7 @@ from vfioctl.txn.kind import MODULES, kind
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 ALL_SOURCES = tuple(sorted((*ROOT.glob("vfioctl/**/*.py"), *ROOT.glob("plugins/*/vfioctl_*/**/*.py"))))
-SOURCES = tuple(path for path in ALL_SOURCES if "testing" not in path.parts and path.name != "codes.py")
+SOURCES = tuple(path for path in ALL_SOURCES if "testing" not in path.parts and "codes" not in path.parts)
 SCRIPTS = (ROOT / "vfioctl/txn/undo.sh", *sorted(ROOT.glob("contrib/**/*.sh*")), *sorted(ROOT.glob("contrib/**/*.in")))
 PAGES = tuple(
     path for path in sorted(ROOT.glob("**/*.md"))

@@ -13,7 +13,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted((ROOT / "plugins").glob("*/vfioctl_*"))
 LONGEST_FILE = 400
-A_TABLE = ROOT / "vfioctl" / "codes.py"  # one row a code, in alphabetical order: nobody reads it from end to end
 
 
 def run(*argv: str) -> None:
@@ -53,6 +52,6 @@ def test_shellcheck_finds_nothing(script):
 
 
 def test_no_file_is_longer_than_a_reader_bears():
-    sources = {*ROOT.glob("vfioctl/**/*.py"), *ROOT.glob("plugins/*/vfioctl_*/**/*.py")} - {A_TABLE}
+    sources = [*ROOT.glob("vfioctl/**/*.py"), *ROOT.glob("plugins/*/vfioctl_*/**/*.py")]
     long = {str(path.relative_to(ROOT)): n for path in sources if (n := path.read_text().count("\n")) > LONGEST_FILE}
     assert long == {}
