@@ -13,12 +13,13 @@ from vfioctl.txn import steps
 from vfioctl.txn.kind import MODULES, kind
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
-DISK = {"file.copy", "disk.snapshot", "disk.snapshot_delete"}
+COPIES = {"file.copy", "disk.snapshot", "disk.snapshot_delete"}
+DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
     "disk.snapshot_delete", "unit.restart",
 }  # fmt: skip
-RECREATED = {"unit.stop", "command.run"}
+RECREATED = {"unit.stop", "command.run", "container.stop"}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -28,7 +29,7 @@ def test_a_kind_states_what_it_does_and_how_far_it_can_be_undone(name):
     assert form.summary.endswith(".")
     assert inspect.getdoc(type(form)).startswith("{"), "the class says its parameters"
     assert form.undo_class is (Undo.NONE if name in NONE else Undo.RECREATED if name in RECREATED else Undo.EXACT)
-    assert form.scope is (Scope.TRANSACTION if name in DISK else Scope.LEASE)
+    assert form.scope is (Scope.TRANSACTION if name in COPIES else Scope.LEASE)
     assert form.lifetime is (Lifetime.DISK if name in DISK else Lifetime.BOOT)
 
 
@@ -39,7 +40,7 @@ def test_an_unknown_kind_names_the_known_ones():
 
 def test_no_step_file_is_without_a_kind_or_a_user():
     found = {name.removesuffix(".py") for name in os.listdir(os.path.dirname(steps.__file__)) if name.endswith(".py")}
-    assert found == {*MODULES.values(), "__init__", "common", "units", "images"}
+    assert found == {*MODULES.values(), "__init__", "common", "units", "images", "own_modules"}
 
 
 def test_no_step_sleeps_by_itself_or_runs_a_program_by_itself():
