@@ -76,3 +76,9 @@ def test_an_edited_file_that_is_wrong_changes_nothing_and_loses_nothing(run, gue
 def test_an_editor_that_changes_nothing_changes_nothing(run, guest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "true")
     assert run("config", "edit", "--guest", "win11").out == "/etc/vfioctl/guests/win11.toml is unchanged.\n"
+
+
+def test_a_variable_that_sets_nothing_is_told_with_the_nearest(run, guest) -> None:
+    shown = run("config", "show", "win11", environ={"VFIOCTL_SESION": "end", "VFIOCTL_SESSION": "end", "PATH": "/bin"})
+    assert shown.status == 0
+    assert shown.err == 'warning: VFIOCTL_SESION sets nothing; did you mean "VFIOCTL_SESSION". [config.variable]\n'

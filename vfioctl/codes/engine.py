@@ -28,6 +28,8 @@ CODES = (
          "See what the file says with `vfioctl config show --origin`."),
     Code("config.value", "A setting has a value that it does not take.",
          "Correct the line that is named; `vfioctl config validate` checks it."),
+    Code("config.variable", "An environment variable that begins with VFIOCTL_ sets nothing.",
+         "Correct its name; `vfioctl config show` lists the settings."),
     Code("config.writable", "Somebody else than root can change a file that root obeys.",
          "Give it to root and take away the write permission of group and others."),
     Code("demo.changed", "The simulated host is not as it was after the demo.", "Please report it with the output."),

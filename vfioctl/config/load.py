@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.config.model import GuestConfig
-from vfioctl.config.schema import SETTINGS, Setting, WrongValue, check, join, parse_text, settings, suggestion
+from vfioctl.config.schema import SETTINGS, VARIABLE, Setting, WrongValue, check, join, parse_text, settings, suggestion
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.frozen import fields, frozen
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin.types import PluginInfo
 from vfioctl.txn.plan import Budget
 
+OWN_VARIABLES = ("VFIOCTL_FORMAT", "VFIOCTL_CACHE", "VFIOCTL_SHARD")  # of the command line, of contrib/
 NOTHING: Mapping[str, Any] = {}
 SECTIONS = {setting.path.partition(".")[0] for setting in SETTINGS if "." in setting.path}
 
@@ -80,6 +81,14 @@ def written(paths: Paths, guest: str | None, plugins: Mapping[str, PluginInfo]) 
     if problems := [problem for layer in layers for problem in layer.problems]:
         raise _first_of(problems)
     return {path: value for layer in layers for path, value in layer.values.items()}
+
+
+def unknown_variables(environment: Mapping[str, str], plugins: Mapping[str, PluginInfo]) -> Iterator[str]:
+    """A clause for each VFIOCTL_ variable that sets nothing: its name, and the one that was probably meant."""
+    known = {*(setting.variable for setting in settings(plugins).values()), *OWN_VARIABLES}
+    for name in sorted(environment):
+        if name.startswith(VARIABLE) and name not in known:
+            yield f"{name} sets nothing{suggestion(name, known).rstrip('?')}"
 
 
 def managed_guests(paths: Paths) -> tuple[str, ...]:

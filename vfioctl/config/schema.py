@@ -22,6 +22,7 @@ TYPES: Mapping[str, tuple[type, str]] = {
     "list": (list, "a list of strings"),
     "table": (dict, "a table of strings"),
 }
+VARIABLE = "VFIOCTL_"
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
 PCI_ADDRESS = "a PCI address such as 0000:01:00.0"
@@ -74,7 +75,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable of the command line that sets it."""
-        return "VFIOCTL_" + self.path.upper().replace(".", "_").replace("-", "_")
+        return VARIABLE + self.path.upper().replace(".", "_").replace("-", "_")
 
 
 def _seconds(path: str, default: float, summary: str) -> Setting:

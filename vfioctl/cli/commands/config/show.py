@@ -35,7 +35,15 @@ def command(app: App, guest: str, origin: bool) -> Result:  # noqa: FBT001 -- cl
     warned = about_unmanaged(app, guest)
     plugins = plugin_infos(app)
     rows = rows_of(guest_config(app, guest, plugins), plugins)
-    return Result(NAME, {"guest": guest, "origin": origin, "settings": rows}).saying(*warned)
+    data = {"guest": guest, "origin": origin, "settings": rows}
+    return Result(NAME, data).saying(*warned, *_about_variables(app, plugins))
+
+
+def _about_variables(app: App, plugins: Mapping[str, PluginInfo]) -> tuple[Message, ...]:
+    from vfioctl.cli.result import Message
+    from vfioctl.config.load import unknown_variables
+
+    return tuple(Message(f"{said}.", "warning", "config.variable") for said in unknown_variables(app.environ, plugins))
 
 
 def about_unmanaged(app: App, guest: str) -> tuple[Message, ...]:
