@@ -75,6 +75,14 @@ def test_no_setting_gives_the_disk_of_the_root_file_system(lv: FakeLibvirt) -> N
     assert "mounted on /" in refused(lv, address, settings=f'allow_in_use = ["{address}"]')
 
 
+def test_a_drive_that_never_answers_is_named_though_it_takes_longer_than_a_plugin_may(lv: FakeLibvirt) -> None:
+    lv.host.kernel.hang_open("/dev/sda")
+    lv.manage("nas")
+    said = lv.call("nas", "prepare", "begin", domain("nas", hostdevs=(SATA,)).encode()).stderr
+    lv.host.kernel.release()
+    assert "sda is in unknown use: it does not answer" in said
+
+
 def test_the_network_of_the_host_is_refused(lv: FakeLibvirt) -> None:
     assert "the only network card of this host" in refused(lv, NIC)
 

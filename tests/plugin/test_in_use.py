@@ -124,6 +124,15 @@ def test_what_is_built_on_a_partition_holds_the_drive(boot: Boot, volume: FakeBl
     assert helps in found(fake)[0].hint
 
 
+def test_a_named_volume_that_is_mounted_is_told_by_both_its_names(boot: Boot) -> None:
+    crypt = FakeBlock("dm-0", on=("nvme1n1p1",), mapped="luks", uuid="CRYPT-LUKS2-x")
+    home = FakeBlock("dm-1", on=("dm-0",), mapped="vg-home", uuid="LVM-abc", mounted_at="/home")
+    fake = boot(drive(part()), volumes=(crypt, home))
+    assert told(fake) == [("device.mounted", BLOCK), ("device.disk_in_use", BLOCK)]
+    assert "dm-1 (vg-home) is mounted on /home" in found(fake)[0].message
+    assert "nvme1n1p1 is part of dm-0 (luks)" in found(fake)[1].message
+
+
 def test_the_second_device_of_a_btrfs_that_is_mounted_by_the_first_is_not_taken(boot: Boot) -> None:
     other = FakeDevice("0000:03:00.0", 0x1344, 0x51C0, 0x010802, driver="nvme", drivers=("nvme",), group=31,
                        disks=(FakeBlock("nvme2n1", btrfs=UUID, mounted_at="/home"),))  # fmt: skip

@@ -95,6 +95,8 @@ def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple
 
 
 def _gather(plugins: Plugins, request: Request) -> Gathered:
+    for device in request.devices:
+        request.host.disk_claims(device.address)  # kept; a disk at rest may take longer than a plugin is given
     said = Gathered(_own_steps(request), plugins.preflight(request))
     _gather_containers(request, said)
     for claim in _claims(plugins, request, said):

@@ -69,7 +69,7 @@ def of_blocks(
 ) -> tuple[Claim, ...]:  # fmt: skip
     """Every claim on the block devices `found`, whose generic nodes are `generic`."""
     shown = (*_mounted(paths, found), *_held(paths, found))
-    explained = {claim.device for claim in shown}
+    explained = {claim.device for claim in shown}.intersection(block.name for block in found if block.direct)
     return (*shown, *_asked(paths, found, explained), *_opened(paths, found, generic), *_unplaced(paths))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from vfioctl.testing.model import FakeBlock, FakeDevice, MachineSpec
 
 DISK_MAJOR = 259  # blkext: numbers are given in the order in which devices appear
+POOL = re.compile(r"/sys/.*/hugepages-(\d+)kB/")
 VOLUME_MAJORS = (("dm-", 254), ("md", 9), ("bcache", 252), ("loop", 7))
 
 
@@ -50,7 +52,15 @@ def _mounted(spec: MachineSpec) -> Iterator[tuple[str, str, str, str]]:
 
 def mounts(spec: MachineSpec) -> str:
     disks = "".join(f"{source} {place} {kind} rw 0 0\n" for _, place, kind, source in _mounted(spec))
-    return disks + "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n"
+    return disks + "".join(
+        f"hugetlbfs /dev/hugepages{size}K hugetlbfs rw,relatime,pagesize={size}K 0 0\n" for size in _page_sizes(spec)
+    )
+
+
+def _page_sizes(spec: MachineSpec) -> tuple[str, ...]:
+    """KiB of the huge pages that have a mount: the default ones, as by systemd, and each whose pool is set by hand."""
+    named = (POOL.match(path) for path, _ in spec.settings)
+    return tuple(dict.fromkeys(("2048", *(pool[1] for pool in named if pool))))
 
 
 def mountinfo(spec: MachineSpec) -> str:
