@@ -176,7 +176,8 @@ class Session:
             if now != before or (pictures.is_empty(now) and not question.get("may_be_empty")):
                 before, equal_since = now, time.monotonic()
             if time.monotonic() > until:
-                raise LabError("The picture never stood still.")
+                self._keep_picture("restless")
+                raise LabError("The picture never stood still, or showed nothing.")
         self._keep_picture("settled")
         return {}
 
