@@ -79,11 +79,19 @@ def test_holders_are_a_table(golden: Golden) -> None:
         holder(2044, "pipewire", user="alice", uid=1000, user_unit="pipewire.service", session="2"),
         holder(3110, "python3", container="3f9c0a"),
     ]
-    golden("holders.txt", shown(Result("gpu holders", {"devices": [CARD], "holders": rows})))
+    golden("holders.txt", shown(Result("gpu holders", {"devices": [CARD], "holders": rows, "dependents": []})))
+
+
+def test_holders_names_who_uses_what_the_card_has_made():
+    below = {"device": CARD, "kind": "mediated", "name": "0c7d2e91-4a6b-4f0c-9d3e-2b8a7c5f1e60", "users": ["guest a"]}
+    said = shown(Result("gpu holders", {"devices": [CARD], "holders": [], "dependents": [below]}))
+    assert "is used by guest a." in " ".join(said.split())
+    assert "Nothing holds" not in said
 
 
 def test_a_card_that_nobody_holds_is_one_line() -> None:
-    assert shown(Result("gpu holders", {"devices": [CARD], "holders": []})) == f"Nothing holds {CARD}.\n"
+    nothing = {"devices": [CARD], "holders": [], "dependents": []}
+    assert shown(Result("gpu holders", nothing)) == f"Nothing holds {CARD}.\n"
 
 
 def timed(identifier: str, start: float, took: float, outcome: str = "done") -> dict[str, Any]:

@@ -84,6 +84,12 @@ def test_a_guest_of_mediated_devices_only_is_told_that_it_needs_nothing(start_ho
     assert "0000:00:02.0" in only(plan.findings, "device.mediated").message
 
 
+def test_a_mediated_device_that_is_not_there_is_told_as_such(start_host):
+    plan = planned(start_host(scenarios.two_gpu()), xml=domain("small", devices=mediated_hostdev()))
+    finding = only(plan.findings, "device.mediated")
+    assert (finding.severity, "It is not there now" in finding.message) == (Severity.WARN, True)
+
+
 def test_a_mediated_device_by_its_path_in_the_arguments_is_told_the_same(start_host):
     words = ("-device", f"vfio-pci,sysfsdev=/sys/bus/mdev/devices/{MDEV}")
     plan = planned(start_host(with_mediated()), xml=with_arguments(*words))

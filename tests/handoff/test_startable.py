@@ -21,6 +21,7 @@ from vfioctl.testing import guest_files
 from vfioctl.testing.domains import DiskXml, domain
 
 GPU = "0000:01:00.0"
+MDEV = "0c7d2e91-4a6b-4f0c-9d3e-2b8a7c5f1e60"
 POOL = "sys/kernel/mm/hugepages/hugepages-2048kB"
 NODE = "sys/devices/system/node/node0/hugepages/hugepages-2048kB"
 HUGE = "<memoryBacking><hugepages/></memoryBacking>"
@@ -78,6 +79,11 @@ def rom(path: str) -> str:
     return f"<interface type='user'><rom file='{path}'/></interface>"
 
 
+def mediated() -> str:
+    source = f"<source><address uuid='{MDEV}'/></source>"
+    return f"<hostdev mode='subsystem' type='mdev' model='vfio-pci'>{source}</hostdev>"
+
+
 def usb(vendor: int = 0x1234, more: str = "") -> str:
     source = f"<vendor id='{vendor:#x}'/><product id='0xbeef'/>{more}"
     return f"<hostdev mode='subsystem' type='usb'><source>{source}</source></hostdev>"
@@ -108,6 +114,7 @@ def test_a_guest_that_has_all_it_needs_is_not_refused(bench):
         ({"disks": (DiskXml("/images/a.qcow2"),)}, "start.disk_missing", "/images/a.qcow2"),
         ({"disks": (DiskXml("/iso/a.iso", "sda", "raw", "cdrom"),)}, "start.disk_missing", "sda"),
         ({"devices": usb()}, "start.usb_missing", "1234:beef"),
+        ({"devices": mediated()}, "start.mediated_missing", MDEV),
         ({"devices": bridge("br7")}, "start.bridge_missing", "br7"),
         ({"devices": network("other")}, "start.network_unknown", "other"),
         ({"devices": evdev("/dev/input/kbd")}, "start.evdev_missing", "/dev/input/kbd"),
@@ -120,6 +127,11 @@ def test_what_is_missing_is_refused_and_named(bench, wishes, code, named):
     assert [(finding.code, finding.severity) for finding in found] == [(code, Severity.BLOCK)]
     assert named in found[0].message
     assert found[0].hint
+
+
+def test_a_mediated_device_that_is_there_is_no_obstacle(bench):
+    bench.write(f"sys/bus/mdev/devices/{MDEV}/remove")
+    assert bench.codes(devices=mediated()) == []
 
 
 def test_a_missing_loader_is_refused(bench):

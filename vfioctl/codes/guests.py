@@ -100,6 +100,8 @@ CODES = (
          "Install it (Debian: ovmf), or change `<loader>` with `virsh edit GUEST`."),
     Code("start.memory", "The guest needs more memory than the host can ever give it.",
          "Give it less with `virsh edit GUEST`."),
+    Code("start.mediated_missing", "A mediated device of the guest is not there.",
+         "Make it with `mdevctl start`, or remove it with `virsh edit GUEST`."),
     Code("start.network_inactive", "A network of libvirt that the guest is connected to is not active.",
          "Start it with `virsh net-start NETWORK`."),
     Code("start.network_unknown", "There is no network of libvirt with the name that the guest is connected to.",

@@ -55,13 +55,19 @@ def _mediated(domain: Domain, host: Host, given: frozenset[str]) -> Iterable[Fin
                 f"{domain.name} gets {parent} and its mediated device {uuid}, which vanishes with that one's driver.",
                 hint="Give either the device or its mediated ones.",
             )
-        else:
+        elif mediated.is_there(host.paths, uuid):
             of = f" of {parent}" if parent else ""
             yield Finding(
                 "device.mediated",
                 f"The mediated device {uuid}{of} needs nothing from vfioctl: its parent keeps its driver.",
                 Severity.INFO,
             )
+        else:
+            yield Finding(
+                "device.mediated",
+                f"The mediated device {uuid} needs nothing from vfioctl. It is not there now, and the guest needs it.",
+                Severity.WARN, hint=f"Make it with: mdevctl start --uuid {uuid}",
+            )  # fmt: skip
 
 
 def functions(pool: Pool, host: Host) -> tuple[str, ...]:

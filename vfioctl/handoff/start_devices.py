@@ -1,4 +1,4 @@
-"""The USB devices and the CPU model that a start needs. Reads only."""
+"""The USB and mediated devices and the CPU model that a start needs. Reads only."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from vfioctl.events.model import UsbDevice
 from vfioctl.handoff.start_model import Start
-from vfioctl.host import cpu_models, usb
+from vfioctl.host import cpu_models, mediated, usb
 from vfioctl.plugin.types import Finding
 
 
 def look(start: Start) -> Iterator[Finding]:
     """What is not there or not known."""
     yield from _usb(start)
+    yield from _mediated(start)
     yield from _cpu_model(start)
 
 
@@ -46,6 +47,15 @@ def _named(wanted: UsbDevice) -> str:
     identity = f"{wanted.vendor or 0:04x}:{wanted.product or 0:04x}" if wanted.vendor is not None else ""
     place = f"at bus {wanted.bus} device {wanted.device}" if wanted.bus is not None else ""
     return " ".join(part for part in (identity, place) if part)
+
+
+def _mediated(start: Start) -> Iterator[Finding]:
+    for uuid in dict.fromkeys(dev.mdev_uuid for dev in start.request.domain.hostdevs if dev.mdev_uuid):
+        if not mediated.is_there(start.paths, uuid):
+            yield Finding(
+                "start.mediated_missing", f"The mediated device {uuid} of the guest is not there.",
+                hint=start.edit(f"Make it with mdevctl start --uuid {uuid}, or take it from the guest"),
+            )  # fmt: skip
 
 
 def _cpu_model(start: Start) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ MAKERS = ("command.run", "unit.start", "unit.restart")  # steps that may have an
 BROUGHT = frozenset((
     "start.rom_missing", "start.nvram_template_missing", "start.loader_missing", "start.kernel_missing",
     "start.disk_missing", "start.evdev_missing", "start.file_missing", "start.bridge_missing", "start.network_inactive",
-    "start.network_unknown", "start.hugepages", "start.hugepages_unmounted",
+    "start.network_unknown", "start.hugepages", "start.hugepages_unmounted", "start.mediated_missing",
 ))  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def _found(start: Start) -> Iterator[Finding]:
         from vfioctl.handoff import start_files
 
         yield from start_files.look(start)
-    if needs.usb or needs.cpu_model:
+    if needs.usb or needs.cpu_model or any(dev.mdev_uuid for dev in start.request.domain.hostdevs):
         from vfioctl.handoff import start_devices
 
         yield from start_devices.look(start)

@@ -19,6 +19,11 @@ BUS = "bus/mdev/devices"  # below /sys
 ARGUMENTS_SIZE = 1 << 20
 
 
+def is_there(paths: Paths, uuid: str) -> bool:
+    """Whether the mediated device `uuid` exists, whatever its parent is."""
+    return os.path.lexists(paths.at("sys", BUS, uuid))
+
+
 def parent_of(paths: Paths, uuid: str) -> str | None:
     """The address of the PCI function below which the mediated device `uuid` is; None when there is none."""
     name = os.path.basename(os.path.dirname(os.path.realpath(paths.at("sys", BUS, uuid))))

@@ -58,10 +58,13 @@ def holders(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     if not data["devices"]:
         yield "This host has no graphics card that could be held."
         return
-    if not data["holders"]:
+    for item in data["dependents"]:
+        kind = "virtual function" if item["kind"] == "virtual" else "mediated device"
+        yield f"The {kind} {item['name']} of {item['device']} is used by {words(item['users'])}."
+    if data["holders"]:
+        yield table(HOLDERS, (_holder(item) for item in data["holders"]))
+    elif not data["dependents"]:
         yield f"Nothing holds {words(data['devices'])}."
-        return
-    yield table(HOLDERS, (_holder(item) for item in data["holders"]))
 
 
 def _holder(item: Mapping[str, Any]) -> tuple[object, ...]:

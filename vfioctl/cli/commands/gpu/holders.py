@@ -40,7 +40,13 @@ def command(app: App, address: str | None) -> Result:
     devices = tuple(device.address for device in _devices(host, address) if not device.stuck)
     found = host.holders(devices)
     known, inside = users(app.composition.paths), named(app.composition.paths, found)
-    data = {"devices": list(devices), "holders": [describe(holder, known, inside) for holder in found]}
+    below = [(address, one) for address in devices for one in host.dependents(address) if one.users]
+    data = {
+        "devices": list(devices), "holders": [describe(holder, known, inside) for holder in found],
+        "dependents": [
+            {"device": address, "kind": one.kind, "name": one.name, "users": list(one.users)} for address, one in below
+        ],
+    }  # fmt: skip
     return Result(NAME, data, messages=unreadable_message(host.unreadable()))
 
 
