@@ -94,6 +94,12 @@ def test_a_container_that_is_removed_when_it_stops_is_left_alone(start_host) -> 
     assert {"container.auto_remove", "holder.alive"} <= set(told(plan))
 
 
+@pytest.mark.parametrize("settings", ["", 'containers = ["jelly"]\n'])
+def test_a_container_that_nothing_could_start_again_is_not_advised_to_be_listed(start_host, settings) -> None:
+    said = told(planned(start_host(holding("docker", auto_remove=True)), settings))["holder.alive"]
+    assert said.endswith("Stop it with: docker stop jelly")
+
+
 def test_a_name_that_is_none_is_a_warning(start_host) -> None:
     plan = planned(start_host(scenarios.two_gpu(logged_in=False)), 'containers = ["nothing"]\n')
     assert "There is no container nothing" in told(plan)["container.unknown"]

@@ -1,8 +1,8 @@
 """Containers by the id that a control group shows: their runtime, name, and what stops them. Reads, asks no daemon.
 
-Docker keeps containers/ID/config.v2.json below its data-root; Podman's storage names its containers in
-*-containers/containers.json. A rootless store is its user's: text to show and nothing to obey, read in a child with a
-deadline, since a home may lie on a network.
+Docker keeps config.v2.json and hostconfig.json in containers/ID below its data-root; Podman's storage names its
+containers in *-containers/containers.json. A rootless store is its user's: text to show and nothing to obey, read in a
+child with a deadline, since a home may lie on a network.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ PROJECT = "com.docker.compose.project"
 DOCKER_ROOTS = ("var/lib/docker", "var/snap/docker/common/var-lib-docker")
 PODMAN_ROOTS = ("var/lib/containers/storage",)
 DAEMON_FILE = "etc/docker/daemon.json"
+Stored = tuple[str, str, bool]  # name, compose project, auto_remove
+NOTHING: Stored = ("", "", False)
 GUEST = r"qemu-\d+-(.+)"  # libvirt's machines in machined
 
 
@@ -48,6 +50,7 @@ class Container:
     uid: int | None = None
     project: str = ""  # of compose
     unit: str = ""
+    auto_remove: bool = False  # of Docker: it is gone once it has stopped; one of Podman may have a unit that makes it
 
     @property
     def title(self) -> str:
@@ -72,7 +75,7 @@ class Container:
         """What the guest file says under `containers` or `units` so that it is stopped and started, or ""."""
         if self.unit:
             return "" if self.uid is not None else f'units = ["{self.unit}"]'
-        if self.runtime not in (DOCKER, PODMAN) or not self.name:
+        if self.runtime not in (DOCKER, PODMAN) or not self.name or self.auto_remove:
             return ""
         return f'containers = ["{self.runtime}:{f"{self.user}/" if self.user else ""}{self.name}"]'
 
@@ -98,7 +101,7 @@ def named(paths: Paths, holders: Iterable[Holder]) -> dict[str, Container]:
         return found
     report = in_child(lambda: json.dumps(_stored(paths, asked)).encode(), deadline=SECONDS)
     said = {} if report.stuck or report.errno else json.loads(report.data or b"{}")
-    return {key: _with(one, *said.get(key, ("", ""))) for key, one in found.items()}
+    return {key: _with(one, *said.get(key, NOTHING)) for key, one in found.items()}
 
 
 def _bare(paths: Paths, holder: Holder) -> Container:
@@ -110,11 +113,12 @@ def _bare(paths: Paths, holder: Holder) -> Container:
     return Container(key.removeprefix("libpod-"), kind, name, user, uid, unit=unit)
 
 
-def _with(container: Container, name: str, project: str) -> Container:
+def _with(container: Container, name: str, project: str, auto_remove: bool) -> Container:  # noqa: FBT001 -- a row
     from vfioctl.frozen import replace
 
     fits = container.name or (name if re.fullmatch(NAME, name) else "")
-    return replace(container, name=fits, project=project if re.fullmatch(NAME, project) else "")
+    shown = project if re.fullmatch(NAME, project) else ""
+    return replace(container, name=fits, project=shown, auto_remove=auto_remove)
 
 
 def _unescaped(text: str) -> str:
@@ -138,27 +142,29 @@ def user_of(paths: Paths, who: int | str) -> tuple[str, int | None, str]:
 # What the stores say. In a child: any of these files may be on a network, or be something else than a file.
 
 
-def _stored(paths: Paths, asked: Mapping[str, Container]) -> dict[str, tuple[str, str]]:
+def _stored(paths: Paths, asked: Mapping[str, Container]) -> dict[str, Stored]:
     return {key: (_docker if one.runtime == DOCKER else _podman)(paths, one) for key, one in asked.items()}
 
 
-def _docker(paths: Paths, container: Container) -> tuple[str, str]:
+def _docker(paths: Paths, container: Container) -> Stored:
     for root in _roots(paths, container, "docker", (_data_root(paths), *DOCKER_ROOTS)):
-        data = _json(os.path.join(root, "containers", container.id, "config.v2.json"))
+        place = os.path.join(root, "containers", container.id)
+        data = _json(os.path.join(place, "config.v2.json"))
         if isinstance(data, dict):
             labels = _dict(_dict(data.get("Config")).get("Labels"))
-            return _text(data.get("Name")).removeprefix("/"), _text(labels.get(PROJECT))
-    return "", ""
+            removed = _dict(_json(os.path.join(place, "hostconfig.json"))).get("AutoRemove") is True
+            return _text(data.get("Name")).removeprefix("/"), _text(labels.get(PROJECT)), removed
+    return NOTHING
 
 
-def _podman(paths: Paths, container: Container) -> tuple[str, str]:
+def _podman(paths: Paths, container: Container) -> Stored:
     for root in _roots(paths, container, "containers/storage", PODMAN_ROOTS):
         for directory in sorted(_listed(root)):
             if directory.endswith("-containers"):
                 for item in _list(_json(os.path.join(root, directory, "containers.json"))):
                     if _dict(item).get("id") == container.id:
-                        return _text(next(iter(_list(_dict(item).get("names"))), "")), ""
-    return "", ""
+                        return _text(next(iter(_list(_dict(item).get("names"))), "")), "", False
+    return NOTHING
 
 
 def _roots(paths: Paths, container: Container, own: str, system: tuple[str, ...]) -> tuple[str, ...]:

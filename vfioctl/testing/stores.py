@@ -15,7 +15,9 @@ def stores(spec: MachineSpec) -> Iterator[tuple[str, str]]:
     for one in spec.containers:
         own = None if one.uid is None else homes[one.uid]
         if one.tool == "docker":
-            yield f"{f'{own}/docker' if own else 'var/lib/docker'}/containers/{one.id}/config.v2.json", _docker(one)
+            place = f"{f'{own}/docker' if own else 'var/lib/docker'}/containers/{one.id}"
+            yield f"{place}/config.v2.json", _docker(one)
+            yield f"{place}/hostconfig.json", json.dumps({"AutoRemove": one.auto_remove})
         else:
             podmans.setdefault(f"{own}/containers/storage" if own else "var/lib/containers/storage", []).append(one)
     for root, containers in podmans.items():
