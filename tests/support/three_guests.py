@@ -231,7 +231,7 @@ class House:
         if prepared.status:
             self.call(guest, "stopped")
             self.call(guest, "release")
-        elif self.is_open(guest):
+        elif guest.wish is not None and self.is_open(guest):  # a guest without a file is handed nothing
             pid = self.host.kernel.add_process(self.libvirt.qemu(guest.name, guest.uuid, guest.had.addresses))
             self.libvirt.adopt(guest.name, pid)
             guest.runs, guest.former = True, Wish()
