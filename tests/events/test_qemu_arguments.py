@@ -73,6 +73,13 @@ def test_an_override_of_libvirts_device_is_read():
     assert taken(more=more) == ["0000:01:00.0"]
 
 
+def test_the_namespace_may_be_declared_where_it_is_used():
+    words = "<q:arg value='-device'/><q:arg value='vfio-pci,host=01:00.0'/>"
+    text = f"<domain><q:commandline xmlns:q='{NAMESPACE}'>{words}</q:commandline></domain>"
+    (found,) = read_arguments(parse_element(text.encode())).hostdevs
+    assert found.address == "0000:01:00.0"
+
+
 def test_the_namespace_counts_and_not_its_prefix():
     assert taken("-device", "vfio-pci,host=01:00.0", prefix="q") == ["0000:01:00.0"]
 

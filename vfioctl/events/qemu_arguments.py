@@ -68,7 +68,8 @@ def arguments(root: Element) -> tuple[str, ...]:
 
 def _prefix(root: Element) -> str:
     """The prefix of libvirt's QEMU namespace: libvirt writes "qemu", an XML of somebody else may have another."""
-    named = (name[len("xmlns:") :] for name, value in root.attributes.items() if value == NAMESPACE and ":" in name)
+    declared = (item for element in (root, *root.children) for item in element.attributes.items())
+    named = (name[len("xmlns:") :] for name, value in declared if value == NAMESPACE and ":" in name)
     return next(named, "qemu")
 
 
