@@ -28,6 +28,13 @@ def test_an_unreleased_holder_blocks_with_its_pid_and_unit():
     assert "500 (Xorg) of ollama.service" in finding.message
 
 
+def test_another_guest_is_named_and_nobody_is_told_to_end_its_process():
+    (finding,) = holder_findings([holder(unit="libvirtd.service")], [], Policy(guests={500: "my guest"}))
+    assert finding.code == "holder.alive"
+    assert "guest my guest, which runs" in finding.message
+    assert finding.hint == "Shut that guest down first, with: virsh shutdown 'my guest'"
+
+
 def test_pid_1_and_logind_are_tolerated():
     assert codes([holder(pid=1), holder(unit="systemd-logind.service")]) == []
 

@@ -168,6 +168,8 @@ def _own_steps(request: Request) -> Iterable[Proposed]:
 
 def policy(request: Request, plugins: Iterable[PluginInfo], containers: Chosen | None = None) -> Policy:
     """Who may be made to let go for this guest."""
+    from vfioctl.host import guests  # only where somebody has the card open
+
     manager = request.host.display_manager()
     named = {*request.config.units, *(unit for info in plugins for unit in info.units)}
     return Policy(
@@ -177,6 +179,7 @@ def policy(request: Request, plugins: Iterable[PluginInfo], containers: Chosen |
         guest=request.guest,
         containers=containers.ids if containers else frozenset(),
         daemons=containers.daemons if containers else frozenset(),
+        guests={pid: name for name, pid in guests.running(request.host.paths).items()},
     )
 
 

@@ -36,7 +36,7 @@ def of_claims(address: str, claims: Iterable[Claim], *, may: bool) -> Iterator[F
 
 
 def _hint(claims: Iterable[Claim], address: str, *, may_allow: bool) -> str:
-    helps = " ".join(dict.fromkeys(claim.help for claim in claims if claim.help))
-    if not may_allow:
-        return helps
-    return f"{helps} Or allow it with {setting(address)}" if helps else f"Allow it with {setting(address)}"
+    helps = list(dict.fromkeys(claim.help.rstrip(".") for claim in claims if claim.help))
+    if may_allow:
+        helps.append(f"{'or allow' if helps else 'Allow'} it with {setting(address)}")
+    return "; ".join(helps)

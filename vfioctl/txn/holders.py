@@ -22,7 +22,7 @@ class Policy:
     `units` are the display manager's unit, the units that the configuration lists and those in a plugin's documented
     list; `end_sessions` tells that a logged-in user's session may be ended. `containers` are the ids of those that the
     configuration lists, `daemons` the units among `units` whose Docker containers end with them, `named` what is known
-    of the containers that holders are in.
+    of the containers that holders are in. `guests` are the names of the guests that run, by their process.
     """
 
     units: frozenset[str] = frozenset()
@@ -32,6 +32,7 @@ class Policy:
     containers: frozenset[str] = frozenset()
     daemons: frozenset[str] = frozenset()
     named: Mapping[str, Container] = field(default_factory=dict)
+    guests: Mapping[int, str] = field(default_factory=dict)
 
     def session(self, identifier: str) -> Session | None:
         return next((session for session in self.sessions if session.id == identifier), None)
@@ -120,6 +121,8 @@ def _goes_with_session(holder: Holder, policy: Policy) -> bool:
 
 
 def _blocked(holder: Holder, policy: Policy) -> Finding:
+    if holder.pid in policy.guests:
+        return _has_it(holder, policy.guests[holder.pid])
     session = policy.session(holder.session) if holder.session else None
     where = _where(holder, policy)
     if not holder.addresses and not holder.is_stale:
@@ -134,6 +137,15 @@ def _blocked(holder: Holder, policy: Policy) -> Finding:
             hint=f"Log out, or allow ending it with: vfioctl config set session end --guest {word(policy.guest)}",
         )
     return Finding("holder.alive", held, hint=_way_out(holder, policy))
+
+
+def _has_it(holder: Holder, guest: str) -> Finding:
+    from vfioctl.typed import word  # few starts need it
+
+    return Finding(
+        "holder.alive", f"{', '.join(holder.addresses) or 'The device'} is with guest {guest}, which runs.",
+        hint=f"Shut that guest down first, with: virsh shutdown {word(guest)}",
+    )  # fmt: skip
 
 
 def _blocked_for_all(holder: Holder, where: str, policy: Policy) -> Finding:
