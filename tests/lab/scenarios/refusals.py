@@ -15,6 +15,13 @@ BRIDGE = ("pcie-pci-bridge,id=pci,bus=port1", "secondary-vga,bus=pci,addr=1", "q
 SECOND_CARD = "secondary-vga,bus=port1,addr=0.0"
 ROM = "/usr/share/vgabios/none.rom"
 OTHER_DEVICE = "qemu-xhci,bus=port1,addr=0.0"
+# A drive of which the kernel shows the disk below its subsystem, not below the controller (nvme-multipath).
+MULTIPATH = (
+    "nvme-subsys,id=shared",
+    "nvme,id=root,serial=lab,subsys=shared,bus=port1",
+    "nvme-ns,bus=root,nsid=1,shared=on,drive=copy",
+)
+CONTROLLER = "0000:03:00.0"
 
 
 @scenario(seconds=40, start="boot", devices=BRIDGE)
@@ -66,6 +73,19 @@ def missing_rom(lab: Lab) -> None:
             file.write(whole)
         programs.must(["virsh", "define", "/run/rom.xml"])
     refused(lab, ROM, "virsh edit", touched=guest.CARD)
+
+
+@scenario(seconds=60, start="boot", append="root=/dev/nvme0n1", devices=MULTIPATH)
+def multipath_root(lab: Lab) -> None:
+    """The controller of an NVMe with multipath that / is on is refused: its disk is below another device."""
+    rests(lab)
+    with lab.check("/ is on it, and its disk is not below its function") as said:
+        expect(truth="/dev/nvme0n1 / " in card.read("/proc/self/mounts"), otherwise="/ is on another disk")
+        place = os.path.realpath("/sys/class/block/nvme0n1")
+        expect(truth="nvme-subsystem" in place and CONTROLLER not in place, otherwise=place)
+        said.append(place)
+    guest.define("no", (CONTROLLER,))
+    refused(lab, CONTROLLER, "nvme0n1", touched=(CONTROLLER,))
 
 
 @scenario(seconds=40, start="boot", append="intel_iommu=off")
