@@ -165,6 +165,41 @@ def both_cards(lab: Lab) -> None:
     untouched.check(lab, "both returned", deadline=60)
 
 
+@scenario(seconds=120, standins=True)
+def interleaved_returns(lab: Lab) -> None:
+    """A card returns to nvidia while the other guest, whose start unloaded it, keeps its own; and the other way."""
+    addresses = plugged(lab, 1, 2)
+    left, right = Guest("left", 1, addresses[:1]), Guest("right", 2, addresses[1:])
+    for machine in (left, right):
+        machine.define()
+    untouched = Untouched(lab, left, right)
+    left.start(lab)
+    right.start(lab)
+    for back, keeps in ((left, right), (right, left)):
+        with lab.check(f"both are given, and no module of it is left, before {back.name} returns"):
+            expect(truth=not standins.loaded("nvidia"), otherwise=f"loaded: {standins.loaded('nvidia')}")
+        back.destroy(lab)
+        with lab.check(f"the card of {back.name} is on nvidia, while {keeps.name} keeps its own"):
+            eventually(lambda back=back: _on_nvidia(back), 60, lambda back=back: f"{back.state()}")
+            keeps.has_devices()
+        with lab.check(f"the return of {back.name} is finished"):
+            eventually(lambda back=back: not _open(back), 90, lambda back=back: f"{_open(back)}")
+        if back is left:
+            left.start(lab)
+    left.destroy(lab)
+    untouched.check(lab, "both returned", deadline=60)
+
+
+def _open(machine: Guest) -> list[str]:
+    """What is left of a hand-off of this guest, whatever the other one has."""
+    places = (f"journal/*{machine.number:012d}.jsonl", f"guests/{machine.name}")
+    return [path for place in places for path in glob.glob(f"/run/vfioctl/{place}")]
+
+
+def _on_nvidia(machine: Guest) -> bool:
+    return all(card.driver(address) == "nvidia" for address in machine.devices)
+
+
 @scenario(seconds=40, standins=True)
 def known_bad_version(lab: Lab) -> None:
     """With a version whose unbind hangs, one of two cards is not unbound: refused with version and source."""
