@@ -1,0 +1,70 @@
+"""A real container on the card: named as what stops it, and stopped and started where the guest file lists it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+from tests.lab.inside import card, desktop, guests, kernel, managed, programs, standins
+from tests.lab.inside.checks import eventually, expect
+from tests.lab.inside.lab import Lab
+from tests.lab.inside.scenario import scenario
+
+NAME = "trainer"
+IMAGE = "lab/busybox"
+TREE = "/run/container"
+
+
+@scenario(seconds=90)
+def podman(lab: Lab) -> None:
+    """A podman container has the card open: refused by its name; listed, it is stopped, and started afterwards."""
+    (address,) = standins.plug(lab, 1)
+    node = kernel.dri_node(address)
+    with lab.check("a container has it open") as said:
+        image(lab)
+        works = f"trap 'exit 0' TERM; exec 9<{node}; while /bin/busybox sleep 1; do :; done"
+        run = ["podman", "run", "--detach", f"--name={NAME}", "--network=none", f"--device={node}", IMAGE]
+        programs.must([*run, "/bin/busybox", "sh", "-c", works], 180)
+        eventually(lambda: bool(holders(node)), 60, "it has not")
+        said.append(f"{card.openers(node)}")
+    machine = guests.Guest("render", 1, (address,))
+    machine.define()
+    before = machine.state()
+    machine.is_refused(lab, f"podman stop {NAME}")
+    with lab.check("the container runs on, nothing has changed"):
+        expect(truth=state() == "running" and bool(holders(node)), otherwise=state())
+        expect(truth=machine.state() == before, otherwise="; ".join(guests.differences(before, machine.state())))
+        expect(truth=desktop.shows_greeter(), otherwise=desktop.what_runs())
+    with lab.check("gpu holders names it, too"):
+        shown = managed.run("gpu", "holders", address)
+        expect(truth=NAME in shown, otherwise=shown)
+    machine.define(f'containers = ["podman:{NAME}"]\n')
+    machine.start(lab)
+    with lab.check("it is stopped"):
+        expect(truth=state() == "exited", otherwise=state())
+    machine.destroy(lab)
+    machine.is_as(lab, before)
+    with lab.check("it is started, and has the card"):
+        eventually(lambda: state() == "running", 90, state)
+        eventually(lambda: bool(holders(node)), 60, lambda: f"{card.openers(node)}")
+    managed.has_finished(lab, "returned")
+
+
+def holders(node: str) -> list[int]:
+    """Pids of the container's processes that have it open."""
+    return [pid for pid in card.openers(node) if "libpod" in card.read(f"/proc/{pid}/cgroup")]
+
+
+def state() -> str:
+    return programs.must(["podman", "inspect", "--format={{.State.Status}}", NAME]).strip()
+
+
+def image(lab: Lab) -> None:
+    """Import one of busybox alone, with the libraries that it needs: nothing comes from a registry."""
+    needs = re.findall(r"(/\S+) \(0x", programs.must(["ldd", "/bin/busybox"]))
+    for path in ("/bin/busybox", *needs):
+        os.makedirs(os.path.dirname(TREE + path), exist_ok=True)
+        shutil.copy(path, TREE + path)
+    programs.must(["tar", "-cf", f"{TREE}.tar", "-C", TREE, "."])
+    programs.must(["podman", "import", "--quiet", f"{TREE}.tar", IMAGE], 180)
