@@ -147,19 +147,13 @@ def two_cards(lab: Lab) -> None:
 @scenario(seconds=90, standins=True)
 def both_cards(lab: Lab) -> None:
     """Of two cards one goes by unbind, then the last one by unload; they return first come, first home, stack whole."""
-    addresses = plugged(lab, 1, 2)
-    left, right = Guest("left", 1, addresses[:1]), Guest("right", 2, addresses[1:])
-    for machine in (left, right):
-        machine.define()
-    untouched = Untouched(lab, left, right)
-    left.start(lab)
-    right.start(lab)
+    left, right, untouched = _both_given(lab)
     with lab.check("no module of it is left"):
         expect(truth=not standins.loaded("nvidia"), otherwise=f"loaded: {standins.loaded('nvidia')}")
         left.has_devices()
     left.destroy(lab)
     with lab.check("the other guest keeps its card"):
-        eventually(lambda: card.driver(addresses[0]) != "vfio-pci", 60, "the first card stays on vfio-pci")
+        eventually(lambda: card.driver(left.devices[0]) != "vfio-pci", 60, "the first card stays on vfio-pci")
         right.has_devices()
     right.destroy(lab)
     untouched.check(lab, "both returned", deadline=60)
@@ -168,13 +162,7 @@ def both_cards(lab: Lab) -> None:
 @scenario(seconds=120, standins=True)
 def interleaved_returns(lab: Lab) -> None:
     """A card returns to nvidia while the other guest, whose start unloaded it, keeps its own; and the other way."""
-    addresses = plugged(lab, 1, 2)
-    left, right = Guest("left", 1, addresses[:1]), Guest("right", 2, addresses[1:])
-    for machine in (left, right):
-        machine.define()
-    untouched = Untouched(lab, left, right)
-    left.start(lab)
-    right.start(lab)
+    left, right, untouched = _both_given(lab)
     for back, keeps in ((left, right), (right, left)):
         with lab.check(f"both are given, and no module of it is left, before {back.name} returns"):
             expect(truth=not standins.loaded("nvidia"), otherwise=f"loaded: {standins.loaded('nvidia')}")
@@ -188,6 +176,18 @@ def interleaved_returns(lab: Lab) -> None:
             left.start(lab)
     left.destroy(lab)
     untouched.check(lab, "both returned", deadline=60)
+
+
+def _both_given(lab: Lab) -> tuple[Guest, Guest, Untouched]:
+    """Two guests that run with a card each, and what was there before."""
+    addresses = plugged(lab, 1, 2)
+    left, right = Guest("left", 1, addresses[:1]), Guest("right", 2, addresses[1:])
+    for machine in (left, right):
+        machine.define()
+    untouched = Untouched(lab, left, right)
+    left.start(lab)
+    right.start(lab)
+    return left, right, untouched
 
 
 def _open(machine: Guest) -> list[str]:
