@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +64,7 @@ def of(app: App, domain: Domain) -> Given | None:
 
 def started(paths: Paths, pid: int) -> float:
     """When the process `pid` was started, in seconds since the epoch; now when it is gone."""
-    from vfioctl.host.processes import start_time
+    from vfioctl.host.processes import epoch, start_time
 
     ticks = start_time(paths, pid)
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.time() if ticks is None else booted + ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() if ticks is None else epoch(ticks)

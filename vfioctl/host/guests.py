@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from itertools import pairwise
 
-from vfioctl.host.processes import comm
-from vfioctl.host.readers import raw
-from vfioctl.host.system import ARGUMENTS_SIZE
+from vfioctl.host.processes import arguments, comm
 from vfioctl.paths import Paths
 
 GUEST = "guest="  # libvirt writes `-name guest=NAME,debug-threads=on`; QEMU doubles a comma of the name itself
@@ -17,25 +15,34 @@ def running(paths: Paths) -> dict[str, int]:
     """Name → process of each guest that runs."""
     found = {}
     for entry in os.listdir(paths.proc):
-        if entry.isdecimal() and (name := _guest_of(os.path.join(paths.proc, entry))):
+        if entry.isdecimal() and (name := _guest_of(paths, entry)):
             found[name] = int(entry)
     return found
 
 
-def _guest_of(base: str) -> str:
+def _guest_of(paths: Paths, pid: str) -> str:
     """The name of the guest that a process is started for; "" for any other process."""
-    arguments = (raw(os.path.join(base, "cmdline"), ARGUMENTS_SIZE) or b"").split(b"\0")
-    options = dict(pairwise(arguments))
-    if b"-uuid" not in options or b"-name" not in options:
-        return ""
-    return name_in(os.fsdecode(options[b"-name"]))
+    options = _options(paths, pid)
+    return _name(options) if b"-uuid" in options else ""
+
+
+def name_of(paths: Paths, pid: int) -> str:
+    """The name in QEMU's option -name of the process `pid`; "" when it has none."""
+    return _name(_options(paths, pid))
 
 
 def describe(paths: Paths, pid: int) -> str:
     """The process `pid` for people: the guest that it runs, by QEMU's option -name, or its command and number."""
-    arguments = (raw(os.path.join(paths.proc, str(pid), "cmdline"), ARGUMENTS_SIZE) or b"").split(b"\0")
-    value = dict(pairwise(arguments)).get(b"-name")
-    return f"guest {name_in(os.fsdecode(value))}" if value else f"process {pid} ({comm(paths, pid)})"
+    name = name_of(paths, pid)
+    return f"guest {name}" if name else f"process {pid} ({comm(paths, pid)})"
+
+
+def _options(paths: Paths, pid: int | str) -> dict[bytes, bytes]:
+    return dict(pairwise(arguments(paths, pid).split(b"\0")))
+
+
+def _name(options: dict[bytes, bytes]) -> str:
+    return name_in(os.fsdecode(options.get(b"-name", b"")))
 
 
 def name_in(value: str) -> str:

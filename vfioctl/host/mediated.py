@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.nodes import group_nodes
-from vfioctl.host.readers import ADDRESS, entries, link_name, raw
+from vfioctl.host.processes import arguments
+from vfioctl.host.readers import ADDRESS, entries, link_name
 from vfioctl.paths import Paths
 
 BUS = "bus/mdev/devices"  # below /sys
-ARGUMENTS_SIZE = 1 << 20
 
 
 def is_there(paths: Paths, uuid: str) -> bool:
@@ -50,15 +50,11 @@ def named_by(paths: Paths, uuids: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """
     found: dict[str, list[int]] = {uuid: [] for uuid in uuids}
     for pid in sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()) if found else ():
-        arguments = _arguments(paths, pid)
+        words = arguments(paths, pid)
         for uuid, pids in found.items():
-            if f"/{uuid}".encode() in arguments and _has_vfio(paths, pid):
+            if f"/{uuid}".encode() in words and _has_vfio(paths, pid):
                 pids.append(pid)
     return {uuid: tuple(pids) for uuid, pids in found.items()}
-
-
-def _arguments(paths: Paths, pid: int) -> bytes:
-    return raw(os.path.join(paths.proc, str(pid), "cmdline"), ARGUMENTS_SIZE) or b""
 
 
 def _has_vfio(paths: Paths, pid: int) -> bool:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import stat
 from collections.abc import Iterable
 
 from vfioctl.frozen import frozen
-from vfioctl.host import processes
-from vfioctl.host.readers import raw
+from vfioctl.host import guests, processes
 from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 
 DEADLINE = 5.0
 Number = tuple[bool, int]  # whether it is of a block device, and st_rdev: both kinds use the same numbers
-GUEST = re.compile(rb"\0-name\0(?:guest=)?((?:[^,\0]|,,)+)")  # as libvirt writes it: a comma in a name is doubled
 
 
 @frozen
@@ -84,8 +81,4 @@ def _held(directory: str, wanted: frozenset[Number]) -> set[Number]:
 
 
 def _guest(paths: Paths, pid: int) -> str:
-    if not processes.comm(paths, pid).startswith("qemu"):
-        return ""
-    data = raw(os.path.join(paths.proc, str(pid), "cmdline"), 1 << 17) or b""
-    found = GUEST.search(data)
-    return found[1].replace(b",,", b",").decode("utf-8", "replace") if found else ""
+    return guests.name_of(paths, pid) if processes.comm(paths, pid).startswith("qemu") else ""

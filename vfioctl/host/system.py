@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from itertools import pairwise
 
-from vfioctl.host.readers import raw, text
+from vfioctl.host.processes import arguments
+from vfioctl.host.readers import text
 from vfioctl.paths import Paths
-
-ARGUMENTS_SIZE = 1 << 20
 
 
 def boot_id(paths: Paths) -> str:
@@ -29,11 +28,10 @@ def command_line(paths: Paths) -> str:
 def qemu_of(paths: Paths, uuid: str) -> int | None:
     """The process that was started with `-uuid UUID`, as libvirt starts QEMU, or None."""
     for name in os.listdir(paths.proc):
-        if name.isdecimal() and _is_qemu_of(os.path.join(paths.proc, name), uuid.encode()):
+        if name.isdecimal() and _is_qemu_of(paths, name, uuid.encode()):
             return int(name)
     return None
 
 
-def _is_qemu_of(base: str, uuid: bytes) -> bool:
-    arguments = (raw(os.path.join(base, "cmdline"), ARGUMENTS_SIZE) or b"").split(b"\0")
-    return any(pair == (b"-uuid", uuid) for pair in pairwise(arguments))
+def _is_qemu_of(paths: Paths, pid: str, uuid: bytes) -> bool:
+    return any(pair == (b"-uuid", uuid) for pair in pairwise(arguments(paths, pid).split(b"\0")))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.model import Unit
-from vfioctl.host.processes import comm, start_time
+from vfioctl.host.processes import comm, epoch, start_time
 
 NAMES = ("virtqemud", "libvirtd")  # the modular one first: where both are installed it serves qemu:///system
 ACTIVE = ("active", "activating", "reloading")
@@ -49,7 +48,7 @@ def _running(host: Host) -> Daemon | None:
         if name.isdecimal() and (known := _known(comm(host.paths, int(name)))) and _serves(host, int(name)):
             ticks = start_time(host.paths, int(name))
             if ticks is not None:
-                candidates.append(Daemon(known, int(name), _epoch(ticks)))
+                candidates.append(Daemon(known, int(name), epoch(ticks)))
     return min(candidates, key=lambda daemon: NAMES.index(daemon.name), default=None)
 
 
@@ -78,11 +77,6 @@ def _sees_our_hooks(host: Host, process: str) -> bool:
         return True
     except FileNotFoundError:
         return not os.path.isdir(hooks) or not os.path.isdir(f"{process}/root")
-
-
-def _epoch(ticks: int) -> float:
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _active(host: Host) -> Daemon | None:
