@@ -40,7 +40,7 @@ def set_setting(
     A list that would lose items is left alone unless `replace`. Raises ConfigError (config.unknown, config.type,
     config.value, config.place …), Refused("config.replaces"), with the file as it was.
     """
-    file = _file_of(paths, guest)
+    file = file_of(paths, guest)
     setting, value = _parse(file, dotted, text, plugins)
     before = written(paths, guest, plugins).get(dotted)
     if setting.type == "list" and before and not replace and (lost := set(before.value) - set(value)):
@@ -55,7 +55,7 @@ def add_to_setting(
 
     Raises as `set_setting`, and ConfigError("config.type") for what is no list.
     """
-    file = _file_of(paths, guest)
+    file = file_of(paths, guest)
     setting, value = _parse(file, dotted, ",".join(texts), plugins)
     _must_be_list(setting, dotted, file)
     before = written(paths, guest, plugins).get(dotted)
@@ -71,7 +71,7 @@ def unset_setting(
 
     Raises Refused("config.unset") when the file says nothing of it, ConfigError as `set_setting`.
     """
-    file = _file_of(paths, guest)
+    file = file_of(paths, guest)
     now = check_source(_source(file, _document(file)), plugins, guest_file=guest is not None).values.get(dotted)
     if not texts:
         _known(file, dotted, plugins)
@@ -88,7 +88,7 @@ def unset_setting(
 
 def check_text(paths: Paths, guest: str | None, text: str, plugins: Mapping[str, PluginInfo]) -> tuple[Problem, ...]:
     """What is wrong with `text` as the whole file of `guest`, or as the host file."""
-    source = parse_source(_file_of(paths, guest), text.encode(errors="surrogateescape"))
+    source = parse_source(file_of(paths, guest), text.encode(errors="surrogateescape"))
     if isinstance(source, Problem):
         return (source,)
     return (*check_source(source, plugins, guest_file=guest is not None).problems, *unknown_in(source, plugins))
@@ -96,27 +96,26 @@ def check_text(paths: Paths, guest: str | None, text: str, plugins: Mapping[str,
 
 def write_text(paths: Paths, guest: str | None, text: str) -> str:
     """Make `text`, which was checked, the whole file; return its path. Raises Refused("config.writable"), OSError."""
-    file = _file_of(paths, guest)
+    file = file_of(paths, guest)
     secure(file, paths.root)
-    _make_directory(file)
-    files.atomic_write(file, text, mode=MODE)
+    _write(file, text)
     return file
 
 
 def _put(paths: Paths, guest: str | None, dotted: str, value: Any, plugins: Mapping[str, PluginInfo]) -> Any:
     """Write `value` as `dotted`, None: remove it; nothing is written when the file would be wrong then."""
-    file = _file_of(paths, guest)
+    file = file_of(paths, guest)
     document = _document(file)
     if value is None:
         _remove(document, dotted.split("."))
     else:
-        _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
+        _assign(document, dotted.split("."), value, file)
     source = _source(file, document)
     unknown = (problem for problem in unknown_in(source, plugins) if problem.path == dotted)
     for problem in (*check_source(source, plugins, guest_file=guest is not None).problems, *unknown):
         raise problem.error()
     secure(file, paths.root)
-    _write(file, document)
+    _write(file, document.as_string())
     return value
 
 
@@ -154,10 +153,10 @@ def create_guest(paths: Paths, guest: str, values: Mapping[str, Any] | None = No
         return False
     document = tomlkit.parse(GUEST_FILE.format(guest=plain(guest), shown=argument(guest)))
     for dotted, value in (values or {}).items():
-        _assign(document, dotted.split("."), list(value) if isinstance(value, tuple) else value, file)
+        _assign(document, dotted.split("."), value, file)
     _make_directory(file)
     secure(file, paths.root)
-    _write(file, document)
+    _write(file, document.as_string())
     return True
 
 
@@ -171,7 +170,8 @@ def remove_guest(paths: Paths, guest: str) -> bool:
     return existed
 
 
-def _file_of(paths: Paths, guest: str | None) -> str:
+def file_of(paths: Paths, guest: str | None) -> str:
+    """The path of the file of `guest`, or of the host's. Raises Refused("guest.name")."""
     return paths.host_config if guest is None else _guest_file(paths, guest)
 
 
@@ -229,7 +229,7 @@ def _assign(document: TOMLDocument, keys: list[str], value: Any, file: str) -> N
         here = cast("MutableMapping[str, Any]", here[key])
         if not isinstance(here, MutableMapping):
             raise ConfigError("config.type", f"{file}: {'.'.join(keys)}: expected {key} to be a table.")
-    here[keys[-1]] = value
+    here[keys[-1]] = list(value) if isinstance(value, tuple) else value  # tomlkit knows no tuples
 
 
 def _remove(document: TOMLDocument, keys: list[str]) -> None:
@@ -247,6 +247,6 @@ def _make_directory(file: str) -> None:
     files.make_private_dir(os.path.dirname(file), mode=DIRECTORY_MODE)
 
 
-def _write(file: str, document: TOMLDocument) -> None:
+def _write(file: str, text: str) -> None:
     _make_directory(file)
-    files.atomic_write(file, document.as_string(), mode=MODE)
+    files.atomic_write(file, text, mode=MODE)

@@ -28,11 +28,11 @@ def command(app: App, guest: str | None) -> Result:
     from vfioctl import files
     from vfioctl.cli.commands.config.set import prepared
     from vfioctl.cli.result import Message, Result
-    from vfioctl.config.edit import check_text, write_text
+    from vfioctl.config.edit import check_text, file_of, write_text
 
     plugins = prepared(app, guest)
     paths = app.composition.paths
-    file = paths.host_config if guest is None else paths.guest_config(guest)
+    file = file_of(paths, guest)
     before = files.read_text(file) or ""
     text = click.edit(before, extension=".toml", require_save=True)
     if text is None or text == before:

@@ -60,9 +60,9 @@ def prepared(app: App, guest: str | None) -> dict[str, PluginInfo]:
 def changed(app: App, name: str, guest: str | None, setting: str, *, value: Any, said: str) -> Result:
     """The result of a changed file: what was done with the setting, where, and from when on it applies."""
     from vfioctl.cli.result import Message, Result
+    from vfioctl.config.edit import file_of
 
-    paths = app.composition.paths
-    file = paths.host_config if guest is None else paths.guest_config(guest)
+    file = file_of(app.composition.paths, guest)
     kept = list(value) if isinstance(value, tuple) else value
     data: Mapping[str, Any] = {"file": file, "guest": guest, "path": setting, "value": kept}
     return Result(name, data, messages=(Message(f"{setting} {said} in {file}; takes effect at the next start."),))
