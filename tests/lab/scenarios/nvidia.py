@@ -218,7 +218,7 @@ def no_plugin(lab: Lab) -> None:
     machine = Guest("render", 1, (given,))
     machine.define('disabled_plugins = ["nvidia"]\n')
     untouched = Untouched(lab, machine)
-    machine.is_refused(lab, "vfioctl-nvidia", given, label="switched off: virsh start is refused")
+    machine.is_refused(lab, "disabled_plugins", given, label="switched off: virsh start is refused")
     untouched.check(lab, "switched off")
     machine.define()
     with lab.check("the plugin breaks"):
