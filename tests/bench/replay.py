@@ -10,10 +10,10 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from vfioctl.compose import Composition
 from vfioctl.entry import dispatch, end
+from vfioctl.frozen import replace
 from vfioctl.proc import Completed, Programs
 from vfioctl.testing.entry import composition
 
