@@ -46,17 +46,12 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
 
 def _passed_on(root: Element) -> tuple[tuple[Hostdev, ...], tuple[str, ...]]:
     """The devices that QEMU's own arguments take, and the arguments that do not say which one."""
-    if not _has_arguments(root):
+    if not root.is_extended:
         return (), ()
     from vfioctl.events.qemu_arguments import read_arguments
 
     passed = read_arguments(root)
     return passed.hostdevs, passed.unseen
-
-
-def _has_arguments(root: Element) -> bool:
-    """Whether an element of another namespace is there, whatever its prefix: few domains have one."""
-    return any(":" in child.name for child in root.children)
 
 
 def _devices(root: Element) -> Element:
@@ -149,7 +144,7 @@ def _evdev_inputs(root: Element) -> Iterator[str]:
         source = element.find("source")
         if source and (path := source.get("dev") or source.get("evdev")):
             yield path
-    if not _has_arguments(root):
+    if not root.is_extended:
         return
     from vfioctl.events.qemu_arguments import arguments
 

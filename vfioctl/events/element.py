@@ -25,6 +25,11 @@ class Element:
         self.text = ""
         self.children: list[Element] = []
 
+    @property
+    def is_extended(self) -> bool:
+        """Whether a child is of another namespace, whatever its prefix: few domains have one."""
+        return any(":" in child.name for child in self.children)
+
     def get(self, attribute: str) -> str | None:
         return self.attributes.get(attribute)
 

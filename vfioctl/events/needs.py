@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from vfioctl.events.element import Element, size, unsigned
 from vfioctl.events.model import Link, Needs, RequiredFile, Share, UsbDevice
-from vfioctl.events.qemu_arguments import roms
 
 SOURCES = {"file": "file", "block": "dev", "dir": "dir"}  # disk type → the attribute of <source>
 OPTIONAL = "optional"  # startupPolicy: the start goes on without; "requisite" may be missing only on the way in
@@ -60,6 +59,10 @@ def _roms(root: Element, devices: Element) -> Iterator[RequiredFile]:
         rom = device.find("rom")
         if rom and rom.get("enabled") != "no" and rom.get("bar") != "off" and (path := _path(rom.get("file"))):
             yield RequiredFile("rom", path, owner=device.name)
+    if not root.is_extended:
+        return
+    from vfioctl.events.qemu_arguments import roms
+
     for named in roms(root):
         if path := _path(named):
             yield RequiredFile("rom", path, owner="device in QEMU's arguments")
