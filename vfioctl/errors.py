@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EFBIG, EINVAL
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
@@ -32,6 +34,8 @@ class VfioctlError(Exception):
 
 def reason(error: Exception) -> str:
     """What Python or the system says of a file that cannot be read, in words of their own for a person."""
+    if isinstance(error, Irregular):
+        return error.what
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     line = getattr(error, "lineno", None)
@@ -42,6 +46,20 @@ class Refused(VfioctlError):
     """Something was found before anything was touched; the host is as it was."""
 
     exit_status = EXIT_REFUSED
+
+
+class Irregular(Refused, OSError, ValueError):
+    """What should be a plain file is something else, somebody else's or too large; it was not read.
+
+    An OSError and a ValueError as well: who takes a file that cannot be read, or is damaged, takes this one too.
+    """
+
+    def __init__(self, path: str, what: str, *, large: bool = False) -> None:
+        super().__init__(
+            "file.irregular", f"{path} is not used: {what}.", hints=("vfioctl makes no such file: put it aside.",)
+        )
+        self.what = what
+        self.filename, self.strerror, self.errno = path, what, EFBIG if large else EINVAL
 
 
 class ConfigError(Refused):

@@ -1,4 +1,7 @@
-"""Durable files and locks. Atomic or not at all; never follows a symlink into a lock; knows nothing of devices."""
+"""Durable files, locks, and the one way to open and read a file. Atomic or not at all; knows nothing of devices.
+
+A file is judged before it is opened: to open a FIFO waits for its other end, and to open a device may do something.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,22 @@ import errno
 import fcntl
 import json
 import os
+import stat
 from typing import Any
 
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Irregular, VfioctlError
 from vfioctl.wait import Backoff
 
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
 PARENT_DIR = 0o755
+LARGEST = 256 << 20  # bytes that are read of one file
+CHUNK = 1 << 16
+KINDS = (
+    (stat.S_ISREG, ""), (stat.S_ISLNK, "it is one of the symbolic links, which are not followed here"),
+    (stat.S_ISDIR, "it is a directory"), (stat.S_ISFIFO, "it is a FIFO"), (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISCHR, "it is a character device"), (stat.S_ISBLK, "it is a block device"),
+)  # fmt: skip
 
 
 def make_private_dir(path: str, *, mode: int = PRIVATE_DIR) -> None:
@@ -50,7 +61,7 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = T
     directory = os.path.dirname(path)
     temporary = os.path.join(directory, f".{os.path.basename(path)[:50]}.{os.getpid()}.new")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        fd = create(temporary, mode)
     except OSError as error:
         error.filename = path  # nobody knows the temporary one
         raise
@@ -69,6 +80,16 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = T
         sync_dir(directory)
 
 
+def create(path: str, mode: int = PRIVATE) -> int:
+    """A descriptor to write a new file `path` with; what is left there of a crash, or was planted, goes. OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, mode)
+    except FileExistsError:
+        remove(path)
+        return os.open(path, flags, mode)
+
+
 def append_durable(fd: int, line: str) -> None:
     """Append `line` and a newline to `fd` in one write, and sync it. A torn line can only be the last one."""
     write_all(fd, line.encode() + b"\n")
@@ -82,14 +103,56 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def read_text(path: str) -> str | None:
-    """The text of `path`, or None when it is not there."""
+def open_plain(path: str, flags: int = os.O_RDONLY, *, follow: bool = False, foreign: bool = False) -> int:
+    """A descriptor of the plain file `path`, which is made where `flags` say so; it is never waited for.
+
+    `follow` links where an administrator may keep a file elsewhere. Root takes what is somebody else's only where it is
+    `foreign`, which is text to show and nothing to obey. Raises Irregular, OSError.
+    """
+    ours = not (follow or foreign)
+    way = flags | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        _judge(path, os.stat(path, follow_symlinks=follow), ours=ours)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    fd = os.open(path, way, PRIVATE)
+    try:
+        _judge(path, os.fstat(fd), ours=ours)  # it may have become another one since
+    except Irregular:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _judge(path: str, status: os.stat_result, *, ours: bool) -> None:
+    """Raise Irregular for what is no plain file, or not for root to trust."""
+    if not stat.S_ISREG(status.st_mode):
+        raise Irregular(path, next((what for test, what in KINDS if test(status.st_mode)), "it is no plain file"))
+    if ours and status.st_uid != 0 and status.st_uid != os.geteuid() == 0:
+        raise Irregular(path, f"it belongs to uid {status.st_uid}, not to root")
+
+
+def read_bytes(path: str, *, follow: bool = False, foreign: bool = False, limit: int = LARGEST) -> bytes:
+    """The bytes of the plain file `path`. Raises Irregular, also for one of more than `limit` bytes, and OSError."""
+    fd = open_plain(path, follow=follow, foreign=foreign)
+    try:
+        chunks, size = [], 0
+        while chunk := os.read(fd, CHUNK):
+            chunks.append(chunk)
+            if (size := size + len(chunk)) > limit:
+                raise Irregular(path, f"it is larger than {limit >> 10} KiB", large=True)
+    finally:
+        os.close(fd)
+    return b"".join(chunks)
+
+
+def read_text(path: str, *, follow: bool = False) -> str | None:
+    """The text of `path`, or None when it is not there. Raises as `read_bytes`."""
+    try:
+        return read_bytes(path, follow=follow).decode("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with open(fd, "rb", buffering=0) as file:  # bytes: the hook reads dozens, and a text file object asks for more
-        return file.readall().decode("utf-8", "surrogateescape")
 
 
 def read_json(path: str) -> Any:
@@ -140,7 +203,7 @@ class Lock:
     def acquire(self, *, deadline: float = 0.0) -> None:
         """Take the lock within `deadline` seconds. Raises VfioctlError("lock.busy") naming the pid that wrote it."""
         make_private_dir(os.path.dirname(self.path))
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        fd = open_plain(self.path, os.O_RDWR | os.O_CREAT)
         for _ in Backoff(deadline):
             if self._try(fd):
                 self.fd = fd

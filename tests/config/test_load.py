@@ -185,7 +185,7 @@ def test_a_file_that_is_no_text_names_the_line(paths, plugins, write):
 def test_a_directory_in_place_of_the_file_is_unreadable(paths, plugins):
     os.makedirs(paths.guest_config("win11"), mode=0o755)
     error = error_of(paths, plugins)
-    assert (error.code, "cannot be read: Is a directory" in error.message) == ("config.unreadable", True)
+    assert (error.code, "cannot be read: it is a directory" in error.message) == ("config.unreadable", True)
 
 
 def test_a_huge_file_and_nested_brackets_are_refused(paths, plugins, write):

@@ -106,7 +106,7 @@ class Apart:
     def _fresh(self, name: str) -> str:
         """What was said since the last look; a character may be torn between two of them."""
         try:
-            with open(os.path.join(self.place, name), "rb") as file:
+            with open(files.open_plain(os.path.join(self.place, name)), "rb") as file:
                 file.seek(self._seen[name])
                 said = file.read()
         except FileNotFoundError:

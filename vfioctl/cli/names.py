@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from vfioctl import files
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -44,7 +46,7 @@ def _models(paths: Paths, wanted: set[tuple[int, int]]) -> dict[tuple[int, int],
     if place is None:
         return found
     vendor = 0
-    with open(place, encoding="utf-8", errors="replace") as file:
+    with open(files.open_plain(place, follow=True), encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith("C "):
                 break

@@ -100,7 +100,7 @@ class Follower:
     def look(self) -> None:
         """Show what came since the last look."""
         try:
-            with open(self.path, encoding="ascii", errors="replace") as file:
+            with open(files.open_plain(self.path), encoding="ascii", errors="replace") as file:
                 file.seek(self._at)
                 fresh = file.read()
                 self._at = file.tell()

@@ -44,6 +44,8 @@ CODES = (
     Code("file.deadline", "Copying a file took too long.", "Give more time, or make room on the disk."),
     Code("file.exists", "A copy would overwrite a file that is there already.",
          "Remove or rename that file."),
+    Code("file.irregular", "What should be a plain file is a FIFO, link, socket, device or directory, another user's, "
+         "or too large: it was not read.", "Put it aside."),
     Code("file.missing", "A file or directory that a step needs does not exist.", "Correct its path."),
     Code("history.damaged", "A record of the history cannot be read.",
          "Remove it from /var/lib/vfioctl/history; nothing else needs it."),

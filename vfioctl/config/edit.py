@@ -210,7 +210,7 @@ def _document(file: str) -> TOMLDocument:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    source = parse_source(file, (text := files.read_text(file) or "").encode(errors="surrogateescape"))
+    source = parse_source(file, (text := files.read_text(file, follow=True) or "").encode(errors="surrogateescape"))
     if isinstance(source, Problem):
         raise source.error()
     try:

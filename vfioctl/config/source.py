@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from errno import EFBIG
 from typing import Any
 
-from vfioctl.errors import ConfigError
+from vfioctl import files
+from vfioctl.errors import ConfigError, Irregular
 from vfioctl.frozen import field, frozen
 from vfioctl.ownership import secure
 
@@ -53,16 +55,17 @@ class Source:
 def read_source(file: str, root: str) -> Source | Problem:
     """The file `file`, empty when it is absent, or what is wrong with it. Raises Refused("config.writable")."""
     try:
-        with open(file, "rb") as stream:
-            secure(file, root)
-            data = stream.read(SIZE_CAP + 1)
+        os.lstat(file)
+        secure(file, root)
+        return parse_source(file, files.read_bytes(file, follow=True, limit=SIZE_CAP))
     except (FileNotFoundError, NotADirectoryError):
         return Source(file)
+    except Irregular as error:
+        if error.errno == EFBIG:
+            return Problem("config.syntax", "", file, 0, f"{error.what}; expected a TOML file")
+        return Problem("config.unreadable", "", file, 0, f"cannot be read: {error.what}; expected a TOML file")
     except OSError as error:
         return Problem("config.unreadable", "", file, 0, f"cannot be read: {os.strerror(error.errno or 0)}")
-    if len(data) > SIZE_CAP:
-        return Problem("config.syntax", "", file, 0, f"is larger than {SIZE_CAP // 1024} KiB; expected a TOML file")
-    return parse_source(file, data)
 
 
 def parse_source(file: str, data: bytes) -> Source | Problem:

@@ -62,7 +62,7 @@ def _script(paths: Paths, plan: Plan) -> str:
 def _put(directory: str, name: str, text: str, *, mode: int = files.PRIVATE) -> None:
     """Replace a file; /run is gone after a power cut anyway, so nothing is synced."""
     temporary = os.path.join(directory, f".{name}.new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    fd = files.create(temporary, mode)
     try:
         files.write_all(fd, text.encode(errors="surrogateescape"))
     finally:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vfioctl import files
 from vfioctl.frozen import frozen
 from vfioctl.host.model import Holder
 from vfioctl.paths import Paths
@@ -129,11 +129,10 @@ def _unescaped(text: str) -> str:
 def user_of(paths: Paths, who: int | str) -> tuple[str, int | None, str]:
     """Name, uid and home of a local user, given by uid or by name; the name alone where there is none."""
     try:
-        with open(paths.at("etc/passwd"), encoding="utf-8", errors="replace") as file:
-            rows = [line.rstrip("\n").split(":") for line in file]
+        text = files.read_text(paths.at("etc/passwd"), follow=True) or ""
     except OSError:
-        rows = []
-    for row in rows:
+        text = ""
+    for row in (line.split(":") for line in text.splitlines()):
         if len(row) > 5 and row[2].isdecimal() and str(who) in (row[0], row[2]):  # noqa: PLR2004 -- passwd(5)
             return row[0], int(row[2]), row[5]
     return str(who), who if isinstance(who, int) else None, ""
@@ -198,10 +197,7 @@ def _listed(directory: str) -> tuple[str, ...]:
 def _json(path: str) -> Any:
     """What the plain file `path` says, None when it is none, too large or not JSON."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            status = os.fstat(fd)
-            return json.load(file) if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST else None
+        return json.loads(files.read_bytes(path, foreign=True, limit=LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
 

@@ -65,14 +65,19 @@ def backing_of(path: str, form: str) -> Backing | None:
     reader = READERS.get(form)
     if reader is None:
         return None
+    if not _has_header(os.stat(path)):  # before it is opened: some devices act on that
+        return None
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        mode = os.fstat(fd).st_mode
-        return reader(fd) if stat.S_ISREG(mode) or stat.S_ISBLK(mode) else None
+        return reader(fd) if _has_header(os.fstat(fd)) else None
     except struct.error:  # shorter than its header
         return None
     finally:
         os.close(fd)
+
+
+def _has_header(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) or stat.S_ISBLK(status.st_mode)
 
 
 def _has_backing(path: str) -> bool:

@@ -34,7 +34,7 @@ def _pages(fd: int, size: int) -> Iterator[bytes]:
 
 def _read(path: str, read: Callable[[int], bytes]) -> bytes | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in GONE:
             return None

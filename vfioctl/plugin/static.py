@@ -6,7 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from vfioctl import files
+from vfioctl.errors import reason
+
 FILE = "vfioctl-plugin.toml"
+LARGEST = 1 << 20
 TYPES: Mapping[str, type] = {"str": str, "bool": bool, "int": int, "float": float, "list": list, "table": dict}
 KEYS = {"name", "api", "claims", "summary", "opt_in", "units", "config"}
 ENTRY_KEYS = {"type", "default", "summary", "choices"}
@@ -22,12 +26,11 @@ def read_static(directory: str) -> dict[str, Any]:
 
     path = os.path.join(directory, FILE)
     try:
-        with open(path, "rb") as file:
-            data = tomllib.load(file)
+        data = tomllib.loads(files.read_bytes(path, follow=True, limit=LARGEST).decode())
     except FileNotFoundError:
         raise StaticError(f"{path} is missing") from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StaticError(f"{path}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise StaticError(f"{path}: {reason(error)}") from error
     if problem := _problem(data):
         raise StaticError(f"{path}: {problem}")
     return {"claims": [], "summary": "", "opt_in": False, "units": [], "config": {}, **data}

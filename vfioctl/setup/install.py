@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.errors import NotRoot, Refused, VfioctlError
+from vfioctl.errors import Irregular, NotRoot, Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.units import literal
@@ -138,13 +138,21 @@ def _put_hook(path: str, text: str) -> bool:
     return True
 
 
+def _says(path: str, text: str) -> bool:
+    """Whether the file is there with this text; one that is masked is a link to /dev/null."""
+    try:
+        return files.read_text(path) == text
+    except Irregular:
+        return False
+
+
 def _put_unit(composition: Composition) -> list[str]:
     paths = composition.paths
     values = {"ARGV": shlex.join(literal(composition.self_argv)), "JOURNAL": os.path.dirname(paths.disk_journal("x"))}
     values = {name: value.replace("%", "%%") for name, value in values.items()}  # systemd.unit(5), SPECIFIERS
     text = render(template(*UNIT_TEMPLATE), values)
     changed = []
-    if files.read_text(unit_path(paths)) != text:
+    if not _says(unit_path(paths), text):
         _make(os.path.dirname(unit_path(paths)))
         files.atomic_write(unit_path(paths), text, mode=PUBLIC)
         changed.append(unit_path(paths))

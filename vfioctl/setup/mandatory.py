@@ -59,7 +59,7 @@ def _selinux(host: Host) -> Iterator[Finding]:
 
 
 def _apparmor(host: Host) -> Iterator[Finding]:
-    loaded = files.read_text(host.paths.at("sys/kernel/security/apparmor/profiles")) or ""
+    loaded = files.read_text(host.paths.at("sys/kernel/security/apparmor/profiles"), follow=True) or ""
     if "libvirtd (enforce)" not in loaded and "virtqemud (enforce)" not in loaded:
         return
     for name in PROFILES:
@@ -76,5 +76,5 @@ def _apparmor(host: Host) -> Iterator[Finding]:
 def _with_local(path: str) -> str:
     """A profile and what the administrator adds to it."""
     local = os.path.join(os.path.dirname(path), "local", os.path.basename(path))
-    text = files.read_text(path) or ""
-    return text + (files.read_text(local) or "") if text else ""
+    text = files.read_text(path, follow=True) or ""
+    return text + (files.read_text(local, follow=True) or "") if text else ""

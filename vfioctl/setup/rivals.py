@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
+from vfioctl import files
 from vfioctl.host.hooks import hooks
 from vfioctl.paths import Paths
 from vfioctl.txn.step import Finding, Severity
@@ -47,10 +48,10 @@ def _dispatched(paths: Paths) -> Iterator[str]:
 def _text(path: str) -> str:
     """The script without its comments, which only tell."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(LARGEST).splitlines()
+        data = files.read_bytes(path, follow=True, limit=LARGEST)
     except OSError:
         return ""
+    lines = data.decode("utf-8", "replace").splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 

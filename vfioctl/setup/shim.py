@@ -7,6 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from vfioctl import files
 from vfioctl.setup.data import render, template
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ def rendered(composition: Composition, owner: int | None = None) -> str:
 
 def installed(path: str) -> str | None:
     """The hook that is installed, byte for byte, or None. Line ends are kept: CRLF is one of the ways to break it."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+    return files.read_text(path, follow=True)
 
 
 def interpreter_of(text: str) -> str:

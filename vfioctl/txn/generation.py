@@ -15,7 +15,7 @@ def _path(paths: Paths) -> str:
 def bump(paths: Paths) -> None:
     """Count one change. One byte appended, so that no two writers can lose each other's."""
     files.make_private_dir(paths.run)
-    fd = os.open(_path(paths), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE)
+    fd = files.open_plain(_path(paths), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         files.write_all(fd, b".")
     finally:

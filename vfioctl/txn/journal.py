@@ -122,7 +122,7 @@ class Journal:
         """Open both files for appending; a torn last line is closed off first."""
         for lifetime, path in ((Lifetime.DISK, self.disk_path), (Lifetime.BOOT, self.boot_path)):
             try:
-                fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+                fd = files.open_plain(path, os.O_RDWR | os.O_APPEND)
             except FileNotFoundError:
                 continue
             self._fds[lifetime] = fd

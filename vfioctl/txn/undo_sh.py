@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vfioctl import files
 from vfioctl.txn import conditions
 from vfioctl.txn.kind import kind
 from vfioctl.txn.resources import file_name
@@ -41,8 +42,7 @@ def render(
 
     All of them together have `patience` seconds to come true.
     """
-    with open(LIBRARY, encoding="utf-8") as file:
-        library = file.read()
+    library = files.read_bytes(LIBRARY, follow=True).decode()
     lines = [line for step in steps_in_undo_order for line in _step_lines(step, paths)]
     lines += [line for condition in back for line in _condition_lines(condition)]
     variables = f"{_variables(guest, uuid, paths)}patience={int(patience * LOOKS)}\n"

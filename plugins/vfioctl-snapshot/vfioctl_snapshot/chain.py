@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from vfioctl import files
 from vfioctl.errors import VfioctlError
 from vfioctl.events.element import parse_element
 
@@ -36,8 +37,7 @@ def owned_by_libvirt(disk: Disk, request: Request) -> str:
 
 
 def _in_file(disk: Disk, directory: str, name: str) -> str:
-    with open(os.path.join(directory, name), "rb") as file:
-        root = parse_element(file.read(CAP))
+    root = parse_element(files.read_bytes(os.path.join(directory, name), limit=CAP))
     disks = root.find("disks")
     for entry in disks.all("disk") if disks else ():
         if entry.get("snapshot") == "external" and entry.get("name") in (disk.target, disk.source):

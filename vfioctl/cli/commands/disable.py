@@ -75,7 +75,7 @@ def _put_aside(app: App, guest: str) -> None:
 
     kept = kept_file(app, guest)
     files.make_private_dir(os.path.dirname(kept))
-    files.atomic_write(kept, files.read_text(app.composition.paths.guest_config(guest)) or "")
+    files.atomic_write(kept, files.read_text(app.composition.paths.guest_config(guest), follow=True) or "")
     remove_guest(app.composition.paths, guest)
 
 

@@ -166,7 +166,7 @@ def _is_same(one: str, other: str) -> bool:
     """Whether both are files with the same bytes."""
     if not (_is_plain(one) and _is_plain(other)) or os.path.getsize(one) != os.path.getsize(other):
         return False
-    with open(one, "rb", opener=_open_plain) as first, open(other, "rb", opener=_open_plain) as second:
+    with open(_open_plain(one), "rb") as first, open(_open_plain(other), "rb") as second:
         while chunk := first.read(CHUNK):
             if chunk != second.read(CHUNK):
                 return False
@@ -176,9 +176,9 @@ def _is_same(one: str, other: str) -> bool:
 def _copy(source: str, dest: str, budget: Budget, *, mark: str) -> None:
     """Bytes, owner and permissions, not setuid, and `mark`. Raises OSError, DeadlineExceeded."""
     files.remove(dest)
-    with open(source, "rb", opener=_open_plain) as reading:
+    with open(_open_plain(source), "rb") as reading:
         status = os.fstat(reading.fileno())
-        fd = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE)
+        fd = files.create(dest)
         try:
             if mark:
                 _mark(fd, mark)
@@ -211,13 +211,9 @@ def _put_in_place(temporary: str, dest: str) -> None:
         raise StepRefused("file.exists", said, hints=(_removal(dest),)) from error
 
 
-def _open_plain(path: str, flags: int) -> int:
-    """Whatever it has become since it was looked at: no link is followed, and a pipe does not wait for its writer."""
-    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "it is no regular file", path)
-    return fd
+def _open_plain(path: str) -> int:
+    """Whatever it has become since it was looked at; it is QEMU's user's more often than root's."""
+    return files.open_plain(path, foreign=True)
 
 
 KIND = FileCopy()

@@ -33,7 +33,7 @@ def command(app: App, guest: str | None) -> Result:
     plugins = prepared(app, guest)
     paths = app.composition.paths
     file = file_of(paths, guest)
-    before = files.read_text(file) or ""
+    before = files.read_text(file, follow=True) or ""
     text = click.edit(before, extension=".toml", require_save=True)
     if text is None or text == before:
         said = Message(f"{file} is unchanged.")

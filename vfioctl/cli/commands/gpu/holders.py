@@ -76,6 +76,6 @@ def describe(holder: Holder, known: Mapping[int, str], inside: Mapping[str, Cont
 
 def users(paths: Paths) -> dict[int, str]:
     """The names of this root's users by uid."""
-    text = files.read_text(paths.at("etc/passwd")) or ""
+    text = files.read_text(paths.at("etc/passwd"), follow=True) or ""
     rows = (line.split(":") for line in text.splitlines() if line.count(":") >= FIELDS and not line.startswith("#"))
     return {int(row[2]): row[0] for row in rows if row[2].isdecimal()}

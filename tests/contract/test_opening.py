@@ -1,0 +1,64 @@
+"""Files are opened in one place, vfioctl/files.py, where they are judged before. Who opens otherwise says why."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parents[2]
+OPENERS = {("os", "open"), ("os", "fdopen"), ("io", "open"), ("", "open")}
+METHODS = {"read_text", "read_bytes", "write_text", "write_bytes"}  # of pathlib; `files.read_text` is ours
+ALLOWED = {
+    "vfioctl/files.py": "the one place",
+    "vfioctl/stdio.py": "standard streams and /dev/null",
+    "vfioctl/log.py": "its directory is judged, and a log may neither raise nor wait",
+    "vfioctl/proc.py": "/dev/null",
+    "vfioctl/writer.py": "kernel files, in a child that can be left behind",
+    "vfioctl/host/readers.py": "kernel files, never waited for",
+    "vfioctl/host/images.py": "a block device may be an image; in a child, judged before",
+    "vfioctl/host/exclusive.py": "the nodes of disks, in a child",
+    "vfioctl/host/pools.py": "the nodes of disks, in a child",
+    "vfioctl/host/holders.py": "/proc/PID/maps",
+    "vfioctl/setup/data.py": "templates that are part of the installed code",
+    "vfioctl/cli/demo.py": "files of a directory that it made itself",
+    "vfioctl/cli/domains.py": "the file that the user names with --xml, which may be a pipe",
+    "vfioctl/cli/undo.py": "a stream over a descriptor of files.open_plain",
+    "vfioctl/cli/apart.py": "a stream over a descriptor of files.open_plain",
+    "vfioctl/cli/names.py": "a stream over a descriptor of files.open_plain",
+    "vfioctl/txn/steps/file_copy.py": "streams over descriptors of files.open_plain",
+}
+
+
+def sources() -> list[Path]:
+    """Everything that runs on a user's machine; not the test kit."""
+    found = [*HERE.glob("vfioctl/**/*.py"), *HERE.glob("plugins/*/vfioctl_*/**/*.py")]
+    return sorted(path for path in found if "testing" not in path.relative_to(HERE).parts)
+
+
+def openings(path: Path) -> Iterator[int]:
+    """The lines in which something is opened."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and _opens(node.func):
+            yield node.lineno
+
+
+def _opens(function: ast.expr) -> bool:
+    if isinstance(function, ast.Name):
+        return ("", function.id) in OPENERS
+    if not isinstance(function, ast.Attribute):
+        return False
+    owner = function.value.id if isinstance(function.value, ast.Name) else "?"
+    return (owner, function.attr) in OPENERS or (function.attr in METHODS and owner not in ("files", "edit"))
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(HERE)))
+def test_files_are_opened_where_they_are_judged(path: Path):
+    if str(path.relative_to(HERE)) not in ALLOWED:
+        assert list(openings(path)) == [], "read and open with vfioctl.files"
+
+
+def test_every_exemption_is_needed():
+    assert [name for name in ALLOWED if not list(openings(HERE / name))] == []
