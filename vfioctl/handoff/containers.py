@@ -95,7 +95,7 @@ def _stop(entry: str, which: Which, seen: Seen, uid: int | None) -> StepProposal
     return StepProposal(
         id=f"container.stop:{entry}", kind="unit.stop" if seen.unit else "container.stop", params=params,
         reason="the guest file lists it under containers", phase=Phase.BEFORE, deadline=SECONDS,
-        before=(f"unit.stop:{DOCKER_UNIT}",), releases=(Release(container=seen.id),),
+        before=(f"unit.stop:{DOCKER_UNIT}",), releases=(Release(container=seen.id, uid=uid),),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from vfioctl.proc import in_child
 DOCKER, PODMAN, KUBERNETES, MACHINE, LXC = "docker", "podman", "kubernetes", "machine", "lxc"
 SCOPES = (
     ("docker-", DOCKER), ("libpod-", PODMAN), ("crio-", KUBERNETES), ("cri-containerd-", KUBERNETES),
-    ("machine-", MACHINE),
+    ("machine-", MACHINE), ("systemd-nspawn@", MACHINE),
 )  # fmt: skip
 STOPS = {DOCKER: "docker stop {}", PODMAN: "podman stop {}", MACHINE: "machinectl stop {}", LXC: "lxc-stop -n {}"}
 ID = r"[0-9a-f]{12,64}"
@@ -88,6 +88,8 @@ def runtime(holder: Holder) -> str:
     for prefix, name in SCOPES:
         if scope.startswith(prefix):
             return name
+    if holder.container.startswith("kubepods-"):
+        return KUBERNETES
     if scope.endswith(".service") or holder.container.startswith("libpod-"):
         return PODMAN  # below the unit itself, as --cgroups=split puts it: quadlet
     return DOCKER if re.fullmatch(ID, holder.container) else LXC

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Mapping
 from vfioctl.frozen import frozen
 from vfioctl.host import cgroups, processes
 from vfioctl.host.model import AUDIO_CLASSES, CARD_CLASSES, DeviceNode, Holder
-from vfioctl.host.readers import parse_number, text
+from vfioctl.host.readers import parse_number, table, text
 from vfioctl.paths import Paths
 
 DELETED = " (deleted)"
 # Majors of null, tty and pts: most of what is open, and never a node of a device.
 COMMON_MAJORS = (1, 5, 136)
 GROUP = re.compile(r"/dev/vfio/\d+")  # the file of a group has no mmap (drivers/vfio/group.c); maps cost as much as fd
+CGROUP_SIZE = 1 << 16  # a line for each hierarchy of version 1, and a path may have 4096 bytes
 CARD_NODES = ("/dev/dri/", "/dev/fb")
 AUDIO_NODES = ("/dev/snd/",)
 
@@ -142,7 +143,7 @@ def describe(paths: Paths, pid: int, held: Mapping[str, str | None]) -> Holder |
     if started is None:
         return None
     base = os.path.join(paths.proc, str(pid))
-    owner = cgroups.owner(text(f"{base}/cgroup") or "")
+    owner = cgroups.owner((table(f"{base}/cgroup", CGROUP_SIZE) or b"").decode("utf-8", "replace"))
     return Holder(
         pid=pid,
         start_time=started,
@@ -154,6 +155,7 @@ def describe(paths: Paths, pid: int, held: Mapping[str, str | None]) -> Holder |
         user_unit=owner.user_unit,
         session=owner.session,
         container=owner.container,
+        session_uid=owner.session_uid,
     )
 
 

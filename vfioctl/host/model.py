@@ -143,6 +143,21 @@ class Holder:
     user_unit: str | None = None  # unit of the user manager, "pipewire.service"
     session: str | None = None  # logind session id
     container: str | None = None
+    session_uid: int | None = None  # the user in whose slice the session is; None where systemd has made no slices
+
+    def belongs_to(self, session: Session) -> bool:
+        """Whether it is in `session`, and that is a session of its own user: the name alone may be anybody's.
+
+        Without systemd's slices (elogind) the process tells its user; root's may be in any session, as an X server is.
+        """
+        if self.session != session.id:
+            return False
+        return self.uid in (0, session.uid) if self.session_uid is None else self.session_uid == session.uid
+
+    @property
+    def manager(self) -> int | None:
+        """The user whose manager runs it; None where the system's does."""
+        return None if self.user_unit is None else self.uid
 
     @property
     def is_stale(self) -> bool:

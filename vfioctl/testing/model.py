@@ -111,7 +111,8 @@ class FakeProcess:
     """A process. `opens` and `maps` name nodes ("/dev/dri/card*" all of them); absent nodes are not opened.
 
     pid 0: the next free one. `shown_as` gives the path that a node has in the process's own mount namespace.
-    `requires`: it runs only while such a node exists.
+    `requires`: it runs only while such a node exists. `cgroup` is its path in the unified hierarchy, when it is not the
+    one of its unit, session or container.
     """
 
     comm: str
@@ -131,6 +132,7 @@ class FakeProcess:
     peers: tuple[str, ...] = ()  # IPv4 addresses from which it has a TCP connection, to port `port` of this host
     port: int = 22
     runtime: str = "docker"  # of `container`: docker, podman, or with @UID a user's rootless one
+    cgroup: str = ""
 
 
 @dataclass(frozen=True, slots=True)

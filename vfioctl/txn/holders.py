@@ -37,6 +37,10 @@ class Policy:
     def session(self, identifier: str) -> Session | None:
         return next((session for session in self.sessions if session.id == identifier), None)
 
+    def session_of(self, holder: Holder) -> Session | None:
+        """The session that `holder` is in."""
+        return next((session for session in self.sessions if holder.belongs_to(session)), None)
+
 
 def holder_findings(
     holders: Sequence[Holder], releases: Sequence[Release], policy: Policy, *, session_named: bool = False
@@ -63,9 +67,7 @@ def _is_allowed(release: Release, policy: Policy, holders: Sequence[Holder]) -> 
     if release.unit is not None:
         return any(session.uid == release.uid and _is_graphical(session, holders) for session in policy.sessions)
     holder = next((h for h in holders if (h.pid, h.start_time) == (release.pid, release.start_time)), None)
-    return holder is not None and holder.session is not None and _may_end(
-        policy.session(holder.session), policy, holders
-    )
+    return holder is not None and _may_end(policy.session_of(holder), policy, holders)
 
 
 def _may_end(session: Session | None, policy: Policy, holders: Sequence[Holder]) -> bool:
@@ -77,14 +79,15 @@ def _may_end(session: Session | None, policy: Policy, holders: Sequence[Holder])
 
 def _is_graphical(session: Session, holders: Sequence[Holder]) -> bool:
     """On a seat, or holding the device itself: startx and sway on a TTY count too."""
-    return bool(session.seat) or any(holder.session == session.id for holder in holders)
+    return bool(session.seat) or any(holder.belongs_to(session) for holder in holders)
 
 
 def _covers(release: Release, holder: Holder, policy: Policy) -> bool:
     if release.container is not None:
-        return holder.container == release.container
+        return holder.container == release.container and holder.manager == release.uid
     if release.session is not None:
-        return holder.session == release.session
+        session = policy.session_of(holder)
+        return session is not None and session.id == release.session
     if release.unit is not None and release.uid is None:
         own = holder.unit == release.unit or _session_service(holder, policy) == release.unit
         return own or (release.unit in policy.daemons and _ends_with_docker(holder))
@@ -104,7 +107,7 @@ def _ends_with_docker(holder: Holder) -> bool:
 
 def _session_service(holder: Holder, policy: Policy) -> str | None:
     """The display manager's unit, for a greeter's session that it started (pam service names its origin)."""
-    session = policy.session(holder.session) if holder.session else None
+    session = policy.session_of(holder)
     if session is None or session.klass not in GREETERS or not session.service:
         return None
     return f"{session.service.removesuffix('-greeter').removesuffix('-launch-environment')}.service"
@@ -117,13 +120,13 @@ def _goes_with_session(holder: Holder, policy: Policy) -> bool:
     local = [session for session in policy.sessions if session.seat and not session.remote]
     if holder.user_unit is not None:
         return any(session.uid == holder.uid for session in local)
-    return any(session.id == holder.session for session in local)
+    return any(holder.belongs_to(session) for session in local)
 
 
 def _blocked(holder: Holder, policy: Policy) -> Finding:
     if holder.pid in policy.guests:
         return _has_it(holder, policy.guests[holder.pid])
-    session = policy.session(holder.session) if holder.session else None
+    session = policy.session_of(holder)
     where = _where(holder, policy)
     if not holder.addresses and not holder.is_stale:
         return _blocked_for_all(holder, where, policy)

@@ -81,7 +81,7 @@ class Finding:
 class Release:
     """A promise that a step makes holders let go. Exactly one of unit, session, pid and container is set.
 
-    `uid` tells a user manager's unit from a system unit. A pid counts only with its start time.
+    `uid` tells a user's unit or container from one of the system. A pid counts only with its start time.
     """
 
     unit: str | None = None

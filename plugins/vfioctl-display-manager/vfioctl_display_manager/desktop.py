@@ -114,9 +114,9 @@ def _local(sessions: Iterable[Session]) -> tuple[Session, ...]:
 
 def _on_card(holders: tuple[Holder, ...], sessions: tuple[Session, ...]) -> tuple[Session, ...]:
     """The sessions that hold the card, by a process of theirs or by their user's compositor. Never a remote one."""
-    by_process = {holder.session for holder in holders}
     by_unit = {holder.uid for holder in holders if is_compositor(holder)}
-    direct = (session for session in sessions if session.id in by_process and not session.remote)
+    own = (session for session in sessions if any(holder.belongs_to(session) for holder in holders))
+    direct = (session for session in own if not session.remote)
     drawing = (session for session in _local(sessions) if session.uid in by_unit and _is_graphical(session))
     return _united(direct, drawing)
 

@@ -30,6 +30,7 @@ class Process:
     spec: FakeProcess
     pid: int
     files: dict[int, OpenFile] = field(default_factory=dict)
+    slice_uid: int = 0  # whose slice it is in; a root's process may be in anybody's session
     directory: Directory = field(default_factory=Directory)
     fd: Directory = field(default_factory=Directory)
     paused: bool = False  # by SIGSTOP
@@ -37,11 +38,13 @@ class Process:
     def cgroup(self) -> str:
         """The cgroup v2 path, as systemd 252 lays it out."""
         spec = self.spec
-        user = f"/user.slice/user-{spec.uid}.slice"
+        user = f"/user.slice/user-{self.slice_uid}.slice"
+        if spec.cgroup:
+            return spec.cgroup
         if spec.container:
             return _container_group(spec.runtime, spec.container)
         if spec.user_unit:
-            return f"{user}/user@{spec.uid}.service/session.slice/{spec.user_unit}"
+            return f"{user}/user@{self.slice_uid}.service/session.slice/{spec.user_unit}"
         if spec.session:
             return f"{user}/session-{spec.session}.scope"
         return f"/system.slice/{spec.unit}" if spec.unit else "/init.scope"
@@ -61,7 +64,7 @@ class Processes:
         if spec.requires and not self.kernel.nodes.matching(spec.requires):
             return None
         pid = spec.pid or self._free_pid()
-        process = Process(spec, pid)
+        process = Process(spec, pid, slice_uid=spec.uid or self._uid_of(spec.session))
         self.by_pid[pid] = process
         self._fill(process)
         for pattern in spec.opens:
@@ -70,6 +73,9 @@ class Processes:
             self.open(process, pattern, mapped=True)
         self.kernel.proc.add(str(pid), process.directory)
         return process
+
+    def _uid_of(self, session: str | None) -> int:
+        return next((one.uid for one in self.kernel.spec.sessions if one.id == session), 0)
 
     def _free_pid(self) -> int:
         while self.next_pid in self.by_pid:
