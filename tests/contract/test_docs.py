@@ -126,7 +126,7 @@ def _is_something_else(word: str) -> bool:
 
 OTHERS = {
     *MODULES, *VOCABULARY, *(setting.path for setting in SETTINGS),
-    "lxc.payload", "snapshot.nvram", "vfioctl.commands", "vfioctl.entry",
+    "lxc.monitor", "lxc.payload", "snapshot.nvram", "vfioctl.commands", "vfioctl.entry",
 }  # fmt: skip
 SUFFIXES = ("service", "socket", "scope", "target", "slice", "log", "sh", "py", "toml", "json", "jsonl", "conf", "ids")
 
