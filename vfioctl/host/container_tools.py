@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 TOOLS = (DOCKER, PODMAN)
-SECONDS = 5.0
+SECONDS = 15.0  # podman opens its database first: 5 s on a slow disk are not enough
 DAEMON = "docker.service"
 UNIT_LABEL = "PODMAN_SYSTEMD_UNIT"
 FORMAT = f'{{{{.Id}}}} {{{{.State.Status}}}} {{{{.HostConfig.AutoRemove}}}} {{{{index .Config.Labels "{UNIT_LABEL}"}}}}'

@@ -40,7 +40,7 @@ class ContainerStop(Primitive):
         return f"container:{params['tool']}:{owner}{params['name']}"
 
     def baseline(self, params: Json, host: Host) -> Json:
-        seen = container_tools.look(host, _which(params))
+        seen = host.container(_which(params))
         return {"active": bool(seen and seen.runs)}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
