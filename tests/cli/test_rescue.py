@@ -170,6 +170,15 @@ def test_without_an_undo_the_display_manager_is_started(tmp_path) -> None:
         assert ["systemctl", "reset-failed", "--", "display-manager.service"] in calls
 
 
+def test_a_display_manager_that_does_not_start_is_an_error(tmp_path) -> None:
+    with stage(BY_NAME["nvidia-greeter"], tmp_path) as on:
+        on.host.kernel.set_unit("lightdm.service", active_state="inactive", start_fails=True)
+        ended = on.command("rescue", "--yes")
+        assert ended.returncode == 1
+        assert "display-manager.service does not start: systemctl start -- display-manager.service" in ended.stderr
+        assert "[rescue.desktop]" in ended.stderr
+
+
 def test_what_is_recorded_as_stopped_is_started(tmp_path) -> None:
     with stage(BY_NAME["nvidia-greeter"], tmp_path) as on:
         stopped = step("dm", kind="unit.stop", params={"unit": "lightdm.service"}, resource="unit:lightdm.service",

@@ -54,6 +54,12 @@ class Machine:
         program = self.root / "usr/bin" / argv[0]
         return subprocess.run([program, *argv[1:]], capture_output=True, text=True, timeout=SECONDS, check=False)
 
+    def popen(self, *argv: str) -> subprocess.Popen[bytes]:
+        """The same, without waiting for its end."""
+        child = subprocess.Popen([self.root / "usr/bin" / argv[0], *argv[1:]], stderr=subprocess.DEVNULL)
+        self.children.append(child)
+        return child
+
     def in_background(self, code: str, *arguments: str) -> subprocess.Popen[bytes]:
         """A process of its own that runs `code` with the machine's root in sys.argv[1]."""
         child = subprocess.Popen([sys.executable, "-I", "-c", code, str(self.root), *arguments])

@@ -14,7 +14,7 @@ from machine_driver import SECONDS
 from recordings import recording
 
 from vfioctl.testing import scenarios
-from vfioctl.testing.model import FakeProcess, FakeUnit
+from vfioctl.testing.model import FakeProcess, FakeSession, FakeUnit
 from vfioctl.wait import until
 
 GPU = scenarios.GPU
@@ -90,6 +90,57 @@ def test_a_session_can_outlive_the_display_manager(machine_of):
     machine.run("systemctl", "stop", "lightdm")
     assert "firefox" in comms(machine)
     assert "Type=wayland" in machine.run("loginctl", "show-session", "2", "-p", "Type").stdout
+
+
+@pytest.mark.parametrize(("deaf", "killed", "ends_as"), [
+    ("ignores_term", "lightdm.service", "failed"), ("stop_waits", "session-c1.scope", "inactive"),
+])  # fmt: skip
+def test_a_stop_that_does_not_end_by_itself_ends_with_sigkill(machine_of, deaf, killed, ends_as):
+    machine = machine_of(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+    machine.kernel.set_unit("lightdm.service", **{deaf: True})
+    client = machine.popen("systemctl", "stop", "lightdm")
+    assert until(lambda: active_state(machine) == "deactivating", 10)
+    assert machine.run("systemctl", "list-jobs", "--no-legend").stdout.split()[1:3] == ["lightdm.service", "stop"]
+    assert machine.run("systemctl", "kill", "--signal=SIGKILL", "--", killed).returncode == 0
+    assert client.wait(10) == 0
+    assert (active_state(machine), machine.run("systemctl", "list-jobs", "--no-legend").stdout) == (ends_as, "")
+    assert "Xorg" not in comms(machine)
+
+
+def test_a_start_waits_for_a_stop_that_runs_and_cancels_it_for_who_waits_for_that(machine_of):
+    machine = machine_of(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+    machine.kernel.set_unit("lightdm.service", ignores_term=True)
+    stop = machine.popen("systemctl", "stop", "lightdm")
+    assert until(lambda: active_state(machine) == "deactivating", 10)
+    start = machine.popen("systemctl", "start", "lightdm")
+    assert stop.wait(10) == 1  # "Job for lightdm.service canceled."
+    machine.run("systemctl", "kill", "--signal=SIGKILL", "lightdm")
+    assert (start.wait(10), active_state(machine)) == (0, "active")
+
+
+def test_a_client_that_is_killed_leaves_its_job(machine_of):
+    machine = machine_of(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+    machine.kernel.set_unit("lightdm.service", ignores_term=True)
+    client = machine.popen("systemctl", "restart", "lightdm")
+    assert until(lambda: active_state(machine) == "deactivating", 10)
+    client.kill()
+    assert client.wait(10) == -9
+    machine.run("systemctl", "kill", "--signal=SIGKILL", "lightdm")
+    assert active_state(machine) == "active"
+
+
+def test_a_session_whose_leader_is_deaf_is_closing_until_that_is_killed(machine_of):
+    machine = machine_of(scenarios.single_gpu_nvidia_desktop())
+    machine.kernel.end_session("2")
+    machine.kernel.add_session(FakeSession("2", "alice", 1000, lingers=True))
+    assert machine.run("loginctl", "terminate-session", "2").returncode == 0
+    assert machine.run("loginctl", "show-session", "2", "-p", "State").stdout == "State=closing\n"
+    machine.run("loginctl", "kill-session", "--kill-who=leader", "--signal=SIGKILL", "--", "2")
+    assert machine.run("loginctl", "show-session", "2").returncode == 1
+
+
+def active_state(machine):
+    return machine.run("systemctl", "show", "--property=ActiveState", "--value", "lightdm").stdout.strip()
 
 
 def test_user_units_answer_only_while_the_users_manager_runs(machine_of):

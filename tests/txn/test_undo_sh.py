@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from step_builders import AUDIO, GPU, OPERATION, planned, program
 from txn_builders import plan
 
+from vfioctl.errors import DeadlineExceeded
 from vfioctl.files import Lock
 from vfioctl.host.stuck import read_stuck
 from vfioctl.paths import Paths
@@ -359,6 +360,21 @@ def test_a_unit_whose_user_manager_has_ended_is_not_a_failure(boot):
     bench.fake.kernel.fail_program("systemctl", 3, arguments="is-active --quiet -- user@1000.service")
     assert bench.run() == 0
     assert "went with the user manager of 1000" in bench.log()
+
+
+@pytest.mark.parametrize(("unit", "killed"), [("lightdm.service", True), ("nvidia-persistenced.service", False)])
+def test_a_stop_that_does_not_end_is_an_obstacle_of_services_only(boot, unit, killed):
+    """A display manager is killed for its start; a service may have data to write."""
+    bench = boot(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+    bench.plan(("unit.stop", {"unit": unit}))
+    bench.journal("intent")
+    bench.fake.kernel.set_unit(unit, ignores_term=True)
+    with pytest.raises(DeadlineExceeded):
+        bench.fake.programs.run(("systemctl", "stop", "--", unit), deadline=0.2)
+    assert bench.run() == (0 if killed else 1)
+    assert ("does not stop, and is killed" in bench.log()) is killed
+    assert (f"{unit} was not started: it has not stopped or started in" in bench.log()) is not killed
+    assert (bench.fake.kernel.units()[f"system/{unit}"]["active"] == "active") is killed
 
 
 def test_what_is_kept_after_a_start_is_not_in_it(boot):

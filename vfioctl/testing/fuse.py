@@ -59,6 +59,9 @@ class Tree(Protocol):
     def converse(self, node: Conversation, said: bytes, pid: int, answer: Callable[[bytes | int], None]) -> None:
         """Answer what was written; call `answer` now or later."""
 
+    def interrupt(self, pid: int) -> None:
+        """A signal came for a program that waits for such an answer."""
+
 
 PROGRAMS = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 # Waits for the end of its input and unmounts then; fusermount3's own auto_unmount fails without allow_other.
@@ -116,6 +119,7 @@ class Session:
         self.open: dict[int, bytes | Listing | None] = {}
         self.kept: dict[int, Kept] = {}
         self.said: dict[tuple[bool, int], bytes] = {}
+        self.asking: dict[int, int] = {}  # a request that waits for an answer to what was said, and its process
         self.notices = 0
         self.notified = 0  # how many of these the kernel has taken
         self.last_handle = 0
@@ -124,7 +128,7 @@ class Session:
         self.handlers = {
             1: self._lookup, 2: self._forget, 3: self._getattr, 4: self._setattr, 5: self._readlink, 14: self._open,
             15: self._read, 16: self._write, 17: self._statfs, 18: self._release, 26: self._init, 27: self._opendir,
-            28: self._readdir, 29: self._releasedir, 36: self._ignore, 38: self._ignore,
+            28: self._readdir, 29: self._releasedir, 36: self._interrupt, 38: lambda *_: None,
             39: self._ioctl, 42: self._batch_forget,
         }  # fmt: skip
         threading.Thread(target=self._run_later, daemon=True).start()
@@ -146,8 +150,7 @@ class Session:
 
     def _handle(self, message: memoryview) -> None:
         _, opcode, unique, ino, _, _, pid, _ = HEADER.unpack_from(message)
-        handler = self.handlers.get(opcode)
-        if handler is None:
+        if (handler := self.handlers.get(opcode)) is None:
             self._fail(unique, errno.ENOSYS)
             return
         try:
@@ -325,12 +328,18 @@ class Session:
             return
 
         def answer(result: bytes | int) -> None:
+            self.asking.pop(unique, None)
             if not isinstance(result, int):
                 self.open[handle] = result[size:]
                 result = result[:size]
             self._settled(unique, result)
 
+        self.asking[unique] = pid
         self.tree.converse(node, said, pid, answer)
+
+    def _interrupt(self, _unique: int, _ino: int, _pid: int, body: memoryview) -> None:
+        """It gets no answer itself. A writer stays in the kernel, as with a real device lock."""
+        self.tree.interrupt(self.asking.get(struct.unpack_from("<Q", body)[0], 0))
 
     def _write(self, unique: int, ino: int, pid: int, body: memoryview) -> None:
         handle, _, size, *_ = IO.unpack_from(body)
@@ -389,7 +398,3 @@ class Session:
 
     def _ioctl(self, unique: int, _ino: int, _pid: int, _body: memoryview) -> None:
         self._fail(unique, errno.ENOTTY)
-
-    def _ignore(self, _unique: int, _ino: int, _pid: int, _body: memoryview) -> None:
-        """INTERRUPT gets no answer: the writer stays in the kernel, as with a real device lock."""
-

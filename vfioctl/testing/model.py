@@ -145,7 +145,10 @@ class FakeLink:
 
 @dataclass(frozen=True, slots=True)
 class FakeSession:
-    """A logind session; its scope is session-ID.scope. It ends with any of the units in `ends_with`."""
+    """A logind session; its scope is session-ID.scope. It ends with any of the units in `ends_with`.
+
+    `lingers`: its leader is deaf to SIGTERM, so that only SIGKILL ends it.
+    """
 
     id: str
     user: str
@@ -159,6 +162,7 @@ class FakeSession:
     remote: bool = False
     tty: str = ""
     ends_with: tuple[str, ...] = ()
+    lingers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,7 @@ class FakeUnit:
     """A systemd unit. `brings` and `sessions` come with a start; a stop ends every process of the unit.
 
     `start_limit`: starts that pass before reset-failed is needed (StartLimitBurst). `stop_hangs`: a stop never ends.
+    `ignores_term`: only SIGKILL ends it; `stop_waits`: or the end of the sessions that end with it.
     `uid` makes it a unit of that user's manager. `part_of`: it stops with that unit.
     """
 
@@ -183,6 +188,8 @@ class FakeUnit:
     description: str = ""
     job: str = ""  # "start": a job is queued
     exec_start: str = ""
+    ignores_term: bool = False
+    stop_waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

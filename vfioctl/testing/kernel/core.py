@@ -140,6 +140,14 @@ class Kernel:
         else:
             answer(result or "")
 
+    def interrupt(self, pid: int) -> None:
+        """Let the program `pid` go that a signal came for, unless it waits for a device."""
+        for waiting in self.blocked:
+            if waiting.pid == pid and not waiting.wait.deaf:
+                self.blocked.remove(waiting)
+                waiting.answer(errno.EINTR)
+                return
+
     def pump(self) -> None:
         """Let everyone go on whose condition has come true, first come first served."""
         while ready := next((waiting for waiting in self.blocked if waiting.wait.ready()), None):

@@ -15,14 +15,17 @@ _numbers = itertools.count(2)  # 1 is the root of the mount
 class Wait(Exception):
     """The caller waits in the kernel, deaf to every signal, until `ready` says so; then `resume` gives the answer.
 
-    `owner` names the device whose lock is waited for, for the log.
+    `owner` names the device whose lock is waited for, for the log. Not `deaf`: a signal ends a program's wait.
     """
 
-    def __init__(self, ready: Callable[[], bool], resume: Callable[[], str | None], *, owner: str = "") -> None:
+    def __init__(
+        self, ready: Callable[[], bool], resume: Callable[[], str | None], *, owner: str = "", deaf: bool = True
+    ) -> None:
         super().__init__(owner)
         self.ready = ready
         self.resume = resume
         self.owner = owner
+        self.deaf = deaf
 
 
 class Node:

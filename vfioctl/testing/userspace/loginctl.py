@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.model import FakeSession
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
 
 VALUED = ("-p", "-P", "-M", "-o", "-H", "-s", "-n", "--property", "--machine", "--output", "--signal", "--lines",
-          "--kill-whom")  # fmt: skip
+          "--kill-whom", "--kill-who")  # fmt: skip
 
 
 def loginctl(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
@@ -35,7 +36,10 @@ def loginctl(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
         if unknown:
             return Reply(err=f"Failed to issue method call: No session '{unknown[0]}' known\n", status=1)
         for name in names:
-            systemd.end_session(name)
+            if verb == "terminate-session" and systemd.sessions[name].lingers:
+                systemd.sessions[name] = replace(systemd.sessions[name], state="closing")
+            else:
+                systemd.end_session(name)
         return Reply()
     if verb in ("activate", "lock-session", "lock-sessions", "session-status", "enable-linger", "flush-devices"):
         return Reply()

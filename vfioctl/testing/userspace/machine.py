@@ -73,6 +73,9 @@ class Machine:
     def converse(self, node: Conversation, said: bytes, pid: int, answer: Answer) -> None:
         self.kernel.converse(node, said, pid, answer)
 
+    def interrupt(self, pid: int) -> None:
+        self.kernel.interrupt(pid)
+
     # Programs
 
     def call(self, said: bytes, _pid: int) -> str:

@@ -20,7 +20,7 @@ NOT_BOOTED = (
     "Failed to connect to bus: Host is down\n"
 )
 JOB_ID = "4711"
-HARMLESS_SIGNALS = {"SIGSTOP": "pause", "STOP": "pause", "SIGCONT": "resume", "CONT": "resume"}
+SIGNALS = {"STOP": "pause", "CONT": "resume", "KILL": "kill", "9": "kill"}  # others end
 
 
 def systemctl(kernel: Kernel, systemd: Systemd, argv: Sequence[str]) -> Reply:
@@ -55,8 +55,8 @@ def _verb(systemd: Systemd, arguments: Arguments, verb: str, names: tuple[str, .
     if verb in ("list-units", "list-jobs"):
         return (_list_units if verb == "list-units" else _list_jobs)(systemd, arguments, names, uid)
     if verb == "kill":
-        verb = HARMLESS_SIGNALS.get(arguments.value("-s", "--signal") or "", "kill")
-    if verb in ("start", "stop", "restart", "try-restart", "reset-failed", "kill", "pause", "resume"):
+        verb = SIGNALS.get((arguments.value("-s", "--signal") or "").removeprefix("SIG"), "end")
+    if verb in ("start", "stop", "restart", "try-restart", "reset-failed", *SIGNALS.values(), "end"):
         for name in names:
             _act(systemd, verb, name, uid)
         return Reply()
@@ -68,6 +68,9 @@ def _verb(systemd: Systemd, arguments: Arguments, verb: str, names: tuple[str, .
 
 
 def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
+    if verb == "kill" and (session := name.removeprefix("session-").removesuffix(".scope")) in systemd.sessions:
+        systemd.end_session(session)
+        return
     unit = systemd.find(name, uid)
     full = name if name.endswith(SUFFIXES) else f"{name}.service"
     if unit is None or unit.spec.load_state != "loaded":
@@ -77,23 +80,22 @@ def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
         unit.starts = 0
         unit.active_state = "inactive" if unit.active_state == "failed" else unit.active_state
     elif verb == "kill":
+        systemd.kill(unit)
+    elif verb == "end":
         for pid in systemd.processes_of(unit):
             systemd.kernel.processes.end(pid)
     elif verb in ("pause", "resume"):
         if main := systemd.kernel.processes.by_pid.get(systemd.main_pid(unit)):
             main.paused = verb == "pause"
     else:
-        if verb != "start":
-            systemd.stop(unit)
-        if verb != "stop":
-            systemd.start(unit)
+        {"start": systemd.start, "stop": systemd.stop}.get(verb, systemd.restart)(unit)
 
 
 def _refuse(verb: str, name: str, *, masked: bool) -> None:
     """What is said of a unit that is not loaded. Stopping a masked one says nothing. Raises UnitError."""
     if verb == "reset-failed":
         raise UnitError(f"Failed to reset failed state of unit {name}: Unit {name} not loaded.", 1)
-    if verb in ("kill", "pause", "resume"):
+    if verb in (*SIGNALS.values(), "end"):
         raise UnitError(f"Failed to kill unit {name}: Unit {name} not loaded.", 1)
     if masked and verb != "stop":
         raise UnitError(f"Failed to {verb} {name}: Unit {name} is masked.", 1)

@@ -1,7 +1,7 @@
 """The simulated systemd: units of the system and of user managers, transient units, and their processes.
 
 Copied from systemd 252 (Debian 12): a display manager stays `active` without any card; a start over the limit needs
-reset-failed; names without suffix mean services; aliases resolve to the real unit.
+reset-failed; names without suffix mean services; aliases resolve to the real unit; a start waits for a stop that runs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,8 @@ class Systemd:
         """Start `unit`; what it brings comes with it. Raises UnitError."""
         if unit.is_active:
             return
+        if unit.active_state == "deactivating" and _is_stubborn(unit):  # service_start() says "again later"
+            self._wait_for_stop(unit, "start")
         limit = unit.spec.start_limit
         if unit.spec.start_fails or (limit is not None and unit.starts >= limit):
             unit.active_state = "failed"
@@ -139,8 +142,8 @@ class Systemd:
 
     def stop(self, unit: Unit) -> None:
         """Stop `unit`: its processes and the sessions that live on it end. May raise Wait."""
-        if unit.spec.stop_hangs:
-            raise Wait(lambda: False, lambda: None, owner=unit.name)
+        if _is_stubborn(unit):
+            self._wait_for_stop(unit, "stop")
         unit.active_state = "inactive"
         unit.due = unit.every = None
         for pid in self.processes_of(unit):
@@ -157,6 +160,44 @@ class Systemd:
         if unit.command:
             self._end_transient(unit)
 
+    def restart(self, unit: Unit) -> None:
+        """Stop and start `unit`. May raise Wait, and UnitError."""
+        if _is_stubborn(unit):
+            self._wait_for_stop(unit, "restart")
+        self.stop(unit)
+        self.start(unit)
+
+    def _wait_for_stop(self, unit: Unit, job: str) -> None:
+        """Wait with `job` for the end of a stop that may never come; a later job takes its place."""
+        unit.active_state = "deactivating"
+        unit.spec = replace(unit.spec, job=job)
+
+        def resume() -> str:
+            if unit.spec.job not in ("", job):
+                return f"echo 'Job for {unit.name} canceled.' >&2; exit 1\n"
+            return "exit 0\n" if job == "stop" or unit.is_active else "exit 1\n"
+
+        raise Wait(lambda: unit.spec.job != job, resume, owner=unit.name, deaf=False)
+
+    def kill(self, unit: Unit) -> None:
+        """SIGKILL to the whole control group: a stop that hangs has ended, and what was queued follows."""
+        if unit.spec.stop_hangs:  # in the kernel, deaf to every signal
+            return
+        for pid in self.processes_of(unit):
+            self.kernel.processes.end(pid)
+        if unit.active_state == "deactivating":
+            self._end_stop(unit, "failed")
+
+    def _end_stop(self, unit: Unit, state: str) -> None:
+        unit.spec = replace(unit.spec, ignores_term=False, stop_waits=False)
+        self.stop(unit)
+        unit.active_state = state
+        if unit.spec.job in ("start", "restart"):
+            with suppress(UnitError):  # who waits for it sees that
+                self.start(unit)
+        unit.spec = replace(unit.spec, job="")
+        self.kernel.pump()
+
     def _end_transient(self, unit: Unit) -> None:
         pid, unit.pid = unit.pid, 0
         self.units.pop((unit.spec.uid, unit.name), None)
@@ -167,9 +208,13 @@ class Systemd:
 
     def end_session(self, session_id: str) -> None:
         """End a session with every process in its scope."""
-        del self.sessions[session_id]
+        session = self.sessions.pop(session_id)
         for process in self.kernel.processes.where(session=session_id):
             self.kernel.processes.end(process.pid)
+        for unit in tuple(self.units.values()):
+            waits = unit.spec.stop_waits and unit.active_state == "deactivating"
+            if waits and unit.name in session.ends_with:
+                self._end_stop(unit, "inactive")
 
     # Transient units
 
@@ -235,6 +280,12 @@ class Systemd:
         for unit in self.units.values():
             if unit.pid:
                 _signal(unit.pid, signal.SIGKILL)
+
+
+def _is_stubborn(unit: Unit) -> bool:
+    """Whether it runs and its stop does not end by itself."""
+    deaf = unit.spec.stop_hangs or unit.spec.ignores_term or unit.spec.stop_waits
+    return deaf and unit.active_state not in ("inactive", "failed")
 
 
 def _signal(pid: int, number: int, *, group: bool = True) -> None:

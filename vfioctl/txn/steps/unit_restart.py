@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed, VfioctlError
-from vfioctl.txn import conditions
+from vfioctl.txn import conditions, unit_kill
 from vfioctl.txn.step import Condition, Finding, State, Undo
 from vfioctl.txn.steps import units
-from vfioctl.txn.steps.common import Budget, run
+from vfioctl.txn.steps.common import Budget
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
@@ -50,8 +50,11 @@ class UnitRestart(units.UnitChange):
             raise _left(step, why)
         # Fails when nothing had failed; whether the unit may start is asked of the start itself.
         machine.programs.run(units.command(step.params, "reset-failed"), deadline=budget.left)
-        run(machine, units.command(step.params, "restart"), deadline=budget.left, code="unit.start_failed")
-        return f"it ran, but not so that {conditions.describe(wanted)}: it was restarted"
+        _, is_manager = unit_kill.look(step.params, machine)
+        done, killed = unit_kill.carry_out(step.params, "restart", machine, budget, may_kill=is_manager)
+        if not done.ok:
+            raise StepFailed("unit.start_failed", f"{done.why()}.")
+        return f"it ran, but not so that {conditions.describe(wanted)}: it was restarted" + (killed and f"; {killed}")
 
     def probe(self, step: Step, machine: Machine) -> State:
         return State.AFTER if conditions.evaluate(_condition(step.params["unless"]), machine) else State.BEFORE

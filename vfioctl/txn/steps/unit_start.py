@@ -26,12 +26,12 @@ class UnitStart(units.UnitChange):
         return {"active": True} if params.get("passing") else super().baseline(params, host)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        return units.start(step.params, machine, deadline=step.deadline)
+        return units.start(step.params, machine, deadline=step.deadline, releases=step.releases)
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         if step.baseline["active"]:
             return f"{units.title(step.params)} ran before"
-        return units.stop(step.params, machine, deadline=step.deadline)
+        return units.stop(step.params, machine, deadline=step.deadline, releases=step.releases)
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
         return () if step.baseline["active"] else (units.rendered("unit_away", step),)

@@ -1,4 +1,7 @@
-"""unit.stop: stops a systemd unit and starts it again on the way back, when it ran before."""
+"""unit.stop: stops a systemd unit and starts it again on the way back, when it ran before.
+
+The display manager is killed when it does not end by itself (txn/unit_kill.py).
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,14 @@ class UnitStop(units.UnitChange):
         return super().baseline(params, host) if params.get("restart", True) else {"active": False}
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        return units.stop(step.params, machine, deadline=step.deadline)
+        return units.stop(step.params, machine, deadline=step.deadline, releases=step.releases)
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         if not step.params.get("restart", True):
             return f"{units.title(step.params)} comes back with its session, not by itself"
         if not step.baseline["active"]:
             return f"{units.title(step.params)} did not run before"
-        return units.start(step.params, machine, deadline=step.deadline)
+        return units.start(step.params, machine, deadline=step.deadline, releases=step.releases)
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
         return (units.rendered("unit_back", step),) if step.baseline["active"] else ()

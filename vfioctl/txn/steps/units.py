@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.units import systemctl
+from vfioctl.txn import unit_kill
 from vfioctl.txn.conditions import unit_now
 from vfioctl.txn.sh_quote import call
 from vfioctl.txn.step import Finding, Lifetime, Scope, State
-from vfioctl.txn.steps.common import Budget, Primitive, run, seconds
+from vfioctl.txn.steps.common import Budget, Primitive, seconds
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import Unit
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step, StepProposal
+    from vfioctl.txn.step import Json, Release, Step, StepProposal
 
 
 class UnitChange(Primitive):
@@ -84,20 +85,29 @@ def check(proposal: StepProposal, host: Host) -> Iterable[Finding]:
         yield Finding("unit.unknown", f"There is no unit {title(params)}.", hint="See: systemctl list-units")
 
 
-def stop(params: Json, machine: Machine, *, deadline: float) -> str | None:
-    """Stop the unit and see it inactive. Raises StepFailed, DeadlineExceeded."""
-    if not _runs(look(params, machine)):
+def stop(params: Json, machine: Machine, *, deadline: float, releases: tuple[Release, ...] = ()) -> str | None:
+    """Stop the unit and see it inactive; the display manager is killed when it does not end. `releases` are the step's.
+
+    Raises StepFailed, DeadlineExceeded.
+    """
+    unit, is_manager = unit_kill.look(params, machine)
+    if not _runs(unit):
         return f"{title(params)} does not run"
     budget = Budget(deadline)
-    run(machine, command(params, "stop"), deadline=budget.left, code="unit.stop_failed")
+    done, killed = unit_kill.carry_out(params, "stop", machine, budget, may_kill=is_manager, releases=releases)
+    if not done.ok:
+        raise StepFailed("unit.stop_failed", f"{done.why()}.")
     if not until(lambda: not _runs(look(params, machine)), budget.left):
         raise DeadlineExceeded("unit.runs", f"{title(params)} was stopped, but runs again or still.")
-    return None
+    return killed or None
 
 
-def start(params: Json, machine: Machine, *, deadline: float) -> str | None:
-    """Start the unit, forgetting earlier failures first, which would count against it. Raises StepFailed."""
-    unit = look(params, machine)
+def start(params: Json, machine: Machine, *, deadline: float, releases: tuple[Release, ...] = ()) -> str | None:
+    """Start the unit, forgetting earlier failures first, which would count against it. Raises StepFailed.
+
+    One that is still stopping starts when that has ended; the display manager is killed for it, as by `stop`.
+    """
+    unit, is_manager = unit_kill.look(params, machine)
     if params.get("uid") is not None and not unit.exists:
         return f"{title(params)} went with its user manager"
     if _is_up(unit):
@@ -105,15 +115,27 @@ def start(params: Json, machine: Machine, *, deadline: float) -> str | None:
     budget = Budget(deadline)
     # Fails when nothing had failed; whether the unit may start is asked of the start itself.
     machine.programs.run(command(params, "reset-failed"), deadline=budget.left)
-    started = machine.programs.run(command(params, "start"), deadline=budget.left)
-    if not started.ok:
+    try:
+        done, killed = unit_kill.carry_out(params, "start", machine, budget, may_kill=is_manager, releases=releases)
+    except DeadlineExceeded as error:
+        raise _late(params, machine, error) from None
+    if not done.ok:
         if _shuts_down(machine, budget):
             return f"the host is shutting down, so {title(params)} is not started"
-        raise StepFailed("unit.start_failed", f"{started.why()}.")
+        raise StepFailed("unit.start_failed", f"{done.why()}.")
     if not until(lambda: _is_up(look(params, machine)), budget.left):
         unit = look(params, machine)
         raise StepFailed("unit.start_failed", f"{title(params)} was started, but is {unit.active_state}.")
-    return None
+    return killed or None
+
+
+def _late(params: Json, machine: Machine, error: DeadlineExceeded) -> DeadlineExceeded:
+    """Why a start did not end in its time: nobody may think that it was given up."""
+    if error.code == "unit.runs" or not unit_kill.is_stopping(params, machine):
+        return error
+    said = f"{title(params)} has not stopped yet. systemd starts it as soon as it has."
+    hint = f"See what it waits for with: {' '.join(command(params, 'status'))}"
+    return DeadlineExceeded("unit.stopping", said, hints=(hint,))
 
 
 def _shuts_down(machine: Machine, budget: Budget) -> bool:
@@ -127,5 +149,5 @@ def _runs(unit: Unit) -> bool:
 
 
 def _is_up(unit: Unit) -> bool:
-    """Active, or about to be; one with a queued stop is not."""
-    return unit.is_active and unit.job != "stop"
+    """Active, or about to be; one with a queued stop is not, nor one that has to stop first."""
+    return unit.is_active and unit.job != "stop" and unit.active_state != "deactivating"
