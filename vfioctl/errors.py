@@ -62,6 +62,16 @@ class Irregular(Refused, OSError, ValueError):
         self.filename, self.strerror, self.errno = path, what, EFBIG if large else EINVAL
 
 
+class Unanswered(Refused):
+    """A path did not answer in its time; the child that looks at it still waits in the kernel."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "path.unanswered", f"{path} does not answer: what it is on hangs, as a share does whose server is gone.",
+            hints=("See what it is on with: findmnt",),
+        )  # fmt: skip
+
+
 class ConfigError(Refused):
     """A configuration file says something that cannot be meant."""
 

@@ -88,7 +88,7 @@ def _itself(path: str) -> tuple[str, str] | None:
 def _first(path: str, root: str) -> tuple[str, str] | None:
     """The first thing on the way to `path` that somebody else can change, and why."""
     above = {*_parents(os.path.abspath(root)), *_parents(os.path.realpath(root))}
-    steps = ((step, below) for step, below in _way(os.path.join(os.getcwd(), path)) if step not in above)
+    steps = ((step, below) for step, below in way(os.path.join(os.getcwd(), path)) if step not in above)
     return next(((step, why) for step, below in steps if (why := _problem(step, below))), None)
 
 
@@ -114,7 +114,7 @@ def _parents(path: str) -> Iterator[str]:
         path = parent
 
 
-def _way(path: str) -> Iterator[tuple[str, str]]:
+def way(path: str) -> Iterator[tuple[str, str]]:
     """Every directory and link that the kernel passes on the way to `path`, as path_resolution(7) has it, and `path`.
 
     Each comes with what it is passed for, "" for the last one.

@@ -48,20 +48,24 @@ class Completed:
 class Programs:
     """Runs programs found in `path`, with a fixed environment and the given descriptors inherited (locks)."""
 
-    def __init__(self, path: str, *, keep_fds: tuple[int, ...] = (), writer: Writer | None = None) -> None:
+    def __init__(
+        self, path: str, *, keep_fds: tuple[int, ...] = (), writer: Writer | None = None,
+        silent: dict[str, float] | None = None,
+    ) -> None:  # fmt: skip
         self.path = path
         self.keep_fds = keep_fds
         self.writer = writer or Writer()
+        self.silent = {} if silent is None else silent  # directory → when it did not answer; see reach.py
         self.environment = {"PATH": path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TERM": "dumb"}
 
     def holding(self, *fds: int) -> Programs:
         """The same, with children that also inherit `fds`: an orphan keeps the transaction's lock."""
         kept = tuple({*self.keep_fds, *(fd for fd in fds if fd >= 0)})
-        return Programs(self.path, keep_fds=kept, writer=self.writer)
+        return Programs(self.path, keep_fds=kept, writer=self.writer, silent=self.silent)
 
     def without_locks(self) -> Programs:
         """The same, with children that inherit nothing: what one starts for good would keep a lock for ever."""
-        return Programs(self.path, writer=self.writer)
+        return Programs(self.path, writer=self.writer, silent=self.silent)
 
     def find(self, name: str) -> str | None:
         """The full path of the program `name`, or None."""
@@ -86,11 +90,17 @@ class Programs:
         try:
             out, err = child.communicate(stdin, timeout=max(0.05, deadline))
         except TimeoutExpired:
-            kill_group(child)
+            if not kill_group(child):
+                self._leave_behind()
             raise DeadlineExceeded(
                 "program.deadline", f"{' '.join(argv)} did not end within {deadline:g} s and was killed."
             ) from None
         return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
+
+    def _leave_behind(self) -> None:
+        """Keep our locks for ourselves: a program that nothing ends would hold them for as long as it waits."""
+        for fd in self.keep_fds:
+            files.renew_lock(fd)
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[str]:
         from subprocess import PIPE, Popen
@@ -134,18 +144,20 @@ def _output(path: str) -> int:
         return os.open(os.devnull, os.O_WRONLY)
 
 
-def kill_group(child: subprocess.Popen[str]) -> None:
-    """End `child` and what it started; a process in D state is left to the kernel."""
+def kill_group(child: subprocess.Popen[str]) -> bool:
+    """End `child` and what it started; whether it has ended. A process in D state is left to the kernel."""
     from subprocess import TimeoutExpired
 
     try:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate(timeout=KILL_GRACE)
-    except (ProcessLookupError, TimeoutExpired):
+    except (ProcessLookupError, TimeoutExpired) as error:
         for stream in (child.stdin, child.stdout, child.stderr):
             if stream:
                 stream.close()
         child.returncode = child.returncode or -signal.SIGKILL
+        return isinstance(error, ProcessLookupError)
+    return True
 
 
 @frozen

@@ -168,10 +168,10 @@ def test_a_format_that_is_not_stated_is_refused(bench, monkeypatch):
     assert bench.codes(disks=(DiskXml("/images/top"),)) == ["start.backing_format"]
 
 
-def test_a_path_that_gives_no_answer_is_a_warning(bench, monkeypatch):
+def test_a_path_that_does_not_answer_is_refused(bench, monkeypatch):
     monkeypatch.setattr(start_files, "look_at", lambda *_: (Answer("/nfs/a", UNKNOWN, hung=True),))
     (finding,) = bench.findings(disks=(DiskXml("/nfs/a"),))
-    assert (finding.code, finding.severity) == ("start.unanswered", Severity.WARN)
+    assert (finding.code, finding.severity) == ("start.unanswered", Severity.BLOCK)
 
 
 def test_usb_devices_that_are_alike_are_refused_without_an_address(bench):

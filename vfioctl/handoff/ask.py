@@ -10,11 +10,13 @@ from vfioctl import identity
 from vfioctl.compose import Composition
 from vfioctl.config.load import load_guest
 from vfioctl.config.model import GuestConfig
+from vfioctl.errors import Refused
 from vfioctl.events.model import Domain
 from vfioctl.frozen import frozen
 from vfioctl.handoff.devices import wanted
 from vfioctl.log import Log
 from vfioctl.plugin import manifest
+from vfioctl.plugin.guard import Hung, clock
 from vfioctl.plugin.manager import Plugins, needed, select
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
 from vfioctl.txn.holders import Policy
@@ -31,12 +33,16 @@ CORE = "core"
 DAEMONS = frozenset({"docker.service", "containerd.service", "podman.service"})  # what their stop means is to be said
 
 
+LEAST = 0.05  # seconds; a timer of none never rings
+
+
 @frozen
 class Asked:
-    """A plan with what it was made of."""
+    """A plan with what it was made of; `took` is what planning has taken of the time of prepare, in seconds."""
 
     plan: Plan
     request: Request
+    took: float = 0.0
 
 
 class Gathered:
@@ -60,9 +66,39 @@ def read_config(composition: Composition, guest: str, log: Log) -> tuple[GuestCo
 
 def ask(
     composition: Composition, domain: Domain, config: GuestConfig, known: Sequence[PluginInfo], *,
-    incoming: bool = False, ledger: Ledger | None = None,
+    incoming: bool = False, ledger: Ledger | None = None, seconds: float | None = None,
 ) -> Asked:
-    """The plan for a start of `domain` now. Raises Refused where the parts contradict each other."""
+    """The plan for a start of `domain` now, made within `seconds`, or else the setting deadlines.plan.
+
+    Raises Refused where the parts contradict each other, and ("plan.deadline"). What may wait in the kernel is looked
+    at in children, so the clock ends everything else.
+    """
+    limit = config.deadlines.plan if seconds is None else seconds
+    try:
+        with clock(max(LEAST, limit)):
+            return _ask(composition, domain, config, known, incoming=incoming, ledger=ledger)
+    except Hung as error:
+        silent = ", ".join(composition.programs.silent)
+        raise _too_late(config, silent) from error
+
+
+def _too_late(config: GuestConfig, silent: str) -> Refused:
+    from vfioctl.typed import argument, word
+
+    why = f" {silent} did not answer." if silent else ""
+    return Refused(
+        "plan.deadline",
+        f"{config.guest} was not started: what its start needs was not known within {config.deadlines.plan:g} s.{why}",
+        state="Nothing was changed.",
+        hints=(f"See what takes so long with: vfioctl plan {argument(config.guest)}",
+               f"Give it more with: vfioctl config set deadlines.plan 60 --guest {word(config.guest)}"),
+    )  # fmt: skip
+
+
+def _ask(
+    composition: Composition, domain: Domain, config: GuestConfig, known: Sequence[PluginInfo], *,
+    incoming: bool, ledger: Ledger | None,
+) -> Asked:  # fmt: skip
     host = composition.machine().host()
     chosen = wanted(domain, config, host)
     request = Request(
@@ -97,6 +133,7 @@ def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple
 def _gather(plugins: Plugins, request: Request) -> Gathered:
     for device in request.devices:
         request.host.disk_claims(device.address)  # kept; a disk at rest may take longer than a plugin is given
+    _wake(request)
     said = Gathered(_own_steps(request), plugins.preflight(request))
     _gather_containers(request, said)
     for claim in _claims(plugins, request, said):
@@ -107,6 +144,22 @@ def _gather(plugins: Plugins, request: Request) -> Gathered:
     said.proposals += [Proposed(item.plugin, item.step) for item in plugins.post_stop(request)]
     _gather_snapshots(plugins, request, said)
     return said
+
+
+def _wake(request: Request) -> None:
+    """Look at what a snapshot is made of: a disk at rest may take longer than a plugin is given.
+
+    A plugin that asks about one that does not answer now is told at once.
+    """
+    if not request.config.table("snapshot").get("enabled"):
+        return
+    from vfioctl.host import looks
+
+    named = (*(disk.source for disk in request.domain.disks if disk.type == "file"), request.domain.nvram)
+    reach, paths = request.host.reach, request.host.paths
+    for answer in looks.look(paths, tuple(looks.Question(path) for path in dict.fromkeys(named) if path)):
+        if answer.hung:
+            reach.silence(paths.at(answer.path))
 
 
 def _start(request: Request, proposals: Iterable[Proposed]) -> tuple[Finding, ...]:

@@ -10,14 +10,14 @@ from vfioctl.compose import Composition
 from vfioctl.errors import Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.files import Lock
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.handoff import deadman, markers, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
 from vfioctl.handoff.commit import commit, forget
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.log import Log
 from vfioctl.txn import generation
-from vfioctl.txn.clock import Deadline, StepTime, Stopwatch
+from vfioctl.txn.clock import Allowance, Deadline, StepTime, Stopwatch
 from vfioctl.txn.engine import Engine, Failure
 from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.plan import Action, Plan
@@ -48,8 +48,12 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
             recovery.settle_former(composition, domain.name, domain.uuid, around.log)
             config, known = read_config(composition, domain.name, around.log)
 
+            allowance = Allowance(min(config.deadlines.plan, config.deadlines.prepare))
+
             def make() -> Asked:
-                return ask(composition, domain, config, known, incoming=incoming)
+                with allowance.taking() as seconds:
+                    asked = ask(composition, domain, config, known, incoming=incoming, seconds=seconds)
+                return replace(asked, took=allowance.spent)
 
             with _settled_plan(composition, make, around.log) as (asked, fds):
                 return _carry_out(composition, asked, around, (lock.fd, *fds))
@@ -155,7 +159,8 @@ def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fd
         )
         with engine.watch.part("dead-man"):
             deadman.arm(composition, plan, around.log)
-        failure = engine.apply(plan, deadline=Deadline(plan.budget.prepare)) or _mark_given(composition, plan, journal)
+        deadline = Deadline(plan.budget.prepare - asked.took)
+        failure = engine.apply(plan, deadline=deadline) or _mark_given(composition, plan, journal)
         if failure:
             raise _undone(composition, plan, engine, failure, around.log)
     _given(composition, asked, engine, around.log)

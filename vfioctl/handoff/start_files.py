@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 
 from vfioctl.events.model import RequiredFile
 from vfioctl.handoff.start_model import Start
-from vfioctl.host.looks import ABSENT, TOO_LONG, UNSTATED, Answer, Question
+from vfioctl.host.looks import ABSENT, DEADLINE, TOO_LONG, UNSTATED, Answer, Question
 from vfioctl.host.looks import look as look_at
-from vfioctl.plugin.types import Finding, Severity
+from vfioctl.plugin.types import Finding
 
 # role → code, what the file is, how the domain asks for it
 WORDS = {
@@ -27,14 +26,19 @@ WORDS = {
 def look(start: Start) -> Iterator[Finding]:
     """What is missing, in the order in which the domain names it."""
     files = tuple(_needed(start))
-    conditions = tuple(dict.fromkeys(file.unless for file in files if file.unless))
+    nvram = "" if start.request.incoming else start.request.domain.nvram
+    conditions = tuple(dict.fromkeys(filter(None, (nvram, *(file.unless for file in files)))))
     questions = (*(Question(path) for path in conditions), *(Question(file.path, _followed(file)) for file in files))
-    answers = look_at(start.paths, questions)
+    reach = start.request.host.reach
+    answers = look_at(start.paths, questions, DEADLINE, lambda path: reach.is_silent(start.paths.at(path)))
     missing = {answer.path for answer in answers[: len(conditions)] if answer.state == ABSENT}
     for file, answer in zip(files, answers[len(conditions) :], strict=True):
         if not file.unless or file.unless in missing:
             yield from _judge(start, file, answer)
-    yield from (_hung(answer) for answer in answers if answer.hung)
+    for answer in answers:
+        if answer.hung:
+            reach.silence(start.paths.at(answer.path))
+            yield _hung(answer)
 
 
 def _needed(start: Start) -> Iterable[RequiredFile]:
@@ -87,7 +91,7 @@ def _chain(file: RequiredFile, answer: Answer) -> Finding:
 def _hung(answer: Answer) -> Finding:
     return Finding(
         "start.unanswered",
-        f"{answer.path}, which the start needs, gives no answer: what it is on may hang, and the start with it.",
-        Severity.WARN,
-        hint=f"See what it is on with: findmnt --target {os.path.dirname(answer.path)}",
+        f"{answer.path}, which the start needs, does not answer: what it is on hangs, as a share does whose server is "
+        "gone.",
+        hint="See what it is on with: findmnt",
     )

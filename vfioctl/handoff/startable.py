@@ -43,7 +43,7 @@ def start_findings(request: Request, proposals: Iterable[StepProposal]) -> tuple
 def _found(start: Start) -> Iterator[Finding]:
     """What each look finds; one that has nothing to look at is not even imported."""
     needs = start.needs
-    if needs.files or start.request.domain.evdev_inputs:
+    if needs.files or start.request.domain.evdev_inputs or start.request.domain.nvram:
         from vfioctl.handoff import start_files
 
         yield from start_files.look(start)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from vfioctl.host.container_tools import Seen, Which
     from vfioctl.host.dependents import Dependent
     from vfioctl.host.network import Traffic
+    from vfioctl.reach import Reach
 
 T = TypeVar("T")
 DISPLAY_MANAGER = "display-manager.service"
@@ -307,6 +308,26 @@ class Host:
         from vfioctl.host import container_tools  # only a guest file that lists one needs it
 
         return self._once(("container", which), lambda: container_tools.look(self, which))
+
+    # Paths that the domain or the settings name
+
+    def ask(self, path: str, work: Callable[[], T]) -> T:
+        """What `work`, which looks at `path`, returns, as JSON keeps it, from a child that can be left behind.
+
+        For every path that is not the kernel's: it may be on a share whose server is gone. Raises what it raises, and
+        Refused("path.unanswered").
+        """
+        return self.reach.ask(path, work)
+
+    @property
+    def reach(self) -> Reach:
+        """The same with a deadline of one's own."""
+        return self._once("reach", self._reach)
+
+    def _reach(self) -> Reach:
+        from vfioctl.reach import Reach  # few starts ask about a path
+
+        return Reach(self.programs.silent)
 
     # The host as a whole
 

@@ -63,6 +63,8 @@ def clock(seconds: float) -> Iterator[None]:
         yield
         return
     left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    if 0 < left < seconds:
+        signal.setitimer(signal.ITIMER_REAL, left, AGAIN)  # the outer one does not ring late
     try:
         yield
     finally:

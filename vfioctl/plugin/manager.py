@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from vfioctl.errors import Refused
+from vfioctl.errors import Refused, Unanswered
 from vfioctl.frozen import replace
 from vfioctl.plugin import guard
 from vfioctl.plugin.implementations import Implementation, find, misspelt
@@ -178,7 +178,9 @@ class Plugins:
         for plugin, impl in found:
             ask = partial(impl.function, **{name: facts[name] for name in impl.arguments})
             called = guard.call(partial(_ask_and_check, ask, check), alarm=self._alarm)
-            if called.error:
+            if isinstance(called.error, Unanswered):
+                self._findings.append(_silent(called.error))
+            elif called.error:
                 self._blame_call(plugin, hook, called)
             else:
                 answers.append((plugin, cast("T", called.value)))
@@ -225,6 +227,11 @@ class Plugins:
         severity = Severity.BLOCK if plugin in self._required else Severity.WARN
         message = f"The plugin {plugin} {what}."
         self._findings.append(Finding(code, message, severity, "See it with: vfioctl plugins list", plugin))
+
+
+def _silent(error: Unanswered) -> Finding:
+    """What `host.ask` found is not the plugin's fault, and blocks: the start would wait there too."""
+    return Finding(error.code, error.message, Severity.BLOCK, " ".join(error.hints))
 
 
 def _ask_and_check(ask: Callable[[], object], check: Callable[[object], T]) -> T:

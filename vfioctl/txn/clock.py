@@ -89,6 +89,24 @@ def _time(step: Step, begun: Record, ended: Record | None, zero: float) -> StepT
     return StepTime(step.id, step.kind, step.phase, begun.action, begun.at - zero, duration, outcome)
 
 
+class Allowance:
+    """Seconds that several pieces of work share; what lies between them costs nothing."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self.spent = 0.0
+
+    @contextmanager
+    def taking(self) -> Iterator[float]:
+        """Count what the body takes; yields what it may take."""
+        began = time.monotonic()
+        try:
+            yield self.left
+        finally:
+            self.spent += (took := time.monotonic() - began)
+            self.left = max(0.0, self.left - took)
+
+
 class Deadline:
     """A moment that a whole part of a hand-off must not pass."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
+
+if TYPE_CHECKING:
+    from vfioctl.reach import Reach
 from vfioctl.writer import StuckWrite
 
 
@@ -21,6 +26,13 @@ class Machine:
     def host(self) -> Host:
         """Facts read anew."""
         return Host(self.paths, self.programs)
+
+    @property
+    def reach(self) -> Reach:
+        """For looks at paths that may be on a share whose server is gone, and for changes there."""
+        from vfioctl.reach import Reach  # few steps need it
+
+        return Reach(self.programs.silent)
 
     def stuck(self, address: str) -> StuckDevice | None:
         """The stuck write on `address`, while its process still waits in the kernel."""

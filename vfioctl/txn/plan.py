@@ -40,12 +40,16 @@ class ReturnItem:
 
 @frozen
 class Budget:
-    """Seconds. prepare: to apply; undo: on top, to undo; release: inside the hook; finish: the detached part."""
+    """Seconds. prepare: to plan and apply; undo: on top, to undo; release: inside the hook; finish: the detached part.
+
+    plan: of those of prepare, to plan.
+    """
 
     prepare: float = 45.0
     undo: float = 30.0
     release: float = 15.0
     finish: float = 120.0
+    plan: float = 20.0
 
 
 @frozen
@@ -132,7 +136,7 @@ class Plan:
                 "way_back": tuple(_return_item(item) for item in data.get("way_back", ())),
                 "back": tuple(Condition(**item) for item in data.get("back", ())),
                 "findings": tuple(_finding(item) for item in data.get("findings", ())),
-                "budget": Budget(**data.get("budget", {})),
+                "budget": Budget(**_known(Budget, data.get("budget", {}))),
             }
         )
 

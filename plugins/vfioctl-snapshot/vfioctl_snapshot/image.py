@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.errors import VfioctlError
@@ -55,16 +56,26 @@ def look(host: Host, path: str) -> Image:
     return Image(code="snapshot.backing", why=f"more than {LONGEST_CHAIN} images lie below it")
 
 
+def _is_no_file(path: str) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
 def _unsafe(host: Host, path: str, form: str) -> str:
     """Why root must not open the backing `path` of the format `form`; empty when it may."""
     if form not in ("qcow2", "raw"):
         return f"it does not say that {path} below it is qcow2 or raw, so that would be guessed"
-    return "" if path.startswith("/") and os.path.isfile(host.paths.at(path)) else f"{path} below it is no file here"
+    return "" if path.startswith("/") and _is(host, path, os.path.isfile) else f"{path} below it is no file here"
+
+
+def _is(host: Host, path: str, test: Callable[[str], bool]) -> bool:
+    """Asked in a way that a share whose server is gone cannot hold up."""
+    there = host.paths.at(path)
+    return host.ask(there, lambda: test(there))
 
 
 def _look(host: Host, path: str) -> tuple[Image, tuple[str, str] | None]:
     """The image at `path`, and path and format of what it says lies below it. Does not open that."""
-    if os.path.exists(host.paths.at(path)) and not os.path.isfile(host.paths.at(path)):
+    if _is(host, path, _is_no_file):
         return Image(code="snapshot.not_here", why=f"{path} is no file"), None
     argv = ("qemu-img", "info", "-f", "qcow2", "--output=json", "--", host.paths.at(path))
     try:

@@ -105,7 +105,8 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
 
 
 def _about_nvram(request: Request, nvram: str) -> Iterable[Finding]:
-    if not os.path.lexists(request.host.paths.at(nvram)):
+    path = request.host.paths.at(nvram)
+    if not request.host.ask(path, lambda: os.path.lexists(path)):
         message = f"There is no NVRAM {nvram} yet, so none is kept with the snapshot."
         yield finding("snapshot.no_nvram", message, Severity.INFO)
     elif not _is_nvram(request, nvram):
@@ -115,15 +116,21 @@ def _about_nvram(request: Request, nvram: str) -> Iterable[Finding]:
 
 def _is_nvram(request: Request, path: str) -> bool:
     """Whether root may copy it. Who defines domains chooses the path: no link, no device, no file that fills a disk."""
+    there = request.host.paths.at(path)
+    return request.host.ask(there, lambda: _is_small_file(there))
+
+
+def _is_small_file(path: str) -> bool:
     try:
-        status = os.lstat(request.host.paths.at(path))
+        status = os.lstat(path)
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_NVRAM
 
 
 def _listed(request: Request, directory: str) -> list[str]:
+    path = request.host.paths.at(directory)
     try:
-        return os.listdir(request.host.paths.at(directory))
+        return request.host.ask(os.path.join(path, ""), lambda: os.listdir(path))
     except OSError:
         return []

@@ -131,8 +131,8 @@ def _proof(back: Sequence[str]) -> Iterator[str]:
 
 def _budget(budget: Mapping[str, float]) -> str:
     return (
-        f"Deadlines: {budget['prepare']:g} s to prepare and {budget['undo']:g} s to undo it; on the way back"
-        f" {budget['release']:g} s while libvirt waits, {budget['finish']:g} s after it."
+        f"Deadlines: {budget['prepare']:g} s to prepare, {budget['plan']:g} s of them to plan, and {budget['undo']:g} s"
+        f" to undo it; on the way back {budget['release']:g} s while libvirt waits, {budget['finish']:g} s after it."
     )
 
 

@@ -44,7 +44,8 @@ class DiskSnapshot(Primitive):
         params = proposal.params
         if params["backend"] not in images.BACKENDS:
             yield Finding("snapshot.backend", f"There is no snapshot backend {params['backend']!r}.")
-        if not os.path.exists(host.paths.at(params["path"])):
+        path = host.paths.at(params["path"])
+        if not host.ask(path, lambda: os.path.exists(path)):
             yield Finding("file.missing", f"There is no disk image {params['path']}.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:

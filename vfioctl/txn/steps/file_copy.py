@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 from vfioctl import files
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
+
+T = TypeVar("T")
 
 CHUNK = 1 << 20
 MARK = "user.vfioctl.operation"  # an extended attribute of each copy: the operation that made it (xattr(7))
@@ -41,25 +43,36 @@ class FileCopy(Primitive):
         return f"file:{params['dest']}"
 
     def baseline(self, params: Json, host: Host) -> Json:
-        return {"exists": os.path.lexists(host.paths.at(params["dest"]))}
+        dest = host.paths.at(params["dest"])
+        return {"exists": host.ask(dest, lambda: os.path.lexists(dest))}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         source, dest = (host.paths.at(proposal.params[name]) for name in ("source", "dest"))
-        if not _is_plain(source):
+        if not host.ask(source, lambda: _is_plain(source)):
             yield Finding("file.missing", f"There is no file {source} to be copied.")
-        elif os.path.lexists(dest) and not _is_same(source, dest):
+        elif host.ask(host.reach.worst(source, dest), lambda: os.path.lexists(dest) and not _is_same(source, dest)):
             yield Finding("file.exists", f"{dest} is there already, with another content.", hint="Rename it.")
-        elif not os.path.isdir(os.path.dirname(dest)):
+        elif not host.ask(dest, lambda: os.path.isdir(os.path.dirname(dest))):
             yield Finding("file.missing", f"There is no directory {os.path.dirname(dest)} for a copy.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
+        return _bounded(self._apply, step, machine)
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State(_bounded(self._probe, step, machine))
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        return _bounded(self._undo, step, machine)
+
+    def _apply(self, step: Step, machine: Machine) -> str | None:
         source, dest = _paths(step, machine)
         if os.path.lexists(dest):
             return _there_already(step, machine)
         temporary = _temporary(step, dest)
+        budget = Budget(step.deadline)
         try:
-            _copy(source, temporary, Budget(step.deadline), mark=_operation(step))
-            _put_in_place(temporary, dest)
+            _copy(source, temporary, budget, mark=_operation(step))
+            _put_in_place(temporary, dest, budget)
         except OSError as error:
             message = f"{source} could not be copied to {dest}: {error.strerror}."
             raise StepFailed("file.copy_failed", message) from error
@@ -68,7 +81,7 @@ class FileCopy(Primitive):
         files.sync_dir(os.path.dirname(dest))
         return None
 
-    def probe(self, step: Step, machine: Machine) -> State:
+    def _probe(self, step: Step, machine: Machine) -> State:
         dest = _paths(step, machine)[1]
         if os.path.lexists(_temporary(step, dest)):
             return State.BETWEEN
@@ -76,7 +89,7 @@ class FileCopy(Primitive):
             return State.BEFORE
         return State.AFTER if _is_ours(step, machine) else State.FOREIGN
 
-    def undo(self, step: Step, machine: Machine) -> str | None:
+    def _undo(self, step: Step, machine: Machine) -> str | None:
         dest = _paths(step, machine)[1]
         ours = _is_ours(step, machine)  # the temporary name may be the proof
         files.remove(_temporary(step, dest))
@@ -95,6 +108,12 @@ class FileCopy(Primitive):
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
         """A shell cannot tell whose file it is: getfattr(1) is installed nowhere by itself."""
         return (call("say", f"{paths.at(step.params['dest'])} is left to: vfioctl recover"),)
+
+
+def _bounded(work: Callable[[Step, Machine], T], step: Step, machine: Machine) -> T:
+    """What `work` returns, in the step's time. A child that misses it changes nothing more once the path answers."""
+    reach = machine.reach
+    return reach.ask(reach.worst(*_paths(step, machine)), lambda: work(step, machine), deadline=step.deadline)
 
 
 def _removal(dest: str) -> str:
@@ -183,8 +202,7 @@ def _copy(source: str, dest: str, budget: Budget, *, mark: str) -> None:
             if mark:
                 _mark(fd, mark)
             while chunk := reading.read(CHUNK):
-                if not budget.left:
-                    raise DeadlineExceeded("file.deadline", f"Copying {source} took too long.")
+                _must_be_in_time(budget, source)
                 files.write_all(fd, chunk)
             os.fchown(fd, status.st_uid, status.st_gid)
             os.fchmod(fd, status.st_mode & 0o777)
@@ -202,8 +220,14 @@ def _mark(fd: int, operation: str) -> None:
             raise
 
 
-def _put_in_place(temporary: str, dest: str) -> None:
+def _must_be_in_time(budget: Budget, path: str) -> None:
+    if not budget.left:
+        raise DeadlineExceeded("file.deadline", f"Copying {path} took too long.")
+
+
+def _put_in_place(temporary: str, dest: str, budget: Budget) -> None:
     """Give the copy its name unless somebody was faster: link(2) never replaces. Raises StepRefused, OSError."""
+    _must_be_in_time(budget, dest)  # nobody waits for a late one any more, and its start is undone
     try:
         os.link(temporary, dest)
     except FileExistsError as error:

@@ -1,0 +1,105 @@
+"""Looks at paths that may never answer, each in a child that can be left behind. Knows nothing of what is looked for.
+
+A file system whose server is gone, or whose drive has died, keeps whoever looks in the kernel, and no signal ends that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from vfioctl import errors, files
+from vfioctl.errors import Refused, Unanswered, VfioctlError
+from vfioctl.ownership import way
+from vfioctl.proc import in_child
+
+T = TypeVar("T")
+
+SECONDS = 3.0  # for one look; a plugin that takes it has 5
+REMEMBERED = 30.0
+TABLE = "/proc/self/mountinfo"
+ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in mount points (proc(5))
+SURE = frozenset((
+    "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "hugetlbfs", "mqueue", "proc",
+    "pstore", "ramfs", "securityfs", "sysfs", "tmpfs", "tracefs",
+))  # fmt: skip
+
+
+class Reach:
+    """What one process knows of such places. `silent` maps a directory to when it did not answer.
+
+    What is on the file system of "/" or in the kernel's memory is looked at at once: without it nothing runs at all.
+    """
+
+    def __init__(self, silent: dict[str, float]) -> None:
+        self._silent = silent
+        self._mounts: dict[str, str] | None = None
+
+    def ask(self, path: str, work: Callable[[], T], *, deadline: float = SECONDS) -> T:
+        """What `work`, which looks at `path`, returns, as JSON keeps it. Raises what it raises, and Unanswered."""
+        if self.is_silent(path):
+            raise Unanswered(path)
+        if not self.is_doubtful(path):
+            return work()
+        report = in_child(lambda: _told(work), deadline=deadline)
+        if report.stuck:
+            self.silence(path)
+            raise Unanswered(path)
+        if report.errno:
+            raise OSError(report.errno, os.strerror(report.errno), path)
+        error, said = json.loads(report.data)
+        if error:
+            raise _error(*error)
+        return cast("T", said)
+
+    def is_doubtful(self, path: str) -> bool:
+        """Whether the way to `path` leads over a file system that may hang; it is not followed any further then."""
+        mounts = self._mounts = _mounts() if self._mounts is None else self._mounts
+        return any(mounts[entry] not in SURE for entry, _ in way(path) if entry in mounts)
+
+    def worst(self, *paths: str) -> str:
+        """Of `paths`, which one look is about, the first that is doubtful, or the last."""
+        return next(filter(self.is_doubtful, paths), paths[-1])
+
+    def silence(self, path: str) -> None:
+        """Remember that the directory of `path` does not answer."""
+        self._silent[os.path.dirname(path)] = time.monotonic()
+
+    def is_silent(self, path: str) -> bool:
+        since = self._silent.get(os.path.dirname(path))
+        return since is not None and time.monotonic() - since < REMEMBERED
+
+
+def _mounts() -> dict[str, str]:
+    """Mount point → type of file system, as this process sees them, the uppermost of each place; "/" is left out."""
+    try:
+        data = os.fsdecode(files.read_bytes(TABLE, follow=True))
+    except OSError:
+        return {}
+    rows = (line.partition(" - ") for line in data.splitlines())
+    found = {ESCAPED.sub(_unescaped, left.split(" ")[4]): right.split(" ")[0] for left, _, right in rows if right}
+    found.pop("/", None)
+    return found
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 8))
+
+
+def _told(work: Callable[[], object]) -> bytes:
+    try:
+        return json.dumps([None, work()]).encode()
+    except VfioctlError as error:
+        told = [type(error).__name__, error.code, error.message, error.state, error.hints]
+        return json.dumps([told, None]).encode()
+
+
+def _error(name: str, code: str, message: str, state: str, hints: list[str]) -> VfioctlError:
+    kind: Any = getattr(errors, name, Refused)
+    if kind in (errors.Irregular, Unanswered):
+        kind = Refused
+    return cast("VfioctlError", kind(code, message, state=state, hints=tuple(hints)))
