@@ -72,6 +72,13 @@ class Unanswered(Refused):
         )  # fmt: skip
 
 
+class Busy(VfioctlError):
+    """Another hand-off has what is needed: nothing of it was done, and it is worth another try."""
+
+    def __init__(self, message: str, *, hints: tuple[str, ...] = ()) -> None:
+        super().__init__("lock.busy", message, hints=hints)
+
+
 class ConfigError(Refused):
     """A configuration file says something that cannot be meant."""
 

@@ -12,7 +12,7 @@ import os
 import stat
 from typing import Any
 
-from vfioctl.errors import Irregular, VfioctlError
+from vfioctl.errors import Busy, Irregular
 from vfioctl.wait import Backoff
 
 PRIVATE = 0o600
@@ -25,6 +25,7 @@ KINDS = (
     (stat.S_ISDIR, "it is a directory"), (stat.S_ISFIFO, "it is a FIFO"), (stat.S_ISSOCK, "it is a socket"),
     (stat.S_ISCHR, "it is a character device"), (stat.S_ISBLK, "it is a block device"),
 )  # fmt: skip
+LONGEST_PAUSE = 0.05  # between two looks at a lock: who has waited long must not be worse off than who comes now
 
 
 def make_private_dir(path: str, *, mode: int = PRIVATE_DIR) -> None:
@@ -201,17 +202,16 @@ class Lock:
         self.fd = -1
 
     def acquire(self, *, deadline: float = 0.0) -> None:
-        """Take the lock within `deadline` seconds. Raises VfioctlError("lock.busy") naming the pid that wrote it."""
+        """Take the lock within `deadline` seconds. Raises Busy naming the pid that wrote it."""
         make_private_dir(os.path.dirname(self.path))
         fd = open_plain(self.path, os.O_RDWR | os.O_CREAT)
-        for _ in Backoff(deadline):
+        for _ in Backoff(deadline, longest=LONGEST_PAUSE):
             if self._try(fd):
                 self.fd = fd
                 return
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
         os.close(fd)
-        raise VfioctlError(
-            "lock.busy",
+        raise Busy(
             f"{self.what} is being handed off by process {holder or 'unknown'}.",
             hints=("See what it does with: vfioctl status",),
         )
@@ -234,7 +234,7 @@ class Lock:
         """Whether another open file holds the lock now."""
         try:
             self.acquire()
-        except (VfioctlError, FileNotFoundError):
+        except (Busy, FileNotFoundError):
             return True
         self.release()
         return False

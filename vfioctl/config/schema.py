@@ -112,7 +112,10 @@ SETTINGS = (
         choices=("refuse", "warn", "off"),
     ),
     Setting("disabled_plugins", "list", (), "Plugins that are not asked."),
-    _seconds("deadlines.prepare", 45.0, "Seconds in which the start must have planned and applied every step."),
+    _seconds(
+        "deadlines.prepare", 45.0,
+        "Seconds in which the start must have planned and applied every step; it waits as long for other hand-offs.",
+    ),
     _seconds("deadlines.plan", 20.0, "Of these, the seconds in which it must have planned; else it is refused."),
     _seconds("deadlines.undo", 30.0, "Further seconds to undo them when one failed."),
     _seconds("deadlines.release", 15.0, "Seconds for the part of the return that libvirt waits for."),

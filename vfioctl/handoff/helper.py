@@ -25,9 +25,9 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
 
 
 def _finish(composition: Composition, uuid: str, log: Log, *, attempt: str = "") -> None:
-    from vfioctl.handoff import release
+    from vfioctl.handoff.finish import finish
 
-    release.finish(composition, uuid, log, attempt=attempt)
+    finish(composition, uuid, log, attempt=attempt)
 
 
 def _watch(composition: Composition, uuid: str, guest: str, attempt: Attempt, log: Log) -> None:

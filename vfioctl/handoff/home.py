@@ -1,14 +1,20 @@
-"""The way back of one journalled hand-off: in the hook until the driver is home, the rest detached. Needs no plugin."""
+"""The way back of one journalled hand-off: in the hook until the driver is home, the rest detached. Needs no plugin.
+
+Holds what others share for one step each, and nothing at all while it waits for the proof.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from math import inf
 
 from vfioctl.compose import Composition
-from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.errors import Busy, StepFailed, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.handoff.commit import forget
-from vfioctl.handoff.outcome import Ending, keep
+from vfioctl.handoff.outcome import Ending, amend, keep
 from vfioctl.log import Log
 from vfioctl.txn import conditions
 from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
@@ -16,7 +22,7 @@ from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import BIND, Action, Part, Plan
-from vfioctl.txn.resources import Ledger
+from vfioctl.txn.resources import EXCLUSIVE, Ledger, guest_lock, turns
 from vfioctl.txn.step import Condition, Step
 from vfioctl.wait import until
 
@@ -24,11 +30,14 @@ PROOF_SECONDS = 10.0
 
 
 class WayHome:
-    """One return. `fds` are the locks that helper programs inherit; the caller holds them."""
+    """One return. `fds` is the guest's lock, which helper programs inherit; the caller holds it.
+
+    `patience`: the most seconds that one step waits for its turn.
+    """
 
     def __init__(
         self, composition: Composition, story: Story, fds: tuple[int, ...], log: Log, *,
-        watch: Stopwatch | None = None, failures: Iterable[Failure] = (),
+        watch: Stopwatch | None = None, failures: Iterable[Failure] = (), patience: float = inf,
     ) -> None:
         self.composition = composition
         self.story = story
@@ -36,9 +45,11 @@ class WayHome:
         self.log = log
         self.watch = watch or Stopwatch()
         self.failures = list(failures)
-        self.unseen: tuple[str, ...] = ()
+        self.turn = turns(composition.paths, longest=patience)
+        self.unseen: tuple[Condition, ...] = ()
         self.left: list[str] = []
         self.ending: Ending | None = None
+        self.kept = ""
 
     @property
     def plan(self) -> Plan:
@@ -47,7 +58,8 @@ class WayHome:
     def run(self, part: Part | None, *, seconds: float, accept_others: bool = False) -> bool:
         """Run what is left of `part` (None: all) within `seconds`; whether everything of it is back.
 
-        `accept_others`: also where somebody else has put a device on another driver.
+        `accept_others`: also where somebody else has put a device on another driver. Raises Busy while another
+        hand-off has what a step needs; the journal stays.
         """
         from vfioctl.handoff import astray  # a start that finds nothing unfinished does without it
 
@@ -59,16 +71,22 @@ class WayHome:
         with Journal(paths, uuid, on_record=self.composition.on_record) as journal:
             journal.reopen()
             journal.standing(Standing.RETURNING)
-            engine = Engine(self.composition.machine(*self.fds), journal, Ledger(paths), self.watch)
+            engine = self.engine(journal)
             self.failures += engine.give_back(self.plan, items, uuid, deadline=deadline)
         self.tell_left(engine)
         self._find_astray(accept_others=accept_others)
-        self._prove(deadline)
         if part is None:
+            self.unseen = self._not_seen(self.plan.back)
             self._tell_updates()
         for failure in (*self.failures, *engine.warnings):
             self.log.warning(f"{self.plan.guest}: {failure.message}", guest=self.plan.guest, code=failure.code)
         return not self.failures
+
+    def engine(self, journal: Journal) -> Engine:
+        """What runs the steps, each with its own locks."""
+        paths = self.composition.paths
+        machine = self.composition.machine(*self.fds)
+        return Engine(machine, journal, Ledger(paths), self.watch, turn=self.turn)
 
     def tell_left(self, engine: Engine) -> None:
         """Name what stays since no step of this hand-off made it, in the log and in the outcome."""
@@ -80,21 +98,51 @@ class WayHome:
         """Steps of prepare have APPLY records too; those are not pieces of the way back."""
         return frozenset(step.id for step in self.plan.steps)
 
-    def _prove(self, deadline: Deadline) -> None:
-        """Wait for the conditions that prove the return; one that stays false is said.
+    def prove(self) -> None:
+        """Wait for the conditions that prove the return, and say in its outcome which stay false.
 
-        That alone does not make a return fail: what has no step cannot be tried again. A driver that is missing does.
+        The caller holds no lock: the hand-off is over, and its devices may be given again meanwhile. That alone does
+        not make a return fail: what has no step cannot be tried again. A driver that is missing does.
 
-        Where a piece has failed they are only looked at: nothing brings them about any more.
+        Where a piece has failed nothing brings them about any more, so they are not waited for.
         """
         from vfioctl.handoff import astray
 
+        if not self.unseen:
+            return
         hopeless = self.failures or astray.astray(self.plan, self.composition.machine())
-        end = Deadline(0.0 if hopeless else min(PROOF_SECONDS, deadline.left))
-        back = self.plan.back
-        self.unseen = tuple(conditions.describe(item) for item in back if not self._comes_true(item, end))
-        for said in self.unseen:
+        until(self._is_shown, 0.0 if hopeless else PROOF_SECONDS)
+        if self._is_overtaken():
+            return
+        for said in map(conditions.describe, self.unseen):
             self.log.warning(f"{self.plan.guest}: not seen after the return: {said}.", guest=self.plan.guest)
+        if self.ending and not self.ending.error:
+            self.ending = replace(self.ending, message=self._said())
+            self._amend(self.ending)
+
+    def _is_shown(self) -> bool:
+        """Whether nothing is left to wait for: all has come true, or the devices are not with the host any more."""
+        if self._is_overtaken():
+            return True
+        self.unseen = self._not_seen(self.unseen)
+        return not self.unseen
+
+    def _not_seen(self, wanted: Iterable[Condition]) -> tuple[Condition, ...]:
+        return tuple(condition for condition in wanted if not self._is_so(condition))
+
+    def _is_overtaken(self) -> bool:
+        """Whether the guest or another one is being handed a device of this one already."""
+        if self.ending is None or self.ending.error:
+            return False  # what is open is this hand-off itself
+        paths = self.composition.paths
+        again, ledger = os.path.exists(paths.boot_journal(self.plan.uuid)), Ledger(paths)
+        return again or any(ledger.entries(f"{EXCLUSIVE}{address}") for address in self.plan.devices)
+
+    def _amend(self, ending: Ending) -> None:
+        """Keep what the proof has shown, while no later hand-off of the guest has an outcome of its own to keep."""
+        paths = self.composition.paths
+        with suppress(Busy), guest_lock(paths, ending.uuid):
+            amend(paths, self.log, ending, self.kept)
 
     def _find_astray(self, *, accept_others: bool) -> None:
         """A device that is not at its driver has not come home, whatever the steps said."""
@@ -104,10 +152,9 @@ class WayHome:
         found = astray.failures(self.plan, self.composition.machine(), accept_others=accept_others)
         self.failures += [failure for failure in found if failure.step.id not in told]
 
-    def _comes_true(self, condition: Condition, deadline: Deadline) -> bool:
-        machine = self.composition.machine(*self.fds)
+    def _is_so(self, condition: Condition) -> bool:
         try:
-            return until(lambda: conditions.evaluate(condition, machine), deadline.left)
+            return conditions.evaluate(condition, self.composition.machine())
         except VfioctlError as error:  # who cannot be asked has not been seen
             self.log.warning(f"{self.plan.guest}: {error}", guest=self.plan.guest)
             return False
@@ -122,7 +169,7 @@ class WayHome:
         """Everything is home: keep the record, forget the journal."""
         paths = self.composition.paths
         self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), message=self._said())
-        keep(paths, self.log, self.ending)
+        self.kept = keep(paths, self.log, self.ending)
         forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
 
     def leave_open(self, event: str, what: str = "") -> VfioctlError:
@@ -151,7 +198,7 @@ class WayHome:
     @property
     def but(self) -> str:
         """What was not seen of the return, to follow a sentence that says it is over."""
-        return f"; not seen: {', '.join(self.unseen)}" if self.unseen else ""
+        return f"; not seen: {', '.join(map(conditions.describe, self.unseen))}" if self.unseen else ""
 
     def _said(self) -> str:
         return " ".join((f"{', '.join(self.plan.devices) or 'nothing'} back{self.but}", *self.left))

@@ -6,7 +6,7 @@ import time
 
 from vfioctl import history
 from vfioctl.errors import Refused, VfioctlError, reason
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import StepTime
@@ -33,8 +33,12 @@ class Ending:
         return self.times is None and isinstance(self.error, Refused)
 
 
-def keep(paths: Paths, log: Log, ending: Ending) -> None:
-    """Keep `ending` where a dead session cannot take it along. A full disk is logged, never fatal."""
+def keep(paths: Paths, log: Log, ending: Ending) -> str:
+    """Keep `ending` where a dead session cannot take it along; returns the id of its record, "" where there is none.
+
+    A full disk is logged, never fatal.
+    """
+    name = ""
     try:
         recorded = ending.times is not None or ending.refused
         name = _repeated(paths, ending) or (_record(paths, ending) if recorded else "")
@@ -43,6 +47,18 @@ def keep(paths: Paths, log: Log, ending: Ending) -> None:
         log.warning(f"The outcome of {ending.guest} could not be kept: {reason(error)}.", guest=ending.guest)
     if not ending.error:  # an error is said once, by the boundary that it reaches
         log.info(f"{ending.guest}: {ending.event}: {ending.message or 'done'}", guest=ending.guest, uuid=ending.uuid)
+    return name
+
+
+def amend(paths: Paths, log: Log, ending: Ending, name: str) -> None:
+    """Keep the message of `ending`, whose record is called `name`, anew; also as the guest's last, where it is that."""
+    try:
+        history.record(paths, replace(history.read(paths, name), message=ending.text))
+        last = history.read_last(paths, ending.guest)
+        if last and last.hand_off == name:
+            history.write_last(paths, replace(last, message=ending.text))
+    except (OSError, VfioctlError) as error:
+        log.warning(f"What was seen of {ending.guest} could not be kept: {error}.", guest=ending.guest)
 
 
 def _repeated(paths: Paths, ending: Ending) -> str:

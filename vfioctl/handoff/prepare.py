@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from vfioctl import identity
 from vfioctl.compose import Composition
-from vfioctl.errors import Refused, StepFailed, Stuck, VfioctlError
+from vfioctl.errors import Busy, Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.files import Lock
 from vfioctl.frozen import frozen, replace
@@ -20,13 +20,13 @@ from vfioctl.txn import generation
 from vfioctl.txn.clock import Allowance, Deadline, StepTime, Stopwatch
 from vfioctl.txn.engine import Engine, Failure
 from vfioctl.txn.journal import Journal, Standing, read_both
-from vfioctl.txn.plan import Action, Plan
+from vfioctl.txn.plan import Action, Budget, Plan
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
 from vfioctl.txn.step import Severity
 from vfioctl.wait import until
 
-LOCK_DEADLINE = 10.0
-REPLANS = 3
+HELD = "resource.held"
+REPLANS = 3  # at least
 
 
 @frozen
@@ -45,7 +45,7 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
     """
     try:
         with _own_lock(composition, domain) as lock:
-            recovery.settle_former(composition, domain.name, domain.uuid, around.log)
+            recovery.settle_former(composition, domain.name, domain.uuid, around.log, fds=(lock.fd,))
             config, known = read_config(composition, domain.name, around.log)
 
             allowance = Allowance(min(config.deadlines.plan, config.deadlines.prepare))
@@ -55,7 +55,8 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
                     asked = ask(composition, domain, config, known, incoming=incoming, seconds=seconds)
                 return replace(asked, took=allowance.spent)
 
-            with _settled_plan(composition, make, around.log) as (asked, fds):
+            waiting = Deadline(config.deadlines.prepare)
+            with _settled_plan(composition, make, around.log, waiting) as (asked, fds):
                 return _carry_out(composition, asked, around, (lock.fd, *fds))
     except Refused as error:
         keep(composition.paths, around.log, Ending(domain.name, domain.uuid, "prepare", error=error))
@@ -66,8 +67,8 @@ def _own_lock(composition: Composition, domain: Domain) -> Lock:
     """The guest's lock, held; the detached part of its last return may still have it for a while."""
     lock = guest_lock(composition.paths, domain.uuid)
     try:
-        lock.acquire(deadline=LOCK_DEADLINE)
-    except VfioctlError as error:
+        lock.acquire(deadline=Budget().prepare)
+    except Busy as error:
         raise _refusal(domain.name, "its last hand-off still goes on", error) from error
     return lock
 
@@ -80,17 +81,22 @@ def _refusal(guest: str, why: str, cause: VfioctlError) -> Refused:
 
 @contextmanager
 def _settled_plan(
-    composition: Composition, make: Callable[[], Asked], log: Log
+    composition: Composition, make: Callable[[], Asked], log: Log, waiting: Deadline
 ) -> Iterator[tuple[Asked, tuple[int, ...]]]:
     """A plan without blocks, and the locks of its resources: made anew when another hand-off moved in between.
 
-    A baseline must not be taken from a host that another transaction was changing.
+    A baseline must not be taken from a host that another transaction was changing. Those that are under way are waited
+    for, all of them together until the deadline `waiting`.
     """
-    for _ in range(REPLANS):
+    tries, hopeful = 0, True
+    while tries < REPLANS or (hopeful and waiting.left):
+        tries += 1
         before = generation.current(composition.paths)
         asked = make()
+        if _came_home(composition, asked.plan, log, waiting):
+            continue
         refuse(asked.plan)
-        with _resources(composition, asked.plan) as fds:
+        with _resources(composition, asked.plan, waiting) as fds:
             unsettled = recovery.unsettled(composition.paths, asked.plan)
             # Unrelated hand-offs count as well, so the plan is made anew under the locks, where nothing of it moves.
             now = asked if before == generation.current(composition.paths) or unsettled else make()
@@ -98,8 +104,7 @@ def _settled_plan(
             if not unsettled and set(now.plan.resources) <= set(asked.plan.resources):
                 yield now, fds
                 return
-        for uuid in unsettled:
-            _settle_other(composition, asked.plan, uuid, log)
+        hopeful = all(_settle_other(composition, asked.plan, uuid, log, waiting) for uuid in unsettled)
     raise Refused(
         "lock.busy", f"{asked.plan.guest} was not started: other hand-offs keep changing what it needs.",
         state="Nothing was changed.", hints=("See what they do with: vfioctl status",),
@@ -107,30 +112,48 @@ def _settled_plan(
 
 
 @contextmanager
-def _resources(composition: Composition, plan: Plan) -> Iterator[tuple[int, ...]]:
+def _resources(composition: Composition, plan: Plan, waiting: Deadline) -> Iterator[tuple[int, ...]]:
     """The locks of everything that `plan` changes, waited for while another hand-off has them."""
     with ExitStack() as stack:
         try:
-            fds = stack.enter_context(resource_locks(composition.paths, plan.resources, deadline=LOCK_DEADLINE))
-        except VfioctlError as error:
+            fds = stack.enter_context(resource_locks(composition.paths, plan.resources, deadline=waiting.left))
+        except Busy as error:
             raise _refusal(plan.guest, "another hand-off is at work on what it needs", error) from error
         yield fds
 
 
-def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log) -> None:
-    """Finish what a killed process left of another hand-off; one that a process works on is waited for."""
+def _came_home(composition: Composition, plan: Plan, log: Log, waiting: Deadline) -> bool:
+    """Whether all that kept the plan's devices were other guests' returns, and those have come to their end now."""
+    if {finding.code for finding in plan.blocks} != {HELD}:
+        return False
+    try:
+        returning = recovery.returning(composition.paths, plan)
+        return bool(returning) and all(_settle_other(composition, plan, uuid, log, waiting) for uuid in returning)
+    except Refused as error:
+        log.warning(f"{plan.guest}: {error}", guest=plan.guest)
+        return False
 
-    def is_settled() -> bool:
+
+def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log, waiting: Deadline) -> bool:
+    """Finish what a killed process left of another hand-off; one that a process works on is waited for.
+
+    Returns whether it is settled now: not where its guest has the devices, whatever its journal says.
+    """
+
+    def is_unsettled() -> bool:
+        return uuid in recovery.unsettled(composition.paths, plan)
+
+    def is_tried() -> bool:
         try:
-            if uuid in recovery.unsettled(composition.paths, plan):
-                recovery.recover(composition, uuid, log, in_hook=True)
-        except VfioctlError as error:
-            if error.code != "lock.busy":
-                raise _refusal(plan.guest, "what another guest left cannot be finished", error) from error
+            if is_unsettled():
+                recovery.recover(composition, uuid, log, in_hook=True, patience=waiting.left)
+        except Busy:
             return False
+        except VfioctlError as error:
+            raise _refusal(plan.guest, "what another guest left cannot be finished", error) from error
         return True
 
-    until(is_settled, LOCK_DEADLINE)
+    return until(is_tried, waiting.left) and not is_unsettled()
 
 
 def refuse(plan: Plan) -> None:

@@ -37,7 +37,7 @@ def settle(home: WayHome, *, in_hook: bool) -> str:
     seconds = plan.budget.release if in_hook else plan.budget.finish
     with Journal(here.paths, plan.uuid, on_record=here.on_record) as journal:
         journal.reopen()
-        engine = Engine(here.machine(*home.fds), journal, Ledger(here.paths), home.watch)
+        engine = home.engine(journal)
         home.failures += engine.undo_steps(due(home.story), plan.uuid, deadline=Deadline(seconds))
     home.tell_left(engine)
     if home.failures:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.handoff import markers, recovery, release
+from vfioctl.handoff import finish, markers, recovery, release
 from vfioctl.host.host import Host
 from vfioctl.log import Log
 from vfioctl.paths import Paths
@@ -71,7 +71,7 @@ def _left_by_another(composition: Composition, story: Story, host: Host, log: Lo
                     f"its devices; afterwards: vfioctl recover")  # fmt: skip
         return
     log.notice(f"Another guest called {plan.guest} ({plan.uuid}) left its hand-off open; it is finished now.")
-    release.finish_later(composition, story, log)
+    finish.finish_later(composition, story, log)
 
 
 def _runs(composition: Composition, story: Story, host: Host, log: Log) -> None:

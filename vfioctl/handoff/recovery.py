@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
@@ -14,12 +15,11 @@ from vfioctl.host.processes import comm
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline, Stopwatch
-from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Journal, Standing, Story, open_uuids, read_both
 from vfioctl.txn.plan import Action, Plan
-from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+from vfioctl.txn.resources import guest_lock
 
-LOCK_DEADLINE = 10.0
+PATIENCE = 10.0  # with others who have what one step needs
 
 
 def is_in_use(story: Story, host: Host) -> bool:
@@ -35,23 +35,29 @@ def has_its_devices(story: Story, host: Host) -> bool:
 
 def recover(
     composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None, in_hook: bool = False,
-    spare_start: bool = False,
+    spare_start: bool = False, patience: float = 0.0,
 ) -> str:
     """Finish the hand-off of `uuid`; returns one sentence about what was done.
 
     `in_hook`: libvirt waits, so a return gets no more time than a release. `spare_start`: a guest whose QEMU is about
-    to come keeps its devices.
-    Raises VfioctlError: "lock.busy" while another process works on it, "return.unfinished" with what is left, and
-    Refused("guest.starting").
+    to come keeps its devices. `patience`: seconds to wait for a process that works on it.
+    Raises Busy while another process works on it or has what it needs, VfioctlError("return.unfinished") with what is
+    left, and Refused("guest.starting").
     """
-    with guest_lock(composition.paths, uuid) as lock:
+    lock = guest_lock(composition.paths, uuid)
+    lock.acquire(deadline=patience)
+    with lock:
         story = read_both(composition.paths, uuid)
         if story is None:
             return "Nothing was left to do."
         if spare_start:
             _refuse_starting(composition, story)
-        with resource_locks(composition.paths, story.plan.resources, deadline=LOCK_DEADLINE) as fds:
-            return settle(composition, story, (lock.fd, *fds), log, watch=watch, in_hook=in_hook)
+        home = WayHome(composition, story, (lock.fd,), log, watch=watch, patience=PATIENCE)
+        said = settle(home, in_hook=in_hook)
+    if in_hook or not home.unseen:
+        return said
+    home.prove()
+    return _home(home)
 
 
 def starting(paths: Paths, story: Story) -> Attempt | None:
@@ -80,12 +86,9 @@ def _refuse_starting(composition: Composition, story: Story) -> None:
     )  # fmt: skip
 
 
-def settle(
-    composition: Composition, story: Story, fds: tuple[int, ...], log: Log, *, watch: Stopwatch | None = None,
-    in_hook: bool = False,
-) -> str:
-    """`recover` for a caller that holds the locks."""
-    host, home = composition.machine().host(), WayHome(composition, story, fds, log, watch=watch)
+def settle(home: WayHome, *, in_hook: bool = False) -> str:
+    """`recover` for a caller that holds the guest's lock."""
+    story, host = home.story, home.composition.machine().host()
     if story.boot_id != host.boot_id():
         from vfioctl.handoff import reboot  # once in a boot
 
@@ -99,7 +102,11 @@ def settle(
     if not home.run(None, seconds=budget.release if in_hook else budget.finish, accept_others=True):
         raise home.leave_open("recover")
     home.close("recover")
-    return " ".join((f"{story.plan.guest}: everything is home{home.but}.", *home.left))
+    return _home(home)
+
+
+def _home(home: WayHome) -> str:
+    return " ".join((f"{home.plan.guest}: everything is home{home.but}.", *home.left))
 
 
 def _undo(home: WayHome, *, in_hook: bool) -> str:
@@ -108,7 +115,7 @@ def _undo(home: WayHome, *, in_hook: bool) -> str:
     with Journal(paths, plan.uuid, on_record=home.composition.on_record) as journal:
         journal.reopen()
         journal.standing(Standing.UNDOING)
-        engine = Engine(home.composition.machine(*home.fds), journal, Ledger(paths), home.watch)
+        engine = home.engine(journal)
         begun = home.story.begun(Action.APPLY)
         home.failures += engine.undo(plan, begun, plan.uuid, deadline=Deadline(plan.budget.undo))
         if not home.failures and not in_hook:
@@ -122,10 +129,11 @@ def _undo(home: WayHome, *, in_hook: bool) -> str:
     return " ".join((f"{plan.guest}: the interrupted hand-off was undone.", *home.left))
 
 
-def settle_former(composition: Composition, guest: str, uuid: str, log: Log) -> None:
+def settle_former(composition: Composition, guest: str, uuid: str, log: Log, *, fds: tuple[int, ...] = ()) -> None:
     """Reconcile what an earlier run of this guest, or another guest of the same name, left open.
 
-    The caller holds the lock of `uuid`. Raises Refused("guest.unfinished") when it cannot be finished now.
+    The caller holds the lock of `uuid`, whose descriptor is in `fds`. Raises Refused("guest.unfinished") when it cannot
+    be finished now.
     """
     former = markers.uuid_of(composition.paths, guest)
     if former and former != uuid:
@@ -134,8 +142,7 @@ def settle_former(composition: Composition, guest: str, uuid: str, log: Log) -> 
     if story is None:
         return
     try:
-        with resource_locks(composition.paths, story.plan.resources, deadline=LOCK_DEADLINE) as fds:
-            settle(composition, story, fds, log, in_hook=True)
+        settle(WayHome(composition, story, fds, log, patience=PATIENCE), in_hook=True)
     except VfioctlError as error:
         raise _unfinished(guest, str(error)) from error
     if read_both(composition.paths, uuid):
@@ -164,11 +171,22 @@ def unsettled(paths: Paths, plan: Plan) -> tuple[str, ...]:
 
     For a caller that holds those resources' locks: nobody works on them at this moment.
     """
-    stories = ((uuid, read_both(paths, uuid)) for uuid in open_uuids(paths) if uuid != plan.uuid)
     return tuple(
-        uuid for uuid, story in stories
-        if story and not _is_settled(paths, story) and set(story.plan.resources) & set(plan.resources)
+        story.plan.uuid for story in _others(paths, plan)
+        if not _is_settled(paths, story) and set(story.plan.resources) & set(plan.resources)
     )
+
+
+def returning(paths: Paths, plan: Plan) -> tuple[str, ...]:
+    """The UUIDs of other hand-offs that are bringing home a device of `plan`."""
+    homeward = (story for story in _others(paths, plan) if story.standing in (Standing.RETURNING, Standing.UNDOING))
+    return tuple(story.plan.uuid for story in homeward if set(story.plan.devices) & set(plan.devices))
+
+
+def _others(paths: Paths, plan: Plan) -> Iterator[Story]:
+    """The other guests' hand-offs that are open."""
+    stories = (read_both(paths, uuid) for uuid in open_uuids(paths) if uuid != plan.uuid)
+    return (story for story in stories if story)
 
 
 def _is_settled(paths: Paths, story: Story) -> bool:

@@ -1,4 +1,4 @@
-"""`release`, `started` and the detached rest. The journal decides, never libvirt's reason."""
+"""`release` and `started`, while libvirt waits; finish.py has the rest. The journal decides, never libvirt's reason."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from contextlib import suppress
 
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
-from vfioctl.files import Lock
-from vfioctl.handoff import background, markers, observers, recovery
+from vfioctl.handoff import background, markers
+from vfioctl.handoff.finish import finish, finish_later
 from vfioctl.handoff.home import WayHome
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.plan import Action, Part
-from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+from vfioctl.txn.resources import Ledger, guest_lock
 
 STARTED_SECONDS = 10.0
-LOCK_SECONDS = 30.0
 BUSY_RESERVE = 2.0
 
 
@@ -43,20 +42,11 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         story = read_both(paths, uuid)
         if story is None:
             return  # whoever held the lock has finished it
-        _in_hook(composition, WayHome(composition, story, (lock.fd,), log), deadline)
+        _in_hook(WayHome(composition, story, (lock.fd,), log), deadline)
         markers.set_mark(paths, guest, markers.RELEASED)
         background.start(
             composition, ("finish", uuid), lambda said: finish(composition, uuid, said, lock=lock), log, lock=lock
         )
-
-
-def finish_later(composition: Composition, story: Story, log: Log) -> None:
-    """Let the detached part do this attempt's whole return, as soon as it gets the guest's lock."""
-    uuid, attempt = story.plan.uuid, repr(story.started)
-    background.start(
-        composition, ("finish", uuid, attempt), lambda said: finish(composition, uuid, said, attempt=attempt), log,
-        name=f"finish-{uuid}-{attempt}",
-    )  # fmt: skip
 
 
 def _leave_behind(composition: Composition, story: Story, log: Log) -> None:
@@ -76,63 +66,12 @@ def _returning(composition: Composition, uuid: str) -> None:
         journal.standing(Standing.RETURNING)
 
 
-def _in_hook(composition: Composition, home: WayHome, deadline: Deadline) -> None:
-    """The first part; when others hold its resources for too long, the detached part does it as well."""
+def _in_hook(home: WayHome, deadline: Deadline) -> None:
+    """The first part; when others have what it needs for too long, the detached part does it as well."""
     try:
-        with resource_locks(composition.paths, home.plan.resources, deadline=deadline.left / 2) as fds:
-            home.fds = (*home.fds, *fds)
-            home.run(Part.HOOK, seconds=deadline.left)
+        home.run(Part.HOOK, seconds=deadline.left)
     except VfioctlError as error:
         home.log.warning(f"{home.plan.guest}: the return goes on in the background: {error}", guest=home.plan.guest)
-
-
-def finish(
-    composition: Composition, uuid: str, log: Log, *, lock: Lock | None = None, attempt: str = ""
-) -> None:
-    """The detached part: desktop, verification, retention, observers; and what the hook could not do in its time.
-
-    `lock` is the guest's, when the process inherited it. When it had to be taken, a new start may have been faster:
-    that one has finished the return itself, and what stands in the journal now is no longer ours to take back.
-    `attempt` names the one whose hook could do nothing at all, however far it is by now.
-    """
-    paths = composition.paths
-    if lock is None:
-        lock = guest_lock(paths, uuid)
-        lock.acquire(deadline=_patience(read_both(paths, uuid)) if attempt else LOCK_SECONDS)
-    with lock:
-        story = read_both(paths, uuid)
-        if story is None or not _is_ours(story, attempt):
-            return
-        deadline = Deadline(story.plan.budget.finish)
-        _close_undone(composition, uuid, log)
-        with resource_locks(paths, story.plan.resources, deadline=deadline.left / 2) as fds:
-            home = WayHome(composition, story, (lock.fd, *fds), log)
-            done = home.run(None, seconds=deadline.left)
-            error = None if done else home.leave_open("release")
-            if done:
-                home.close("release")
-    observers.tell(composition, home, log)
-    if error:
-        raise error
-
-
-def _patience(story: Story | None) -> float:
-    """Seconds after which whoever holds the guest's lock has passed every deadline."""
-    return story.plan.budget.prepare + story.plan.budget.undo + story.plan.budget.finish if story else 0.0
-
-
-def _is_ours(story: Story, attempt: str) -> bool:
-    return repr(story.started) == attempt if attempt else story.standing is Standing.RETURNING
-
-
-def _close_undone(composition: Composition, uuid: str, log: Log) -> None:
-    """Guests that undo.sh brought home still stand in the ledger, and would keep what they shared from coming back."""
-    for other in markers.undone_by_sh(composition.paths):
-        if other != uuid:
-            try:
-                recovery.recover(composition, other, log)
-            except VfioctlError as error:
-                log.warning(f"What undo.sh has undone is not closed yet: {error}", uuid=other)
 
 
 def started(composition: Composition, guest: str, log: Log) -> None:

@@ -6,17 +6,19 @@ Everything it needs stands in the plan, so it undoes what an older version or a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
-from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused, Stuck, VfioctlError
+from vfioctl.errors import Busy, DeadlineExceeded, StepFailed, StepRefused, Stuck, VfioctlError
 from vfioctl.frozen import frozen, replace
 from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.machine import Machine
-from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
+from vfioctl.txn.plan import STOP, Action, Part, Plan, ReturnItem
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import State, Step
 
+Turn = Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]
 ANY = Exception  # a bug in one step must not keep the others from being undone; its traceback is logged
 BIND = "driver.bind"
 
@@ -48,21 +50,28 @@ class Interrupted(StepFailed):
         super().__init__("engine.interrupted", "The hand-off was asked to stop.")
 
 
+def held(_step: Step, _deadline: Deadline) -> AbstractContextManager[tuple[int, ...]]:
+    """The turn of a hand-off that holds the locks of everything in its plan already."""
+    return nullcontext(())
+
+
 class Engine:
     """One hand-off's executor. `stop` is set by a signal handler; `warnings` collects failures of best-effort steps.
 
+    `turn` holds what a step locks for as long as that one step takes (resources.turns), and yields the descriptors.
     `refused` are the steps that changed nothing; `left` says what an undo found that the step had not made.
     """
 
     def __init__(
         self, machine: Machine, journal: Journal, ledger: Ledger, watch: Stopwatch | None = None,
-        stop: Callable[[], bool] = bool,
+        stop: Callable[[], bool] = bool, *, turn: Turn = held,
     ) -> None:
         self.machine = machine
         self.journal = journal
         self.ledger = ledger
         self.watch = watch or Stopwatch()
         self.stop = stop
+        self.turn = turn
         self.warnings: list[Failure] = []
         self.refused: set[str] = set()
         self.left: list[str] = []
@@ -83,10 +92,12 @@ class Engine:
         return None
 
     def run_best_effort(self, steps: tuple[Step, ...], *, deadline: Deadline) -> None:
-        """Run steps whose failure is only a warning."""
+        """Run steps whose failure is only a warning. Raises Busy when one does not get its turn."""
         for step in steps:
             try:
                 self._run(step, deadline)
+            except Busy:
+                raise
             except ANY as error:
                 self.warnings.append(Failure(step, Action.APPLY, error))
 
@@ -98,25 +109,32 @@ class Engine:
 
     def _run(self, step: Step, deadline: Deadline) -> None:
         form = kind(step.kind)
-        with self.watch.step(step, Action.APPLY) as outcome:
+        timed = self._awaited(step, deadline, form.await_apply)
+        with self.turn(step, deadline) as fds, self.watch.step(step, Action.APPLY) as outcome:
             self.journal.intent(Action.APPLY, step)
             self.refused.discard(step.id)
-            timed = replace(step, deadline=min(step.deadline, deadline.left))
-            self._guard(form, timed)
-            note = self._do(form, timed) or ""
+            timed, machine = replace(timed, deadline=min(timed.deadline, deadline.left)), self.machine.holding(*fds)
+            self._guard(form, timed, machine)
+            note = self._do(form, timed, machine) or ""
             self.journal.done(Action.APPLY, step, note)
             outcome.extend([note] if note else [])
 
-    def _guard(self, form: Kind, step: Step) -> None:
+    def _awaited(self, step: Step, deadline: Deadline, wait: Callable[[Step, Machine], None]) -> Step:
+        """`step` with the time that is left to it after waiting, without its locks, for what it needs."""
+        own = Deadline(min(step.deadline, deadline.left))
+        wait(replace(step, deadline=own.left), self.machine)
+        return replace(step, deadline=own.left)
+
+    def _guard(self, form: Kind, step: Step, machine: Machine) -> None:
         try:
-            form.guard(step, self.machine)
+            form.guard(step, machine)
         except ANY as error:
             self._refuse(step, error)
             raise
 
-    def _do(self, form: Kind, step: Step) -> str | None:
+    def _do(self, form: Kind, step: Step, machine: Machine) -> str | None:
         try:
-            return form.apply(step, self.machine)
+            return form.apply(step, machine)
         except StepRefused as error:
             self._refuse(step, error)
             raise
@@ -132,7 +150,7 @@ class Engine:
         return self.undo_steps(due, uuid, deadline=deadline)
 
     def undo_steps(self, steps: tuple[Step, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
-        """Undo exactly these, in reverse. Errors are collected and the rest goes on."""
+        """Undo exactly these, in reverse. Errors are collected and the rest goes on; Busy is raised."""
         failures = (self._undo(step, uuid, deadline) for step in reversed(steps))
         return tuple(failure for failure in failures if failure)
 
@@ -151,44 +169,70 @@ class Engine:
     def give_back(
         self, plan: Plan, items: tuple[ReturnItem, ...], uuid: str, *, deadline: Deadline
     ) -> tuple[Failure, ...]:
-        """Run pieces of the way back in order. Errors are collected and the rest goes on."""
+        """Run pieces of the way back in order. Errors are collected and the rest goes on.
+
+        Raises Busy when one does not get its turn: what follows it may need it, so the rest is for another try.
+        """
         failures: list[Failure] = []
         for item in items:
             step = plan.step(item.step)
-            if item.action is Action.APPLY:
+            if item.action is Action.APPLY and (note := self._in_vain(step, uuid)):
+                self._pass_over(step, note)
+            elif item.action is Action.APPLY:
                 self.run_best_effort((step,), deadline=deadline)
             elif failure := self._undo(step, uuid, deadline):
                 failures.append(failure)
         return tuple(failures)
 
+    def _in_vain(self, step: Step, uuid: str) -> str:
+        """Why a step of the way back cannot come true now: another guest keeps the unit that it is about stopped."""
+        if others := self.ledger.others_with(STOP, kind(step.kind).concerns(step.params), uuid):
+            return _needed(others)
+        return ""
+
+    def _pass_over(self, step: Step, note: str) -> None:
+        with self.watch.step(step, Action.APPLY) as outcome:
+            self.journal.intent(Action.APPLY, step)
+            self.journal.done(Action.APPLY, step, note)
+            outcome.append(note)
+
     def _undo(self, step: Step, uuid: str, deadline: Deadline) -> Failure | None:
         try:
-            with self.watch.step(step, Action.UNDO) as outcome:
+            kept = self.ledger.others(step, uuid)
+            timed = step if kept else self._awaited(step, deadline, kind(step.kind).await_undo)
+            with self.turn(step, deadline) as fds, self.watch.step(step, Action.UNDO) as outcome:
                 self.journal.intent(Action.UNDO, step)
-                note = self._put_back(step, uuid, deadline)
+                timed = replace(timed, deadline=min(timed.deadline, deadline.left))
+                note = self._put_back(timed, uuid, self.machine.holding(*fds))
                 self.ledger.leave(step, uuid)
                 self.journal.done(Action.UNDO, step, note)
                 outcome.extend([note] if note else [])
+        except Busy:
+            raise
         except ANY as error:
             return Failure(step, Action.UNDO, error)
         return None
 
-    def _put_back(self, step: Step, uuid: str, deadline: Deadline) -> str:
+    def _put_back(self, step: Step, uuid: str, machine: Machine) -> str:
         if others := self.ledger.others(step, uuid):
-            return f"still needed by guest {', '.join(others)}"
+            return _needed(others)
         form = kind(step.kind)
-        state = form.probe(step, self.machine)
+        state = form.probe(step, machine)
         if state is State.STUCK:
             raise Stuck("device.stuck", f"{step.resource} is stuck in the kernel.", hints=("See: vfioctl status",))
         if state is State.BEFORE:
             return "already as it was"
         note = ""
         if state is not State.FOREIGN:
-            note = form.undo(replace(step, deadline=min(step.deadline, deadline.left)), self.machine) or ""
-        if state is State.FOREIGN or (form.marks and form.probe(step, self.machine) is State.FOREIGN):
-            note = form.foreign(step, self.machine)
+            note = form.undo(step, machine) or ""
+        if state is State.FOREIGN or (form.marks and form.probe(step, machine) is State.FOREIGN):
+            note = form.foreign(step, machine)
             self.left.append(note)
         return note
+
+
+def _needed(others: tuple[str, ...]) -> str:
+    return f"still needed by guest {', '.join(others)}"
 
 
 def pending(plan: Plan, finished: frozenset[str], applied: frozenset[str], part: Part | None) -> tuple[ReturnItem, ...]:

@@ -39,6 +39,15 @@ class Kind(Protocol):
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         """What speaks against it, from the facts, before anything is touched. Holders are the planner's business."""
 
+    def concerns(self, params: Json) -> str:
+        """The resource that it looks at on the way back: where another guest keeps that one down, it is in vain."""
+
+    def await_apply(self, step: Step, machine: Machine) -> None:
+        """Wait, while nothing is locked for it, for what may spare the apply its own wait; changes nothing."""
+
+    def await_undo(self, step: Step, machine: Machine) -> None:
+        """The same before an undo. That it has come true is looked at again under the lock."""
+
     def guard(self, step: Step, machine: Machine) -> None:
         """Look once more immediately before apply; changes nothing. Raises StepFailed: the step is not undone then."""
 

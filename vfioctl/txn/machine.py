@@ -23,6 +23,10 @@ class Machine:
     paths: Paths
     programs: Programs
 
+    def holding(self, *fds: int) -> Machine:
+        """The same, whose programs inherit `fds` as well: the locks of one step."""
+        return Machine(self.paths, self.programs.holding(*fds)) if fds else self
+
     def host(self) -> Host:
         """Facts read anew."""
         return Host(self.paths, self.programs)

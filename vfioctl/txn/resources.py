@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from math import inf
+from typing import TYPE_CHECKING
 
 from vfioctl import files
 from vfioctl.errors import Refused
 from vfioctl.frozen import asdict, field, frozen
 from vfioctl.paths import Paths
 from vfioctl.txn.step import Json, Step
+
+if TYPE_CHECKING:
+    from vfioctl.txn.clock import Deadline
 
 EXCLUSIVE = "pci:"
 LONGEST_NAME = 200
@@ -106,7 +111,11 @@ class Ledger:
 
     def others(self, step: Step, uuid: str) -> tuple[str, ...]:
         """The names of the other guests that hold the step's resource the same way."""
-        entry = self.entry(step.kind, step.resource)
+        return self.others_with(step.kind, step.resource, uuid)
+
+    def others_with(self, kind: str, resource: str, uuid: str) -> tuple[str, ...]:
+        """The names of the other guests that hold `resource` by a step of `kind`."""
+        entry = self.entry(kind, resource) if resource else None
         return tuple(_others(entry, uuid).values()) if entry else ()
 
     def leave(self, step: Step, uuid: str) -> None:
@@ -138,12 +147,26 @@ def guest_lock(paths: Paths, uuid: str) -> files.Lock:
     return files.Lock(os.path.join(paths.locks, f"guest-{uuid}.lock"), "The guest")
 
 
+def turns(paths: Paths, *, longest: float = inf) -> Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]:
+    """What holds the locks of one step for as long as it takes, for an Engine: others that return have theirs between.
+
+    Each is waited for at most `longest` seconds, and half of what is left until the deadline, so that the step itself
+    has time. Raises Busy.
+    """
+
+    def turn(step: Step, deadline: Deadline) -> AbstractContextManager[tuple[int, ...]]:
+        names = tuple(name for name in (step.resource, *step.touches) if name)
+        return resource_locks(paths, names, deadline=min(longest, deadline.left / 2))
+
+    return turn
+
+
 @contextmanager
 def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float) -> Iterator[tuple[int, ...]]:
     """Hold the locks of `resources`, taken in sorted order so that two hand-offs cannot wait for each other.
 
     All of them together have `deadline` seconds. Yields the descriptors, to be inherited by helper programs. Raises
-    VfioctlError("lock.busy").
+    Busy.
     """
     end = time.monotonic() + deadline
     with ExitStack() as stack:

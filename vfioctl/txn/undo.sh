@@ -8,6 +8,7 @@ export PATH LC_ALL
 umask 077
 failed=0
 slots=0
+turn=
 
 # A log that cannot be written must not change what is done. Names come from hardware and other users: none of their
 # bytes may command the terminal of whoever reads it.
@@ -48,9 +49,24 @@ begin() {
 }
 
 finish() {
-    if [ -d "$MARKS" ]; then printf '%s\n' "$failed" >"$MARKS/undone-by-sh"; fi
+    leave
     say "ended with status $failed"
     exit "$failed"
+}
+
+# leave: all steps are behind us, so what this guest shared with others is theirs alone; the next one may have its turn.
+leave() {
+    if [ -d "$MARKS" ]; then printf '%s\n' "$failed" >"$MARKS/undone-by-sh"; fi
+    exec 8>&-
+}
+
+# take_turn: where several such scripts run at once, each would leave what they share to the others. So they go on one
+# after the other from there, and the last one restores it. Fails when it was our turn already.
+take_turn() {
+    [ -z "$turn" ] || return 1
+    turn=taken
+    exec 8>>"${LOCK%/*}/undo-sh.lock"
+    flock -w 15 8 || say "the other scripts take too long: nobody is waited for any more"
 }
 
 # undone_guests: the UUIDs of guests that such a script has brought home; only vfioctl strikes them off the ledger.
@@ -98,6 +114,15 @@ step() {
         fi
         ;;
     esac
+    if is_shared "$3" && { ! take_turn || is_shared "$3"; }; then
+        say "still needed by another guest"
+        return 1
+    fi
+}
+
+# is_shared LEDGER-ENTRY: whether a guest holds it as well that no such script has brought home yet.
+is_shared() {
+    l_text=$(cat "$1" 2>/dev/null)
     l_text=${l_text#*'"holders": {'}
     for l_uuid in "$UUID" $(undone_guests); do
         case $l_text in
@@ -108,11 +133,9 @@ step() {
     l_four='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
     # shellcheck disable=SC2254 # it is a pattern
     case $l_text in
-    *'"'$l_four$l_four-$l_four-$l_four-$l_four-$l_four$l_four$l_four'": '*)
-        say "still needed by another guest"
-        return 1
-        ;;
+    *'"'$l_four$l_four-$l_four-$l_four-$l_four-$l_four$l_four$l_four'": '*) return 0 ;;
     esac
+    return 1
 }
 
 run() (
@@ -135,8 +158,8 @@ bounded() {
     slots=$((slots + 1))
     b_slot=$work/$slots
     case $1 in
-    run | manager) { attend "$@"; } </dev/null >/dev/null 2>&1 & ;;
-    *) { attend "$@"; } </dev/null >/dev/null 2>&1 9>&- & ;;
+    run | manager) { attend "$@"; } </dev/null >/dev/null 2>&1 8>&- & ;;
+    *) { attend "$@"; } </dev/null >/dev/null 2>&1 8>&- 9>&- & ;;
     esac
     child=$!
     out=
@@ -506,6 +529,7 @@ command_back() {
 
 # expect WORDS TEST…: `patience` counts the looks that are left to all conditions together.
 expect() {
+    leave
     e_words=$1
     shift
     until "$@" 2>/dev/null; do

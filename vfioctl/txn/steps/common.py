@@ -46,6 +46,15 @@ class Primitive:
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:  # noqa: ARG002
         return ()
 
+    def concerns(self, params: Json) -> str:  # noqa: ARG002
+        return ""
+
+    def await_apply(self, step: Step, machine: Machine) -> None:
+        """Most kinds wait for nothing before."""
+
+    def await_undo(self, step: Step, machine: Machine) -> None:
+        """Most kinds wait for nothing before."""
+
     def guard(self, step: Step, machine: Machine) -> None:
         """Look once more immediately before apply."""
 

@@ -65,6 +65,12 @@ class DriverBind(DeviceChange):
             return (Finding("device.bridge", f"{address} is a bridge; a bridge cannot be given to a guest."),)
         return ()
 
+    def await_undo(self, step: Step, machine: Machine) -> None:
+        """Nobody else need wait for a QEMU that has not let go yet: the driver's module is not locked meanwhile."""
+        address = step.params["address"]
+        if driver_of(machine.paths, address) not in (None, step.baseline["driver"]) and not machine.stuck(address):
+            until(lambda: not machine.host().vfio_open((address,)), step.deadline)
+
     def guard(self, step: Step, machine: Machine) -> None:
         """Refuse what would wedge the kernel, whatever plugins say: unbinding a device that is held or on nvidia."""
         address = step.params["address"]

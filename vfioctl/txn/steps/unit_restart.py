@@ -40,13 +40,20 @@ class UnitRestart(units.UnitChange):
         except VfioctlError as error:
             yield Finding(error.code, error.message)
 
+    def concerns(self, params: Json) -> str:
+        return self.resource(params)
+
+    def await_apply(self, step: Step, machine: Machine) -> None:
+        wanted = _condition(step.params["unless"])
+        if not _useless(step, machine):
+            until(lambda: conditions.evaluate(wanted, machine), step.deadline / 2)
+
     def apply(self, step: Step, machine: Machine) -> str | None:
         wanted = _condition(step.params["unless"])
         budget = Budget(step.deadline)
-        why = _useless(step, machine)
-        if until(lambda: conditions.evaluate(wanted, machine), 0.0 if why else step.deadline / 2):
+        if conditions.evaluate(wanted, machine):
             return f"{conditions.describe(wanted)} already"
-        if why := why or _useless(step, machine) or _not_now(step, machine):
+        if why := _useless(step, machine) or _not_now(step, machine):
             raise _left(step, why)
         # Fails when nothing had failed; whether the unit may start is asked of the start itself.
         machine.programs.run(units.command(step.params, "reset-failed"), deadline=budget.left)

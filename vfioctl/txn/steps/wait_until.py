@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, VfioctlError
 from vfioctl.txn import conditions
 from vfioctl.txn.step import Condition, Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.steps import units
 from vfioctl.txn.steps.common import Primitive
 from vfioctl.wait import until
 
@@ -29,6 +30,15 @@ class WaitUntil(Primitive):
     def resource(self, params: Json) -> str:  # noqa: ARG002
         """It changes nothing, so there is nothing to lock."""
         return ""
+
+    def concerns(self, params: Json) -> str:
+        """The unit that must run for it: that is active, or whose processes have a device open."""
+        condition = _condition(params)
+        args = condition.args
+        if condition.kind == "unit.state" and args["state"] == "active":
+            return units.resource(args)
+        by = args.get("by") if condition.kind == "has.holder" else None
+        return units.resource({"unit": by}) if by else ""
 
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         return {}
