@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import machines
+import together as whole
 from measure import Cost, interleaved, program, run, times
 
 from vfioctl.compose import compose
@@ -20,6 +21,7 @@ from vfioctl.setup.shim import rendered
 GPU = "0000:01:00.0"
 CARDS = 16
 FUNCTIONS = 2
+HOME_GOALS = {4: 5.0, 16: 10.0}  # seconds
 ROUNDS = 15
 MANY = 30
 FEW = 5
@@ -200,7 +202,19 @@ def _racks(*counts: int) -> Iterator[list[machines.Rig]]:
         ]  # fmt: skip
 
 
+def together() -> Iterator[Row]:
+    """Guests that stop at one instant, each with a card whose screen comes a second after its driver."""
+    few, many = ((count, *whole.rounds(count, FEW)) for count in (CARDS // 4, CARDS))
+    for count, seconds, hook in (few, many):
+        what = f"until {count} guests that stop at once are home"
+        detail = f"a screen comes after {whole.PROOF_SECONDS:g} s; the longest hook took {hook:.2f} s"
+        yield Row(f"home-{count}", what, HOME_GOALS[count], seconds, None, "s", detail)
+    detail = f"{many[1]:.2f} s / {few[1]:.2f} s"
+    what = f"{many[0]} guests that stop at once / {few[0]} guests"
+    yield Row("together", what, 2.0, many[1] / few[1], None, "x", detail)
+
+
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
     "shim": shim, "prepare": prepare, "looks": looks, "engine": engine, "programs": programs, "help": help_page,
-    "devices": devices,
+    "devices": devices, "together": together,
 }  # fmt: skip

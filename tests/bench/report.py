@@ -19,7 +19,7 @@ ROOM = 1.1  # the ratchet leaves this much above a figure: no two runs are alike
 HEAD = """# Performance
 
 Figures of one run. The two sides of a comparison take turns, and what is compared are the medians of {rounds} rounds
-(prepare: {many}, devices: {few}). `tests/bench/cases.py` says exactly what is run.
+(prepare: {many}, devices and guests that stop at once: {few}). `tests/bench/cases.py` says exactly what is run.
 
 Measured {date} on {machine}, Linux {kernel}, Python {python}, load {load}.
 The verdict is by the clock on the wall, which libvirtd and its user wait by; it counts the simulated machine too, whose

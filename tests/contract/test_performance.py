@@ -12,15 +12,20 @@ FIGURES = json.loads((ROOT / "tests/bench/figures.json").read_text())
 PAGE = (ROOT / "docs/reference/performance.md").read_text()
 GOALS = {
     "shim-prepare": 1.5, "shim-release": 1.5, "prepare": 8, "memory": 40, "engine": 80, "programs": 1.5, "help": 1.3,
-    "devices": 5,
+    "devices": 5, "home-4": 5, "home-16": 10, "together": 2,
 }  # fmt: skip
+FIRST = {"home-4", "home-16", "together"}  # the next run on a machine that does nothing else has their first figures
+MEASURED = sorted(GOALS.keys() & FIGURES["figures"].keys())
 
 
 def test_every_goal_has_a_figure():
-    assert {name: figure["goal"] for name, figure in FIGURES["figures"].items()} == GOALS
+    assert GOALS.keys() - set(MEASURED) <= FIRST
+    assert {name: figure["goal"] for name, figure in FIGURES["figures"].items()} == {
+        name: GOALS[name] for name in MEASURED
+    }
 
 
-@pytest.mark.parametrize("name", GOALS)
+@pytest.mark.parametrize("name", MEASURED)
 def test_the_figure_is_within_its_goal(name: str):
     assert FIGURES["figures"][name]["measured"] <= GOALS[name]
 
