@@ -15,6 +15,7 @@ from vfioctl.events.needs import read_needs
 
 READ = ("name", "uuid", "memory", "os", "devices", "qemu:commandline", "qemu:override")
 READ_DEVICES = ("emulator", "disk", "hostdev", "interface", "input", "tpm")
+UNREAD = ("metadata", "title", "description")  # of users and their tools, as large as libvirt takes it
 UUID_PARTS = (8, 4, 4, 4, 12)
 
 
@@ -22,7 +23,7 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
     """The domain that `data` describes. Raises Refused (domain.*, guest.name) and nothing else."""
     if len(data) > cap:
         raise too_large(cap)
-    root = parse_element(data)
+    root = parse_element(data, unread=UNREAD)
     if root.name != "domain":
         raise malformed(root.line, f"the root is <{short(root.name)}>, not <domain>")
     hostdevs, unseen = _passed_on(root)

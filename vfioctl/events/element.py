@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from xml.parsers import expat
 
 from vfioctl.errors import Refused, VfioctlError
@@ -55,9 +55,12 @@ def malformed(line: int, why: str) -> VfioctlError:
     return Refused("domain.malformed", f"The domain XML is malformed at line {line}: {why}.")
 
 
-def parse_element(data: bytes) -> Element:
-    """The root element of `data`. Raises Refused: domain.malformed, domain.entities, domain.too_large."""
-    builder = _Builder()
+def parse_element(data: bytes, *, unread: Container[str] = ()) -> Element:
+    """The root element of `data`. Raises Refused: domain.malformed, domain.entities, domain.too_large.
+
+    Children of the root whose name is in `unread` are kept without their text and without what is below them.
+    """
+    builder = _Builder(unread)
     try:
         builder.parser.Parse(data, True)  # noqa: FBT003 -- expat takes isfinal by position only
     except expat.ExpatError as error:
@@ -118,9 +121,13 @@ def _factor(unit: str, element: Element) -> int:
 
 
 class _Builder:
-    """Receives expat's events; stops at the first thing that a domain XML never has."""
+    """Receives expat's events; stops at the first thing that a domain XML never has.
 
-    def __init__(self) -> None:
+    expat gives the text of an element in pieces, one between each two of its children. They are joined at its end:
+    adding each to the text so far would copy that text each time.
+    """
+
+    def __init__(self, unread: Container[str]) -> None:
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._refuse_doctype
@@ -130,6 +137,8 @@ class _Builder:
         self.parser.CharacterDataHandler = self._text
         self.root: Element | None = None
         self.open: list[Element] = []
+        self.pieces: list[list[str]] = []  # the text of each open element
+        self.unread = unread
         self.count = 0
 
     def _refuse_doctype(self, *_: object) -> None:
@@ -143,14 +152,23 @@ class _Builder:
         if len(self.open) >= MAX_DEPTH:
             raise malformed(line, f"elements are nested more than {MAX_DEPTH} deep")
         element = Element(name, attributes, line)
-        if self.open:
-            self.open[-1].children.append(element)
-        else:
+        if not self.open:
             self.root = element
+        elif self._is_read():
+            self.open[-1].children.append(element)
         self.open.append(element)
+        self.pieces.append([])
 
     def _end(self, _name: str) -> None:
+        pieces = self.pieces.pop()
+        if self._is_read():
+            self.open[-1].text = "".join(pieces)
         self.open.pop()
 
     def _text(self, text: str) -> None:
-        self.open[-1].text += text
+        if self._is_read():
+            self.pieces[-1].append(text)
+
+    def _is_read(self) -> bool:
+        """Whether anybody asks for what is in the innermost open element."""
+        return len(self.open) < 2 or self.open[1].name not in self.unread  # noqa: PLR2004 -- root and its child

@@ -6,13 +6,16 @@ each against a real daemon): what may be missing, because the domain says so, is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from itertools import islice
 
 from vfioctl.events.element import Element, size, unsigned
 from vfioctl.events.model import Link, Needs, RequiredFile, Share, UsbDevice
 
 SOURCES = {"file": "file", "block": "dev", "dir": "dir"}  # disk type → the attribute of <source>
 OPTIONAL = "optional"  # startupPolicy: the start goes on without; "requisite" may be missing only on the way in
+MAX_CELLS = 128  # NUMA nodes of a guest: QEMU makes no more (MAX_NODES in include/sysemu/numa.h)
+NODE_DIGITS = 4  # no host has 10,000 NUMA nodes
 BINDING = ("strict", "restrictive")  # numatune modes that let memory come from the named nodes alone
 
 
@@ -166,15 +169,17 @@ def _networks(devices: Element) -> Iterator[str]:
 
 def _memory(root: Element, devices: Element) -> Iterator[Share]:
     """The guest's memory by guest NUMA node: how much, from which pages, from which nodes of the host."""
-    pages = _pages(root)
-    for number, amount in _cells(root, devices):
-        yield Share(amount, _page_of(pages, number), _nodes_of(root, number))
+    cells = tuple(_cells(root, devices))
+    pages, page = _pages(root)
+    bound, nodes = _bindings(root, {number for number, _ in cells})
+    for number, amount in cells:
+        yield Share(amount, pages.get(number, page), bound.get(number, nodes))
 
 
 def _cells(root: Element, devices: Element) -> Iterator[tuple[int, int]]:
     """(guest node, bytes). Without nodes all is in one; not where memory is plugged in, which has its own settings."""
     numa = root.find("cpu", "numa")
-    cells = list(numa.all("cell")) if numa else []
+    cells = tuple(islice(numa.all("cell"), MAX_CELLS)) if numa else ()
     for position, cell in enumerate(cells):
         number = unsigned(cell.get("id") or str(position), cell, 0xFFFF, "id of a NUMA node")
         yield number, size(cell.get("memory") or "0", cell.get("unit"), cell)
@@ -183,32 +188,47 @@ def _cells(root: Element, devices: Element) -> Iterator[tuple[int, int]]:
         yield 0, size(memory.text, memory.get("unit"), memory)
 
 
-def _pages(root: Element) -> tuple[tuple[int, tuple[int, ...]], ...] | None:
-    """(bytes of a page, guest nodes; none: all) as <hugepages> lists them; 0 is the host's default; None without."""
+def _pages(root: Element) -> tuple[dict[int, int], int | None]:
+    """Bytes of a page by the guest node that <hugepages> names, and for the others.
+
+    0 is the host's default, None an ordinary page. Of two that fit, the first counts.
+    """
     huge = root.find("memoryBacking", "hugepages")
     if huge is None:
-        return None
-    listed = [
-        (size(page.get("size") or "0", page.get("unit"), page), node_set(page.get("nodeset")))
-        for page in huge.all("page")
-    ]
-    return tuple(listed) or ((0, ()),)
+        return {}, None
+    named: dict[int, int] = {}
+    general = None if huge.find("page") else 0
+    left = (1 << MAX_CELLS) - 1
+    for page in huge.all("page"):
+        kind, nodes = size(page.get("size") or "0", page.get("unit"), page), _mask(page.get("nodeset"))
+        general = kind if general is None and not nodes else general
+        named.update(dict.fromkeys(_bits(nodes & left), kind))
+        left &= ~nodes
+    return named, general
 
 
-def _page_of(pages: tuple[tuple[int, tuple[int, ...]], ...] | None, number: int) -> int | None:
-    """The size of page that guest node `number` gets; None: ordinary ones."""
-    named = (kind for kind, nodes in pages or () if number in nodes)
-    general = (kind for kind, nodes in pages or () if not nodes)
-    return next(named, next(general, None))
+def _bindings(root: Element, cells: Container[int]) -> tuple[dict[int, tuple[int, ...]], tuple[int, ...]]:
+    """The nodes of the host that memory must come from: of each guest node of `cells` that has its own, of the others.
 
-
-def _nodes_of(root: Element, number: int) -> tuple[int, ...]:
-    """The nodes of the host that the memory of guest node `number` must come from; none: any."""
+    None: any. Each set is read once, however many guest nodes it is for.
+    """
     tune = root.find("numatune")
     if tune is None:
-        return ()
-    own = next((node for node in tune.all("memnode") if node.get("cellid") == str(number)), None)
-    chosen = own or tune.find("memory")
+        return {}, ()
+    own: dict[int, tuple[int, ...]] = {}
+    for node in tune.all("memnode"):
+        number = _plain_number(node.get("cellid"))
+        if number in cells and number not in own:
+            own[number] = _strict(node)
+    return own, _strict(tune.find("memory"))
+
+
+def _plain_number(text: str | None) -> int:
+    """The number of a guest node, as libvirt writes it; -1 for none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= NODE_DIGITS else -1
+
+
+def _strict(chosen: Element | None) -> tuple[int, ...]:
     if chosen is None or (chosen.get("mode") or "strict") not in BINDING:
         return ()
     return node_set(chosen.get("nodeset"))
@@ -216,16 +236,24 @@ def _nodes_of(root: Element, number: int) -> tuple[int, ...]:
 
 def node_set(text: str | None) -> tuple[int, ...]:
     """The nodes in "0-2,^1,4"; none for what libvirt would refuse (virBitmapParse)."""
-    found: set[int] = set()
+    return tuple(_bits(_mask(text)))
+
+
+def _mask(text: str | None) -> int:
+    """`node_set` with a bit for each node: a long text, and many of them, cost no more than they are long."""
+    found = 0
     for part in (text or "").replace(" ", "").split(","):
         first, _, last = part.removeprefix("^").partition("-")
-        if not (first.isascii() and first.isdigit() and len(first) < 5):  # noqa: PLR2004 -- no host has 10,000 nodes
-            return ()
-        if last and not (last.isascii() and last.isdigit() and len(last) < 5):  # noqa: PLR2004
-            return ()
-        numbers = range(int(first), int(last or first) + 1)
-        found = found.difference(numbers) if part.startswith("^") else found.union(numbers)
-    return tuple(sorted(found))
+        if not all(word.isascii() and word.isdigit() and len(word) <= NODE_DIGITS for word in (first, last or first)):
+            return 0
+        length = int(last or first) - int(first) + 1
+        bits = ((1 << length) - 1) << int(first) if length > 0 else 0
+        found = found & ~bits if part.startswith("^") else found | bits
+    return found
+
+
+def _bits(mask: int) -> Iterator[int]:
+    return (number for number in range(mask.bit_length()) if mask >> number & 1)
 
 
 # CPU

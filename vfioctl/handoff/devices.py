@@ -24,7 +24,7 @@ class Wanted:
 def wanted(domain: Domain, config: GuestConfig, host: Host) -> Wanted:
     """The devices that `domain` and its guest file ask for, with what is taken along, without what is left out."""
     named = tuple(dict.fromkeys((*domain.pci_addresses, *config.devices, *config.include)))
-    missing = tuple(_missing(address, domain) for address in named if not host.has_device(address))
+    missing = tuple(_missing(domain, [address for address in named if not host.has_device(address)]))
     there = (address for address in named if host.has_device(address))
     chosen = choose(there, config.exclude, host, config.allow_in_use)
     said = (
@@ -45,18 +45,20 @@ def _in_other_words(domain: Domain, config: GuestConfig, host: Host, chosen: Cho
     return left_to_libvirt.findings(domain, config, host, chosen.addresses)
 
 
-def _missing(address: str, domain: Domain) -> Finding:
-    return Finding(
-        "device.missing",
-        f"There is no PCI device {address}, which {_origin(address, domain)} names.",
-        hint="See which cards there are with: vfioctl gpu list",
-    )
-
-
-def _origin(address: str, domain: Domain) -> str:
-    if any(dev.address == address and dev.in_arguments for dev in domain.hostdevs):
-        return "QEMU's arguments in the domain"
-    return "the domain's hostdev" if address in domain.pci_addresses else "the guest file"
+def _missing(domain: Domain, addresses: list[str]) -> Iterable[Finding]:
+    """A finding for each of `addresses`, where no device is."""
+    in_arguments = {dev.address for dev in domain.hostdevs if dev.in_arguments} if addresses else set()
+    in_domain = set(domain.pci_addresses)
+    for address in addresses:
+        origin = (
+            "QEMU's arguments in the domain" if address in in_arguments
+            else "the domain's hostdev" if address in in_domain else "the guest file"
+        )  # fmt: skip
+        yield Finding(
+            "device.missing",
+            f"There is no PCI device {address}, which {origin} names.",
+            hint="See which cards there are with: vfioctl gpu list",
+        )
 
 
 def _excluded(domain: Domain, config: GuestConfig, named: tuple[str, ...], host: Host) -> Iterable[Finding]:

@@ -55,7 +55,9 @@ def keep(paths: Paths, domain: Domain) -> None:
 
 
 def _cards(domain: Domain) -> tuple[Hostdev, ...]:
-    return tuple(dev for dev in domain.hostdevs if dev.kind == "pci" and dev.address and not dev.in_arguments)
+    """The cards that libvirt takes care of, each once: a domain may name one 10,000 times."""
+    named = dict.fromkeys(domain.hostdevs)
+    return tuple(dev for dev in named if dev.kind == "pci" and dev.address and not dev.in_arguments)
 
 
 def _former(paths: Paths, address: str) -> Former | None:

@@ -27,6 +27,7 @@ from vfioctl.wait import until
 
 HELD = "resource.held"
 REPLANS = 3  # at least
+FEW = 20  # findings that a refusal says, and warnings that a start does
 
 
 @frozen
@@ -157,23 +158,28 @@ def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log, wai
 
 
 def refuse(plan: Plan) -> None:
-    """Raise Refused with everything that blocks, at once."""
+    """Raise Refused with everything that blocks, at once: as much as somebody reads in a sentence of libvirt's."""
     if not plan.blocks:
         return
-    first = plan.blocks[0]
+    said, more = plan.blocks[:FEW], len(plan.blocks) - FEW
+    rest, see = ((f"And {more} more are in the way.",), (_see(plan),)) if more > 0 else ((), ())
     raise Refused(
-        first.code,
-        f"{plan.guest} was not started: " + " ".join(finding.message for finding in plan.blocks),
+        said[0].code,
+        f"{plan.guest} was not started: " + " ".join((*(finding.message for finding in said), *rest)),
         state="Nothing was changed.",
-        hints=tuple(dict.fromkeys(finding.hint for finding in plan.blocks if finding.hint)),
+        hints=tuple(dict.fromkeys((*(finding.hint for finding in said if finding.hint), *see))),
     )
+
+
+def _see(plan: Plan) -> str:
+    from vfioctl.typed import argument  # few refusals need it
+
+    return f"See everything with: vfioctl plan {argument(plan.guest)}"
 
 
 def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fds: tuple[int, ...]) -> Plan:
     plan = asked.plan
-    for finding in plan.findings:
-        if finding.severity is Severity.WARN:
-            around.log.warning(f"{plan.guest}: {finding.message}", guest=plan.guest, code=finding.code)
+    _warn(plan, around.log)
     ledger = Ledger(composition.paths)
     with Journal(composition.paths, plan.uuid, on_record=composition.on_record) as journal:
         commit(composition, plan, journal, ledger, asked.request.host.boot_id())
@@ -188,6 +194,15 @@ def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fd
             raise _undone(composition, plan, engine, failure, around.log)
     _given(composition, asked, engine, around.log)
     return plan
+
+
+def _warn(plan: Plan, log: Log) -> None:
+    """Say what does not block, as far as somebody reads it: `plan` shows the rest."""
+    warnings = [finding for finding in plan.findings if finding.severity is Severity.WARN]
+    for finding in warnings[:FEW]:
+        log.warning(f"{plan.guest}: {finding.message}", guest=plan.guest, code=finding.code)
+    if len(warnings) > FEW:
+        log.warning(f"{plan.guest}: {len(warnings) - FEW} more warnings. {_see(plan)}", guest=plan.guest)
 
 
 def _mark_given(composition: Composition, plan: Plan, journal: Journal) -> Failure | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from vfioctl.events.model import Share
 from vfioctl.handoff.start_model import Start
-from vfioctl.host import hugepages
+from vfioctl.host import hugepages, memory
 from vfioctl.plugin.types import Finding
 
 MIB = 1 << 20
@@ -23,10 +23,11 @@ def look(start: Start) -> Iterator[Finding]:
     if not sizes:
         return  # a kernel that does not say
     default = hugepages.default_size(start.paths) or sizes[0]
+    there = memory.nodes(start.paths)
     needed: dict[tuple[int, tuple[int, ...]], int] = {}
     for share in start.needs.memory:
         if share.page is not None:
-            key = (share.page or default, share.nodes)
+            key = (share.page or default, _shown(share.nodes, there))
             needed[key] = needed.get(key, 0) + -(-share.bytes // key[0])
     mounted = hugepages.mounted(start.paths)
     for (page, nodes), count in needed.items():
@@ -36,6 +37,11 @@ def look(start: Start) -> Iterator[Finding]:
         available = hugepages.pool(start.paths, page, nodes).available + _made(start, page, nodes, default)
         if count > available:
             yield _too_few(start, Share(count * page, page, nodes), available)
+
+
+def _shown(nodes: tuple[int, ...], there: frozenset[int]) -> tuple[int, ...]:
+    """`nodes` without those that this host does not have, which start_host.py names; the first if none is there."""
+    return tuple(node for node in nodes if node in there) or nodes[:1]
 
 
 def _made(start: Start, page: int, nodes: tuple[int, ...], default: int) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from vfioctl.host.readers import number, parse_number, table
+from vfioctl.host.readers import entries, number, parse_number, table
 from vfioctl.paths import Paths
 
 SIZE = 1 << 16
+NODES = "sys/devices/system/node"
 HEURISTIC, ALWAYS, STRICT = 0, 1, 2  # vm.overcommit_memory: Documentation/mm/overcommit-accounting.rst
 
 
@@ -22,9 +23,9 @@ def meminfo(paths: Paths) -> dict[str, int]:
     return found
 
 
-def has_node(paths: Paths, number: int) -> bool:
-    """Whether the host has the NUMA node `number`; every one has node 0, but for a kernel that shows none."""
-    return os.path.isdir(paths.at(f"sys/devices/system/node/node{number}"))
+def nodes(paths: Paths) -> frozenset[int]:
+    """The NUMA nodes of the host: every one has node 0, but for a kernel that shows none."""
+    return frozenset(int(name[4:]) for name in entries(paths.at(NODES)) if name[4:].isdigit() and name[:4] == "node")
 
 
 def overcommit(paths: Paths) -> int:
