@@ -83,20 +83,25 @@ find_cache() {
     (umask 022 && mkdir -p "$cache") || die "The directory $cache cannot be made; name another in VFIOCTL_CACHE."
 }
 
-# make_venv DIR PACKAGE…: a virtual environment with the packages of PyPI in the versions of constraints.txt.
+# make_venv DIR SECTION…: a virtual environment with these sections of constraints.txt, each file checked by its hash.
 make_venv() {
     venv=$1
     shift
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed."
-    m_stamp=$(printf '%s\n' "$@" "$("$python" -c 'import sys; print(sys.version, sys.base_prefix)')" |
-        cat - "$here/constraints.txt" | cksum)
+    # shellcheck disable=SC2046 # the files are words without blanks, below the directory that is entered
+    m_stamp=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)' |
+        (cd "$here/requirements" && cat - $(printf '%s.txt ' "$@")) | cksum)
     if [ "$(cat "$venv/stamp" 2>/dev/null)" = "$m_stamp" ]; then return 0; fi
     "$python" -c 'import ensurepip, venv' 2>/dev/null || die "Python lacks venv: apt-get install python3-venv"
     say "Setting up $venv"
     rm -rf "$venv"
     umask 022
     "$python" -m venv "$venv" || die "The virtual environment cannot be made."
-    pip install -c "$here/constraints.txt" "$@" || die "Installing from PyPI failed."
+    for m_section; do
+        shift
+        set -- "$@" -r "$here/requirements/$m_section.txt"
+    done
+    pip install --require-hashes "$@" || die "Installing what constraints.txt names failed."
     printf '%s\n' "$m_stamp" >"$venv/stamp"
 }
 
@@ -134,17 +139,6 @@ install_wheels() {
     wheels=$cache/wheels
     rm -rf "$wheels"
     umask 022
-    pip wheel --no-deps --no-build-isolation -w "$wheels" "$top" "$top"/plugins/*/ || die "Building the wheels failed."
-    pip install --no-deps --force-reinstall "$wheels"/*.whl || die "Installing the wheels failed."
-}
-
-# requirements EXTRA…: what the core needs from PyPI, and what these extras of it need.
-requirements() {
-    "$python" - "$top/pyproject.toml" "$@" <<'PYTHON'
-import sys, tomllib
-with open(sys.argv[1], "rb") as file:
-    project = tomllib.load(file)["project"]
-extras = (need for name in sys.argv[2:] for need in project["optional-dependencies"][name])
-print(*dict.fromkeys(need.replace(" ", "") for need in (*project["dependencies"], *extras)))
-PYTHON
+    pip wheel --no-index --no-deps --no-build-isolation -w "$wheels" "$top" "$top"/plugins/*/ || die "Building the wheels failed."
+    pip install --no-index --no-deps --force-reinstall "$wheels"/*.whl || die "Installing the wheels failed."
 }

@@ -26,8 +26,7 @@ command -v fusermount3 >/dev/null 2>&1 || need="$need fuse3"
 if [ -n "$need" ]; then ask=yes want $need || exit 1; fi
 if [ ! -w /dev/fuse ]; then die "The demo needs /dev/fuse (as root: modprobe fuse)."; fi
 lock_cache demo.lock
-# shellcheck disable=SC2046 # the requirements are words
-make_venv "$cache/demo-venv" hatchling editables $(requirements testing)
+make_venv "$cache/demo-venv" run build testing
 install_wheels_once
 share_cache demo.lock # for as long as it runs: another one that installs other wheels waits
 cd / || exit 1

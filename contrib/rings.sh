@@ -82,9 +82,8 @@ with_python() {
     fi
     w_before=$python w_venv=$venv w_path=$PATH w_part=$part
     python=$w_python part=$(drawn "$share") row_part=share
-    # shellcheck disable=SC2046 # the requirements are words
-    make_venv "$cache/test-venv-$1" $(requirements testing dev)
-    pip install --no-deps --force-reinstall "$wheels"/*.whl || die "Installing the wheels failed."
+    make_venv "$cache/test-venv-$1" run build testing dev
+    pip install --no-index --no-deps --force-reinstall "$wheels"/*.whl || die "Installing the wheels failed."
     PATH=$venv/bin:$PATH
     tests 1 "python$1" tests plugins -m 'not ring2 and not matrix' --ignore=tests/libvirt --ignore=tests/bench \
         --ignore=tests/contract --hypothesis-profile=dev -n "$(nproc)" --dist=worksteal
@@ -116,7 +115,7 @@ ring3() {
     elif ! lab_packages; then
         skip 3 "packages are missing (see above)"
     elif ! lab_wheels; then
-        skip 3 "the wheels that it installs cannot be had from PyPI"
+        skip 3 "the wheels that it installs cannot be had from the package index"
     else
         lab_runs "$@"
     fi
@@ -143,15 +142,13 @@ lab_runs() {
 # shellcheck disable=SC2046 # the packages are words
 lab_packages() { want $("$venv/bin/python" -m tests.lab packages); }
 
-# lab_wheels: the wheels of this checkout and of what they need from PyPI, as the lab's own pip will install them.
+# lab_wheels: the wheels of this checkout and of what it needs besides, as the lab's own pip will install them.
 lab_wheels() {
-    # shellcheck disable=SC2046 # the requirements are words
-    lab_needs=$(requirements) && l_stamp=$(printf '%s\n' "$lab_needs" | cat - "$here/constraints.txt" | cksum) || return 1
+    l_stamp=$(cksum <"$here/requirements/run.txt") || return 1
     if [ "$(cat "$cache/lab-needs/stamp" 2>/dev/null)" != "$l_stamp" ]; then
         rm -rf "$cache/lab-needs"
-        # shellcheck disable=SC2086 # the requirements are words
-        pip download --only-binary=:all: --python-version=3.11 -c "$here/constraints.txt" -d "$cache/lab-needs" $lab_needs ||
-            return 1
+        pip download --require-hashes --only-binary=:all: --python-version=3.11 -d "$cache/lab-needs" \
+            -r "$here/requirements/run.txt" || return 1
         printf '%s\n' "$l_stamp" >"$cache/lab-needs/stamp"
     fi
     rm -rf "$cache/lab-wheels" && mkdir -p "$cache/lab-wheels" &&

@@ -96,8 +96,7 @@ fi
 
 # shellcheck disable=SC2046,SC2086 # the packages are words
 want $(venv_package) $ring1_packages || skip 1 "packages are missing (see above)"
-# shellcheck disable=SC2046 # the requirements are words
-make_venv "$cache/test-venv" hatchling editables $(requirements testing dev)
+make_venv "$cache/test-venv" run build testing dev
 install_wheels
 cd "$top" || exit 1
 umask 022

@@ -114,7 +114,7 @@ def _own_binding(app: App) -> Any:
 
 
 def python_binding() -> Any:
-    """The module libvirt of the extra vfioctl[libvirt], or None."""
+    """The module libvirt of the extra `libvirt`, or None."""
     try:
         import libvirt
     except ImportError:

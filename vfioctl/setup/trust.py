@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 NESTED = ("site-packages", "dist-packages")  # those in a standard library are another environment's, or in sys.path
 PROPERLY = (
     "Install it where only root can write: python3 -m venv /opt/vfioctl",
-    "Then, from the checkout: /opt/vfioctl/bin/pip install . ./plugins/*",
+    "Then, from the checkout: /opt/vfioctl/bin/pip install --require-hashes -r contrib/requirements.txt",
+    "Then: /opt/vfioctl/bin/pip install --no-index --no-build-isolation . ./plugins/*",
     "Then: /opt/vfioctl/bin/vfioctl hook install",
 )
 
