@@ -30,8 +30,8 @@ def make_rack(tmp_path: Path) -> Iterator[MakeRack]:
     """Makes a server with as many guests as cards, or fewer."""
     with ExitStack() as stack:
 
-        def make(guests: int, *, cards: int = CARDS, settings: str = "") -> Rack:
-            return Rack(stack.enter_context(FakeHost(machine(cards), tmp_path)), guests, settings)
+        def make(guests: int, *, settings: str = "", systemd: bool = True) -> Rack:
+            return Rack(stack.enter_context(FakeHost(machine(systemd=systemd), tmp_path)), guests, settings)
 
         yield make
 
@@ -164,15 +164,15 @@ def test_the_detached_part_tries_again_when_it_does_not_get_its_turn(make_rack):
     rack.give(guest)
     with Lock(rack.lock(inhibitor(rack))):
         rack.stop(guest)
-        logs = Path(rack.host.root, ".kit/units", f"vfioctl-finish-{guest.uuid}.service.log")
-        assert until(lambda: "The return is tried again" in logs.read_text(), 20)
+        assert until(lambda: any("The return is tried again" in log.read_text() for log in rack.logs()), 20)
         assert guest.uuid in rack.open()
     assert rack.is_home()
     assert rack.last(guest)["ok"]
 
 
-def test_a_hook_that_does_not_get_its_turn_leaves_the_card_to_the_detached_part(make_rack):
-    rack = make_rack(1, settings="[deadlines]\nrelease = 2\n")
+@pytest.mark.parametrize("systemd", [True, False], ids=["a-unit", "a-process"])
+def test_a_hook_that_does_not_get_its_turn_leaves_the_card_to_the_detached_part(make_rack, systemd):
+    rack = make_rack(1, settings="[deadlines]\nrelease = 2\nfinish = 1\n", systemd=systemd)
     guest, = rack.guests
     rack.give(guest)
     with Lock(rack.lock(f"pci:{guest.card}")):
@@ -180,7 +180,9 @@ def test_a_hook_that_does_not_get_its_turn_leaves_the_card_to_the_detached_part(
         assert "the return goes on in the background" in call.stderr
         assert (call.status, rack.driver(guest)) == (0, GIVEN)
         assert call.seconds < 4
+        assert until(lambda: any("tried again" in log.read_text() for log in rack.logs()), 20)
     assert rack.is_home()
+    assert rack.last(guest)["ok"]
 
 
 def test_recover_by_hand_says_who_has_what_it_needs(make_rack):

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +165,14 @@ class Rack:
         """The file of a resource's lock."""
         return os.path.join(self.host.paths.locks, file_name(resource) + ".lock")
 
+    def logs(self) -> tuple[Path, ...]:
+        """What hooks and detached parts have said."""
+        found = (*Path(self.host.paths.log).glob("*"), *Path(self.host.root, ".kit/units").glob("*"))
+        return tuple(path for path in found if path.is_file())
+
     def bugs(self) -> tuple[str, ...]:
         """Lines of any log that tell of a bug of ours."""
-        logs = (*Path(self.host.paths.log).glob("*"), *Path(self.host.root, ".kit/units").glob("*"))
-        lines = (line for log in logs if log.is_file() for line in log.read_text(errors="replace").splitlines())
+        lines = (line for log in self.logs() for line in log.read_text(errors="replace").splitlines())
         return tuple(line for line in lines if "internal error" in line or "Traceback" in line)
 
     def is_proved(self, guest: Guest) -> bool:
@@ -190,5 +194,5 @@ class Rack:
                 Path(file).write_text(f"{json.dumps(story)}\n{rest}")
 
 
-def machine(cards: int = CARDS) -> MachineSpec:
-    return scenarios.rack(cards)
+def machine(cards: int = CARDS, *, systemd: bool = True) -> MachineSpec:
+    return replace(scenarios.rack(cards), systemd=systemd)

@@ -99,6 +99,38 @@ def test_a_start_takes_no_lock_for_a_step_since_it_holds_them_all(paths):
         assert held.undo(made, ("one", "two"), UUID, deadline=Deadline(LONG)) == ()
 
 
+def test_what_another_guest_leaves_while_this_one_is_undone_is_put_back_although_it_never_changed_it(paths):
+    """Both have left it to the other one otherwise: one looked before, the other one after."""
+    unchanged, changed = step("one"), step("two")
+    made, ledger = plan(unchanged, changed), Ledger(paths)
+    for uuid, name in ((OTHER, "steam deck"), (UUID, "win11")):
+        ledger.join(unchanged, uuid, name)
+
+    def leave(boundary):
+        if boundary == "done undo two":
+            assert ledger.others(unchanged, OTHER) == ("win11",)
+            ledger.leave(unchanged, OTHER)
+
+    journal = Journal(paths, UUID, on_record=leave)
+    journal.begin(made, "boot")
+    engine = Engine(Machine(paths, Programs(paths.programs)), journal, ledger, turn=turns(paths))
+    assert engine.undo(made, ("two",), UUID, deadline=Deadline(LONG)) == ()
+    assert read_text(paths.at("sys/one")) == "0\n"
+    assert ledger.entries() == ()
+
+
+def test_what_another_guest_still_holds_is_left_to_it_in_one_turn(paths):
+    made, engine = returning(paths)
+    one, _ = made.steps
+    engine.ledger.join(one, OTHER, "steam deck")
+    with lock(paths, one.resource), pytest.raises(Busy):
+        engine.let_go((one,), UUID, deadline=Deadline(0.2))
+    assert engine.let_go((one,), UUID, deadline=Deadline(LONG)) == ()
+    assert read_text(paths.at("sys/one")) == "1\n"
+    assert engine.ledger.is_inherited(one, OTHER)
+    assert not engine.ledger.is_held(one, UUID)
+
+
 def display_manager(kind, params):
     return step("proof", kind=kind, params=params, phase=Phase.AFTER, resource="", deadline=LONG, best_effort=True)
 

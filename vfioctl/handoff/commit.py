@@ -9,9 +9,13 @@ from vfioctl.errors import Refused
 from vfioctl.handoff import armed, markers
 from vfioctl.host.stuck import drop_ended
 from vfioctl.txn import generation
+from vfioctl.txn.clock import Deadline
+from vfioctl.txn.engine import Turn
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.resources import Ledger
+
+LEAVE_SECONDS = 20.0
 
 
 def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger, boot_id: str) -> None:
@@ -36,8 +40,20 @@ def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
         ) from error  # fmt: skip
 
 
+def leave_all(plan: Plan, ledger: Ledger, turn: Turn) -> None:
+    """Hold nothing of `plan` any more, each resource in its turn: others may leave it just now. Raises Busy."""
+    deadline = Deadline(LEAVE_SECONDS)
+    for step in plan.changes:
+        if ledger.is_held(step, plan.uuid):
+            with turn(step, deadline):
+                ledger.leave(step, plan.uuid)
+
+
 def forget(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger) -> None:
-    """The hand-off is over and everything is as it was: holders, markers and journal go, the journal last."""
+    """The hand-off is over and everything is as it was: holders, markers and journal go, the journal last.
+
+    What is still held is left as it is found: the caller has the locks of the plan, or has called `leave_all`.
+    """
     with suppress(OSError):
         for step in plan.changes:
             ledger.leave(step, plan.uuid)

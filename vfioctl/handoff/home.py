@@ -13,7 +13,7 @@ from math import inf
 from vfioctl.compose import Composition
 from vfioctl.errors import Busy, StepFailed, VfioctlError
 from vfioctl.frozen import replace
-from vfioctl.handoff.commit import forget
+from vfioctl.handoff.commit import forget, leave_all
 from vfioctl.handoff.outcome import Ending, amend, keep
 from vfioctl.log import Log
 from vfioctl.txn import conditions
@@ -23,7 +23,7 @@ from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import BIND, Action, Part, Plan
 from vfioctl.txn.resources import EXCLUSIVE, Ledger, guest_lock, turns
-from vfioctl.txn.step import Condition, Step
+from vfioctl.txn.step import Condition, Scope, Step
 from vfioctl.wait import until
 
 PROOF_SECONDS = 10.0
@@ -66,13 +66,16 @@ class WayHome:
         paths, uuid = self.composition.paths, self.plan.uuid
         now = read_both(paths, uuid) or self.story
         undone = now.finished(Action.UNDO) - astray.astray(self.plan, self.composition.machine())
-        items = pending(_way(now, Ledger(paths)), undone, now.finished(Action.APPLY) - self._steps(), part)
+        way = _way(now, Ledger(paths))
+        items = pending(way, undone, now.finished(Action.APPLY) - self._steps(), part)
         deadline = Deadline(seconds)
         with Journal(paths, uuid, on_record=self.composition.on_record) as journal:
             journal.reopen()
             journal.standing(Standing.RETURNING)
             engine = self.engine(journal)
             self.failures += engine.give_back(self.plan, items, uuid, deadline=deadline)
+            if part is None:
+                self.failures += engine.let_go(_idle(now, way), uuid, deadline=deadline)
         self.tell_left(engine)
         self._find_astray(accept_others=accept_others)
         if part is None:
@@ -166,8 +169,9 @@ class WayHome:
             self.log.warning(f"{self.plan.guest}: {said}.", guest=self.plan.guest)
 
     def close(self, event: str) -> None:
-        """Everything is home: keep the record, forget the journal."""
+        """Everything is home: keep the record, forget the journal. Raises Busy where the ledger cannot be left yet."""
         paths = self.composition.paths
+        leave_all(self.plan, Ledger(paths), self.turn)
         self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), message=self._said())
         self.kept = keep(paths, self.log, self.ending)
         forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
@@ -224,6 +228,13 @@ def _way(story: Story, ledger: Ledger) -> Plan:
     idle = {step.id for step in plan.changes if step.id not in begun and _is_idle(step, story)}
     back = (item for item in plan.way_back if item.action is Action.APPLY or item.step not in idle)
     return replace(plan, way_back=tuple(back))
+
+
+def _idle(story: Story, way: Plan) -> tuple[Step, ...]:
+    """The steps that have nothing to undo on the way back `way`; what a start keeps that has succeeded is none."""
+    undone = {item.step for item in way.way_back if item.action is Action.UNDO}
+    kept = Scope.TRANSACTION if story.given else None
+    return tuple(step for step in story.plan.changes if step.id not in undone and step.scope is not kept)
 
 
 def _is_idle(step: Step, story: Story) -> bool:

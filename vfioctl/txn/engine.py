@@ -145,19 +145,37 @@ class Engine:
         self.journal.refused(Action.APPLY, step, str(error))
 
     def undo(self, plan: Plan, begun: tuple[str, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
-        """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on."""
-        due = tuple(step for step in plan.changes if self._is_due(step, begun, uuid))
-        return self.undo_steps(due, uuid, deadline=deadline)
+        """Undo what was begun, in reverse, both scopes. Errors are collected and the rest goes on; Busy is raised."""
+        failures: list[Failure] = []
+        for step in reversed(plan.changes):
+            did = step.id in begun and step.id not in self.refused
+            if did or self._came_about(step):
+                failures += filter(None, (self._undo(step, uuid, deadline),))
+            else:
+                failures += self.let_go((step,), uuid, deadline=deadline)
+        return tuple(failures)
+
+    def let_go(self, steps: tuple[Step, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
+        """Hold no longer what `steps` have not changed; what a guest that shared it has left meanwhile is undone."""
+        failures: list[Failure] = []
+        for step in reversed(steps):
+            if not self._left_to_others(step, uuid, deadline) and self.ledger.is_inherited(step, uuid):
+                failures += filter(None, (self._undo(step, uuid, deadline),))
+        return tuple(failures)
+
+    def _left_to_others(self, step: Step, uuid: str, deadline: Deadline) -> bool:
+        """Whether other guests hold the step's resource and put it back from now on: seen and left in one turn."""
+        if not self.ledger.others(step, uuid):
+            return False
+        with self.turn(step, deadline):
+            if others := self.ledger.others(step, uuid):
+                self.ledger.leave(step, uuid)
+        return bool(others)
 
     def undo_steps(self, steps: tuple[Step, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
         """Undo exactly these, in reverse. Errors are collected and the rest goes on; Busy is raised."""
         failures = (self._undo(step, uuid, deadline) for step in reversed(steps))
         return tuple(failure for failure in failures if failure)
-
-    def _is_due(self, step: Step, begun: tuple[str, ...], uuid: str) -> bool:
-        """Begun, or true without having been begun: a guest that shared the resource has left meanwhile."""
-        did = step.id in begun and step.id not in self.refused
-        return did or self.ledger.is_inherited(step, uuid) or self._came_about(step)
 
     def _came_about(self, step: Step) -> bool:
         """Whether a bind that was never begun has happened all the same.

@@ -104,6 +104,11 @@ class Ledger:
         inherited = bool(entry and entry.inherited and _others(entry, uuid))
         self._write(Entry(step.resource, step.kind, dict(step.params), dict(baseline), holders, inherited))
 
+    def is_held(self, step: Step, uuid: str) -> bool:
+        """Whether `uuid` holds the step's resource."""
+        entry = self.entry(step.kind, step.resource)
+        return entry is not None and uuid in entry.holders
+
     def is_inherited(self, step: Step, uuid: str) -> bool:
         """Whether `uuid` has to put the step's resource back although it need not have changed it itself."""
         entry = self.entry(step.kind, step.resource)

@@ -66,9 +66,9 @@ class DriverBind(DeviceChange):
         return ()
 
     def await_undo(self, step: Step, machine: Machine) -> None:
-        """Nobody else need wait for a QEMU that has not let go yet: the driver's module is not locked meanwhile."""
-        address = step.params["address"]
-        if driver_of(machine.paths, address) not in (None, step.baseline["driver"]) and not machine.stuck(address):
+        """Nobody else need wait for a QEMU that has not let go yet: a module that is shared is not locked meanwhile."""
+        address, at_home = step.params["address"], (None, step.baseline["driver"])
+        if step.touches and driver_of(machine.paths, address) not in at_home and not machine.stuck(address):
             until(lambda: not machine.host().vfio_open((address,)), step.deadline)
 
     def guard(self, step: Step, machine: Machine) -> None:
