@@ -21,8 +21,16 @@ LEAVE_SECONDS = 20.0
 def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger, boot_id: str) -> None:
     """The one durable commit: plan and whole return, holders, the rendered undo, and last the shim's markers.
 
-    Raises Refused when it cannot be written (disk full, read-only): nothing was touched, and nothing of it stays.
+    Raises Refused when it cannot be written (disk full, read-only), or would not be obeyed when it is read: nothing was
+    touched, and nothing of it stays.
     """
+    from vfioctl.txn import judge  # who only ends a hand-off does without it
+
+    if wrong := judge.problem_of(plan, plan.uuid):
+        raise Refused(
+            "plan.malformed", f"{plan.guest} was not started: its plan could not be read again: {wrong}.",
+            state="Nothing was changed.", hints=("See which plugins there are with: vfioctl plugins list",),
+        )  # fmt: skip
     try:
         journal.begin(plan, boot_id)
         generation.bump(composition.paths)

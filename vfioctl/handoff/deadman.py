@@ -64,6 +64,8 @@ def watch(composition: Composition, watched: Watched, log: Log) -> None:
             about.notice(f"dead-man: {recovery.recover(composition, watched.uuid, log)}")
         except (VfioctlError, OSError, ImportError) as error:  # vfioctl may be replaced at this moment
             about.warning(f"dead-man: {error}")
+            if isinstance(error, VfioctlError) and error.code.startswith("journal."):
+                return  # it cannot be read: that does not change by itself
         if until(lambda: _is_over(composition.paths, watched), REPEAT):
             return
 

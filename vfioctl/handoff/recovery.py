@@ -137,8 +137,9 @@ def settle_former(composition: Composition, guest: str, uuid: str, log: Log, *, 
     """
     former = markers.uuid_of(composition.paths, guest)
     if former and former != uuid:
+        _refuse_damaged(composition.paths, guest, former)
         _finish_other(composition, former, guest, log)
-    story = read_both(composition.paths, uuid)
+    story = _refuse_damaged(composition.paths, guest, uuid)
     if story is None:
         return
     try:
@@ -147,6 +148,19 @@ def settle_former(composition: Composition, guest: str, uuid: str, log: Log, *, 
         raise _unfinished(guest, str(error)) from error
     if read_both(composition.paths, uuid):
         raise _unfinished(guest, "A process still has its devices open.")
+
+
+def _refuse_damaged(paths: Paths, guest: str, uuid: str) -> Story | None:
+    """The story of `uuid`. Raises Refused with the way out where it cannot be read."""
+    try:
+        return read_both(paths, uuid)
+    except VfioctlError as error:
+        from vfioctl.handoff import damaged  # few hosts have one
+
+        raise Refused(
+            error.code, f"{guest} was not started: its last hand-off cannot be finished. {error.message}",
+            state="Nothing was changed.", hints=damaged.way_out(paths, uuid),
+        ) from error  # fmt: skip
 
 
 def _finish_other(composition: Composition, former: str, guest: str, log: Log) -> None:
@@ -166,13 +180,14 @@ def _unfinished(guest: str, why: str) -> Refused:
     )  # fmt: skip
 
 
-def unsettled(paths: Paths, plan: Plan) -> tuple[str, ...]:
+def unsettled(paths: Paths, plan: Plan, log: Log | None = None) -> tuple[str, ...]:
     """The UUIDs of other hand-offs that are under way, or from before a restart, and concern a resource of `plan`.
 
-    For a caller that holds those resources' locks: nobody works on them at this moment.
+    For a caller that holds those resources' locks: nobody works on them at this moment. What cannot be read is said in
+    `log`. Raises Refused where such a one holds a device of `plan`.
     """
     return tuple(
-        story.plan.uuid for story in _others(paths, plan)
+        story.plan.uuid for story in _others(paths, plan, log)
         if not _is_settled(paths, story) and set(story.plan.resources) & set(plan.resources)
     )
 
@@ -183,10 +198,21 @@ def returning(paths: Paths, plan: Plan) -> tuple[str, ...]:
     return tuple(story.plan.uuid for story in homeward if set(story.plan.devices) & set(plan.devices))
 
 
-def _others(paths: Paths, plan: Plan) -> Iterator[Story]:
-    """The other guests' hand-offs that are open."""
-    stories = (read_both(paths, uuid) for uuid in open_uuids(paths) if uuid != plan.uuid)
-    return (story for story in stories if story)
+def _others(paths: Paths, plan: Plan, log: Log | None = None) -> Iterator[Story]:
+    """The other guests' hand-offs that are open. One that cannot be read stops nobody who needs no device of it."""
+    for uuid in open_uuids(paths):
+        try:
+            story = read_both(paths, uuid) if uuid != plan.uuid else None
+        except VfioctlError as error:
+            from vfioctl.handoff import damaged  # few hosts have one
+
+            damaged.refuse_needed(paths, plan, uuid, error)
+            if log:
+                hints = " ".join(damaged.way_out(paths, uuid))
+                log.warning(f"{plan.guest} starts all the same: {error.message} {hints}", uuid=uuid, code=error.code)
+            continue
+        if story:
+            yield story
 
 
 def _is_settled(paths: Paths, story: Story) -> bool:

@@ -20,6 +20,11 @@ from vfioctl.paths import Paths
 from vfioctl.txn.plan import READABLE_SCHEMAS, Action, Plan
 from vfioctl.txn.step import Lifetime, Step
 
+ANY = Exception  # a damaged file may make anything of what reads it; none of it is a bug in the reader
+SUFFIX = ".jsonl"
+MOST_SHOWN = 1 << 20  # bytes of each end of a damaged file
+WHAT = ("intent", "done", "refused")
+
 
 class Standing(StrEnum):
     """How far a hand-off is."""
@@ -188,50 +193,108 @@ class Journal:
 def read(path: str) -> Story | None:
     """The story that the file `path` tells, or None when it is not there.
 
-    Raises VfioctlError: "journal.corrupt" when the header cannot be read, "journal.schema" when it is of a newer
-    version. A line that is torn or garbage after the header is passed over: the machine is asked anyway.
+    Raises VfioctlError: "journal.corrupt" when it cannot be read or says what is not to be obeyed, "journal.schema"
+    when it is of a newer version; PermissionError to those who are not root. A line that is torn or garbage after the
+    header is passed over: the machine is asked anyway.
     """
-    text = files.read_text(path)
+    text = _text(path)
     if text is None:
         return None
     header, *lines = text.split("\n")
     try:
         head = json.loads(header)
         schema = head["plan"]["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise VfioctlError(
-            "journal.corrupt", f"The journal {path} cannot be read: {reason(error)}.",
-            state="Nothing was changed.", hints=("Bring the desktop back with: vfioctl rescue",),
-        ) from error  # fmt: skip
-    if schema not in READABLE_SCHEMAS:
+    except ANY as error:
+        raise corrupt(path, f"its first line is no header ({_why(error)})") from error
+    if isinstance(schema, int) and schema > max(READABLE_SCHEMAS):
         raise VfioctlError(
             "journal.schema",
             f"The journal {path} was written by vfioctl {head.get('version')}, which is newer: it has schema {schema}, "
             f"and this version reads {', '.join(map(str, READABLE_SCHEMAS))}.",
-            hints=("Install that version, then: vfioctl recover",),
+            state="Nothing was changed.", hints=("Install that version, then: vfioctl recover", _aside(path)),
         )  # fmt: skip
-    return _story(head, lines)
+    if schema not in READABLE_SCHEMAS:
+        raise corrupt(path, f"its schema is {schema!r:.60}")
+    return _story(head, _judged(path, head), lines)
 
 
-def _story(head: dict[str, Any], lines: list[str]) -> Story:
+def _text(path: str) -> str | None:
+    """The text of the journal. Somebody without root, who may only look, is told so by the PermissionError."""
+    try:
+        return files.read_text(path)
+    except (OSError, MemoryError) as error:
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            raise
+        raise corrupt(path, reason(error)) from error
+
+
+def _why(error: Exception) -> str:
+    """What a damaged header has done to its reader, in a few words."""
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else reason(error) or type(error).__name__
+
+
+def corrupt(path: str, why: str) -> VfioctlError:
+    """The error about a journal that is not obeyed."""
+    return VfioctlError(
+        "journal.corrupt", f"The journal {path} cannot be read: {why}.", state="Nothing was changed.",
+        hints=("Bring the desktop back with: vfioctl rescue", _aside(path)),
+    )  # fmt: skip
+
+
+def _aside(path: str) -> str:
+    from vfioctl.typed import argument  # only for what is damaged
+
+    return f"Put the journal aside with: vfioctl recover --discard {argument(uuid_of(path))}"
+
+
+def _judged(path: str, head: dict[str, Any]) -> Plan:
+    """The plan, as far as it may be obeyed. Raises VfioctlError("journal.corrupt")."""
+    from vfioctl.txn import judge  # a start that finds no journal does without it
+
+    try:
+        plan = Plan.from_json(head["plan"])
+        problem = judge.problem_of_head(head) or judge.problem_of(plan, uuid_of(path))
+    except ANY as error:
+        raise corrupt(path, f"its plan is not one ({_why(error)})") from error
+    if problem:
+        raise corrupt(path, problem)
+    return plan
+
+
+def uuid_of(path: str) -> str:
+    """The UUID of the guest whose journal lies at `path`."""
+    return os.path.basename(path).removesuffix(SUFFIX)
+
+
+def _story(head: dict[str, Any], plan: Plan, lines: list[str]) -> Story:
     records: list[Record] = []
-    standing, torn, given, plan = Standing.APPLYING, False, False, Plan.from_json(head["plan"])
+    standing, torn, given = Standing.APPLYING, False, False
     for line in filter(None, lines):
         try:
-            data = json.loads(line)
-            if "standing" in data:
-                standing = Standing(data["standing"])
-                if standing is Standing.GIVEN:  # it has everything: what was done of a return before counts no more
-                    given, records = True, [record for record in records if _is_of_start(record, plan)]
-            else:
-                note, at = data.get("note", ""), data["at"]
-                records.append(Record(data["what"], Action(data["action"]), data["step"], note, at))
-        except (ValueError, KeyError, TypeError):
+            said = _said(json.loads(line))
+        except ANY:
             torn = True
+            continue
+        if isinstance(said, Record):
+            records.append(said)
+            continue
+        standing = said
+        if standing is Standing.GIVEN:  # it has everything: what was done of a return before counts no more
+            given, records = True, [record for record in records if _is_of_start(record, plan)]
     return Story(
         plan=plan, boot_id=head["boot_id"], started=head["started"], version=head["version"],
         standing=standing, records=tuple(records), torn=torn, given=given, extra=head.get("extra", {}),
     )  # fmt: skip
+
+
+def _said(data: dict[str, Any]) -> Record | Standing:
+    """One line after the header. Raises whatever a damaged one makes it."""
+    if "standing" in data:
+        return Standing(data["standing"])
+    what, step, note, at = data["what"], data["step"], data.get("note", ""), data["at"]
+    if what not in WHAT or not all(isinstance(text, str) for text in (step, note)) or not isinstance(at, int | float):
+        raise ValueError(data)
+    return Record(what, Action(data["action"]), step, note, at)
 
 
 def _is_of_start(record: Record, plan: Plan) -> bool:
@@ -256,7 +319,23 @@ def open_uuids(paths: Paths) -> tuple[str, ...]:
     found: set[str] = set()
     for directory in (os.path.dirname(paths.boot_journal("x")), os.path.dirname(paths.disk_journal("x"))):
         try:
-            found |= {name.removesuffix(".jsonl") for name in os.listdir(directory) if name.endswith(".jsonl")}
-        except FileNotFoundError:
+            found |= {uuid_of(name) for name in os.listdir(directory) if name.endswith(SUFFIX)}
+        except (FileNotFoundError, NotADirectoryError):
             continue
     return tuple(sorted(found))
+
+
+def ends_of(path: str) -> tuple[str, tuple[str, ...]]:
+    """The first line of the file at `path` and its last ones, whatever they say: for who shows what is left of it."""
+    try:
+        fd = files.open_plain(path)
+    except OSError:
+        return "", ()
+    try:
+        first = os.pread(fd, MOST_SHOWN, 0).partition(b"\n")[0]
+        last = os.pread(fd, MOST_SHOWN, max(len(first), os.fstat(fd).st_size - MOST_SHOWN)).split(b"\n")
+    except OSError:
+        return "", ()
+    finally:
+        os.close(fd)
+    return first.decode(errors="replace"), tuple(line.decode(errors="replace") for line in last)

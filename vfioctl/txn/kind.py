@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from vfioctl.errors import VfioctlError
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.step import Finding, Json, Lifetime, Scope, State, Step, StepProposal, Undo
+
+if TYPE_CHECKING:
+    from vfioctl.txn.shape import Shape
 
 
 class Kind(Protocol):
@@ -22,7 +25,12 @@ class Kind(Protocol):
     scope: Scope
     lifetime: Lifetime
     marks: bool  # what it makes bears the operation's id, which the planner puts into the baseline as "operation"
+    takes: Shape  # what its parameters look like
+    keeps: Shape  # what its baseline looks like
     blind: bool  # nothing on the machine tells whether it was applied: only the journal does
+
+    def unfit(self, params: Json) -> str:
+        """What is wrong with `params` in themselves, "" for nothing: no fact is looked at, nothing raised."""
 
     def undo_of(self, params: Json) -> Undo:
         """How far the undo of a step with `params` restores what was: `undo_class`, or less."""

@@ -134,7 +134,7 @@ class Plan:
                 "running": tuple(step_from_json(step) for step in data.get("running", ())),
                 "returns": tuple(step_from_json(step) for step in data.get("returns", ())),
                 "way_back": tuple(_return_item(item) for item in data.get("way_back", ())),
-                "back": tuple(Condition(**item) for item in data.get("back", ())),
+                "back": tuple(Condition(**_known(Condition, item)) for item in data.get("back", ())),
                 "findings": tuple(_finding(item) for item in data.get("findings", ())),
                 "budget": Budget(**_known(Budget, data.get("budget", {}))),
             }
@@ -177,4 +177,4 @@ def _return_item(data: Mapping[str, Any]) -> ReturnItem:
 
 
 def _finding(data: Mapping[str, Any]) -> Finding:
-    return Finding(**{**data, "severity": Severity(data["severity"])})
+    return Finding(**{**_known(Finding, data), "severity": Severity(data["severity"])})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import ARGV, Shape, maybe, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Primitive, run, seconds
 
@@ -29,6 +30,8 @@ class CommandRun(Primitive):
     undo_class = Undo.RECREATED
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(argv=ARGV, undo_argv=optional(maybe(ARGV)))
+    keeps = Shape()
 
     def undo_of(self, params: Json) -> Undo:
         return self.undo_class if params.get("undo_argv") else Undo.NONE

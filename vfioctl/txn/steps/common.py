@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vfioctl.host.model import Holder, PciDevice
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
+    from vfioctl.txn.shape import Shape
     from vfioctl.txn.step import Json, Step, StepProposal
 
 LEAST_WRITE = 1.0  # a write gets this much even at the end of a budget: less would call a healthy device stuck
@@ -34,8 +35,13 @@ class Primitive:
     """The parts of a Kind that most kinds do not need."""
 
     undo_class: Undo
+    takes: Shape
+    keeps: Shape
     marks = False
     blind = False
+
+    def unfit(self, params: Json) -> str:
+        return self.takes.problem(params)
 
     def undo_of(self, params: Json) -> Undo:  # noqa: ARG002
         return self.undo_class

@@ -13,6 +13,7 @@ from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host import container_tools
 from vfioctl.host.container_tools import Seen, Which
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import FLAG, NAME, TEXT, Shape, one_of, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive, run, seconds
 from vfioctl.wait import until
@@ -34,6 +35,8 @@ class ContainerStop(Primitive):
     undo_class = Undo.RECREATED
     scope = Scope.LEASE
     lifetime = Lifetime.DISK
+    takes = Shape(tool=one_of(*container_tools.TOOLS), name=NAME, user=optional(TEXT))
+    keeps = Shape(active=FLAG)
 
     def resource(self, params: Json) -> str:
         owner = f"{params['user']}/" if params.get("user") else ""

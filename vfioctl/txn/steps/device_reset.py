@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed
 from vfioctl.host.readers import text
+from vfioctl.txn.shape import ADDRESS, NAME, Shape, maybe, optional
 from vfioctl.txn.step import Finding, State, Undo
 from vfioctl.txn.steps.common import Budget, DeviceChange, name_holders, write_device
 
@@ -23,6 +24,8 @@ class DeviceReset(DeviceChange):
     name = "device.reset"
     summary = "Resets a PCI function, by the given method or by the kernel's choice."
     undo_class = Undo.NONE
+    takes = Shape(address=ADDRESS, method=optional(maybe(NAME)))
+    keeps = Shape(driver=optional(maybe(NAME)))
 
     def check_device(self, proposal: StepProposal, device: PciDevice) -> Iterable[Finding]:
         address, method, methods = device.address, proposal.params.get("method"), device.reset_methods

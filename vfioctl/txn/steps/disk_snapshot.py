@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepRefused
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, one_of, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import images
 from vfioctl.txn.steps.common import Budget, Primitive
@@ -31,6 +32,8 @@ class DiskSnapshot(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
+    takes = Shape(backend=one_of(*images.BACKENDS), path=ABSOLUTE, name=TEXT)
+    keeps = Shape(exists=FLAG, operation=optional(TEXT))
 
     def resource(self, params: Json) -> str:
         return f"disk:{params['path']}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepRefused, VfioctlError
+from vfioctl.txn.shape import ABSOLUTE, TEXT, Shape, maybe, one_of, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import images
 from vfioctl.txn.steps.common import Budget, Primitive
@@ -25,6 +26,8 @@ class DiskSnapshotDelete(Primitive):
     undo_class = Undo.NONE
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
+    takes = Shape(backend=one_of(*images.BACKENDS), path=ABSOLUTE, name=TEXT)
+    keeps = Shape(made=optional(maybe(TEXT)))
 
     def resource(self, params: Json) -> str:
         return f"snapshot:{params['path']}:{params['name']}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import ADDRESS, FLAG, NAME, Shape, many, maybe, optional
 from vfioctl.txn.step import Finding, State, Undo
 from vfioctl.txn.steps.common import (
     Budget,
@@ -49,6 +50,11 @@ class DriverBind(DeviceChange):
     name = "driver.bind"
     summary = "Unbinds a PCI function from its driver and binds it to another; done when the driver link shows it."
     undo_class = Undo.EXACT
+    takes = Shape(
+        address=ADDRESS, driver=NAME, module=optional(NAME), unloaded=optional(FLAG), awake=optional(FLAG),
+        shared_module=optional(maybe(NAME)), allow_nvidia_unbind=optional(FLAG),
+    )  # fmt: skip
+    keeps = Shape(driver=maybe(NAME), modules=optional(many(NAME)))
 
     def touches(self, params: Json) -> tuple[str, ...]:
         return (f"module:{params['shared_module']}",) if params.get("shared_module") else ()

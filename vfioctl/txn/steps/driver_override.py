@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import ADDRESS, TEXT, Shape, maybe
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import NO_OVERRIDE, Primitive, aim_override, read_override, seconds
 
@@ -24,6 +25,8 @@ class DriverOverride(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(address=ADDRESS, value=maybe(TEXT))
+    keeps = Shape(value=maybe(TEXT))
 
     def resource(self, params: Json) -> str:
         return f"sysfs:/sys/bus/pci/devices/{params['address']}/driver_override"

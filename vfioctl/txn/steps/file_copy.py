@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from vfioctl import files
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive
 from vfioctl.typed import word
@@ -30,7 +31,7 @@ LONGEST_NAME = 200  # bytes of the destination's name in the temporary one; a na
 
 
 class FileCopy(Primitive):
-    """{source, dest}: absolute paths on the host"""
+    """{source, dest}: absolute paths on the host, two files of one directory"""
 
     name = "file.copy"
     summary = "Copies a file, such as a guest's NVRAM beside its snapshot; removed again only when the start fails."
@@ -38,6 +39,15 @@ class FileCopy(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
+    takes = Shape(source=ABSOLUTE, dest=ABSOLUTE)
+    keeps = Shape(exists=FLAG, operation=optional(TEXT))
+
+    def unfit(self, params: Json) -> str:
+        """Its undo removes the copy, so that one lies beside its source and nowhere else."""
+        if found := super().unfit(params):
+            return found
+        (place, name), (other, copy) = os.path.split(params["source"]), os.path.split(params["dest"])
+        return "" if place == other and name != copy and copy else f"dest is {params['dest']}, not a file beside source"
 
     def resource(self, params: Json) -> str:
         return f"file:{params['dest']}"

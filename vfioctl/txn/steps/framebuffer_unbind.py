@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded
 from vfioctl.host.readers import link_name
+from vfioctl.txn.shape import NAME, Shape, maybe
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive, write_device
 from vfioctl.wait import until
@@ -27,6 +28,8 @@ class FramebufferUnbind(Primitive):
     undo_class = Undo.NONE
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(device=NAME, driver=NAME)
+    keeps = Shape(driver=maybe(NAME))
 
     def resource(self, params: Json) -> str:
         return f"framebuffer:{params['device']}"

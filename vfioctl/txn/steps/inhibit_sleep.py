@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.host.units import literal
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import FLAG, TEXT, Shape, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import units
 from vfioctl.txn.steps.common import Primitive, run, seconds
@@ -28,6 +29,8 @@ class InhibitSleep(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(who=TEXT, why=TEXT)
+    keeps = Shape(active=optional(FLAG))
 
     def resource(self, params: Json) -> str:
         return f"unit:{unit_name(params)}"

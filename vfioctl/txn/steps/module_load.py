@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed
+from vfioctl.txn.shape import FLAG, NAME, TEXT, Shape, maybe, optional, table
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Primitive, load_module
 
@@ -24,6 +25,8 @@ class ModuleLoad(Primitive):
     undo_class = Undo.NONE
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(module=NAME, parameters=optional(maybe(table(NAME, TEXT))))
+    keeps = Shape(loaded=FLAG)
 
     def resource(self, params: Json) -> str:
         return f"module:{params['module']}"

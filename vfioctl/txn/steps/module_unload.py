@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.readers import text
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import ADDRESS, NAME, PROGRAM, Shape, many, maybe, optional, table
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import (
     Budget,
@@ -43,6 +44,8 @@ class ModuleUnload(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(modules=many(NAME), devices=optional(many(ADDRESS)), program=optional(PROGRAM))
+    keeps = Shape(modules=many(NAME), drivers=table(ADDRESS, maybe(NAME)))
 
     def resource(self, params: Json) -> str:
         """The modules for these devices' sake: they may be loaded for another's, and taken away for its sake too."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.readers import text
+from vfioctl.txn.shape import ADDRESS, TEXT, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive, name_holders, write_device
 from vfioctl.wait import until
@@ -28,6 +29,8 @@ class PciRescan(Primitive):
     undo_class = Undo.NONE
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(address=optional(maybe(ADDRESS)))
+    keeps = Shape(identity=optional(maybe(TEXT)))
 
     def resource(self, params: Json) -> str:
         return f"pci:{params['address']}" if params.get("address") else "pci-bus"

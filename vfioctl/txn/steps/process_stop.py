@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.processes import comm, is_alive
+from vfioctl.txn.shape import COUNT, PID, TEXT, Shape
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive
 from vfioctl.wait import until
@@ -28,6 +29,8 @@ class ProcessStop(Primitive):
     undo_class = Undo.NONE
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(pid=PID, start_time=COUNT, comm=TEXT)
+    keeps = Shape()
 
     def resource(self, params: Json) -> str:
         return f"process:{params['pid']}:{params['start_time']}"

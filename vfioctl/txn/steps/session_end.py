@@ -9,6 +9,7 @@ from vfioctl.errors import DeadlineExceeded, StepFailed, VfioctlError
 from vfioctl.host.processes import is_alive
 from vfioctl.log import plain
 from vfioctl.txn.conditions import unit_now
+from vfioctl.txn.shape import COUNT, NAME, PID, TEXT, Shape, maybe, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Budget, Primitive, run
 from vfioctl.txn.unit_kill import PATIENCE
@@ -33,6 +34,11 @@ class SessionEnd(Primitive):
     undo_class = Undo.NONE
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(
+        session=NAME, user=TEXT, uid=COUNT, leader=PID, start_time=COUNT, scope=optional(maybe(TEXT)),
+        warning=optional(maybe(TEXT)),
+    )  # fmt: skip
+    keeps = Shape()
 
     def resource(self, params: Json) -> str:
         return f"session:{params['session']}"

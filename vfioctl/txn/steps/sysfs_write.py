@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.host.readers import ADDRESS, text
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import FLAG, TEXT, Form, Shape, is_absolute, is_text, maybe, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import Primitive, seconds, write_device
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 PLACES = ("/sys/", "/proc/sys/")
 UNREADABLE = ("driver_override", "uevent")  # reading them waits for the device lock: they have a kind of their own
+ATTRIBUTE = Form(
+    "a file below /sys or /proc/sys that a step may write", lambda path: is_absolute(path) and may_write(path)
+)
+VALUE = Form("a text or a number", lambda value: is_text(value) or isinstance(value, int))
 CHOICE = r"\[([^\]]*)\]"
 
 
@@ -34,6 +39,8 @@ class SysfsWrite(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(path=ATTRIBUTE, value=VALUE, trigger=optional(FLAG), may_stay=optional(FLAG))
+    keeps = Shape(value=maybe(TEXT))
 
     def resource(self, params: Json) -> str:
         return f"sysfs:{params['path']}"
@@ -47,7 +54,7 @@ class SysfsWrite(Primitive):
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:  # noqa: ARG002
         path = proposal.params["path"]
-        if not path.startswith(PLACES) or ".." in path.split("/") or os.path.basename(path) in UNREADABLE:
+        if not may_write(path):
             yield Finding("sysfs.path", f"{path} is not a file that a step may write.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
@@ -96,6 +103,11 @@ class SysfsWrite(Primitive):
             return ()
         refused = ("say",) if step.params.get("may_stay") else ()
         return (call("attribute_back", device_of(path) or "", path, old, seconds(step), *refused),)
+
+
+def may_write(path: str) -> bool:
+    """Whether a step may write the file: one of the kernel's, and none whose read waits for the device lock."""
+    return path.startswith(PLACES) and ".." not in path.split("/") and os.path.basename(path) not in UNREADABLE
 
 
 def device_of(path: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.txn import conditions, unit_kill
+from vfioctl.txn.shape import CONDITION, COUNT, UNIT, Shape, many, maybe, optional
 from vfioctl.txn.step import Condition, Finding, State, Undo
 from vfioctl.txn.steps import units
 from vfioctl.txn.steps.common import Budget
@@ -28,6 +29,8 @@ class UnitRestart(units.UnitChange):
     name = "unit.restart"
     summary = "Restarts a systemd unit that runs, but without its effect; never while a user is logged in graphically."
     undo_class = Undo.NONE
+    takes = Shape(unit=UNIT, uid=optional(maybe(COUNT)), unless=CONDITION, once=many(CONDITION))
+    keeps = Shape()
 
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vfioctl.txn.shape import COUNT, FLAG, UNIT, Shape, maybe, optional
 from vfioctl.txn.step import Undo
 from vfioctl.txn.steps import units
 
@@ -21,6 +22,8 @@ class UnitStart(units.UnitChange):
     name = "unit.start"
     summary = "Starts a systemd unit of the system or of a user manager; the undo stops it when it did not run before."
     undo_class = Undo.EXACT
+    takes = Shape(unit=UNIT, uid=optional(maybe(COUNT)), passing=optional(FLAG))
+    keeps = Shape(active=FLAG)
 
     def baseline(self, params: Json, host: Host) -> Json:
         return {"active": True} if params.get("passing") else super().baseline(params, host)

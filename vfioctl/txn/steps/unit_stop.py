@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vfioctl.txn.shape import COUNT, FLAG, UNIT, Shape, maybe, optional
 from vfioctl.txn.step import Undo
 from vfioctl.txn.steps import units
 
@@ -24,6 +25,8 @@ class UnitStop(units.UnitChange):
     name = "unit.stop"
     summary = "Stops a systemd unit of the system or of a user manager; the undo starts it when it ran before."
     undo_class = Undo.RECREATED
+    takes = Shape(unit=UNIT, uid=optional(maybe(COUNT)), restart=optional(FLAG), passing=optional(FLAG))
+    keeps = Shape(active=FLAG)
 
     def baseline(self, params: Json, host: Host) -> Json:
         return super().baseline(params, host) if params.get("restart", True) else {"active": False}

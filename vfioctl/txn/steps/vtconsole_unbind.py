@@ -11,6 +11,7 @@ from vfioctl.host import consoles
 from vfioctl.host.readers import entries, text
 from vfioctl.host.stuck import record_stuck
 from vfioctl.txn.sh_quote import call
+from vfioctl.txn.shape import FLAG, TEXT, Shape
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps.common import LEAST_WRITE, Primitive
 from vfioctl.writer import StuckRead
@@ -37,6 +38,8 @@ class VtconsoleUnbind(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(name=TEXT)
+    keeps = Shape(bound=FLAG)
 
     def resource(self, params: Json) -> str:
         return f"vtconsole:{plain(params['name'])}"

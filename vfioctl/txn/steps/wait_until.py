@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, VfioctlError
 from vfioctl.txn import conditions
+from vfioctl.txn.shape import CONDITION, Shape
 from vfioctl.txn.step import Condition, Finding, Lifetime, Scope, State, Undo
 from vfioctl.txn.steps import units
 from vfioctl.txn.steps.common import Primitive
@@ -26,6 +27,8 @@ class WaitUntil(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
+    takes = Shape(condition=CONDITION)
+    keeps = Shape()
 
     def resource(self, params: Json) -> str:  # noqa: ARG002
         """It changes nothing, so there is nothing to lock."""

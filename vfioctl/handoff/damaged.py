@@ -1,0 +1,147 @@
+"""What is known of a hand-off whose journal cannot be read: whose it is, what it holds, what is left of its words.
+
+Looks only. The ledger counts, and what can still be read of the journal; what neither names is held by nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from vfioctl import files
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.events.libvirt import name_problem
+from vfioctl.handoff import markers
+from vfioctl.host.readers import ADDRESS, link_name
+from vfioctl.paths import Paths
+from vfioctl.txn.journal import ends_of, open_uuids, read_both
+from vfioctl.txn.plan import Plan
+from vfioctl.txn.resources import EXCLUSIVE, Entry, Ledger
+
+VFIO = "vfio"  # is in the name of each driver that gives a function away
+
+
+def problem_of(paths: Paths, uuid: str) -> VfioctlError | None:
+    """Why the journal of `uuid` cannot be read; None when it can, or is not there."""
+    try:
+        read_both(paths, uuid)
+    except VfioctlError as error:
+        return error
+    return None
+
+
+def entries(paths: Paths, uuid: str) -> tuple[Entry, ...]:
+    """What the ledger says that `uuid` holds."""
+    return tuple(entry for entry in Ledger(paths).entries() if uuid in entry.holders)
+
+
+def devices(paths: Paths, uuid: str) -> tuple[str, ...]:
+    """The PCI functions that it holds: by the ledger, and where that is lost by the journal, while they are away."""
+    held = {entry.resource.removeprefix(EXCLUSIVE) for entry in entries(paths, uuid)
+            if entry.resource.startswith(EXCLUSIVE)}  # fmt: skip
+    return tuple(sorted(held.union(address for address in _named(paths, uuid) if _is_away(paths, address))))
+
+
+def _named(paths: Paths, uuid: str) -> Iterator[str]:
+    """The functions that can still be read in its journal of this boot."""
+    named = header(paths.boot_journal(uuid)).get("plan", {}).get("devices")
+    for address in named if isinstance(named, list) else ():
+        if isinstance(address, str) and ADDRESS.fullmatch(address):
+            yield address
+
+
+def _is_away(paths: Paths, address: str) -> bool:
+    return VFIO in (link_name(paths.pci(address, "driver")) or "")
+
+
+def guest_of(paths: Paths, uuid: str) -> str:
+    """The name of the guest, as the marks, the ledger or the rest of the journal tell; "" when none does."""
+    return next(filter(None, _names(paths, uuid)), "")
+
+
+def _names(paths: Paths, uuid: str) -> Iterator[str]:
+    with suppress(OSError):
+        yield from (name for name in sorted(os.listdir(paths.markers)) if markers.uuid_of(paths, name) == uuid)
+    with suppress(OSError, ValueError, TypeError):
+        yield from (entry.holders[uuid] for entry in entries(paths, uuid))
+    for path in (paths.boot_journal(uuid), paths.disk_journal(uuid)):
+        name = header(path).get("plan", {}).get("guest")
+        if isinstance(name, str) and not name_problem(name):
+            yield name
+
+
+def header(path: str) -> Mapping[str, Any]:
+    """The first line of the journal at `path`, as far as it is an object with a plan; {} when it is none."""
+    found = _object(ends_of(path)[0])
+    return found if isinstance(found.get("plan"), dict) else {}
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def last_words(path: str, most: int) -> tuple[str, ...]:
+    """What the last lines of the journal at `path` say that can be read, oldest first."""
+    said = (_in_words(_object(line)) for line in ends_of(path)[1])
+    return tuple(filter(None, said))[-most:]
+
+
+def _in_words(line: Mapping[str, Any]) -> str:
+    if isinstance(line.get("standing"), str):
+        return f"it stood at {line['standing']}"
+    words = [line.get(key) for key in ("what", "action", "step")]
+    return " ".join(map(str, words)) if all(isinstance(word, str) for word in words) else ""
+
+
+def refuse_needed(paths: Paths, plan: Plan, uuid: str, error: VfioctlError) -> None:
+    """Raise Refused when the hand-off of `uuid`, whose journal cannot be read, holds a device that `plan` needs."""
+    wanted = {name.removeprefix(EXCLUSIVE) for name in plan.resources if name.startswith(EXCLUSIVE)}
+    if needed := sorted(wanted & set(devices(paths, uuid))):
+        raise Refused(
+            error.code,
+            f"{plan.guest} was not started: {', '.join(needed)} is held by a hand-off of "
+            f"{guest_of(paths, uuid) or uuid} whose journal is damaged. {error.message}",
+            state="Nothing was changed.", hints=way_out(paths, uuid),
+        )  # fmt: skip
+
+
+def hints(paths: Paths, plan: Plan) -> tuple[str, ...]:
+    """What helps where `plan` is kept from a device by a hand-off whose journal cannot be read."""
+    found: dict[str, None] = {}
+    for uuid in open_uuids(paths):
+        if error := problem_of(paths, uuid) if uuid != plan.uuid else None:
+            try:
+                refuse_needed(paths, plan, uuid, error)
+            except Refused as refused:
+                found.update(dict.fromkeys((error.message, *refused.hints)))
+    return tuple(found)
+
+
+def way_out(paths: Paths, uuid: str) -> tuple[str, ...]:
+    """What to do, in its order: the undo that lies beside it first, while nobody has run that."""
+    from vfioctl.typed import argument
+
+    guest = guest_of(paths, uuid)
+    aside = f"its journal aside with: vfioctl recover --discard {uuid}"
+    if not has_undo(paths, guest, uuid):
+        return (f"Put {aside}",)
+    return (f"Bring what it holds home with: vfioctl rescue --guest {argument(guest)}", f"Then put {aside}")
+
+
+def has_undo(paths: Paths, guest: str, uuid: str) -> bool:
+    """Whether the undo of this hand-off lies beside it, and nobody has run it with success."""
+    mine = bool(guest) and markers.uuid_of(paths, guest) == uuid
+    return mine and markers.has(paths, guest, markers.UNDO) and not is_undone(paths, guest)
+
+
+def is_undone(paths: Paths, guest: str) -> bool:
+    """Whether undo.sh has brought everything home: the mark holds the status that it ended with."""
+    path = os.path.join(paths.guest_markers(guest), markers.UNDONE_BY_SH)
+    return (files.read_text(path) or "").strip() == "0"

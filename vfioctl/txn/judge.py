@@ -1,0 +1,99 @@
+"""Whether a plan that stands in a journal may be obeyed. Looks at the plan alone; what is true the machine says.
+
+Its own hand-off is judged before it is committed, so that no journal is written that will not be read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vfioctl.errors import VfioctlError
+from vfioctl.events.libvirt import name_problem
+from vfioctl.txn.kind import kind
+from vfioctl.txn.plan import Plan
+from vfioctl.txn.shape import (
+    ADDRESS,
+    CONDITION,
+    FLAG,
+    TEXT,
+    Form,
+    Shape,
+    is_number,
+    is_seconds,
+    is_text,
+    many,
+    optional,
+    shown,
+    table,
+)
+from vfioctl.txn.step import Step
+
+STEP = Shape(
+    resource=TEXT, touches=many(TEXT), reason=TEXT, plugin=TEXT,
+    deadline=Form("a number of seconds", is_seconds), best_effort=FLAG,
+)  # fmt: skip
+PLAN = Shape(
+    devices=many(ADDRESS), identities=table(ADDRESS, TEXT), drivers=table(TEXT, TEXT),
+    parameters=table(TEXT, table(TEXT, TEXT)), operation=TEXT,
+)  # fmt: skip
+FINDING = Shape(code=TEXT, message=TEXT, hint=TEXT, source=TEXT)
+HEAD = Shape(
+    boot_id=TEXT, version=TEXT, started=Form("a time", is_number),
+    extra=optional(Form("an object", lambda value: isinstance(value, Mapping))),
+)  # fmt: skip
+
+
+def problem_of(plan: Plan, uuid: str) -> str:
+    """Why the plan of the guest `uuid` is not to be obeyed, in words; "" when it may be."""
+    return next(_problems(plan, uuid), "")
+
+
+def problem_of_head(head: Mapping[str, Any]) -> str:
+    """What is wrong with the first line of a journal, its plan apart; "" for nothing."""
+    return HEAD.problem(head)
+
+
+def _problems(plan: Plan, uuid: str) -> Iterator[str]:
+    if not is_text(plan.guest):
+        yield f"its guest is {shown(plan.guest)}, not a name"
+    elif said := name_problem(plan.guest):
+        yield f"its guest cannot be called {shown(plan.guest)}: {said}"
+    if plan.uuid != uuid:
+        yield f"it is of the guest {shown(plan.uuid)}, not of {uuid}"
+    if said := PLAN.problem(plan.__dict__):
+        yield said
+    for name, seconds in plan.budget.__dict__.items():
+        if not is_seconds(seconds):
+            yield f"its budget for {name} is {shown(seconds)}, not a number of seconds"
+    yield from filter(None, (FINDING.problem(finding.__dict__) for finding in plan.findings))
+    for step in plan.all_steps():
+        if said := _step_problem(step):
+            yield f"its step {shown(step.id)} (plugin {shown(step.plugin)}) is wrong: {said}"
+    yield from _order_problems(plan)
+
+
+def _step_problem(step: Step) -> str:
+    if not is_text(step.id) or not step.id:
+        return "its id is no text"
+    if not is_text(step.kind):
+        return f"its kind is {shown(step.kind)}"
+    try:
+        form = kind(step.kind)
+    except VfioctlError as error:
+        return error.message
+    return STEP.problem(step.__dict__) or form.unfit(step.params) or form.keeps.problem(step.baseline)
+
+
+def _order_problems(plan: Plan) -> Iterator[str]:
+    """What is wrong between the steps: two of one name, a way back through one that is not there."""
+    count = Counter(step.id for step in plan.all_steps())
+    for name in (name for name, times in count.items() if times > 1):
+        yield f"two of its steps are called {shown(name)}"
+    for item in plan.way_back:
+        if item.step not in count:
+            yield f"its way back leads through {shown(item.step)}, which is none of its steps"
+    for condition in plan.back:
+        if not CONDITION.fits({"kind": condition.kind, "args": condition.args}):
+            yield f"it is to be proven by {shown(condition.kind)} of {shown(condition.args)}, which is no condition"
