@@ -110,6 +110,11 @@ class Paths:
         return self.at("var/lib/vfioctl/last", f"{guest}.json")
 
     @property
+    def discarded(self) -> str:
+        """Where damaged journals are put aside, one directory each."""
+        return self.at("var/lib/vfioctl/discarded")
+
+    @property
     def history(self) -> str:
         return self.at("var/lib/vfioctl/history")
 

@@ -10,6 +10,7 @@ from click.shell_completion import ShellComplete
 from vfioctl.cli.app import App, root_group
 
 GPU = "0000:01:00.0"
+UUID = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
@@ -76,3 +77,10 @@ def test_the_script_of_the_own_shell_is_printed_when_none_is_named(run) -> None:
     shown = run("completion", environ={"SHELL": "/bin/tcsh"})
     assert shown.status == 2
     assert "your shell is tcsh; there are scripts for bash, zsh, fish." in shown.err
+
+
+def test_after_discard_the_damaged_journals_are_offered(complete, root) -> None:
+    assert complete("recover", "") == ["win11"]
+    (root / "run/vfioctl/journal").mkdir(parents=True)
+    (root / f"run/vfioctl/journal/{UUID}.jsonl").write_text("")
+    assert complete("recover", "--discard", "") == [UUID]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from txn_builders import UUID, plan
 
+from vfioctl.cli import worker
 from vfioctl.cli.facts import running
+from vfioctl.frozen import replace
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import Journal, read_both
+from vfioctl.txn.plan import Budget
 
 ENGINE = """
 import signal, sys
@@ -93,3 +98,109 @@ def test_libvirt_is_not_asked_while_a_hand_off_runs(run, paths, engine, root) ->
     shown = run("plan", "win11")
     assert (shown.status, "[libvirt.busy]" in shown.err) == (3, True)
     assert not os.path.exists(root / "asked")
+
+
+STUBBORN = ENGINE.replace("lambda *_: asked.append(1)", "signal.SIG_IGN")
+SHORT = Budget(prepare=0.5, undo=0.5)
+
+
+@pytest.fixture
+def short(paths: Paths) -> Paths:
+    """The same, but the hand-off has one second to stop."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with Journal(paths, UUID) as journal:
+        journal.begin(replace(plan(), budget=SHORT), boot)
+    return paths
+
+
+@contextmanager
+def working(paths: Paths, script: str = ENGINE, *argv: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the guest's lock."""
+    started = [sys.executable, "-I", "-c", script, paths.root, UUID, *argv]
+    process = subprocess.Popen(started, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "locked\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_abort_continues_a_hand_off_that_was_stopped_and_lets_it_undo_its_work(run, paths, engine) -> None:
+    engine.send_signal(signal.SIGSTOP)
+    shown = run("recover", "win11", "--abort")
+    assert (shown.status, engine.wait(5)) == (0, 0)
+    assert "the interrupted hand-off was undone" in shown.out
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["runs", "is stopped"])
+def test_abort_kills_a_hand_off_that_ignores_it_and_undoes_it_then(run, short, stopped) -> None:
+    with working(short, STUBBORN) as engine:
+        if stopped:
+            engine.send_signal(signal.SIGSTOP)
+        shown = run("recover", "win11", "--abort")
+        assert (shown.status, engine.wait(5)) == (0, -signal.SIGKILL)
+    assert f"Process {engine.pid} did not stop within 1 s and was killed. [recover.killed]" in shown.err
+    assert "the interrupted hand-off was undone" in shown.out
+    assert read_both(short, UUID) is None
+
+
+def test_abort_says_so_when_the_kernel_does_not_let_it_end(run, short, monkeypatch) -> None:
+    """A process in D state does not see SIGKILL before the kernel is done with it."""
+    monkeypatch.setattr(worker, "KILL_SECONDS", 0.2)
+    with working(short) as engine:
+        monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
+        shown = run("recover", "win11", "--abort")
+        assert engine.poll() is None
+    assert (shown.status, "[recover.deadline]" in shown.err) == (1, True)
+    assert f"Process {engine.pid} does not end, not even by SIGKILL" in shown.err
+    assert read_both(short, UUID)
+
+
+def test_abort_of_a_hand_off_whose_journal_is_damaged_ends_it_as_well(run, paths, engine) -> None:
+    Path(paths.boot_journal(UUID)).write_bytes(b"")
+    shown = run("recover", UUID, "--abort")
+    assert (shown.status, engine.wait(5)) == (1, 0)
+    assert f"vfioctl recover --discard {UUID}" in shown.err
+
+
+@pytest.mark.parametrize("name", ["win11", UUID])
+def test_abort_ends_a_hook_that_still_makes_its_plan(run, paths, name, root) -> None:
+    os.unlink(paths.boot_journal(UUID))
+    os.unlink(paths.disk_journal(UUID))
+    (root / "etc/vfioctl/guests").mkdir(parents=True)
+    (root / "etc/vfioctl/guests/win11.toml").touch()
+    with working(paths, ENGINE, "hook", "win11", "prepare", "begin", "-") as engine:
+        engine.send_signal(signal.SIGSTOP)
+        assert run("recover", name, "--abort").status == 0
+        assert engine.wait(5) == 0
+
+
+def test_a_process_that_has_the_pid_by_now_gets_no_signal(paths, engine) -> None:
+    """The pid that stands in the lock belongs to somebody else: it holds no lock, or began later."""
+    found = worker.of(paths, UUID)
+    assert found
+    found.began += 1
+    found.send(signal.SIGKILL)
+    found.close()
+    assert engine.poll() is None
+
+
+def test_a_signal_goes_through_the_pid_where_the_kernel_has_no_pidfd(paths, engine, monkeypatch) -> None:
+    monkeypatch.setattr(os, "pidfd_open", lambda _: (_ for _ in ()).throw(OSError(38, "not implemented")))
+    found = worker.of(paths, UUID)
+    assert found
+    assert (found.fd, found.end(5)) == (-1, "stopped")
+
+
+def test_rescue_says_who_has_stopped_the_hand_off_and_runs_nothing(run, paths, engine) -> None:
+    marks = Path(paths.guest_markers("win11"))
+    marks.mkdir(parents=True)
+    (marks / "uuid").write_text(UUID)
+    (marks / "undo.sh").write_text("touch /nowhere/at/all\n")
+    engine.send_signal(signal.SIGSTOP)
+    shown = run("rescue", "--yes", "--guest", "win11")
+    assert (shown.status, "[lock.busy]" in shown.err) == (3, True)
+    assert "vfioctl recover --abort win11" in shown.err

@@ -39,6 +39,13 @@ def managed(ctx: click.Context) -> Iterable[str]:
     return managed_guests(_app(ctx).composition.paths)
 
 
+def recoverable(ctx: click.Context) -> Iterable[str]:
+    """The guests that vfioctl manages; after --discard the journals that can be put aside."""
+    from vfioctl.handoff.discard import candidates
+
+    return candidates(_app(ctx).composition.paths) if ctx.params.get("discard") else managed(ctx)
+
+
 def _settings(ctx: click.Context) -> dict[str, Setting]:
     from vfioctl.cli.facts import plugin_infos
 

@@ -31,6 +31,7 @@ class Named(click.ParamType[str]):
 
 GUEST = Named("guests")
 MANAGED = Named("managed")
+RECOVERABLE = Named("recoverable")
 SETTING = Named("settings_of")
 VALUE = Named("values")
 ITEM = Named("items")

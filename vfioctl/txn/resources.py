@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl import files
 from vfioctl.errors import Refused
-from vfioctl.frozen import asdict, field, frozen
+from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.paths import Paths
 from vfioctl.txn.step import Json, Step
 
@@ -132,6 +132,15 @@ class Ledger:
             self._write(Entry(entry.resource, entry.kind, entry.wish, entry.baseline, holders, inherited=True))
         else:
             files.remove(self._path(entry.kind, entry.resource))
+
+    def drop(self, uuid: str) -> None:
+        """Forget `uuid` as a holder of anything: nobody puts back for it what only it held."""
+        for entry in self.entries():
+            if holders := _others(entry, uuid):
+                if uuid in entry.holders:
+                    self._write(replace(entry, holders=holders, inherited=True))
+            else:
+                files.remove(self._path(entry.kind, entry.resource))
 
     def _write(self, entry: Entry) -> None:
         files.write_json(self._path(entry.kind, entry.resource), asdict(entry), durable=False)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vfioctl.cli.options import verb
-from vfioctl.cli.types import MANAGED
+from vfioctl.cli.types import RECOVERABLE
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
-    from vfioctl.cli.result import Error, Result
+    from vfioctl.cli.result import Error, Message, Result
     from vfioctl.paths import Paths
 
 NAME = "recover"
@@ -22,23 +23,34 @@ FOLLOW_SECONDS = 1800.0  # longer than the deadlines of all guests of a host tog
 
 
 @verb(NAME)
-@click.argument("guest", type=MANAGED, required=False)
-@click.option("--abort", is_flag=True, help="Stop a hand-off that is running now: its step is finished, then undone.")
+@click.argument("guest", type=RECOVERABLE, required=False)
+@click.option("--abort", is_flag=True, help="Stop a hand-off that is running now, and undo it.")
+@click.option("--discard", is_flag=True, help="Put a damaged journal aside; GUEST is its ID, as status shows it.")
+@click.option("--yes", is_flag=True, help="Do not ask before a journal is put aside.")
 @click.pass_obj
-def command(app: App, guest: str | None, abort: bool) -> Result | int:  # noqa: FBT001 -- click's signature
+def command(app: App, guest: str | None, abort: bool, discard: bool, yes: bool) -> Result | int:  # noqa: FBT001 -- click's signature
     """Finish what was interrupted.
 
     GUEST is a name or a UUID; without it everything unfinished is looked at. Guests that run with their devices are
     left alone. A hand-off that runs now, and a guest whose QEMU is about to come, are refused, unless --abort says to
-    stop it; libvirt itself offers no way out of a hook. Called in a login, it works in a transient system unit and
-    shows what that says: the login may end with the work.
+    stop it: it finishes its step and undoes its work; one that does not is killed, and undone then. libvirt itself
+    offers no way out of a hook. Called in a login, it works in a transient system unit and shows what that says: the
+    login may end with the work.
+
+    A journal that is damaged cannot be finished: --discard shows what is known of it, asks, and puts it aside in
+    /var/lib/vfioctl/discarded. It brings nothing home; `vfioctl rescue` does, where the undo of that start is there.
     """
     from vfioctl.cli.apart import is_worth_it
     from vfioctl.txn.journal import open_uuids
 
     app.need_trust()
+    if discard:
+        from vfioctl.cli import discarding
+
+        return discarding.run(app, guest, yes=yes)
     paths = app.composition.paths
     chosen = [uuid for uuid in open_uuids(paths) if guest in (None, uuid, name_of(paths, uuid))]
+    chosen += [uuid for uuid in _at_work(paths, guest) if abort and uuid not in chosen]
     if guest and not chosen:
         _must_be_known(paths, guest)
     if abort and not guest:
@@ -100,15 +112,16 @@ def _here(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Res
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may end with the session, the recovery must not
     rows, errors, status = [], [], 0
+    messages: list[Message] = []
     for uuid in chosen:
-        if abort:
-            _abort(app, uuid)
+        messages += _abort(app, uuid) if abort else ()
         row, error, exit_status = _recover(app, uuid, abort=abort)
         rows.append(row)
         errors += [error] if error else []
         status = status or exit_status
     settled = _settle(app.composition.paths, guest)
-    return Result(NAME, {"recovered": rows, "settled": settled}, errors=tuple(errors), exit_status=status)
+    data = {"recovered": rows, "settled": settled}
+    return Result(NAME, data, messages=tuple(messages), errors=tuple(errors), exit_status=status)
 
 
 def _settle(paths: Paths, guest: str | None) -> list[str]:
@@ -122,14 +135,15 @@ def _settle(paths: Paths, guest: str | None) -> list[str]:
 
 
 def name_of(paths: Paths, uuid: str) -> str:
-    """The guest's name in the journal of `uuid`; empty when that cannot be read."""
+    """The guest's name in the journal of `uuid`; where that cannot be read what else tells it, or nothing."""
     from vfioctl.errors import VfioctlError
+    from vfioctl.handoff import damaged
     from vfioctl.txn.journal import read_both
 
     try:
         story = read_both(paths, uuid)
     except VfioctlError:
-        return ""
+        return damaged.guest_of(paths, uuid)
     return story.plan.guest if story else ""
 
 
@@ -158,22 +172,55 @@ def _steps(watch: Any) -> list[dict[str, Any]]:
     return [{**asdict(time), "started_offset": time.started} for time in watch.times]
 
 
-def _abort(app: App, uuid: str) -> None:
-    """Ask the engine to stop and wait until it has undone its work. Raises DeadlineExceeded("recover.deadline")."""
-    from vfioctl.cli.facts import running
-    from vfioctl.errors import DeadlineExceeded
-    from vfioctl.txn.journal import read_both
-    from vfioctl.wait import until
+def _abort(app: App, uuid: str) -> Iterator[Message]:
+    """End the process that works on the guest; what it has not undone itself is left to who comes next.
 
-    paths = app.composition.paths
-    story = read_both(paths, uuid)
-    pid = next((item.pid for item in running(paths) if item.uuid == uuid), None)
-    if story is None or pid is None:
+    Raises DeadlineExceeded("recover.deadline").
+    """
+    from vfioctl.cli import worker as workers
+    from vfioctl.cli.result import Message
+    from vfioctl.errors import DeadlineExceeded
+
+    worker = workers.of(app.composition.paths, uuid)
+    if worker is None:
         return
-    os.kill(pid, signal.SIGTERM)
-    seconds = story.plan.budget.prepare + story.plan.budget.undo
-    if not until(lambda: all(item.pid != pid for item in running(paths)), seconds):
+    seconds = _patience(app.composition.paths, uuid)
+    try:
+        ended = worker.end(seconds)
+    finally:
+        worker.close()
+    if ended == "stays":
         raise DeadlineExceeded(
-            "recover.deadline", f"Process {pid} did not stop within {seconds:g} s.",
-            state="Its step may be stuck in the kernel.", hints=("See: vfioctl status",),
+            "recover.deadline", f"Process {worker.pid} does not end, not even by SIGKILL: it waits in the kernel.",
+            state="What it has done is not undone yet.",
+            hints=("See what it waits for with: vfioctl status",
+                   "When it has ended: vfioctl recover; if it never does, only a reboot helps."),
         )  # fmt: skip
+    if ended == "killed":
+        text = f"Process {worker.pid} did not stop within {seconds:g} s and was killed."
+        yield Message(text, "warning", "recover.killed")
+
+
+def _patience(paths: Paths, uuid: str) -> float:
+    """Seconds in which a hand-off that is asked to stop has passed every deadline of its plan."""
+    from vfioctl.errors import VfioctlError
+    from vfioctl.txn.journal import read_both
+    from vfioctl.txn.plan import Budget
+
+    try:
+        story = read_both(paths, uuid)
+    except VfioctlError:
+        story = None
+    budget = story.plan.budget if story else Budget()
+    return budget.prepare + budget.undo
+
+
+def _at_work(paths: Paths, guest: str | None) -> Iterator[str]:
+    """The UUIDs of hand-offs of `guest` that a process works on before there is a journal: its hook makes the plan."""
+    from vfioctl.cli.facts import running
+    from vfioctl.host.processes import arguments
+
+    for item in running(paths):
+        words = arguments(paths, item.pid).decode(errors="surrogateescape").split("\0")
+        if guest == item.uuid or (guest and ["hook", guest] in map(list, pairwise(words))):
+            yield item.uuid

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,13 +54,15 @@ def command(app: App, guest: str | None, yes: bool) -> Result:  # noqa: FBT001 -
     recorded as stopped are started; when none is recorded, the display manager. A guest that runs keeps its devices:
     stop it first. Where nobody can be asked, --yes is needed.
     """
+    from vfioctl.cli import agreed
+
     app.need_root()
     intent = _intent(app, guest)
     if intent.is_empty:
         return _nothing_to_do(guest, intent)
     _announce(app, intent)
     if not yes:
-        _ask(app)
+        agreed.ask(app, code="rescue.unconfirmed", command=NAME, again="vfioctl rescue --yes")
     return _carry_out(app, intent)
 
 
@@ -77,7 +78,7 @@ def _intent(app: App, guest: str | None) -> Intent:
     if guest is not None:
         _must_be_there(paths, guest, found)
         found = tuple(item for item in found if item.guest == guest)
-    running = {item.guest: error for item in found if (error := _running(app, item))}
+    running = {item.guest: error for item in found if (error := _running(app, item) or _stopped(app, item))}
     undos = tuple(item for item in found if item.guest not in running)
     units = () if guest is not None and not undos else _units(app, trusted=not distrust)
     return Intent(undos, tuple(running.values()), distrust, units)
@@ -100,6 +101,30 @@ def _must_be_there(paths: Paths, guest: str, found: tuple[Undo, ...]) -> None:
 
     if all(item.guest != guest for item in found):
         must_be_known(paths, guest)
+
+
+def _stopped(app: App, item: Undo) -> Error | None:
+    """Why the undo of a guest is not run: a process that was stopped has its lock, and lets it go only when it ends."""
+    from vfioctl.cli import worker as workers
+    from vfioctl.cli.result import Error
+
+    worker = workers.of(app.composition.paths, item.uuid)
+    if worker is None:
+        return None
+    stopped, pid = worker.is_stopped(), worker.pid
+    worker.close()
+    if not stopped:
+        return None
+    return Error(
+        "lock.busy", f"Process {pid} works on the hand-off of {item.guest}, and somebody has stopped it (SIGSTOP).",
+        "Nothing of it was undone.", (_abort_hint(item),),
+    )  # fmt: skip
+
+
+def _abort_hint(item: Undo) -> str:
+    from vfioctl.typed import argument
+
+    return f"End it and undo its work with: vfioctl recover --abort {argument(item.guest)}"
 
 
 def _running(app: App, item: Undo) -> Error | None:
@@ -167,24 +192,6 @@ def _announce(app: App, intent: Intent) -> None:
         show(f"  start {unit}" + (" if that does not bring everything back" if intent.undos else ""))
 
 
-def _ask(app: App) -> None:
-    """Raise Refused("rescue.unconfirmed") unless somebody says yes."""
-    from vfioctl.cli.app import Interrupted
-    from vfioctl.errors import Refused
-
-    if app.format != "text" or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise Refused(
-            "rescue.unconfirmed", "`rescue` asks before it acts, and nobody is there to be asked.",
-            state="Nothing was changed.", hints=("Go on without being asked: vfioctl rescue --yes",),
-        )  # fmt: skip
-    try:
-        agreed = click.confirm("Go on?", default=False)
-    except click.Abort:
-        raise Interrupted("Interrupted before anything was done.") from None
-    if not agreed:
-        raise Refused("rescue.unconfirmed", "It was not agreed to.", state="Nothing was changed.")
-
-
 # ---------------------------------------------------------------- doing
 
 
@@ -192,7 +199,7 @@ def _carry_out(app: App, intent: Intent) -> Result:
     from vfioctl.cli.result import Message, incomplete
 
     rows = [_undo(app, item) for item in intent.undos]
-    errors = [*intent.distrust, *intent.running, *(error for row in rows for error in _script_errors(row))]
+    errors = [*intent.distrust, *intent.running, *_script_errors(app, zip(intent.undos, rows, strict=True))]
     started = []
     if intent.starts_at_once or not all(row["ok"] for row in rows):
         for unit in intent.units:
@@ -201,7 +208,19 @@ def _carry_out(app: App, intent: Intent) -> Result:
             errors += found
             started += [] if found else [unit]
     result = incomplete(NAME, {"scripts": rows, "started": started}, tuple(errors))
-    return result.saying(Message("Close the journals with: vfioctl recover")) if rows else result
+    closing = map(Message, _closing(app.composition.paths, intent.undos))
+    return result.saying(*closing) if rows else result
+
+
+def _closing(paths: Paths, undos: tuple[Undo, ...]) -> Iterator[str]:
+    """How the books of what was undone are closed: a damaged journal is put aside, the others are finished."""
+    from vfioctl.handoff.damaged import problem_of
+
+    hurt = [item.uuid for item in undos if item.uuid and problem_of(paths, item.uuid)]
+    if len(hurt) < len(undos):
+        yield "Close the journals with: vfioctl recover"
+    for uuid in hurt:
+        yield f"Its journal is damaged; put it aside with: vfioctl recover --discard {uuid}"
 
 
 def _undo(app: App, item: Undo) -> dict[str, Any]:
@@ -216,13 +235,16 @@ def _undo(app: App, item: Undo) -> dict[str, Any]:
     return {"script": item.script, "guest": item.guest, "log": item.log, "ok": ran.ok, "said": ran.why}
 
 
-def _script_errors(row: dict[str, Any]) -> Iterator[Error]:
+def _script_errors(app: App, ran: Iterable[tuple[Undo, dict[str, Any]]]) -> Iterator[Error]:
+    from vfioctl.cli.facts import running
     from vfioctl.cli.result import Error
 
-    if not row["ok"]:
-        message = f"{row['script']} did not bring everything back: {row['said'].rstrip('.')}."
-        hints = (f"Its log: {row['log']}", "See what is left with: vfioctl status")
-        yield Error("rescue.script", message, hints=hints)
+    for item, row in ran:
+        if not row["ok"]:
+            message = f"{row['script']} did not bring everything back: {row['said'].rstrip('.')}."
+            busy = any(other.uuid == item.uuid for other in running(app.composition.paths))
+            hints = (f"Its log: {row['log']}", *((_abort_hint(item),) if busy else ()))
+            yield Error("rescue.script", message, hints=(*hints, "See what is left with: vfioctl status"))
 
 
 def _start(here: Composition, unit: str) -> list[Error]:

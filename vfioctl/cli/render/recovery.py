@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Each hand-off that was looked at."""
+    """Each hand-off that was looked at, or the one that was put aside."""
+    if "discarded" in data:
+        from vfioctl.cli.discarding import lines
+
+        yield from lines(dict(data["discarded"]))
+        return
     if not data["recovered"]:
         yield "Nothing is unfinished."
     for guest in data.get("settled", ()):

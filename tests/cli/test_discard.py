@@ -1,0 +1,189 @@
+"""`recover --discard` puts a damaged journal aside with all that is known of it; none that is whole or in use."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from damage import CARD, HURT, HURT_UUID, KINDS, journal_of
+from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
+
+from vfioctl.testing.domains import UUID
+from vfioctl.txn.journal import open_uuids
+from vfioctl.txn.resources import Ledger, guest_lock
+from vfioctl.txn.steps.common import driver_of
+
+BUG = ("internal error", "Traceback")
+
+
+@pytest.fixture
+def on(tmp_path):
+    with stage(BY_NAME["generic"], tmp_path) as one:
+        yield one
+
+
+def damage(on: Stage, how: str = "torn header") -> None:
+    """The journal of the guest that has the card, in both places."""
+    for path in (on.host.paths.boot_journal(UUID), on.host.paths.disk_journal(UUID)):
+        KINDS[how](Path(path))
+
+
+def discard(on: Stage, wanted: str = UUID, *more: str):
+    return on.command("recover", "--discard", wanted, "--yes", *more)
+
+
+def place_of(on: Stage) -> Path:
+    (place,) = Path(on.host.paths.discarded).iterdir()
+    return place
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_damage_is_put_aside_and_the_guest_starts_again(on, kind):
+    path = journal_of(on.host.paths, GUEST, UUID)
+    KINDS[kind](path)
+    was = stat.S_IFMT(os.lstat(path).st_mode)
+    ended = discard(on)
+    assert ended.returncode == 0, ended.stderr
+    assert not any(bug in ended.stdout + ended.stderr for bug in BUG)
+    assert open_uuids(on.host.paths) == ()
+    assert stat.S_IFMT(os.lstat(place_of(on) / "boot.jsonl").st_mode) == was
+    assert on.prepare().status == 0
+
+
+def test_everything_that_is_known_is_shown_and_kept(on):
+    assert on.start().status == 0
+    on.guest_ends()
+    damage(on, "two steps of one id")
+    shown = discard(on).stdout
+    place = place_of(on)
+    for said in (
+        f"Hand-off of {GUEST} ({UUID}), begun ", "two of its steps are called", f"{GPU} is on vfio-pci (before: igb)",
+        f"pci:{GPU}", "To be checked by hand:", f"sh {place}/undo.sh", str(place),
+    ):  # fmt: skip
+        assert said in " ".join(shown.split())
+    report = json.loads((place / "report.json").read_text())
+    assert {entry["resource"] for entry in report["ledger"]} == set(report["holds"])
+    assert Ledger(on.host.paths).entries() == ()
+    assert sorted(os.listdir(place)) == ["boot.jsonl", "disk.jsonl", "report.json", "undo.sh"]
+
+
+def test_the_undo_that_was_kept_still_brings_the_card_home(on):
+    assert on.start().status == 0
+    on.guest_ends()
+    damage(on)
+    assert discard(on).returncode == 0
+    assert driver_of(on.host.paths, GPU) == "vfio-pci"
+    assert on.host.programs.run(("/bin/sh", str(place_of(on) / "undo.sh")), deadline=60).ok
+    assert driver_of(on.host.paths, GPU) == "igb"
+
+
+def test_rescue_first_then_discard_leaves_a_host_as_it_was(on):
+    assert on.start().status == 0
+    on.guest_ends()
+    damage(on)
+    rescued = on.command("rescue", "--yes")
+    assert f"vfioctl recover --discard {UUID}" in rescued.stdout + rescued.stderr
+    shown = discard(on).stdout
+    assert "Its undo.sh has been run" in shown
+    assert "To be checked" not in shown
+    assert on.differences("var/lib/vfioctl/discarded*") == ()
+
+
+def test_the_release_of_a_guest_whose_journal_is_damaged_brings_the_card_home_by_its_undo(on):
+    assert on.start().status == 0
+    damage(on)
+    on.guest_ends()
+    assert on.libvirt.call(GUEST, "release", "end", on.xml).status == 0
+    assert driver_of(on.host.paths, GPU) == "igb"
+    assert discard(on).returncode == 0
+    assert on.start().status == 0
+
+
+def test_what_is_whole_is_refused_and_stays(on):
+    journal_of(on.host.paths)
+    for wanted in (HURT, HURT_UUID):
+        ended = discard(on, wanted)
+        assert (ended.returncode, "[recover.whole]" in ended.stderr) == (3, True)
+    assert open_uuids(on.host.paths) == (HURT_UUID,)
+
+
+def test_a_guest_that_runs_keeps_its_journal(on):
+    assert on.start().status == 0
+    damage(on)
+    ended = discard(on)
+    assert (ended.returncode, "[recover.in_use]" in ended.stderr) == (3, True)
+    assert "the guest runs (process" in ended.stderr.replace("\n", " ")
+    assert open_uuids(on.host.paths) == (UUID,)
+
+
+def test_a_guest_that_is_being_started_keeps_its_journal(on):
+    """QEMU is about to come; the process that called the hook lives."""
+    assert on.prepare().status == 0
+    damage(on)
+    ended = discard(on)
+    assert (ended.returncode, "is starting the guest" in ended.stderr.replace("\n", " ")) == (3, True)
+
+
+def test_a_hand_off_that_somebody_works_on_keeps_its_journal(on):
+    KINDS["empty"](journal_of(on.host.paths))
+    with guest_lock(on.host.paths, HURT_UUID):
+        ended = discard(on, HURT_UUID)
+    assert (ended.returncode, "[lock.busy]" in ended.stderr) == (1, True)
+    assert open_uuids(on.host.paths) == (HURT_UUID,)
+
+
+def test_nobody_is_asked_without_a_terminal_and_nothing_is_moved(on):
+    KINDS["empty"](journal_of(on.host.paths))
+    ended = on.command("recover", "--discard", HURT_UUID)
+    assert (ended.returncode, "[recover.unconfirmed]" in ended.stderr) == (3, True)
+    assert f"vfioctl recover --discard {HURT_UUID} --yes" in ended.stderr
+    assert open_uuids(on.host.paths) == (HURT_UUID,)
+
+
+@pytest.mark.parametrize("wanted", ["nobody", "../../etc", "", UUID])
+def test_what_is_not_there_is_refused_with_what_there_is(on, wanted):
+    KINDS["empty"](journal_of(on.host.paths))
+    ended = discard(on, wanted)
+    assert (ended.returncode, "[recover.nothing]" in ended.stderr) == (3, True)
+    assert HURT_UUID in ended.stderr
+
+
+def test_the_id_is_needed_and_the_ids_are_named(on):
+    KINDS["empty"](journal_of(on.host.paths))
+    ended = on.command("recover", "--discard")
+    assert (ended.returncode, HURT_UUID in ended.stderr) == (2, True)
+
+
+def test_json_tells_the_same(on):
+    KINDS["newer schema"](journal_of(on.host.paths))
+    data = json.loads(discard(on, HURT_UUID, "--format", "json").stdout)["data"]["discarded"]
+    assert (data["uuid"], data["guest"], data["version"], data["undo"]) == (HURT_UUID, HURT, "0.1.0", "")
+    assert (data["place"], data["devices"]) == (str(place_of(on)), [])
+    assert CARD not in json.dumps(data["holds"])
+
+
+def test_who_shares_a_resource_puts_it_back_for_both(on):
+    assert on.start().status == 0
+    on.guest_ends()
+    ledger = Ledger(on.host.paths)
+    entry = next(entry for entry in ledger.entries() if not entry.resource.startswith("pci:"))
+    ledger._write(type(entry)(**{**entry.__dict__, "holders": {**entry.holders, HURT_UUID: HURT}}))
+    damage(on)
+    assert discard(on).returncode == 0
+    (left,) = ledger.entries()
+    assert (left.holders, left.inherited) == ({HURT_UUID: HURT}, True)
+
+
+def test_a_hand_off_that_only_the_ledger_knows_is_forgotten(on):
+    """Somebody has removed the journal by hand."""
+    assert on.start().status == 0
+    on.guest_ends()
+    os.unlink(on.host.paths.boot_journal(UUID))
+    os.unlink(on.host.paths.disk_journal(UUID))
+    shown = discard(on)
+    assert shown.returncode == 0
+    assert "It has no journal" in shown.stdout
+    assert Ledger(on.host.paths).entries() == ()

@@ -1,0 +1,89 @@
+"""`vfioctl recover --discard ID`: shows what is known of a damaged journal, asks, and puts it aside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.frozen import asdict
+
+if TYPE_CHECKING:
+    from vfioctl.cli.app import App
+    from vfioctl.cli.result import Result
+    from vfioctl.handoff.remains import Remains
+    from vfioctl.paths import Paths
+
+NAME = "recover"
+
+
+def run(app: App, wanted: str | None, *, yes: bool) -> Result:
+    """Put the journal of the guest `wanted`, a UUID or a name, aside."""
+    from vfioctl.cli.agreed import ask
+    from vfioctl.cli.result import Result
+    from vfioctl.handoff import discard, remains
+    from vfioctl.log import Log
+
+    uuid = _chosen(app.composition.paths, wanted)
+    discard.refuse_whole(app.composition.paths, uuid)
+    if not yes:
+        for line in lines(asdict(remains.of(app.composition, uuid))):
+            app.output().line(line)
+        ask(app, code="recover.unconfirmed", command=NAME, again=f"vfioctl recover --discard {uuid} --yes")
+    known, place = discard.discard(app.composition, uuid)
+    Log(app.composition.paths, stderr=None).notice(f"The journal of {known.guest or uuid} was put aside: {place}")
+    return Result(NAME, {"discarded": {**_plain(known), "place": place}})
+
+
+def _chosen(paths: Paths, wanted: str | None) -> str:
+    """The UUID that is meant. Raises click.UsageError, Refused."""
+    import click
+
+    from vfioctl.cli.lookup import no_such
+    from vfioctl.handoff import damaged, discard
+    from vfioctl.txn.journal import open_uuids
+
+    known = discard.candidates(paths)
+    if wanted is None:
+        raise click.UsageError(f"--discard needs the ID of a damaged journal{': ' if known else '.'}{', '.join(known)}")
+    opened = dict.fromkeys((*known, *open_uuids(paths)))
+    named = [uuid for uuid in opened if wanted and wanted in (uuid, damaged.guest_of(paths, uuid))]
+    if not named:
+        raise no_such("recover.nothing", f"Nothing is open of {wanted!r}", wanted, known, "Damaged journals")
+    hurt = [uuid for uuid in named if uuid in known]
+    if len(hurt) > 1:
+        raise click.UsageError(f"{wanted} has more than one damaged journal: {', '.join(hurt)}")
+    return (hurt or named)[0]
+
+
+def _plain(known: Remains) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(known).items()}
+
+
+def lines(known: dict[str, Any]) -> Iterator[str]:
+    """What is known, for a person who has to check the rest; `place` is where it lies, once it was put aside."""
+    when = f", begun {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(known['since']))}" if known["since"] else ""
+    by = f" by vfioctl {known['version']}" if known["version"] else ""
+    yield f"Hand-off of {known['guest'] or 'a guest that nobody knows'} ({known['uuid']}){when}{by}."
+    yield from known["problems"] or ("It has no journal, though others are told that it holds something.",)
+    for title, key in (("Its devices:", "devices"), ("What it holds:", "holds"), ("Its last records:", "last")):
+        if known[key]:
+            yield title
+            yield from (f"  {item}" for item in known[key])
+    yield from _to_do(known)
+
+
+def _to_do(known: dict[str, Any]) -> Iterator[str]:
+    place = known.get("place")
+    if known["undone"]:
+        yield "Its undo.sh has been run; see its log in /var/log/vfioctl."
+    elif known["undo"]:
+        script = f"{place}/undo.sh" if place else known["undo"]
+        yield f"Its undo is still there and takes everything back: sh {script}"
+        if not place:
+            yield "Run that first, with: vfioctl rescue"
+    if known["check"]:
+        yield "To be checked by hand:"
+        yield from (f"  {item}" for item in known["check"])
+    if place:
+        yield f"Its journal was put aside, with all of this: {place}"

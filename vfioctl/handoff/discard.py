@@ -1,0 +1,136 @@
+"""Puts a damaged journal aside, with all that is known of its hand-off. Brings nothing home and deletes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from vfioctl import files
+from vfioctl.compose import Composition
+from vfioctl.errors import Refused, VfioctlError, reason
+from vfioctl.frozen import asdict
+from vfioctl.handoff import armed, damaged, markers, remains
+from vfioctl.handoff.remains import Remains
+from vfioctl.host.host import Host
+from vfioctl.paths import Paths
+from vfioctl.txn import generation
+from vfioctl.txn.journal import open_uuids
+from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+
+LOCK_SECONDS = 5.0
+REPORT = "report.json"
+
+
+def candidates(paths: Paths) -> tuple[str, ...]:
+    """The UUIDs of hand-offs that cannot be finished: the journal is damaged, or gone while the ledger names them."""
+    opened = open_uuids(paths)
+    hurt = {uuid for uuid in opened if damaged.problem_of(paths, uuid)}
+    return tuple(sorted(hurt | {uuid for entry in Ledger(paths).entries() for uuid in entry.holders} - set(opened)))
+
+
+def refuse_whole(paths: Paths, uuid: str) -> None:
+    """Raise Refused where the hand-off of `uuid` is nothing to be put aside."""
+    if uuid in candidates(paths):
+        return
+    if uuid in open_uuids(paths):
+        raise Refused(
+            "recover.whole", f"The journal of {uuid} is whole: its hand-off is finished, not put aside.",
+            state="Nothing was changed.", hints=("Finish it with: vfioctl recover",),
+        )  # fmt: skip
+    raise Refused("recover.nothing", f"Nothing is open of {uuid}.", state="Nothing was changed.")
+
+
+def refuse_living(composition: Composition, uuid: str) -> None:
+    """Raise Refused while somebody has what the hand-off of `uuid` holds, or is about to. The caller has its lock."""
+    paths, host = composition.paths, composition.machine().host()
+    if living := next(_living(paths, host, uuid), ""):
+        raise Refused(
+            "recover.in_use", f"The journal of {damaged.guest_of(paths, uuid) or uuid} is not put aside: {living}.",
+            state="Nothing was changed.", hints=("Stop the guest first, then look again with: vfioctl status",),
+        )  # fmt: skip
+
+
+def _living(paths: Paths, host: Host, uuid: str) -> Iterator[str]:
+    if pid := host.qemu_of(uuid):
+        yield f"the guest runs (process {pid})"
+    held = damaged.devices(paths, uuid)
+    if pids := host.vfio_open(held) if held else ():
+        yield f"process {pids[0]} has its devices open"
+    guest = damaged.guest_of(paths, uuid)
+    attempt = armed.read(paths, guest) if guest and markers.uuid_of(paths, guest) == uuid else None
+    if attempt and attempt.may_go_on(paths):
+        yield f"process {attempt.daemon} is starting the guest"
+
+
+def discard(composition: Composition, uuid: str) -> tuple[Remains, str]:
+    """Put the journal of `uuid` aside; what was known of it, and the directory that everything was put into.
+
+    Raises Refused while it is whole, in use or worked on (lock.busy); OSError where the directory cannot be written:
+    nothing was changed then.
+    """
+    paths = composition.paths
+    with guest_lock(paths, uuid):
+        refuse_whole(paths, uuid)
+        refuse_living(composition, uuid)
+        held = damaged.entries(paths, uuid)
+        with resource_locks(paths, tuple(entry.resource for entry in held), deadline=LOCK_SECONDS):
+            known = remains.of(composition, uuid)
+            place = _place(paths, uuid)
+            report = {**asdict(known), "ledger": [asdict(entry) for entry in held]}
+            files.write_json(os.path.join(place, REPORT), report)
+            if known.undo:
+                _copy(known.undo, os.path.join(place, markers.UNDO))
+            _put_aside(paths, uuid, place)
+            Ledger(paths).drop(uuid)
+        if known.guest and markers.uuid_of(paths, known.guest) == uuid:
+            markers.clear(paths, known.guest)
+        generation.bump(paths)
+    return known, place
+
+
+def _place(paths: Paths, uuid: str) -> str:
+    """A new directory for it: the same guest may have had one before."""
+    moment = time.strftime("%Y%m%d-%H%M%S")
+    for number in range(100):
+        place = os.path.join(paths.discarded, f"{uuid}-{moment}{f'-{number}' if number else ''}")
+        with suppress(FileExistsError):
+            files.make_private_dir(paths.discarded)
+            os.mkdir(place, files.PRIVATE_DIR)
+            return place
+    raise VfioctlError("recover.nothing", f"There is no free name for {place}.")
+
+
+def _copy(source: str, target: str) -> None:
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o700)
+
+
+def _put_aside(paths: Paths, uuid: str, place: str) -> None:
+    """Move both files, whatever stands there in their names."""
+    for path, name in ((paths.disk_journal(uuid), "disk.jsonl"), (paths.boot_journal(uuid), "boot.jsonl")):
+        if os.path.lexists(path):
+            _move(path, os.path.join(place, name))
+
+
+def _move(path: str, target: str) -> None:
+    """Move `path`. /run is another file system: what is no file there and cannot be copied holds nothing to keep."""
+    try:
+        os.rename(path, target)
+        return
+    except OSError:
+        mode = os.lstat(path).st_mode
+    try:
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
+            shutil.move(path, target)
+        else:
+            os.unlink(path)
+    except OSError as error:
+        raise VfioctlError(
+            "recover.unmovable", f"{path} cannot be moved to {target}: {reason(error)}.",
+            state="What could be moved lies there; nothing was deleted.",
+            hints=("Make it readable or move it away by hand, then try again.",),
+        ) from error  # fmt: skip
