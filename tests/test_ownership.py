@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from access_lists import grant
 
 from vfioctl.errors import Refused
 from vfioctl.ownership import secure, writable_below, writable_by_others
@@ -54,10 +55,33 @@ def test_in_a_sticky_directory_what_is_there_is_safe_and_what_is_not_yet_there_i
 @needs_root
 def test_group_write_permission_counts_for_root(tree):
     root, file = tree
-    file.chmod(0o664)
-    assert writable_by_others(str(file), str(root)) is None, "its group is root's"
     os.chown(file, 0, 12345)
+    file.chmod(0o664)
     assert writable_by_others(str(file), str(root)) == f"{file} can be written by its group"
+
+
+@needs_root
+def test_the_group_root_is_not_root(tree):
+    """It can have members, and its write permission is also how an access control list shows."""
+    root, file = tree
+    file.chmod(0o664)
+    assert writable_by_others(str(file), str(root)) == f"{file} can be written by its group"
+
+
+@pytest.mark.parametrize("part", ["etc/vfioctl/config.toml", "etc/vfioctl", "etc", "."])
+def test_an_access_control_list_counts_wherever_it_lets_somebody_write(tree, part):
+    root, file = tree
+    grant(root / part, 12345)
+    why = f"{os.path.normpath(root / part)} can be written by others through an access control list"
+    assert writable_by_others(str(file), str(root)) == why
+
+
+def test_an_access_control_list_whose_mask_takes_the_write_permission_away_is_fine(tree):
+    """What the hint `chmod go-w` does to one."""
+    root, file = tree
+    grant(file, 12345)
+    file.chmod(0o644)
+    assert writable_by_others(str(file), str(root)) is None
 
 
 @needs_root
@@ -141,6 +165,17 @@ def test_a_link_in_a_directory_is_judged_by_where_it_leads(tree):
     (root / "libraries").mkdir()
     (root / "libraries/one.py").symlink_to(file)
     assert writable_below(str(root / "libraries")) == f"{file} can be written by others"
+
+
+def test_a_directory_that_is_reached_by_a_link_is_looked_through_and_a_loop_ends(tree):
+    root, file = tree
+    (root / "libraries").mkdir()
+    (root / "libraries/package").symlink_to(file.parent)
+    (root / "libraries/itself").symlink_to(root / "libraries")
+    assert writable_below(str(root / "libraries")) is None
+    file.chmod(0o646)
+    found = root / "libraries/package/config.toml"
+    assert writable_below(str(root / "libraries")) == f"{found} can be written by others"
 
 
 def test_secure_refuses_with_the_reason_and_the_command(tree):

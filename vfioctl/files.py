@@ -130,8 +130,12 @@ def _judge(path: str, status: os.stat_result, *, ours: bool) -> None:
     """Raise Irregular for what is no plain file, or not for root to trust."""
     if not stat.S_ISREG(status.st_mode):
         raise Irregular(path, next((what for test, what in KINDS if test(status.st_mode)), "it is no plain file"))
-    if ours and status.st_uid != 0 and status.st_uid != os.geteuid() == 0:
+    if not ours or os.geteuid() != 0:
+        return
+    if status.st_uid != 0:
         raise Irregular(path, f"it belongs to uid {status.st_uid}, not to root")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):  # see vfioctl/ownership.py about the group
+        raise Irregular(path, "it can be written by others")
 
 
 def read_bytes(path: str, *, follow: bool = False, foreign: bool = False, limit: int = LARGEST) -> bytes:

@@ -1,4 +1,8 @@
-"""Whether a file that root obeys could be changed by somebody else. Looks, never changes a mode or an owner."""
+"""Whether a file that root obeys could be changed by somebody else. Looks, never changes a mode or an owner.
+
+Write permission of the group is never root's alone: whom an access control list lets write stands there too, since its
+mask is what the group's bits show (acl(5), "CORRESPONDENCE BETWEEN ACL ENTRIES AND FILE PERMISSION BITS").
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,8 @@ def secure(path: str, root: str) -> None:
 def secure_state(paths: Paths) -> None:
     """Raise Refused("state.writable") when somebody else can change our own state, up to the root.
 
-    Its journals say what root does, and its undo.sh is run. Looked at whenever it is obeyed: about 40 lstat(2).
+    Its journals say what root does, and its undo.sh is run. Looked at whenever it is obeyed: about 40 lstat(2). Each
+    record is judged as it is opened, by `files.open_plain`.
     """
     for top, *below in _state(paths):
         if found := _first(top, paths.root) or next(filter(None, map(_itself, below)), None):
@@ -33,7 +38,7 @@ def secure_state(paths: Paths) -> None:
 
 
 def state_places(paths: Paths) -> tuple[str, ...]:
-    """The directories of our own state."""
+    """The directories of our own state, and what is run of it."""
     return tuple(place for places in _state(paths) for place in places)
 
 
@@ -46,9 +51,10 @@ def _state(paths: Paths) -> tuple[tuple[str, ...], ...]:
 
 def _guests(paths: Paths) -> list[str]:
     try:
-        return [paths.guest_markers(guest) for guest in os.listdir(paths.markers)]
+        marks = [paths.guest_markers(guest) for guest in os.listdir(paths.markers)]
     except OSError:  # none yet, or somebody without root who only looks
         return []
+    return [*marks, *(os.path.join(directory, "undo.sh") for directory in marks)]
 
 
 def _refusal(code: str, what: str, culprit: str, why: str) -> Refused:
@@ -56,8 +62,11 @@ def _refusal(code: str, what: str, culprit: str, why: str) -> Refused:
 
 
 def mended(culprit: str) -> str:
-    """What to do about a file that somebody else can change."""
-    return f"Make it root's alone, for example: chown root: {culprit} && chmod go-w {culprit}"
+    """What to do about a file that others can change; `chmod go-w` ends what an access control list gives, too."""
+    from vfioctl.typed import word
+
+    file = word(culprit)
+    return f"Make it root's alone, for example: chown root: {file} && chmod go-w {file}"
 
 
 def writable_by_others(path: str, root: str) -> str | None:
@@ -93,19 +102,35 @@ def _first(path: str, root: str) -> tuple[str, str] | None:
 
 
 def writable_below(top: str, *, without: tuple[str, ...] = ()) -> str | None:
-    """Why somebody else can change something in the directory `top`; links are judged by where they lead.
+    """Why somebody else can change something in the directory `top`, in words; None when nobody can.
 
-    Directories named in `without` are passed over.
+    A link is judged by where it leads, and a directory that it leads to is looked through as well. Directories named in
+    `without` are passed over.
     """
-    waiting = [top]
+    found = culprit_below(top, without=without)
+    return found[1] if found else None
+
+
+def culprit_below(top: str, *, without: tuple[str, ...] = ()) -> tuple[str, str] | None:
+    """The first thing in the directory `top` that somebody else can change, and why, in words."""
+    waiting, linked = [top], {os.path.realpath(top)}
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if why := _problem(entry.path, "") or (entry.is_symlink() and writable_by_others(entry.path, "/")):
-                    return why
-                if entry.is_dir(follow_symlinks=False) and entry.name not in without:
-                    waiting.append(entry.path)
+        for entry in _entries(waiting.pop()):
+            if found := _first(entry.path, "/") if entry.is_symlink() else _itself(entry.path):
+                return found
+            if not entry.is_dir() or entry.name in without:
+                continue
+            if entry.is_symlink():
+                if (real := os.path.realpath(entry.path)) in linked:
+                    continue
+                linked.add(real)
+            waiting.append(entry.path)
     return None
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        return list(entries)
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -151,13 +176,39 @@ def _problem(path: str, below: str) -> str | None:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    uid = os.geteuid()
-    if status.st_uid not in (0, uid):
+    except OSError as error:  # a mount of another user is closed to root too
+        return f"{path} cannot be looked at ({error.strerror})"
+    return _judgement(path, status, below)
+
+
+def _judgement(path: str, status: os.stat_result, below: str = "") -> str | None:
+    if status.st_uid not in (0, os.geteuid()):
         return f"{path} belongs to uid {status.st_uid}, not to root"
     if stat.S_ISLNK(status.st_mode):
         return None  # its own mode means nothing; where it leads is in the chain as well
     if status.st_mode & stat.S_ISVTX and below and os.path.lexists(below):
         return None  # like /tmp: others can neither rename nor remove what is below, whose owner is judged itself
+    writers = _writers(path, status)
+    return f"{path} can be written by {writers}" if writers else None
+
+
+def _writers(path: str, status: os.stat_result) -> str:
+    """Who but its owner can write `path`, in words; "" when nobody can."""
+    if status.st_mode & OTHERS:
+        return "others"
+    if not status.st_mode & GROUP:
+        return ""
+    if _has_access_list(path):
+        return "others through an access control list"
+    uid = os.geteuid()
     simulated = uid != 0 and status.st_uid == uid and status.st_gid == os.getegid()  # a user's own host, own group
-    writable = status.st_mode & (OTHERS if status.st_gid == 0 or simulated else GROUP | OTHERS)
-    return f"{path} can be written by {'others' if writable & OTHERS else 'its group'}" if writable else None
+    return "" if simulated else "its group"
+
+
+def _has_access_list(path: str) -> bool:
+    """Whether one is kept with `path`, of POSIX or NFS, as an attribute of the system (xattr(7))."""
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return False
+    return any(name.startswith("system.") and not name.endswith("default") for name in names)

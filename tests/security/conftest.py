@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hand_offs import BY_NAME, Stage
+from installations import Installation
 
 from vfioctl.testing.host import FakeHost
 
@@ -40,6 +41,11 @@ def stage(place: Path) -> Iterator[Stage]:
     """A host with one card beside its own, and the hook for a guest that gets it."""
     with FakeHost(BY_NAME["generic"].machine(), place) as host:
         yield Stage(BY_NAME["generic"], host)
+
+
+@pytest.fixture
+def installation(place: Path) -> Installation:
+    return Installation(place)
 
 
 @pytest.fixture

@@ -211,6 +211,21 @@ def test_an_incoming_guest_is_not_stopped_by_a_full_or_missing_run(call: Call, r
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize("opened", ["", "guests", "guests/win11"])
+def test_an_incoming_guest_leaves_no_mark_where_another_user_could_lay_a_link(
+    call: Call, root: Path, manage, mark, opened: str
+) -> None:
+    manage("win11")
+    target = root / "target"
+    target.write_text("root's alone")
+    mark("win11", "incoming").unlink()
+    (root / "run/vfioctl/guests/win11/incoming").symlink_to(target)
+    (root / "run/vfioctl" / opened).chmod(0o777)
+    done = call("win11", "migrate", "begin", "-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert target.read_text() == "root's alone"
+
+
 def test_without_its_interpreter_prepare_says_one_sentence(call: Call, composition: Composition, manage) -> None:
     manage("win11")
     Path(composition.self_argv[0]).unlink()

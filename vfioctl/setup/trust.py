@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
-from vfioctl.ownership import culprit, mended, state_places, writable_below, writable_by_others
+from vfioctl.ownership import culprit, culprit_below, mended, state_places
 from vfioctl.plugin.manifest import site_dirs
 from vfioctl.setup.data import PACKAGE
 from vfioctl.setup.shim import entry_file
+from vfioctl.typed import word
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition
@@ -33,10 +34,15 @@ def code_places(composition: Composition) -> tuple[str, ...]:
 
 
 def libraries() -> tuple[str, ...]:
-    """The directories whose every file may be imported; a .pth file may add others, which stand in sys.path."""
+    """The directories whose every file may be imported."""
     found = sysconfig.get_paths()
-    places = (found["stdlib"], found["purelib"], found["platlib"], *site_dirs(), PACKAGE)
+    places = (found["stdlib"], found["purelib"], found["platlib"], *site_dirs(), PACKAGE, *_added())
     return tuple(place for place in dict.fromkeys(places) if os.path.isdir(place))
+
+
+def _added() -> tuple[str, ...]:
+    """What .pth files add to sys.path: all of it but where the program lies, or where it was called."""
+    return tuple(sys.path if sys.flags.safe_path else sys.path[1:])
 
 
 def obeyed_places(composition: Composition) -> tuple[str, ...]:
@@ -56,17 +62,27 @@ class Shared:
 def problem(composition: Composition) -> Shared | None:
     """Why this installation must not run as root, or None. Every file counts, not only its directory."""
     for place in code_places(composition):
-        if why := writable_by_others(place, "/"):
-            return Shared(why, PROPERLY)
+        if found := culprit(place, "/"):
+            return Shared(found[1], (*_closed(found[0]), *PROPERLY))
     for place in obeyed_places(composition):
         if found := culprit(place, composition.paths.root):
             return Shared(found[1], (mended(found[0]),))
-    return next((Shared(why, PROPERLY) for place in libraries() if (why := _below(place))), None)
+    for place in libraries():
+        if found := _below(place):
+            return Shared(found[1], (*_closed(found[0], place), *PROPERLY))
+    return None
+
+
+def _closed(file: str, tree: str = "") -> tuple[str, ...]:
+    """What closes an installation of root's that is open only by its modes, as a umask of 002 leaves it."""
+    if os.lstat(file).st_uid != 0:
+        return ()
+    return (f"Take the write permission away: chmod {'-R ' if tree else ''}go-w {word(tree or file)}",)
 
 
 @cache  # thousands of files, which one command need not look at twice
-def _below(place: str) -> str | None:
-    return writable_below(place, without=NESTED)
+def _below(place: str) -> tuple[str, str] | None:
+    return culprit_below(place, without=NESTED)
 
 
 def refuse_shared(composition: Composition) -> None:
