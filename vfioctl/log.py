@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.ownership import writable_itself
+from vfioctl.ownership import writable_open
 
 if TYPE_CHECKING:
     from socket import socket
@@ -25,6 +25,8 @@ FILE = "vfioctl.log"
 MAX_BYTES = 4 * 1024 * 1024
 ROTATIONS = 3
 LONGEST = 8192  # characters of one message
+DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 PIPE_CHUNK = 4096  # PIPE_BUF: what poll(2) promises to take without blocking
 
 
@@ -119,39 +121,35 @@ class Log:
     def _to_file(self, priority: Priority, text: str, fields: Mapping[str, Any]) -> None:
         known = {"time": round(time.time(), 3), "priority": priority.name.lower(), "pid": os.getpid()}
         line = json.dumps({**fields, **known, "message": text}, default=str)
-        fd = self._open()
+        directory = _open_directory(self.paths)
         try:
-            os.write(fd, line.encode() + b"\n")
+            self._append(directory, line.encode() + b"\n")
+        finally:
+            os.close(directory)
+
+    def _append(self, directory: int, line: bytes) -> None:
+        fd = os.open(FILE, APPEND, 0o600, dir_fd=directory)
+        try:
+            os.write(fd, line)
             if os.fstat(fd).st_size > MAX_BYTES:
-                self._rotate(fd)
+                self._rotate(directory, fd)
         finally:
             os.close(fd)
 
-    def _open(self) -> int:
-        if writable_itself(self.paths.log):
-            raise PermissionError  # somebody else could have put a link or a pipe there
-        path = os.path.join(self.paths.log, FILE)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        try:
-            return os.open(path, flags, 0o600)
-        except FileNotFoundError:
-            os.makedirs(self.paths.log, mode=0o700, exist_ok=True)
-            return os.open(path, flags, 0o600)
-
-    def _rotate(self, fd: int) -> None:
+    def _rotate(self, directory: int, fd: int) -> None:
         """Rename the file behind `fd` away, unless another process is doing it or has done it."""
-        path = os.path.join(self.paths.log, FILE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        if not os.path.samestat(os.fstat(fd), os.stat(path)):
+        if not os.path.samestat(os.fstat(fd), os.stat(FILE, dir_fd=directory)):
             return
-        for number in range(ROTATIONS, 1, -1):
-            older = f"{path}.{number - 1}"
-            if os.path.exists(older):
-                os.replace(older, f"{path}.{number}")
-        os.replace(path, f"{path}.1")
+        for number in range(ROTATIONS, 0, -1):
+            younger = f"{FILE}.{number - 1}" if number > 1 else FILE
+            try:
+                os.replace(younger, f"{FILE}.{number}", src_dir_fd=directory, dst_dir_fd=directory)
+            except FileNotFoundError:
+                continue
 
     def _to_journal(self, priority: Priority, text: str, fields: Mapping[str, Any]) -> None:
         """One datagram of KEY=value lines, see systemd.io/JOURNAL_NATIVE_PROTOCOL; no value holds a newline."""
@@ -162,6 +160,23 @@ class Log:
         lines = (f"MESSAGE={text}", f"PRIORITY={int(priority)}", "SYSLOG_IDENTIFIER=vfioctl", *extra, "")
         with _datagram_socket() as journal:
             journal.sendto("\n".join(lines).encode(), address)
+
+
+def _open_directory(paths: Paths) -> int:
+    """The directory of our logs, opened; it is made when it is not there.
+
+    Raises OSError when it is a link, or when somebody else can write it and could have put a link or a pipe there. What
+    is opened is what was judged: a group may write /var/log on many hosts, and so exchange what stands there.
+    """
+    try:
+        fd = os.open(paths.log, DIRECTORY)
+    except FileNotFoundError:
+        os.makedirs(paths.log, mode=0o700, exist_ok=True)
+        fd = os.open(paths.log, DIRECTORY)
+    if why := writable_open(fd, paths.log):
+        os.close(fd)
+        raise PermissionError(why)
+    return fd
 
 
 def _datagram_socket() -> socket:

@@ -89,6 +89,11 @@ def writable_itself(path: str) -> str | None:
     return _problem(path, "")
 
 
+def writable_open(fd: int, path: str) -> str | None:
+    """The same of the open file `fd`, which is called `path`."""
+    return _judgement(path, os.fstat(fd))
+
+
 def _itself(path: str) -> tuple[str, str] | None:
     why = writable_itself(path)
     return (path, why) if why else None

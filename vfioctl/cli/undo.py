@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vfioctl import files
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
+from vfioctl.ownership import writable_itself
 from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
@@ -88,13 +89,16 @@ def _steps_in(text: str) -> Iterator[str]:
 
 
 class Follower:
-    """Reads the log of a script while it is written, and shows each line without its time."""
+    """Reads the log of a script while it is written, and shows each line without its time.
+
+    Nothing of a log in a directory of somebody else, into which the script does not write either.
+    """
 
     def __init__(self, path: str, show: Callable[[str], None]) -> None:
-        self.path = path
+        self.path = os.devnull if writable_itself(os.path.dirname(path)) else path
         self.show = show
         self.failed: list[str] = []
-        self._at = os.stat(path).st_size if os.path.isfile(path) else 0
+        self._at = os.stat(self.path).st_size if os.path.isfile(self.path) else 0
         self._rest = ""
 
     def look(self) -> None:

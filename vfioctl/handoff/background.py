@@ -56,7 +56,7 @@ def _output(paths: Paths) -> str:
     """Where a detached process writes what it says. Work is never left undone for want of such a place."""
     try:
         files.make_private_dir(paths.log)
-        usable = not writable_itself(paths.log)
+        usable = not (os.path.islink(paths.log) or writable_itself(paths.log))
     except OSError:
         usable = False
     return os.path.join(paths.log, "background.log") if usable else os.devnull

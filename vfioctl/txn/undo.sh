@@ -22,10 +22,28 @@ fail() {
     say "FAILED: $*"
 }
 
+# ours FILE…: whether nobody else could have written them; an access control list shows in the bits of the group.
+ours() { [ -z "$(find "$@" -prune \( ! -user "$(id -u)" -o -perm -002 -o -perm -020 \) || echo unknown)" ]; }
+
+# enter DIRECTORY: into it, and not through a link in its place.
+enter() { cd -P -- "${1%/*}" && e_place=${PWD%/}/${1##*/} && cd -P -- "$e_place" && [ "$PWD" = "$e_place" ]; }
+
+# open_log: what is said goes to LOG; nowhere when others can write its directory, or when it is a link or a pipe. The
+# directory is entered before it is judged, so that nobody can exchange it afterwards.
+open_log() {
+    o_back=$PWD
+    o_log=./${LOG##*/}
+    if ! { enter "${LOG%/*}" && ours . && [ ! -L "$o_log" ] && { [ ! -e "$o_log" ] || [ -f "$o_log" ]; } &&
+        (true >>"$o_log"); } 2>/dev/null; then
+        o_log=/dev/null
+    fi
+    exec >>"$o_log" 2>&1 </dev/null
+    cd -- "$o_back" || cd /
+}
+
 begin() {
     mkdir -p -- "${LOG%/*}" "${LOCK%/*}" "$RUN" 2>/dev/null
-    (true >>"$LOG") 2>/dev/null || LOG=/dev/null
-    exec >>"$LOG" 2>&1 </dev/null
+    open_log
     say "undo of guest $GUEST ($UUID)"
     if ! (true >>"$LOCK"); then
         fail "$LOCK cannot be opened"
