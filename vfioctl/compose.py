@@ -27,6 +27,11 @@ class Composition:
     self_argv: tuple[str, ...]
     on_record: Callable[[str], None] = quiet
 
+    @property
+    def interpreter(self) -> tuple[str, ...]:
+        """What starts an interpreter that takes nothing from the caller's environment: `python -I`."""
+        return self.self_argv[:2]
+
     def machine(self, *lock_fds: int) -> Machine:
         """The machine, whose helper programs inherit `lock_fds`."""
         from vfioctl.txn.machine import Machine  # `--help` composes too, and needs no machine

@@ -4,47 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
+from installations import Installation, SparePlugin
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
-
-
-class Installation:
-    """A virtual environment whose site directory leads to this one's, and a host without anything."""
-
-    def __init__(self, place: Path) -> None:
-        self.host, self.home = place / "host", place / "opt"
-        for directory in ("etc/libvirt/hooks", "run", "proc", "var/lib", "usr/bin"):
-            (self.host / directory).mkdir(parents=True)
-        venv.create(self.home, symlinks=True, with_pip=False)
-        self.site = next(self.home.glob("lib/python3*/site-packages"))
-        self.add_path(sysconfig.get_paths()["purelib"])
-
-    def add_path(self, path: str | Path) -> None:
-        with open(self.site / "more.pth", "a", encoding="utf-8") as file:
-            file.write(f"{path}\n")
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.home / "bin/python", "-m", "vfioctl.entry", *arguments], cwd=self.home, text=True, check=False,
-            capture_output=True, env={"PATH": os.defpath, **environment},
-        )  # fmt: skip
-
-    def install(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run("--root", str(self.host), "hook", "install", **environment)
-
-    def shim(self) -> Path:
-        return self.host / "etc/libvirt/hooks/qemu.d/50-vfioctl"
-
-
-@pytest.fixture
-def installation(place: Path) -> Installation:
-    return Installation(place)
 
 
 def refuses(installation: Installation, culprit: Path, why: str) -> bool:
@@ -108,6 +74,47 @@ def test_a_plugin_in_the_environment_of_the_caller_does_not_get_into_the_manifes
     ended = installation.install(PYTHONPATH=str(planted))
     assert (ended.returncode, f"{planted} can be written by others" in ended.stderr) == (3, True)
     assert not installation.shim().exists()
+
+
+@pytest.mark.parametrize("command", [("plugins", "refresh"), ("hook", "install"), ("config", "show", "win11")])
+@pytest.mark.parametrize("where", ["PYTHONPATH", "working directory"])
+def test_a_plugin_that_only_the_caller_sees_is_not_written_down(
+    installation: Installation, place: Path, command: tuple[str, ...], where: str
+):
+    """Root's own directories, so nothing is refused: but the hook would find neither plugin nor command there."""
+    site = place / "site" if where == "PYTHONPATH" else installation.home
+    site.mkdir(exist_ok=True)
+    spare = SparePlugin(site, place / "proof")
+    (installation.host / "etc/vfioctl/guests").mkdir(parents=True)
+    (installation.host / "etc/vfioctl/guests/win11.toml").touch()
+    environment = {"PYTHONPATH": str(site)} if where == "PYTHONPATH" else {}
+    ended = installation.on_host(*command, **environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "spare" not in installation.manifest().read_text()
+    assert '"generic"' in installation.manifest().read_text()
+    assert not spare.was_imported()
+
+
+def test_a_file_in_a_directory_that_a_pth_file_adds_is_judged(installation: Installation):
+    checkout = installation.home.parent / "checkout"
+    (checkout / "library").mkdir(parents=True)
+    installation.add_path(checkout)
+    assert installation.install().returncode == 0
+    library = checkout / "library/one.py"
+    library.touch()
+    library.chmod(0o646)
+    installation.shim().unlink()
+    assert refuses(installation, library, "can be written by others")
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_an_installation_that_is_roots_and_open_is_refused_with_what_closes_it(installation: Installation, mode: int):
+    """What a root with the umask 002 installs, as after `su` without a dash."""
+    library = installation.site / "library.py"
+    library.touch()
+    library.chmod(mode)
+    assert f"chmod -R go-w {installation.site}" in installation.install().stderr
 
 
 @pytest.mark.parametrize("name", ["json.py", "vfioctl.py", "sitecustomize.py", "vfioctl_nvidia/__init__.py"])

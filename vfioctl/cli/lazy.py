@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from vfioctl.cli.commands import Entry
 from vfioctl.cli.options import shared_options
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Refused, VfioctlError
 
 OTHER_WORDS = {"log": "history", "logs": "history", "ls": "list", "undo": "recover", "restore": "recover"}
 
@@ -31,7 +31,12 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = next((entry for entry in self.table(ctx) if entry.name == cmd_name), None)
-        return None if entry is None else load(entry)
+        try:
+            return None if entry is None else load(entry)
+        except VfioctlError:
+            if ctx.resilient_parsing:  # a word is being completed: then it has nothing to offer
+                return None
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -61,12 +66,16 @@ def _nearest(word: str, entries: tuple[Entry, ...]) -> str:
 
 
 def load(entry: Entry) -> click.Command:
-    """The command that `entry` stands for. Raises VfioctlError("plugin.command_broken") when it cannot be imported."""
+    """The command that `entry` stands for. Raises VfioctlError("plugin.command_broken") when it cannot be imported.
+
+    A plugin's is judged first, since the manifest was written at another time: Refused of the same code.
+    """
     if entry.children:
         return LazyGroup(entry.name, entries=entry.children, params=shared_options(), help=entry.help)
     module, _, attribute = entry.target.partition(":")
     if module.startswith("vfioctl."):
         return _command(getattr(importlib.import_module(module), attribute))
+    _must_be_safe(entry.name, module)
     try:
         return _command(getattr(importlib.import_module(module), attribute))
     except Exception as error:
@@ -75,6 +84,17 @@ def load(entry: Entry) -> click.Command:
             f"The command {entry.name!r} of a plugin ({entry.target}) cannot be loaded: {error}.",
             hints=("See what is installed with: vfioctl plugins list",),
         ) from error
+
+
+def _must_be_safe(name: str, module: str) -> None:
+    from vfioctl.ownership import mended
+    from vfioctl.plugin.package import culprit
+
+    if found := culprit(module):
+        raise Refused(
+            "plugin.command_broken", f"The command {name!r} of a plugin is not run: {found[1]}.",
+            state="Nothing of it was imported.", hints=(mended(found[0]),),
+        )  # fmt: skip
 
 
 def _command(found: object) -> click.Command:

@@ -197,6 +197,9 @@ class Plugins:
             what = f"is written for plugin API {info.api}; supported are {supported}"
             self._blame(info.name, "plugin.api", what)
             return
+        if why := _unsafe(info):
+            self._blame(info.name, "plugin.broken", f"cannot be used: {why}")
+            return
         called = guard.call(lambda: self._register(info), alarm=self._alarm)
         if called.error:
             self._blame(info.name, "plugin.broken", f"cannot be loaded: {called.problem}")
@@ -232,6 +235,15 @@ class Plugins:
 def _silent(error: Unanswered) -> Finding:
     """What `host.ask` found is not the plugin's fault, and blocks: the start would wait there too."""
     return Finding(error.code, error.message, Severity.BLOCK, " ".join(error.hints))
+
+
+def _unsafe(info: PluginInfo) -> str | None:
+    """Why the plugin's code is not imported as root; of the core's own so much has run already that it is not asked."""
+    if info.name == BUILT_IN:
+        return None
+    from vfioctl.plugin.package import writable  # a guest of the generic hand-off needs no other plugin
+
+    return writable(info.module)
 
 
 def _ask_and_check(ask: Callable[[], object], check: Callable[[object], T]) -> T:

@@ -5,6 +5,7 @@ Never imports a plugin; importlib.metadata is imported only inside `build`, whic
 
 from __future__ import annotations
 
+import json
 import os
 import site
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl import files
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict, field, frozen, replace
-from vfioctl.ownership import writable_below, writable_by_others, writable_itself
+from vfioctl.ownership import writable_by_others
 from vfioctl.plugin.static import FILE, StaticError, read_static
 from vfioctl.plugin.types import SUPPORTED_API, PluginInfo
 
@@ -29,6 +30,12 @@ COMMANDS_GROUP = "vfioctl.commands"
 FORMAT = 1
 MODE = 0o644  # validated by unprivileged commands too
 REBUILD_DEADLINE = 10.0
+SCAN = """\
+import json
+from vfioctl.plugin import manifest
+found = manifest.build()
+print(json.dumps([manifest.to_json(found), found.left_out]))
+"""
 
 
 @frozen
@@ -57,6 +64,7 @@ class Manifest:
     plugins: tuple[PluginInfo, ...]
     commands: tuple[PluginCommand, ...] = ()
     rebuilt: str = field(default="", compare=False)  # why `load` rebuilt it just now; the caller logs it
+    left_out: tuple[str, ...] = field(default=(), compare=False)  # sentences about commands, from `build` alone
 
     def plugin(self, name: str) -> PluginInfo | None:
         """The row of the plugin `name`, or None when it is not installed."""
@@ -110,7 +118,7 @@ def load(paths: Paths, programs: Programs, refresh: Sequence[str]) -> Manifest:
 def _read(paths: Paths) -> tuple[Manifest | None, str]:
     """The manifest in the file when it is valid, else None and why not."""
     try:
-        if why := _untrusted(paths.manifest):
+        if why := _untrusted(paths):
             return None, why
         manifest = from_json(files.read_json(paths.manifest))
     except FileNotFoundError:
@@ -121,10 +129,10 @@ def _read(paths: Paths) -> tuple[Manifest | None, str]:
     return (None, why) if why else (manifest, "")
 
 
-def _untrusted(path: str) -> str:
+def _untrusted(paths: Paths) -> str:
     """Why the file must not decide what root imports, or ""."""
-    os.lstat(path)
-    return writable_itself(path) or ""
+    os.lstat(paths.manifest)
+    return writable_by_others(paths.manifest, paths.root) or ""
 
 
 def from_json(data: Any) -> Manifest:
@@ -142,13 +150,31 @@ def _info(row: dict[str, Any]) -> PluginInfo:
 
 def write(paths: Paths, manifest: Manifest) -> None:
     """Make `manifest` the one that the hook reads."""
+    files.write_json(paths.manifest, to_json(manifest), mode=MODE)
+
+
+def to_json(manifest: Manifest) -> dict[str, Any]:
+    """What `from_json` reads."""
     rows = [asdict(info) for info in manifest.plugins]
     stamps = [asdict(stamp) for stamp in manifest.stamps]
     commands = [asdict(command) for command in manifest.commands]
-    data = {
+    return {
         "format": FORMAT, "interpreter": manifest.interpreter, "stamps": stamps, "plugins": rows, "commands": commands,
     }  # fmt: skip
-    files.write_json(paths.manifest, data, mode=MODE)
+
+
+def isolated(programs: Programs, interpreter_argv: Sequence[str]) -> Manifest:
+    """What the hook's own interpreter finds, whatever PYTHONPATH, user site and directory the caller has.
+
+    `interpreter_argv` starts it ("python -I"). Raises VfioctlError("plugin.manifest").
+    """
+    if sys.flags.isolated:
+        return build()
+    ended = programs.run((*interpreter_argv, "-c", SCAN), deadline=REBUILD_DEADLINE)
+    if not ended.ok:
+        raise VfioctlError("plugin.manifest", f"The plugins cannot be searched for: {ended.why()}.")
+    data, left_out = json.loads(ended.stdout)
+    return replace(from_json(data), left_out=tuple(left_out))
 
 
 def build() -> Manifest:
@@ -160,8 +186,21 @@ def build() -> Manifest:
     stamps |= {path: _mtime(path) for _, path in rows if path}
     infos = _without_twins(info for info, _ in rows)
     found = tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items()))
-    commands = (_command(entry) for entry in entry_points(group=COMMANDS_GROUP))
-    return Manifest(interpreter(), found, infos, tuple(sorted(commands, key=lambda command: command.name)))
+    bad = {entry: why for entry in entry_points(group=COMMANDS_GROUP) if (why := _unusable(entry, infos))}
+    good = (_command(entry) for entry in entry_points(group=COMMANDS_GROUP) if entry not in bad)
+    commands = tuple(sorted(good, key=lambda command: command.name))
+    left_out = tuple(f"The command {entry.name} is left out: {why}." for entry, why in bad.items())
+    return Manifest(interpreter(), found, infos, commands, left_out=left_out)
+
+
+def _unusable(entry: EntryPoint, plugins: Iterable[PluginInfo]) -> str:
+    """Why the command `entry` is left out, or "": a plugin of its distribution is broken, or others can change it."""
+    from vfioctl.plugin.package import writable
+
+    distribution = entry.dist.name if entry.dist else ""
+    of_it = (info.status for info in plugins if info.distribution == distribution)
+    broken = next((status.partition(": ")[2] for status in of_it if status.startswith("broken")), "")
+    return broken or writable(entry.module) or ""
 
 
 def _command(entry: EntryPoint) -> PluginCommand:
@@ -172,6 +211,8 @@ def _command(entry: EntryPoint) -> PluginCommand:
 
 def _row(entry: EntryPoint) -> tuple[PluginInfo, str]:
     """The row of `entry` and the file that its static data came from."""
+    from vfioctl.plugin.package import writable
+
     dist = entry.dist
     bare = PluginInfo(
         name=entry.name, version=dist.version if dist else "", api=0, module=entry.module,
@@ -181,7 +222,7 @@ def _row(entry: EntryPoint) -> tuple[PluginInfo, str]:
     if directory is None:
         return replace(bare, status=f"broken: the package of {entry.module} is not importable"), ""
     path = os.path.join(directory, FILE)
-    if why := writable_by_others(directory, "/") or writable_below(directory):
+    if why := writable(entry.module):
         return replace(bare, status=f"broken: {why}"), path
     try:
         data = read_static(directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vfioctl import files
@@ -14,6 +14,7 @@ from vfioctl.host.host import Host
 from vfioctl.host.units import literal
 from vfioctl.paths import Paths
 from vfioctl.plugin import manifest
+from vfioctl.plugin.manifest import Manifest
 from vfioctl.setup import daemon, shim, trust
 from vfioctl.setup.data import render, template
 
@@ -39,14 +40,17 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def install(composition: Composition) -> Report:
-    """Put everything in place for `composition`. Raises Refused("setup.writable"), NotRoot, OSError."""
+def install(composition: Composition, search: Callable[[], Manifest] = manifest.build) -> Report:
+    """Put everything in place for `composition`, with the plugins that `search` finds.
+
+    Raises Refused("setup.writable"), NotRoot, OSError.
+    """
     paths = composition.paths
     _need_write(paths)
     trust.refuse_shared(composition)
     text = shim.rendered(composition)
     changed = [path for path in _directories(paths) if _make(path)]
-    manifest.write(paths, manifest.build())
+    manifest.write(paths, search())
     changed += _put_unit(composition)
     changed += [paths.shim] if _put_hook(paths.shim, text) else []  # last: it fires only when all else stands
     return Report(paths.shim, tuple(changed), restart=_restart_needed(composition), notes=_reload(composition, changed))

@@ -17,10 +17,12 @@ def command(app: App) -> Result:
     The unit finishes at boot what a power loss interrupted. Other hooks are not touched.
     Run it again after an update of Python or of vfioctl.
     """
+    from vfioctl.plugin.manifest import isolated
     from vfioctl.setup.install import install
 
     app.need_root()
-    report = install(app.composition)
+    here = app.composition
+    report = install(here, lambda: isolated(here.programs, here.interpreter))
     messages = [Message(note, "warning") for note in report.notes]
     if report.restart:
         text = "The running daemon looks for hooks only when it starts. Running guests live through its restart:"

@@ -31,7 +31,7 @@ def command(app: App) -> Result:
 
     app.need_trust()
     paths = app.composition.paths
-    built = manifest.build()
+    built = manifest.isolated(app.composition.programs, app.composition.interpreter)
     manifest.write(paths, built)
     written = Message(f"{paths.manifest} is written.")
     said = tuple(
@@ -39,4 +39,5 @@ def command(app: App) -> Result:
         for info in built.plugins if info.status == "ok" and (why := problem(info))
     )  # fmt: skip
     data = {"manifest": paths.manifest, "plugins": rows(built.plugins, disabled(paths))}
-    return Result(NAME, data, messages=(written, *said))
+    left_out = (Message(text, "warning", "plugin.command_broken") for text in built.left_out)
+    return Result(NAME, data, messages=(written, *said, *left_out))
