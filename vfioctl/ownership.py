@@ -26,6 +26,14 @@ def secure(path: str, root: str) -> None:
         raise _refusal("config.writable", f"{path} is not used", *found)
 
 
+def secure_root(paths: Paths) -> None:
+    """Raise Refused("root.writable") when somebody else can change the root directory of `paths` or a program in it."""
+    places = tuple(filter(os.path.isdir, paths.programs.split(":")))
+    ways = (_first(place, "/") for place in (paths.root, *places))
+    if found := next(filter(None, (*ways, *map(culprit_below, places))), None):
+        raise _refusal("root.writable", f"Root does not work on the host below {paths.root}", *found)
+
+
 def secure_state(paths: Paths) -> None:
     """Raise Refused("state.writable") when somebody else can change our own state, up to the root.
 

@@ -38,9 +38,13 @@ class App:
         self.argv: tuple[str, ...] = ()  # as it was typed, for hints that repeat it
 
     def use_root(self, root: str) -> None:
-        """Work on the host below the directory `root`."""
+        """Work on the host below the directory `root`, whose programs are run: Refused("root.writable") to root."""
         from vfioctl.compose import compose
+        from vfioctl.ownership import secure_root
+        from vfioctl.paths import Paths
 
+        if os.geteuid() == 0:
+            secure_root(Paths(root))
         self.composition = compose(root, self.composition.self_argv[MODULE_ARGUMENT])
 
     @property

@@ -66,6 +66,8 @@ CODES = (
     Code("program.failed", "A program that sets something up ended with an error.", "See its words in the message."),
     Code("program.missing", "A program that a step needs is not installed.", "Install the package that holds it."),
     Code("program.unusable", "A program that a step needs cannot be started.", "Check its mode and its interpreter."),
+    Code("root.writable", "Root is to work on a host below a directory that somebody else can change.",
+         "Run it as the owner of that directory, or give the directory and its programs to root."),
     Code("session.active", "A session of a logged-in user is on the card, and the guest file does not allow to end it.",
          'Log out, or set `session = "end"` in the guest file.'),
     Code("session.by_hand", "The desktop on the card was started from a text login, so nothing starts it again.",
