@@ -109,8 +109,10 @@ rm -f "$site"/vfioctl_measured.* # of a run that was killed
 if [ -n "$coverage" ]; then
     # Every process counts, also those that the hook starts with a clean environment.
     data=$cache/coverage
-    rm -rf "$data" && mkdir -p "$data" && chmod 1777 "$data"
-    cat >"$data/config" <<CONFIG
+    # What every user writes has a directory of its own: in it a link could lie in wait for the files of this script.
+    config=$data/config
+    rm -rf "$data" && mkdir -p "$data" && mkdir -m 1777 "$data/parts" || exit 1
+    cat >"$config" <<CONFIG
 [run]
 branch = true
 parallel = true
@@ -121,7 +123,7 @@ source =
     $site/vfioctl_display_manager
     $site/vfioctl_snapshot
 omit = */vfioctl/testing/*
-data_file = $data/data
+data_file = $data/parts/data
 sigterm = true
 patch = _exit
 disable_warnings = no-data-collected,module-not-measured,module-not-imported
@@ -133,7 +135,7 @@ CONFIG
     trap 'rm -f "$site"/vfioctl_measured.*' EXIT
     trap 'exit 1' INT TERM
     cp "$top/tests/support/measured.py" "$site/vfioctl_measured.py"
-    printf 'import vfioctl_measured; vfioctl_measured.begin("%s/config")\n' "$data" >"$site/vfioctl_measured.pth"
+    printf 'import vfioctl_measured; vfioctl_measured.begin("%s")\n' "$config" >"$site/vfioctl_measured.pth"
 fi
 
 # ---------------------------------------------------------------- the rings
@@ -170,9 +172,10 @@ fi
 
 if [ -n "$coverage" ]; then
     rm -f "$site"/vfioctl_measured.*
-    "$venv/bin/coverage" combine --quiet --rcfile="$data/config" "$data" &&
-        "$venv/bin/coverage" report --rcfile="$data/config" --skip-covered --fail-under=90 | tee "$report/coverage" | tail -n 40
-    if "$venv/bin/coverage" report --rcfile="$data/config" --fail-under=90 >/dev/null; then
+    set -- --rcfile="$config" --data-file="$data/data"
+    "$venv/bin/coverage" combine --quiet "$@" "$data/parts" &&
+        "$venv/bin/coverage" report "$@" --skip-covered --fail-under=90 | tee "$report/coverage" | tail -n 40
+    if "$venv/bin/coverage" report "$@" --fail-under=90 >/dev/null; then
         passed=$((passed + 1)) && note "coverage: $(tail -n 1 "$report/coverage")"
     else
         failed=$((failed + 1)) && note "coverage: FAILED: $(tail -n 1 "$report/coverage")"
