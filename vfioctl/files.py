@@ -198,11 +198,13 @@ class Lock:
     """An flock on a file of ours, held until `release` and by every child that inherits its descriptor.
 
     The lock belongs to the open file, so an orphaned helper program still holds it: `recover` cannot run beside it.
+    The file of a `passing` one goes when nobody holds it any more: its name may never come again.
     """
 
-    def __init__(self, path: str, what: str = "It") -> None:
+    def __init__(self, path: str, what: str = "It", *, passing: bool = False) -> None:
         self.path = path
         self.what = what  # that is locked, at the beginning of a sentence
+        self.passing = passing
         self.fd = -1
 
     def acquire(self, *, deadline: float = 0.0) -> None:
@@ -211,8 +213,11 @@ class Lock:
         fd = open_plain(self.path, os.O_RDWR | os.O_CREAT)
         for _ in Backoff(deadline, longest=LONGEST_PAUSE):
             if self._try(fd):
-                self.fd = fd
-                return
+                if not self.passing or self._is_named(fd):
+                    self.fd = fd
+                    return
+                os.close(fd)  # its file was removed meanwhile: who comes now locks another one
+                fd = open_plain(self.path, os.O_RDWR | os.O_CREAT)
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
         os.close(fd)
         raise Busy(
@@ -243,10 +248,37 @@ class Lock:
         self.release()
         return False
 
+    def _is_named(self, fd: int) -> bool:
+        """Whether the file of `fd` still has our name."""
+        try:
+            return os.path.samestat(os.fstat(fd), os.lstat(self.path))
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+            if self.passing:
+                self._remove()
+
+    def _remove(self) -> None:
+        """Remove the file unless somebody holds it: another hand-off, or a program that has inherited our lock.
+
+        Only who holds it removes it, so nobody who holds it loses it; who waits for it sees that it is gone.
+        """
+        try:
+            fd = open_plain(self.path, os.O_RDWR)
+        except OSError:
+            return  # somebody else was faster, or it is for somebody else to judge
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_named(fd):
+                remove(self.path)
+        except OSError:
+            return
+        finally:
+            os.close(fd)
 
     def __enter__(self) -> Lock:
         if self.fd < 0:

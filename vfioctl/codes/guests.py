@@ -50,6 +50,8 @@ CODES = (
     Code("snapshot.backend", "A disk has no snapshot backend of that name.", "Correct the disk's setting."),
     Code("snapshot.backing", "What lies below a disk image is no plain file of a stated format: root does not open it.",
          "State the format with `qemu-img rebase -u -F`, or set the disk's policy to skip."),
+    Code("snapshot.backlog", "More old snapshots of a disk wait for their deletion than one stop deletes.",
+         "Nothing: each stop deletes some; or delete them with `qemu-img snapshot -d`."),
     Code("snapshot.corrupt", "A disk image is marked as corrupt, so it is not touched.",
          "Check it with `qemu-img check IMAGE`."),
     Code("snapshot.external", "libvirt keeps external snapshots or the backing chain of a disk.",

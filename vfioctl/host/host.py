@@ -40,7 +40,7 @@ from vfioctl.host.model import (
 )  # fmt: skip
 from vfioctl.host.stuck import read_stuck
 from vfioctl.paths import Paths
-from vfioctl.proc import Programs
+from vfioctl.proc import Completed, Programs
 
 if TYPE_CHECKING:
     from vfioctl.host.claims import Claim
@@ -309,7 +309,11 @@ class Host:
 
         return self._once(("container", which), lambda: container_tools.look(self, which))
 
-    # Paths that the domain or the settings name
+    # Programs and paths that the domain or the settings name
+
+    def shown(self, argv: tuple[str, ...], *, deadline: float) -> Completed:
+        """What a program that only looks says; it is run once, however many ask. Raises as Programs.run."""
+        return self._once(("shown", argv), lambda: self.programs.run(argv, deadline=deadline))
 
     def ask(self, path: str, work: Callable[[], T]) -> T:
         """What `work`, which looks at `path`, returns, as JSON keeps it, from a child that can be left behind.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from vfioctl.txn.clock import Deadline
 
 EXCLUSIVE = "pci:"
+# What is named by a domain, a guest file or the second of a start: the others are as many as the machine has parts.
+PASSING = ("command:", "container:", "disk:", "file:", "process:", "session:", "snapshot:")
 LONGEST_NAME = 200
 PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-")
 
@@ -185,9 +187,12 @@ def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float)
     end = time.monotonic() + deadline
     with ExitStack() as stack:
         locks = [
-            files.Lock(os.path.join(paths.locks, file_name(name) + ".lock"), name.partition(":")[2] or name)
+            files.Lock(
+                os.path.join(paths.locks, file_name(name) + ".lock"), name.partition(":")[2] or name,
+                passing=name.startswith(PASSING),
+            )
             for name in sorted(set(resources))
-        ]
+        ]  # fmt: skip
         for lock in locks:
             lock.acquire(deadline=max(0.0, end - time.monotonic()))
             stack.enter_context(lock)

@@ -79,7 +79,7 @@ def _look(host: Host, path: str) -> tuple[Image, tuple[str, str] | None]:
         return Image(code="snapshot.not_here", why=f"{path} is no file"), None
     argv = ("qemu-img", "info", "-f", "qcow2", "--output=json", "--", host.paths.at(path))
     try:
-        shown = host.programs.run(argv, deadline=DEADLINE)
+        shown = host.shown(argv, deadline=DEADLINE)
     except VfioctlError as error:
         return Image(code="snapshot.unreadable", why=f"it cannot be looked at: {error.message.rstrip('.')}"), None
     if not shown.ok:

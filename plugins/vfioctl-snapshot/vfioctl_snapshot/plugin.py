@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CREATE_DEADLINE = 20.0
 DELETE_DEADLINE = 60.0
 COPY_DEADLINE = 10.0
+MOST = 20  # deletions of a disk, and of the NVRAM, after one stop: what is left then goes after the next ones
 LARGEST_NVRAM = 64 << 20  # bytes; OVMF's are 128 KiB to 4 MiB
 
 
@@ -35,7 +36,7 @@ def vfioctl_snapshot(disk: Disk, request: Request) -> SnapshotBackend | None:
         plugin=PLUGIN, disk=disk.target, rank=VENDOR_RANK,
         create=(_create(choice, settings.snapshot_name(request)),) if choice.wanted else (),
         delete=tuple(_deletions(choice, settings, request)) if choice.wanted else (),
-        findings=choice.findings(request.guest),
+        findings=(*choice.findings(request.guest), *_backlog(choice, settings, request)),
     )  # fmt: skip
 
 
@@ -49,14 +50,26 @@ def _create(choice: Choice, name: str) -> StepProposal:
 
 
 def _deletions(choice: Choice, settings: Settings, request: Request) -> Iterable[StepProposal]:
-    names = (*choice.image.names, settings.snapshot_name(request))
-    for name in outdated(settings.name, names, settings.keep):
+    for name in _outdated(choice, settings, request)[:MOST]:
         yield StepProposal(
             id=f"snapshot.prune:{choice.disk.target}:{name}", kind="disk.snapshot_delete",
             params={"backend": FORMAT, "path": choice.disk.source, "name": name},
             reason=f"only the {settings.keep} newest of {choice.disk.target} are kept", phase=Phase.AFTER,
             deadline=DELETE_DEADLINE, best_effort=True,
         )  # fmt: skip
+
+
+def _outdated(choice: Choice, settings: Settings, request: Request) -> tuple[str, ...]:
+    return outdated(settings.name, (*choice.image.names, settings.snapshot_name(request)), settings.keep)
+
+
+def _backlog(choice: Choice, settings: Settings, request: Request) -> Iterable[Finding]:
+    if choice.wanted and (more := len(_outdated(choice, settings, request)) - MOST) > 0:
+        message = (
+            f"{choice.disk.target} of guest {request.guest} has {more + MOST} snapshots too many: {MOST} go after this "
+            f"stop, {more} after the next ones."
+        )
+        yield finding("snapshot.backlog", message, Severity.WARN)
 
 
 @hookimpl
@@ -82,11 +95,14 @@ def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:
         return
     directory, prefix = os.path.dirname(nvram), f"{os.path.basename(nvram)}."
     copies = (name.removeprefix(prefix) for name in _listed(request, directory) if name.startswith(prefix))
-    for name in outdated(settings.name, (*copies, settings.snapshot_name(request)), settings.keep):
+    due = outdated(settings.name, (*copies, settings.snapshot_name(request)), settings.keep)
+    more = f"; {len(due) - MOST} more go after later stops" if len(due) > MOST else ""
+    for name in due[:MOST]:
         yield StepProposal(
             id=f"snapshot.prune:nvram:{name}", kind="command.run",
             params={"argv": ["rm", "-f", "--", request.host.paths.at(f"{nvram}.{name}")]},
-            reason=f"only the {settings.keep} newest copies of the NVRAM are kept", phase=Phase.AFTER, best_effort=True,
+            reason=f"only the {settings.keep} newest copies of the NVRAM are kept{more}", phase=Phase.AFTER,
+            best_effort=True,
         )  # fmt: skip
 
 

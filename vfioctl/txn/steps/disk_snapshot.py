@@ -40,7 +40,7 @@ class DiskSnapshot(Primitive):
 
     def baseline(self, params: Json, host: Host) -> Json:
         """Whether one of that name is there, which is then not ours to delete."""
-        found = images.snapshots(host.programs, params["backend"], host.paths.at(params["path"]), deadline=LOOK)
+        found = images.snapshots(host.shown, params["backend"], host.paths.at(params["path"]), deadline=LOOK)
         return {"exists": params["name"] in {snapshot.name for snapshot in found}}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
@@ -106,7 +106,7 @@ def _is_marked(step: Step) -> bool:
 def names(step: Step, machine: Machine) -> tuple[str, ...]:
     """The names of the snapshots that the step's image has."""
     path = machine.paths.at(step.params["path"])
-    found = images.snapshots(machine.programs, step.params["backend"], path, deadline=step.deadline)
+    found = images.snapshots(machine.programs.run, step.params["backend"], path, deadline=step.deadline)
     return tuple(snapshot.name for snapshot in found)
 
 

@@ -29,8 +29,9 @@ class DiskSnapshotDelete(Primitive):
     takes = Shape(backend=one_of(*images.BACKENDS), path=ABSOLUTE, name=TEXT)
     keeps = Shape(made=optional(maybe(TEXT)))
 
-    def resource(self, params: Json) -> str:
-        return f"snapshot:{params['path']}:{params['name']}"
+    def resource(self, params: Json) -> str:  # noqa: ARG002
+        """None of its own: a plan deletes several of one disk, and one lock is enough for all of them."""
+        return ""
 
     def touches(self, params: Json) -> tuple[str, ...]:
         return (f"disk:{params['path']}",)
@@ -39,7 +40,7 @@ class DiskSnapshotDelete(Primitive):
         """Which one is meant, None for none: by the time of the deletion another one may have its name."""
         path = host.paths.at(params["path"])
         try:
-            found = images.snapshots(host.programs, params["backend"], path, deadline=LOOK)
+            found = images.snapshots(host.shown, params["backend"], path, deadline=LOOK)
         except VfioctlError:
             return {"made": None}
         return {"made": next((one.made for one in found if one.name == params["name"]), None)}
@@ -62,7 +63,7 @@ class DiskSnapshotDelete(Primitive):
     def probe(self, step: Step, machine: Machine) -> State:
         """The first one of a name is the one that a deletion by name takes (bdrv_snapshot_find in QEMU)."""
         path, name = machine.paths.at(step.params["path"]), step.params["name"]
-        found = images.snapshots(machine.programs, step.params["backend"], path, deadline=step.deadline)
+        found = images.snapshots(machine.programs.run, step.params["backend"], path, deadline=step.deadline)
         first = next((one for one in found if one.name == name), None)
         if first is None:
             return State.AFTER

@@ -11,7 +11,7 @@ from vfioctl.frozen import frozen
 from vfioctl.txn.steps.common import Budget
 
 if TYPE_CHECKING:
-    from vfioctl.proc import Programs
+    from vfioctl.proc import Completed, Programs
 
 
 @frozen
@@ -58,10 +58,13 @@ def backend(name: str) -> Backend:
     return BACKENDS[name]
 
 
-def snapshots(programs: Programs, kind: str, path: str, *, deadline: float) -> tuple[Snapshot, ...]:
-    """The snapshots of the image at `path`, in its own order. Raises StepFailed("snapshot.unreadable")."""
+def snapshots(run: Callable[..., Completed], kind: str, path: str, *, deadline: float) -> tuple[Snapshot, ...]:
+    """The snapshots of the image at `path`, in its own order, as a program that `run` runs says them.
+
+    Raises StepFailed("snapshot.unreadable").
+    """
     storage = backend(kind)
-    listed = programs.run(storage.list(path), deadline=deadline)
+    listed = run(storage.list(path), deadline=deadline)
     if not listed.ok:
         raise StepFailed("snapshot.unreadable", f"The snapshots of {path} cannot be read: {listed.why()}.")
     try:
