@@ -84,6 +84,7 @@ find_cache() {
 }
 
 # make_venv DIR SECTION…: a virtual environment with these sections of constraints.txt, each file checked by its hash.
+# They are complete, so pip need not look for more.
 make_venv() {
     venv=$1
     shift
@@ -101,7 +102,7 @@ make_venv() {
         shift
         set -- "$@" -r "$here/requirements/$m_section.txt"
     done
-    pip install --require-hashes "$@" || die "Installing what constraints.txt names failed."
+    pip install --no-deps --require-hashes "$@" || die "Installing what constraints.txt names failed."
     printf '%s\n' "$m_stamp" >"$venv/stamp"
 }
 
