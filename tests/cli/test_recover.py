@@ -11,14 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hand_offs import BY_NAME, GPU, stage
 from txn_builders import UUID, plan
 
 from vfioctl.cli import worker
 from vfioctl.cli.facts import running
 from vfioctl.frozen import replace
+from vfioctl.host.processes import STATE, stat_fields
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import Journal, read_both
 from vfioctl.txn.plan import Budget
+from vfioctl.wait import until
 
 ENGINE = """
 import signal, sys
@@ -204,3 +207,26 @@ def test_rescue_says_who_has_stopped_the_hand_off_and_runs_nothing(run, paths, e
     shown = run("rescue", "--yes", "--guest", "win11")
     assert (shown.status, "[lock.busy]" in shown.err) == (3, True)
     assert "vfioctl recover --abort win11" in shown.err
+
+
+READER = ENGINE.replace("signal.pause()", "open(sys.argv[3]).read()")
+
+
+def test_abort_does_not_wait_for_ever_for_a_process_in_the_kernel(tmp_path) -> None:
+    """It reads a file whose file system has taken the request and does not answer: no signal ends that."""
+    with stage(BY_NAME["generic"], tmp_path) as on:
+        paths, path = on.host.paths, on.host.paths.pci(GPU, "driver_override")
+        boot = Path(paths.proc, "sys/kernel/random/boot_id").read_text().strip()
+        with Journal(paths, UUID) as journal:
+            journal.begin(replace(plan(), budget=SHORT), boot)
+        on.host.kernel.hang_read(f"/sys/bus/pci/devices/{GPU}/driver_override", count=-1)
+        with working(paths, READER, path) as engine:
+            assert until(on.host.kernel.blocked, 5)
+            ended = on.command("recover", UUID, "--abort")
+            assert stat_fields(Paths("/"), engine.pid)[STATE] == "D"
+            assert (ended.returncode, "[recover.deadline]" in ended.stderr) == (1, True)
+            assert engine.poll() is None
+            on.host.kernel.release()
+            assert engine.wait(5) == -signal.SIGKILL
+        assert on.command("recover").returncode == 0
+        assert read_both(paths, UUID) is None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 KILL_SECONDS = 5.0
+STOPPED_SECONDS = 3.0
 STOPPED = "Tt"  # by a signal, or by a debugger (proc_pid_stat(5))
 
 
@@ -56,10 +57,12 @@ class Worker:
     def end(self, seconds: float) -> str:
         """End it: it gets `seconds` to undo its work, then it is killed. How it ended: "stopped", "killed" or "stays".
 
-        A stopped process is continued, or it would never see that it is to stop.
+        A process that is stopped would never see that it is to stop: whoever has stopped it gets a moment to go on with
+        it, then it is continued here.
         """
         self.send(signal.SIGTERM)
-        if until(self._goes, seconds):
+        moment = min(STOPPED_SECONDS, seconds)
+        if until(self.is_gone, moment) or until(self._goes, seconds - moment):
             return "stopped"
         self.send(signal.SIGKILL)
         self.send(signal.SIGCONT)

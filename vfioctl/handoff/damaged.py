@@ -17,7 +17,7 @@ from vfioctl.events.libvirt import name_problem
 from vfioctl.handoff import markers
 from vfioctl.host.readers import ADDRESS, link_name
 from vfioctl.paths import Paths
-from vfioctl.txn.journal import ends_of, open_uuids, read_both
+from vfioctl.txn.journal import ends_of, read_both
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.resources import EXCLUSIVE, Entry, Ledger
 
@@ -110,18 +110,6 @@ def refuse_needed(paths: Paths, plan: Plan, uuid: str, error: VfioctlError) -> N
             f"{guest_of(paths, uuid) or uuid} whose journal is damaged. {error.message}",
             state="Nothing was changed.", hints=way_out(paths, uuid),
         )  # fmt: skip
-
-
-def hints(paths: Paths, plan: Plan) -> tuple[str, ...]:
-    """What helps where `plan` is kept from a device by a hand-off whose journal cannot be read."""
-    found: dict[str, None] = {}
-    for uuid in open_uuids(paths):
-        if error := problem_of(paths, uuid) if uuid != plan.uuid else None:
-            try:
-                refuse_needed(paths, plan, uuid, error)
-            except Refused as refused:
-                found.update(dict.fromkeys((error.message, *refused.hints)))
-    return tuple(found)
 
 
 def way_out(paths: Paths, uuid: str) -> tuple[str, ...]:

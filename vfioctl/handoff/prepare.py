@@ -96,7 +96,7 @@ def _settled_plan(
         asked = make()
         if _came_home(composition, asked.plan, log, waiting):
             continue
-        refuse(asked.plan, _about_damaged(composition, asked.plan))
+        refuse(asked.plan)
         with _resources(composition, asked.plan, waiting) as fds:
             unsettled = recovery.unsettled(composition.paths, asked.plan, log)
             # Unrelated hand-offs count as well, so the plan is made anew under the locks, where nothing of it moves.
@@ -157,20 +157,8 @@ def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log, wai
     return until(is_tried, waiting.left) and not is_unsettled()
 
 
-def _about_damaged(composition: Composition, plan: Plan) -> tuple[str, ...]:
-    """What else helps where another guest keeps a device that no guest can give back: its journal is damaged."""
-    if all(finding.code != HELD for finding in plan.blocks):
-        return ()
-    from vfioctl.handoff import damaged  # few hosts have one
-
-    return damaged.hints(composition.paths, plan)
-
-
-def refuse(plan: Plan, further: tuple[str, ...] = ()) -> None:
-    """Raise Refused with everything that blocks, at once: as much as somebody reads in a sentence of libvirt's.
-
-    `further` is what else helps.
-    """
+def refuse(plan: Plan) -> None:
+    """Raise Refused with everything that blocks, at once: as much as somebody reads in a sentence of libvirt's."""
     if not plan.blocks:
         return
     said, more = plan.blocks[:FEW], len(plan.blocks) - FEW
@@ -179,7 +167,7 @@ def refuse(plan: Plan, further: tuple[str, ...] = ()) -> None:
         said[0].code,
         f"{plan.guest} was not started: " + " ".join((*(finding.message for finding in said), *rest)),
         state="Nothing was changed.",
-        hints=tuple(dict.fromkeys((*(finding.hint for finding in said if finding.hint), *further, *see))),
+        hints=tuple(dict.fromkeys((*(finding.hint for finding in said if finding.hint), *see))),
     )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from vfioctl.errors import VfioctlError
 from vfioctl.frozen import field, frozen, replace
 from vfioctl.host.host import Host
 from vfioctl.host.model import Holder, PciDevice
 from vfioctl.host.stuck import read_stuck
+from vfioctl.paths import Paths
+from vfioctl.txn import journal
 from vfioctl.txn.holders import Policy, holder_findings
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.order import Proposed, merged, ordered
@@ -97,7 +100,7 @@ def _findings(
         yield from kind(item.step.kind).check(item.step, host)
     yield from _stuck_findings(order, host)
     held = {step.resource: other for step in steps if (other := ledger.conflict(step, order.uuid))}
-    yield from _ledger_findings(order, held)
+    yield from _ledger_findings(order, held, ledger.paths)
     yield from _kin_findings(order, ledger)
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
@@ -131,13 +134,13 @@ def _stuck_findings(order: Order, host: Host) -> Iterable[Finding]:
             )
 
 
-def _ledger_findings(order: Order, held: Mapping[str, Entry]) -> Iterable[Finding]:
+def _ledger_findings(order: Order, held: Mapping[str, Entry], paths: Paths) -> Iterable[Finding]:
     for resource, other in held.items():
-        names = ", ".join(name for holder, name in other.holders.items() if holder != order.uuid)
+        holders = {holder: name for holder, name in other.holders.items() if holder != order.uuid}
         yield Finding(
             "resource.held",
-            f"{resource.removeprefix('pci:')} is held by guest {names}.",
-            hint=f"Stop guest {names} first; see: vfioctl status",
+            f"{resource.removeprefix('pci:')} is held by guest {', '.join(holders.values())}.",
+            hint=_given_up(holders, paths),
         )
 
 
@@ -149,13 +152,28 @@ def _kin_findings(order: Order, ledger: Ledger) -> Iterable[Finding]:
     for device in order.devices:
         for kin in (*device.virtual, *((device.physical,) if device.physical else ())):
             holders = {uuid: name for entry in ledger.entries(f"pci:{kin}") for uuid, name in entry.holders.items()}
-            if names := [name for uuid, name in holders.items() if uuid != order.uuid]:
+            holders.pop(order.uuid, None)
+            if holders:
                 what = "virtual" if kin in device.virtual else "physical"
                 yield Finding(
                     "resource.held",
-                    f"{kin}, the {what} function of {device.address}, is held by guest {', '.join(names)}.",
-                    hint=f"Stop guest {', '.join(names)} first; see: vfioctl status",
+                    f"{kin}, the {what} function of {device.address}, is held by guest {', '.join(holders.values())}.",
+                    hint=_given_up(holders, ledger.paths),
                 )
+
+
+def _given_up(holders: Mapping[str, str], paths: Paths) -> str:
+    """How these guests, by UUID, let go of what they hold: one of whom no journal can be read does not by itself."""
+    for uuid in holders:
+        try:
+            story = journal.read_both(paths, uuid)
+        except VfioctlError as error:
+            return error.hints[-1]
+        except PermissionError:  # who only looks may not read it
+            break
+        if story is None:
+            return f"Nothing else is known of that hand-off; forget it with: vfioctl recover --discard {uuid}"
+    return f"Stop guest {', '.join(holders.values())} first; see: vfioctl status"
 
 
 def _driver_versions(devices: tuple[PciDevice, ...], host: Host) -> dict[str, str]:
