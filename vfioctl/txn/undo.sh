@@ -248,22 +248,68 @@ driver_of() {
     printf '%s\n' "${d_link##*/}"
 }
 
-# is_open ADDRESS: whether a process has its VFIO group or device open.
+# is_open ADDRESS: whether a process has its VFIO group or device open. Anybody may have a file of the same name, even in
+# a file system that does not answer: what is called so is asked for its number. Without stat, the whole name decides.
 is_open() {
     o_group=$(readlink "$SYS/bus/pci/devices/$1/iommu_group") || o_group=none
-    o_device=none
+    o_group=/dev/vfio/${o_group##*/}
+    o_device=/dev/vfio/devices/none
     for o_dir in "$SYS/bus/pci/devices/$1/vfio-dev"/vfio*; do
-        if [ -e "$o_dir" ]; then o_device=${o_dir##*/}; fi
+        if [ -e "$o_dir" ]; then o_device=/dev/vfio/devices/${o_dir##*/}; fi
     done
+    o_numbers=$(stat -L -c '%F %t:%T' -- "$ROOT$o_group" "$ROOT$o_device" 2>/dev/null)
+    if [ -n "$o_numbers" ]; then o_above=; else o_above=" -> $ROOT"; fi
     # shellcheck disable=SC2012 # one process for all links; their names are numbers
-    ls -l "$PROC"/[0-9]*/fd 2>/dev/null | {
-        while read -r o_line; do
-            case $o_line in
-            *"/dev/vfio/${o_group##*/}" | *"/dev/vfio/devices/$o_device") exit 0 ;;
-            esac
-        done
-        exit 1
-    }
+    ls -l "$PROC"/[0-9]*/fd 2>/dev/null | while read -r o_line; do
+        case $o_line in
+        "$PROC"/*/fd:) o_dir=${o_line%:} ;;
+        *"$o_above$o_group" | *"$o_above$o_device")
+            o_line=${o_line%% -> *}
+            printf '%s\n' "$o_dir/${o_line##* }"
+            ;;
+        esac
+    done >"$work/named"
+    if [ -z "$o_numbers" ]; then [ -s "$work/named" ]; else has_number; fi
+}
+
+# has_number: whether a link in the file `named` leads to one of $o_numbers. A process each is asked in the background,
+# and no more once it has not answered: nothing can end a stat that waits for a file system.
+has_number() {
+    slots=$((slots + 1))
+    o_said=$work/numbers-$slots # a late answer belongs to the look before
+    : >"$o_said"
+    o_asked=0
+    set --
+    while read -r o_link; do
+        if [ $# -gt 0 ] && [ "${1%/*}" != "${o_link%/*}" ]; then
+            ask_numbers "$@"
+            set --
+        fi
+        set -- "$@" "$o_link"
+    done <"$work/named"
+    if [ $# -gt 0 ]; then ask_numbers "$@"; fi
+    o_tries=50
+    while :; do
+        o_answered=$(grep -c '^/' "$o_said")
+        if grep -Fqx -e "$o_numbers" "$o_said"; then return 0; fi
+        if [ "$o_answered" -ge "$o_asked" ] || [ "$o_tries" -le 0 ]; then return 1; fi
+        o_tries=$((o_tries - 1))
+        sleep 0.02
+    done
+}
+
+# ask_numbers LINK…: those of one process, into the file $o_said, followed by the process itself; 200 at the most.
+ask_numbers() {
+    o_process=${1%/fd/*}
+    o_slot=$work/asked-${o_process##*/}
+    if [ -e "$o_slot" ] || [ "$o_asked" -ge 200 ]; then return 0; fi
+    : >"$o_slot"
+    o_asked=$((o_asked + 1))
+    {
+        stat -L -c '%F %t:%T' -- "$@"
+        rm -f -- "$o_slot"
+        printf '%s\n' "$o_process"
+    } </dev/null >>"$o_said" 2>/dev/null 9>&- &
 }
 
 # wait_closed ADDRESS SECONDS: vfio-pci blocks in an unbind until user space has closed the device.
