@@ -70,9 +70,9 @@ def make_lab(ring2: None, tmp_path: Path, capabilities_cache: Path) -> Iterator[
     """Opens a lab, its daemon not started, on the given /etc/libvirt; closed at the end."""
     labs = []
 
-    def make(etc: Path | None = None) -> Any:
+    def make(etc: Path | None = None, run: Path | None = None) -> Any:
         place = tmp_path / f"lab{len(labs)}"
-        lab = lab_module.Lab(place, etc or place / "etc", capabilities_cache)
+        lab = lab_module.Lab(place, etc or place / "etc", capabilities_cache, run)
         labs.append(lab)
         lab.open()
         return lab
@@ -106,7 +106,9 @@ def make_house(start_host: Callable[..., Any], make_lab: Callable[..., Any]) -> 
 
     def make(spec: Any) -> Any:
         host = start_host(house_module.with_vfio(spec))
-        lab = make_lab(Path(host.root) / "etc/libvirt")
+        run = Path(host.root) / "run/libvirt"
+        run.mkdir(mode=0o755)
+        lab = make_lab(Path(host.root) / "etc/libvirt", run)
         host.kernel.list_namespace(lab.namespace)
         house = house_module.House(host, lab)
         installed = house.cli("hook", "install")

@@ -35,6 +35,7 @@ done
 mkdir -p /var/cache/libvirt /var/lib/libvirt/qemu /var/lib/libvirt/images /var/lib/libvirt/boot \
     /var/lib/libvirt/dnsmasq /var/log/libvirt/qemu
 mount --bind "$2" /var/cache/libvirt
+if [ -n "$3" ]; then mount --bind "$3" /run/libvirt; fi
 mount --bind "$1" /etc/libvirt
 echo ready
 cat >/dev/null
@@ -78,12 +79,16 @@ def version() -> tuple[int, int]:
 
 
 class Lab:
-    """One private libvirtd. `etc` becomes its /etc/libvirt, so a hook below `etc` is its hook."""
+    """One private libvirtd. `etc` becomes its /etc/libvirt, so a hook below `etc` is its hook.
 
-    def __init__(self, work: Path, etc: Path, cache: Path) -> None:
+    `run`, where it is given, becomes its /run/libvirt: a simulated host sees its pid files then.
+    """
+
+    def __init__(self, work: Path, etc: Path, cache: Path, run: Path | None = None) -> None:
         self.work = work
         self.etc = etc
         self.cache = cache
+        self.run = run
         self.log = work / "libvirtd.log"
         self.pid_file = work / "libvirtd.pid"
         self.environment = {"PATH": SYSTEM_PATH, "HOME": "/root"}
@@ -96,8 +101,9 @@ class Lab:
     def open(self) -> None:
         """Make the namespace; mounts that exist now (a simulated host) are visible inside."""
         self._write_configuration()
+        places = (str(self.etc), str(self.cache), str(self.run or ""))
         self._holder = subprocess.Popen(
-            ["unshare", "-m", "--propagation", "private", "sh", "-c", HOLD, "hold", str(self.etc), str(self.cache)],
+            ["unshare", "-m", "--propagation", "private", "sh", "-c", HOLD, "hold", *places],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         assert self._holder.stdout is not None

@@ -49,7 +49,7 @@ def of(app: App, domain: Domain) -> Given | None:
     from vfioctl.txn.journal import read_both
 
     paths = app.composition.paths
-    process = app.composition.machine().host().qemu_of(domain.uuid)
+    process = app.composition.machine().host().qemu_of(domain.uuid, domain.name)
     if process is None:
         return None
     born = started(paths, process)

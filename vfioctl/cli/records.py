@@ -81,7 +81,7 @@ class Records:
     def _hand_offs(self) -> Iterator[dict[str, Any]]:
         from vfioctl.cli.facts import running
         from vfioctl.handoff import markers
-        from vfioctl.handoff.recovery import starting
+        from vfioctl.handoff.recovery import starting, user
         from vfioctl.txn.journal import open_uuids, read_both
 
         busy = {item.uuid: item.pid for item in running(self.paths)}
@@ -93,7 +93,7 @@ class Records:
                 self._keep(error)
                 continue
             if story:
-                pid, qemu = busy.get(uuid), self.host.qemu_of(uuid)
+                pid, qemu = busy.get(uuid), user(story, self.host)
                 yield {
                     "guest": story.plan.guest, "uuid": uuid, "standing": str(story.standing), "since": story.started,
                     "devices": list(story.plan.devices), "process": pid, "qemu": qemu,

@@ -56,7 +56,7 @@ def _reconcile(composition: Composition, story: Story, log: Log) -> None:
             return
         if now.boot_id != host.boot_id():
             log.warning(f"A hand-off of {plan.guest} from before the boot is open; finish it with: vfioctl recover")
-        elif host.qemu_of(plan.uuid) is None:
+        elif host.qemu_of(plan.uuid, plan.guest) is None:
             _left_by_another(composition, now, host, log)
         else:
             _runs(composition, now, host, log)

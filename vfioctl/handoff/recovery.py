@@ -24,13 +24,32 @@ PATIENCE = 10.0  # with others who have what one step needs
 
 def is_in_use(story: Story, host: Host) -> bool:
     """Whether the guest runs or anybody has its devices open: then there is nothing to bring home."""
-    return host.qemu_of(story.plan.uuid) is not None or bool(host.vfio_open(story.plan.devices))
+    return user(story, host) is not None or bool(host.vfio_open(story.plan.devices))
+
+
+def user(story: Story, host: Host) -> int | None:
+    """The guest's QEMU while that has the devices, or may be about to open them; None when none does.
+
+    Of a plan with devices the open node decides. It opens them after its memory is allocated, and `started` follows.
+    """
+    plan = story.plan
+    qemu = host.qemu_of(plan.uuid, plan.guest)
+    return qemu if qemu and (_has_open(qemu, plan, host) or _is_armed(host.paths, plan)) else None
 
 
 def has_its_devices(story: Story, host: Host) -> bool:
     """Whether its QEMU runs and holds them, whatever the journal says: then they must not be taken away."""
-    qemu, devices = host.qemu_of(story.plan.uuid), story.plan.devices
-    return qemu is not None and (not devices or qemu in host.vfio_open(devices))
+    qemu = host.qemu_of(story.plan.uuid, story.plan.guest)
+    return qemu is not None and _has_open(qemu, story.plan, host)
+
+
+def _has_open(qemu: int, plan: Plan, host: Host) -> bool:
+    """Whether `qemu` has a device of `plan` open, as far as one may see; true of a plan without any."""
+    return not plan.devices or host.has_vfio_open(qemu, plan.devices) is not False
+
+
+def _is_armed(paths: Paths, plan: Plan) -> bool:
+    return armed.read(paths, plan.guest) is not None and markers.uuid_of(paths, plan.guest) == plan.uuid
 
 
 def recover(
@@ -94,8 +113,10 @@ def settle(home: WayHome, *, in_hook: bool = False) -> str:
 
         return reboot.settle(home, in_hook=in_hook)
     came_so_far = story.standing in (Standing.GIVEN, Standing.RETURNING)
-    if is_in_use(story, host) if came_so_far else has_its_devices(story, host):
+    if user(story, host) is not None if came_so_far else has_its_devices(story, host):
         return f"{story.plan.guest} is running with its devices."
+    if came_so_far:
+        _refuse_in_use(story.plan, host)
     if story.standing in (Standing.APPLYING, Standing.UNDOING):
         return _undo(home, in_hook=in_hook)
     budget = story.plan.budget
@@ -107,6 +128,16 @@ def settle(home: WayHome, *, in_hook: bool = False) -> str:
 
 def _home(home: WayHome) -> str:
     return " ".join((f"{home.plan.guest}: everything is home{home.but}.", *home.left))
+
+
+def _refuse_in_use(plan: Plan, host: Host) -> None:
+    """vfio-pci waits in an unbind until whoever has the device open has closed it."""
+    if pids := host.vfio_open(plan.devices):
+        held = ", ".join(f"{pid} ({comm(host.paths, pid)})" for pid in pids)
+        raise VfioctlError(
+            "device.in_use", f"{plan.guest}: process {held} has its devices open, and is not its QEMU.",
+            state="Nothing of it was brought home.", hints=("End that process, then: vfioctl recover",),
+        )  # fmt: skip
 
 
 def _undo(home: WayHome, *, in_hook: bool) -> str:

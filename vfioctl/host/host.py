@@ -251,13 +251,22 @@ class Host:
 
     def vfio_open(self, addresses: Iterable[str]) -> tuple[int, ...]:
         """The processes, ours excepted, that have the VFIO group or device of `addresses` open."""
-        every = (node for address in sorted(set(addresses)) for node in self.nodes(address))
-        watched = [node for node in every if node.role == "vfio"]
+        watched = self._vfio_nodes(addresses)
         return tuple(holder.pid for holder in scan(self.paths, watched).holders) if watched else ()
 
-    def qemu_of(self, uuid: str) -> int | None:
-        """The QEMU process that runs the domain `uuid`, or None."""
-        return self._once(("qemu", uuid), lambda: system.qemu_of(self.paths, uuid))
+    def _vfio_nodes(self, addresses: Iterable[str]) -> list[DeviceNode]:
+        every = (node for address in sorted(set(addresses)) for node in self.nodes(address))
+        return [node for node in every if node.role == "vfio"]
+
+    def qemu_of(self, uuid: str, guest: str = "") -> int | None:
+        """The QEMU process that runs the domain `uuid`, which is called `guest`, or None."""
+        from vfioctl.host import guests  # a start asks only where something was left open
+
+        return self._once(("qemu", uuid, guest), lambda: guests.qemu_of(self.paths, uuid, guest))
+
+    def has_vfio_open(self, pid: int, addresses: Iterable[str]) -> bool | None:
+        """Whether `pid` has the VFIO group or device of one of `addresses` open; None: not for us to see."""
+        return nodes.is_open_in(self.paths, pid, self._vfio_nodes(addresses))
 
     # systemd and logind
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.nodes import group_nodes
+from vfioctl.host.pid_files import can_be_qemu
 from vfioctl.host.processes import arguments
 from vfioctl.host.readers import ADDRESS, entries, link_name
 from vfioctl.paths import Paths
@@ -49,10 +50,11 @@ def named_by(paths: Paths, uuids: Iterable[str]) -> dict[str, tuple[int, ...]]:
     For a process whose open files are not for us to see the arguments are enough.
     """
     found: dict[str, list[int]] = {uuid: [] for uuid in uuids}
-    for pid in sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()) if found else ():
-        words = arguments(paths, pid)
+    every = sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal()) if found else []
+    asked = [pid for pid in every if can_be_qemu(paths, pid) and _has_vfio(paths, pid)]
+    for pid, words in arguments(paths, asked).items():
         for uuid, pids in found.items():
-            if f"/{uuid}".encode() in words and _has_vfio(paths, pid):
+            if any(f"/{uuid}".encode() in word for word in words):
                 pids.append(pid)
     return {uuid: tuple(pids) for uuid, pids in found.items()}
 

@@ -99,6 +99,30 @@ def _node(paths: Paths, path: str, role: str, address: str | None) -> Iterator[D
         yield DeviceNode(path, (os.major(status.st_rdev), os.minor(status.st_rdev)), role, address)
 
 
+def is_open_in(paths: Paths, pid: int, nodes: Iterable[DeviceNode]) -> bool | None:
+    """Whether `pid` has one of the VFIO `nodes` open; None when its files are not for us to see.
+
+    Only what is called like such a node is looked at: another file may be in a file system that does not answer.
+    """
+    numbers = {os.makedev(*node.rdev) for node in nodes}
+    directory = os.path.join(paths.proc, str(pid), "fd")
+    try:
+        names = os.listdir(directory)
+    except PermissionError:
+        return None
+    except OSError:  # it is gone
+        return False
+    return any(_number(os.path.join(directory, name)) in numbers for name in names)
+
+
+def _number(link: str) -> int | None:
+    try:
+        status = os.stat(link) if "/vfio/" in os.readlink(link) else None
+    except OSError:  # closed since
+        return None
+    return status.st_rdev if status and stat.S_ISCHR(status.st_mode) else None
+
+
 def _nvidia(paths: Paths, address: str) -> Iterator[DeviceNode]:
     """The card's own node by its minor, and the nodes that all cards share."""
     minor = nvidia_minor(paths, address)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import time
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from vfioctl.host.readers import raw, text
 from vfioctl.paths import Paths
+from vfioctl.proc import in_children
 
 START_TIME = 19  # field 22 of /proc/PID/stat, counted after the command's closing parenthesis (proc(5))
 STATE = 0
 ARGUMENTS_SIZE = 1 << 20
+ARGUMENTS_SECONDS = 2.0
 
 
 def stat_fields(paths: Paths, pid: int) -> list[str] | None:
@@ -40,9 +46,45 @@ def epoch(ticks: int) -> float:
     return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def arguments(paths: Paths, pid: int | str) -> bytes:
-    """The command line of `pid`, each word ended by a zero byte; empty when it is gone or not for us to see."""
-    return raw(os.path.join(paths.proc, str(pid), "cmdline"), ARGUMENTS_SIZE) or b""
+def arguments(paths: Paths, pids: Iterable[int]) -> dict[int, tuple[bytes, ...]]:
+    """The command line of each of `pids` by words; without those that do not answer in time.
+
+    The kernel reads it under the lock of the process's memory, which its user can keep for ever: one child asks them
+    all, and when one does not answer, a child each. It is empty for a process that is gone or not for us to see.
+    """
+    asked = tuple(pids)
+    told = _ask(paths, (asked,)) if asked else {}
+    return told if told or len(asked) < 2 else _ask(paths, tuple((pid,) for pid in asked))  # noqa: PLR2004 -- one is asked alone
+
+
+def _ask(paths: Paths, groups: Sequence[tuple[int, ...]]) -> dict[int, tuple[bytes, ...]]:
+    """What each of `groups` says to a child of its own; a child that hangs is killed, where the kernel lets it go."""
+    found: dict[int, tuple[bytes, ...]] = {}
+    works = [partial(_command_lines, paths, group) for group in groups]
+    for group, report in zip(groups, in_children(works, deadline=ARGUMENTS_SECONDS), strict=True):
+        if report.stuck:
+            os.kill(report.pid, signal.SIGKILL)
+        else:
+            lines = zip(group, json.loads(report.data), strict=True)
+            found |= {pid: tuple(line.encode("latin-1").split(b"\0")) for pid, line in lines}
+    return found
+
+
+def _command_lines(paths: Paths, pids: Iterable[int]) -> bytes:
+    lines = (raw(os.path.join(paths.proc, str(pid), "cmdline"), ARGUMENTS_SIZE) or b"" for pid in pids)
+    return json.dumps([line.decode("latin-1") for line in lines]).encode()
+
+
+def uids(paths: Paths, pid: int) -> frozenset[int]:
+    """The real, effective, saved and file-system user ids of `pid`; none when it is gone."""
+    base = os.path.join(paths.proc, str(pid))
+    lines = (text(os.path.join(base, "status")) or "").splitlines()
+    if row := next((line for line in lines if line.startswith("Uid:")), ""):
+        return frozenset(int(word) for word in row.split()[1:] if word.isdecimal())
+    try:
+        return frozenset((os.stat(base).st_uid,))
+    except OSError:
+        return frozenset()
 
 
 def comm(paths: Paths, pid: int) -> str:

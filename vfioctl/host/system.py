@@ -1,11 +1,9 @@
-"""The kernel's own names for itself and for this boot, and the QEMU of a domain. Reads only."""
+"""The kernel's own names for itself and for this boot. Reads only."""
 
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 
-from vfioctl.host.processes import arguments
 from vfioctl.host.readers import text
 from vfioctl.paths import Paths
 
@@ -23,15 +21,3 @@ def kernel_release(paths: Paths) -> str:
 def command_line(paths: Paths) -> str:
     """The command line of the kernel."""
     return text(os.path.join(paths.proc, "cmdline")) or ""
-
-
-def qemu_of(paths: Paths, uuid: str) -> int | None:
-    """The process that was started with `-uuid UUID`, as libvirt starts QEMU, or None."""
-    for name in os.listdir(paths.proc):
-        if name.isdecimal() and _is_qemu_of(paths, name, uuid.encode()):
-            return int(name)
-    return None
-
-
-def _is_qemu_of(paths: Paths, pid: str, uuid: bytes) -> bool:
-    return any(pair == (b"-uuid", uuid) for pair in pairwise(arguments(paths, pid).split(b"\0")))

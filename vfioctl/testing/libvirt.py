@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from vfioctl.compose import Composition, compose
 from vfioctl.setup.install import install
 from vfioctl.testing.host import FakeHost
+from vfioctl.testing.kernel import pid_files
 from vfioctl.testing.model import FakeProcess
 
 HOOK_DEADLINE = 120.0
@@ -77,10 +78,11 @@ class FakeLibvirt:
         """The guest's process, which holds the VFIO group of each device open."""
         groups = {os.path.basename(os.readlink(self.host.paths.pci(address, "iommu_group"))) for address in addresses}
         nodes = tuple(f"/dev/vfio/{group}" for group in sorted(groups))
+        name = f"guest={guest.replace(',', ',,')},debug-threads=on"
         return FakeProcess(
             "qemu-system-x86", opens=(*nodes, "/dev/vfio/vfio") if nodes else (), unit="libvirtd.service",
-            cmdline=("qemu-system-x86_64", "-name", guest, "-uuid", uuid),
-        )
+            cmdline=("qemu-system-x86_64", "-name", name, "-uuid", uuid), guest=guest,
+        )  # fmt: skip
 
     def adopt(self, guest: str, pid: int) -> None:
         """Take over a guest that another FakeLibvirt of this machine has started, as a restarted daemon does."""
@@ -99,4 +101,5 @@ class FakeLibvirt:
     def gone(self, guest: str, xml: bytes) -> HookCall:
         """The two calls that follow a guest's end and a failed start alike."""
         self.call(guest, "stopped", "end", xml)
+        pid_files.remove(self.host.root, guest)
         return self.call(guest, "release", "end", xml)

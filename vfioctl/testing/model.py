@@ -112,7 +112,8 @@ class FakeProcess:
 
     pid 0: the next free one. `shown_as` gives the path that a node has in the process's own mount namespace.
     `requires`: it runs only while such a node exists. `cgroup` is its path in the unified hierarchy, when it is not the
-    one of its unit, session or container.
+    one of its unit, session or container. `guest`: libvirt has started it as that guest's QEMU, and a pid file says so;
+    a process of root's that is called qemu… and has an option -name counts as one.
     """
 
     comm: str
@@ -133,6 +134,7 @@ class FakeProcess:
     port: int = 22
     runtime: str = "docker"  # of `container`: docker, podman, or with @UID a user's rootless one
     cgroup: str = ""
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

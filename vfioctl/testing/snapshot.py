@@ -13,7 +13,7 @@ from vfioctl.testing.control import Control
 Snapshot = dict[str, str]
 
 # Depend on which processes happen to run, not on what a hand-off changed.
-VOLATILE = ("sys/module/*/refcnt", "sys/dev/char*")
+VOLATILE = ("sys/module/*/refcnt", "sys/dev/char*", "run/libvirt*")
 LARGE = 1 << 20  # what is larger is a disk, and told by its size
 FILES = ("etc", "run", "var/lib", "var/log", "usr/lib")
 

@@ -175,7 +175,7 @@ class Virsh:
         return read_domain(xml.encode()), xml
 
     def _pid(self, guest: Domain) -> int | None:
-        return Host(self.host.paths, self.host.programs).qemu_of(guest.uuid)
+        return Host(self.host.paths, self.host.programs).qemu_of(guest.uuid, guest.name)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -221,6 +222,6 @@ def _at_work(paths: Paths, guest: str | None) -> Iterator[str]:
     from vfioctl.host.processes import arguments
 
     for item in running(paths):
-        words = arguments(paths, item.pid).decode(errors="surrogateescape").split("\0")
-        if guest == item.uuid or (guest and ["hook", guest] in map(list, pairwise(words))):
+        words = map(os.fsdecode, arguments(paths, (item.pid,)).get(item.pid, ()))
+        if guest == item.uuid or (guest and ("hook", guest) in pairwise(words)):
             yield item.uuid

@@ -132,7 +132,7 @@ def _running(app: App, item: Undo) -> Error | None:
     from vfioctl.cli.result import Error
     from vfioctl.typed import argument
 
-    process = app.composition.machine().host().qemu_of(item.uuid) if item.uuid else None
+    process = app.composition.machine().host().qemu_of(item.uuid, item.guest) if item.uuid else None
     if process is None:
         return None
     return Error(

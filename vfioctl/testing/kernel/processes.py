@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from vfioctl.testing.kernel import pid_files
 from vfioctl.testing.kernel.devices import GONE, DeviceNode
 from vfioctl.testing.kernel.nodes import Attribute, Constant, Directory, Link
 from vfioctl.testing.model import FIRST_PID, FakeProcess
@@ -72,6 +73,7 @@ class Processes:
         for pattern in spec.maps:
             self.open(process, pattern, mapped=True)
         self.kernel.proc.add(str(pid), process.directory)
+        pid_files.write(self.kernel.shown_root, spec, pid)
         return process
 
     def _uid_of(self, session: str | None) -> int:
