@@ -31,10 +31,12 @@ LONGEST_PAUSE = 0.05  # between two looks at a lock: who has waited long must no
 def make_private_dir(path: str, *, mode: int = PRIVATE_DIR) -> None:
     """Create `path` and its missing parents; an existing directory keeps its mode.
 
-    A parent can be written by its owner alone, whatever the umask of a daemon is: root runs what stands below.
+    A parent can be written by its owner alone and read by all, whatever the umask of a daemon is: root runs what stands
+    below, and `plan` without root reads it.
     """
     try:
         os.mkdir(path, mode)
+        os.chmod(path, mode)
     except FileExistsError:
         if not os.path.isdir(path):
             raise

@@ -42,7 +42,7 @@ def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
 
 
 def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
-    from vfioctl.handoff import markers
+    from vfioctl.handoff import incoming
     from vfioctl.handoff.ask import is_managed
     from vfioctl.handoff.prepare import Circumstances, prepare
 
@@ -52,8 +52,8 @@ def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
     domain = _domain(event.guest)
     stop = Stop()
     signal.signal(signal.SIGTERM, stop.ask)
-    incoming = markers.take(composition.paths, event.guest, markers.INCOMING)
-    prepare(composition, domain, Circumstances(log, stop.is_asked), incoming=incoming)
+    arrives = incoming.take(composition.paths, event.guest)
+    prepare(composition, domain, Circumstances(log, stop.is_asked), incoming=arrives)
 
 
 def _domain(guest: str) -> Domain:
