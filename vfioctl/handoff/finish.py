@@ -6,12 +6,14 @@ Tries again while others have what it needs: libvirt calls no further hook, so n
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import Busy, VfioctlError
 from vfioctl.handoff import background, markers, observers, recovery
 from vfioctl.handoff.home import WayHome
 from vfioctl.txn.journal import Standing, Story, read_both
+from vfioctl.txn.plan import STOP, Action
 from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from vfioctl.log import Log
 
 LOCK_SECONDS = 30.0
+CARDS_SECONDS = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between two tries
 
 
@@ -64,6 +67,7 @@ def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, lo
         if story is None or not _is_ours(story, attempt):
             return
         _close_undone(composition, uuid, log)
+        _let_cards_come(composition, story)
         home = WayHome(composition, story, (own.fd,), log)
         done = home.run(None, seconds=story.plan.budget.finish)
         error = None if done else home.leave_open("release")
@@ -82,6 +86,13 @@ def _patience(story: Story | None) -> float:
 
 def _is_ours(story: Story, attempt: str) -> bool:
     return repr(story.started) == attempt if attempt else story.standing is Standing.RETURNING
+
+
+def _let_cards_come(composition: Composition, story: Story) -> None:
+    """A display manager takes the cards that it finds when it starts: those that come home now are waited for."""
+    if any(item.action is Action.UNDO and story.plan.step(item.step).kind == STOP for item in story.plan.way_back):
+        with suppress(VfioctlError):  # what cannot be read is nobody's way home
+            until(lambda: not recovery.on_their_way(composition.paths, story.plan), CARDS_SECONDS)
 
 
 def _close_undone(composition: Composition, uuid: str, log: Log) -> None:

@@ -15,8 +15,9 @@ from vfioctl.host.processes import comm
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline, Stopwatch
+from vfioctl.txn.engine import pending
 from vfioctl.txn.journal import Journal, Standing, Story, open_uuids, read_both
-from vfioctl.txn.plan import Action, Plan
+from vfioctl.txn.plan import Action, Part, Plan
 from vfioctl.txn.resources import guest_lock
 
 PATIENCE = 10.0  # with others who have what one step needs
@@ -227,6 +228,13 @@ def returning(paths: Paths, plan: Plan) -> tuple[str, ...]:
     """The UUIDs of other hand-offs that are bringing home a device of `plan`."""
     homeward = (story for story in _others(paths, plan) if story.standing in (Standing.RETURNING, Standing.UNDOING))
     return tuple(story.plan.uuid for story in homeward if set(story.plan.devices) & set(plan.devices))
+
+
+def on_their_way(paths: Paths, plan: Plan) -> bool:
+    """Whether a process is bringing home the devices of another guest at this moment."""
+    returning = (story for story in _others(paths, plan) if story.standing is Standing.RETURNING)
+    underway = (one for one in returning if pending(one.plan, one.finished(Action.UNDO), frozenset(), Part.HOOK))
+    return any(guest_lock(paths, one.plan.uuid).is_held_elsewhere() for one in underway)
 
 
 def _others(paths: Paths, plan: Plan, log: Log | None = None) -> Iterator[Story]:
