@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ import pytest
 from damage import CARD, HURT, HURT_UUID, KINDS, journal_of
 from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
 
+from vfioctl.handoff import discard as discarding
 from vfioctl.testing.domains import UUID
 from vfioctl.txn.journal import open_uuids
 from vfioctl.txn.resources import Ledger, guest_lock
@@ -187,3 +189,22 @@ def test_a_hand_off_that_only_the_ledger_knows_is_forgotten(on):
     assert shown.returncode == 0
     assert "It has no journal" in shown.stdout
     assert Ledger(on.host.paths).entries() == ()
+
+
+@pytest.mark.parametrize("kind", ["empty", "directory that is full", "link to nothing", "pipe", "device", "socket"])
+def test_what_lies_on_another_file_system_is_moved_as_well(tmp_path, monkeypatch, kind):
+    """/run is one of its own. What is no file there has nothing in it to be kept."""
+    source, target = tmp_path / "boot.jsonl", tmp_path / "aside.jsonl"
+    source.write_text("{}")
+    KINDS[kind](source)
+    rename = os.rename
+
+    def apart(one, other, **_):
+        if str(one) == str(source):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(one, other)
+
+    monkeypatch.setattr(os, "rename", apart)
+    discarding._move(str(source), str(target))
+    assert (os.path.lexists(source), os.path.lexists(target)) == (False, kind not in ("pipe", "device", "socket"))
+

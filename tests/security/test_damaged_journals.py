@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from damage import BIND, HURT, HURT_UUID, KINDS, journal_of
+from damage import BIND, CARD, HURT, HURT_UUID, KINDS, journal_of
 from hand_offs import GPU, GUEST, Stage
 from txn_builders import step
 
@@ -151,3 +151,31 @@ def test_a_journal_that_asks_for_more_than_its_kinds_do_is_not_obeyed(stage: Sta
     assert victim.read_text() == "precious"
     assert snapshot.difference(before, stage.look(), allowed=("var/log/vfioctl*", "run/vfioctl/locks*")) == ()
     assert stage.start().status == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 100, b'{"holders": 1}', b"[" * 50_000])
+def test_a_damaged_entry_of_the_ledger_stops_who_needs_it_in_words(stage: Stage, data: bytes, capfd):
+    ledger = Ledger(stage.host.paths)
+    for address in (GPU, CARD):
+        ledger.join(step("bind", **{**BIND, "resource": f"pci:{address}"}), HURT_UUID, HURT)
+        Path(ledger._path("driver.bind", f"pci:{address}")).write_bytes(data)
+    needs = stage.prepare()
+    assert (needs.status, f"rm -- {ledger._path('driver.bind', f'pci:{GPU}')}" in needs.stderr) == (3, True)
+    here = compose(stage.root)
+    for words in (*READERS, ("plan", GUEST), ("rescue", "--yes")):
+        capfd.readouterr()
+        dispatch(here, words)
+        assert not any(bug in "".join(capfd.readouterr()) for bug in BUG), words
+    os.unlink(ledger._path("driver.bind", f"pci:{GPU}"))
+    assert stage.prepare().status == 0
+
+
+def test_a_guest_whose_journal_is_damaged_is_listed_as_unfinished(stage: Stage):
+    assert stage.start().status == 0
+    stage.guest_ends()
+    Path(stage.host.paths.boot_journal(UUID)).write_bytes(b"")
+    listed = json.loads(stage.command("list", "--format", "json").stdout)
+    (row,) = listed["data"]["guests"]
+    assert (row["guest"], row["state"], row["has"]) == (GUEST, "unfinished", [GPU])
+    assert [error["code"] for error in listed["errors"]] == ["journal.corrupt"]
+

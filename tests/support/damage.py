@@ -102,6 +102,7 @@ KINDS: dict[str, Damage] = {
     "boot id is a number": header(lambda head: head.update(boot_id=5)),
     "time is a text": header(lambda head: head.update(started="yesterday")),
     "time is no number": header(lambda head: head.update(started=float("nan"))),
+    "time is beyond all time": header(lambda head: head.update(started=10**400)),
     "extra is a list": header(lambda head: head.update(extra=[1])),
     "guest is a number": in_plan(guest=7),
     "guest is a path": in_plan(guest="../../../../x"),

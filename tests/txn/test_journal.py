@@ -151,3 +151,23 @@ def test_the_end_removes_both_files(journal, paths):
     journal.end()
     assert open_uuids(paths) == ()
     assert read_both(paths, UUID) is None
+
+
+@pytest.mark.parametrize("line", [
+    "5", '"standing"', "[]", "null", "{}", '{"standing": "flying"}', '{"standing": []}', "[" * 50_000, "\0" * 100,
+    '{"what": "done", "action": "apply", "step": "a", "at": 1' + "0" * 400 + "}",
+    '{"what": "done", "action": "apply", "step": "a", "at": NaN}',
+    '{"what": "done", "action": "apply", "step": "a", "at": "soon"}',
+    '{"what": "done", "action": "apply", "step": ["a"], "at": 1}',
+    '{"what": "done", "action": "apply", "step": "a", "at": 1, "note": {}}',
+    '{"what": "undone", "action": "apply", "step": "a", "at": 1}',
+    '{"what": "done", "action": "explode", "step": "a", "at": 1}',
+])  # fmt: skip
+def test_a_line_of_garbage_is_passed_over(journal, paths, line):
+    """Also among good ones: the machine is asked anyway."""
+    journal.intent(Action.APPLY, BOOT)
+    with open(paths.boot_journal(UUID), "a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+    journal.standing(Standing.GIVEN)
+    story = read_both(paths, UUID)
+    assert (story.torn, story.standing, story.begun(Action.APPLY)) == (True, Standing.GIVEN, ("a",))

@@ -117,3 +117,38 @@ def test_several_locks_share_one_deadline(tmp_path):
         stack.enter_context(resource_locks(paths, ("a", "b"), deadline=1.0))
     timer.join()
     assert 1.0 <= time.monotonic() - began < 1.4
+
+
+DAMAGED = (
+    b"", b"{", b"[]", b"5", b'""', b"{}", b"\0" * 50, b"\xff", b"[" * 50_000, b'{"moon": 1}',
+    b'{"resource": "r", "kind": "k", "wish": [], "baseline": {}, "holders": {}}',
+    b'{"resource": "r", "kind": "k", "wish": {}, "baseline": null, "holders": {}}',
+    b'{"resource": "r", "kind": "k", "wish": {}, "baseline": {}, "holders": {"../x": "one"}}',
+    b'{"resource": "r", "kind": "k", "wish": {}, "baseline": {}, "holders": {"u": 1}}',
+    b'{"resource": 1, "kind": "k", "wish": {}, "baseline": {}, "holders": {}}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("data", DAMAGED, ids=lambda data: repr(data[:40]))
+def test_an_entry_that_cannot_be_read_refuses_in_words_and_hides_no_other(ledger, data):
+    ledger.join(UNIT, UUID, "one")
+    ledger.join(DEVICE, UUID, "one")
+    path = ledger._path(DEVICE.kind, DEVICE.resource)
+    with open(path, "wb") as file:
+        file.write(data)
+    for ask in (lambda: ledger.conflict(DEVICE, OTHER), lambda: ledger.entry(DEVICE.kind, DEVICE.resource)):
+        with pytest.raises(Refused, match="rm -- ") as caught:
+            ask()
+        assert caught.value.code == "ledger.corrupt"
+    found, (wrong,) = ledger.readable()
+    assert ([entry.resource for entry in found], path in wrong.message) == (["unit:x.service"], True)
+    assert ledger.conflict(UNIT, OTHER) is None
+
+
+def test_a_pipe_in_place_of_an_entry_is_not_waited_for(ledger):
+    ledger.join(UNIT, UUID, "one")
+    path = ledger._path(UNIT.kind, UNIT.resource)
+    os.unlink(path)
+    os.mkfifo(path)
+    with pytest.raises(Refused, match="FIFO"):
+        ledger.entries()

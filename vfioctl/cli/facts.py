@@ -126,7 +126,7 @@ def owners(paths: Paths) -> dict[str, str]:
     from vfioctl.handoff.markers import undone_by_sh
     from vfioctl.txn.resources import EXCLUSIVE
 
-    held = [entry for entry in VisibleLedger(paths).entries() if entry.resource.startswith(EXCLUSIVE)]
+    held = [entry for entry in VisibleLedger(paths).readable()[0] if entry.resource.startswith(EXCLUSIVE)]
     gone = undone_by_sh(paths) if held else ()
     found = {}
     for entry in held:

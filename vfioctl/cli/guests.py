@@ -23,10 +23,15 @@ def rows(records: Records, hand_offs: Sequence[Row], lasts: Sequence[Row]) -> li
     last = {item["guest"]: item for item in lasts}
     managed = managed_guests(records.paths)
     return [
-        _row(name, opened.get(name), processes.get(name), pins.get(name, ()))
+        (_row(name, opened.get(name), processes.get(name), pins.get(name, ())) | _hurt(records, name))
         | {"given": _given(opened.get(name), hidden=records.hidden), "managed": name in managed, "last": last.get(name)}
-        for name in sorted({*managed, *opened})
+        for name in sorted({*managed, *opened, *filter(None, records.hurt)})
     ]
+
+
+def _hurt(records: Records, name: str) -> dict[str, Any]:
+    """What else is so of a guest whose journal cannot be read: nobody finishes its hand-off."""
+    return {"state": UNFINISHED, "has": list(records.hurt[name])} if name in records.hurt else {}
 
 
 def _given(hand_off: Row | None, *, hidden: bool) -> bool | None:

@@ -26,6 +26,7 @@ class Records:
         self.paths = paths
         self.host = host
         self.hidden = False
+        self.hurt: dict[str, tuple[str, ...]] = {}  # what guests hold whose journal cannot be read
         self._errors: list[Error] = []
 
     @property
@@ -80,10 +81,13 @@ class Records:
 
     def _hand_offs(self) -> Iterator[dict[str, Any]]:
         from vfioctl.cli.facts import running
-        from vfioctl.handoff import markers
+        from vfioctl.cli.visible import VisibleLedger
+        from vfioctl.handoff import damaged, markers
         from vfioctl.handoff.recovery import starting, user
         from vfioctl.txn.journal import open_uuids, read_both
 
+        for wrong in VisibleLedger(self.paths).readable()[1]:
+            self._keep(wrong)
         busy = {item.uuid: item.pid for item in running(self.paths)}
         by_sh = markers.undone_by_sh(self.paths)
         for uuid in open_uuids(self.paths):
@@ -91,6 +95,7 @@ class Records:
                 story = read_both(self.paths, uuid)
             except VfioctlError as error:
                 self._keep(error)
+                self.hurt[damaged.guest_of(self.paths, uuid)] = damaged.devices(self.paths, uuid)
                 continue
             if story:
                 pid, qemu = busy.get(uuid), user(story, self.host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vfioctl.errors import Refused
 from vfioctl.paths import Paths
 from vfioctl.txn.resources import Entry, Ledger
 
@@ -26,3 +27,10 @@ class VisibleLedger(Ledger):
         except PermissionError:
             self.hidden = True
             return ()
+
+    def readable(self) -> tuple[tuple[Entry, ...], tuple[Refused, ...]]:
+        try:
+            return super().readable()
+        except PermissionError:
+            self.hidden = True
+            return (), ()

@@ -61,6 +61,8 @@ CODES = (
          "Install that version, or run `vfioctl rescue`, then `vfioctl recover --discard ID`."),
     Code("journal.unwritable", "The journal cannot be written, so nothing was begun.",
          "Free space, or make /run and /var/lib/vfioctl writable."),
+    Code("ledger.corrupt", "A record of who holds a resource cannot be read.",
+         "Remove it when no guest runs that may hold the resource."),
     Code("ledger.unreadable", "What other guests hold may not be read by this user.", "Run it as root."),
     Code("lock.busy", "Another process hands this guest or resource off right now.",
          "Wait for it, or `vfioctl recover --abort GUEST`."),

@@ -34,8 +34,8 @@ def problem_of(paths: Paths, uuid: str) -> VfioctlError | None:
 
 
 def entries(paths: Paths, uuid: str) -> tuple[Entry, ...]:
-    """What the ledger says that `uuid` holds."""
-    return tuple(entry for entry in Ledger(paths).entries() if uuid in entry.holders)
+    """What the ledger says that `uuid` holds, as far as it can be read."""
+    return tuple(entry for entry in Ledger(paths).readable()[0] if uuid in entry.holders)
 
 
 def devices(paths: Paths, uuid: str) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def guest_of(paths: Paths, uuid: str) -> str:
 def _names(paths: Paths, uuid: str) -> Iterator[str]:
     with suppress(OSError):
         yield from (name for name in sorted(os.listdir(paths.markers)) if markers.uuid_of(paths, name) == uuid)
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError):
         yield from (entry.holders[uuid] for entry in entries(paths, uuid))
     for path in (paths.boot_journal(uuid), paths.disk_journal(uuid)):
         name = header(path).get("plan", {}).get("guest")
@@ -117,7 +117,7 @@ def way_out(paths: Paths, uuid: str) -> tuple[str, ...]:
     from vfioctl.typed import argument
 
     guest = guest_of(paths, uuid)
-    aside = f"its journal aside with: vfioctl recover --discard {uuid}"
+    aside = f"its journal aside with: vfioctl recover --discard {argument(uuid)}"
     if not has_undo(paths, guest, uuid):
         return (f"Put {aside}",)
     return (f"Bring what it holds home with: vfioctl rescue --guest {argument(guest)}", f"Then put {aside}")

@@ -29,7 +29,7 @@ def candidates(paths: Paths) -> tuple[str, ...]:
     """The UUIDs of hand-offs that cannot be finished: the journal is damaged, or gone while the ledger names them."""
     opened = open_uuids(paths)
     hurt = {uuid for uuid in opened if damaged.problem_of(paths, uuid)}
-    return tuple(sorted(hurt | {uuid for entry in Ledger(paths).entries() for uuid in entry.holders} - set(opened)))
+    return tuple(sorted(hurt | {uuid for entry in Ledger(paths).readable()[0] for uuid in entry.holders} - set(opened)))
 
 
 def refuse_whole(paths: Paths, uuid: str) -> None:
@@ -55,12 +55,12 @@ def refuse_living(composition: Composition, uuid: str) -> None:
 
 
 def _living(paths: Paths, host: Host, uuid: str) -> Iterator[str]:
-    if pid := host.qemu_of(uuid):
+    guest = damaged.guest_of(paths, uuid)
+    if pid := host.qemu_of(uuid, guest):
         yield f"the guest runs (process {pid})"
     held = damaged.devices(paths, uuid)
     if pids := host.vfio_open(held) if held else ():
         yield f"process {pids[0]} has its devices open"
-    guest = damaged.guest_of(paths, uuid)
     attempt = armed.read(paths, guest) if guest and markers.uuid_of(paths, guest) == uuid else None
     if attempt and attempt.may_go_on(paths):
         yield f"process {attempt.daemon} is starting the guest"

@@ -5,7 +5,6 @@ Looks at the ledger, the marks, what can be read of the journal, and the machine
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,9 +20,11 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import BIND
 from vfioctl.txn.resources import Entry
+from vfioctl.txn.shape import is_number
 from vfioctl.txn.step import Lifetime, Phase, Scope, State, Step, Undo
 
 MOST_RECORDS = 5
+LONGEST = 60  # characters that are shown of a version
 ANY = Exception  # what a damaged record says may break whatever looks at it; then nobody knows, and that is said
 
 
@@ -49,12 +50,12 @@ def of(composition: Composition, uuid: str) -> Remains:
     paths, machine = composition.paths, composition.machine()
     held, guest = damaged.entries(paths, uuid), damaged.guest_of(paths, uuid)
     head = next(filter(None, map(damaged.header, _files(paths, uuid))), {})
-    since = head.get("started")
+    since: Any = head.get("started")
     mine = bool(guest) and markers.uuid_of(paths, guest) == uuid
     return Remains(
         uuid=uuid, guest=guest, problems=tuple(_problems(paths, uuid)),
-        since=float(since) if isinstance(since, int | float) and math.isfinite(since) else None,
-        version=str(head.get("version", "")),
+        since=float(since) if is_number(since) else None,
+        version=str(head.get("version", ""))[:LONGEST],
         devices=tuple(_device(paths, address, held) for address in damaged.devices(paths, uuid)),
         holds=tuple(entry.resource for entry in held),
         last=tuple(said for path in _files(paths, uuid) for said in damaged.last_words(path, MOST_RECORDS)),

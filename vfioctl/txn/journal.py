@@ -291,8 +291,10 @@ def _said(data: dict[str, Any]) -> Record | Standing:
     """One line after the header. Raises whatever a damaged one makes it."""
     if "standing" in data:
         return Standing(data["standing"])
+    from vfioctl.txn.shape import is_number
+
     what, step, note, at = data["what"], data["step"], data.get("note", ""), data["at"]
-    if what not in WHAT or not all(isinstance(text, str) for text in (step, note)) or not isinstance(at, int | float):
+    if what not in WHAT or not all(isinstance(text, str) for text in (step, note)) or not is_number(at):
         raise ValueError(data)
     return Record(what, Action(data["action"]), step, note, at)
 
@@ -319,7 +321,7 @@ def open_uuids(paths: Paths) -> tuple[str, ...]:
     found: set[str] = set()
     for directory in (os.path.dirname(paths.boot_journal("x")), os.path.dirname(paths.disk_journal("x"))):
         try:
-            found |= {uuid_of(name) for name in os.listdir(directory) if name.endswith(SUFFIX)}
+            found |= {uuid_of(name) for name in os.listdir(directory) if name.endswith(SUFFIX) and name[0] != "."}
         except (FileNotFoundError, NotADirectoryError):
             continue
     return tuple(sorted(found))

@@ -164,6 +164,8 @@ def _kin_findings(order: Order, ledger: Ledger) -> Iterable[Finding]:
 
 def _given_up(holders: Mapping[str, str], paths: Paths) -> str:
     """How these guests, by UUID, let go of what they hold: one of whom no journal can be read does not by itself."""
+    from vfioctl.typed import argument  # few starts are refused for it
+
     for uuid in holders:
         try:
             story = journal.read_both(paths, uuid)
@@ -172,7 +174,7 @@ def _given_up(holders: Mapping[str, str], paths: Paths) -> str:
         except PermissionError:  # who only looks may not read it
             break
         if story is None:
-            return f"Nothing else is known of that hand-off; forget it with: vfioctl recover --discard {uuid}"
+            return f"Nothing else is known of that hand-off; forget it with: vfioctl recover --discard {argument(uuid)}"
     return f"Stop guest {', '.join(holders.values())} first; see: vfioctl status"
 
 

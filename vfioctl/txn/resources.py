@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.errors import Refused
+from vfioctl.errors import Refused, reason
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.paths import Paths
 from vfioctl.txn.step import Json, Step
@@ -26,6 +26,7 @@ EXCLUSIVE = "pci:"
 # What is named by a domain, a guest file or the second of a start: the others are as many as the machine has parts.
 PASSING = ("command:", "container:", "disk:", "file:", "process:", "session:", "snapshot:")
 LONGEST_NAME = 200
+ANY = Exception  # a damaged file may make anything of what reads it
 PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-")
 
 
@@ -69,18 +70,32 @@ class Ledger:
 
     def entry(self, kind: str, resource: str) -> Entry | None:
         """What is known of `resource` as changed by steps of `kind`."""
-        data = files.read_json(self._path(kind, resource))
-        return Entry(**data) if data else None
+        return _read(self._path(kind, resource))
 
     def entries(self, resource: str = "") -> tuple[Entry, ...]:
-        """Every changed resource, or only what is changed of the one `resource`, by steps of any kind."""
+        """Every changed resource, or only what is changed of the one `resource`, by steps of any kind.
+
+        Raises Refused("ledger.corrupt") where one of them cannot be read.
+        """
+        return tuple(entry for path in self._files(resource) if (entry := _read(path)))
+
+    def readable(self) -> tuple[tuple[Entry, ...], tuple[Refused, ...]]:
+        """Every changed resource that can be read, and what is wrong with the others: for who only looks."""
+        found, wrong = [], []
+        for path in self._files():
+            try:
+                found.append(_read(path))
+            except Refused as error:
+                wrong.append(error)
+        return tuple(filter(None, found)), tuple(wrong)
+
+    def _files(self, resource: str = "") -> tuple[str, ...]:
         try:
             names = sorted(os.listdir(self.paths.ledger))
         except FileNotFoundError:
             return ()
         end = f"{file_name(f' {resource}') if resource else ''}.json"
-        read = (files.read_json(os.path.join(self.paths.ledger, name)) for name in names if name.endswith(end))
-        return tuple(Entry(**data) for data in read if data)
+        return tuple(os.path.join(self.paths.ledger, name) for name in names if name.endswith(end))
 
     def conflict(self, step: Step, uuid: str) -> Entry | None:
         """The entry of another guest whose wish this step contradicts."""
@@ -137,7 +152,7 @@ class Ledger:
 
     def drop(self, uuid: str) -> None:
         """Forget `uuid` as a holder of anything: nobody puts back for it what only it held."""
-        for entry in self.entries():
+        for entry in self.readable()[0]:
             if holders := _others(entry, uuid):
                 if uuid in entry.holders:
                     self._write(replace(entry, holders=holders, inherited=True))
@@ -146,6 +161,38 @@ class Ledger:
 
     def _write(self, entry: Entry) -> None:
         files.write_json(self._path(entry.kind, entry.resource), asdict(entry), durable=False)
+
+
+def _read(path: str) -> Entry | None:
+    """The entry in the file `path`; None when it is not there. Raises Refused("ledger.corrupt")."""
+    try:
+        data = files.read_json(path)
+        entry = Entry(**data) if data is not None else None
+    except PermissionError:
+        raise
+    except ANY as error:
+        raise _corrupt(path, reason(error)) from error
+    if entry and not _is_whole(entry):
+        raise _corrupt(path, "it is no entry of the ledger")
+    return entry
+
+
+def _is_whole(entry: Entry) -> bool:
+    """Whether it looks like one that was written here; a holder's UUID becomes a file name."""
+    if not all(isinstance(value, dict) for value in (entry.wish, entry.baseline, entry.holders)):
+        return False
+    texts = (entry.resource, entry.kind, *entry.holders, *entry.holders.values())
+    return all(isinstance(text, str) for text in texts) and not any("/" in uuid for uuid in entry.holders)
+
+
+def _corrupt(path: str, why: str) -> Refused:
+    from vfioctl.typed import word  # only for what is damaged
+
+    return Refused(
+        "ledger.corrupt", f"{path} cannot be read: {why}. It says which guests hold a resource, and how that was.",
+        state="Nothing was changed.",
+        hints=(f"When no guest runs that may hold it, remove it with: rm -- {word(path)}",),
+    )  # fmt: skip
 
 
 def _agrees(entry: Entry, step: Step) -> bool:

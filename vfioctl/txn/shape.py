@@ -5,7 +5,6 @@ A journal is a file: what a power cut, a full disk or another version has left o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from vfioctl.txn.step import Condition
 
 LONGEST_NAME = 255  # bytes, NAME_MAX
 LONGEST_WAIT = 7 * 24 * 3600.0
+LATEST = 1e11  # seconds since the epoch: in the year 5138
 SHOWN = 60
 
 
@@ -72,8 +72,8 @@ def is_seconds(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that can be reckoned with: no NaN, nothing beyond all time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LATEST < value < LATEST
 
 
 def _is_count(value: Any) -> bool:

@@ -159,8 +159,8 @@ def recorded_units(paths: Paths) -> tuple[str, ...]:
     from vfioctl.txn.resources import Ledger
 
     try:
-        entries = Ledger(paths).entries()
-    except (OSError, ValueError, TypeError):
+        entries, _ = Ledger(paths).readable()
+    except OSError:
         return ()
     stopped = (entry for entry in entries if entry.kind == "unit.stop" and entry.baseline.get("active"))
     return tuple(str(entry.wish["unit"]) for entry in stopped if entry.wish.get("uid") is None)
