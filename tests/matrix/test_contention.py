@@ -168,6 +168,24 @@ def test_a_guest_starts_while_another_one_returns_the_service_that_it_wants_too(
     assert not house.is_active(SHARED)
 
 
+def test_a_start_that_has_waited_for_another_guests_return_leaves_that_guests_next_start_alone(house):
+    first, second, _ = house.guests
+    assert house.start(first).status == 0
+    house.qemu_dies(first)
+    house.crash_at(1)
+    house.call(first, "release")
+    house.crash_at(None)
+    hook, returning = house.pause(first, "prepare", 1)  # it finishes its own return first
+    other = house.launch_start(second)
+    assert until(lambda: house.waits_for(other, f"guest-{first.uuid}"), 20)
+    os.kill(returning, signal.SIGCONT)
+    for guest, call in ((first, hook), (second, other)):
+        started = house.follow_start(guest, house.ended(call))
+        assert started.status == 0, started.stderr
+    assert (first.runs, second.runs) == (True, True)
+    assert [house.driver(address) for address in (FIRST, SECOND)] == ["vfio-pci", "vfio-pci"]
+
+
 def test_a_return_that_another_hand_off_keeps_from_its_service_brings_the_card_home_all_the_same(house):
     first, second, _ = house.guests
     assert house.start(first).status == 0

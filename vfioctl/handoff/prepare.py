@@ -141,20 +141,20 @@ def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log, wai
     Returns whether it is settled now: not where its guest has the devices, whatever its journal says.
     """
 
-    def is_unsettled() -> bool:
-        return uuid in recovery.unsettled(composition.paths, plan)
+    def is_settled() -> bool:
+        return uuid not in recovery.unsettled(composition.paths, plan)
 
     def is_tried() -> bool:
         try:
-            if is_unsettled():
-                recovery.recover(composition, uuid, log, in_hook=True, patience=waiting.left)
+            if not is_settled():
+                recovery.recover(composition, uuid, log, in_hook=True, patience=waiting.left, unless=is_settled)
         except Busy:
             return False
         except VfioctlError as error:
             raise _refusal(plan.guest, "what another guest left cannot be finished", error) from error
         return True
 
-    return until(is_tried, waiting.left) and not is_unsettled()
+    return until(is_tried, waiting.left) and is_settled()
 
 
 def refuse(plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
@@ -55,12 +55,13 @@ def _is_armed(paths: Paths, plan: Plan) -> bool:
 
 def recover(
     composition: Composition, uuid: str, log: Log, *, watch: Stopwatch | None = None, in_hook: bool = False,
-    spare_start: bool = False, patience: float = 0.0,
+    spare_start: bool = False, patience: float = 0.0, unless: Callable[[], bool] = bool,
 ) -> str:
     """Finish the hand-off of `uuid`; returns one sentence about what was done.
 
     `in_hook`: libvirt waits, so a return gets no more time than a release. `spare_start`: a guest whose QEMU is about
-    to come keeps its devices. `patience`: seconds to wait for a process that works on it.
+    to come keeps its devices. `patience`: seconds to wait for a process that works on it; `unless`
+    is asked after that whether it is settled, since that process may have been a start that has given the devices.
     Raises Busy while another process works on it or has what it needs, VfioctlError("return.unfinished") with what is
     left, and Refused("guest.starting").
     """
@@ -68,7 +69,7 @@ def recover(
     lock.acquire(deadline=patience)
     with lock:
         story = read_both(composition.paths, uuid)
-        if story is None:
+        if story is None or unless():
             return "Nothing was left to do."
         if spare_start:
             _refuse_starting(composition, story)
