@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
 from txn_builders import step
 
 from vfioctl.testing.domains import UUID
+from vfioctl.testing.model import FakeProcess
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
@@ -116,6 +118,35 @@ def test_an_undo_that_fails_is_told_in_its_own_words_with_its_log_and_the_deskto
     assert "module nvidia was not loaded" in error["message"]
     assert f"Its log: {log_of(on)}" in error["hints"]
     assert "lightdm.service" in shown["data"]["started"]
+
+
+def why(ended: subprocess.CompletedProcess[str]) -> str:
+    """What is said of the script that failed."""
+    assert ended.returncode == 1
+    assert "it said nothing" not in ended.stderr
+    return next(line for line in ended.stderr.splitlines() if "[rescue.script]" in line)
+
+
+def test_a_device_that_a_process_keeps_open_is_said(on) -> None:
+    on.guest_ends()
+    on.host.kernel.add_process(FakeProcess("thief", opens=("/dev/vfio/[0-9]*",)))
+    assert "is still open in a process" in why(on.command("rescue", "--yes"))
+
+
+def test_of_an_undo_that_breaks_off_the_end_of_its_log_is_quoted(on) -> None:
+    on.guest_ends()
+    script = Path(on.host.paths.guest_markers(GUEST), "undo.sh")
+    script.write_text(script.read_text().replace("\nbegin\n", "\nbegin\nexit 7\n", 1))
+    assert f"its log ends with: undo of guest {GUEST} ({UUID})" in why(on.command("rescue", "--yes"))
+
+
+def test_a_log_that_cannot_be_written_is_said(on) -> None:
+    on.guest_ends()
+    on.host.kernel.fail_module("nvidia", count=9)
+    shutil.rmtree(on.host.paths.log)
+    Path(on.host.paths.log).touch()
+    said = why(on.command("rescue", "--yes"))
+    assert "it ended with status 1, and nothing of its log can be shown" in said
 
 
 def test_an_interrupt_ends_the_watching_and_the_undo_goes_on(on) -> None:

@@ -98,6 +98,7 @@ class Follower:
         self.path = os.devnull if writable_itself(os.path.dirname(path)) else path
         self.show = show
         self.failed: list[str] = []
+        self.last = ""
         self._at = os.stat(self.path).st_size if os.path.isfile(self.path) else 0
         self._rest = ""
 
@@ -117,6 +118,7 @@ class Follower:
     def _tell(self, said: str) -> None:
         if said.startswith(FAILED):
             self.failed.append(said.removeprefix(FAILED))
+        self.last = said or self.last
         step = said.startswith(STEP)
         self.show(f"  undo   {said.removeprefix(STEP)}" if step else f"         {said}")
 
@@ -136,7 +138,8 @@ def run(here: Composition, undo: Undo, show: Callable[[str], None]) -> Ran:
             break
     worker.join()
     follower.look()
-    return Ran(ended[0].ok, tuple(follower.failed), ended[0].said)
+    said = f"its log ends with: {follower.last}" if follower.last and not ended[0].ok else ended[0].said
+    return Ran(ended[0].ok, tuple(follower.failed), said)
 
 
 def _run(here: Composition, undo: Undo) -> Ran:
@@ -144,4 +147,6 @@ def _run(here: Composition, undo: Undo) -> Ran:
         ended = here.programs.run((SHELL, undo.script), deadline=SECONDS)
     except VfioctlError as error:
         return Ran(ok=False, said=error.message)
-    return Ran(ended.ok, said="done" if ended.ok else ended.why())
+    if ended.ok or ended.returncode < 0 or ended.stderr:
+        return Ran(ended.ok, said="done" if ended.ok else ended.why())
+    return Ran(ok=False, said=f"it ended with status {ended.returncode}, and nothing of its log can be shown")
