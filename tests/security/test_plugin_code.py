@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from access_lists import grant
 from hand_offs import BY_NAME, GUEST, Stage
-from installations import Installation, SparePlugin
+from installations import COMMAND, Installation, SparePlugin
 
 from vfioctl.frozen import replace
 from vfioctl.testing.host import FakeHost
@@ -28,6 +29,18 @@ def _elsewhere(path: Path) -> None:
     path.symlink_to(theirs.name)
 
 
+FINDER = """\
+import sys
+from importlib.util import spec_from_file_location as spec
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "vfioctl_spare":
+            return spec(name, {package!r} + "/__init__.py", submodule_search_locations=[{package!r}])
+
+sys.meta_path.append(Finder)
+"""
 WAYS: dict[str, tuple[str, Open]] = {
     "module": ("plugin.py", lambda path: path.chmod(0o666)),
     "group": ("plugin.py", lambda path: path.chmod(0o664)),
@@ -186,12 +199,70 @@ def test_a_command_from_a_place_of_another_user_is_not_run(installation: Install
     installation.add_path(added)
     assert installation.on_host("plugins", "refresh").returncode == 0
     assert "sparecmd" not in installation.manifest().read_text()
-    manifest = installation.manifest()
-    row = '{"name": "sparecmd", "target": "vfioctl_spare.cli:command", "help": ""}'
-    manifest.write_text(manifest.read_text().replace('"commands": []', f'"commands": [{row}]'))
+    manifest, row = installation.manifest(), {"name": "sparecmd", "target": "vfioctl_spare.cli:command", "help": ""}
+    manifest.write_text(manifest.read_text().replace('"commands": []', f'"commands": [{json.dumps(row)}]'))
     ended = installation.on_host("sparecmd")
     assert (ended.returncode, plugin.was_imported()) == (3, False)
     assert f"{added} belongs to uid {NOBODY}" in ended.stderr
+
+
+def _row(installation: Installation, target: str) -> None:
+    """A command in the manifest that was written when everything was root's alone."""
+    assert installation.install().returncode == 0
+    manifest, row = installation.manifest(), {"name": "sparecmd", "target": target, "help": ""}
+    manifest.write_text(manifest.read_text().replace('"commands": []', f'"commands": [{json.dumps(row)}]'))
+
+
+def test_every_part_of_a_namespace_package_is_judged(installation: Installation, place: Path):
+    """Two directories of sys.path may hold parts of one package."""
+    for name in ("one", "other"):
+        (place / name / "spares").mkdir(parents=True)
+        installation.add_path(place / name)
+    (place / "one/spares/cli.py").write_text(COMMAND)
+    _row(installation, "spares.cli:command")
+    assert installation.on_host("sparecmd").stdout == "it ran\n"
+    os.chown(place / "other/spares", NOBODY, NOBODY)
+    assert installation.on_host("sparecmd").returncode == 3
+
+
+@pytest.mark.parametrize("part", ["spare_module.py", "__pycache__", "__pycache__/*.pyc"])
+def test_of_a_single_module_its_file_and_what_is_cached_of_it_are_judged(
+    installation: Installation, place: Path, part: str
+):
+    (place / "modules").mkdir()
+    (place / "modules/spare_module.py").write_text(COMMAND)
+    installation.add_path(place / "modules")
+    _row(installation, "spare_module:command")
+    assert installation.on_host("sparecmd").stdout == "it ran\n"
+    (opened,) = (place / "modules").glob(part)
+    opened.chmod(0o777)
+    assert installation.on_host("sparecmd").returncode == 3
+
+
+def test_what_a_finder_of_an_editable_installation_finds_is_judged(installation: Installation, place: Path):
+    """setuptools leaves a .pth file that imports a finder; no directory of sys.path says where the package is."""
+    checkout = place / "checkout"
+    checkout.mkdir()
+    plugin = SparePlugin(checkout, place / "proof")
+    (installation.site / "spare_finder.py").write_text(FINDER.format(package=str(plugin.package)))
+    (installation.site / "spare_finder.pth").write_text("import spare_finder\n")
+    _row(installation, "vfioctl_spare.cli:command")
+    assert installation.on_host("sparecmd").stdout == "it ran\n"
+    plugin.was_imported()
+    os.chown(checkout, NOBODY, NOBODY)
+    assert (installation.on_host("sparecmd").returncode, plugin.was_imported()) == (3, False)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o646, 0o664])
+def test_a_zip_of_roots_is_imported_from_as_long_as_it_is_roots_alone(
+    installation: Installation, place: Path, mode: int
+):
+    with zipfile.ZipFile(place / "spare.zip", "w") as archive:
+        archive.writestr("spare_module.py", COMMAND)
+    installation.add_path(place / "spare.zip")
+    _row(installation, "spare_module:command")
+    (place / "spare.zip").chmod(mode)
+    assert installation.on_host("sparecmd").returncode == (0 if mode == 0o644 else 3)
 
 
 def test_completion_imports_no_command_that_others_can_change(installation: Installation, used: SparePlugin):
