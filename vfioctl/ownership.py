@@ -23,7 +23,7 @@ MOST_LINKS = 40  # as the kernel: then it says ELOOP
 def secure(path: str, root: str) -> None:
     """Raise Refused("config.writable") when somebody else can change `path` or a directory above it up to `root`."""
     if found := _first(path, root):
-        raise _refusal("config.writable", f"{path} is not used", *found)
+        raise _refusal("config.writable", f"{path} is not used", found)
 
 
 def secure_root(paths: Paths) -> None:
@@ -31,7 +31,8 @@ def secure_root(paths: Paths) -> None:
     places = tuple(filter(os.path.isdir, paths.programs.split(":")))
     ways = (_first(place, "/") for place in (paths.root, *places))
     if found := next(filter(None, (*ways, *map(culprit_below, places))), None):
-        raise _refusal("root.writable", f"Root does not work on the host below {paths.root}", *found)
+        what = f"Root does not work on the host below {paths.root}"
+        raise _refusal("root.writable", what, found, "Work on it as its owner, without sudo.")
 
 
 def secure_state(paths: Paths) -> None:
@@ -42,7 +43,7 @@ def secure_state(paths: Paths) -> None:
     """
     for top, *below in _state(paths):
         if found := _first(top, paths.root) or next(filter(None, map(_itself, below)), None):
-            raise _refusal("state.writable", f"vfioctl does not obey its own records below {top}", *found)
+            raise _refusal("state.writable", f"vfioctl does not obey its own records below {top}", found)
 
 
 def state_places(paths: Paths) -> tuple[str, ...]:
@@ -65,16 +66,22 @@ def _guests(paths: Paths) -> list[str]:
     return [*marks, *(os.path.join(directory, "undo.sh") for directory in marks)]
 
 
-def _refusal(code: str, what: str, culprit: str, why: str) -> Refused:
-    return Refused(code, f"{what}: {why}.", state="Nothing was changed.", hints=(mended(culprit),))
+def _refusal(code: str, what: str, found: tuple[str, str], otherwise: str = "") -> Refused:
+    culprit, why = found
+    return Refused(code, f"{what}: {why}.", state="Nothing was changed.", hints=(mended(culprit, otherwise),))
 
 
-def mended(culprit: str) -> str:
-    """What to do about a file that others can change; `chmod go-w` ends what an access control list gives, too."""
+def mended(culprit: str, otherwise: str = "") -> str:
+    """What to do about a file that others can change; `chmod go-w` ends what an access control list gives, too.
+
+    One of another user may be meant to be theirs: then `otherwise`, where it is given.
+    """
     from vfioctl.typed import word
 
     file = word(culprit)
-    return f"Make it root's alone, for example: chown root: {file} && chmod go-w {file}"
+    if os.lstat(culprit).st_uid in (0, os.geteuid()):
+        return f"Take the write permission away: chmod go-w {file}"
+    return otherwise or f"Make it root's alone, for example: chown root: {file} && chmod go-w {file}"
 
 
 def writable_by_others(path: str, root: str) -> str | None:
@@ -129,16 +136,25 @@ def culprit_below(top: str, *, without: tuple[str, ...] = ()) -> tuple[str, str]
     waiting, linked = [top], {os.path.realpath(top)}
     while waiting:
         for entry in _entries(waiting.pop()):
-            if found := _first(entry.path, "/") if entry.is_symlink() else _itself(entry.path):
+            link = entry.is_symlink()
+            if found := _first(entry.path, "/") if link else _entry(entry):
                 return found
             if not entry.is_dir() or entry.name in without:
                 continue
-            if entry.is_symlink():
+            if link:
                 if (real := os.path.realpath(entry.path)) in linked:
                     continue
                 linked.add(real)
             waiting.append(entry.path)
     return None
+
+
+def _entry(entry: os.DirEntry[str]) -> tuple[str, str] | None:
+    try:
+        why = _judgement(entry.path, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+    return (entry.path, why) if why else None
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

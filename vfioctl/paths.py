@@ -135,6 +135,11 @@ class Paths:
         return self.at("etc/libvirt/hooks/qemu.d/50-vfioctl")
 
     @property
+    def recovery_unit(self) -> str:
+        """What systemd runs as root at boot."""
+        return self.at("etc/systemd/system/vfioctl-recover.service")
+
+    @property
     def programs(self) -> str:
         """The PATH in which programs are searched: system directories below the root, nothing inherited."""
         return ":".join(self.at(part) for part in ("usr/local/sbin", "usr/sbin", "usr/bin", "sbin", "bin"))

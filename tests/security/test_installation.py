@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from access_lists import grant
 from installations import Installation, SparePlugin
 
 NOBODY = 65534
@@ -105,6 +106,23 @@ def test_a_file_in_a_directory_that_a_pth_file_adds_is_judged(installation: Inst
     library.chmod(0o646)
     installation.shim().unlink()
     assert refuses(installation, library, "can be written by others")
+
+
+@pytest.mark.parametrize(
+    "part", ["etc/libvirt/hooks/qemu.d/50-vfioctl", "etc/libvirt/hooks", "etc/systemd/system/vfioctl-recover.service",
+             "etc/systemd/system", "etc/vfioctl/guests/win11.toml", "etc/vfioctl/guests", "var/lib/vfioctl", "usr/bin"],
+)  # fmt: skip
+@pytest.mark.parametrize("opened", ["others", "list"])
+def test_hook_verify_names_whatever_root_obeys_that_others_can_write(
+    installation: Installation, part: str, opened: str
+):
+    assert installation.install().returncode == 0
+    (installation.host / "etc/vfioctl/guests/win11.toml").touch()
+    path = installation.host / part
+    path.chmod(path.stat().st_mode | 0o002) if opened == "others" else grant(path, NOBODY)
+    said = installation.on_host("hook", "verify").stderr
+    assert f"{path} can be written by others" in said
+    assert f"chmod go-w {path}" in said
 
 
 @needs_root

@@ -91,9 +91,10 @@ def _must_be_safe(name: str, module: str) -> None:
     from vfioctl.plugin.package import culprit
 
     if found := culprit(module):
+        hint = mended(found[0], "Install it where only root can write, as vfioctl itself.")
         raise Refused(
             "plugin.command_broken", f"The command {name!r} of a plugin is not run: {found[1]}.",
-            state="Nothing of it was imported.", hints=(mended(found[0]),),
+            state="Nothing of it was imported.", hints=(hint,),
         )  # fmt: skip
 
 

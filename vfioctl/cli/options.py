@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,7 +22,9 @@ def _set_no_color(ctx: click.Context, _: click.Parameter, value: bool) -> None: 
         ctx.obj.color = False
 
 
-def _set_root(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+def _set_root(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value and not os.path.isdir(value):  # click passes a device
+        raise click.BadParameter(f"{value} is no directory.", ctx, param)
     if value:
         ctx.obj.use_root(value)
 

@@ -68,7 +68,7 @@ def uninstall(composition: Composition) -> Report:
             state="Nothing was removed.",
             hints=("Stop the guest, or finish it with: vfioctl recover",),
         )
-    gone = [path for path in (_wanted(paths), unit_path(paths), paths.shim) if os.path.lexists(path)]
+    gone = [path for path in (_wanted(paths), paths.recovery_unit, paths.shim) if os.path.lexists(path)]
     for path in gone:
         files.remove(path)
     kept = tuple(path for path in (paths.etc, paths.state) if os.path.isdir(path))
@@ -92,10 +92,6 @@ def _guests(paths: Paths, uuids: Iterable[str]) -> Iterator[str]:
         except VfioctlError:
             story = None
         yield story.plan.guest if story else uuid
-
-
-def unit_path(paths: Paths) -> str:
-    return paths.at("etc/systemd/system", UNIT)
 
 
 def _wanted(paths: Paths) -> str:
@@ -156,10 +152,10 @@ def _put_unit(composition: Composition) -> list[str]:
     values = {name: value.replace("%", "%%") for name, value in values.items()}  # systemd.unit(5), SPECIFIERS
     text = render(template(*UNIT_TEMPLATE), values)
     changed = []
-    if not _says(unit_path(paths), text):
-        _make(os.path.dirname(unit_path(paths)))
-        files.atomic_write(unit_path(paths), text, mode=PUBLIC)
-        changed.append(unit_path(paths))
+    if not _says(paths.recovery_unit, text):
+        _make(os.path.dirname(paths.recovery_unit))
+        files.atomic_write(paths.recovery_unit, text, mode=PUBLIC)
+        changed.append(paths.recovery_unit)
     if not os.path.lexists(_wanted(paths)):
         _make(os.path.dirname(_wanted(paths)))
         os.symlink(os.path.join("..", UNIT), _wanted(paths))
@@ -170,7 +166,7 @@ def _put_unit(composition: Composition) -> list[str]:
 def _reload(composition: Composition, changed: list[str]) -> tuple[str, ...]:
     """Make systemd read a changed unit. A systemd that does not answer costs a note, not the installation."""
     booted = Host(composition.paths, composition.programs).booted_with_systemd()
-    if not booted or unit_path(composition.paths) not in changed:
+    if not booted or composition.paths.recovery_unit not in changed:
         return ()
     try:
         done = composition.programs.run(("systemctl", "daemon-reload"), deadline=RELOAD_DEADLINE)

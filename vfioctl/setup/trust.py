@@ -8,6 +8,7 @@ import sysconfig
 from functools import cache
 from typing import TYPE_CHECKING
 
+from vfioctl.config.load import managed_guests
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
 from vfioctl.ownership import culprit, culprit_below, mended, state_places
@@ -46,9 +47,10 @@ def _added() -> tuple[str, ...]:
 
 
 def obeyed_places(composition: Composition) -> tuple[str, ...]:
-    """What root obeys besides code: hook, settings, our state, whose journals say what is run, the programs' PATH."""
+    """What root obeys besides code: hook and unit, settings, our state, which says what is run, the programs' PATH."""
     paths = composition.paths
-    return (paths.shim, paths.host_config, paths.guest_configs, *state_places(paths), *paths.programs.split(":"))
+    settings = (paths.host_config, paths.guest_configs, *map(paths.guest_config, managed_guests(paths)))
+    return (paths.shim, paths.recovery_unit, *settings, *state_places(paths), *paths.programs.split(":"))
 
 
 @frozen
@@ -63,21 +65,23 @@ def problem(composition: Composition) -> Shared | None:
     """Why this installation must not run as root, or None. Every file counts, not only its directory."""
     for place in code_places(composition):
         if found := culprit(place, "/"):
-            return Shared(found[1], (*_closed(found[0]), *PROPERLY))
+            return _shared(found)
     for place in obeyed_places(composition):
         if found := culprit(place, composition.paths.root):
             return Shared(found[1], (mended(found[0]),))
     for place in libraries():
         if found := _below(place):
-            return Shared(found[1], (*_closed(found[0], place), *PROPERLY))
+            return _shared(found, place)
     return None
 
 
-def _closed(file: str, tree: str = "") -> tuple[str, ...]:
-    """What closes an installation of root's that is open only by its modes, as a umask of 002 leaves it."""
+def _shared(found: tuple[str, str], tree: str = "") -> Shared:
+    """What is said of code; root's own may only be open by its modes, as a umask of 002 leaves a whole `tree`."""
+    file, why = found
     if os.lstat(file).st_uid != 0:
-        return ()
-    return (f"Take the write permission away: chmod {'-R ' if tree else ''}go-w {word(tree or file)}",)
+        return Shared(why, PROPERLY)
+    closed = f"Take the write permission away: chmod -R go-w {word(tree)}" if tree else mended(file)
+    return Shared(why, (closed, *PROPERLY))
 
 
 @cache  # thousands of files, which one command need not look at twice
