@@ -12,6 +12,7 @@ from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import check_guest_name, parse_argv, read_stdin
 from vfioctl.events.model import Event, Operation
 from vfioctl.ownership import secure_state
+from vfioctl.reach import must_answer
 
 if TYPE_CHECKING:
     from vfioctl.events.model import Domain
@@ -37,6 +38,7 @@ def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
     }
     if handler := handlers.get(event.operation):
         check_guest_name(event.guest)
+        must_answer(*composition.paths.records)
         handler()
     return 0
 

@@ -10,6 +10,8 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from vfioctl import errors, files
@@ -23,9 +25,14 @@ SECONDS = 3.0  # for one look; a plugin that takes it has 5
 REMEMBERED = 30.0
 TABLE = "/proc/self/mountinfo"
 ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in mount points (proc(5))
-SURE = frozenset((
+MEMORY = frozenset((
     "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "hugetlbfs", "mqueue", "proc",
     "pstore", "ramfs", "securityfs", "sysfs", "tmpfs", "tracefs",
+))  # fmt: skip
+# Where the settings and the records of a host are: while such a drive is dead nothing works at all.
+LOCAL = MEMORY | frozenset((
+    "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "overlay", "reiserfs",
+    "squashfs", "vfat", "xfs", "zfs",
 ))  # fmt: skip
 
 
@@ -35,8 +42,9 @@ class Reach:
     What is on the file system of "/" or in the kernel's memory is looked at at once: without it nothing runs at all.
     """
 
-    def __init__(self, silent: dict[str, float]) -> None:
+    def __init__(self, silent: dict[str, float], sure: frozenset[str] = MEMORY) -> None:
         self._silent = silent
+        self._sure = sure
         self._mounts: dict[str, str] | None = None
 
     def ask(self, path: str, work: Callable[[], T], *, deadline: float = SECONDS) -> T:
@@ -59,7 +67,7 @@ class Reach:
     def is_doubtful(self, path: str) -> bool:
         """Whether the way to `path` leads over a file system that may hang; it is not followed any further then."""
         mounts = self._mounts = _mounts() if self._mounts is None else self._mounts
-        return any(mounts[entry] not in SURE for entry, _ in way(path) if entry in mounts)
+        return any(mounts[entry] not in self._sure for entry, _ in way(path) if entry in mounts)
 
     def worst(self, *paths: str) -> str:
         """Of `paths`, which one look is about, the first that is doubtful, or the last."""
@@ -72,6 +80,23 @@ class Reach:
     def is_silent(self, path: str) -> bool:
         since = self._silent.get(os.path.dirname(path))
         return since is not None and time.monotonic() - since < REMEMBERED
+
+
+def must_answer(*places: str, silent: dict[str, float] | None = None) -> None:
+    """Raise Unanswered for the first of `places`, settings or records of ours, that is on a share that hangs.
+
+    Only a link or a mount of an administrator leads there: where there is none, this is one read of the mount table.
+    """
+    reach = Reach({} if silent is None else silent, LOCAL)
+    for place in filter(reach.is_doubtful, places):
+        with suppress(PermissionError, FileNotFoundError, NotADirectoryError):
+            reach.ask(place, partial(_touch, place))
+
+
+def _touch(place: str) -> None:
+    """Wait for it as a reader of it would."""
+    if os.path.isdir(place):
+        os.listdir(place)
 
 
 def _mounts() -> dict[str, str]:

@@ -5,6 +5,8 @@ With a real FUSE mount that takes every request and answers none, as a hard NFS 
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from silent import needs_fuse, silent
 
 from vfioctl.testing.domains import DiskXml, domain
 from vfioctl.testing.host import FakeHost
+from vfioctl.txn.steps.common import driver_of
 
 pytestmark = needs_fuse
 LIMIT = 45.0  # seconds: deadlines.plan is 20, and nothing else may add to it
@@ -69,3 +72,99 @@ def test_a_start_whose_disk_does_not_answer_is_refused_by_name(machine, needs: s
         assert seconds < 30
         assert machine.kernel.writes() == []
     assert stage.differences() == ()
+
+
+def commands(stage: Stage, *lines: tuple[str, ...], limit: float = LIMIT) -> dict[tuple[str, ...], tuple[int, str]]:
+    """Status and everything said of each command; all of them end in time, and none shows a bug."""
+    ended = {}
+    for words in lines:
+        done = subprocess.run(
+            [*stage.host.argv, *words], capture_output=True, text=True, check=False, timeout=limit, cwd="/"
+        )
+        ended[words] = done.returncode, done.stdout + done.stderr
+        assert "Traceback" not in ended[words][1]
+    return ended
+
+
+def define(stage: Stage, guest: str, xml: bytes) -> None:
+    place = Path(stage.root, "etc/libvirt/qemu")
+    place.mkdir(parents=True, exist_ok=True)
+    Path(place, f"{guest}.xml").write_bytes(xml)
+
+
+def test_every_command_ends_while_the_share_of_a_disk_is_dead(machine):
+    stage = prepared(machine, SNAPSHOTS, **NEEDS["disk and nvram"])
+    define(stage, GUEST, stage.xml)
+    with silent(stage.root + SHARE):
+        told = commands(
+            stage, ("plan", GUEST), ("plan", GUEST, "--format", "json"), ("status",), ("list",), ("recover",),
+            ("history",), ("config", "validate"), ("config", "show", GUEST), ("hook", "verify"), ("gpu", "holders"),
+            ("plugins", "list"), ("enable", GUEST), ("rescue", "--yes"),
+        )  # fmt: skip
+    assert told["plan", GUEST][0] == 3
+    assert f"{SHARE}/disk.qcow2" in told["plan", GUEST][1]
+    assert "20 s of them to plan" in told["plan", GUEST][1]
+    shown = json.loads(told["plan", GUEST, "--format", "json"][1])
+    assert {"path.unanswered", "start.unanswered"} & {error["code"] for error in shown["errors"]}
+    assert shown["data"]["plan"]["budget"]["plan"] == 20.0
+    assert {words: status for words, (status, _) in told.items() if status not in (0, 3)} == {}
+
+
+def test_a_guest_file_on_a_dead_share_is_refused_by_name_and_the_ways_home_go_on(machine):
+    stage = prepared(machine, "")
+    define(stage, GUEST, stage.xml)
+    assert stage.start().status == 0
+    file = stage.host.paths.guest_config(GUEST)
+    os.unlink(file)
+    with silent(stage.root + SHARE):
+        os.symlink(f"{stage.root}{SHARE}/win11.toml", file)
+        told = commands(
+            stage, ("config", "validate"), ("config", "show", GUEST), ("disable", GUEST), ("status",), ("recover",),
+        )  # fmt: skip
+        assert [told[words][0] for words in told] == [3, 3, 3, 0, 0]
+        assert all(file in told[words][1] for words in list(told)[:3])
+        stage.stop()
+        assert stage.wait_for_return()
+        status, said, _ = call(stage)
+        assert (status, file in said) == (3, True)
+    assert driver_of(stage.host.paths, GPU) == "igb"
+
+
+@pytest.mark.parametrize("place", ["/var/lib/vfioctl", "/etc/vfioctl/guests", "/run/vfioctl/locks"])
+def test_records_on_a_dead_share_are_named_by_a_start_and_every_command(machine, place: str):
+    stage = prepared(machine, "")
+    with silent(stage.root + place):
+        told = commands(stage, ("plan", GUEST), ("status",), ("recover",), ("config", "validate"), ("hook", "verify"))
+        assert {status for status, _ in told.values()} == {3}
+        assert all(f"{stage.root}{place} does not answer" in said for _, said in told.values())
+        if place != "/etc/vfioctl/guests":  # there the shim itself would wait
+            status, said, _ = call(stage)
+            assert (status, f"{place} does not answer" in said) == (3, True)
+
+
+def boundary_of(stage: Stage, text: str) -> int:
+    """The number of the journal's boundary that begins with `text`, in a start that went well."""
+    return next(number for number, line in enumerate(stage.boundaries(), 1) if line.startswith(text))
+
+
+@pytest.mark.parametrize("where", ["/images", "/nvram"])
+@pytest.mark.parametrize("step", ["snapshot:vda", "snapshot.nvram"])
+def test_a_share_that_dies_as_a_step_begins_costs_the_step_its_time_and_everything_else_is_undone(
+    machine, step: str, where: str
+):  # fmt: skip
+    stage = Stage(BY_NAME["snapshot"], machine)
+    stage.crash_at(None)
+    assert stage.start().status == 0
+    number = boundary_of(stage, f"intent apply {step}")
+    stage.stop()
+    assert stage.wait_for_return()
+    stage.pause_at(number)
+    with stage.paused_hook("prepare") as running:
+        share = silent(stage.root + where)
+        share.__enter__()
+    try:
+        ended = running.wait()
+        assert ended.status == 1, ended.stderr
+        assert driver_of(stage.host.paths, GPU) == "igb"
+    finally:
+        share.__exit__(None, None, None)

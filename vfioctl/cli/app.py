@@ -52,6 +52,14 @@ class App:
         """Whether this user administers the host: root, or whoever owns the root directory of a chroot or a fake."""
         return os.geteuid() in (0, os.stat(self.composition.paths.root).st_uid)
 
+    def need_answers(self) -> None:
+        """Raise Unanswered where our records are on a share that hangs; `rescue` does without them."""
+        from vfioctl.reach import must_answer
+
+        if self.command != "rescue":
+            here = self.composition
+            must_answer(here.paths.guest_configs, *here.paths.records, silent=here.programs.silent)
+
     def need_root(self) -> None:
         """Raise NotRoot("not_root") early, before anything is asked or read."""
         if not self.is_root:
@@ -95,11 +103,15 @@ class RootGroup(LazyGroup):
     """The built-in commands and, after them, what plugins add under names that are still free."""
 
     def table(self, ctx: click.Context) -> tuple[Entry, ...]:
-        from vfioctl.cli.extra import plugin_commands
-
         taken = {entry.name for entry in self.entries}
-        extra = plugin_commands(ctx.obj.composition.paths) if isinstance(ctx.obj, App) else ()
+        extra = _commands_of_plugins(ctx.obj) if isinstance(ctx.obj, App) else ()
         return (*self.entries, *(entry for entry in extra if entry.name not in taken))
+
+
+def _commands_of_plugins(app: App) -> tuple[Entry, ...]:
+    from vfioctl.cli.extra import plugin_commands
+
+    return plugin_commands(app.composition.paths, app.composition.programs.silent)
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from vfioctl.cli.commands import Entry
+from vfioctl.errors import Unanswered
 from vfioctl.ownership import writable_by_others
 from vfioctl.paths import Paths
+from vfioctl.reach import must_answer
 
 
-def plugin_commands(paths: Paths) -> tuple[Entry, ...]:
+def plugin_commands(paths: Paths, silent: dict[str, float] | None = None) -> tuple[Entry, ...]:
     """The rows of the manifest's commands; none when it is missing, damaged or could be written by others."""
     try:
+        must_answer(paths.state, silent=silent)
         if writable_by_others(paths.manifest, paths.root):
             return ()
         from vfioctl import files
 
         rows = files.read_json(paths.manifest)["commands"]
         return tuple(Entry(str(row["name"]), str(row["help"]), str(row["target"])) for row in rows)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, Unanswered):
         return ()

@@ -59,6 +59,7 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         ctx.obj.command = ctx.command_path.partition(" ")[2]
+        ctx.obj.need_answers()
         return super().invoke(ctx)
 
 

@@ -11,6 +11,7 @@ from vfioctl import files
 from vfioctl.errors import ConfigError, Irregular
 from vfioctl.frozen import field, frozen
 from vfioctl.ownership import secure
+from vfioctl.reach import must_answer
 
 SIZE_CAP = 1024 * 1024
 
@@ -53,7 +54,11 @@ class Source:
 
 
 def read_source(file: str, root: str) -> Source | Problem:
-    """The file `file`, empty when it is absent, or what is wrong with it. Raises Refused("config.writable")."""
+    """The file `file`, empty when it is absent, or what is wrong with it.
+
+    Raises Refused("config.writable"), ("path.unanswered").
+    """
+    must_answer(file)
     try:
         os.lstat(file)
         secure(file, root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vfioctl.errors import VfioctlError
 from vfioctl.host.processes import is_alive
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Condition, Json
 
+T = TypeVar("T")
 Test = Callable[["Json", "Machine"], bool]
 
 
@@ -63,14 +64,14 @@ def _words(value: Any) -> Any:
 
 def explain(condition: Condition, machine: Machine) -> str:
     """What is there instead, for an error; empty when nothing more is known."""
-    args, paths = condition.args, machine.paths
+    args = condition.args
     if condition.kind == "no.holders":
         who = ", ".join(f"{h.comm} (pid {h.pid})" for h in _holders(args, machine))
         return f" Held by {who}." if who else ""
     if condition.kind == "path.equals":
-        return f" It says {text(paths.at(args['path']))!r}."
+        return f" It says {_at(args, machine, text)!r}."
     if condition.kind == "link.target":
-        return f" It points to {link_name(paths.at(args['path'])) or 'nothing'}."
+        return f" It points to {_at(args, machine, link_name) or 'nothing'}."
     return ""
 
 
@@ -105,21 +106,30 @@ def _is_held(args: Json, machine: Machine) -> bool:
     return any(wanted in (None, holder.unit) or holder.session or holder.user_unit for holder in live)
 
 
+def _at(args: Json, machine: Machine, look: Callable[[str], T]) -> T:
+    """What `look` says of the path; one that is not the kernel's may be on a share that hangs."""
+    path = machine.paths.at(args["path"])
+    if args["path"].startswith(KERNEL):
+        return look(path)
+    return machine.reach.ask(path, lambda: look(path))
+
+
+KERNEL = ("/sys/", "/proc/", "/dev/")
 OPTIONAL = ("uid", "by")
 PATH: Mapping[str, type] = {"path": str}
 ADDRESSES: Mapping[str, type] = {"addresses": list}
 
 VOCABULARY: dict[str, tuple[Mapping[str, type], Test, str]] = {
-    "path.exists": (PATH, lambda a, m: os.path.lexists(m.paths.at(a["path"])), "{path} exists"),
-    "path.absent": (PATH, lambda a, m: not os.path.lexists(m.paths.at(a["path"])), "{path} is absent"),
+    "path.exists": (PATH, lambda a, m: _at(a, m, os.path.lexists), "{path} exists"),
+    "path.absent": (PATH, lambda a, m: not _at(a, m, os.path.lexists), "{path} is absent"),
     "path.equals": (
         {"path": str, "value": str},
-        lambda a, m: text(m.paths.at(a["path"])) == a["value"].strip(),
+        lambda a, m: _at(a, m, text) == a["value"].strip(),
         "{path} says {value}",
     ),
     "link.target": (
         {"path": str, "name": str},
-        lambda a, m: (link_name(m.paths.at(a["path"])) or "") == a["name"],
+        lambda a, m: (_at(a, m, link_name) or "") == a["name"],
         "{path} points to {name}",
     ),
     "unit.state": ({"unit": str, "uid": int, "state": str}, _unit_state, "{unit} is {state}"),

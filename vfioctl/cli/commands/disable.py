@@ -33,10 +33,12 @@ def command(app: App, guest: str, xml: str | None) -> Result:
     from vfioctl.cli import managed
     from vfioctl.cli.facts import must_be_managed
     from vfioctl.cli.result import Result
+    from vfioctl.reach import must_answer
 
     app.need_trust()
     must_be_managed(app, guest)
     paths = app.composition.paths
+    must_answer(paths.guest_config(guest))  # it may be a link to where the administrator keeps it
     before = managed.before(paths, guest)
     change = _restore(app, guest, xml, before)
     _put_aside(app, guest)
