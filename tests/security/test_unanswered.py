@@ -10,6 +10,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,11 +148,10 @@ def boundary_of(stage: Stage, text: str) -> int:
     return next(number for number, line in enumerate(stage.boundaries(), 1) if line.startswith(text))
 
 
-@pytest.mark.parametrize("where", ["/images", "/nvram"])
-@pytest.mark.parametrize("step", ["snapshot:vda", "snapshot.nvram"])
-def test_a_share_that_dies_as_a_step_begins_costs_the_step_its_time_and_everything_else_is_undone(
-    machine, step: str, where: str
-):  # fmt: skip
+@pytest.mark.parametrize(
+    ("step", "where"), [("snapshot:vda", "/images"), ("snapshot.nvram", "/images"), ("snapshot.nvram", "/nvram")]
+)
+def test_a_share_that_dies_in_mid_start_costs_its_step_and_the_rest_is_undone_and_told(machine, step: str, where: str):
     stage = Stage(BY_NAME["snapshot"], machine)
     stage.crash_at(None)
     assert stage.start().status == 0
@@ -159,12 +159,29 @@ def test_a_share_that_dies_as_a_step_begins_costs_the_step_its_time_and_everythi
     stage.stop()
     assert stage.wait_for_return()
     stage.pause_at(number)
-    with stage.paused_hook("prepare") as running:
-        share = silent(stage.root + where)
-        share.__enter__()
-    try:
+    with ExitStack() as share:
+        with stage.paused_hook("prepare") as running:
+            share.enter_context(silent(stage.root + where))
         ended = running.wait()
-        assert ended.status == 1, ended.stderr
+        assert ended.status == 1
+        assert f"{stage.root}{where}" in ended.stderr
+        assert "Not everything could be put back" in ended.stderr
         assert driver_of(stage.host.paths, GPU) == "igb"
-    finally:
-        share.__exit__(None, None, None)
+        again = stage.prepare()
+        assert again.status in (1, 3)
+        assert f"{stage.root}{where}" in again.stderr, "the next start is refused by that name, not by a lock"
+    assert stage.command("recover").returncode == 0
+    assert stage.start().status == 0, "with its server back the guest starts as ever"
+
+
+def test_a_share_that_dies_while_the_guest_runs_does_not_keep_the_card(machine):
+    stage = Stage(BY_NAME["snapshot"], machine)
+    assert stage.start().status == 0
+    with silent(stage.root + "/images"), silent(stage.root + "/nvram"):
+        began = time.monotonic()
+        stage.libvirt.stop(GUEST, stage.xml)
+        assert time.monotonic() - began < 20, "libvirt waits for no share"
+        assert driver_of(stage.host.paths, GPU) == "igb"
+        assert stage.wait_for_return(130), "nor does the rest: deadlines.finish"
+        commands(stage, ("status",), ("recover",))
+    assert stage.start().status == 0
