@@ -12,7 +12,6 @@ from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import check_guest_name, parse_argv, read_stdin
 from vfioctl.events.model import Event, Operation
 from vfioctl.ownership import secure_state
-from vfioctl.reach import must_answer
 
 if TYPE_CHECKING:
     from vfioctl.events.model import Domain
@@ -38,7 +37,9 @@ def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
     }
     if handler := handlers.get(event.operation):
         check_guest_name(event.guest)
-        must_answer(*composition.paths.records)
+        from vfioctl.reach import must_answer  # most calls are about a guest that nobody manages
+
+        must_answer(composition.paths.run, composition.paths.state)
         handler()
     return 0
 

@@ -127,13 +127,6 @@ class Paths:
         return self.at("var/log/vfioctl")
 
     @property
-    def records(self) -> tuple[str, ...]:
-        """Where our own records are, of this boot and on disk."""
-        boot = (self.run, self.markers, os.path.dirname(self.boot_journal("x")), self.ledger, self.stuck, self.locks)
-        disk = (os.path.dirname(self.disk_journal("x")), os.path.dirname(self.identity("x")))
-        return (*boot, self.state, *disk, os.path.dirname(self.last("x")), self.history)
-
-    @property
     def libvirt_hooks(self) -> str:
         return self.at("etc/libvirt/hooks")
 

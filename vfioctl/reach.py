@@ -45,7 +45,7 @@ class Reach:
     def __init__(self, silent: dict[str, float], sure: frozenset[str] = MEMORY) -> None:
         self._silent = silent
         self._sure = sure
-        self._mounts: dict[str, str] | None = None
+        self._doubtful: frozenset[str] | None = None
 
     def ask(self, path: str, work: Callable[[], T], *, deadline: float = SECONDS) -> T:
         """What `work`, which looks at `path`, returns, as JSON keeps it. Raises what it raises, and Unanswered."""
@@ -64,10 +64,16 @@ class Reach:
             raise _error(*error)
         return cast("T", said)
 
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """The mount points that may hang."""
+        if self._doubtful is None:
+            self._doubtful = _doubtful(self._sure)
+        return self._doubtful
+
     def is_doubtful(self, path: str) -> bool:
         """Whether the way to `path` leads over a file system that may hang; it is not followed any further then."""
-        mounts = self._mounts = _mounts() if self._mounts is None else self._mounts
-        return any(mounts[entry] not in self._sure for entry, _ in way(path) if entry in mounts)
+        return bool(self.doubtful) and any(entry in self.doubtful for entry, _ in way(path))
 
     def worst(self, *paths: str) -> str:
         """Of `paths`, which one look is about, the first that is doubtful, or the last."""
@@ -88,7 +94,8 @@ def must_answer(*places: str, silent: dict[str, float] | None = None) -> None:
     Only a link or a mount of an administrator leads there: where there is none, this is one read of the mount table.
     """
     reach = Reach({} if silent is None else silent, LOCAL)
-    for place in filter(reach.is_doubtful, places):
+    below = (point for point in sorted(reach.doubtful) if point.startswith(tuple(f"{place}/" for place in places)))
+    for place in (*filter(reach.is_doubtful, places), *below):
         with suppress(PermissionError, FileNotFoundError, NotADirectoryError):
             reach.ask(place, partial(_touch, place))
 
@@ -99,16 +106,21 @@ def _touch(place: str) -> None:
         os.listdir(place)
 
 
-def _mounts() -> dict[str, str]:
-    """Mount point → type of file system, as this process sees them, the uppermost of each place; "/" is left out."""
+def _doubtful(sure: frozenset[str]) -> frozenset[str]:
+    """The mount points of this process that hold a file system of no type in `sure`; not "/" itself."""
     try:
         data = os.fsdecode(files.read_bytes(TABLE, follow=True))
     except OSError:
-        return {}
-    rows = (line.partition(" - ") for line in data.splitlines())
-    found = {ESCAPED.sub(_unescaped, left.split(" ")[4]): right.split(" ")[0] for left, _, right in rows if right}
-    found.pop("/", None)
-    return found
+        return frozenset()
+    found = set()
+    for line in data.splitlines():
+        left, _, right = line.partition(" - ")
+        point = left.split(" ", 5)[4]
+        if right.split(" ", 1)[0] in sure:
+            found.discard(point)  # what lies over another one is what is seen
+        else:
+            found.add(point)
+    return frozenset(ESCAPED.sub(_unescaped, point) if "\\" in point else point for point in found) - {"/"}
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -58,7 +58,7 @@ class App:
 
         if self.command != "rescue":
             here = self.composition
-            must_answer(here.paths.guest_configs, *here.paths.records, silent=here.programs.silent)
+            must_answer(here.paths.guest_configs, here.paths.run, here.paths.state, silent=here.programs.silent)
 
     def need_root(self) -> None:
         """Raise NotRoot("not_root") early, before anything is asked or read."""
