@@ -24,7 +24,7 @@ NESTED = ("site-packages", "dist-packages")  # those in a standard library are a
 PROPERLY = (
     "Install it where only root can write: python3 -m venv /opt/vfioctl",
     "Then, from the checkout: /opt/vfioctl/bin/pip install --require-hashes -r contrib/requirements.txt",
-    "Then: /opt/vfioctl/bin/pip install --no-index --no-build-isolation . ./plugins/*",
+    "Then: /opt/vfioctl/bin/pip install --no-index --no-deps --no-build-isolation . ./plugins/*",
     "Then: /opt/vfioctl/bin/vfioctl hook install",
 )
 
