@@ -179,9 +179,9 @@ def test_a_start_that_has_waited_for_another_guests_return_leaves_that_guests_ne
     other = house.launch_start(second)
     assert until(lambda: house.waits_for(other, f"guest-{first.uuid}"), 20)
     os.kill(returning, signal.SIGCONT)
-    for guest, call in ((first, hook), (second, other)):
-        started = house.follow_start(guest, house.ended(call))
-        assert started.status == 0, started.stderr
+    ends = [house.ended(call) for call in (hook, other)]  # no QEMU tells the second one that the first has started
+    for guest, ended in zip((first, second), ends, strict=True):
+        assert house.follow_start(guest, ended).status == 0, ended.stderr
     assert (first.runs, second.runs) == (True, True)
     assert [house.driver(address) for address in (FIRST, SECOND)] == ["vfio-pci", "vfio-pci"]
 
