@@ -234,12 +234,16 @@ class Lock:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             return False
-        try:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, str(os.getpid()).encode(), 0)
-        except OSError:
-            return True  # the pid is for messages only: a full disk must not keep a card from coming home
+        self.sign(fd)
         return True
+
+    def sign(self, fd: int = -1) -> None:
+        """Write our pid into the file: into that of `fd`, or of the lock that another process has left to us."""
+        try:
+            os.ftruncate(fd if fd >= 0 else self.fd, 0)
+            os.pwrite(fd if fd >= 0 else self.fd, str(os.getpid()).encode(), 0)
+        except OSError:
+            return  # the pid is for messages only: a full disk must not keep a card from coming home
 
     def is_held_elsewhere(self) -> bool:
         """Whether another open file holds the lock now."""

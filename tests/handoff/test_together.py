@@ -164,7 +164,8 @@ def test_the_detached_part_tries_again_when_it_does_not_get_its_turn(make_rack):
     rack.give(guest)
     with Lock(rack.lock(inhibitor(rack))):
         rack.stop(guest)
-        assert until(lambda: any("The return is tried again" in log.read_text() for log in rack.logs()), 20)
+        assert until(lambda: any("is tried again in 2 s" in log.read_text() for log in rack.logs()), 20)
+        assert "UNFINISHED" not in rack.command("status").stdout
         assert guest.uuid in rack.open()
     assert rack.is_home()
     assert rack.last(guest)["ok"]

@@ -6,7 +6,7 @@ Tries again while others have what it needs: libvirt calls no further hook, so n
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import Busy, VfioctlError
@@ -52,15 +52,28 @@ def finish(
             return _bring_home(composition, own, uuid, attempt, log)
         except Busy as busy:
             log.warning(f"The return is tried again in {pause:g} s: {busy}", uuid=uuid)
-        if until(lambda: not os.path.exists(journal), pause):
+        if _is_over(own, journal, pause):
             return None
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _is_over(own: Lock, journal: str, pause: float) -> bool:
+    """Whether somebody else has brought it home within `pause` seconds.
+
+    The lock's file, which has our pid, is open meanwhile and not locked: so `status` sees that somebody works on it.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(open(own.path, "rb"))
+        return until(lambda: not os.path.exists(journal), pause)
 
 
 def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, log: Log) -> None:
     """One try. Raises Busy when another one is worth it, VfioctlError("return.unfinished") when none is."""
     paths = composition.paths
-    if own.fd < 0:
+    if own.fd >= 0:
+        own.sign()  # what we inherited names the hook
+    else:
         own.acquire(deadline=_patience(read_both(paths, uuid)) if attempt else LOCK_SECONDS)
     with own:
         story = read_both(paths, uuid)
