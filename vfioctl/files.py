@@ -25,6 +25,7 @@ KINDS = (
     (stat.S_ISDIR, "it is a directory"), (stat.S_ISFIFO, "it is a FIFO"), (stat.S_ISSOCK, "it is a socket"),
     (stat.S_ISCHR, "it is a character device"), (stat.S_ISBLK, "it is a block device"),
 )  # fmt: skip
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 LONGEST_PAUSE = 0.05  # between two looks at a lock: who has waited long must not be worse off than who comes now
 
 
@@ -207,25 +208,39 @@ class Lock:
         self.path = path
         self.what = what  # that is locked, at the beginning of a sentence
         self.passing = passing
+        self.alone = False  # there is no file: nobody else can have the lock
         self.fd = -1
 
     def acquire(self, *, deadline: float = 0.0) -> None:
         """Take the lock within `deadline` seconds. Raises Busy naming the pid that wrote it."""
         make_private_dir(os.path.dirname(self.path))
-        fd = open_plain(self.path, os.O_RDWR | os.O_CREAT)
+        fd = self._open()
         for _ in Backoff(deadline, longest=LONGEST_PAUSE):
             if self._try(fd):
                 if not self.passing or self._is_named(fd):
                     self.fd = fd
                     return
                 os.close(fd)  # its file was removed meanwhile: who comes now locks another one
-                fd = open_plain(self.path, os.O_RDWR | os.O_CREAT)
+                fd = self._open()
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
         os.close(fd)
         raise Busy(
             f"{self.what} is being handed off by process {holder or 'unknown'}.",
             hints=("See what it does with: vfioctl status",),
         )
+
+    def _open(self) -> int:
+        """A descriptor of the lock's file. Where a passing one cannot be made (/run is full), one of no file at all.
+
+        What is on its way home must not wait for room; as nobody else can make the file either, nobody has it.
+        """
+        try:
+            return open_plain(self.path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if not self.passing or error.errno not in NO_ROOM:
+                raise
+        self.alone = True
+        return os.memfd_create("vfioctl-lock")
 
     def _try(self, fd: int) -> bool:
         try:
@@ -255,9 +270,9 @@ class Lock:
         return False
 
     def _is_named(self, fd: int) -> bool:
-        """Whether the file of `fd` still has our name."""
+        """Whether the file of `fd` still has our name, or never had one."""
         try:
-            return os.path.samestat(os.fstat(fd), os.lstat(self.path))
+            return self.alone or os.path.samestat(os.fstat(fd), os.lstat(self.path))
         except FileNotFoundError:
             return False
 

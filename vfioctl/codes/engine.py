@@ -122,6 +122,8 @@ CODES = (
          "Run `vfioctl recover`, which tries again; where somebody put it on another driver, it then stays there."),
     Code("return.unfinished", "Not everything came home after the guest had stopped.",
          "Run `vfioctl recover`, or `vfioctl rescue` for the desktop."),
+    Code("run.unwritable", "A start has no room in /run, or cannot write there, so nothing was begun.",
+         "Free space or inodes, or mount it writable; `df /run` shows what is full."),
     Code("step.failed", "A step failed in a way that was not foreseen.",
          "See the log in /var/log/vfioctl and report it."),
     Code("step.unknown", "A journal or a plugin names a step kind that this version does not have.", "Update vfioctl."),

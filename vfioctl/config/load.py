@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 from vfioctl.txn.plan import Budget
 
 OWN_VARIABLES = ("VFIOCTL_FORMAT", "VFIOCTL_CACHE", "VFIOCTL_SHARD")  # of the command line, of contrib/
+MOST = 100  # problems of one file that are looked for
 NOTHING: Mapping[str, Any] = {}
 SECTIONS = {setting.path.partition(".")[0] for setting in SETTINGS if "." in setting.path}
 
@@ -117,7 +118,8 @@ def _layers(
 def _first_of(problems: list[Problem]) -> ConfigError:
     error = problems[0].error()
     if len(problems) > 1:
-        error.hints = (f"There are {len(problems) - 1} more; see them all with: vfioctl config validate",)
+        count = f"{len(problems) - 1}" if len(problems) < MOST else f"at least {MOST - 1}"
+        error.hints = (f"There are {count} more; see them all with: vfioctl config validate",)
     return error
 
 
@@ -129,11 +131,18 @@ def _file_layer(paths: Paths, file: str, plugins: Mapping[str, PluginInfo], *, g
 
 
 def check_source(source: Source, plugins: Mapping[str, PluginInfo], *, guest_file: bool) -> Layer:
-    """The values of `source`, checked against the schema."""
+    """The values of `source`, checked against the schema, as far as the first MOST problems."""
     reader = _Reader(source, settings(plugins), plugins, guest_file=guest_file)
-    found = list(reader.walk(source.data, ""))
-    values = dict(item for item in found if not isinstance(item, Problem))
-    return Layer(values, tuple(item for item in found if isinstance(item, Problem)))
+    values: dict[str, Value] = {}
+    problems: list[Problem] = []
+    for item in reader.walk(source.data, ""):
+        if not isinstance(item, Problem):
+            values.update([item])
+        elif len(problems) < MOST:
+            problems.append(item)
+        else:
+            break
+    return Layer(values, tuple(problems))
 
 
 @frozen

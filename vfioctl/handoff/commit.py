@@ -41,7 +41,10 @@ def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
         forget(composition, plan, journal, ledger)
         raise
     except OSError as error:
-        forget(composition, plan, journal, ledger)
+        with suppress(OSError):  # what cannot be removed from a file system that is read-only is not there either
+            forget(composition, plan, journal, ledger)
+        with suppress(OSError):
+            journal.end()
         raise Refused(
             "journal.unwritable", f"{plan.guest} was not started: the journal cannot be written: {error}.",
             state="Nothing was changed.", hints=("Free space or make it writable, then start the guest again.",),

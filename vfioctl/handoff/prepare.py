@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from vfioctl import identity
+from vfioctl import files, identity
 from vfioctl.compose import Composition
 from vfioctl.errors import Busy, Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
-from vfioctl.files import Lock
 from vfioctl.frozen import frozen, replace
 from vfioctl.handoff import deadman, markers, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
@@ -44,6 +43,7 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
 
     Raises Refused with nothing touched, StepFailed after an undo, Stuck when the kernel does not return.
     """
+    begun = False
     try:
         with _own_lock(composition, domain) as lock:
             recovery.settle_former(composition, domain.name, domain.uuid, around.log, fds=(lock.fd,))
@@ -58,13 +58,29 @@ def prepare(composition: Composition, domain: Domain, around: Circumstances, *, 
 
             waiting = Deadline(config.deadlines.prepare)
             with _settled_plan(composition, make, around.log, waiting) as (asked, fds):
+                begun = True
                 return _carry_out(composition, asked, around, (lock.fd, *fds))
     except Refused as error:
         keep(composition.paths, around.log, Ending(domain.name, domain.uuid, "prepare", error=error))
         raise
+    except OSError as error:
+        if begun or error.errno not in files.NO_ROOM:
+            raise
+        refusal = _no_room(domain.name, error)
+        keep(composition.paths, around.log, Ending(domain.name, domain.uuid, "prepare", error=refusal))
+        raise refusal from error
 
 
-def _own_lock(composition: Composition, domain: Domain) -> Lock:
+def _no_room(guest: str, error: OSError) -> Refused:
+    """The refusal where /run is full or cannot be written, before the journal could say so."""
+    place = error.filename or "A file of vfioctl's"
+    return Refused(
+        "run.unwritable", f"{guest} was not started: {place} cannot be made or opened: {error.strerror}.",
+        state="Nothing was changed.", hints=("See what is full with: df /run; df --inodes /run",),
+    )  # fmt: skip
+
+
+def _own_lock(composition: Composition, domain: Domain) -> files.Lock:
     """The guest's lock, held; the detached part of its last return may still have it for a while."""
     lock = guest_lock(composition.paths, domain.uuid)
     try:
