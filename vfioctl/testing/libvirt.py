@@ -36,6 +36,7 @@ class FakeLibvirt:
         self.composition: Composition = compose(host.root, ENTRY)
         self.calls: list[HookCall] = []
         self._guests: dict[str, int] = {}
+        pid_files.make_place(host.root)
 
     def install(self) -> None:
         """Install the hook as `vfioctl hook install` does."""

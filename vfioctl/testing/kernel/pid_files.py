@@ -18,11 +18,16 @@ def guest_of(spec: FakeProcess) -> str:
     return spec.guest or (name_in(name) if is_libvirts else "")
 
 
+def make_place(root: str) -> None:
+    """The directory of pid files below `root`, as the daemon makes it at its start."""
+    os.makedirs(os.path.join(root, PLACE), exist_ok=True)
+
+
 def write(root: str, spec: FakeProcess, pid: int) -> None:
     """Name `pid` in the pid file of its guest, when it is the QEMU of one."""
     if not root or not (guest := guest_of(spec)) or "/" in guest:
         return
-    os.makedirs(os.path.join(root, PLACE), exist_ok=True)
+    make_place(root)
     with open(path(root, guest), "w", encoding="ascii") as file:
         file.write(str(pid))
 
