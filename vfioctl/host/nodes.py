@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -11,9 +12,12 @@ from vfioctl.host.drivers import is_vfio
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.readers import device_number, entries, link_name, parse_number, raw
 from vfioctl.paths import Paths
+from vfioctl.proc import in_child
 
 # Linux 6.1 still shows controlD64, a link to card0 with its number, for which there is no node.
 DRM_NODE = r"(card|renderD)\d+$"
+VFIO_NODE = re.compile(r"/dev/vfio/(devices/vfio)?\d+$")
+LOOK_SECONDS = 2.0
 NVIDIA_PER_CARD = "/dev/nvidia"
 NVIDIA_SHARED = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools")
 
@@ -100,27 +104,29 @@ def _node(paths: Paths, path: str, role: str, address: str | None) -> Iterator[D
 
 
 def is_open_in(paths: Paths, pid: int, nodes: Iterable[DeviceNode]) -> bool | None:
-    """Whether `pid` has one of the VFIO `nodes` open; None when its files are not for us to see.
+    """Whether `pid` has one of the VFIO `nodes` open; None when its files are not for us to see, or do not answer.
 
-    Only what is called like such a node is looked at: another file may be in a file system that does not answer.
+    Only what is called like such a node is looked at, in a child: the other files may be on a share that is gone.
     """
-    numbers = {os.makedev(*node.rdev) for node in nodes}
-    directory = os.path.join(paths.proc, str(pid), "fd")
-    try:
-        names = os.listdir(directory)
-    except PermissionError:
+    numbers = frozenset(os.makedev(*node.rdev) for node in nodes)
+    report = in_child(lambda: _open_numbers(os.path.join(paths.proc, str(pid), "fd")), deadline=LOOK_SECONDS)
+    if report.stuck or report.errno in (errno.EACCES, errno.EPERM):
         return None
-    except OSError:  # it is gone
-        return False
-    return any(_number(os.path.join(directory, name)) in numbers for name in names)
+    return not numbers.isdisjoint(map(int, report.data.split()))
 
 
-def _number(link: str) -> int | None:
+def _open_numbers(directory: str) -> bytes:
+    """The device numbers of what is called like a VFIO node in `directory`."""
+    numbers = (number for name in os.listdir(directory) for number in _number(f"{directory}/{name}"))
+    return " ".join(map(str, numbers)).encode()
+
+
+def _number(link: str) -> Iterator[int]:
     try:
-        status = os.stat(link) if "/vfio/" in os.readlink(link) else None
+        if VFIO_NODE.search(os.readlink(link)) and stat.S_ISCHR((status := os.stat(link)).st_mode):
+            yield status.st_rdev
     except OSError:  # closed since
-        return None
-    return status.st_rdev if status and stat.S_ISCHR(status.st_mode) else None
+        return
 
 
 def _nvidia(paths: Paths, address: str) -> Iterator[DeviceNode]:
