@@ -97,6 +97,12 @@ def test_a_root_that_is_named_by_a_link_is_judged_by_where_it_leads(installation
     assert not proof.exists()
 
 
+def test_a_root_that_is_no_directory_is_wrong_usage(installation: Installation):
+    """What others can write there is not said: nobody should follow a hint about /dev/null."""
+    ended = installation.run("--root", "/dev/null", "list")
+    assert (ended.returncode, "/dev/null is no directory" in ended.stderr) == (2, True)
+
+
 def test_the_owner_of_a_root_works_on_it(installation: Installation):
     """A simulated host or a chroot of an ordinary user."""
     shutil.chown(installation.host, NOBODY, NOBODY)
