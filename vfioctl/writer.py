@@ -1,5 +1,8 @@
 """Kernel reads and writes that may never return, made by one detached child with a deadline for each. Knows no device.
 
+Longer work, as a pass over /proc, is done there too: the child says where it is in a page that both have, so that what
+it hangs at has a name.
+
 A write under the device lock can wait for ever, and SIGKILL does not end it. The child that makes it is then left
 behind, and another one takes the next write. It holds none of our locks: a stuck device must not keep the rest of the
 desktop from coming back, and whoever comes next finds the device recorded or stuck itself.
@@ -11,10 +14,18 @@ import json
 import os
 import select
 import signal
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
 from vfioctl.errors import Stuck
+from vfioctl.frozen import frozen
 
 CHUNK = 65536
+PLACE = 4096  # bytes, of which a place has less
+END = b"."  # the last line of what the child gives
+BEGINNING = "the beginning"  # where it hangs that has said nothing yet
 
 
 class StuckRead(Exception):
@@ -40,11 +51,20 @@ class StuckWrite(Stuck):
         self.pid = pid
 
 
+@frozen
+class Given:
+    """What the child gave, and the place at which it hangs, or "" when it has come to the end."""
+
+    rows: tuple[Any, ...]
+    hung_at: str = ""
+
+
 class Writer:
     """The child, forked when it is first needed; a fork of ours that shares this object forks its own."""
 
     def __init__(self) -> None:
         self._child: _Child | None = None
+        self.hung: set[str] = set()  # the places at which work hung
 
     def swap(self, path: str, value: str, *, deadline: float, unless: tuple[str, ...] = ()) -> tuple[str, str]:
         """Write `value` to the kernel file `path`, unless it says one of `unless` already.
@@ -65,10 +85,25 @@ class Writer:
             raise StuckRead(path, self._give_up())
         return said[0]
 
-    def _ask(self, path: str, value: str | None, unless: tuple[str, ...], deadline: float) -> tuple[str, str] | None:
+    def work(self, module: str, arguments: Mapping[str, Any], *, quiet: float, deadline: float) -> Given:
+        """What `work(arguments, say)` of `module` yields in the child; `say(place)` there says what it is at now.
+
+        The child hangs when it has said nothing new for `quiet` seconds, or is not at its end after `deadline`. Raises
+        RuntimeError for a bug of that work. `module` is to be imported here, so that the child has it.
+        """
+        given = self._living().work(json.dumps([module, arguments]).encode() + b"\n", quiet, deadline)
+        if given.hung_at:
+            self._give_up()
+            self.hung.add(given.hung_at)
+        return given
+
+    def _living(self) -> _Child:
         if self._child is None or self._child.parent != os.getpid():
             self._child = _Child()
-        answer = self._child.ask(json.dumps([path, value, unless]).encode() + b"\n", deadline)
+        return self._child
+
+    def _ask(self, path: str, value: str | None, unless: tuple[str, ...], deadline: float) -> tuple[str, str] | None:
+        answer = self._living().ask(json.dumps([path, value, unless]).encode() + b"\n", deadline)
         if answer is None:
             return None
         errno, before, after = json.loads(answer)
@@ -89,10 +124,11 @@ class _Child:
     def __init__(self) -> None:
         asked, self.asking = os.pipe2(os.O_CLOEXEC)
         self.answers, answering = os.pipe2(os.O_CLOEXEC)
+        self.place = os.memfd_create("place", os.MFD_CLOEXEC)
         self.parent = 0
         self.pid = os.fork()
         if self.pid == 0:
-            _serve(asked, answering)
+            _serve(asked, answering, self.place)
         self.parent = os.getpid()
         os.close(asked)
         os.close(answering)
@@ -106,26 +142,68 @@ class _Child:
             return None
         return os.read(self.answers, CHUNK)
 
+    def work(self, request: bytes, quiet: float, deadline: float) -> Given:
+        """What it gives; see `Writer.work`."""
+        end, said, place = time.monotonic() + deadline, b"", b""
+        os.truncate(self.place, 0)
+        os.write(self.asking, request)
+        while not said.endswith(END + b"\n"):
+            if self.poller.poll(min(quiet, max(0.0, end - time.monotonic())) * 1000):
+                if not (chunk := os.read(self.answers, CHUNK)):
+                    raise RuntimeError("a child failed: it was killed")
+                said += chunk
+                continue
+            before, place = place, os.pread(self.place, PLACE, 0).partition(b"\0")[0]
+            if before == place or time.monotonic() >= end:
+                return Given(_rows(said.rpartition(b"\n")[0]), place.decode() or BEGINNING)
+        return Given(_rows(said.removesuffix(END + b"\n")))
+
     def __del__(self) -> None:
         """Let the child see the end of its requests; one that is stuck is not waited for."""
         if os.getpid() != self.parent:
             return  # a fork of ours inherited this object; the child is its parent's, the numbers may be others' by now
         os.close(self.asking)
         os.close(self.answers)
+        os.close(self.place)
         os.waitpid(self.pid, os.WNOHANG)
 
 
-def _serve(asked: int, answering: int) -> None:
+def _rows(said: bytes) -> tuple[Any, ...]:
+    rows = tuple(json.loads(line) for line in said.splitlines())
+    if rows and isinstance(rows[-1], str):
+        raise RuntimeError(f"a child failed: {rows[-1]}")
+    return rows
+
+
+def _serve(asked: int, answering: int, place: int) -> None:
     try:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # meant for the engine, which finishes its step
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        close_all_but(asked, answering)
+        close_all_but(asked, answering, place)
         with os.fdopen(asked, "rb") as requests:
             for request in requests:
-                os.write(answering, _answer(*json.loads(request)))
+                words = json.loads(request)
+                if isinstance(words[1], dict):
+                    _work(words[0], words[1], answering, place)
+                else:
+                    os.write(answering, _answer(*words))
     finally:
         os._exit(0)
+
+
+def _work(module: str, arguments: Mapping[str, Any], answering: int, place: int) -> None:
+    """Each row as soon as it is there: those before a hang count."""
+
+    def say(where: str) -> None:
+        os.pwrite(place, where.encode() + b"\0", 0)
+
+    try:
+        for row in import_module(module).work(arguments, say):
+            os.write(answering, json.dumps(row).encode() + b"\n")
+    except Exception as error:  # noqa: BLE001 -- a bug must reach the parent, which tells it
+        os.write(answering, json.dumps(f"{type(error).__name__}: {error}").encode() + b"\n")
+    os.write(answering, END + b"\n")
 
 
 def _answer(path: str, value: str | None, unless: list[str]) -> bytes:

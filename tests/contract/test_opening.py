@@ -22,7 +22,7 @@ ALLOWED = {
     "vfioctl/host/looks.py": "only to see that it answers; in a child, judged before",
     "vfioctl/host/exclusive.py": "the nodes of disks, in a child",
     "vfioctl/host/pools.py": "the nodes of disks, in a child",
-    "vfioctl/host/holders.py": "/proc/PID/maps",
+    "vfioctl/host/fd_tables.py": "/proc/PID/maps, in a child",
     "vfioctl/setup/data.py": "templates that are part of the installed code",
     "vfioctl/cli/demo.py": "files of a directory that it made itself",
     "vfioctl/cli/domains.py": "the file that the user names with --xml, which may be a pipe",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Message
     from vfioctl.config.model import GuestConfig
+    from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo
 
@@ -108,16 +109,19 @@ def refuse_while_running(paths: Paths) -> None:
         )
 
 
-def unreadable_message(count: int) -> tuple[Message, ...]:
-    """What to say when the open files of `count` processes could not be read, by root itself or for want of it."""
+def unseen_messages(host: Host) -> Iterator[Message]:
+    """What to say of the processes that `host` could not look into, for want of root or though it is, and of files."""
     from vfioctl.cli.result import Message
 
-    if not count:
-        return ()
-    whose, it = ("one process", "it") if count == 1 else (f"{count} processes", "some of them")
-    why = ", even by root: the kernel or a container hides them" if os.geteuid() == 0 else " without root"
-    text = f"The open files of {whose} could not be read{why}; {it} may hold the card too."
-    return (Message(text, "warning", "host.unreadable"),)
+    missed, is_root = host.missed(), os.geteuid() == 0
+    for one in missed:
+        if is_root or not one.denied:
+            code = "host.unreadable" if one.denied else "host.unanswered"
+            yield Message(f"{one.what}; it may hold the card too.", "warning", code)
+    if (count := host.unreadable()) and not is_root:
+        whose, it = ("one process", "it") if count == 1 else (f"{count} processes", "some of them")
+        text = f"The open files of {whose} could not be read without root; {it} may hold the card too."
+        yield Message(text, "warning", "host.unreadable")
 
 
 def owners(paths: Paths) -> dict[str, str]:

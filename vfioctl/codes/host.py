@@ -49,6 +49,8 @@ CODES = (
          "Define the guest in qemu:///system."),
     Code("hook.shebang", "The first line of the installed hook names no shell.", "Run `vfioctl hook install`."),
     Code("hook.unreadable", "Without root it cannot be seen whether the hook is installed.", "Run it as root."),
+    Code("host.unanswered", "A file that a process has open does not answer, or its memory map.",
+         "End that process, or bring its file system back or away (`umount -f`)."),
     Code("host.unreadable", "The open files of some processes cannot be read, mostly for want of root.",
          "Run it as root."),
     Code("inhibit.failed", "The unit that keeps the host awake could not be started.",

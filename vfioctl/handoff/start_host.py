@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from vfioctl.handoff.start_model import Start
 from vfioctl.host import memory
-from vfioctl.host.holders import scan
 from vfioctl.host.model import DeviceNode
 from vfioctl.plugin.types import Finding
 
@@ -70,7 +69,7 @@ def _groups(start: Start) -> Iterator[Finding]:
     given = {device.iommu_group: device.address for device in start.request.devices if device.iommu_group is not None}
     held = {device.iommu_group for device in start.request.devices if host.is_vfio_driver(device.driver or "")}
     nodes = [node for group in given if group not in held and (node := _node(start, f"/dev/vfio/{group}"))]
-    for holder in scan(start.paths, nodes).holders if nodes else ():
+    for holder in host.scan(nodes).holders if nodes else ():
         for path in holder.nodes:
             yield Finding(
                 "start.vfio_open",

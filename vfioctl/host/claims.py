@@ -188,10 +188,11 @@ def _opened(paths: Paths, found: tuple[Block, ...], generic: Mapping[str, int]) 
         what = f"open in {who} (process {one.pid})"
         yield Claim(names[one.is_block, one.rdev], Kind.OPEN, what, remedy, passes=one.comm in UDEV)
     every = ", ".join(sorted({block.disk for block in found if block.direct}))
-    if seen.failed:
-        yield Claim(every, Kind.UNKNOWN, "in unknown use: /proc does not say what processes have open")
-    elif seen.unreadable:
-        yield _perhaps_opened(every, seen.unreadable)
+    for unseen in seen.unseen:
+        if not unseen.denied:
+            yield Claim(every, Kind.UNKNOWN, f"perhaps open: {unseen.what}", "End that process first.")
+    if denied := tuple(unseen.comm for unseen in seen.unseen if unseen.denied):
+        yield _perhaps_opened(every, denied)
 
 
 def _perhaps_opened(disks: str, unreadable: tuple[str, ...]) -> Claim:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from vfioctl.frozen import frozen
 from vfioctl.host import guests, mediated
-from vfioctl.host.holders import scan
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -46,10 +45,10 @@ def _openers(host: Host, nodes: Nodes) -> tuple[dict[str, tuple[int, ...]], bool
     every = tuple(node for own in nodes.values() for node in own)
     if not every:
         return dict.fromkeys(nodes, ()), False
-    found = scan(host.paths, every)
+    found = host.scan(every)
     paths = {name: {node.path for node in own} for name, own in nodes.items()}
     opened = {name: tuple(one.pid for one in found.holders if own & set(one.nodes)) for name, own in paths.items()}
-    return opened, bool(found.unreadable)
+    return opened, bool(found.unseen)
 
 
 def _words(pids: Iterable[int], host: Host) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who has the nodes of devices open or mapped: one pass over /proc. Reads only.
+"""Who has the nodes of devices open or mapped. Reads only.
 
 Open files are compared by device number through /proc/PID/fd, so that processes with nodes of their own
 (containers) are found; a path would miss them. One that vanishes while we look holds nothing.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from vfioctl.frozen import frozen
-from vfioctl.host import cgroups, processes
+from vfioctl.host import cgroups, drivers, pci, processes
 from vfioctl.host.model import AUDIO_CLASSES, CARD_CLASSES, DeviceNode, Holder
 from vfioctl.host.readers import parse_number, table, text
 from vfioctl.paths import Paths
+from vfioctl.writer import Writer
 
-DELETED = " (deleted)"
-# Majors of null, tty and pts: most of what is open, and never a node of a device.
-COMMON_MAJORS = (1, 5, 136)
+if TYPE_CHECKING:
+    from vfioctl.host.descriptors import Found, Unseen, Wanted
+    from vfioctl.host.host import Host
+
 GROUP = re.compile(r"/dev/vfio/\d+")  # the file of a group has no mmap (drivers/vfio/group.c); maps cost as much as fd
+COMMON_MAJORS = (1, 5, 136)  # of null, tty and pts: never a node of a device
 CGROUP_SIZE = 1 << 16  # a line for each hierarchy of version 1, and a path may have 4096 bytes
 CARD_NODES = ("/dev/dri/", "/dev/fb")
 AUDIO_NODES = ("/dev/snd/",)
@@ -28,10 +31,15 @@ AUDIO_NODES = ("/dev/snd/",)
 
 @frozen
 class Scan:
-    """What one pass found. `unreadable` counts the processes that we may not look into."""
+    """What one pass found, and what it could not see: any of that may be a holder too."""
 
-    holders: tuple[Holder, ...]
-    unreadable: int
+    holders: tuple[Holder, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
+
+    @property
+    def unreadable(self) -> int:
+        """How many processes we may not look into."""
+        return sum(one.denied for one in self.unseen)
 
 
 def vanished_nodes(kind: int, nodes: tuple[DeviceNode, ...]) -> tuple[str, ...]:
@@ -42,20 +50,36 @@ def vanished_nodes(kind: int, nodes: tuple[DeviceNode, ...]) -> tuple[str, ...]:
     return AUDIO_NODES if kind in AUDIO_CLASSES and "snd" not in roles else ()
 
 
-def scan(paths: Paths, nodes: Iterable[DeviceNode], vanished: tuple[str, ...] = ()) -> Scan:
+def of_functions(host: Host, addresses: tuple[str, ...], shared: frozenset[str]) -> Scan:
+    """Who has a node of `addresses`; of those in `shared`, and of all on one driver, also the driver's own nodes."""
+    kinds = {address: kind for address in addresses if (kind := pci.kind(host.paths, address)) is not None}
+    whole = {address for address in kinds if address in shared or _is_alone(host.paths, address, addresses)}
+    watched = [node for address in kinds for node in host.nodes(address) if node.address or address in whole]
+    gone = {path for address, kind in kinds.items() for path in vanished_nodes(kind, host.nodes(address))}
+    return host.scan(watched, tuple(sorted(gone)))
+
+
+def _is_alone(paths: Paths, address: str, addresses: tuple[str, ...]) -> bool:
+    """Whether no device besides `addresses` is on its driver: then the nodes of the whole driver are its own."""
+    name = pci.driver(paths, address)
+    return name is not None and set(drivers.addresses_on(paths, name)) <= set(addresses)
+
+
+def scan(
+    paths: Paths, nodes: Iterable[DeviceNode], vanished: tuple[str, ...] = (), writer: Writer | None = None
+) -> Scan:
     """Every process but ours that has one of `nodes` open or mapped, or a deleted node below `vanished`."""
     watch = _Watch.of(nodes, vanished)
-    holders, unreadable, own = [], 0, os.getpid()
-    for pid in _pids(paths):
-        if pid == own:
-            continue
-        held = _held_by(paths, pid, watch)
-        if held is None:
-            unreadable += 1
-        elif held:
-            holder = describe(paths, pid, held)
-            holders += [holder] if holder else []
-    return Scan(tuple(holders), unreadable)
+    if not watch.by_path and not vanished:
+        return Scan()
+    from vfioctl.host.descriptors import look  # what has no nodes has no holders
+
+    seen = look(paths, watch.wanted(), writer or Writer())
+    held: dict[int, dict[str, str | None]] = {}
+    for one in seen.found:
+        held.setdefault(one.pid, {}).update(watch.match(one))
+    holders = (describe(paths, pid, held[pid]) for pid in sorted(held) if held[pid])
+    return Scan(tuple(filter(None, holders)), seen.unseen)
 
 
 @frozen
@@ -70,71 +94,27 @@ class _Watch:
     @classmethod
     def of(cls, nodes: Iterable[DeviceNode], vanished: tuple[str, ...]) -> _Watch:
         every = tuple(nodes)
-        numbers = {os.makedev(*node.rdev): node for node in every}
+        numbers = {os.makedev(*node.rdev): node for node in every if node.rdev[0] not in COMMON_MAJORS}
         mappable = bool(vanished) or not all(GROUP.fullmatch(node.path) for node in every)
         return cls(numbers, {node.path: node for node in every}, vanished, mappable)
 
-    def match(self, link: str, node: DeviceNode | None) -> dict[str, str | None]:
-        """What is held when `link` is open or mapped and `node` is the one of that number or name."""
-        path = _below_dev(link)
-        if path.endswith(DELETED):
-            node = node or self.by_path.get(path.removesuffix(DELETED))
-            if node or path.startswith(self.vanished):
-                return {path: node.address if node else ""}
-            return {}
+    def wanted(self) -> Wanted:
+        from vfioctl.host.descriptors import Wanted
+
+        numbers = frozenset((False, number) for number in self.by_number)
+        return Wanted(numbers, frozenset(self.by_path), self.vanished, self.maps)
+
+    def match(self, one: Found) -> dict[str, str | None]:
+        """Node path → address (None: the driver as a whole, "": unknown) of what was found."""
+        from vfioctl.host.fd_tables import DELETED, below_dev
+
+        path = below_dev(one.path)
+        bare = path.removesuffix(DELETED)
+        node = self.by_number.get(one.number[1]) if one.number else None
+        node = node or self.by_path.get(bare)
+        if bare != path:
+            return {path: node.address if node else ""}
         return {node.path: node.address} if node else {}
-
-
-def _below_dev(path: str) -> str:
-    """`path` from /dev on: a process in another root sees it below that root."""
-    return path[max(0, path.rfind("/dev/")) :]
-
-
-def _pids(paths: Paths) -> list[int]:
-    return sorted(int(name) for name in os.listdir(paths.proc) if name.isdecimal())
-
-
-def _held_by(paths: Paths, pid: int, watch: _Watch) -> dict[str, str | None] | None:
-    """Node path → address of what `pid` holds (None: the driver as a whole, "": unknown); None: no access."""
-    base = os.path.join(paths.proc, str(pid))
-    try:
-        held = _opened(base, watch)
-        if watch.maps:
-            held.update(_mapped(base, watch))
-    except PermissionError:
-        return None
-    except OSError:  # ENOENT, ESRCH, EINVAL: the process ends while we look
-        return {}
-    return held
-
-
-def _opened(base: str, watch: _Watch) -> dict[str, str | None]:
-    held: dict[str, str | None] = {}
-    directory = f"{base}/fd"
-    for name in os.listdir(directory):
-        link = f"{directory}/{name}"
-        try:
-            status = os.stat(link)
-            if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) not in COMMON_MAJORS:
-                held.update(watch.match(os.readlink(link), watch.by_number.get(status.st_rdev)))
-        except FileNotFoundError:  # closed since
-            continue
-    return held
-
-
-def _mapped(base: str, watch: _Watch) -> dict[str, str | None]:
-    """Mappings outlive the close of the file, so they are looked at as well."""
-    try:
-        with open(f"{base}/maps", "rb", buffering=0) as file:
-            data = file.readall() or b""
-    except FileNotFoundError:
-        return {}
-    held: dict[str, str | None] = {}
-    for line in data.splitlines() if b"/dev/" in data else ():
-        if b"/dev/" in line:
-            path = _below_dev(line.decode("utf-8", "replace"))
-            held.update(watch.match(path, watch.by_path.get(path)))
-    return held
 
 
 def describe(paths: Paths, pid: int, held: Mapping[str, str | None]) -> Holder | None:

@@ -5,6 +5,7 @@ Reads, never writes; nothing is read before it is asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,7 +23,7 @@ from vfioctl.host import (
     system,
     units,
 )  # fmt: skip
-from vfioctl.host.holders import Scan, scan, vanished_nodes
+from vfioctl.host.holders import Scan, of_functions, scan
 from vfioctl.host.model import (
     CARD_CLASSES,
     CARD_DRIVERS,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from vfioctl.host.claims import Claim
     from vfioctl.host.container_tools import Seen, Which
     from vfioctl.host.dependents import Dependent
+    from vfioctl.host.descriptors import Unseen
     from vfioctl.host.network import Traffic
     from vfioctl.reach import Reach
 
@@ -229,30 +231,35 @@ class Host:
         """
         return self._scan(addresses, shared).holders
 
+    def unseen(self, addresses: Iterable[str], *, shared: Iterable[str] = ()) -> tuple[Unseen, ...]:
+        """What the pass for `holders` could not see, though it is root's: it may hold `addresses` too.
+
+        Not PID 1, which is tolerated as a holder, and which nobody may look into who has fewer capabilities.
+        """
+        unseen, is_root = self._scan(addresses, shared).unseen, os.geteuid() == 0
+        return tuple(one for one in unseen if not one.denied or (is_root and one.pid != 1))
+
     def unreadable(self) -> int:
         """How many processes no pass so far could look into: without root there may be more holders."""
-        return max((found.unreadable for found in self._known.values() if isinstance(found, Scan)), default=0)
+        return sum(one.denied for one in self.missed())
+
+    def missed(self) -> tuple[Unseen, ...]:
+        """What no pass so far could see."""
+        scans = (found for found in self._known.values() if isinstance(found, Scan))
+        return tuple(dict.fromkeys(one for found in scans for one in found.unseen))
 
     def _scan(self, addresses: Iterable[str], shared: Iterable[str]) -> Scan:
         wanted, whole = tuple(sorted(set(addresses))), frozenset(shared)
-        return self._once(("holders", wanted, whole), lambda: self._read_holders(wanted, whole))
+        return self._once(("holders", wanted, whole), lambda: of_functions(self, wanted, whole))
 
-    def _read_holders(self, addresses: tuple[str, ...], shared: frozenset[str]) -> Scan:
-        kinds = {address: kind for address in addresses if (kind := pci.kind(self.paths, address)) is not None}
-        whole = {address for address in kinds if address in shared or self._is_alone(address, addresses)}
-        watched = [node for address in kinds for node in self.nodes(address) if node.address or address in whole]
-        gone = {path for address, kind in kinds.items() for path in vanished_nodes(kind, self.nodes(address))}
-        return scan(self.paths, watched, tuple(sorted(gone)))
-
-    def _is_alone(self, address: str, addresses: tuple[str, ...]) -> bool:
-        """Whether no device besides `addresses` is on its driver: then the nodes of the whole driver are its own."""
-        name = pci.driver(self.paths, address)
-        return name is not None and set(drivers.addresses_on(self.paths, name)) <= set(addresses)
+    def scan(self, watched: Iterable[DeviceNode], vanished: tuple[str, ...] = ()) -> Scan:
+        """Who has one of `watched` open now, or a deleted node below `vanished`."""
+        return scan(self.paths, watched, vanished, self.programs.writer)
 
     def vfio_open(self, addresses: Iterable[str]) -> tuple[int, ...]:
         """The processes, ours excepted, that have the VFIO group or device of `addresses` open."""
         watched = self._vfio_nodes(addresses)
-        return tuple(holder.pid for holder in scan(self.paths, watched).holders) if watched else ()
+        return tuple(holder.pid for holder in self.scan(watched).holders) if watched else ()
 
     def _vfio_nodes(self, addresses: Iterable[str]) -> list[DeviceNode]:
         every = (node for address in sorted(set(addresses)) for node in self.nodes(address))

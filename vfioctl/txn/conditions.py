@@ -67,7 +67,8 @@ def explain(condition: Condition, machine: Machine) -> str:
     args = condition.args
     if condition.kind == "no.holders":
         who = ", ".join(f"{h.comm} (pid {h.pid})" for h in _holders(args, machine))
-        return f" Held by {who}." if who else ""
+        unseen = "".join(f" {one.what}." for one in machine.host().unseen(tuple(args["addresses"])))
+        return f" Held by {who}.{unseen}" if who else unseen
     if condition.kind == "path.equals":
         return f" It says {_at(args, machine, text)!r}."
     if condition.kind == "link.target":
@@ -78,6 +79,12 @@ def explain(condition: Condition, machine: Machine) -> str:
 def _holders(args: Json, machine: Machine) -> tuple[Holder, ...]:
     """Those that count: logind and PID 1 keep nodes open on behalf of others and are never ended."""
     return tuple(h for h in machine.host().holders(tuple(args["addresses"])) if not h.is_untouchable)
+
+
+def _is_free(args: Json, machine: Machine) -> bool:
+    """Whether nobody holds the devices, as far as everybody could be looked at."""
+    host, addresses = machine.host(), tuple(args["addresses"])
+    return all(holder.is_untouchable for holder in host.holders(addresses)) and not host.unseen(addresses)
 
 
 def unit_now(machine: Machine, name: str, uid: int | None = None) -> Unit:
@@ -143,7 +150,7 @@ VOCABULARY: dict[str, tuple[Mapping[str, type], Test, str]] = {
         lambda a, m: not os.path.lexists(m.paths.at("sys/module", a["module"].replace("-", "_"))),
         "module {module} is gone",
     ),
-    "no.holders": (ADDRESSES, lambda a, m: not _holders(a, m), "nobody holds {addresses}"),
+    "no.holders": (ADDRESSES, _is_free, "nobody holds {addresses}"),
     "has.holder": ({**ADDRESSES, "by": str}, _is_held, "somebody holds {addresses}"),
     "process.gone": (
         {"pid": int, "start_time": int},

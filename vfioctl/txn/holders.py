@@ -11,8 +11,11 @@ from vfioctl.txn.step import Finding, Release
 
 if TYPE_CHECKING:
     from vfioctl.host.containers import Container
+    from vfioctl.host.descriptors import Unseen
 
 GREETERS = ("greeter", "lock-screen", "manager-early")
+UNREADABLE = "End that process, or let root look into it: see what AppArmor or SELinux say of ptrace in the journal"
+UNANSWERED = "End that process, or bring the file system that it waits for back or away: umount -f"
 
 
 @frozen
@@ -55,6 +58,14 @@ def holder_findings(
             continue
         if not (session_named and _goes_with_session(holder, policy)):
             yield _blocked(holder, policy)
+
+
+def unseen_findings(unseen: Iterable[Unseen], devices: Iterable[str]) -> Iterable[Finding]:
+    """A block for each process or file that could not be looked at: it may hold the devices, and nobody knows."""
+    held = ", ".join(devices)
+    for one in unseen:
+        code = "holder.unreadable" if one.denied else "holder.unanswered"
+        yield Finding(code, f"{one.what}: it may hold {held}.", hint=UNREADABLE if one.denied else UNANSWERED)
 
 
 def _is_allowed(release: Release, policy: Policy, holders: Sequence[Holder]) -> bool:

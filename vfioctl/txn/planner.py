@@ -12,7 +12,7 @@ from vfioctl.host.model import Holder, PciDevice
 from vfioctl.host.stuck import read_stuck
 from vfioctl.paths import Paths
 from vfioctl.txn import journal
-from vfioctl.txn.holders import Policy, holder_findings
+from vfioctl.txn.holders import Policy, holder_findings, unseen_findings
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.order import Proposed, merged, ordered
 from vfioctl.txn.plan import Budget, Plan, way_back
@@ -104,7 +104,9 @@ def _findings(
     yield from _kin_findings(order, ledger)
     releases = tuple(release for step in steps for release in step.releases)
     named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
-    if holders := _holders(order, steps, held, host):
+    free, shared = _free(order, steps, held)
+    yield from unseen_findings(host.unseen(free, shared=shared), free)
+    if holders := host.holders(free, shared=shared):
         yield from holder_findings(holders, releases, _informed(order.policy(), holders, host), session_named=named)
 
 
@@ -117,11 +119,16 @@ def _informed(policy: Policy, holders: tuple[Holder, ...], host: Host) -> Policy
     return replace(policy, named=containers.named(host.paths, holders))
 
 
-def _holders(order: Order, steps: tuple[Step, ...], held: Mapping[str, Entry], host: Host) -> tuple[Holder, ...]:
-    """Who has the devices open; not those of a guest that is named as their holder: that is its QEMU."""
+def _free(
+    order: Order, steps: tuple[Step, ...], held: Mapping[str, Entry]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The devices that nobody may have open, and those of them whose shared nodes count.
+
+    Not those of a guest that is named as their holder: that is its QEMU.
+    """
     free = (device for device in order.devices if not device.stuck and f"pci:{device.address}" not in held)
-    shared = tuple(step.params["address"] for step in steps if step.params.get(UNBOUND_ALONE))
-    return host.holders(tuple(device.address for device in free), shared=shared)
+    shared = (step.params["address"] for step in steps if step.params.get(UNBOUND_ALONE))
+    return tuple(device.address for device in free), tuple(shared)
 
 
 def _stuck_findings(order: Order, host: Host) -> Iterable[Finding]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.given import Given
     from vfioctl.cli.result import Message, Result
+    from vfioctl.handoff.ask import Asked
     from vfioctl.txn.plan import Plan
     from vfioctl.txn.step import Finding
 
@@ -48,7 +49,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     asked = ask(app.composition, domain, config, tuple(plugins.values()), ledger=None if app.is_root else ledger)
     blocks = (Error(item.code, item.message, hints=_hints(item)) for item in asked.plan.blocks)
     data = {**_data(app, asked.plan), "running": None}
-    messages = _messages(app, asked.plan, asked.request.host.unreadable(), hidden=ledger.hidden)
+    messages = _messages(app, asked, hidden=ledger.hidden)
     return refused(NAME, data, tuple(blocks)).saying(*messages)
 
 
@@ -81,15 +82,16 @@ def _data(app: App, plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _messages(app: App, plan: Plan, unreadable: int, *, hidden: bool) -> tuple[Message, ...]:
+def _messages(app: App, asked: Asked, *, hidden: bool) -> tuple[Message, ...]:
     from vfioctl.cli.commands.enable import no_device
-    from vfioctl.cli.facts import unreadable_message
+    from vfioctl.cli.facts import unseen_messages
     from vfioctl.cli.firing import warnings
     from vfioctl.cli.result import Message
     from vfioctl.handoff.ask import is_managed
     from vfioctl.typed import argument
 
-    said = list(unreadable_message(unreadable))
+    plan = asked.plan
+    said = [] if app.is_root else list(unseen_messages(asked.request.host))  # for root each of them blocks
     if hidden:
         text = "What other guests hold could not be read without root."
         said.append(Message(text, "warning", "ledger.unreadable"))

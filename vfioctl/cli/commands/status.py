@@ -35,7 +35,7 @@ def command(app: App, guest: str | None) -> Result:
     whether all is well.
     """
     from vfioctl.cli import guests
-    from vfioctl.cli.facts import unreadable_message
+    from vfioctl.cli.facts import unseen_messages
     from vfioctl.cli.firing import warnings
     from vfioctl.cli.lookup import must_be_known
     from vfioctl.cli.records import Records
@@ -50,7 +50,7 @@ def command(app: App, guest: str | None) -> Result:
     data["cards"] = records.rows(_devices(paths, host, host.gpus()))
     data["devices"] = records.rows(_devices(paths, host, _others(paths, host)))
     shown = {**(_of(guest, data) if guest else data), "guest": guest}
-    said = (*records.messages(), *unreadable_message(host.unreadable()), *warnings(app))
+    said = (*records.messages(), *unseen_messages(host), *warnings(app))
     return incomplete(NAME, shown, records.errors).saying(*said)
 
 

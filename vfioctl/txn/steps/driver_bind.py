@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.txn.holders import unseen_findings
 from vfioctl.txn.sh_quote import call
 from vfioctl.txn.shape import ADDRESS, FLAG, NAME, Shape, many, maybe, optional
 from vfioctl.txn.step import Finding, State, Undo
@@ -94,8 +95,11 @@ class DriverBind(DeviceChange):
         _refuse_dependents(machine, address)
         _refuse_disks(machine, address)
         shared = (address,) if driver == NVIDIA else ()  # who has /dev/nvidia-modeset may hold any card
-        if blocking := _blocking(machine.host().holders((address,), shared=shared), driver):
+        host = machine.host()
+        if blocking := _blocking(host.holders((address,), shared=shared), driver):
             raise StepFailed("device.held", f"{address} ({driver}) is held by {name_holders(blocking)}.")
+        for finding in unseen_findings(host.unseen((address,), shared=shared), (address,)):
+            raise StepFailed(finding.code, finding.message, hints=(finding.hint,))
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         address, wanted = step.params["address"], step.params["driver"]

@@ -32,7 +32,7 @@ def command(app: App, address: str | None) -> Result:
     ADDRESS is a PCI address such as 0000:01:00.0, or 01:00.0 as lspci writes it; what goes along with it is looked at
     as well. Without it: every card. Without root only the user's own processes can be looked into.
     """
-    from vfioctl.cli.facts import unreadable_message
+    from vfioctl.cli.facts import unseen_messages
     from vfioctl.cli.result import Result
     from vfioctl.host.containers import named
 
@@ -47,7 +47,7 @@ def command(app: App, address: str | None) -> Result:
             {"device": address, "kind": one.kind, "name": one.name, "users": list(one.users)} for address, one in below
         ],
     }  # fmt: skip
-    return Result(NAME, data, messages=unreadable_message(host.unreadable()))
+    return Result(NAME, data, messages=tuple(unseen_messages(host)))
 
 
 def _devices(host: Host, address: str | None) -> tuple[PciDevice, ...]:
