@@ -178,6 +178,22 @@ def test_a_directory_that_is_reached_by_a_link_is_looked_through_and_a_loop_ends
     assert writable_below(str(root / "libraries")) == f"{found} can be written by others"
 
 
+def test_what_root_cannot_look_at_is_refused_in_words(tree, monkeypatch):
+    """A mount of another user is closed to root too (fuse(8), allow_other)."""
+    root, file = tree
+    real = os.lstat
+
+    def closed(path, **named):
+        if str(path) == str(file):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, **named)
+
+    monkeypatch.setattr(os, "lstat", closed)
+    with pytest.raises(Refused, match="cannot be looked at \\(Permission denied\\)") as caught:
+        secure(str(file), str(root))
+    assert str(file) in caught.value.hints[0]
+
+
 def test_secure_refuses_with_the_reason_and_the_command(tree):
     root, file = tree
     file.chmod(0o666)

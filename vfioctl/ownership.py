@@ -79,9 +79,17 @@ def mended(culprit: str, otherwise: str = "") -> str:
     from vfioctl.typed import word
 
     file = word(culprit)
-    if os.lstat(culprit).st_uid in (0, os.geteuid()):
+    if is_own(culprit):
         return f"Take the write permission away: chmod go-w {file}"
     return otherwise or f"Make it root's alone, for example: chown root: {file} && chmod go-w {file}"
+
+
+def is_own(path: str) -> bool:
+    """Whether `path` can be seen, and belongs to root or to this user: then only its permissions are wrong."""
+    try:
+        return os.lstat(path).st_uid in (0, os.geteuid())
+    except OSError:
+        return False
 
 
 def writable_by_others(path: str, root: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vfioctl.config.load import managed_guests
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
-from vfioctl.ownership import culprit, culprit_below, mended, state_places
+from vfioctl.ownership import culprit, culprit_below, is_own, mended, state_places
 from vfioctl.plugin.manifest import site_dirs
 from vfioctl.setup.data import PACKAGE
 from vfioctl.setup.shim import entry_file
@@ -78,7 +78,7 @@ def problem(composition: Composition) -> Shared | None:
 def _shared(found: tuple[str, str], tree: str = "") -> Shared:
     """What is said of code; root's own may only be open by its modes, as a umask of 002 leaves a whole `tree`."""
     file, why = found
-    if os.lstat(file).st_uid != 0:
+    if not is_own(file):
         return Shared(why, PROPERLY)
     closed = f"Take the write permission away: chmod -R go-w {word(tree)}" if tree else mended(file)
     return Shared(why, (closed, *PROPERLY))
