@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from damage import CARD, HURT, HURT_UUID, KINDS, journal_of
 from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
+from terminals import on_a_terminal
 
 from vfioctl.handoff import discard as discarding
 from vfioctl.testing.domains import UUID
@@ -143,6 +144,16 @@ def test_nobody_is_asked_without_a_terminal_and_nothing_is_moved(on):
     assert (ended.returncode, "[recover.unconfirmed]" in ended.stderr) == (3, True)
     assert f"vfioctl recover --discard {HURT_UUID} --yes" in ended.stderr
     assert open_uuids(on.host.paths) == (HURT_UUID,)
+
+
+@pytest.mark.parametrize(("typed", "status", "left"), [
+    (b"y\n", 0, ()), (b"n\n", 3, (HURT_UUID,)), (b"\n", 3, (HURT_UUID,)), (b"\x04", 130, (HURT_UUID,)),
+])  # fmt: skip
+def test_on_a_terminal_it_shows_what_is_known_and_asks(on, typed, status, left):
+    KINDS["empty"](journal_of(on.host.paths))
+    ended, shown = on_a_terminal(on, ("recover", "--discard", HURT_UUID), typed)
+    assert (ended, open_uuids(on.host.paths)) == (status, left)
+    assert shown.index(f"({HURT_UUID})") < shown.index("Go on? [y/N]")
 
 
 @pytest.mark.parametrize("wanted", ["nobody", "../../etc", "", UUID])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
+from terminals import on_a_terminal
 from txn_builders import step
 
 from vfioctl.testing.domains import UUID
@@ -76,34 +75,16 @@ def test_without_anybody_to_ask_it_refuses_before_anything_is_touched(on, more) 
     assert on.host.kernel.writes() == []
 
 
-def on_a_terminal(on: Stage, typed: bytes) -> tuple[int, str]:
-    """The status of `rescue` on a terminal where `typed` is answered, and everything that it showed."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([*on.host.argv, "rescue"], stdin=theirs, stdout=theirs, stderr=theirs,
-                               start_new_session=True, cwd="/")  # fmt: skip
-    os.close(theirs)
-    shown, sent = b"", False
-    while True:
-        try:
-            shown += os.read(ours, 4096)
-        except OSError:  # EIO: the last one who had it open has ended
-            break
-        if b"[y/N]" in shown and not sent:
-            sent = bool(os.write(ours, typed))
-    os.close(ours)
-    return process.wait(60), shown.decode()
-
-
 def test_on_a_terminal_it_asks_and_goes_on_with_a_yes(on) -> None:
     on.guest_ends()
-    status, shown = on_a_terminal(on, b"y\n")
+    status, shown = on_a_terminal(on, ("rescue",), b"y\n")
     assert (status, "Go on? [y/N]" in shown, "undo   " in shown) == (0, True, True)
 
 
 def test_on_a_terminal_a_no_leaves_everything_as_it_was(on) -> None:
     on.guest_ends()
     on.host.kernel.clear_log()
-    status, shown = on_a_terminal(on, b"n\n")
+    status, shown = on_a_terminal(on, ("rescue",), b"n\n")
     assert (status, "[rescue.unconfirmed]" in shown) == (3, True)
     assert on.host.kernel.writes() == []
 

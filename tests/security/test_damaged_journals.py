@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from pathlib import Path
 
 import pytest
-from damage import BIND, CARD, HURT, HURT_UUID, KINDS, journal_of
+from damage import BIND, CARD, HURT, HURT_UUID, KINDS, journal_of, mutated
 from hand_offs import GPU, GUEST, Stage
 from txn_builders import step
 
 from vfioctl.compose import compose
 from vfioctl.entry import dispatch
 from vfioctl.errors import VfioctlError
+from vfioctl.events.libvirt import name_problem
+from vfioctl.handoff import damaged
+from vfioctl.paths import Paths
 from vfioctl.testing import snapshot
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.journal import read
+from vfioctl.txn import undo_sh
+from vfioctl.txn.journal import read, read_both
+from vfioctl.txn.kind import kind
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.steps.common import driver_of
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
+RECORDED = Path(__file__).parent.parent / "data" / "journals"
 BUG = ("internal error", "Traceback")
 READERS: tuple[tuple[str, ...], ...] = (
     ("status",), ("status", "--format", "json"), ("list",), ("history",), ("gpu", "list"), ("gpu", "holders"),
@@ -179,3 +186,26 @@ def test_a_guest_whose_journal_is_damaged_is_listed_as_unfinished(stage: Stage):
     assert (row["guest"], row["state"], row["has"]) == (GUEST, "unfinished", [GPU])
     assert [error["code"] for error in listed["errors"]] == ["journal.corrupt"]
 
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_a_journal_says_it_is_read_or_refused_in_words(tmp_path, seed: int):
+    """100 of each seed; one that is taken can be rendered, shown and walked through as every other."""
+    paths, luck = Paths(str(tmp_path)), random.Random(seed)
+    path = Path(paths.boot_journal(UUID))
+    path.parent.mkdir(parents=True)
+    codes = set()
+    texts = [recorded.read_text() for recorded in sorted(RECORDED.rglob("boot.jsonl"))]
+    for _ in range(100):
+        path.write_bytes(mutated(luck.choice(texts), luck))
+        try:
+            story = read_both(paths, UUID)
+        except VfioctlError as error:
+            codes.add(error.code)
+            damaged.way_out(paths, UUID)
+            damaged.last_words(str(path), 5)
+            continue
+        made = story.plan
+        assert (made.uuid, name_problem(made.guest)) == (UUID, "")
+        assert undo_sh.render(made.guest, made.uuid, made.undo_order(), paths, back=made.back)
+        assert all(kind(one.kind).unfit(one.params) == "" for one in made.all_steps())
+    assert codes <= {"journal.corrupt", "journal.schema"}

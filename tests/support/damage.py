@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,32 @@ KINDS: dict[str, Damage] = {
     "link to itself": other(lambda path: path.symlink_to(path)),
     "device": other(lambda path: os.mknod(path, 0o020600, os.makedev(1, 5))),
 }  # fmt: skip
+
+
+ANYTHING = (
+    None, True, -1, 10**400, float("nan"), "", "/etc/victim", "../x", "a\0b", "\ud800", "x" * 3000, [], [None], {},
+    {"a": 1}, "driver.bind", "disk", "undo",
+)  # fmt: skip
+
+
+def mutated(text: str, luck: random.Random) -> bytes:
+    """The journal `text` with some of its values exchanged, or some of its bytes."""
+    header, _, rest = text.partition("\n")
+    if luck.random() < 0.7:
+        head = json.loads(header)
+        for _ in range(luck.choice((1, 1, 3))):
+            owner, key = luck.choice([*_places(head)])
+            owner[key] = luck.choice(ANYTHING)
+        return f"{json.dumps(head)}\n{rest}".encode()
+    data = bytearray(text.encode())
+    at = luck.randrange(len(data))
+    data[at : at + luck.choice((0, 1, 300))] = luck.randbytes(luck.choice((0, 1, 300)))
+    return bytes(data)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each place in nested JSON: the list or object, and the index or key in it."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from _places(value[key])
+
