@@ -347,7 +347,7 @@ class Host:
     def _reach(self) -> Reach:
         from vfioctl.reach import Reach  # few starts ask about a path
 
-        return Reach(self.programs.silent)
+        return Reach(self.programs.silent if self.programs else {})  # facts of files need no programs
 
     # The host as a whole
 
