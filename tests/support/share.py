@@ -5,37 +5,23 @@ And processes of any user that have something open: each does its work, and stay
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import fcntl
 import os
-import select
 import signal
 import socket
-import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.lab.inside.fuse import COMMAND, SILENT, libc, mount, serve
 from vfioctl.writer import close_all_but
 
-HEADER = struct.Struct("<IIQQIIII")
-ANSWER = struct.Struct("<IiQ")
-LOOKUP, FORGET, GETATTR, OPEN, READ, INIT, INTERRUPT, BATCH_FORGET = 1, 2, 3, 14, 15, 26, 36, 42
-INIT_OUT = struct.Struct("<IIIIHHIIHHI28x")
-ENTRY = struct.Struct("<QQQQII")
-ATTR = struct.Struct("<QQQQQQIIIIIIIIII")
-ATTR_VALID = struct.Struct("<QII")
-OPENED = struct.Struct("<QIi")
-COMMAND = struct.Struct("<i")
-SILENT = -1
-ROOT, FILM = 1, 2
-BUFFER = 1 << 18
+__all__ = ["SILENT", "Share", "alone", "libc", "needs_mount", "process", "reap", "share"]
+
+MNT_DETACH = 2
 PR_SET_DUMPABLE = 4
-MS_NOSUID, MS_NODEV, MNT_DETACH = 2, 4, 2
-libc = ctypes.CDLL(None, use_errno=True)
 
 needs_mount = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="mounting needs root")
 
@@ -46,17 +32,13 @@ class Share:
     def __init__(self, place: str, *, uid: int = 0, shared: bool = True) -> None:
         self.place = place
         self.film = os.path.join(place, "film")
-        os.makedirs(place, exist_ok=True)
-        self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-        options = f"fd={self.fd},rootmode=40755,user_id={uid},group_id={uid}{',allow_other' if shared else ''}"
-        if libc.mount(b"share", os.fsencode(place), b"fuse", MS_NOSUID | MS_NODEV, options.encode()):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), place)
+        self.fd = mount(place, uid, shared=shared)
         self.line, other = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             close_all_but(self.fd, other.fileno())
             with suppress(OSError):
-                _serve(self.fd, other, uid)
+                serve(self.fd, other, uid)
             os._exit(0)
         other.close()
 
@@ -77,38 +59,6 @@ class Share:
         libc.umount2(os.fsencode(self.place), MNT_DETACH)
         self.die()
         self.line.close()
-
-
-def _serve(fd: int, line: socket.socket, uid: int) -> None:
-    refusal = 0
-    while True:
-        ready, _, _ = select.select([fd, line], [], [])
-        if line in ready:
-            (refusal,) = COMMAND.unpack(line.recv(COMMAND.size))
-            line.send(b".")
-            continue
-        _, opcode, unique, ino, *_ = HEADER.unpack_from(os.read(fd, BUFFER))
-        if opcode in (FORGET, INTERRUPT, BATCH_FORGET, READ) or (refusal == SILENT and opcode != INIT):
-            continue  # data are never given: who maps the file and touches it waits
-        answer = _answer(opcode, ino, uid)
-        number = refusal if opcode == GETATTR and ino == FILM else 0 if answer is not None else errno.ENOSYS
-        body = b"" if number or answer is None else answer
-        os.write(fd, ANSWER.pack(ANSWER.size + len(body), -number, unique) + body)
-
-
-def _answer(opcode: int, ino: int, uid: int) -> bytes | None:
-    if opcode == INIT:
-        return INIT_OUT.pack(7, 31, 0, 0, 64, 48, 65536, 1, 0, 0, 0)
-    if opcode == LOOKUP:
-        return ENTRY.pack(FILM, 0, 0, 0, 0, 0) + _attributes(FILM, uid)
-    if opcode == GETATTR:
-        return ATTR_VALID.pack(0, 0, 0) + _attributes(ino, uid)
-    return OPENED.pack(1, 0, 0) if opcode == OPEN else None
-
-
-def _attributes(ino: int, uid: int) -> bytes:
-    mode = 0o100666 if ino == FILM else 0o040777
-    return ATTR.pack(ino, 1 << 20, 8, 0, 0, 0, 0, 0, 0, mode, 1, uid, uid, 0, 4096, 0)
 
 
 @contextmanager

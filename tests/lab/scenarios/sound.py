@@ -64,5 +64,25 @@ def sound_server(lab: Lab) -> None:
     managed.has_finished(lab, "returned")
 
 
+@scenario(seconds=20)
+def beside_a_share(lab: Lab) -> None:
+    """Who has a file of a share of its own open beside the sound function is refused, and no unbind waits for it."""
+    with lab.check("a process of nobody has the sound function open, and a file that root may not look at") as said:
+        player = ["/usr/bin/python3", "-m", "tests.lab.inside.fuse", "/run/lab-share", NODE]
+        programs.as_unit("lab-player", player, "WorkingDirectory=/lab")
+        pid = programs.unit("lab-player", "MainPID")
+        eventually(lambda: int(pid) in card.openers("/run/lab-share/film"), 20, "it has not")
+        expect(truth=int(pid) in card.openers(NODE), otherwise=f"{card.openers(NODE)}")
+        said.append(programs.run(["ls", "-lL", f"/proc/{pid}/fd"]).stderr.strip())
+    before = guest.remember(lab)
+    MACHINE.define()
+    MACHINE.is_refused(lab, pid, "lab-player.service", card.SOUND)
+    with lab.check("it is listed, nothing waits in the kernel, nothing has changed"):
+        listed = programs.must(["vfioctl", "gpu", "holders"])
+        expect(truth=pid in listed, otherwise=listed)
+        _nobody_waits()
+        expect(truth=before == card.snapshot(), otherwise="; ".join(card.differences(before, card.snapshot())))
+
+
 def _nobody_waits() -> None:
     expect(truth=not kernel.waiting(), otherwise=f"waiting in the kernel: {kernel.waiting()}")
