@@ -79,17 +79,24 @@ def mended(culprit: str, otherwise: str = "") -> str:
     from vfioctl.typed import word
 
     file = word(culprit)
-    if is_own(culprit):
+    owner = _owner(culprit)
+    if owner is None:
+        return f"Put something of root's in the place of {file}"
+    if owner in (0, os.geteuid()):
         return f"Take the write permission away: chmod go-w {file}"
     return otherwise or f"Make it root's alone, for example: chown root: {file} && chmod go-w {file}"
 
 
 def is_own(path: str) -> bool:
-    """Whether `path` can be seen, and belongs to root or to this user: then only its permissions are wrong."""
+    """Whether `path` belongs to root or to this user: then only its permissions are wrong."""
+    return _owner(path) in (0, os.geteuid())
+
+
+def _owner(path: str) -> int | None:
     try:
-        return os.lstat(path).st_uid in (0, os.geteuid())
+        return os.lstat(path).st_uid
     except OSError:
-        return False
+        return None
 
 
 def writable_by_others(path: str, root: str) -> str | None:

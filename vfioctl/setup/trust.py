@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,12 @@ def _added() -> tuple[str, ...]:
     return tuple(sys.path if sys.flags.safe_path else sys.path[1:])
 
 
-def obeyed_places(composition: Composition) -> tuple[str, ...]:
+def obeyed_places(composition: Composition) -> Iterator[str]:
     """What root obeys besides code: hook and unit, settings, our state, which says what is run, the programs' PATH."""
     paths = composition.paths
-    settings = (paths.host_config, paths.guest_configs, *map(paths.guest_config, managed_guests(paths)))
-    return (paths.shim, paths.recovery_unit, *settings, *state_places(paths), *paths.programs.split(":"))
+    yield from (paths.shim, paths.recovery_unit, paths.host_config, paths.guest_configs)
+    yield from map(paths.guest_config, managed_guests(paths))
+    yield from (*state_places(paths), *paths.programs.split(":"))
 
 
 @frozen
