@@ -93,8 +93,9 @@ def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, lo
 
 
 def _patience(story: Story | None) -> float:
-    """Seconds after which whoever holds the guest's lock has passed every deadline."""
-    return story.plan.budget.prepare + story.plan.budget.undo + story.plan.budget.finish if story else 0.0
+    """Seconds after which whoever holds the guest's lock has passed every deadline; a start waits for others first."""
+    budget = story.plan.budget if story else None
+    return 2 * budget.prepare + budget.undo + budget.finish if budget else 0.0
 
 
 def _is_ours(story: Story, attempt: str) -> bool:
