@@ -27,6 +27,11 @@ def owned_by_libvirt(disk: Disk, request: Request) -> str:
     if disk.has_backing_store:
         return "libvirt keeps its backing chain in the domain"
     directory = request.host.paths.at(METADATA, request.guest)
+    return request.host.ask(os.path.join(directory, ""), lambda: _in_list(disk, directory))
+
+
+def _in_list(disk: Disk, directory: str) -> str:
+    """What libvirt's list of snapshots of the guest says of the disk."""
     try:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".xml"))
         return next((why for name in names if (why := _in_file(disk, directory, name))), "")
