@@ -9,6 +9,7 @@ import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from vfioctl import files
 from vfioctl.errors import Busy, VfioctlError
 from vfioctl.handoff import background, markers, observers, recovery
 from vfioctl.handoff.home import WayHome
@@ -64,7 +65,7 @@ def _is_over(own: Lock, journal: str, pause: float) -> bool:
     """
     with ExitStack() as stack:
         with suppress(OSError):
-            stack.enter_context(open(own.path, "rb"))
+            stack.callback(os.close, files.open_plain(own.path))
         return until(lambda: not os.path.exists(journal), pause)
 
 
