@@ -110,8 +110,8 @@ def why(ended: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_device_that_a_process_keeps_open_is_said(on) -> None:
     on.guest_ends()
-    on.host.kernel.add_process(FakeProcess("thief", opens=("/dev/vfio/[0-9]*",)))
-    assert "is still open in a process" in why(on.command("rescue", "--yes"))
+    pid = on.host.kernel.add_process(FakeProcess("thief", opens=("/dev/vfio/[0-9]*",)))
+    assert f"is still open in a process: {pid} (thief)" in why(on.command("rescue", "--yes"))
 
 
 def test_of_an_undo_that_breaks_off_the_end_of_its_log_is_quoted(on) -> None:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a process of another 
 
 @pytest.fixture(params=SHELLS)
 def is_open(request: pytest.FixtureRequest, place: Path) -> Callable[..., bool]:
-    """Whether undo.sh takes the device for open, on a host whose VFIO nodes have the number of a real device."""
+    """Whether undo.sh takes the device for open, by `holder`; the VFIO nodes have the number of a real device."""
     if not shutil.which(SHELLS[request.param][0]):
         pytest.skip(f"{request.param} is not installed")
     base = place / f"sys/bus/pci/devices/{ADDRESS}"
@@ -43,14 +43,15 @@ def is_open(request: pytest.FixtureRequest, place: Path) -> Callable[..., bool]:
     os.mknod(place / f"dev/vfio/devices/{CDEV}", 0o20666, os.makedev(1, 3))
     library = Path(LIBRARY).read_text()
 
-    def ask(*, path: str = "", proc: str = "/proc", times: int = 1) -> bool:
-        variables = f"SYS='{place}/sys' PROC='{proc}' ROOT='{place}' work='{place}/work'\n"
+    def ask(*, path: str = "", times: int = 1, holder: int = 0) -> bool:
+        variables = f"SYS='{place}/sys' PROC=/proc ROOT='{place}' work='{place}/work'\n"
         body = library.replace("PATH=/usr/sbin", f"PATH={path}:/nowhere", 1) if path else library
-        looks = f"for n in $(seq {times}); do is_open {ADDRESS}; rc=$?; done; exit $rc\n"
+        looks = f"for n in $(seq {times}); do is_open {ADDRESS}; rc=$?; done; echo \"${{holder-}}\"; exit $rc\n"
         program, *options = SHELLS[request.param]
         argv = [shutil.which(program) or "", *options, "-u", "-c", variables + body + looks]
         ended = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
         assert ended.stderr == ""
+        assert not holder or ended.stdout.strip() == str(holder)
         assert ended.returncode in (0, 1)
         return ended.returncode == 0
 
@@ -85,8 +86,8 @@ def test_nobody_has_it_open(is_open: Callable[..., bool]):
 
 @pytest.mark.parametrize("node", [f"dev/vfio/{GROUP}", f"dev/vfio/devices/{CDEV}"])
 def test_whoever_has_the_node_open_has_it_open(is_open, held, place: Path, node: str):
-    held(place / node, uid=0)
-    assert is_open()
+    pid = held(place / node, uid=0)
+    assert is_open(holder=pid)
 
 
 def test_whoever_has_it_open_by_another_path_has_it_open(is_open, held, place: Path):
@@ -154,5 +155,5 @@ def test_without_stat_the_whole_name_decides(is_open, held, place: Path):
         (tools / name).symlink_to(shutil.which(name) or "")
     held(alices(place, "dev", "vfio", GROUP))
     assert not is_open(path=str(tools))
-    held(place / f"dev/vfio/{GROUP}", uid=0)
-    assert is_open(path=str(tools))
+    pid = held(place / f"dev/vfio/{GROUP}", uid=0)
+    assert is_open(path=str(tools), holder=pid)

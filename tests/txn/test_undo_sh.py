@@ -246,7 +246,7 @@ def test_a_device_that_a_guest_still_has_open_is_not_taken_from_it(boot):
     bench.apply(*giving(GPU), deadline=0.5)
     pid = bench.fake.kernel.add_process(FakeProcess("qemu-system-x86", opens=("/dev/vfio/14",)))
     assert bench.run() == 1
-    assert f"FAILED: {GPU} is still open in a process" in bench.log()
+    assert f"FAILED: {GPU} is still open in a process: {pid} (qemu-system-x86)" in bench.log()
     assert bench.drivers()[0] == VFIO
     bench.fake.kernel.end_process(pid)
     assert bench.run() == 0

@@ -248,7 +248,7 @@ driver_of() {
     printf '%s\n' "${d_link##*/}"
 }
 
-# is_open ADDRESS: whether a process has its VFIO group or device open. Anybody may have a file of the same name, even in
+# is_open ADDRESS: whether a process has its VFIO group or device open; its number is in $holder. Anybody may have a file of the same name, even in
 # a file system that does not answer: what is called so is asked for its number. Without stat, the whole name decides.
 is_open() {
     o_group=$(readlink "$SYS/bus/pci/devices/$1/iommu_group") || o_group=none
@@ -269,7 +269,11 @@ is_open() {
             ;;
         esac
     done >"$work/named"
-    if [ -z "$o_numbers" ]; then [ -s "$work/named" ]; else has_number; fi
+    if [ -n "$o_numbers" ]; then
+        has_number
+    else
+        read -r o_link <"$work/named" && holder=${o_link%/fd/*} && holder=${holder##*/}
+    fi
 }
 
 # has_number: whether a link in the file `named` leads to one of $o_numbers. A process each is asked in the background,
@@ -277,7 +281,6 @@ is_open() {
 has_number() {
     slots=$((slots + 1))
     o_said=$work/numbers-$slots # a late answer belongs to the look before
-    : >"$o_said"
     o_asked=0
     set --
     while read -r o_link; do
@@ -290,15 +293,17 @@ has_number() {
     if [ $# -gt 0 ]; then ask_numbers "$@"; fi
     o_tries=50
     while :; do
-        o_answered=$(grep -c '^/' "$o_said")
-        if grep -Fqx -e "$o_numbers" "$o_said"; then return 0; fi
+        o_answered=$(cat "$o_said".* 2>/dev/null | grep -cx end)
+        holder=$(grep -Flx -e "$o_numbers" "$o_said".* 2>/dev/null | head -n 1)
+        holder=${holder##*.}
+        if [ -n "$holder" ]; then return 0; fi
         if [ "$o_answered" -ge "$o_asked" ] || [ "$o_tries" -le 0 ]; then return 1; fi
         o_tries=$((o_tries - 1))
         sleep 0.02
     done
 }
 
-# ask_numbers LINK…: those of one process, into the file $o_said, followed by the process itself; 200 at the most.
+# ask_numbers LINK…: those of one process, into the file $o_said.PID, which says "end" then; of 200 at the most.
 ask_numbers() {
     o_process=${1%/fd/*}
     o_slot=$work/asked-${o_process##*/}
@@ -308,8 +313,8 @@ ask_numbers() {
     {
         stat -L -c '%F %t:%T' -- "$@"
         rm -f -- "$o_slot"
-        printf '%s\n' "$o_process"
-    } </dev/null >>"$o_said" 2>/dev/null 9>&- &
+        echo end
+    } </dev/null >"$o_said.${o_process##*/}" 2>/dev/null 9>&- &
 }
 
 # wait_closed ADDRESS SECONDS: vfio-pci blocks in an unbind until user space has closed the device.
@@ -370,7 +375,7 @@ return_device() {
         ;;
     esac
     if [ -n "$now" ] && ! wait_closed "$n_device" "$n_limit"; then
-        fail "$n_device is still open in a process"
+        fail "$n_device is still open in a process: $holder ($(cat "$PROC/$holder/comm" 2>/dev/null))"
         return 0
     fi
     if [ -n "$n_home" ]; then
