@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from hand_offs import GPU, GUEST, Stage
-from locked_memory import locked
+from locked_memory import locked, unanswered
 
 from vfioctl.handoff import markers
 from vfioctl.host import guests
@@ -24,7 +24,7 @@ from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a mount of another user needs root")
-TRAPS = {"memory": locked}
+TRAPS = {"memory": locked, "file": unanswered}
 QEMUS = ("-name", f"guest={GUEST},debug-threads=on", "-uuid", UUID)
 SECONDS = 30.0  # each command; the trap waits for ever
 
