@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from typing import Any
 
 AT_FDCWD, AT_STATX_DONT_SYNC, STATX_TYPE = -100, 0x4000, 1  # linux/fcntl.h, linux/stat.h
@@ -32,13 +33,19 @@ def of(path: str) -> tuple[int, int]:
 
 def share_files(one: int, other: int) -> bool:
     """Whether the tasks `one` and `other` have one table of descriptors; False where nothing tells."""
-    number = KCMP.get(os.uname().machine)
+    number = _kcmp()
     try:
         return number is not None and _libc().syscall(number, one, other, KCMP_FILES, 0, 0) == 0
     except ImportError:
         return False
 
 
+@cache
+def _kcmp() -> int | None:
+    return KCMP.get(os.uname().machine)
+
+
+@cache
 def _libc() -> Any:
     import ctypes
 
