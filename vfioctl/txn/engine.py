@@ -192,8 +192,9 @@ class Engine:
         Raises Busy when one does not get its turn: what follows it may need it, so the rest is for another try.
         """
         failures: list[Failure] = []
+        named = plan.by_id()
         for item in items:
-            step = plan.step(item.step)
+            step = named[item.step]
             if item.action is Action.APPLY and (note := self._in_vain(step, uuid)):
                 self._pass_over(step, note)
             elif item.action is Action.APPLY:
@@ -261,8 +262,9 @@ def pending(plan: Plan, finished: frozenset[str], applied: frozenset[str], part:
     done = {Action.UNDO: finished, Action.APPLY: applied}
     left: list[ReturnItem] = []
     disturbed: set[str] = set()
+    known = plan.by_id()
     for item in plan.way_back:
-        step = plan.step(item.step)
+        step = known[item.step]
         named = {step.resource, *step.touches} - {""} if item.action is Action.UNDO else set()
         if item.step in done[item.action] and not named & disturbed:
             continue

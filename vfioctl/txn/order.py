@@ -43,12 +43,20 @@ def _undo(proposed: Proposed) -> Undo:
 def _sorted(items: list[Proposed]) -> list[Proposed]:
     """Kahn's algorithm with the rank as tie-break: as early as rank wants, as late as the edges need."""
     waiting = _predecessors(items)
+    following: dict[int, list[int]] = {index: [] for index in waiting}
+    for index, before in waiting.items():
+        for earlier in before:
+            following[earlier].append(index)
+    ready = [index for index in reversed(waiting) if not waiting[index]]
     result: list[Proposed] = []
-    while (current := next((index for index, before in waiting.items() if not before), None)) is not None:
+    while ready:
+        current = ready.pop()
         result.append(items[current])
         del waiting[current]
-        for before in waiting.values():
-            before.discard(current)
+        for index in following[current]:
+            waiting[index].discard(current)
+        if freed := [index for index in following[current] if not waiting[index]]:
+            ready = sorted((*ready, *freed), reverse=True)
     if waiting:
         raise _cycle([items[index] for index in waiting])
     return result
