@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from hand_offs import GPU, GUEST, Stage
-from locked_memory import locked, unanswered
+from locked_memory import locked, running_as, unanswered
 
 from vfioctl.handoff import markers
 from vfioctl.host import guests
@@ -26,6 +26,7 @@ from vfioctl.wait import until
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a mount of another user needs root")
 TRAPS = {"memory": locked, "file": unanswered}
 QEMUS = ("-name", f"guest={GUEST},debug-threads=on", "-uuid", UUID)
+ANSWERING = "import time; print('ready', flush=True); time.sleep(600)"
 SECONDS = 30.0  # each command; the trap waits for ever
 
 
@@ -124,28 +125,36 @@ def test_the_dead_man_does_not_wait(host: Stage):
     assert until(lambda: is_home(host), 60)
 
 
-def test_a_qemu_that_does_not_answer_is_known_by_its_name(stage: Stage, place: Path):
-    """Its user has locked its memory: the pid file is libvirt's all the same."""
+@pytest.fixture
+def real(stage: Stage) -> Stage:
+    """The host shows this machine's processes, and has a place for pid files."""
     os.unlink(stage.host.paths.proc)
     os.symlink("/proc", stage.host.paths.proc)
-    pid_file = Path(stage.host.paths.at("run/libvirt/qemu", f"{GUEST}.pid"))
-    pid_file.parent.mkdir(parents=True)
+    os.makedirs(stage.host.paths.at("run/libvirt/qemu"))
+    return stage
+
+
+def name(on: Stage, guest: str, pid: int) -> None:
+    """As libvirt does."""
+    Path(on.host.paths.at("run/libvirt/qemu", f"{guest}.pid")).write_text(str(pid))
+
+
+def test_a_qemu_that_does_not_answer_is_known_by_its_name(real: Stage, place: Path):
+    """Its user has locked its memory: the pid file is libvirt's all the same."""
     with locked(place / "roots", uid=0) as pid:
-        pid_file.write_text(str(pid))
+        name(real, GUEST, pid)
         began = time.monotonic()
-        assert guests.qemu_of(stage.host.paths, UUID, GUEST) == pid
-        assert guests.qemu_of(stage.host.paths, UUID) is None
+        assert guests.qemu_of(real.host.paths, UUID, GUEST) == pid
+        assert guests.qemu_of(real.host.paths, UUID) is None
         assert time.monotonic() - began < 10
 
 
-def test_one_that_does_not_answer_hides_no_other(stage: Stage, place: Path):
-    os.unlink(stage.host.paths.proc)
-    os.symlink("/proc", stage.host.paths.proc)
+def test_one_that_does_not_answer_hides_no_other(real: Stage, place: Path):
     words = ("-name", "guest=other,debug-threads=on", "-uuid", UUID)
-    answering = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", *words])
-    try:
-        with locked(place / "roots", uid=0):
-            assert guests.running(stage.host.paths).get("other") == answering.pid
-    finally:
-        answering.kill()
-        answering.wait()
+    with (
+        running_as(0, sys.executable, "-c", ANSWERING, *words, say=True) as answering,
+        locked(place / "roots", uid=0) as silent,
+    ):
+        name(real, GUEST, silent)
+        name(real, "other", answering.pid)
+        assert guests.running(real.host.paths) == {GUEST: silent, "other": answering.pid}

@@ -25,8 +25,8 @@ CONFIGURED = re.compile(r"""^\s*user\s*=\s*["']?\+?([^"'\s]+)""", re.MULTILINE)
 
 
 def are_kept(paths: Paths) -> bool:
-    """Whether libvirt has its pid files where we look: since its first start in this boot."""
-    return os.path.isdir(paths.at(PLACE))
+    """Whether libvirt has its pid files where we look; its sockets are beside them before the daemon's first start."""
+    return os.path.isdir(paths.at(os.path.dirname(PLACE)))
 
 
 def names(paths: Paths) -> Iterator[str]:

@@ -19,15 +19,15 @@ def guest_of(spec: FakeProcess) -> str:
 
 
 def make_place(root: str) -> None:
-    """The directory of pid files below `root`, as the daemon makes it at its start."""
-    os.makedirs(os.path.join(root, PLACE), exist_ok=True)
+    """The daemon's directory below `root`, in which it makes one for pid files."""
+    os.makedirs(os.path.join(root, os.path.dirname(PLACE)), exist_ok=True)
 
 
 def write(root: str, spec: FakeProcess, pid: int) -> None:
     """Name `pid` in the pid file of its guest, when it is the QEMU of one."""
     if not root or not (guest := guest_of(spec)) or "/" in guest:
         return
-    make_place(root)
+    os.makedirs(os.path.join(root, PLACE), exist_ok=True)
     with open(path(root, guest), "w", encoding="ascii") as file:
         file.write(str(pid))
 
