@@ -10,11 +10,13 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
 
 from vfioctl import stdio
+from vfioctl.checking import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from vfioctl.compose import Composition
 
 COMMANDS: tuple[list[str], ...] = ([], ["install"], ["uninstall"], ["verify"])

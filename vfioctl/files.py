@@ -10,10 +10,13 @@ import fcntl
 import json
 import os
 import stat
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, Irregular
 from vfioctl.wait import Backoff
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700

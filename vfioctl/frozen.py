@@ -7,14 +7,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from vfioctl.checking import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dataclasses import asdict, field, fields, replace
+    from typing import Any, TypeVar, dataclass_transform
+
+    T = TypeVar("T")
 
 __all__ = ["asdict", "field", "fields", "frozen", "replace"]
 
-T = TypeVar("T")
 NEEDED = object()
 
 
@@ -36,6 +38,10 @@ class Field:
 
 
 if not TYPE_CHECKING:
+
+    def dataclass_transform(**_):
+        """What a type checker alone reads."""
+        return lambda function: function
 
     def field(*, default=NEEDED, default_factory=None, **_):
         """A field's default, as `dataclasses.field` takes it."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError, reason
 from vfioctl.frozen import asdict, fields, frozen
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.paths import Paths
 
 KEEP = 500
@@ -117,7 +119,8 @@ def read(paths: Paths, name: str) -> HandOff:
         )
     try:
         steps = tuple(_build(StepTime, step) for step in value.get("steps", ()))
-        return cast("HandOff", _build(HandOff, {**value, "steps": steps}))
+        made: HandOff = _build(HandOff, {**value, "steps": steps})
+        return made
     except (TypeError, AttributeError) as error:
         raise _damaged(name, str(error)) from None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from vfioctl import log as logs
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import check_guest_name, parse_argv, read_stdin

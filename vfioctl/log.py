@@ -12,12 +12,13 @@ import select
 import time
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.ownership import writable_open
 
 if TYPE_CHECKING:
     from socket import socket
+    from typing import Any
 
     from vfioctl.paths import Paths
 

@@ -12,14 +12,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar, cast
 
 from vfioctl import errors, files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, Unanswered, VfioctlError
 from vfioctl.ownership import way
 from vfioctl.proc import in_child
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
 
 SECONDS = 3.0  # for one look; a plugin that takes it has 5
 REMEMBERED = 30.0
@@ -62,7 +66,8 @@ class Reach:
         error, said = json.loads(report.data)
         if error:
             raise _error(*error)
-        return cast("T", said)
+        given: T = said
+        return given
 
     @property
     def doubtful(self) -> frozenset[str]:
@@ -139,4 +144,5 @@ def _error(name: str, code: str, message: str, state: str, hints: list[str]) -> 
     kind: Any = getattr(errors, name, Refused)
     if kind in (errors.Irregular, Unanswered):
         kind = Refused
-    return cast("VfioctlError", kind(code, message, state=state, hints=tuple(hints)))
+    error: VfioctlError = kind(code, message, state=state, hints=tuple(hints))
+    return error

@@ -17,10 +17,13 @@ import signal
 import time
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen
+
+if TYPE_CHECKING:
+    from typing import Any
 
 CHUNK = 65536
 PLACE = 4096  # bytes, of which a place has less

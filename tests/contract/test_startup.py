@@ -10,7 +10,7 @@ import pytest
 
 HEAVY = {
     "pluggy", "inspect", "click", "sh", "tomlkit", "rich", "libvirt", "asyncio", "logging", "importlib.metadata",
-    "email", "pathlib",
+    "email", "pathlib", "typing",
 }  # fmt: skip
 PATHS = {
     "acting prepare": ("vfioctl.hook", "vfioctl.handoff.prepare", "vfioctl.events.domain"),

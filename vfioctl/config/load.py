@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS, VARIABLE, Setting, WrongValue, check, join, parse_text, settings, suggestion
 from vfioctl.config.source import Problem, Source, read_source
@@ -16,6 +16,8 @@ from vfioctl.events.libvirt import check_guest_name
 from vfioctl.frozen import fields, frozen
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.errors import ConfigError
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import field, frozen
 from vfioctl.txn.plan import Budget
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @frozen

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.config.schema import suggestion
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.config.model import GuestConfig
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo

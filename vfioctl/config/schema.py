@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.plugin.types import PluginInfo
 
 TYPES: Mapping[str, tuple[type, str]] = {

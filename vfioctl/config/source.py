@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from errno import EFBIG
-from typing import Any
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import ConfigError, Irregular
 from vfioctl.frozen import field, frozen
 from vfioctl.ownership import secure
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SIZE_CAP = 1024 * 1024
 

@@ -11,11 +11,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.element import Element, short
 from vfioctl.events.model import Hostdev
 from vfioctl.frozen import frozen
+
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 DRIVERS = ("vfio-pci", "vfio-pci-nohotplug")
@@ -25,7 +28,7 @@ ADDRESS = re.compile(r"(?:(?:0x)?([0-9a-f]{1,8}):)?(?:0x)?([0-9a-f]{1,2}):(?:0x)
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NVME = re.compile(r"nvme://([^/,\"]+)")  # QEMU's own driver for a whole drive, through VFIO
 
-Properties = dict[str, Any]
+Properties: TypeAlias = "dict[str, Any]"
 
 
 @frozen

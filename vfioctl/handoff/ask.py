@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from vfioctl import identity
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.config.load import load_guest
 from vfioctl.config.model import GuestConfig

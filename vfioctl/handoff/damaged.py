@@ -9,9 +9,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import name_problem
 from vfioctl.handoff import markers
@@ -20,6 +20,9 @@ from vfioctl.paths import Paths
 from vfioctl.txn.journal import ends_of, read_both
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.resources import EXCLUSIVE, Entry, Ledger
+
+if TYPE_CHECKING:
+    from typing import Any
 
 VFIO = "vfio"  # is in the name of each driver that gives a function away
 

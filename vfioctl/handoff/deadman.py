@@ -7,8 +7,8 @@ same guest; acts only through recovery.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.handoff import armed, background, markers

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, VfioctlError
 from vfioctl.handoff import background, markers, observers, recovery
 from vfioctl.handoff.home import WayHome

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.network import Pool, read_pool
 from vfioctl.host import interfaces, mediated, networks
 from vfioctl.plugin.acceptance import against

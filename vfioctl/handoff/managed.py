@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.model import Domain, Hostdev
 from vfioctl.frozen import asdict, frozen
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
 from vfioctl.txn.step import Finding, Severity
 from vfioctl.typed import argument
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PUBLIC, PUBLIC_DIRECTORY = 0o644, 0o755  # `vfioctl plan` works without root
 

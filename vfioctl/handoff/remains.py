@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
@@ -22,6 +22,9 @@ from vfioctl.txn.plan import BIND
 from vfioctl.txn.resources import Entry
 from vfioctl.txn.shape import is_number
 from vfioctl.txn.step import Lifetime, Phase, Scope, State, Step, Undo
+
+if TYPE_CHECKING:
+    from typing import Any
 
 MOST_RECORDS = 5
 LONGEST = 60  # characters that are shown of a version

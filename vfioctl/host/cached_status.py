@@ -8,7 +8,11 @@ from __future__ import annotations
 import os
 import struct
 from functools import cache
-from typing import Any
+
+from vfioctl.checking import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 AT_FDCWD, AT_STATX_DONT_SYNC, STATX_TYPE = -100, 0x4000, 1  # linux/fcntl.h, linux/stat.h
 STATX = struct.Struct("<28xH98xII120x")  # stx_mode, stx_rdev_major, stx_rdev_minor of struct statx

@@ -11,13 +11,16 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 from vfioctl.host.model import Holder
 from vfioctl.paths import Paths
 from vfioctl.proc import in_child
+
+if TYPE_CHECKING:
+    from typing import Any
 
 DOCKER, PODMAN, KUBERNETES, MACHINE, LXC = "docker", "podman", "kubernetes", "machine", "lxc"
 SCOPES = (

@@ -12,9 +12,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.host.readers import raw
+
+if TYPE_CHECKING:
+    from typing import Any
 
 DELETED = " (deleted)"
 # Majors of null, tty and pts: most of what is open, and never a deleted node of a device.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.host import (
     consoles,
     drivers,
@@ -44,6 +44,8 @@ from vfioctl.paths import Paths
 from vfioctl.proc import Completed, Programs
 
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from vfioctl.host.claims import Claim
     from vfioctl.host.container_tools import Seen, Which
     from vfioctl.host.dependents import Dependent
@@ -51,7 +53,8 @@ if TYPE_CHECKING:
     from vfioctl.host.network import Traffic
     from vfioctl.reach import Reach
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 DISPLAY_MANAGER = "display-manager.service"
 DISPLAY, MULTIMEDIA = 0x03, 0x04  # base classes of the PCI Code and ID Assignment Specification
 
@@ -68,7 +71,8 @@ class Host:
     def _once(self, key: Any, read: Callable[[], T]) -> T:
         if key not in self._known:
             self._known[key] = read()
-        return cast("T", self._known[key])
+        known: T = self._known[key]
+        return known
 
     # PCI
 
@@ -84,14 +88,11 @@ class Host:
     def displays(self) -> tuple[PciDevice, ...]:
         """Every graphics function, sorted by address; of the others only the class is read."""
         found = self._once("displays", lambda: pci.of_classes(self.paths, self.addresses(), DISPLAY_CLASSES))
-        self._load(found)
-        return tuple(self._devices[address] for address in found if address in self._devices)
+        return self._loaded(found)
 
     def gpus(self) -> tuple[PciDevice, ...]:
         """Every card, with a screen or without, sorted by address; of the others only the class is read."""
-        found = self._once("gpus", self._read_gpus)
-        self._load(found)
-        return tuple(self._devices[address] for address in found if address in self._devices)
+        return self._loaded(self._once("gpus", self._read_gpus))
 
     def _read_gpus(self) -> tuple[str, ...]:
         driven = (address for name in CARD_DRIVERS for address in drivers.addresses_on(self.paths, name))
@@ -112,9 +113,7 @@ class Host:
     def functions(self, address: str) -> tuple[PciDevice, ...]:
         """All functions of the slot of `address`, itself among them. Raises VfioctlError("pci.unknown")."""
         self.device(address)
-        slot = self._slot(address)
-        self._load(slot)
-        return tuple(self._devices[other] for other in slot if other in self._devices)
+        return self._loaded(self._slot(address))
 
     def companions(self, address: str) -> tuple[PciDevice, ...]:
         """The functions that go along where the one at `address` goes. Raises VfioctlError("pci.unknown")."""
@@ -134,6 +133,10 @@ class Host:
 
     def _slot(self, address: str) -> tuple[str, ...]:
         return pci.slot_addresses(self.addresses(), address)
+
+    def _loaded(self, addresses: tuple[str, ...]) -> tuple[PciDevice, ...]:
+        self._load(addresses)
+        return tuple(self._devices[address] for address in addresses if address in self._devices)
 
     def _load(self, addresses: Iterable[str]) -> None:
         """Read the devices at `addresses` that are not known yet, with one reader child for all of them."""
@@ -218,10 +221,9 @@ class Host:
 
     def nodes(self, address: str) -> tuple[DeviceNode, ...]:
         """The device nodes of the function at `address` and those that its driver has for all its devices."""
-        return self._once(("nodes", address), lambda: self._read_nodes(address))
-
-    def _read_nodes(self, address: str) -> tuple[DeviceNode, ...]:
-        return nodes.of_function(self.paths, address, pci.driver(self.paths, address))
+        return self._once(
+            ("nodes", address), lambda: nodes.of_function(self.paths, address, pci.driver(self.paths, address))
+        )
 
     def holders(self, addresses: Iterable[str], *, shared: Iterable[str] = ()) -> tuple[Holder, ...]:
         """Every process but ours that has a node of `addresses` open or mapped.
@@ -292,7 +294,7 @@ class Host:
         for name, unit in zip(missing, self._read_units(missing, uid), strict=True):
             self._known["unit", uid, name] = unit
             self._known.setdefault(("unit", uid, unit.name), unit)  # an alias tells about the real one as well
-        return tuple(cast("Unit", self._known["unit", uid, name]) for name in wanted)
+        return tuple(self._known["unit", uid, name] for name in wanted)
 
     def _read_units(self, names: tuple[str, ...], uid: int | None) -> tuple[Unit, ...]:
         if not self.booted_with_systemd():

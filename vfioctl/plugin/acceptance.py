@@ -6,8 +6,8 @@ No plugin changes the answer, and of the settings only `allow_in_use` does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.types import Finding, Severity
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ Registers through the same hooks as every other plugin, with the lowest rank.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin import acceptance
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.power import is_of_card, keep_awake, put_back

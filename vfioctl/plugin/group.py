@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.acceptance import PCI_BRIDGES, against
 from vfioctl.plugin.choice import choose
 from vfioctl.plugin.types import Finding, Request

@@ -7,11 +7,15 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Generic, TypeVar
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
 
 ALARM = 5.0  # seconds: a plugin that hangs in prepare would freeze libvirt
 AGAIN = 0.5  # a plugin that catches BaseException is interrupted again
@@ -22,15 +26,15 @@ class Hung(BaseException):
 
 
 @frozen
-class Called(Generic[T]):
+class Called:
     """What a guarded call gave: a value, or why there is none."""
 
-    value: T | None
+    value: Any
     problem: str = ""
     error: BaseException | None = None
 
 
-def call(work: Callable[[], T], *, alarm: float = ALARM) -> Called[T]:
+def call(work: Callable[[], T], *, alarm: float = ALARM) -> Called:
     """The value of `work`, or what it raised as one sentence, within `alarm` seconds."""
     try:
         with clock(alarm):

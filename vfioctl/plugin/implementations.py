@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 from vfioctl.plugin import spec
 from vfioctl.plugin.markers import IMPLEMENTS
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PREFIX = "vfioctl_"
 

@@ -6,8 +6,8 @@ What loses data for certain is never allowed; see disk_findings.py, which is imp
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.types import Finding, Severity
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, Unanswered
 from vfioctl.frozen import replace
 from vfioctl.plugin import guard
@@ -31,14 +31,16 @@ from vfioctl.txn.order import Proposed
 
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import Any, TypeVar
 
     from vfioctl.config.model import GuestConfig
     from vfioctl.events.model import Disk
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
 
-T = TypeVar("T")
-C = TypeVar("C", GpuHandoff, SnapshotBackend)
+    T = TypeVar("T")
+    C = TypeVar("C", GpuHandoff, SnapshotBackend)
+
 
 BUILT_IN = "generic"  # its checks hold for every guest: it cannot be disabled
 
@@ -183,7 +185,7 @@ class Plugins:
             elif called.error:
                 self._blame_call(plugin, hook, called)
             else:
-                answers.append((plugin, cast("T", called.value)))
+                answers.append((plugin, called.value))
         return answers
 
     # ------------------------------------------------------------------ loading
@@ -217,7 +219,7 @@ class Plugins:
 
     # ------------------------------------------------------------------ blame
 
-    def _blame_call(self, plugin: str, hook: str, called: guard.Called[Any]) -> None:
+    def _blame_call(self, plugin: str, hook: str, called: guard.Called) -> None:
         match called.error:
             case guard.Hung():
                 self._blame(plugin, "plugin.hung", f"{called.problem} from {hook}")

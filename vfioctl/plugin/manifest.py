@@ -10,9 +10,9 @@ import os
 import site
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.ownership import writable_by_others
@@ -21,6 +21,7 @@ from vfioctl.plugin.types import SUPPORTED_API, PluginInfo
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+    from typing import Any
 
     from vfioctl.paths import Paths
     from vfioctl.proc import Programs

@@ -7,13 +7,17 @@ pluggy finds a hook by the attribute PROJECT_impl, and a specification by PROJEC
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+
+from vfioctl.checking import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, TypeVar, overload
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 NAME = "vfioctl"
 IMPLEMENTS = f"{NAME}_impl"
 SPECIFIES = f"{NAME}_spec"
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def hookspec(function: F) -> F:
@@ -22,12 +26,16 @@ def hookspec(function: F) -> F:
     return function
 
 
-@overload
-def hookimpl(function: F) -> F: ...
-@overload
-def hookimpl(
-    *, specname: str | None = None, optionalhook: bool = False, tryfirst: bool = False, trylast: bool = False
-) -> Callable[[F], F]: ...
+if TYPE_CHECKING:
+
+    @overload
+    def hookimpl(function: F) -> F: ...
+    @overload
+    def hookimpl(
+        *, specname: str | None = None, optionalhook: bool = False, tryfirst: bool = False, trylast: bool = False
+    ) -> Callable[[F], F]: ...
+
+
 def hookimpl(
     function: F | None = None, *, specname: str | None = None, optionalhook: bool = False, tryfirst: bool = False,
     trylast: bool = False,

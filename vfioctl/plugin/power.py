@@ -9,8 +9,8 @@ a function in D0 (Documentation/ABI/testing/sysfs-devices-power), `d3cold_allowe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.host.companions import belongs
 from vfioctl.plugin.proposals import write_attribute
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 import pluggy
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin import guard, spec
 from vfioctl.plugin.markers import NAME
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.types import (
     Condition,
     Finding,
@@ -17,9 +17,14 @@ from vfioctl.plugin.types import (
     StepProposal,
 )
 from vfioctl.txn.kind import MODULES, kind
-from vfioctl.txn.step import Promise, strongest
+from vfioctl.txn.step import strongest
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from vfioctl.txn.step import Promise
+
+    T = TypeVar("T")
 
 
 class BadResultError(TypeError):

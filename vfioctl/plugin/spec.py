@@ -7,8 +7,8 @@ matters: a proposal has a phase and `before`/`after` ids. An exception costs the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.markers import hookspec
 
 if TYPE_CHECKING:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import reason
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE = "vfioctl-plugin.toml"
 LARGEST = 1 << 20

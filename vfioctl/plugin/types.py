@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import field, frozen
 from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, StepProposal
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.config.model import GuestConfig
     from vfioctl.events.model import Domain
     from vfioctl.host.host import Host

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.host.processes import is_alive
 from vfioctl.host.readers import link_name, text
 from vfioctl.host.units import absent
 
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from vfioctl.host.model import Holder, Unit
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Condition, Json
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 Test = Callable[["Json", "Machine"], bool]
 
 

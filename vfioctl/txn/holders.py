@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import field, frozen
 from vfioctl.host.model import Holder, Session
 from vfioctl.txn.step import Finding, Release

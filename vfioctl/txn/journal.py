@@ -11,14 +11,17 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any
 
 from vfioctl import __version__, files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError, reason
 from vfioctl.frozen import field, frozen
 from vfioctl.paths import Paths
 from vfioctl.txn.plan import READABLE_SCHEMAS, Action, Plan
 from vfioctl.txn.step import Lifetime, Step
+
+if TYPE_CHECKING:
+    from typing import Any
 
 ANY = Exception  # a damaged file may make anything of what reads it; none of it is a bug in the reader
 SUFFIX = ".jsonl"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.events.libvirt import name_problem
 from vfioctl.txn.kind import kind
@@ -29,6 +29,9 @@ from vfioctl.txn.shape import (
     table,
 )
 from vfioctl.txn.step import Step
+
+if TYPE_CHECKING:
+    from typing import Any
 
 STEP = Shape(
     resource=TEXT, touches=many(TEXT), reason=TEXT, plugin=TEXT,

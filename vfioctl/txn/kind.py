@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol, cast
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
@@ -13,7 +13,11 @@ from vfioctl.txn.machine import Machine
 from vfioctl.txn.step import Finding, Json, Lifetime, Scope, State, Step, StepProposal, Undo
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from vfioctl.txn.shape import Shape
+else:
+    Protocol = object
 
 
 class Kind(Protocol):
@@ -111,4 +115,5 @@ def kind(name: str) -> Kind:
     if name not in MODULES:
         raise VfioctlError("step.unknown", f"There is no step kind {name!r}; known are {', '.join(MODULES)}.")
     module = importlib.import_module(f"vfioctl.txn.steps.{MODULES[name]}")
-    return cast("Kind", module.KIND)
+    found: Kind = module.KIND
+    return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
 from vfioctl.txn.kind import kind
-from vfioctl.txn.step import Phase, Promise, StepProposal, Undo, strongest
+from vfioctl.txn.step import Phase, StepProposal, Undo, strongest
+
+if TYPE_CHECKING:
+    from vfioctl.txn.step import Promise
 
 LATENESS = {Undo.EXACT: 0, Undo.RECREATED: 1, Undo.NONE: 2}
 PHASES = tuple(Phase)

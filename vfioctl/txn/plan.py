@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from enum import StrEnum
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import asdict, field, fields, frozen
 from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, Step, Undo
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = 2  # since 2 what steps make is marked, scope and lifetime are the step's own, and the journal says `refused`
 READABLE_SCHEMAS = (1, 2)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from math import inf
-from typing import TYPE_CHECKING
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, reason
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.paths import Paths

@@ -6,12 +6,15 @@ A journal is a file: what a power cut, a full disk or another version has left o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen, replace
 from vfioctl.host.readers import ADDRESS as PCI_ADDRESS
 from vfioctl.txn.step import Condition
+
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST_NAME = 255  # bytes, NAME_MAX
 LONGEST_WAIT = 7 * 24 * 3600.0

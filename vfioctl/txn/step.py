@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import field, frozen
 
-Json = Mapping[str, Any]  # JSON object: str, int, float, bool, None, list and dict values only
-Promise = TypeVar("Promise", "Scope", "Lifetime")
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias, TypeVar
+
+    Promise = TypeVar("Promise", "Scope", "Lifetime")
+
+Json: TypeAlias = "Mapping[str, Any]"  # JSON object: str, int, float, bool, None, list and dict values only
 
 
 class Phase(StrEnum):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.txn import conditions
 from vfioctl.txn.kind import kind
 from vfioctl.txn.resources import file_name

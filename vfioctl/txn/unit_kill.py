@@ -6,8 +6,7 @@ login screens. What systemd was asked for goes on when the client that asked is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.units import systemctl
 from vfioctl.txn.conditions import unit_now

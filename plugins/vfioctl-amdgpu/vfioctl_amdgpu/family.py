@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+from vfioctl.checking import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice

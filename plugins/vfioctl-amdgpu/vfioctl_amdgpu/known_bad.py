@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from vfioctl.frozen import frozen
 from vfioctl.plugin.proposals import is_within, numbers
 from vfioctl_amdgpu.family import Family
 
@@ -11,7 +10,8 @@ BY_UNLOAD = "unload"
 BY_UNBIND = "unbind"
 
 
-class KnownBad(NamedTuple):
+@frozen
+class KnownBad:
     """Kernels from `first` to `last`, both included; None: none later is known to be good. `way` is how it is freed."""
 
     first: str

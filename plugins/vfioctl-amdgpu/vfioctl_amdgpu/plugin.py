@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.types import Finding, GpuHandoff, Request, Severity, StepProposal
 

@@ -6,7 +6,7 @@ request 1967), aquamarine's README and niri's wiki (Debug Options).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from vfioctl.checking import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

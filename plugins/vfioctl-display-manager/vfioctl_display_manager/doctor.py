@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.types import DoctorCheck, Finding, Severity
 from vfioctl_display_manager.desktop import KNOWN
 

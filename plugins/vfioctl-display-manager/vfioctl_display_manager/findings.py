@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.types import Finding, Severity
 from vfioctl_display_manager import compositors
 from vfioctl_display_manager.desktop import CARD_NODE, is_from_tty

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.markers import hookimpl
 from vfioctl_display_manager import findings, steps
 from vfioctl_display_manager.desktop import look

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from vfioctl.frozen import frozen
 from vfioctl.plugin.proposals import is_within, numbers
 
 
-class KnownBad(NamedTuple):
+@frozen
+class KnownBad:
     """Versions from `first` to `last`, both included; None: no later version is known to be good."""
 
     first: str

@@ -6,8 +6,8 @@ Only with another NVIDIA card on the module is one card unbound, and only where 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.types import Condition, Finding, GpuHandoff, Request, Severity, StepProposal
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.host.host import Host
 
 LONGEST_CHAIN = 8  # images

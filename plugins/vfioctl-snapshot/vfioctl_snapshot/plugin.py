@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.types import VENDOR_RANK, Finding, Phase, Severity, SnapshotBackend, StepProposal
 from vfioctl.typed import argument

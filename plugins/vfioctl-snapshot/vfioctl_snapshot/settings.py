@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import field, frozen
 from vfioctl.plugin.types import Finding, Severity
 from vfioctl_snapshot.naming import name_at, template_problem

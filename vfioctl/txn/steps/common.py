@@ -7,8 +7,8 @@ import math
 import os
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, Stuck, VfioctlError
 from vfioctl.files import renew_lock
 from vfioctl.host import overrides

@@ -7,8 +7,8 @@ unless-stopped at the next boot.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host import container_tools
 from vfioctl.host.container_tools import Seen, Which

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused, VfioctlError
 from vfioctl.txn.shape import ABSOLUTE, TEXT, Shape, maybe, one_of, optional
 from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo

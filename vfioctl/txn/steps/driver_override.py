@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.txn.sh_quote import call
 from vfioctl.txn.shape import ADDRESS, TEXT, Shape, maybe
 from vfioctl.txn.step import Lifetime, Scope, State, Undo

@@ -6,9 +6,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.txn.sh_quote import call
 from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, optional
@@ -17,12 +17,15 @@ from vfioctl.txn.steps.common import Budget, Primitive
 from vfioctl.typed import word
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 
 CHUNK = 1 << 20
 MARK = "user.vfioctl.operation"  # an extended attribute of each copy: the operation that made it (xattr(7))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded
 from vfioctl.host.readers import link_name
 from vfioctl.txn.shape import NAME, Shape, maybe

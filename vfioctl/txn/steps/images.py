@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.txn.steps.common import Budget

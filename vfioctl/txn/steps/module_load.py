@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.txn.shape import FLAG, NAME, TEXT, Shape, maybe, optional, table
 from vfioctl.txn.step import Lifetime, Scope, State, Undo

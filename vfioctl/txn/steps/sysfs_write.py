@@ -6,8 +6,8 @@ import errno
 import os
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.host.readers import ADDRESS, text
 from vfioctl.txn.sh_quote import call

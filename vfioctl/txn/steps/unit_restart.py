@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.txn import conditions, unit_kill
 from vfioctl.txn.shape import CONDITION, COUNT, UNIT, Shape, many, maybe, optional

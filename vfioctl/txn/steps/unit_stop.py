@@ -5,8 +5,7 @@ The display manager is killed when it does not end by itself (txn/unit_kill.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.txn.shape import COUNT, FLAG, UNIT, Shape, maybe, optional
 from vfioctl.txn.step import Undo
 from vfioctl.txn.steps import units

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, Stuck
 from vfioctl.host import consoles
 from vfioctl.host.readers import entries, text
