@@ -264,8 +264,7 @@ class Host:
         return tuple(holder.pid for holder in self.scan(watched).holders) if watched else ()
 
     def _vfio_nodes(self, addresses: Iterable[str]) -> list[DeviceNode]:
-        every = (node for address in sorted(set(addresses)) for node in self.nodes(address))
-        return [node for node in every if node.role == "vfio"]
+        return [node for address in sorted(set(addresses)) for node in self.nodes(address) if node.role == "vfio"]
 
     def qemu_of(self, uuid: str, guest: str = "") -> int | None:
         """The QEMU process that runs the domain `uuid`, which is called `guest`, or None."""
