@@ -201,3 +201,10 @@ def test_secure_refuses_with_the_reason_and_the_command(tree):
         secure(str(file), str(root))
     assert caught.value.code == "config.writable"
     assert f"chmod go-w {file}" in caught.value.hints[0]
+
+
+def test_a_path_is_judged_from_a_directory_that_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert writable_by_others("/etc/hostname", "/") is None

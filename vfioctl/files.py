@@ -169,7 +169,10 @@ def read_text(path: str, *, follow: bool = False) -> str | None:
 def read_json(path: str) -> Any:
     """The JSON in `path`, or None when it is not there. Raises ValueError when it is malformed."""
     text = read_text(path)
-    return None if text is None else json.loads(text)
+    try:
+        return None if text is None else json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def write_json(path: str, value: Any, *, mode: int = PRIVATE, durable: bool = True) -> None:

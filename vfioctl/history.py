@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 KEEP = 500
 PUBLIC, PUBLIC_DIRECTORY = 0o644, 0o755  # `vfioctl history` works without root
 NAME_LENGTH = 8
+LISTS, FLAGS, TIMES = ("steps", "hints"), ("ok", "refused"), ("started", "duration", "started_offset", "when")
+LATEST = 1e11  # seconds since the epoch: in the year 5138
 
 
 @frozen
@@ -137,8 +139,23 @@ def _damaged(name: str, why: str) -> VfioctlError:
 
 
 def _build(kind: Any, value: Mapping[str, Any]) -> Any:
-    """`kind` from JSON; fields of a newer version are left out. Raises TypeError when one is missing."""
-    return kind(**{field.name: value[field.name] for field in fields(kind) if field.name in value})
+    """`kind` from JSON; fields of a newer version are left out. Raises TypeError when one is missing or is no such."""
+    known = {field.name: value[field.name] for field in fields(kind) if field.name in value}
+    for name, item in known.items():
+        if not _fits(name, item):
+            raise TypeError(f"{name} is {item!r:.60}")
+    return kind(**known)
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether `value` is what is kept as the field `name`."""
+    if name in LISTS:
+        return isinstance(value, tuple)
+    if name in FLAGS:
+        return isinstance(value, bool)
+    if name in TIMES:  # a NaN is within no limits
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LATEST
+    return isinstance(value, str)
 
 
 def prune(paths: Paths, *, keep: int) -> int:
@@ -158,7 +175,7 @@ def read_last(paths: Paths, guest: str) -> Last | None:
     """How the last hand-off of `guest` ended; None when there was none or its record is damaged."""
     try:
         value = files.read_json(paths.last(guest))
-        return _build(Last, {**value, "hints": tuple(value.get("hints", ()))}) if value else None
+        return _build(Last, {**value, "hints": tuple(map(str, value.get("hints", ())))}) if value else None
     except (ValueError, TypeError, AttributeError, OSError):
         return None
 

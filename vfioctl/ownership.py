@@ -132,8 +132,13 @@ def _itself(path: str) -> tuple[str, str] | None:
 def _first(path: str, root: str) -> tuple[str, str] | None:
     """The first thing on the way to `path` that somebody else can change, and why."""
     above = {*_parents(os.path.abspath(root)), *_parents(os.path.realpath(root))}
-    steps = ((step, below) for step, below in way(os.path.join(os.getcwd(), path)) if step not in above)
+    steps = ((step, below) for step, below in way(_whole(path)) if step not in above)
     return next(((step, why) for step, below in steps if (why := _problem(step, below))), None)
+
+
+def _whole(path: str) -> str:
+    """`path` from the root on, as it is written. A directory that we stand in may be gone."""
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def writable_below(top: str, *, without: tuple[str, ...] = ()) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
+from vfioctl.errors import Refused, reason
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
@@ -111,16 +112,38 @@ def remember(paths: Paths, uuid: str, guest: str, addresses: Iterable[str]) -> N
 
 
 def before(paths: Paths, guest: str) -> Before | None:
-    """What `enable` found when it was asked for `guest`; None when it never was."""
+    """What `enable` found when it was asked for `guest`; None when it never was.
+
+    Raises Refused("managed.malformed") when one of the records is damaged: it may be that of the guest.
+    """
     try:
         names = sorted(os.listdir(_directory(paths)))
     except FileNotFoundError:
         return None
-    for name in names:
-        record = files.read_json(os.path.join(_directory(paths), name))
-        if record and record["guest"] == guest:
-            return Before(name.removesuffix(".json"), tuple(record["managed"]))
-    return None
+    found = (_read(os.path.join(_directory(paths), name)) for name in names if name.endswith(".json"))
+    return next((before for name, before in found if name == guest), None)
+
+
+def _read(path: str) -> tuple[str, Before]:
+    """The guest that the record `path` is of, and what it says."""
+    try:
+        record = files.read_json(path)
+        if not isinstance(record, dict):
+            raise ValueError("it is no object")
+        name, addresses = record["guest"], record["managed"]
+        if not isinstance(addresses, list) or not all(isinstance(text, str) for text in (name, *addresses)):
+            raise ValueError("its guest or its devices are no text")
+    except (ValueError, KeyError) as error:
+        raise _malformed(path, error) from error
+    return name, Before(os.path.basename(path).removesuffix(".json"), tuple(addresses))
+
+
+def _malformed(path: str, error: Exception) -> Refused:
+    why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else reason(error)
+    return Refused(
+        "managed.malformed", f"{path} does not say what `enable` found: {why}.", state="Nothing was changed.",
+        hints=("Put the file aside, and look at managed= in the domains yourself: virsh edit GUEST",),
+    )  # fmt: skip
 
 
 def forget(paths: Paths, uuid: str) -> None:

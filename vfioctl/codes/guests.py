@@ -47,6 +47,8 @@ CODES = (
          "Put the kept definition back with `virsh define`; make the change with `virsh edit`."),
     Code("libvirt.down", "No libvirt daemon answers.", "Start libvirtd or virtqemud."),
     Code("libvirt.restart", "The daemon remembers the former value of managed.", "Restart the daemon first."),
+    Code("managed.malformed", "The record of which devices said managed='yes' before `enable` is damaged.",
+         "Put the file aside, and restore managed='yes' with `virsh edit` where it was."),
     Code("snapshot.backend", "A disk has no snapshot backend of that name.", "Correct the disk's setting."),
     Code("snapshot.backing", "What lies below a disk image is no plain file of a stated format: root does not open it.",
          "State the format with `qemu-img rebase -u -F`, or set the disk's policy to skip."),

@@ -12,6 +12,8 @@ from vfioctl.frozen import frozen
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
 
+LARGEST = 1 << 63  # of a number of the kernel's
+
 
 @frozen
 class StuckDevice:
@@ -40,7 +42,7 @@ def read_stuck(paths: Paths, address: str) -> StuckDevice | None:
     path = os.path.join(paths.stuck, f"{address}.json")
     try:
         record = files.read_json(path)
-        device = None if record is None else StuckDevice(**record)
+        device = None if record is None else _device(record, address)
     except PermissionError:
         if os.geteuid() == 0:
             raise
@@ -53,6 +55,18 @@ def read_stuck(paths: Paths, address: str) -> StuckDevice | None:
     if device is None:
         return None
     return device if is_alive(paths, device.pid, device.start_time) else None
+
+
+def _device(record: object, address: str) -> StuckDevice:
+    """The device that the record of `address` is about. Raises ValueError when it is not what `record_stuck` writes."""
+    if not isinstance(record, dict) or record.get("address") != address:
+        raise ValueError(f"it is not about {address}")
+    device = StuckDevice(**record)
+    if not all(type(number) is int and 0 <= number < LARGEST for number in (device.pid, device.start_time)):
+        raise ValueError("it names no process")
+    if not all(isinstance(text, str) for text in (device.path, device.value)):
+        raise ValueError("it does not say what was written")
+    return device
 
 
 def drop_ended(paths: Paths, addresses: Iterable[str]) -> None:

@@ -168,21 +168,24 @@ def _read(path: str) -> Entry | None:
     try:
         data = files.read_json(path)
         entry = Entry(**data) if data is not None else None
+        whole = entry is None or _is_whole(entry, os.path.basename(path))
     except PermissionError:
         raise
     except ANY as error:
         raise _corrupt(path, reason(error)) from error
-    if entry and not _is_whole(entry):
+    if not whole:
         raise _corrupt(path, "it is no entry of the ledger")
     return entry
 
 
-def _is_whole(entry: Entry) -> bool:
-    """Whether it looks like one that was written here; a holder's UUID becomes a file name."""
+def _is_whole(entry: Entry, name: str) -> bool:
+    """Whether it looks like one that was written here, as the file `name`; a holder's UUID becomes a file name."""
     if not all(isinstance(value, dict) for value in (entry.wish, entry.baseline, entry.holders)):
         return False
     texts = (entry.resource, entry.kind, *entry.holders, *entry.holders.values())
-    return all(isinstance(text, str) for text in texts) and not any("/" in uuid for uuid in entry.holders)
+    if not all(isinstance(text, str) for text in texts) or any("/" in uuid for uuid in entry.holders):
+        return False
+    return name == f"{file_name(f'{entry.kind} {entry.resource}')}.json"
 
 
 def _corrupt(path: str, why: str) -> Refused:
