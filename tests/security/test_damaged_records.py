@@ -33,6 +33,7 @@ READERS: dict[str, tuple[tuple[str, ...], ...]] = {
 }  # fmt: skip
 BIND = {"baseline": {"driver": "igb", "modules": ["igb"]}, "holders": {UUID: GUEST}, "inherited": False,
         "kind": "driver.bind", "resource": f"pci:{GPU}", "wish": {"address": GPU, "driver": "vfio-pci"}}  # fmt: skip
+FORMER = {"began": 1, "daemon": 1, "guest": GUEST, "managed": True}
 PASSED = {"code": "", "duration": 1.0, "event": "prepare", "guest": GUEST, "id": "20200101T000000-win11",
           "message": "", "ok": True, "refused": False, "started": 1.5e9, "uuid": UUID, "steps": []}  # fmt: skip
 STEP = {"id": "a", "kind": "sysfs.write", "phase": "bind", "started_offset": 0.1, "duration": 0.2, "outcome": "done"}
@@ -56,7 +57,7 @@ WHOLE: dict[str, Record] = {
         lambda _: written(BIND),
     ),
     "identity": (lambda paths: paths.identity(UUID), lambda _: written({"devices": {GPU: "x"}, "guest": GUEST})),
-    "managed": (lambda paths: os.path.join(paths.managed, f"{GPU}.json"), lambda _: written({"guest": GUEST})),
+    "managed": (lambda paths: os.path.join(paths.managed, f"{GPU}.json"), lambda _: written(FORMER)),
     "history": (lambda paths: os.path.join(paths.history, f"{PASSED['id']}.json"), lambda _: written(PASSED)),
     "last": (lambda paths: paths.last(GUEST), lambda _: written({"guest": GUEST, "when": 1.5e9})),
     "manifest": (lambda paths: paths.manifest, lambda _: written({"format": 1})),
@@ -127,6 +128,14 @@ def test_a_start_over_a_damaged_record_ends_in_words(stage: Stage, what: str, da
         return
     assert (call.status != 0, str(path) in call.stderr) == (True, True), call.stderr
     assert driver_of(stage.host.paths, GPU) == "igb"
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("name", FORMER)
+def test_a_start_takes_no_harm_from_a_damaged_record_that_only_a_warning_hangs_on(stage: Stage, name: str, value: Any):
+    plant(stage.host.paths, "managed", changed(stage.host.paths, "managed", name, value))
+    call = stage.prepare()
+    assert (call.status, driver_of(stage.host.paths, GPU)) == (0, "vfio-pci"), call.stderr
 
 
 @pytest.mark.parametrize(("name", "value"), [

@@ -70,7 +70,8 @@ def _former(paths: Paths, address: str) -> Former | None:
         former = Former(**said) if said else None
     except (OSError, ValueError, TypeError):  # only a warning hangs on it
         return None
-    return former if former and is_alive(paths, former.daemon, former.began) else None
+    whole = former and isinstance(former.guest, str) and all(type(n) is int for n in (former.daemon, former.began))
+    return former if former and whole and is_alive(paths, former.daemon, former.began) else None
 
 
 def _path(paths: Paths, address: str) -> str:
