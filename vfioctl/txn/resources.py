@@ -128,7 +128,7 @@ class Ledger:
 
     def is_inherited(self, step: Step, uuid: str) -> bool:
         """Whether `uuid` has to put the step's resource back although it need not have changed it itself."""
-        entry = self.entry(step.kind, step.resource)
+        entry = self._on_the_way_home(step.kind, step.resource)
         return entry is not None and entry.inherited and uuid in entry.holders
 
     def others(self, step: Step, uuid: str) -> tuple[str, ...]:
@@ -137,13 +137,25 @@ class Ledger:
 
     def others_with(self, kind: str, resource: str, uuid: str) -> tuple[str, ...]:
         """The names of the other guests that hold `resource` by a step of `kind`."""
-        entry = self.entry(kind, resource) if resource else None
+        entry = self._on_the_way_home(kind, resource) if resource else None
         return tuple(_others(entry, uuid).values()) if entry else ()
+
+    def _on_the_way_home(self, kind: str, resource: str) -> Entry | None:
+        """As `entry`. A damaged one of a device counts as none: one guest holds it, the one that brings it home."""
+        try:
+            return self.entry(kind, resource)
+        except Refused:
+            if not resource.startswith(EXCLUSIVE):
+                raise
+            return None
 
     def leave(self, step: Step, uuid: str) -> None:
         """Hold the step's resource no longer; the last holder removes the entry."""
-        entry = self.entry(step.kind, step.resource)
-        if entry is None or uuid not in entry.holders:
+        entry = self._on_the_way_home(step.kind, step.resource)
+        if entry is None:
+            files.remove(self._path(step.kind, step.resource))  # there is none, or a damaged one of a device
+            return
+        if uuid not in entry.holders:
             return
         if holders := _others(entry, uuid):
             self._write(Entry(entry.resource, entry.kind, entry.wish, entry.baseline, holders, inherited=True))
