@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["asdict", "field", "fields", "frozen", "replace"]
 
 NEEDED = object()
+ATOMS = (str, int, float, bool, type(None))  # of which most of a plan is made
 
 
 class Field:
@@ -27,14 +28,6 @@ class Field:
         self.name = name
         self.default = default
         self.factory = factory
-
-    def value(self, owner: str) -> Any:
-        """The value when none was given."""
-        if self.factory:
-            return self.factory()
-        if self.default is NEEDED:
-            raise TypeError(f"{owner} needs {self.name}")
-        return self.default
 
 
 if not TYPE_CHECKING:
@@ -60,6 +53,8 @@ if not TYPE_CHECKING:
         return {name: _plain(value) for name, value in given.__dict__.items()}
 
     def _plain(value):
+        if type(value) in ATOMS:
+            return value
         if hasattr(value, "__frozen_fields__"):
             return asdict(value)
         if isinstance(value, dict):
@@ -79,24 +74,41 @@ def frozen(cls: type[T]) -> type[T]:
         else:
             known[name] = Field(name, given, None)
     cls.__frozen_fields__ = known  # type: ignore[attr-defined]
+    form = {name: spec if spec.factory else spec.default for name, spec in known.items()}
+    is_open = [item for item in form.items() if item[1] is NEEDED or known[item[0]].factory]
+    cls.__frozen_form__, cls.__frozen_open__ = form, is_open  # type: ignore[attr-defined]
     for name, method in METHODS.items():
         setattr(cls, name, method)
     return cls
 
 
 def _init(self: Any, *args: Any, **values: Any) -> None:
-    wanted = self.__frozen_fields__
-    if len(args) > len(wanted):
-        raise TypeError(f"{type(self).__name__} takes {len(wanted)} fields, not {len(args)}")
-    given = dict(zip(wanted, args, strict=False))
-    if twice := given.keys() & values.keys():
-        raise TypeError(f"{type(self).__name__} got {', '.join(sorted(twice))} twice")
-    given.update(values)
+    form = self.__frozen_form__
     known = self.__dict__
-    for name, spec in wanted.items():
-        known[name] = given.pop(name) if name in given else spec.value(type(self).__name__)
-    if given:
-        raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(given))}")
+    known.update(form)
+    known.update(zip(form, args, strict=False))
+    known.update(values)
+    if len(known) != len(form) or len(args) > len(form) or (args and values):
+        _refuse_arguments(type(self).__name__, tuple(form), args, values)
+    for name, value in self.__frozen_open__:
+        if known[name] is value:
+            known[name] = _missing(type(self).__name__, name, value)
+
+
+def _refuse_arguments(owner: str, names: tuple[str, ...], args: tuple[Any, ...], values: dict[str, Any]) -> None:
+    """Raise TypeError where one of the arguments is too many."""
+    if len(args) > len(names):
+        raise TypeError(f"{owner} takes {len(names)} fields, not {len(args)}")
+    if twice := sorted(values.keys() & names[: len(args)]):
+        raise TypeError(f"{owner} got {', '.join(twice)} twice")
+    if unknown := sorted(values.keys() - set(names)):
+        raise TypeError(f"{owner} has no field {', '.join(unknown)}")
+
+
+def _missing(owner: str, name: str, value: Any) -> Any:
+    if value is NEEDED:
+        raise TypeError(f"{owner} needs {name}")
+    return value.factory()
 
 
 def _values(self: Any) -> tuple[Any, ...]:

