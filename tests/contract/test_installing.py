@@ -133,6 +133,6 @@ def test_all_that_is_needed_has_a_version_that_will_do(path: Path, what: str) ->
 
 
 def test_nowhere_is_an_index_named() -> None:
-    named = re.compile(r"index-url|pypi\.org|pythonhosted|/simple/?\b")
+    named = re.compile(r"index-url|https?://(pypi|files|test)\.|/simple/?\b")
     places = (*PLACES, *CONTRIB.glob("**/*.txt"), CONTRIB / "hashes.py", *ROOT.glob("**/pyproject.toml"))
     assert [str(path) for path in places if named.search(path.read_text())] == []
