@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from access_lists import grant
 from installations import Installation
+from locked_memory import ALICE, Mount
 
 NOBODY = 65534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
@@ -111,3 +113,12 @@ def test_the_owner_of_a_root_works_on_it(installation: Installation):
         capture_output=True, check=False, user=NOBODY, env={"PATH": os.defpath},
     )  # fmt: skip
     assert (ended.returncode, "root.writable" in ended.stderr) == (0, False)
+
+
+@pytest.mark.parametrize("words", [("status",), ("recover",), ("rescue", "--yes")])
+def test_a_root_that_does_not_answer_is_refused_by_name(place: Path, words: tuple[str, ...]):
+    with Mount(place / "share", ALICE, open_to_all=True) as mount:
+        mount.silent.set()
+        argv = [sys.executable, "-m", "vfioctl.entry", "--root", str(place / "share"), *words]
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20, cwd="/")
+    assert (ended.returncode, f"{place / 'share'} does not answer" in ended.stderr) == (3, True), ended

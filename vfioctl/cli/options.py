@@ -23,10 +23,21 @@ def _set_no_color(ctx: click.Context, _: click.Parameter, value: bool) -> None: 
 
 
 def _set_root(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    if value and not os.path.isdir(value):  # click passes a device
+    """Not as a click.Path, which looks at it without a deadline."""
+    if value is None:
+        return
+    from vfioctl.reach import LOCAL, Reach
+
+    where = value if os.path.isabs(value) else os.path.join(os.getcwd(), value)
+    found = Reach({}, LOCAL).ask(where, partial(_directory, where))
+    if not found:
         raise click.BadParameter(f"{value} is no directory.", ctx, param)
-    if value:
-        ctx.obj.use_root(value)
+    ctx.obj.use_root(found)
+
+
+def _directory(path: str) -> str:
+    """Where the directory `path` is, without links; "" when it is none."""
+    return os.path.realpath(path) if os.path.isdir(path) else ""
 
 
 def shared_options() -> list[click.Parameter]:
@@ -36,8 +47,7 @@ def shared_options() -> list[click.Parameter]:
         option(["--format"], type=click.Choice(FORMATS), callback=_set_format, envvar="VFIOCTL_FORMAT",
                help="How to show the result."),
         option(["--no-color"], is_flag=True, callback=_set_no_color, help="No colour, also on a terminal."),
-        option(["--root"], type=click.Path(exists=True, file_okay=False, resolve_path=True), callback=_set_root,
-               hidden=True, help="The root directory of the host to work on."),
+        option(["--root"], callback=_set_root, hidden=True, help="The root directory of the host to work on."),
     ]  # fmt: skip
 
 
