@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,15 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 HOURS = pytest.mark.timeout(2 * 3600)  # a property with 100,000 examples takes minutes
 SHARDS = 16  # one of so many parts of every matrix runs with --shard
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """No other test, in whichever process, that hangs or holds something on this machine's own /proc meanwhile."""
+    from share import alone as alone_on_proc  # the tests of a plugin by itself have no tests/support
+
+    with alone_on_proc():
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

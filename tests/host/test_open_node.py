@@ -69,6 +69,7 @@ def test_a_process_that_has_ended_has_nothing_open() -> None:
 
 
 @pytest.mark.parametrize("name", ["disk.qcow2", str(GROUP)])
+@pytest.mark.usefixtures("alone")
 def test_a_share_that_is_gone_is_not_waited_for(tmp_path: Path, name: str) -> None:
     place = tmp_path / ("vfio" if name != str(GROUP) else "dev/vfio")
     place.parent.mkdir(exist_ok=True)

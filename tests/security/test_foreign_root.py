@@ -116,6 +116,7 @@ def test_the_owner_of_a_root_works_on_it(installation: Installation):
 
 
 @pytest.mark.parametrize("words", [("status",), ("recover",), ("rescue", "--yes")])
+@pytest.mark.usefixtures("alone")
 def test_a_root_that_does_not_answer_is_refused_by_name(place: Path, words: tuple[str, ...]):
     with Mount(place / "share", ALICE, open_to_all=True) as mount:
         mount.silent.set()

@@ -22,7 +22,7 @@ from vfioctl.testing.domains import DiskXml, domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.txn.steps.common import driver_of
 
-pytestmark = needs_fuse
+pytestmark = [needs_fuse, pytest.mark.usefixtures("alone")]
 LIMIT = 45.0  # seconds: deadlines.plan is 20, and nothing else may add to it
 SHARE = "/mnt/share"
 SNAPSHOTS = "[snapshot]\nenabled = true\n"

@@ -25,7 +25,10 @@ files = [os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in sys.argv[1:]]
 print("open", flush=True)
 time.sleep(600)
 """
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a process of another user needs root")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="a process of another user needs root"),
+    pytest.mark.usefixtures("alone"),
+]
 
 
 @pytest.fixture(params=SHELLS)

@@ -23,7 +23,10 @@ from vfioctl.testing.domains import UUID
 from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a mount of another user needs root")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="a mount of another user needs root"),
+    pytest.mark.usefixtures("alone"),
+]
 TRAPS = {"memory": locked, "file": unanswered}
 QEMUS = ("-name", f"guest={GUEST},debug-threads=on", "-uuid", UUID)
 ANSWERING = "import time; print('ready', flush=True); time.sleep(600)"

@@ -22,7 +22,10 @@ from vfioctl.testing.domains import UUID
 from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a process of another user needs root")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="a process of another user needs root"),
+    pytest.mark.usefixtures("alone"),
+]
 SLEEP = "import sys, time\nfile = open(sys.argv[1], 'w')\nprint('ready', flush=True)\ntime.sleep(600)"
 NAMED = ("-name", f"guest={GUEST},debug-threads=on")
 GROUP = "14"  # of the card
