@@ -131,16 +131,16 @@ def test_a_guest_file_on_a_dead_share_is_refused_by_name_and_the_ways_home_go_on
     assert driver_of(stage.host.paths, GPU) == "igb"
 
 
-@pytest.mark.parametrize("place", ["/var/lib/vfioctl", "/etc/vfioctl/guests", "/run/vfioctl/locks"])
-def test_records_on_a_dead_share_are_named_by_a_start_and_every_command(machine, place: str):
+@pytest.mark.parametrize("directory", ["/var/lib/vfioctl", "/etc/vfioctl/guests", "/run/vfioctl/locks"])
+def test_records_on_a_dead_share_are_named_by_a_start_and_every_command(machine, directory: str):
     stage = prepared(machine, "")
-    with silent(stage.root + place):
+    with silent(stage.root + directory):
         told = commands(stage, ("plan", GUEST), ("status",), ("recover",), ("config", "validate"), ("hook", "verify"))
         assert {status for status, _ in told.values()} == {3}
-        assert all(f"{stage.root}{place} does not answer" in said for _, said in told.values())
-        if place != "/etc/vfioctl/guests":  # there the shim itself would wait
+        assert all(f"{stage.root}{directory} does not answer" in said for _, said in told.values())
+        if directory != "/etc/vfioctl/guests":  # there the shim itself would wait
             status, said, _ = call(stage)
-            assert (status, f"{place} does not answer" in said) == (3, True)
+            assert (status, f"{directory} does not answer" in said) == (3, True)
 
 
 def boundary_of(stage: Stage, text: str) -> int:
