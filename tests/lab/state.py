@@ -17,7 +17,7 @@ SETTLING = ("machine.py", "state.py", "inside/settle.py", "inside/lab.py")
 INSTALLING = ("inside/install.py", "inside/guest.py", "inside/programs.py")
 GIB_NEEDED = 1.0
 SAVE = 120.0
-DEADLINE = 240.0
+DEADLINE = 600.0  # an emulated machine installs for 110 s on a quiet computer and for 220 s on a slow one
 
 
 @dataclass(frozen=True, slots=True)
