@@ -7,7 +7,6 @@ cmdline, environ or maps waits behind it. `unanswered`: a process with an open f
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.lab.inside.fuse import libc, mount
 from vfioctl.proc import in_child
 from vfioctl.wait import until
 
@@ -44,7 +44,6 @@ go.set()
 reader.join()
 """
 OPENER = "import sys, time\nfile = open(sys.argv[1], 'rb', 0)\nprint('open', flush=True)\ntime.sleep(600)"
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
@@ -99,13 +98,8 @@ class Mount:
     """A FUSE mount of `uid` where every name is a file of one page, which never comes."""
 
     def __init__(self, place: Path, uid: int, *, open_to_all: bool = False) -> None:
-        place.mkdir()
         self.place, self.uid, self.silent = os.fsencode(place), uid, threading.Event()
-        self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-        more = ",allow_other" if open_to_all else ""
-        options = f"fd={self.fd},rootmode=40000,user_id={uid},group_id={uid}{more}"
-        if libc.mount(b"alices", self.place, b"fuse", 0, options.encode()):
-            raise OSError(ctypes.get_errno(), "mount")
+        self.fd = mount(str(place), uid, shared=open_to_all)
         self.over, self.ending = os.pipe()
         self.server = threading.Thread(target=self._serve, daemon=True)
         self.server.start()

@@ -5,7 +5,6 @@ Whoever looks below it waits in the kernel, and no signal ends the wait: each re
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import struct
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.lab.inside.fuse import libc, mount
 
 HEADER = struct.Struct("<IIQQIIII")
 ANSWER = struct.Struct("<IiQ")
@@ -26,7 +27,6 @@ ATTR_VALID = struct.Struct("<QII")
 BUFFER = 1 << 18
 MNT_DETACH = 2
 FILE_INO = 2
-libc = ctypes.CDLL(None, use_errno=True)
 
 needs_fuse = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="mounting needs root")
 
@@ -75,14 +75,7 @@ class _Server:
 @contextmanager
 def silent(place: str | Path, *, stats: bool = False) -> Iterator[str]:
     """The directory `place` on a file system that never answers."""
-    os.makedirs(place, exist_ok=True)
-    fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-    options = f"fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other"
-    if libc.mount(b"share", os.fsencode(place), b"fuse", 0, options.encode()):
-        number = ctypes.get_errno()
-        os.close(fd)
-        raise OSError(number, os.strerror(number), str(place))
-    server = _Server(fd, stats=stats)
+    server = _Server(mount(str(place), 0, shared=True), stats=stats)
     try:
         yield str(place)
     finally:
