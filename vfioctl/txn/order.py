@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused
@@ -51,16 +52,16 @@ def _sorted(items: list[Proposed]) -> list[Proposed]:
     for index, before in waiting.items():
         for earlier in before:
             following[earlier].append(index)
-    ready = [index for index in reversed(waiting) if not waiting[index]]
+    ready = [index for index in waiting if not waiting[index]]  # in order, and so a heap
     result: list[Proposed] = []
     while ready:
-        current = ready.pop()
+        current = heappop(ready)
         result.append(items[current])
         del waiting[current]
         for index in following[current]:
             waiting[index].discard(current)
-        if freed := [index for index in following[current] if not waiting[index]]:
-            ready = sorted((*ready, *freed), reverse=True)
+            if not waiting[index]:
+                heappush(ready, index)
     if waiting:
         raise _cycle([items[index] for index in waiting])
     return result
