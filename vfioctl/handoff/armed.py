@@ -48,6 +48,12 @@ def read(paths: Paths, guest: str) -> Attempt | None:
     return parse(words)
 
 
+def of(paths: Paths, guest: str, uuid: str) -> Attempt | None:
+    """The attempt that is armed for the hand-off `uuid` of `guest`; None when none is, or that of another one."""
+    attempt = read(paths, guest)
+    return attempt if attempt and markers.are_of(paths, guest, uuid) else None
+
+
 def parse(words: list[str]) -> Attempt | None:
     """The attempt that was written as these words; None when they are none."""
     try:

@@ -15,7 +15,9 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import name_problem
 from vfioctl.handoff import markers
-from vfioctl.host.readers import ADDRESS, link_name
+from vfioctl.host.drivers import is_vfio
+from vfioctl.host.pci import driver
+from vfioctl.host.readers import ADDRESS
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import ends_of, read_both
 from vfioctl.txn.plan import Plan
@@ -23,8 +25,6 @@ from vfioctl.txn.resources import EXCLUSIVE, Entry, Ledger
 
 if TYPE_CHECKING:
     from typing import Any
-
-VFIO = "vfio"  # is in the name of each driver that gives a function away
 
 
 def problem_of(paths: Paths, uuid: str) -> VfioctlError | None:
@@ -57,7 +57,7 @@ def _named(paths: Paths, uuid: str) -> Iterator[str]:
 
 
 def _is_away(paths: Paths, address: str) -> bool:
-    return VFIO in (link_name(paths.pci(address, "driver")) or "")
+    return is_vfio(paths, driver(paths, address) or "")
 
 
 def guest_of(paths: Paths, uuid: str) -> str:
@@ -128,8 +128,8 @@ def way_out(paths: Paths, uuid: str) -> tuple[str, ...]:
 
 def has_undo(paths: Paths, guest: str, uuid: str) -> bool:
     """Whether the undo of this hand-off lies beside it, and nobody has run it with success."""
-    mine = bool(guest) and markers.uuid_of(paths, guest) == uuid
-    return mine and markers.has(paths, guest, markers.UNDO) and not is_undone(paths, guest)
+    is_there = markers.are_of(paths, guest, uuid) and markers.has(paths, guest, markers.UNDO)
+    return is_there and not is_undone(paths, guest)
 
 
 def is_undone(paths: Paths, guest: str) -> bool:

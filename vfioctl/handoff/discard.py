@@ -61,7 +61,7 @@ def _living(paths: Paths, host: Host, uuid: str) -> Iterator[str]:
     held = damaged.devices(paths, uuid)
     if pids := host.vfio_open(held) if held else ():
         yield f"process {pids[0]} has its devices open"
-    attempt = armed.read(paths, guest) if guest and markers.uuid_of(paths, guest) == uuid else None
+    attempt = armed.of(paths, guest, uuid) if guest else None
     if attempt and attempt.may_go_on(paths):
         yield f"process {attempt.daemon} is starting the guest"
 
@@ -86,7 +86,7 @@ def discard(composition: Composition, uuid: str) -> tuple[Remains, str]:
                 _copy(known.undo, os.path.join(place, markers.UNDO))
             _put_aside(paths, uuid, place)
             Ledger(paths).drop(uuid)
-        if known.guest and markers.uuid_of(paths, known.guest) == uuid:
+        if markers.are_of(paths, known.guest, uuid):
             markers.clear(paths, known.guest)
         generation.bump(paths)
     return known, place

@@ -92,6 +92,11 @@ def uuid_of(paths: Paths, guest: str) -> str | None:
     return text.strip() if text else None
 
 
+def are_of(paths: Paths, guest: str, uuid: str) -> bool:
+    """Whether the marks of `guest` are those of the hand-off `uuid`: another guest may have had the name since."""
+    return bool(guest) and uuid_of(paths, guest) == uuid
+
+
 def undone_by_sh(paths: Paths) -> tuple[str, ...]:
     """The UUIDs of hand-offs that undo.sh has brought home, and whose books nobody has closed yet."""
     try:

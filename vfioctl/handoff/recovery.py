@@ -35,7 +35,7 @@ def user(story: Story, host: Host) -> int | None:
     """
     plan = story.plan
     qemu = host.qemu_of(plan.uuid, plan.guest)
-    return qemu if qemu and (_has_open(qemu, plan, host) or _is_armed(host.paths, plan)) else None
+    return qemu if qemu and (_has_open(qemu, plan, host) or armed.of(host.paths, plan.guest, plan.uuid)) else None
 
 
 def has_its_devices(story: Story, host: Host) -> bool:
@@ -47,10 +47,6 @@ def has_its_devices(story: Story, host: Host) -> bool:
 def _has_open(qemu: int, plan: Plan, host: Host) -> bool:
     """Whether `qemu` has a device of `plan` open, as far as one may see; true of a plan without any."""
     return not plan.devices or host.has_vfio_open(qemu, plan.devices) is not False
-
-
-def _is_armed(paths: Paths, plan: Plan) -> bool:
-    return armed.read(paths, plan.guest) is not None and markers.uuid_of(paths, plan.guest) == plan.uuid
 
 
 def recover(
@@ -83,11 +79,10 @@ def recover(
 
 def starting(paths: Paths, story: Story) -> Attempt | None:
     """The attempt that has given the guest its devices, while its daemon may still be about to start QEMU."""
-    attempt = armed.read(paths, story.plan.guest)
-    if attempt is None or story.standing is not Standing.GIVEN:
+    if story.standing is not Standing.GIVEN:
         return None
-    mine = markers.uuid_of(paths, story.plan.guest) == story.plan.uuid
-    return attempt if mine and attempt.may_go_on(paths) else None
+    attempt = armed.of(paths, story.plan.guest, story.plan.uuid)
+    return attempt if attempt and attempt.may_go_on(paths) else None
 
 
 def _refuse_starting(composition: Composition, story: Story) -> None:

@@ -54,7 +54,7 @@ def of(composition: Composition, uuid: str) -> Remains:
     held, guest = damaged.entries(paths, uuid), damaged.guest_of(paths, uuid)
     head = next(filter(None, map(damaged.header, _files(paths, uuid))), {})
     since: Any = head.get("started")
-    mine = bool(guest) and markers.uuid_of(paths, guest) == uuid
+    mine = markers.are_of(paths, guest, uuid)
     return Remains(
         uuid=uuid, guest=guest, problems=tuple(_problems(paths, uuid)),
         since=float(since) if is_number(since) else None,
