@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DELETED = " (deleted)"
-# Majors of null, tty and pts: most of what is open, and never a deleted node of a device.
+# Majors of null, tty and pts: most of what is open, and never a node of a device, deleted or not.
 COMMON_MAJORS = (1, 5, 136)
 ENDED = (errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.ENOTDIR)  # what /proc says of a process that ends as we look
 OPEN, MAPPED, DENIED = "open", "mapped", "denied"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from vfioctl.host import pid_files
-from vfioctl.host.processes import arguments, comm
+from vfioctl.host.processes import ARGUMENTS_SECONDS, arguments, comm
 from vfioctl.paths import Paths
 
 GUEST = "guest="  # libvirt writes `-name guest=NAME,debug-threads=on`; QEMU doubles a comma of the name itself
@@ -49,9 +49,9 @@ def _by_arguments(paths: Paths) -> dict[int, Sequence[bytes]]:
     return {pid: words for pid, words in told.items() if UUID in words}
 
 
-def name_of(paths: Paths, pid: int) -> str:
+def name_of(paths: Paths, pid: int, *, deadline: float = ARGUMENTS_SECONDS) -> str:
     """The name in QEMU's option -name of the process `pid`; "" when it has none, or does not answer."""
-    return _name(arguments(paths, (pid,)).get(pid, ()))
+    return _name(arguments(paths, (pid,), deadline=deadline).get(pid, ()))
 
 
 def describe(paths: Paths, pid: int) -> str:

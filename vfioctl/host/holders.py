@@ -14,7 +14,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 from vfioctl.host import cgroups, drivers, pci, processes
 from vfioctl.host.model import AUDIO_CLASSES, CARD_CLASSES, DeviceNode, Holder
-from vfioctl.host.readers import parse_number, table, text
+from vfioctl.host.readers import table
 from vfioctl.paths import Paths
 from vfioctl.writer import Writer
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
 
 GROUP = re.compile(r"/dev/vfio/\d+")  # the file of a group has no mmap (drivers/vfio/group.c); maps cost as much as fd
-COMMON_MAJORS = (1, 5, 136)  # of null, tty and pts: never a node of a device
 CGROUP_SIZE = 1 << 16  # a line for each hierarchy of version 1, and a path may have 4096 bytes
 CARD_NODES = ("/dev/dri/", "/dev/fb")
 AUDIO_NODES = ("/dev/snd/",)
@@ -69,11 +68,12 @@ def scan(
     paths: Paths, nodes: Iterable[DeviceNode], vanished: tuple[str, ...] = (), writer: Writer | None = None
 ) -> Scan:
     """Every process but ours that has one of `nodes` open or mapped, or a deleted node below `vanished`."""
-    watch = _Watch.of(nodes, vanished)
-    if not watch.by_path and not vanished:
+    every = tuple(nodes)
+    if not every and not vanished:
         return Scan()
     from vfioctl.host.descriptors import look  # what has no nodes has no holders
 
+    watch = _Watch.of(every, vanished)
     seen = look(paths, watch.wanted(), writer or Writer())
     held: dict[int, dict[str, str | None]] = {}
     for one in seen.found:
@@ -92,11 +92,12 @@ class _Watch:
     maps: bool  # whether any of it can be mapped
 
     @classmethod
-    def of(cls, nodes: Iterable[DeviceNode], vanished: tuple[str, ...]) -> _Watch:
-        every = tuple(nodes)
-        numbers = {os.makedev(*node.rdev): node for node in every if node.rdev[0] not in COMMON_MAJORS}
-        mappable = bool(vanished) or not all(GROUP.fullmatch(node.path) for node in every)
-        return cls(numbers, {node.path: node for node in every}, vanished, mappable)
+    def of(cls, nodes: tuple[DeviceNode, ...], vanished: tuple[str, ...]) -> _Watch:
+        from vfioctl.host.fd_tables import COMMON_MAJORS
+
+        numbers = {os.makedev(*node.rdev): node for node in nodes if node.rdev[0] not in COMMON_MAJORS}
+        mappable = bool(vanished) or not all(GROUP.fullmatch(node.path) for node in nodes)
+        return cls(numbers, {node.path: node for node in nodes}, vanished, mappable)
 
     def wanted(self) -> Wanted:
         from vfioctl.host.descriptors import Wanted
@@ -130,18 +131,10 @@ def describe(paths: Paths, pid: int, held: Mapping[str, str | None]) -> Holder |
         comm=processes.comm(paths, pid),
         nodes=tuple(sorted(held)),
         addresses=tuple(sorted({address for address in held.values() if address})),
-        uid=_uid(base) if owner.user_manager is None else owner.user_manager,
+        uid=next(iter(processes.user_ids(paths, pid)), 0) if owner.user_manager is None else owner.user_manager,
         unit=owner.unit,
         user_unit=owner.user_unit,
         session=owner.session,
         container=owner.container,
         session_uid=owner.session_uid,
     )
-
-
-def _uid(base: str) -> int:
-    """The real user id. The owner of /proc/PID is root's for every process that is not dumpable (proc(5))."""
-    for line in (text(f"{base}/status") or "").splitlines():
-        if line.startswith("Uid:"):
-            return parse_number(line.split("\t")[1]) or 0 if "\t" in line else 0
-    return 0

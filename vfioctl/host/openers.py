@@ -11,7 +11,6 @@ from vfioctl.frozen import frozen
 from vfioctl.host import guests, processes
 from vfioctl.host.descriptors import Number, Unseen, Wanted, look
 from vfioctl.paths import Paths
-from vfioctl.proc import in_child
 from vfioctl.writer import Writer
 
 DEADLINE = 1.0  # for a guest's name, which its memory tells (/proc/PID/cmdline)
@@ -47,4 +46,4 @@ def of_numbers(paths: Paths, numbers: Iterable[Number]) -> Openers:
 def _guest(paths: Paths, pid: int) -> str:
     if not processes.comm(paths, pid).startswith("qemu"):
         return ""
-    return in_child(lambda: guests.name_of(paths, pid).encode(), deadline=DEADLINE).data.decode()
+    return guests.name_of(paths, pid, deadline=DEADLINE)

@@ -46,22 +46,24 @@ def epoch(ticks: int) -> float:
     return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def arguments(paths: Paths, pids: Iterable[int]) -> dict[int, tuple[bytes, ...]]:
-    """The command line of each of `pids` by words; without those that do not answer in time.
+def arguments(
+    paths: Paths, pids: Iterable[int], *, deadline: float = ARGUMENTS_SECONDS
+) -> dict[int, tuple[bytes, ...]]:
+    """The command line of each of `pids` by words; without those that do not answer within `deadline` seconds.
 
     The kernel reads it under the lock of the process's memory, which its user can keep for ever: one child asks them
     all, and when one does not answer, a child each. It is empty for a process that is gone or not for us to see.
     """
     asked = tuple(pids)
-    told = _ask(paths, (asked,)) if asked else {}
-    return told if told or len(asked) < 2 else _ask(paths, tuple((pid,) for pid in asked))  # noqa: PLR2004 -- one is asked alone
+    told = _ask(paths, (asked,), deadline) if asked else {}
+    return told if told or len(asked) < 2 else _ask(paths, tuple((pid,) for pid in asked), deadline)  # noqa: PLR2004 -- one is asked alone
 
 
-def _ask(paths: Paths, groups: Sequence[tuple[int, ...]]) -> dict[int, tuple[bytes, ...]]:
+def _ask(paths: Paths, groups: Sequence[tuple[int, ...]], deadline: float) -> dict[int, tuple[bytes, ...]]:
     """What each of `groups` says to a child of its own; a child that hangs is killed, where the kernel lets it go."""
     found: dict[int, tuple[bytes, ...]] = {}
     works = [partial(_command_lines, paths, group) for group in groups]
-    for group, report in zip(groups, in_children(works, deadline=ARGUMENTS_SECONDS), strict=True):
+    for group, report in zip(groups, in_children(works, deadline=deadline), strict=True):
         if report.stuck:
             os.kill(report.pid, signal.SIGKILL)
         else:
@@ -76,15 +78,23 @@ def _command_lines(paths: Paths, pids: Iterable[int]) -> bytes:
 
 
 def uids(paths: Paths, pid: int) -> frozenset[int]:
-    """The real, effective, saved and file-system user ids of `pid`; none when it is gone."""
-    base = os.path.join(paths.proc, str(pid))
-    lines = (text(os.path.join(base, "status")) or "").splitlines()
-    if row := next((line for line in lines if line.startswith("Uid:")), ""):
-        return frozenset(int(word) for word in row.split()[1:] if word.isdecimal())
+    """The different user ids of `pid`, or the owner of its directory where none are told; none when it is gone."""
+    if found := user_ids(paths, pid):
+        return frozenset(found)
     try:
-        return frozenset((os.stat(base).st_uid,))
+        return frozenset((os.stat(os.path.join(paths.proc, str(pid))).st_uid,))
     except OSError:
         return frozenset()
+
+
+def user_ids(paths: Paths, pid: int) -> tuple[int, ...]:
+    """The real, effective, saved and file-system user id of `pid`, in this order; none when it is gone.
+
+    The owner of /proc/PID is root for every process that is not dumpable (proc(5)).
+    """
+    lines = (text(os.path.join(paths.proc, str(pid), "status")) or "").splitlines()
+    row = next((line for line in lines if line.startswith("Uid:")), "")
+    return tuple(int(word) for word in row.split()[1:] if word.isdecimal())
 
 
 def comm(paths: Paths, pid: int) -> str:
