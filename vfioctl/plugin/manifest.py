@@ -187,8 +187,9 @@ def build() -> Manifest:
     stamps |= {path: _mtime(path) for _, path in rows if path}
     infos = _without_twins(info for info, _ in rows)
     found = tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items()))
-    bad = {entry: why for entry in entry_points(group=COMMANDS_GROUP) if (why := _unusable(entry, infos))}
-    good = (_command(entry) for entry in entry_points(group=COMMANDS_GROUP) if entry not in bad)
+    asked = entry_points(group=COMMANDS_GROUP)
+    bad = {entry: why for entry in asked if (why := _unusable(entry, infos))}
+    good = (_command(entry) for entry in asked if entry not in bad)
     commands = tuple(sorted(good, key=lambda command: command.name))
     left_out = tuple(f"The command {entry.name} is left out: {why}." for entry, why in bad.items())
     return Manifest(interpreter(), found, infos, commands, left_out=left_out)
