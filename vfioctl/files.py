@@ -260,9 +260,10 @@ class Lock:
 
     def sign(self, fd: int = -1) -> None:
         """Write our pid into the file: into that of `fd`, or of the lock that another process has left to us."""
+        signed = fd if fd >= 0 else self.fd
         try:
-            os.ftruncate(fd if fd >= 0 else self.fd, 0)
-            os.pwrite(fd if fd >= 0 else self.fd, str(os.getpid()).encode(), 0)
+            os.ftruncate(signed, 0)
+            os.pwrite(signed, str(os.getpid()).encode(), 0)
         except OSError:
             return  # the pid is for messages only: a full disk must not keep a card from coming home
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-
 ALARM = 5.0  # seconds: a plugin that hangs in prepare would freeze libvirt
 AGAIN = 0.5  # a plugin that catches BaseException is interrupted again
 

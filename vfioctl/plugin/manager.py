@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     C = TypeVar("C", GpuHandoff, SnapshotBackend)
 
-
 BUILT_IN = "generic"  # its checks hold for every guest: it cannot be disabled
 
 

@@ -9,10 +9,10 @@ from vfioctl.host.host import Host
 from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
+from vfioctl.writer import StuckWrite
 
 if TYPE_CHECKING:
     from vfioctl.reach import Reach
-from vfioctl.writer import StuckWrite
 
 
 @frozen

@@ -248,8 +248,9 @@ driver_of() {
     printf '%s\n' "${d_link##*/}"
 }
 
-# is_open ADDRESS: whether a process has its VFIO group or device open; its number is in $holder. Anybody may have a file of the same name, even in
-# a file system that does not answer: what is called so is asked for its number. Without stat, the whole name decides.
+# is_open ADDRESS: whether a process has its VFIO group or device open; its number is in $holder. Anybody may have a file
+# of the same name, even in a file system that does not answer: what is called so is asked for its number. Without stat,
+# the whole name decides.
 is_open() {
     o_group=$(readlink "$SYS/bus/pci/devices/$1/iommu_group") || o_group=none
     o_group=/dev/vfio/${o_group##*/}

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-
 CHUNK = 1 << 20
 MARK = "user.vfioctl.operation"  # an extended attribute of each copy: the operation that made it (xattr(7))
 UNMARKABLE = (errno.ENOTSUP, errno.ENOSYS)  # the file system keeps no such attributes, e.g. tmpfs before Linux 6.6
