@@ -75,20 +75,26 @@ def _attributes(ino: int, uid: int) -> bytes:
     return ATTR.pack(ino, 1 << 20, 8, 0, 0, 0, 0, 0, 0, mode, 1, uid, uid, 0, 4096, 0)
 
 
-def main(place: str, node: str) -> None:
-    """Hold `node` and a file of the user nobody."""
+def film(place: str) -> int:
+    """The file, open, in this process, which is the user nobody's from now on; a child of it serves."""
     fd = mount(place, NOBODY, shared=False)
     ours, theirs = socket.socketpair()
     if os.fork() == 0:
         ours.close()
         serve(fd, theirs, NOBODY)
+    ours.detach()  # stays open: without its other end the child would end
     os.close(fd)
-    held = [os.open(node, os.O_RDONLY)]
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    held.append(os.open(os.path.join(place, "film"), os.O_RDONLY))
+    return os.open(os.path.join(place, "film"), os.O_RDONLY)
+
+
+def main(place: str, node: str) -> None:
+    """Hold `node` and a file of the user nobody."""
+    held = [os.open(node, os.O_RDONLY), film(place)]
     signal.pause()
+    del held
 
 
 if __name__ == "__main__":

@@ -23,6 +23,12 @@ def waiting() -> dict[str, str]:
     return found
 
 
+def states(pid: int) -> list[str]:
+    """What each thread of the process does: R, S, D and so on (proc(5))."""
+    told = (card.read(path) for path in glob.glob(f"/proc/{pid}/task/[0-9]*/stat"))
+    return [text.rpartition(")")[2].split()[0] for text in told if text]
+
+
 def dri_node(address: str) -> str:
     """/dev/dri/cardN of the card."""
     (name,) = (name for name in os.listdir(f"/sys/bus/pci/devices/{address}/drm") if name.startswith("card"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
+import signal
 
-from tests.lab.inside import card, desktop, guest, managed, programs
+from tests.lab.inside import card, desktop, guest, kernel, managed, programs
 from tests.lab.inside.checks import eventually, expect
 from tests.lab.inside.lab import Lab
 from tests.lab.inside.scenario import scenario
@@ -22,6 +23,7 @@ MULTIPATH = (
     "nvme-ns,bus=root,nsid=1,shared=on,drive=copy",
 )
 CONTROLLER = "0000:03:00.0"
+LOCKED = ("/usr/bin/python3", "-m", "tests.lab.inside.locked")
 
 
 @scenario(seconds=40, start="boot", devices=BRIDGE)
@@ -75,6 +77,25 @@ def missing_rom(lab: Lab) -> None:
     refused(lab, ROM, "virsh edit", touched=guest.CARD)
 
 
+@scenario(seconds=40)
+def locked_memory(lab: Lab) -> None:
+    """What a process has mapped cannot be read, as its memory map stays locked: refused by name, and not waited for."""
+    with lab.check("reading what a process of nobody has mapped does not return") as said:
+        programs.as_unit("lab-locked", [*LOCKED, "/run/lab-share"], "WorkingDirectory=/lab")
+        pid = int(programs.unit("lab-locked", "MainPID"))
+        eventually(lambda: sorted(kernel.states(pid)) == ["D", "S"], 30, lambda: f"{pid}: {kernel.states(pid)}")
+        said.append(f"{pid}: {kernel.states(pid)}")
+    guest.define("no")
+    changes_nothing(lab, f"process {pid}", "does not answer", touched=guest.CARD)
+    with lab.check("the commands end, too"):
+        programs.must(["vfioctl", "status"])
+        programs.must(["vfioctl", "gpu", "holders"])
+    with lab.check("when the process is gone, nothing is in the way"):
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: programs.run(["vfioctl", "plan", guest.NAME]).returncode == 0, 30, "plan still refuses")
+    managed.has_finished(lab, "refused")
+
+
 @scenario(seconds=60, start="boot", append="root=/dev/nvme0n1", devices=MULTIPATH)
 def multipath_root(lab: Lab) -> None:
     """The controller of an NVMe with multipath that / is on is refused: its disk is below another device."""
@@ -98,6 +119,12 @@ def iommu_off(lab: Lab) -> None:
 
 
 def refused(lab: Lab, *words: str, touched: tuple[str, ...]) -> None:
+    """virsh start fails with every word in what it says; devices and desktop are as before, and nothing stays."""
+    changes_nothing(lab, *words, touched=touched)
+    managed.has_finished(lab, "refused")
+
+
+def changes_nothing(lab: Lab, *words: str, touched: tuple[str, ...]) -> None:
     """virsh start fails with every word in what it says; devices and desktop are as before."""
     before = guest.remember(lab)
     drivers = {address: card.driver(address) for address in touched}
@@ -114,7 +141,6 @@ def refused(lab: Lab, *words: str, touched: tuple[str, ...]) -> None:
         expect(truth=before == card.snapshot(), otherwise="; ".join(card.differences(before, card.snapshot())))
         expect(truth=desktop.shows_greeter(), otherwise=desktop.what_runs())
         lab.same_picture(guest.PICTURE, 10)
-    managed.has_finished(lab, "refused")
 
 
 def rests(lab: Lab) -> None:
