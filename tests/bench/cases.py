@@ -19,6 +19,7 @@ from vfioctl.compose import compose
 from vfioctl.setup.shim import rendered
 
 GPU = "0000:01:00.0"
+LOOKING, BLIND = (f'preflight = "{value}"\n' for value in ("refuse", "off"))  # both read a guest file
 CARDS = 16
 FUNCTIONS = 2
 HOME_GOALS = {4: 5.0, 16: 10.0}  # seconds
@@ -136,7 +137,7 @@ def _peak(rig: machines.Rig) -> int:
 def looks() -> Iterator[Row]:
     """What the looks before a start add to the prepare of a guest without disks."""
     machine = machines.two_functions()
-    with machines.rig(machine, GPU) as with_them, machines.rig(machine, GPU, settings='preflight = "off"\n') as without:
+    with machines.rig(machine, GPU, settings=LOOKING) as with_them, machines.rig(machine, GPU, settings=BLIND) as without:
         costs = interleaved({"with": with_them.prepare, "without": without.prepare}, ROUNDS)
     extra = costs["with"] - costs["without"]
     detail = f"{_both(costs['with'])} - {_both(costs['without'])}"

@@ -27,7 +27,17 @@ EXCLUSIVE = "pci:"
 PASSING = ("command:", "container:", "disk:", "file:", "process:", "session:", "snapshot:")
 LONGEST_NAME = 200
 ANY = Exception  # a damaged file may make anything of what reads it
-PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-")
+PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-"
+
+
+class _Quoting(dict[int, str]):
+    """For str.translate, which is asked for each name several times in a start: what is not plain, by its bytes."""
+
+    def __missing__(self, code: int) -> str:
+        return "_" + chr(code).encode(errors="surrogateescape").hex() + "_"
+
+
+QUOTED = _Quoting({ord(char): char for char in PLAIN})
 
 
 @frozen
@@ -47,16 +57,12 @@ class Entry:
 
 def file_name(text: str) -> str:
     """A file name for any resource: every name has its own, and plain ones can be read."""
-    quoted = "".join([char if char in PLAIN else _quote(char) for char in text])
+    quoted = text.translate(QUOTED)
     if len(quoted) <= LONGEST_NAME:
         return quoted
     from hashlib import sha256  # OpenSSL costs the hook path 2 ms, and no name in practice is this long
 
     return f"{quoted[:80]}-{sha256(text.encode(errors='surrogateescape')).hexdigest()}"
-
-
-def _quote(char: str) -> str:
-    return "_" + char.encode(errors="surrogateescape").hex() + "_"
 
 
 class Ledger:
