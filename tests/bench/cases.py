@@ -13,7 +13,7 @@ from statistics import median
 
 import machines
 import together as whole
-from measure import Cost, interleaved, program, run, times
+from measure import Cost, extra, interleaved, program, run, times, turns_of
 
 from vfioctl.compose import compose
 from vfioctl.setup.shim import rendered
@@ -136,13 +136,11 @@ def _peak(rig: machines.Rig) -> int:
 
 def looks() -> Iterator[Row]:
     """What the looks before a start add to the prepare of a guest without disks."""
-    machine = machines.two_functions()
-    with machines.rig(machine, GPU, settings=LOOKING) as with_them, machines.rig(machine, GPU, settings=BLIND) as without:
-        costs = interleaved({"with": with_them.prepare, "without": without.prepare}, ROUNDS)
-    extra = costs["with"] - costs["without"]
-    detail = f"{_both(costs['with'])} - {_both(costs['without'])}"
+    with machines.rig(machines.two_functions(), GPU) as rig:
+        turns = turns_of({"looking": lambda: rig.prepare(LOOKING), "blind": lambda: rig.prepare(BLIND)}, MANY)
+    cost = extra(turns, "looking", "blind")
     what = "whether the start can succeed, of a guest without disks"
-    yield Row("looks", what, 3.0, extra.wall * 1e3, extra.cpu * 1e3, "ms", detail)
+    yield Row("looks", what, 3.0, cost.wall * 1e3, cost.cpu * 1e3, "ms", f"the median of {MANY} differences")
 
 
 def engine() -> Iterator[Row]:
@@ -165,14 +163,14 @@ def programs() -> Iterator[Row]:
         count = len(Path(booted.answers).read_text(encoding="utf-8").splitlines())
 
         spawn = (sys.executable, "-I", "-c", SPAWN)
-        costs = interleaved({
+        turns = turns_of({
             "with": booted.replayed, "without": plain.direct,
             "true": program(*spawn, str(count)), "none": program(*spawn, "0"),
         }, ROUNDS)  # fmt: skip
-        extra, own = costs["with"] - costs["without"], costs["true"] - costs["none"]
-        detail = f"{count} programs: {_both(extra)} / {_both(own)}"
+        added, own = extra(turns, "with", "without"), extra(turns, "true", "none")
+        detail = f"{count} programs: {_both(added)} / {_both(own)}"
         what = "what programs add to it / as many `true` alone"
-        yield Row("programs", what, 1.5, extra.wall / own.wall, extra.cpu / own.cpu, "x", detail)
+        yield Row("programs", what, 1.5, added.wall / own.wall, added.cpu / own.cpu, "x", detail)
 
 
 def help_page() -> Iterator[Row]:
@@ -185,11 +183,11 @@ def help_page() -> Iterator[Row]:
 def devices() -> Iterator[Row]:
     """What each further function costs, up to sixteen cards of two."""
     with _racks(1, CARDS) as (one, many):
-        costs = interleaved({"one": one.prepare, "many": many.prepare}, FEW)
-    extra, further = costs["many"] - costs["one"], (CARDS - 1) * FUNCTIONS
-    detail = f"{CARDS} cards {_both(costs['many'])}, one card {_both(costs['one'])}"
+        turns = turns_of({"one": one.prepare, "many": many.prepare}, FEW)
+    added, further = extra(turns, "many", "one"), (CARDS - 1) * FUNCTIONS
+    detail = f"{CARDS} cards take {_both(added)} more than one card"
     what = f"each further function, up to {CARDS} cards of {FUNCTIONS}"
-    yield Row("devices", what, 5.0, extra.wall * 1e3 / further, extra.cpu * 1e3 / further, "ms", detail)
+    yield Row("devices", what, 5.0, added.wall * 1e3 / further, added.cpu * 1e3 / further, "ms", detail)
 
 
 @contextmanager

@@ -55,8 +55,10 @@ class Rig:
         """The shim as libvirtd calls it."""
         return (self.shim, GUEST, operation, "begin", "-")
 
-    def prepare(self) -> Cost:
-        """One acting prepare; the devices are taken back unmeasured."""
+    def prepare(self, settings: str = "") -> Cost:
+        """One acting prepare, with `settings` in the guest file; the devices are taken back unmeasured."""
+        with open(self.fake.paths.guest_config(GUEST), "w", encoding="utf-8") as file:
+            file.write(settings)
         return self._acting(self.argv("prepare"))
 
     def direct(self) -> Cost:
@@ -87,8 +89,8 @@ class Rig:
 
 
 @contextmanager
-def rig(machine: MachineSpec, *addresses: str, settings: str = "") -> Iterator[Rig]:
-    """`machine`, for as long as the block lasts, and a guest with `settings` that gets `addresses`.
+def rig(machine: MachineSpec, *addresses: str) -> Iterator[Rig]:
+    """`machine`, for as long as the block lasts, and a guest that gets `addresses`.
 
     Its /run is a tmpfs, as on every host; the rest lies on a disk, as what is synced does there.
     """
@@ -101,7 +103,7 @@ def rig(machine: MachineSpec, *addresses: str, settings: str = "") -> Iterator[R
         fake = stack.enter_context(FakeHost(machine, root))
         libvirt = FakeLibvirt(fake)
         libvirt.install()
-        libvirt.manage(GUEST, settings)
+        libvirt.manage(GUEST)
         xml = os.path.join(root, "domain.xml")
         with open(xml, "w", encoding="utf-8") as file:
             file.write(domain(GUEST, hostdevs=addresses))

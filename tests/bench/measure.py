@@ -56,13 +56,18 @@ def times(count: int, child: Child) -> Child:
 
 def interleaved(children: Mapping[str, Child], rounds: int) -> dict[str, Cost]:
     """The median cost of each of `children`, who take turns; the first turn of all is not counted."""
-    for child in children.values():
-        child()
-    costs: dict[str, list[Cost]] = {name: [] for name in children}
-    for _ in range(rounds):
-        for name, child in children.items():
-            costs[name].append(child())
-    return {name: _median(found) for name, found in costs.items()}
+    turns = turns_of(children, rounds)
+    return {name: _median([turn[name] for turn in turns]) for name in children}
+
+
+def turns_of(children: Mapping[str, Child], rounds: int) -> list[dict[str, Cost]]:
+    """The cost of each of `children` in each turn but the first one."""
+    return [{name: child() for name, child in children.items()} for _ in range(rounds + 1)][1:]
+
+
+def extra(turns: Sequence[Mapping[str, Cost]], dear: str, cheap: str) -> Cost:
+    """What `dear` costs more than `cheap`: the median over the turns, as a computer that slows down slows both."""
+    return _median([turn[dear] - turn[cheap] for turn in turns])
 
 
 def _median(costs: Sequence[Cost]) -> Cost:
