@@ -66,7 +66,7 @@ def _domain(guest: str) -> Domain:
     try:
         return read_domain(read_stdin(0))
     except Refused as error:
-        from vfioctl.typed import argument
+        from vfioctl.shell import argument
 
         raise Refused(
             error.code, f"{guest} was not started: {error.message}", state="Nothing was changed.",

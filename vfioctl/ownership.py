@@ -76,7 +76,7 @@ def mended(culprit: str, otherwise: str = "") -> str:
 
     One of another user may be meant to be theirs: then `otherwise`, where it is given.
     """
-    from vfioctl.typed import word
+    from vfioctl.shell import word
 
     file = word(culprit)
     owner = _owner(culprit)

@@ -15,7 +15,7 @@ from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.frozen import frozen
-from vfioctl.writer import Writer, close_all_but
+from vfioctl.kernel_io import Writer, close_all_but
 
 if TYPE_CHECKING:
     import subprocess

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vfioctl import identity
+from vfioctl.handoff import identity
 from vfioctl.history import HandOff, StepTime, record
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain

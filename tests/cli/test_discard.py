@@ -14,10 +14,10 @@ from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
 from terminals import on_a_terminal
 
 from vfioctl.handoff import discard as discarding
+from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import UUID
 from vfioctl.txn.journal import open_uuids
 from vfioctl.txn.resources import Ledger, guest_lock
-from vfioctl.txn.steps.common import driver_of
 
 BUG = ("internal error", "Traceback")
 

@@ -14,10 +14,10 @@ from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
 from terminals import on_a_terminal
 from txn_builders import step
 
+from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import UUID
 from vfioctl.testing.model import FakeProcess
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
 

@@ -16,17 +16,19 @@ from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.codes import CODES
 from vfioctl.config.load import load_guest
 from vfioctl.config.schema import SETTINGS
+from vfioctl.kinds import MODULES
+from vfioctl.kinds.conditions import VOCABULARY
 from vfioctl.paths import Paths
 from vfioctl.plugin.static import read_static
 from vfioctl.plugin.types import PluginInfo
-from vfioctl.txn.conditions import VOCABULARY
-from vfioctl.txn.kind import MODULES, kind
+from vfioctl.txn.kind import kind
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 ALL_SOURCES = tuple(sorted((*ROOT.glob("vfioctl/**/*.py"), *ROOT.glob("plugins/*/vfioctl_*/**/*.py"))))
 SOURCES = tuple(path for path in ALL_SOURCES if "testing" not in path.parts and "codes" not in path.parts)
-SCRIPTS = (ROOT / "vfioctl/txn/undo.sh", *sorted(ROOT.glob("contrib/**/*.sh*")), *sorted(ROOT.glob("contrib/**/*.in")))
+UNDO = ROOT / "vfioctl/handoff/undo.sh"
+SCRIPTS = (UNDO, *sorted(ROOT.glob("contrib/**/*.sh*")), *sorted(ROOT.glob("contrib/**/*.in")))
 PAGES = tuple(
     path for path in sorted(ROOT.glob("**/*.md"))
     if not any(part.startswith(".") or part in ("build", "dist", "node_modules") for part in path.parts)
@@ -74,7 +76,7 @@ def test_the_explanation_of_undo_puts_every_kind_in_its_class(name: str) -> None
 
 @pytest.mark.parametrize("name", tuple(MODULES))
 def test_every_parameter_that_a_step_kind_reads_is_documented(name: str) -> None:
-    source = (ROOT / f"vfioctl/txn/steps/{MODULES[name]}.py").read_text()
+    source = (ROOT / "vfioctl/kinds" / f"{MODULES[name]}.py").read_text()
     read = set(re.findall(r"params\[\"(\w+)\"\]|params\.get\(\"(\w+)\"", source))
     documented = {parameter.rstrip("?") for parameter in parameter_names(kind(name))}
     assert {one or other for one, other in read} <= documented

@@ -16,7 +16,7 @@ ALLOWED = {
     "vfioctl/stdio.py": "standard streams and /dev/null",
     "vfioctl/log.py": "its directory is judged, and a log may neither raise nor wait",
     "vfioctl/proc.py": "/dev/null",
-    "vfioctl/writer.py": "kernel files, in a child that can be left behind",
+    "vfioctl/kernel_io.py": "kernel files, in a child that can be left behind",
     "vfioctl/host/readers.py": "kernel files, never waited for",
     "vfioctl/host/images.py": "a block device may be an image; in a child, judged before",
     "vfioctl/host/looks.py": "only to see that it answers; in a child, judged before",
@@ -29,7 +29,7 @@ ALLOWED = {
     "vfioctl/cli/undo.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/cli/apart.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/cli/names.py": "a stream over a descriptor of files.open_plain",
-    "vfioctl/txn/steps/file_copy.py": "streams over descriptors of files.open_plain",
+    "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
 }
 
 

@@ -21,7 +21,7 @@ DIRECTORIES = {"vfioctl", "plugins", "contrib", "tests", "docs"}
 BUILT = {"build", "dist"}  # by tools, and ignored by git
 NEEDED = (
     "vfioctl/data/libvirt/50-vfioctl.sh.in", "vfioctl/data/systemd/vfioctl-recover.service.in",
-    "vfioctl/txn/undo.sh", "vfioctl/plugin/vfioctl-plugin.toml", "vfioctl/py.typed", "vfioctl/testing/entry.py",
+    "vfioctl/handoff/undo.sh", "vfioctl/plugin/vfioctl-plugin.toml", "vfioctl/py.typed", "vfioctl/testing/entry.py",
     "vfioctl/testing/server.py",
 )  # fmt: skip
 

@@ -10,12 +10,12 @@ from txn_builders import UUID, proposal
 from vfioctl.compose import Composition
 from vfioctl.frozen import replace
 from vfioctl.handoff.commit import commit
+from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
-from vfioctl.txn.holders import Policy
 from vfioctl.txn.journal import Journal, Standing
-from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Phase
 

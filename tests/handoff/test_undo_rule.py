@@ -14,16 +14,16 @@ from vfioctl.errors import VfioctlError
 from vfioctl.files import read_text
 from vfioctl.handoff import recovery
 from vfioctl.handoff.commit import commit
+from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.handoff.release import finish, run_late
 from vfioctl.history import read_all, read_last
 from vfioctl.host.host import Host
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline, as_journalled
 from vfioctl.txn.engine import Engine
-from vfioctl.txn.holders import Policy
 from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.plan import Action
-from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Lifetime, Phase, Scope
 

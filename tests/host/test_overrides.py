@@ -12,8 +12,8 @@ import pytest
 from vfioctl.host.overrides import read_overrides
 from vfioctl.host.processes import start_time
 from vfioctl.host.stuck import record_stuck
+from vfioctl.kernel_io import Writer
 from vfioctl.paths import Paths
-from vfioctl.writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path

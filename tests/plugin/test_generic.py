@@ -15,7 +15,7 @@ from vfioctl.plugin import generic
 from vfioctl.plugin.types import Phase, Request, Severity
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import FakeDevice, FakeDriver, FakeModule, MachineSpec
-from vfioctl.txn.order import Proposed, ordered
+from vfioctl.txn.ordering import Proposed, ordered
 
 CARD, SOUND, OTHER = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
 DISPLAY = FakeModule("bochs", drivers=(FakeDriver("bochs-drm", "display"),), loaded=True)

@@ -9,6 +9,7 @@ import pytest
 
 from vfioctl.config.model import GuestConfig
 from vfioctl.events.model import Domain
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.host.host import Host
 from vfioctl.plugin import generic
 from vfioctl.plugin.types import Request
@@ -16,8 +17,7 @@ from vfioctl.testing import scenarios
 from vfioctl.testing.host import FakeHost
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
-from vfioctl.txn.order import Proposed
-from vfioctl.txn.planner import Order, plan
+from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.resources import Ledger
 
 GPU, SOUND = scenarios.GPU, scenarios.SOUND

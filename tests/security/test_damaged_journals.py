@@ -17,15 +17,14 @@ from vfioctl.compose import compose
 from vfioctl.entry import dispatch
 from vfioctl.errors import VfioctlError
 from vfioctl.events.libvirt import name_problem
-from vfioctl.handoff import damaged
+from vfioctl.handoff import damaged, undo_sh
+from vfioctl.kinds.common import driver_of
 from vfioctl.paths import Paths
 from vfioctl.testing import snapshot
 from vfioctl.testing.domains import UUID
-from vfioctl.txn import undo_sh
 from vfioctl.txn.journal import read, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.steps.common import driver_of
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 RECORDED = Path(__file__).parent.parent / "data" / "journals"

@@ -21,10 +21,10 @@ from vfioctl.entry import dispatch
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.files import read_json
 from vfioctl.host.processes import start_time
+from vfioctl.kinds.common import driver_of
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID
 from vfioctl.txn.resources import Ledger, file_name
-from vfioctl.txn.steps.common import driver_of
 
 BUG = ("internal error", "Traceback")
 STATUS = (("status", "--format", "json"), ("status", GUEST))

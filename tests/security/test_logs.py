@@ -12,11 +12,11 @@ import pytest
 from access_lists import grant
 from hand_offs import GPU, GUEST, Stage
 
+from vfioctl.handoff.undo_sh import render
+from vfioctl.kinds.common import driver_of
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.steps.common import driver_of
-from vfioctl.txn.undo_sh import render
 
 NOBODY = 65534
 SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]

@@ -7,8 +7,8 @@ import os
 import pytest
 from hand_offs import GPU, Stage
 
+from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
 NAMES = ("$HOME", "a ${PATH} b", "$(touch canary)'\"`touch canary`", "-rf", "..x", "x\x9b2J\t\u202eb", "é" * 125)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hand_offs import BY_NAME, GPU, GUEST, Stage
 
+from vfioctl.kinds.common import driver_of
 from vfioctl.testing import snapshot
 from vfioctl.testing.domains import UUID
 from vfioctl.testing.host import FakeHost
-from vfioctl.txn.steps.common import driver_of
 
 OURS = ("etc/vfioctl", "etc/libvirt/hooks", "run/vfioctl", "var/lib/vfioctl", "var/log/vfioctl")
 # What works without root.

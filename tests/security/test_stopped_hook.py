@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hand_offs import GPU, GUEST, Stage
 
-from vfioctl.txn.steps.common import driver_of
+from vfioctl.kinds.common import driver_of
 
 
 @pytest.mark.parametrize("boundary", [1, 4])

@@ -18,9 +18,9 @@ import pytest
 from hand_offs import BY_NAME, GPU, GUEST, Stage
 from silent import needs_fuse, silent
 
+from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import DiskXml, domain
 from vfioctl.testing.host import FakeHost
-from vfioctl.txn.steps.common import driver_of
 
 pytestmark = [needs_fuse, pytest.mark.usefixtures("alone")]
 LIMIT = 45.0  # seconds: deadlines.plan is 20, and nothing else may add to it

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from locked_memory import ALICE, locked, running_as, unanswered
 
-from vfioctl.txn.undo_sh import LIBRARY
+from vfioctl.handoff.undo_sh import LIBRARY
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "posix": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 ADDRESS, GROUP, CDEV = "0000:01:00.0", "14", "vfio3"

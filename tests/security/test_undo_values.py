@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from step_builders import GPU, planned
 from txn_builders import plan
 
+from vfioctl.handoff.undo_sh import render
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
+from vfioctl.shell import quote
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.sh_quote import quote
 from vfioctl.txn.step import Condition
-from vfioctl.txn.undo_sh import render
 
 UUID = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"

@@ -19,8 +19,8 @@ from locked_memory import locked, running_as, unanswered
 
 from vfioctl.handoff import markers
 from vfioctl.host import guests
+from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
 pytestmark = [

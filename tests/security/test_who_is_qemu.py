@@ -18,8 +18,8 @@ from hand_offs import GPU, GUEST, Stage
 from locked_memory import ALICE, running_as
 
 from vfioctl.handoff import markers
+from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.steps.common import driver_of
 from vfioctl.wait import until
 
 pytestmark = [

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from hand_offs import DISK, Stage
 
+from vfioctl.kinds.files.file_copy import MARK
 from vfioctl.txn.step import Step
-from vfioctl.txn.steps.file_copy import MARK
 
 MAKING = ("file.copy", "disk.snapshot")
 BYTES = "somebody else's"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
+from vfioctl.kinds.conditions import evaluate
 from vfioctl.plugin.types import GpuHandoff, Severity
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import MachineSpec
-from vfioctl.txn.conditions import evaluate
-from vfioctl.txn.holders import Policy
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
-from vfioctl.txn.order import Proposed
+from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
 
 Start = Callable[[MachineSpec], FakeHost]

@@ -16,11 +16,11 @@ from authorship import leave_foreign
 from hand_offs import GPU, SCENARIOS, Scenario, Stage
 from walks import Stride, walk
 
+from vfioctl.kinds.kernel.vtconsole_unbind import plain
 from vfioctl.testing import programs
 from vfioctl.testing.model import FakeProcess
 from vfioctl.txn.plan import Action
 from vfioctl.txn.step import Step
-from vfioctl.txn.steps.vtconsole_unbind import plain
 
 BROKEN = "#!/bin/sh\necho 'injected failure' >&2\nexit 1\n"
 HANGING = "#!/bin/sh\nexec sleep 1000000\n"

@@ -79,7 +79,7 @@ class Scenario:
 def vega_with_vendor_reset() -> MachineSpec:
     """A Vega 56 whose reset is left to the module vendor-reset, and a greeter on it.
 
-    Its methods are ones that the kernel takes back: "bus" it would refuse (tests/txn/steps/test_attributes.py).
+    Its methods are ones that the kernel takes back: "bus" it would refuse (tests/kinds/kernel/test_attributes.py).
     """
     machine = scenarios.single_gpu_amdgpu_desktop(logged_in=False)
     card, *others = machine.devices

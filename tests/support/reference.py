@@ -18,12 +18,13 @@ from typing import Any
 from vfioctl import codes, errors
 from vfioctl.cli.app import Interrupted
 from vfioctl.config import schema
+from vfioctl.kinds import MODULES
+from vfioctl.kinds.conditions import OPTIONAL, VOCABULARY
 from vfioctl.plugin import spec, types
 from vfioctl.plugin.static import FILE, read_static
 from vfioctl.plugin.types import PluginInfo
 from vfioctl.txn import step
-from vfioctl.txn.conditions import OPTIONAL, VOCABULARY
-from vfioctl.txn.kind import MODULES, Kind, kind
+from vfioctl.txn.kind import Kind, kind
 
 ROOT = Path(__file__).parents[2]
 MADE = "<!-- Generated from the code: pytest tests/contract/test_reference.py --regenerate -->"

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.lab.inside.fuse import COMMAND, SILENT, libc, mount, serve
-from vfioctl.writer import close_all_but
+from vfioctl.kernel_io import close_all_but
 
 __all__ = ["SILENT", "Share", "alone", "libc", "needs_mount", "process", "reap", "share"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vfioctl.txn.order import Proposed
+from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan, way_back
 from vfioctl.txn.step import Lifetime, Phase, Scope, Step, StepProposal, Undo
 

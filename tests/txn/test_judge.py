@@ -9,10 +9,12 @@ import pytest
 from txn_builders import UUID, plan, step
 
 from vfioctl.frozen import replace
+from vfioctl.kinds import MODULES
+from vfioctl.kinds.conditions import CONDITION
 from vfioctl.txn import judge
-from vfioctl.txn.kind import MODULES, kind
+from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Budget, Plan
-from vfioctl.txn.shape import ABSOLUTE, ADDRESS, ARGV, CONDITION, COUNT, FLAG, NAME, PROGRAM, Shape, optional
+from vfioctl.txn.shape import ABSOLUTE, ADDRESS, ARGV, COUNT, FLAG, NAME, PROGRAM, Shape, optional
 from vfioctl.txn.step import Condition
 
 RECORDED = sorted((Path(__file__).parent.parent / "data" / "journals").rglob("*.jsonl"))

@@ -10,9 +10,9 @@ from step_builders import plain_machine, put
 from txn_builders import OTHER, UUID, proposal
 
 from vfioctl.frozen import replace
+from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.host.model import PciDevice
-from vfioctl.txn.holders import Policy
-from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Lifetime, Scope, Undo
 

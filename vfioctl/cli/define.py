@@ -10,7 +10,7 @@ from vfioctl.cli.domains import Found, Way, connect, find, python_binding, virsh
 from vfioctl.cli.facts import refuse_while_running
 from vfioctl.cli.programs import SetupPrograms
 from vfioctl.errors import VfioctlError
-from vfioctl.typed import word
+from vfioctl.shell import word
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App

@@ -15,7 +15,7 @@ from vfioctl.errors import ConfigError, Refused
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.log import plain
 from vfioctl.ownership import secure
-from vfioctl.typed import argument
+from vfioctl.shell import argument
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from vfioctl import identity
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.config.load import load_guest
@@ -13,16 +12,18 @@ from vfioctl.config.model import GuestConfig
 from vfioctl.errors import Refused
 from vfioctl.events.model import Domain
 from vfioctl.frozen import frozen
+from vfioctl.handoff import identity
 from vfioctl.handoff.devices import wanted
+from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.log import Log
 from vfioctl.plugin import manifest
 from vfioctl.plugin.guard import Hung, clock
 from vfioctl.plugin.manager import Plugins, needed, select
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
-from vfioctl.txn.holders import Policy
-from vfioctl.txn.order import Proposed
+from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.planner import Order, new_operation, plan
+from vfioctl.txn.planner import new_operation
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
 
@@ -83,7 +84,7 @@ def ask(
 
 
 def _too_late(config: GuestConfig, silent: str) -> Refused:
-    from vfioctl.typed import argument, word
+    from vfioctl.shell import argument, word
 
     why = f" {silent} did not answer." if silent else ""
     return Refused(

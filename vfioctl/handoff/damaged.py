@@ -117,7 +117,7 @@ def refuse_needed(paths: Paths, plan: Plan, uuid: str, error: VfioctlError) -> N
 
 def way_out(paths: Paths, uuid: str) -> tuple[str, ...]:
     """What to do, in its order: the undo that lies beside it first, while nobody has run that."""
-    from vfioctl.typed import argument
+    from vfioctl.shell import argument
 
     guest = guest_of(paths, uuid)
     aside = f"its journal aside with: vfioctl recover --discard {argument(uuid)}"

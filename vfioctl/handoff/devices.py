@@ -103,7 +103,7 @@ def _managed(domain: Domain, config: GuestConfig) -> Iterable[Finding]:
     """A domain that mixes both modes for what it gets is a trap: libvirt remembers the mode of the first run."""
     modes = {dev.managed for dev in domain.hostdevs if dev.kind == "pci" and not dev.in_arguments}
     if len(modes) > 1:
-        from vfioctl.typed import argument  # few starts need it
+        from vfioctl.shell import argument  # few starts need it
 
         yield Finding(
             "domain.mixed_managed",

@@ -15,8 +15,8 @@ from vfioctl.errors import Busy, StepFailed, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.handoff.commit import forget, leave_all
 from vfioctl.handoff.outcome import Ending, amend, keep
+from vfioctl.kinds import conditions
 from vfioctl.log import Log
-from vfioctl.txn import conditions
 from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Journal, Standing, Story, read_both

@@ -15,8 +15,8 @@ from vfioctl.events.model import Domain, Hostdev
 from vfioctl.frozen import asdict, frozen
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
+from vfioctl.shell import argument
 from vfioctl.txn.step import Finding, Severity
-from vfioctl.typed import argument
 
 if TYPE_CHECKING:
     from typing import Any

@@ -54,7 +54,7 @@ def _put_operations(directory: str, names: Iterable[str], plan: Plan) -> None:
 
 
 def _script(paths: Paths, plan: Plan) -> str:
-    from vfioctl.txn import undo_sh  # who only asks for marks does without
+    from vfioctl.handoff import undo_sh  # who only asks for marks does without
 
     return undo_sh.render(plan.guest, plan.uuid, plan.undo_order(), paths, back=plan.back)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from vfioctl import files, identity
+from vfioctl import files
 from vfioctl.compose import Composition
 from vfioctl.errors import Busy, Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.frozen import frozen, replace
-from vfioctl.handoff import deadman, markers, recovery
+from vfioctl.handoff import deadman, identity, markers, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
 from vfioctl.handoff.commit import commit, forget
 from vfioctl.handoff.outcome import Ending, keep
@@ -188,7 +188,7 @@ def refuse(plan: Plan) -> None:
 
 
 def _see(plan: Plan) -> str:
-    from vfioctl.typed import argument  # few refusals need it
+    from vfioctl.shell import argument  # few refusals need it
 
     return f"See everything with: vfioctl plan {argument(plan.guest)}"
 

@@ -89,7 +89,7 @@ def _refuse_starting(composition: Composition, story: Story) -> None:
     attempt = starting(composition.paths, story)
     if attempt is None or is_in_use(story, composition.machine().host()):
         return
-    from vfioctl.typed import argument  # the hook path comes here too, and never refuses it
+    from vfioctl.shell import argument  # the hook path comes here too, and never refuses it
 
     guest = story.plan.guest
     raise Refused(

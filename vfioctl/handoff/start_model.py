@@ -6,7 +6,7 @@ from vfioctl.events.model import Needs
 from vfioctl.frozen import frozen
 from vfioctl.paths import Paths
 from vfioctl.plugin.types import Request, StepProposal
-from vfioctl.typed import argument
+from vfioctl.shell import argument
 
 
 @frozen

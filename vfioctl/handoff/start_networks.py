@@ -8,7 +8,7 @@ from vfioctl.handoff.start_model import Start
 from vfioctl.host import links, networks
 from vfioctl.host.networks import NetworkState
 from vfioctl.plugin.types import Finding, Severity
-from vfioctl.typed import word
+from vfioctl.shell import word
 
 NETWORKS = {
     NetworkState.ABSENT: (

@@ -12,8 +12,8 @@ from vfioctl.host.model import VtConsole
 from vfioctl.host.overrides import DEADLINE
 from vfioctl.host.readers import GONE, entries, text
 from vfioctl.host.stuck import read_stuck
+from vfioctl.kernel_io import StuckRead, Writer
 from vfioctl.paths import Paths
-from vfioctl.writer import StuckRead, Writer
 
 
 def read_all(writer: Writer, paths: Paths, deadline: float = DEADLINE) -> tuple[VtConsole, ...]:

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 from vfioctl.frozen import frozen
 from vfioctl.host import fd_tables, processes
+from vfioctl.kernel_io import Writer
 from vfioctl.paths import Paths
-from vfioctl.writer import Writer
 
 QUIET = 0.5  # seconds in which a pass comes to another process, or is looked at twice
 PATIENCE = 1.0  # seconds in which it comes to another descriptor, once one hung

@@ -15,8 +15,8 @@ from vfioctl.frozen import frozen
 from vfioctl.host import cgroups, drivers, pci, processes
 from vfioctl.host.model import AUDIO_CLASSES, CARD_CLASSES, DeviceNode, Holder
 from vfioctl.host.readers import table
+from vfioctl.kernel_io import Writer
 from vfioctl.paths import Paths
-from vfioctl.writer import Writer
 
 if TYPE_CHECKING:
     from vfioctl.host.descriptors import Found, Unseen, Wanted

@@ -11,6 +11,7 @@ DISPLAY_CLASSES = (0x0300, 0x0302, 0x0380)
 CARD_CLASSES = (*DISPLAY_CLASSES, 0x1200)  # 1200: an accelerator without a screen (PCI_CLASS_ACCELERATOR_PROCESSING)
 CARD_DRIVERS = ("amdgpu", "nvidia", "i915", "xe", "nouveau")
 AUDIO_CLASSES = (0x0401, 0x0403)
+GREETERS = ("greeter", "lock-screen", "manager-early")  # classes of sessions (sd_session_get_class(3))
 
 
 @frozen
@@ -206,3 +207,8 @@ class Session:
     remote: bool = False
     tty: str = ""
     scope: str = ""
+
+    @property
+    def is_greeter(self) -> bool:
+        """Whether it is a log-in screen: nobody's work ends with it."""
+        return self.klass in GREETERS

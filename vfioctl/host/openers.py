@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from vfioctl.frozen import frozen
 from vfioctl.host import guests, processes
 from vfioctl.host.descriptors import Number, Unseen, Wanted, look
+from vfioctl.kernel_io import Writer
 from vfioctl.paths import Paths
-from vfioctl.writer import Writer
 
 DEADLINE = 1.0  # for a guest's name, which its memory tells (/proc/PID/cmdline)
 

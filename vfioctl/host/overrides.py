@@ -6,8 +6,8 @@ That read takes the device lock: while someone's unbind hangs, it hangs too, and
 from __future__ import annotations
 
 from vfioctl.host.readers import GONE
+from vfioctl.kernel_io import StuckRead, Writer
 from vfioctl.paths import Paths
-from vfioctl.writer import StuckRead, Writer
 
 DEADLINE = 2.0  # takes microseconds, or for ever; a busy machine must not look like a stuck one
 MOST_STUCK = 3  # hung readers that one look leaves behind at most; further devices count as stuck unread

@@ -8,7 +8,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.acceptance import PCI_BRIDGES, against
 from vfioctl.plugin.choice import choose
 from vfioctl.plugin.types import Finding, Request
-from vfioctl.typed import word
+from vfioctl.shell import word
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

@@ -27,7 +27,7 @@ from vfioctl.plugin.types import (
     Severity,
     SnapshotBackend,
 )
-from vfioctl.txn.order import Proposed
+from vfioctl.txn.ordering import Proposed
 
 if TYPE_CHECKING:
     from types import ModuleType

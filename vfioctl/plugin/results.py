@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.kinds import MODULES
 from vfioctl.plugin.types import (
     Condition,
     Finding,
@@ -16,7 +17,7 @@ from vfioctl.plugin.types import (
     SnapshotBackend,
     StepProposal,
 )
-from vfioctl.txn.kind import MODULES, kind
+from vfioctl.txn.kind import kind
 from vfioctl.txn.step import strongest
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from vfioctl.ownership import culprit, culprit_below, is_own, mended, state_plac
 from vfioctl.plugin.manifest import site_dirs
 from vfioctl.setup.data import PACKAGE
 from vfioctl.setup.shim import entry_file
-from vfioctl.typed import word
+from vfioctl.shell import word
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition

@@ -1,1 +1,1 @@
-"""CHANGES: steps, plan, journal, engine and recovery. Only txn/steps and proc.py change the machine."""
+"""CHANGES: steps, plan, journal and engine. What a step does to the machine stands in kinds/."""

@@ -245,7 +245,7 @@ def corrupt(path: str, why: str) -> VfioctlError:
 
 
 def _aside(path: str) -> str:
-    from vfioctl.typed import argument  # only for what is damaged
+    from vfioctl.shell import argument  # only for what is damaged
 
     return f"Put the journal aside with: vfioctl recover --discard {argument(uuid_of(path))}"
 

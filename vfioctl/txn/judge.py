@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.events.libvirt import name_problem
-from vfioctl.txn.kind import kind
+from vfioctl.txn.kind import is_condition, kind
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.shape import (
     ADDRESS,
-    CONDITION,
     FLAG,
     TEXT,
     Form,
@@ -98,5 +97,5 @@ def _order_problems(plan: Plan) -> Iterator[str]:
         if item.step not in count:
             yield f"its way back leads through {shown(item.step)}, which is none of its steps"
     for condition in plan.back:
-        if not CONDITION.fits({"kind": condition.kind, "args": condition.args}):
+        if not is_condition(condition):
             yield f"it is to be proven by {shown(condition.kind)} of {shown(condition.args)}, which is no condition"

@@ -1,4 +1,4 @@
-"""What each step kind provides, and where it is found. The kinds themselves are one file each in txn/steps/."""
+"""What each step kind provides, and where it is found. The kinds themselves are one file each in kinds/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.txn.machine import Machine
-from vfioctl.txn.step import Finding, Json, Lifetime, Scope, State, Step, StepProposal, Undo
+from vfioctl.txn.step import Condition, Finding, Json, Lifetime, Scope, State, Step, StepProposal, Undo
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -82,38 +82,22 @@ class Kind(Protocol):
         """Where `probe` answers FOREIGN: a sentence that names what is there, and the command that removes it."""
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
-        """The undo as lines of POSIX sh, each idempotent, using the helper functions of txn/undo_sh.py."""
+        """The undo as lines of POSIX sh, each idempotent, using the helper functions of handoff/undo_sh.py."""
 
 
-MODULES = {
-    "driver.bind": "driver_bind",
-    "driver.override": "driver_override",
-    "module.unload": "module_unload",
-    "module.load": "module_load",
-    "unit.stop": "unit_stop",
-    "unit.start": "unit_start",
-    "unit.restart": "unit_restart",
-    "session.end": "session_end",
-    "process.stop": "process_stop",
-    "container.stop": "container_stop",
-    "vtconsole.unbind": "vtconsole_unbind",
-    "framebuffer.unbind": "framebuffer_unbind",
-    "sysfs.write": "sysfs_write",
-    "inhibit.sleep": "inhibit_sleep",
-    "device.reset": "device_reset",
-    "pci.rescan": "pci_rescan",
-    "file.copy": "file_copy",
-    "disk.snapshot": "disk_snapshot",
-    "disk.snapshot_delete": "disk_snapshot_delete",
-    "command.run": "command_run",
-    "wait.until": "wait_until",
-}
+PACKAGE, VOCABULARY = "vfioctl", ".kinds"  # lies above this room, and each kind is imported when a step of it is met
 
 
 def kind(name: str) -> Kind:
     """The kind called `name`; imports only its own module. Raises VfioctlError("step.unknown")."""
-    if name not in MODULES:
-        raise VfioctlError("step.unknown", f"There is no step kind {name!r}; known are {', '.join(MODULES)}.")
-    module = importlib.import_module(f"vfioctl.txn.steps.{MODULES[name]}")
-    found: Kind = module.KIND
+    modules = importlib.import_module(VOCABULARY, PACKAGE).MODULES
+    if name not in modules:
+        raise VfioctlError("step.unknown", f"There is no step kind {name!r}; known are {', '.join(modules)}.")
+    found: Kind = importlib.import_module(f"{VOCABULARY}.{modules[name].replace('/', '.')}", PACKAGE).KIND
     return found
+
+
+def is_condition(condition: Condition) -> bool:
+    """Whether the vocabulary has such a condition, with these arguments."""
+    given = {"kind": condition.kind, "args": condition.args}
+    return bool(importlib.import_module(f"{VOCABULARY}.conditions", PACKAGE).CONDITION.fits(given))

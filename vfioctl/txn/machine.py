@@ -7,9 +7,9 @@ from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
+from vfioctl.kernel_io import StuckWrite
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
-from vfioctl.writer import StuckWrite
 
 if TYPE_CHECKING:
     from vfioctl.reach import Reach

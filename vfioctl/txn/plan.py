@@ -61,8 +61,8 @@ class Plan:
 
     guest: str
     uuid: str
-    devices: tuple[str, ...]
     steps: tuple[Step, ...]
+    devices: tuple[str, ...] = ()
     running: tuple[Step, ...] = ()
     returns: tuple[Step, ...] = ()
     way_back: tuple[ReturnItem, ...] = ()

@@ -207,7 +207,7 @@ def _is_whole(entry: Entry, name: str) -> bool:
 
 
 def _corrupt(path: str, why: str) -> Refused:
-    from vfioctl.typed import word  # only for what is damaged
+    from vfioctl.shell import word  # only for what is damaged
 
     return Refused(
         "ledger.corrupt", f"{path} cannot be read: {why}. It says which guests hold a resource, and how that was.",

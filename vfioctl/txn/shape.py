@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen, replace
 from vfioctl.host.readers import ADDRESS as PCI_ADDRESS
-from vfioctl.txn.step import Condition
 
 if TYPE_CHECKING:
     from typing import Any
@@ -100,21 +98,6 @@ def _is_argv(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and _is_program(value[0]) and all(map(is_text, value))
 
 
-def _is_condition(value: Any) -> bool:
-    """Whether it is a condition of the vocabulary, with arguments that it takes."""
-    from vfioctl.txn import conditions
-
-    if not isinstance(value, Mapping) or set(value) != {"kind", "args"}:
-        return False
-    if not isinstance(value["kind"], str) or not isinstance(value["args"], Mapping):
-        return False
-    try:
-        conditions.validate(Condition(value["kind"], value["args"]))
-    except VfioctlError:
-        return False
-    return is_absolute(value["args"].get("path", "/")) and all(map(is_text, value["args"].get("addresses", ())))
-
-
 def optional(form: Form) -> Form:
     """The same, but it may be absent."""
     return replace(form, needed=False)
@@ -156,4 +139,3 @@ UNIT = Form("the name of a unit", _is_unit)
 ABSOLUTE = Form('an absolute path without ".."', is_absolute)
 PROGRAM = Form("a program by its name or absolute path", _is_program)
 ARGV = Form("a program with its arguments", _is_argv)
-CONDITION = Form("a condition", _is_condition)

@@ -141,7 +141,7 @@ class Step:
 
 @frozen
 class Condition:
-    """What `wait.until` waits for: a word of the closed vocabulary and its arguments (txn/conditions.py).
+    """What `wait.until` waits for: a word of the closed vocabulary and its arguments (kinds/conditions.py).
 
     path.exists|path.absent {path} · path.equals {path, value} · link.target {path, name} (base name; "" = no link)
     unit.state {unit, uid, state} · session.gone {session} · module.gone {module} · no.holders {addresses}

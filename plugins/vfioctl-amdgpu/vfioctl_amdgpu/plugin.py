@@ -46,7 +46,7 @@ def vfioctl_gpu_handoff(
 def _findings(
     gpu: PciDevice, others: tuple[str, ...], kin: Family, host: Host, config: GuestConfig, *, unload: bool
 ) -> Iterator[Finding]:
-    from vfioctl.typed import word
+    from vfioctl.shell import word
     from vfioctl_amdgpu.family import Family
     from vfioctl_amdgpu.known_bad import BY_UNBIND, BY_UNLOAD, known_bad
 

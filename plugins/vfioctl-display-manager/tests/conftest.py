@@ -10,16 +10,16 @@ from vfioctl_display_manager import plugin
 
 from vfioctl.config.model import GuestConfig
 from vfioctl.events.model import Domain
+from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.host.host import Host
 from vfioctl.plugin.types import Finding, Request, StepProposal
 from vfioctl.testing import parts
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import FakeProcess, FakeSession, FakeUnit, MachineSpec
 from vfioctl.testing.scenarios import GPU, SOUND, bochs_lab
-from vfioctl.txn.holders import Policy
-from vfioctl.txn.order import Proposed
+from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.planner import Order, plan
 from vfioctl.txn.resources import Ledger
 
 ADA = 1000

@@ -10,7 +10,7 @@ from vfioctl.plugin.types import Phase, Release, Severity, StepProposal
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess, FakeSession, FakeUnit
 from vfioctl.testing.scenarios import GPU, SOUND
-from vfioctl.txn.order import Proposed
+from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.step import Undo
 
 SHELL = "org.gnome.Shell@wayland.service"

@@ -8,10 +8,10 @@ import pytest
 
 from vfioctl.errors import StepFailed
 from vfioctl.host.host import Host
+from vfioctl.kinds.conditions import evaluate
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess, FakeUnit
 from vfioctl.testing.scenarios import GPU, SOUND
-from vfioctl.txn.conditions import evaluate
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.step import Condition

@@ -37,7 +37,7 @@ def _cards(desktop: Desktop) -> str:
 
 
 def _blocks(session: Session, desktop: Desktop, request: Request) -> Finding:
-    from vfioctl.typed import word  # few starts need it
+    from vfioctl.shell import word  # few starts need it
 
     return Finding(
         "session.active",

@@ -8,9 +8,10 @@ import os
 import pytest
 from vfioctl_snapshot.plugin import vfioctl_post_stop, vfioctl_pre_start, vfioctl_preflight, vfioctl_snapshot
 
-from vfioctl.txn.holders import Policy
+from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.planning import Order, plan
 from vfioctl.txn.kind import kind
-from vfioctl.txn.planner import Order, Proposed, plan
+from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Lifetime, Phase, Scope, Undo
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.types import VENDOR_RANK, Finding, Phase, Severity, SnapshotBackend, StepProposal
-from vfioctl.typed import argument
+from vfioctl.shell import argument
 from vfioctl_snapshot.choice import FORMAT, Choice, choices, choose
 from vfioctl_snapshot.naming import outdated
 from vfioctl_snapshot.settings import PLUGIN, Settings, finding

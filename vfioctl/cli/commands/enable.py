@@ -11,7 +11,7 @@ import click
 from vfioctl.cli.options import verb
 from vfioctl.cli.types import GUEST, xml_option
 from vfioctl.frozen import frozen
-from vfioctl.typed import argument
+from vfioctl.shell import argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,7 +125,7 @@ def kept_file(app: App, guest: str) -> str:
 
 
 def _pin(app: App, found: Found, devices: Wanted) -> None:
-    from vfioctl import identity
+    from vfioctl.handoff import identity
 
     if devices.devices:
         identity.pin(app.composition.paths, found.domain.uuid, found.domain.name, devices.devices)

@@ -73,7 +73,7 @@ def _hints(finding: Finding) -> tuple[str, ...]:
 
 def _data(app: App, plan: Plan) -> dict[str, Any]:
     from vfioctl.handoff.ask import is_managed
-    from vfioctl.txn.conditions import describe
+    from vfioctl.kinds.conditions import describe
 
     return {
         "plan": plan.to_json(), "back": [describe(condition) for condition in plan.back],
@@ -88,7 +88,7 @@ def _messages(app: App, asked: Asked, *, hidden: bool) -> tuple[Message, ...]:
     from vfioctl.cli.firing import warnings
     from vfioctl.cli.result import Message
     from vfioctl.handoff.ask import is_managed
-    from vfioctl.typed import argument
+    from vfioctl.shell import argument
 
     plan = asked.plan
     said = [] if app.is_root else list(unseen_messages(asked.request.host))  # for root each of them blocks

@@ -122,7 +122,7 @@ def _stopped(app: App, item: Undo) -> Error | None:
 
 
 def _abort_hint(item: Undo) -> str:
-    from vfioctl.typed import argument
+    from vfioctl.shell import argument
 
     return f"End it and undo its work with: vfioctl recover --abort {argument(item.guest)}"
 
@@ -130,7 +130,7 @@ def _abort_hint(item: Undo) -> str:
 def _running(app: App, item: Undo) -> Error | None:
     """Why the undo of a guest is not run: QEMU has the devices, and they return when it ends."""
     from vfioctl.cli.result import Error
-    from vfioctl.typed import argument
+    from vfioctl.shell import argument
 
     process = app.composition.machine().host().qemu_of(item.uuid, item.guest) if item.uuid else None
     if process is None:
@@ -251,8 +251,8 @@ def _start(here: Composition, unit: str) -> list[Error]:
     """Start `unit`; a failure before is forgotten first, or systemd refuses."""
     from vfioctl.cli.result import Error
     from vfioctl.errors import VfioctlError
-    from vfioctl.txn import unit_kill
-    from vfioctl.txn.steps.common import Budget
+    from vfioctl.kinds.common import Budget
+    from vfioctl.kinds.systemd import unit_kill
 
     params, machine = {"unit": unit}, here.machine()
     try:

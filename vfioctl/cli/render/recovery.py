@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.waterfall import waterfall
-from vfioctl.typed import word
+from vfioctl.shell import word
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.tables import Column, moment, table, words
-from vfioctl.typed import argument
+from vfioctl.shell import argument
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vfioctl.cli.render.tables import words
-from vfioctl.txn.conditions import describe
+from vfioctl.kinds.conditions import describe
 from vfioctl.txn.step import Condition
 
 Step = Mapping[str, Any]

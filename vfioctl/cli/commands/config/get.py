@@ -29,7 +29,7 @@ def command(app: App, guest: str, setting: str) -> Result:
     from vfioctl.cli.facts import guest_config, plugin_infos
     from vfioctl.cli.lookup import no_such
     from vfioctl.cli.result import Result
-    from vfioctl.typed import argument
+    from vfioctl.shell import argument
 
     warned = about_unmanaged(app, guest)
     plugins = plugin_infos(app)

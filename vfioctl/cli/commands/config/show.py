@@ -9,7 +9,7 @@ import click
 
 from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED
-from vfioctl.typed import argument
+from vfioctl.shell import argument
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App

@@ -1,0 +1,58 @@
+"""What every step kind must state about itself."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+from vfioctl import kinds
+from vfioctl.errors import VfioctlError
+from vfioctl.kinds import MODULES
+from vfioctl.txn.kind import kind
+from vfioctl.txn.step import Lifetime, Scope, Undo
+
+COPIES = {"file.copy", "disk.snapshot", "disk.snapshot_delete"}
+DISK = {*COPIES, "container.stop"}
+NONE = {
+    "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
+    "disk.snapshot_delete", "unit.restart",
+}  # fmt: skip
+RECREATED = {"unit.stop", "command.run", "container.stop"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_kind_states_what_it_does_and_how_far_it_can_be_undone(name):
+    form = kind(name)
+    assert form.name == name
+    assert form.summary.endswith(".")
+    assert inspect.getdoc(type(form)).startswith("{"), "the class says its parameters"
+    assert form.undo_class is (Undo.NONE if name in NONE else Undo.RECREATED if name in RECREATED else Undo.EXACT)
+    assert form.scope is (Scope.TRANSACTION if name in COPIES else Scope.LEASE)
+    assert form.lifetime is (Lifetime.DISK if name in DISK else Lifetime.BOOT)
+
+
+def test_an_unknown_kind_names_the_known_ones():
+    with pytest.raises(VfioctlError, match=r"no step kind 'driver\.eject'.*driver\.bind"):
+        kind("driver.eject")
+
+
+ROOM = Path(kinds.__file__).parent
+SHARED = {
+    "common", "conditions", "systemd/units", "systemd/unit_kill", "disks/images", "kernel/own_modules", "pci/unseen",
+}  # fmt: skip
+
+
+def test_no_step_file_is_without_a_kind_or_a_user():
+    files = {path.relative_to(ROOM).with_suffix("") for path in ROOM.rglob("*.py") if path.name != "__init__.py"}
+    assert {str(path) for path in files} == {*MODULES.values(), *SHARED}
+
+
+@pytest.mark.parametrize("path", sorted(ROOM.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_step_sleeps_by_itself_or_runs_a_program_by_itself(path: Path):
+    nodes = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Import))
+    imported = {alias.name for node in nodes for alias in node.names}
+    assert not imported & {"subprocess", "shutil", "asyncio", "logging", "pathlib"}
+    assert "time" not in imported or path.name == "common.py"

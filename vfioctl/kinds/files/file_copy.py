@@ -1,0 +1,254 @@
+"""file.copy: copies a file, whole and durable or not at all. Never overwrites or removes one that it did not make."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable
+
+from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
+from vfioctl.kinds.common import Budget, Primitive
+from vfioctl.shell import call, word
+from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, optional
+from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+    T = TypeVar("T")
+
+CHUNK = 1 << 20
+MARK = "user.vfioctl.operation"  # an extended attribute of each copy: the operation that made it (xattr(7))
+UNMARKABLE = (errno.ENOTSUP, errno.ENOSYS)  # the file system keeps no such attributes, e.g. tmpfs before Linux 6.6
+LONGEST_NAME = 200  # bytes of the destination's name in the temporary one; a name has at most 255
+
+
+class FileCopy(Primitive):
+    """{source, dest}: absolute paths on the host, two files of one directory"""
+
+    name = "file.copy"
+    summary = "Copies a file, such as a guest's NVRAM beside its snapshot; removed again only when the start fails."
+    marks = True
+    undo_class = Undo.EXACT
+    scope = Scope.TRANSACTION
+    lifetime = Lifetime.DISK
+    takes = Shape(source=ABSOLUTE, dest=ABSOLUTE)
+    keeps = Shape(exists=FLAG, operation=optional(TEXT))
+
+    def unfit(self, params: Json) -> str:
+        """Its undo removes the copy, so that one lies beside its source and nowhere else."""
+        if found := super().unfit(params):
+            return found
+        (place, name), (other, copy) = os.path.split(params["source"]), os.path.split(params["dest"])
+        return "" if place == other and name != copy and copy else f"dest is {params['dest']}, not a file beside source"
+
+    def resource(self, params: Json) -> str:
+        return f"file:{params['dest']}"
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        dest = host.paths.at(params["dest"])
+        return {"exists": host.ask(dest, lambda: os.path.lexists(dest))}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        source, dest = (host.paths.at(proposal.params[name]) for name in ("source", "dest"))
+        if not host.ask(source, lambda: _is_plain(source)):
+            yield Finding("file.missing", f"There is no file {source} to be copied.")
+        elif host.ask(host.reach.worst(source, dest), lambda: os.path.lexists(dest) and not _is_same(source, dest)):
+            yield Finding("file.exists", f"{dest} is there already, with another content.", hint="Rename it.")
+        elif not host.ask(dest, lambda: os.path.isdir(os.path.dirname(dest))):
+            yield Finding("file.missing", f"There is no directory {os.path.dirname(dest)} for a copy.")
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        return _bounded(self._apply, step, machine)
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State(_bounded(self._probe, step, machine))
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        return _bounded(self._undo, step, machine)
+
+    def _apply(self, step: Step, machine: Machine) -> str | None:
+        source, dest = _paths(step, machine)
+        if os.path.lexists(dest):
+            return _there_already(step, machine)
+        temporary = _temporary(step, dest)
+        budget = Budget(step.deadline)
+        try:
+            _copy(source, temporary, budget, mark=_operation(step))
+            _put_in_place(temporary, dest, budget)
+        except OSError as error:
+            message = f"{source} could not be copied to {dest}: {error.strerror}."
+            raise StepFailed("file.copy_failed", message) from error
+        finally:
+            files.remove(temporary)
+        files.sync_dir(os.path.dirname(dest))
+        return None
+
+    def _probe(self, step: Step, machine: Machine) -> State:
+        dest = _paths(step, machine)[1]
+        if os.path.lexists(_temporary(step, dest)):
+            return State.BETWEEN
+        if step.baseline["exists"] or not os.path.lexists(dest):
+            return State.BEFORE
+        return State.AFTER if _is_ours(step, machine) else State.FOREIGN
+
+    def _undo(self, step: Step, machine: Machine) -> str | None:
+        dest = _paths(step, machine)[1]
+        ours = _is_ours(step, machine)  # the temporary name may be the proof
+        files.remove(_temporary(step, dest))
+        if step.baseline["exists"]:
+            return f"{dest} was there before"
+        if not ours:
+            return f"{dest} is not there, or not ours"
+        files.remove(dest)
+        files.sync_dir(os.path.dirname(dest))
+        return None
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        dest = _paths(step, machine)[1]
+        return f"{dest} was made by somebody else and stays. {_removal(dest)}."
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
+        """A shell cannot tell whose file it is: getfattr(1) is installed nowhere by itself."""
+        return (call("say", f"{paths.at(step.params['dest'])} is left to: vfioctl recover"),)
+
+
+def _bounded(work: Callable[[Step, Machine], T], step: Step, machine: Machine) -> T:
+    """What `work` returns, in the step's time. A child that misses it changes nothing more once the path answers."""
+    reach = machine.reach
+    return reach.ask(reach.worst(*_paths(step, machine)), lambda: work(step, machine), deadline=step.deadline)
+
+
+def _removal(dest: str) -> str:
+    return f"If nobody needs it, remove it with: rm -- {word(dest)}"
+
+
+def _paths(step: Step, machine: Machine) -> tuple[str, str]:
+    return machine.paths.at(step.params["source"]), machine.paths.at(step.params["dest"])
+
+
+def _operation(step: Step) -> str:
+    """The id of the operation that makes the copy; a plan of schema 1 has none."""
+    return str(step.baseline.get("operation", ""))
+
+
+def _there_already(step: Step, machine: Machine) -> str:
+    """Why there is nothing to do although the destination exists; raises StepRefused when it is somebody else's."""
+    source, dest = _paths(step, machine)
+    same = _is_same(source, dest)
+    if _bears_our_mark(step, dest) or (same and step.baseline["exists"]):
+        return f"{dest} is there already"
+    which = "made by somebody else since this was planned" if same else "with another content"
+    raise StepRefused("file.exists", f"{dest} is there already, {which}.", hints=(_removal(dest),))
+
+
+def _is_ours(step: Step, machine: Machine) -> bool:
+    """Whether the destination is the copy that this step made.
+
+    Its mark proves it. Where the file system keeps none, and for plans of schema 1, it is ours while our temporary name
+    is a link to the same file, or while it has the bytes of the source: then nothing is lost with it.
+    """
+    source, dest = _paths(step, machine)
+    marked = _bears_our_mark(step, dest)
+    if marked is not None:
+        return marked
+    temporary = _temporary(step, dest)
+    return (_is_plain(temporary) and os.path.samefile(temporary, dest)) or _is_same(source, dest)
+
+
+def _bears_our_mark(step: Step, dest: str) -> bool | None:
+    """Whether `dest` is a file with the mark of this operation; None where it could not have one."""
+    operation = _operation(step)
+    if not _is_plain(dest):
+        return False
+    if not operation:
+        return None
+    try:
+        return os.getxattr(dest, MARK, follow_symlinks=False) == operation.encode()
+    except OSError as error:
+        return None if error.errno in UNMARKABLE else False  # ENODATA: it has no mark
+
+
+def _is_plain(path: str) -> bool:
+    """Whether it is a regular file, and no link: the path may come from a domain, and root does the copying."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _temporary(step: Step, dest: str) -> str:
+    """One name for one operation, so that what a crash leaves behind is found again."""
+    directory, name = os.path.split(dest)
+    stem, operation = os.fsencode(name)[:LONGEST_NAME], _operation(step)
+    return os.path.join(directory, f".{os.fsdecode(stem)}.{operation}{'.' if operation else ''}vfioctl-new")
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether both are files with the same bytes."""
+    if not (_is_plain(one) and _is_plain(other)) or os.path.getsize(one) != os.path.getsize(other):
+        return False
+    with open(_open_plain(one), "rb") as first, open(_open_plain(other), "rb") as second:
+        while chunk := first.read(CHUNK):
+            if chunk != second.read(CHUNK):
+                return False
+    return True
+
+
+def _copy(source: str, dest: str, budget: Budget, *, mark: str) -> None:
+    """Bytes, owner and permissions, not setuid, and `mark`. Raises OSError, DeadlineExceeded."""
+    files.remove(dest)
+    with open(_open_plain(source), "rb") as reading:
+        status = os.fstat(reading.fileno())
+        fd = files.create(dest)
+        try:
+            if mark:
+                _mark(fd, mark)
+            while chunk := reading.read(CHUNK):
+                _must_be_in_time(budget, source)
+                files.write_all(fd, chunk)
+            os.fchown(fd, status.st_uid, status.st_gid)
+            os.fchmod(fd, status.st_mode & 0o777)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _mark(fd: int, operation: str) -> None:
+    """Say on the file itself who made it, before it has its name: so the mark holds after a crash at any moment."""
+    try:
+        os.setxattr(fd, MARK, operation.encode())
+    except OSError as error:
+        if error.errno not in UNMARKABLE:
+            raise
+
+
+def _must_be_in_time(budget: Budget, path: str) -> None:
+    if not budget.left:
+        raise DeadlineExceeded("file.deadline", f"Copying {path} took too long.")
+
+
+def _put_in_place(temporary: str, dest: str, budget: Budget) -> None:
+    """Give the copy its name unless somebody was faster: link(2) never replaces. Raises StepRefused, OSError."""
+    _must_be_in_time(budget, dest)  # nobody waits for a late one any more, and its start is undone
+    try:
+        os.link(temporary, dest)
+    except FileExistsError as error:
+        said = f"{dest} was made by somebody else at this moment."
+        raise StepRefused("file.exists", said, hints=(_removal(dest),)) from error
+
+
+def _open_plain(path: str) -> int:
+    """Whatever it has become since it was looked at; it is QEMU's user's more often than root's."""
+    return files.open_plain(path, foreign=True)
+
+
+KIND = FileCopy()

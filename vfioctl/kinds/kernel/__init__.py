@@ -1,0 +1,1 @@
+"""Steps on the kernel: modules, consoles, framebuffers, values below /sys."""

@@ -1,0 +1,1 @@
+"""Steps on PCI functions: their drivers, resets, and looks for new ones."""

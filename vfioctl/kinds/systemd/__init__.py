@@ -1,0 +1,1 @@
+"""Steps on systemd and logind: units, sessions, sleep."""
