@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from plans import codes, only, planned
 
+from vfioctl.findings import Severity
 from vfioctl.testing import parts, scenarios
 from vfioctl.testing.model import FakeDevice, FakeProcess
-from vfioctl.txn.step import Severity
 
 GPU, SOUND = scenarios.GPU, scenarios.SOUND
 BRIDGE = "0000:00:01.0"

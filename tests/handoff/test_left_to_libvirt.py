@@ -8,10 +8,10 @@ from dataclasses import replace
 from plans import codes, only, planned
 
 from vfioctl.events.qemu_arguments import NAMESPACE
+from vfioctl.findings import Severity
 from vfioctl.testing import parts, scenarios
 from vfioctl.testing.domains import domain
 from vfioctl.testing.model import FakeDevice, FakeProcess
-from vfioctl.txn.step import Severity
 
 GPU, SOUND, PF, VF = scenarios.GPU, scenarios.SOUND, "0000:03:00.0", "0000:03:10.2"
 MDEV = "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50"

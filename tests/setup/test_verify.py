@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from vfioctl.compose import Composition
+from vfioctl.findings import Finding, Severity
 from vfioctl.setup.install import install
 from vfioctl.setup.verify import verify
-from vfioctl.txn.step import Finding, Severity
 from vfioctl.wait import until
 
 

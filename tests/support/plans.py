@@ -8,12 +8,12 @@ from typing import Any
 from vfioctl.compose import compose
 from vfioctl.config.model import GuestConfig
 from vfioctl.events.domain import read_domain
+from vfioctl.findings import Finding, Severity
 from vfioctl.handoff.ask import ask
 from vfioctl.plugin import manifest
 from vfioctl.testing.domains import domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.step import Finding, Severity
 
 
 def planned(fake: FakeHost, *hostdevs: str, xml: str = "", **settings: Any) -> Plan:

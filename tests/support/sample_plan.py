@@ -6,7 +6,8 @@ from typing import Any
 
 from txn_builders import plan, step
 
-from vfioctl.txn.step import Finding, Phase, Scope, Severity, Undo
+from vfioctl.findings import Finding, Severity
+from vfioctl.txn.step import Phase, Scope, Undo
 
 CARD, SOUND = "0000:01:00.0", "0000:01:00.1"
 

@@ -6,8 +6,9 @@ import json
 
 from txn_builders import plan, step
 
+from vfioctl.findings import Finding, Severity
 from vfioctl.txn.plan import Action, Part, Plan
-from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, Undo
+from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, Undo
 
 
 def test_a_plan_reads_back_from_json_as_it_was():

@@ -8,6 +8,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.config.schema import suggestion
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.errors import Refused
+from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo
-    from vfioctl.txn.step import Finding
 
 SETTINGS = ("handler", "disabled_plugins")
 BUILT_IN = "generic"
@@ -80,8 +80,6 @@ def _disabled_in(file: str, root: str) -> frozenset[str]:
 
 def findings(config: GuestConfig, known: Iterable[str]) -> tuple[Finding, ...]:
     """The same of the settings that a start goes by: a warning, for a plugin may have been removed since."""
-    from vfioctl.txn.step import Finding, Severity
-
     names = tuple(known)
     values = {"handler": config.handler, "disabled_plugins": list(config.disabled_plugins)}
     return tuple(

@@ -11,6 +11,7 @@ from vfioctl.config.load import load_guest
 from vfioctl.config.model import GuestConfig
 from vfioctl.errors import Refused
 from vfioctl.events.model import Domain
+from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
 from vfioctl.handoff import identity
 from vfioctl.handoff.devices import wanted
@@ -25,7 +26,7 @@ from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.planner import new_operation
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Condition, Finding, Phase, Release, Severity, StepProposal
+from vfioctl.txn.step import Condition, Phase, Release, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.handoff.containers import Chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from vfioctl.errors import VfioctlError
+from vfioctl.findings import Finding
 from vfioctl.frozen import frozen, replace
 from vfioctl.handoff.holders import Policy, holder_findings
 from vfioctl.host.host import Host
@@ -14,7 +15,7 @@ from vfioctl.kinds.pci.unseen import unseen_findings
 from vfioctl.paths import Paths
 from vfioctl.txn import journal
 from vfioctl.txn.resources import Entry, Ledger
-from vfioctl.txn.step import Finding, Step
+from vfioctl.txn.step import Step
 
 UNBOUND_ALONE = "allow_nvidia_unbind"  # of driver.bind: other devices stay on the driver, whose nodes they share
 SESSION_ACTIVE = "session.active"  # a plugin names the session that must not be ended

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
+from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
 from vfioctl.host import container_tools
 from vfioctl.host.containers import DOCKER, PODMAN, live_restore, named, user_of
-from vfioctl.txn.step import Finding, Phase, Release, Severity, StepProposal
+from vfioctl.txn.step import Phase, Release, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.host.container_tools import Seen, Which

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from vfioctl.config.model import GuestConfig
 from vfioctl.events.model import Domain
+from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
 from vfioctl.plugin.choice import Choice, choose
-from vfioctl.txn.step import Finding, Severity
 
 
 @frozen

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen
 from vfioctl.host.model import Holder, Session
-from vfioctl.txn.step import Finding, Release
+from vfioctl.txn.step import Release
 
 if TYPE_CHECKING:
     from vfioctl.host.containers import Container

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import reason
-from vfioctl.txn.step import Finding, Severity
+from vfioctl.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice

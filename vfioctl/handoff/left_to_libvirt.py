@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.network import Pool, read_pool
+from vfioctl.findings import Finding, Severity
 from vfioctl.host import interfaces, mediated, networks
 from vfioctl.plugin.acceptance import against
-from vfioctl.txn.step import Finding, Severity
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig

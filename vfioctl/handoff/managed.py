@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.model import Domain, Hostdev
+from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import asdict, frozen
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
 from vfioctl.shell import argument
-from vfioctl.txn.step import Finding, Severity
 
 if TYPE_CHECKING:
     from typing import Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen, replace
 from vfioctl.handoff.checks import SESSION_ACTIVE, Wanted, device_findings
 from vfioctl.handoff.holders import Policy
@@ -13,7 +14,7 @@ from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Budget, Plan
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Entry, Ledger
-from vfioctl.txn.step import Condition, Finding, Step
+from vfioctl.txn.step import Condition, Step
 
 UNLOAD = "module.unload"
 

@@ -9,6 +9,7 @@ from vfioctl import files
 from vfioctl.compose import Composition
 from vfioctl.errors import Busy, Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
+from vfioctl.findings import Severity
 from vfioctl.frozen import frozen, replace
 from vfioctl.handoff import deadman, identity, markers, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
@@ -21,7 +22,6 @@ from vfioctl.txn.engine import Engine, Failure
 from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.plan import Action, Budget, Plan
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
-from vfioctl.txn.step import Severity
 from vfioctl.wait import until
 
 HELD = "resource.held"

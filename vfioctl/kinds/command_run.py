@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive, run, seconds
 from vfioctl.shell import call
 from vfioctl.txn.shape import ARGV, Shape, maybe, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, Stuck, VfioctlError
 from vfioctl.files import renew_lock
+from vfioctl.findings import Finding
 from vfioctl.host import overrides
 from vfioctl.host.readers import link_name
 from vfioctl.host.stuck import record_stuck
 from vfioctl.kernel_io import StuckRead
 from vfioctl.proc import Completed, in_child
-from vfioctl.txn.step import Finding, Lifetime, Scope, Undo
+from vfioctl.txn.step import Lifetime, Scope, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

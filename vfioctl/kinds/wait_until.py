@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, VfioctlError
+from vfioctl.findings import Finding
 from vfioctl.kinds import conditions
 from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.conditions import CONDITION
 from vfioctl.kinds.systemd import units
 from vfioctl.txn.shape import Shape
-from vfioctl.txn.step import Condition, Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Condition, Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

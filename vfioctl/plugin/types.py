@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import field, frozen
-from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, StepProposal
+from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, StepProposal
 
 if TYPE_CHECKING:
     from typing import Any

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from vfioctl import files
 from vfioctl.errors import VfioctlError
+from vfioctl.findings import Finding, Severity
 from vfioctl.host.host import Host
 from vfioctl.proc import Programs
-from vfioctl.txn.step import Finding, Severity
 
 DEADLINE = 5.0
 BOOLEAN = "virt_hooks_unconfined"

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from vfioctl import files
+from vfioctl.findings import Finding, Severity
 from vfioctl.host.hooks import hooks
 from vfioctl.paths import Paths
-from vfioctl.txn.step import Finding, Severity
 
 LARGEST = 1 << 20
 # What hand-off scripts have in common, whoever wrote them: they move drivers, detach devices or end the desktop.

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from vfioctl.findings import Finding, Severity
 from vfioctl.host.host import Host
 from vfioctl.setup import daemon, presence, rivals, shim, trust
 from vfioctl.setup.mandatory import mandatory_access
-from vfioctl.txn.step import Finding, Severity
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
+from vfioctl.findings import Finding
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.txn.machine import Machine
-from vfioctl.txn.step import Condition, Finding, Json, Lifetime, Scope, State, Step, StepProposal, Undo
+from vfioctl.txn.step import Condition, Json, Lifetime, Scope, State, Step, StepProposal, Undo
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -6,8 +6,9 @@ from collections.abc import Container, Mapping
 from enum import StrEnum
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import asdict, field, fields, frozen
-from vfioctl.txn.step import Condition, Finding, Lifetime, Phase, Release, Scope, Severity, Step, Undo
+from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, Step, Undo
 
 if TYPE_CHECKING:
     from typing import Any

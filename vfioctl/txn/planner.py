@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen
 from vfioctl.host.host import Host
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.ordering import Proposed, merged, ordered
 from vfioctl.txn.plan import Budget, Plan, way_back
 from vfioctl.txn.resources import Entry, Ledger
-from vfioctl.txn.step import Condition, Finding, Json, Phase, Step, StepProposal, strongest
+from vfioctl.txn.step import Condition, Json, Phase, Step, StepProposal, strongest
 
 APPLIED = (Phase.BEFORE, Phase.GIVE)
 ID_BYTES = 4  # of an operation's id: it stands in names that users read, beside the second of the start

@@ -64,23 +64,6 @@ class State(StrEnum):
     FOREIGN = "foreign"  # something is there that the step did not make: its mark says so
 
 
-class Severity(StrEnum):
-    BLOCK = "block"
-    WARN = "warn"
-    INFO = "info"
-
-
-@frozen
-class Finding:
-    """Something that a check saw. `code` is stable; `message` one clear sentence; `hint` the next command."""
-
-    code: str
-    message: str
-    severity: Severity = Severity.BLOCK
-    hint: str = ""
-    source: str = "core"  # the plugin or part that found it
-
-
 @frozen
 class Release:
     """A promise that a step makes holders let go. Exactly one of unit, session, pid and container is set.

@@ -84,7 +84,7 @@ def _not_changed(guest: str, change: Change) -> tuple[Error, ...]:
 
 def _blocks(devices: Wanted) -> Iterator[Error]:
     from vfioctl.cli.result import Error
-    from vfioctl.txn.step import Severity
+    from vfioctl.findings import Severity
 
     for finding in devices.findings:
         if finding.severity is Severity.BLOCK:

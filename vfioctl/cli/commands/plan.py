@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.given import Given
     from vfioctl.cli.result import Message, Result
+    from vfioctl.findings import Finding
     from vfioctl.handoff.ask import Asked
     from vfioctl.txn.plan import Plan
-    from vfioctl.txn.step import Finding
 
 NAME = "plan"
 NO_PLAN: dict[str, Any] = {"plan": None, "back": [], "point_of_no_return": None, "blocked": False, "managed": True}

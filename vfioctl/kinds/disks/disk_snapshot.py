@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
+from vfioctl.findings import Finding
 from vfioctl.kinds.common import Budget, Primitive
 from vfioctl.kinds.disks import images
 from vfioctl.shell import call, word
 from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, one_of, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused, VfioctlError
+from vfioctl.findings import Finding
 from vfioctl.kinds.common import Budget, Primitive
 from vfioctl.kinds.disks import images
 from vfioctl.kinds.disks.disk_snapshot import LOOK, removal
 from vfioctl.txn.shape import ABSOLUTE, TEXT, Shape, maybe, one_of, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
+from vfioctl.findings import Finding
 from vfioctl.kinds.common import Budget, Primitive
 from vfioctl.shell import call, word
 from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from typing import TypeVar

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded
+from vfioctl.findings import Finding
 from vfioctl.host.readers import link_name
 from vfioctl.kinds.common import Budget, Primitive, write_device
 from vfioctl.txn.shape import NAME, Shape, maybe
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

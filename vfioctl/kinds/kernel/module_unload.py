@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.findings import Finding
 from vfioctl.host.readers import text
 from vfioctl.kinds.common import (
     Budget,
@@ -23,7 +24,7 @@ from vfioctl.kinds.common import (
 )
 from vfioctl.shell import call
 from vfioctl.txn.shape import ADDRESS, NAME, PROGRAM, Shape, many, maybe, optional, table
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

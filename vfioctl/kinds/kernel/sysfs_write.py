@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
+from vfioctl.findings import Finding
 from vfioctl.host.readers import ADDRESS, text
 from vfioctl.kinds.common import Primitive, seconds, write_device
 from vfioctl.shell import call
 from vfioctl.txn.shape import FLAG, TEXT, Form, Shape, is_absolute, is_text, maybe, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

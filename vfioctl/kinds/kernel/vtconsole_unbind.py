@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, Stuck
+from vfioctl.findings import Finding
 from vfioctl.host import consoles
 from vfioctl.host.readers import entries, text
 from vfioctl.host.stuck import record_stuck
@@ -14,7 +15,7 @@ from vfioctl.kernel_io import StuckRead
 from vfioctl.kinds.common import LEAST_WRITE, Primitive
 from vfioctl.shell import call
 from vfioctl.txn.shape import FLAG, TEXT, Shape
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

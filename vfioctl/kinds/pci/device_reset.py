@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
+from vfioctl.findings import Finding
 from vfioctl.host.readers import text
 from vfioctl.kinds.common import Budget, DeviceChange, name_holders, write_device
 from vfioctl.txn.shape import ADDRESS, NAME, Shape, maybe, optional
-from vfioctl.txn.step import Finding, State, Undo
+from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.findings import Finding
 from vfioctl.kinds.common import (
     Budget,
     DeviceChange,
@@ -29,7 +30,7 @@ from vfioctl.kinds.kernel.own_modules import load_missing, missing, own_modules
 from vfioctl.kinds.pci.unseen import unseen_findings
 from vfioctl.shell import call
 from vfioctl.txn.shape import ADDRESS, FLAG, NAME, Shape, many, maybe, optional
-from vfioctl.txn.step import Finding, State, Undo
+from vfioctl.txn.step import State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.txn.step import Finding
+from vfioctl.findings import Finding
 
 if TYPE_CHECKING:
     from vfioctl.host.descriptors import Unseen

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.findings import Finding
 from vfioctl.host import container_tools
 from vfioctl.host.container_tools import Seen, Which
 from vfioctl.kinds.common import Budget, Primitive, run, seconds
 from vfioctl.shell import call
 from vfioctl.txn.shape import FLAG, NAME, TEXT, Shape, one_of, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.findings import Finding
 from vfioctl.host.processes import comm, is_alive
 from vfioctl.kinds.common import Budget, Primitive
 from vfioctl.txn.shape import COUNT, PID, TEXT, Shape
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
+from vfioctl.findings import Finding
 from vfioctl.host.units import literal
 from vfioctl.kinds.common import Primitive, run, seconds
 from vfioctl.kinds.systemd import units
 from vfioctl.shell import call
 from vfioctl.txn.shape import FLAG, TEXT, Shape, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, VfioctlError
+from vfioctl.findings import Finding
 from vfioctl.host.processes import is_alive
 from vfioctl.kinds.common import Budget, Primitive, run
 from vfioctl.kinds.conditions import unit_now
 from vfioctl.kinds.systemd.unit_kill import PATIENCE
 from vfioctl.log import plain
 from vfioctl.txn.shape import COUNT, NAME, PID, TEXT, Shape, maybe, optional
-from vfioctl.txn.step import Finding, Lifetime, Scope, State, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

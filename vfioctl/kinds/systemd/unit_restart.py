@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.findings import Finding
 from vfioctl.kinds import conditions
 from vfioctl.kinds.common import Budget
 from vfioctl.kinds.conditions import CONDITION
 from vfioctl.kinds.systemd import unit_kill, units
 from vfioctl.txn.shape import COUNT, UNIT, Shape, many, maybe, optional
-from vfioctl.txn.step import Condition, Finding, State, Undo
+from vfioctl.txn.step import Condition, State, Undo
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

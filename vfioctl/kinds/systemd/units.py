@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.findings import Finding
 from vfioctl.host.units import systemctl
 from vfioctl.kinds.common import Budget, Primitive, seconds
 from vfioctl.kinds.conditions import unit_now
 from vfioctl.kinds.systemd import unit_kill
 from vfioctl.shell import call
-from vfioctl.txn.step import Finding, Lifetime, Scope, State
+from vfioctl.txn.step import Lifetime, Scope, State
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ def command(app: App) -> Result:
 
     Also what would make it fight with another hook. Nothing is changed. Without root what cannot be read is left out.
     """
+    from vfioctl.findings import Severity
     from vfioctl.setup.verify import verify
-    from vfioctl.txn.step import Severity
 
     findings = verify(app.composition)
     errors = tuple(Error(f.code, f.message, hints=(f.hint,)) for f in findings if f.severity is Severity.BLOCK)

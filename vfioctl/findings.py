@@ -1,0 +1,24 @@
+"""What a check reports: one finding and how much it weighs. Plain data; decides nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from vfioctl.frozen import frozen
+
+
+class Severity(StrEnum):
+    BLOCK = "block"
+    WARN = "warn"
+    INFO = "info"
+
+
+@frozen
+class Finding:
+    """Something that a check saw. `code` is stable; `message` one clear sentence; `hint` the next command."""
+
+    code: str
+    message: str
+    severity: Severity = Severity.BLOCK
+    hint: str = ""
+    source: str = "core"  # the plugin or part that found it
