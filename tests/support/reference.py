@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vfioctl import codes, errors
+from vfioctl import codes, errors, findings
 from vfioctl.cli.app import Interrupted
 from vfioctl.config import schema
 from vfioctl.kinds import MODULES
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 MADE = "<!-- Generated from the code: pytest tests/contract/test_reference.py --regenerate -->"
 PLUGIN_DIRS = tuple(sorted(path.parent for path in (ROOT / "plugins").glob(f"*/*/{FILE}")))
 BORDER = ("Request", "GpuHandoff", "SnapshotBackend", "DoctorCheck", "Outcome")
-STEP_TYPES = ("StepProposal", "Release", "Condition", "Finding")
+STEP_TYPES = ("StepProposal", "Release", "Condition")
 
 
 def page(title: str, *parts: str) -> str:
@@ -251,6 +251,7 @@ def hooks() -> str:
         "## Types\n\nFrom `vfioctl.plugin.types`. Within an API version fields are only added, each with a default.",
         *(_type(types, name) for name in BORDER),
         *(_type(step, name) for name in STEP_TYPES),
+        _type(findings, "Finding"),
     )
 
 
