@@ -18,9 +18,9 @@ from vfioctl.cli import worker
 from vfioctl.cli.facts import running
 from vfioctl.frozen import replace
 from vfioctl.host.processes import STATE, stat_fields
+from vfioctl.limits import Limits
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import Journal, read_both
-from vfioctl.txn.plan import Budget
 from vfioctl.wait import until
 
 ENGINE = """
@@ -104,7 +104,7 @@ def test_libvirt_is_not_asked_while_a_hand_off_runs(run, paths, engine, root) ->
 
 
 STUBBORN = ENGINE.replace("lambda *_: asked.append(1)", "signal.SIG_IGN")
-SHORT = Budget(prepare=0.5, undo=0.5)
+SHORT = Limits(prepare=0.5, undo=0.5)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS
 from vfioctl.config.source import Problem, Source, key_lines, parse_source
 from vfioctl.errors import ConfigError, Refused
-from vfioctl.txn.plan import Budget
+from vfioctl.limits import Limits
 
 
 def error_of(paths, plugins, **more) -> ConfigError:
@@ -55,7 +55,7 @@ disks = {vda = "require"}
     assert config.include == ("0000:01:00.2",)
     assert (config.session, config.units, config.handler) == ("end", ("ollama.service",), "demo")
     assert (config.inhibit_sleep, config.disabled_plugins) == (False, ("bare",))
-    assert config.deadlines == Budget(prepare=60.0)
+    assert config.deadlines == Limits(prepare=60.0)
     assert config.table("demo") == {"enabled": False, "keep": 2, "mode": "safe", "disks": {"vda": "require"}}
     assert config.table("bare") == {}
 

@@ -14,12 +14,12 @@ from racks import CARDS, GIVEN, HOME, Rack, machine
 
 from vfioctl.files import Lock
 from vfioctl.handoff.home import PROOF_SECONDS
+from vfioctl.limits import Limits
 from vfioctl.testing.crash import crash_at, pause_at, paused
 from vfioctl.testing.host import FakeHost
-from vfioctl.txn.plan import Budget
 from vfioctl.wait import until
 
-RELEASE_SECONDS = Budget().release
+RELEASE_SECONDS = Limits().release
 UNSEEN = "not seen: /nowhere exists"
 REFUSED = 3
 MakeRack = Callable[..., Rack]

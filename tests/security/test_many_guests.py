@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from racks import CARDS, GIVEN, HOME, Rack, machine
 
+from vfioctl.limits import Limits
 from vfioctl.testing.host import FakeHost
-from vfioctl.txn.plan import Budget
 
 
 @pytest.mark.parametrize("count", [CARDS - 1, CARDS])
@@ -22,7 +22,7 @@ def test_guests_that_end_at_one_instant_leave_no_card_behind_although_nothing_pr
         rack.expect_in_vain(*rack.guests)
         calls = rack.stop(*rack.guests)
         assert [call.status for call in calls] == [0] * count
-        assert max(call.seconds or 0.0 for call in calls) <= Budget().release
+        assert max(call.seconds or 0.0 for call in calls) <= Limits().release
         assert rack.is_home()
         assert {rack.driver(guest) for guest in rack.guests} == {HOME}
         assert rack.ledger() == ()

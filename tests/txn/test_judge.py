@@ -11,9 +11,10 @@ from txn_builders import UUID, plan, step
 from vfioctl.frozen import replace
 from vfioctl.kinds import MODULES
 from vfioctl.kinds.conditions import CONDITION
+from vfioctl.limits import Limits
 from vfioctl.txn import judge
 from vfioctl.txn.kind import kind
-from vfioctl.txn.plan import Budget, Plan
+from vfioctl.txn.plan import Plan
 from vfioctl.txn.shape import ABSOLUTE, ADDRESS, ARGV, COUNT, FLAG, NAME, PROGRAM, Shape, optional
 from vfioctl.txn.step import Condition
 
@@ -34,7 +35,7 @@ def test_the_plan_of_another_guest_is_not_taken():
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "10", True, 1e12])
 def test_a_budget_or_deadline_without_an_end_is_not_taken(seconds):
-    assert judge.problem_of(replace(plan(), budget=Budget(finish=seconds)), UUID)
+    assert judge.problem_of(replace(plan(), budget=Limits(finish=seconds)), UUID)
     assert judge.problem_of(plan(step("a", deadline=seconds)), UUID)
 
 

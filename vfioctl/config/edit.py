@@ -20,8 +20,8 @@ from vfioctl.shell import argument
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
+    from vfioctl.config.schema import Configurable
     from vfioctl.paths import Paths
-    from vfioctl.plugin.types import PluginInfo
 
 MODE = 0o644  # `plan` and `config show` work unprivileged
 DIRECTORY_MODE = 0o755
@@ -33,7 +33,8 @@ GUEST_FILE = """\
 
 
 def set_setting(
-    paths: Paths, guest: str | None, dotted: str, text: str, plugins: Mapping[str, PluginInfo], *, replace: bool = False
+    paths: Paths, guest: str | None, dotted: str, text: str, plugins: Mapping[str, Configurable], *,
+    replace: bool = False,
 ) -> Any:
     """Set what a person typed, checked against the schema first; the host file when `guest` is None. Return the value.
 
@@ -49,7 +50,7 @@ def set_setting(
 
 
 def add_to_setting(
-    paths: Paths, guest: str | None, dotted: str, texts: Iterable[str], plugins: Mapping[str, PluginInfo]
+    paths: Paths, guest: str | None, dotted: str, texts: Iterable[str], plugins: Mapping[str, Configurable]
 ) -> tuple[str, ...]:
     """Add what a person typed to the list `dotted`, beginning with what is in force now. Return the list.
 
@@ -65,7 +66,7 @@ def add_to_setting(
 
 
 def unset_setting(
-    paths: Paths, guest: str | None, dotted: str, texts: Sequence[str], plugins: Mapping[str, PluginInfo]
+    paths: Paths, guest: str | None, dotted: str, texts: Sequence[str], plugins: Mapping[str, Configurable]
 ) -> Any:
     """Remove `dotted` from the file, or only the items `texts` from that list. Return what the file says of it then.
 
@@ -86,7 +87,7 @@ def unset_setting(
     return _put(paths, guest, dotted, tuple(item for item in now.value if item not in value) if now else (), plugins)
 
 
-def check_text(paths: Paths, guest: str | None, text: str, plugins: Mapping[str, PluginInfo]) -> tuple[Problem, ...]:
+def check_text(paths: Paths, guest: str | None, text: str, plugins: Mapping[str, Configurable]) -> tuple[Problem, ...]:
     """What is wrong with `text` as the whole file of `guest`, or as the host file."""
     source = parse_source(file_of(paths, guest), text.encode(errors="surrogateescape"))
     if isinstance(source, Problem):
@@ -102,7 +103,7 @@ def write_text(paths: Paths, guest: str | None, text: str) -> str:
     return file
 
 
-def _put(paths: Paths, guest: str | None, dotted: str, value: Any, plugins: Mapping[str, PluginInfo]) -> Any:
+def _put(paths: Paths, guest: str | None, dotted: str, value: Any, plugins: Mapping[str, Configurable]) -> Any:
     """Write `value` as `dotted`, None: remove it; nothing is written when the file would be wrong then."""
     file = file_of(paths, guest)
     document = _document(file)
@@ -180,7 +181,7 @@ def _guest_file(paths: Paths, guest: str) -> str:
     return paths.guest_config(guest)
 
 
-def _known(file: str, dotted: str, plugins: Mapping[str, PluginInfo]) -> Setting:
+def _known(file: str, dotted: str, plugins: Mapping[str, Configurable]) -> Setting:
     """The setting `dotted`, which may also be one key of a table setting."""
     known = settings(plugins)
     setting = known.get(dotted) or _entry_of(known.get(dotted.rpartition(".")[0]))
@@ -190,7 +191,7 @@ def _known(file: str, dotted: str, plugins: Mapping[str, PluginInfo]) -> Setting
     return setting
 
 
-def _parse(file: str, dotted: str, text: str, plugins: Mapping[str, PluginInfo]) -> tuple[Setting, Any]:
+def _parse(file: str, dotted: str, text: str, plugins: Mapping[str, Configurable]) -> tuple[Setting, Any]:
     """The setting `dotted`, and `text` as its value."""
     setting = _known(file, dotted, plugins)
     try:

@@ -14,14 +14,14 @@ from vfioctl.config.schema import SETTINGS, VARIABLE, Setting, WrongValue, check
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.frozen import fields, frozen
+from vfioctl.limits import Limits
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from vfioctl.config.schema import Configurable
     from vfioctl.errors import ConfigError
     from vfioctl.paths import Paths
-    from vfioctl.plugin.types import PluginInfo
-from vfioctl.txn.plan import Budget
 
 OWN_VARIABLES = ("VFIOCTL_FORMAT", "VFIOCTL_CACHE", "VFIOCTL_SHARD")  # of the command line, of contrib/
 MOST = 100  # problems of one file that are looked for
@@ -46,7 +46,7 @@ class Layer:
 
 
 def load_guest(
-    paths: Paths, guest: str, plugins: Mapping[str, PluginInfo], *, environment: Mapping[str, str] = NOTHING,
+    paths: Paths, guest: str, plugins: Mapping[str, Configurable], *, environment: Mapping[str, str] = NOTHING,
     flags: Mapping[str, Any] = NOTHING,
 ) -> GuestConfig:  # fmt: skip
     """The settings of `guest`; files that are absent say nothing. `flags` maps dotted paths to values, None: not given.
@@ -62,7 +62,7 @@ def load_guest(
 
 
 def problems_of(
-    paths: Paths, guest: str | None, plugins: Mapping[str, PluginInfo]
+    paths: Paths, guest: str | None, plugins: Mapping[str, Configurable]
 ) -> tuple[Problem, ...]:  # fmt: skip
     """Everything wrong in the host file and, when given, the file of `guest`. Raises Refused("config.writable")."""
     found = [_file_layer(paths, paths.host_config, plugins, guest_file=False)]
@@ -72,7 +72,7 @@ def problems_of(
     return tuple(problem for layer in found for problem in layer.problems)
 
 
-def written(paths: Paths, guest: str | None, plugins: Mapping[str, PluginInfo]) -> dict[str, Value]:
+def written(paths: Paths, guest: str | None, plugins: Mapping[str, Configurable]) -> dict[str, Value]:
     """What the host file and, when given, the file of `guest` say, by dotted path; the guest's word wins.
 
     Raises as load_guest does.
@@ -86,7 +86,7 @@ def written(paths: Paths, guest: str | None, plugins: Mapping[str, PluginInfo]) 
     return {path: value for layer in layers for path, value in layer.values.items()}
 
 
-def unknown_variables(environment: Mapping[str, str], plugins: Mapping[str, PluginInfo]) -> Iterator[str]:
+def unknown_variables(environment: Mapping[str, str], plugins: Mapping[str, Configurable]) -> Iterator[str]:
     """A clause for each VFIOCTL_ variable that sets nothing: its name, and the one that was probably meant."""
     known = {*(setting.variable for setting in settings(plugins).values()), *OWN_VARIABLES}
     for name in sorted(environment):
@@ -104,7 +104,7 @@ def managed_guests(paths: Paths) -> tuple[str, ...]:
 
 
 def _layers(
-    paths: Paths, guest: str, plugins: Mapping[str, PluginInfo], environment: Mapping[str, str],
+    paths: Paths, guest: str, plugins: Mapping[str, Configurable], environment: Mapping[str, str],
     flags: Mapping[str, Any],
 ) -> tuple[Layer, ...]:  # fmt: skip
     check_guest_name(guest)
@@ -125,14 +125,14 @@ def _first_of(problems: list[Problem]) -> ConfigError:
     return error
 
 
-def _file_layer(paths: Paths, file: str, plugins: Mapping[str, PluginInfo], *, guest_file: bool) -> Layer:
+def _file_layer(paths: Paths, file: str, plugins: Mapping[str, Configurable], *, guest_file: bool) -> Layer:
     source = read_source(file, paths.root)
     if isinstance(source, Problem):
         return Layer({}, (source,))
     return check_source(source, plugins, guest_file=guest_file)
 
 
-def check_source(source: Source, plugins: Mapping[str, PluginInfo], *, guest_file: bool) -> Layer:
+def check_source(source: Source, plugins: Mapping[str, Configurable], *, guest_file: bool) -> Layer:
     """The values of `source`, checked against the schema, as far as the first MOST problems."""
     reader = _Reader(source, settings(plugins), plugins, guest_file=guest_file)
     values: dict[str, Value] = {}
@@ -153,7 +153,7 @@ class _Reader:
 
     source: Source
     known: Mapping[str, Setting]
-    plugins: Mapping[str, PluginInfo]
+    plugins: Mapping[str, Configurable]
     guest_file: bool
 
     def walk(self, table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value] | Problem]:
@@ -247,13 +247,13 @@ def _merge(known: Mapping[str, Setting], layers: tuple[Layer, ...]) -> dict[str,
     return merged
 
 
-def _guest_config(guest: str, plugins: Mapping[str, PluginInfo], merged: Mapping[str, Value]) -> GuestConfig:
+def _guest_config(guest: str, plugins: Mapping[str, Configurable], merged: Mapping[str, Value]) -> GuestConfig:
     own = {setting.path: merged[setting.path].value for setting in SETTINGS}
-    deadlines = {field.name: own.pop(f"deadlines.{field.name}") for field in fields(Budget)}
+    deadlines = {field.name: own.pop(f"deadlines.{field.name}") for field in fields(Limits)}
     tables = {
         name: {key: merged[f"{name}.{key}"].value for key in info.table} for name, info in plugins.items() if info.table
     }
     return GuestConfig(
-        guest=guest, deadlines=Budget(**deadlines), tables=tables,
+        guest=guest, deadlines=Limits(**deadlines), tables=tables,
         origins={path: value.origin for path, value in merged.items()}, **own,
     )  # fmt: skip

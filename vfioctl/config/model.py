@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import field, frozen
-from vfioctl.txn.plan import Budget
+from vfioctl.limits import Limits
 
 if TYPE_CHECKING:
     from typing import Any
@@ -28,7 +28,7 @@ class GuestConfig:
     handler: str | None = None  # the plugin that decides a tie of two claims
     inhibit_sleep: bool = True
     preflight: str = "refuse"  # what is done about a start that must fail: "refuse", "warn" or "off" (not looked at)
-    deadlines: Budget = field(default_factory=Budget)
+    deadlines: Limits = field(default_factory=Limits)
     disabled_plugins: tuple[str, ...] = ()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vfioctl.config.model import GuestConfig
+    from vfioctl.config.schema import Configurable
     from vfioctl.paths import Paths
-    from vfioctl.plugin.types import PluginInfo
 
 SETTINGS = ("handler", "disabled_plugins")
 BUILT_IN = "generic"
@@ -52,7 +52,7 @@ class Disabled:
     everywhere: frozenset[str]
     guests: Mapping[str, frozenset[str]]
 
-    def status(self, info: PluginInfo) -> str:
+    def status(self, info: Configurable) -> str:
         """The plugin's own state, or "disabled"; the built-in checks cannot be disabled."""
         return "disabled" if info.name in self.everywhere - {BUILT_IN} else info.status
 

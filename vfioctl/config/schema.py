@@ -1,6 +1,6 @@
 """Every setting of the host file and the guest files, and how a value is checked. Reads no file, imports no plugin.
 
-Plugins add tables as static data (PluginInfo.table): name → type, default, summary, choices.
+Plugins add theirs as static data, each in a SettingTable.
 """
 
 from __future__ import annotations
@@ -12,9 +12,20 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol, TypeAlias
 
-    from vfioctl.plugin.types import PluginInfo
+    SettingTable: TypeAlias = Mapping[str, Mapping[str, Any]]
+    """The settings of one plugin: name → type (a word of TYPES), default, summary, choices."""
+
+    class Configurable(Protocol):
+        """A plugin as the configuration knows it: its name, its state ("ok", "broken: REASON") and its settings."""
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def status(self) -> str: ...
+        @property
+        def table(self) -> SettingTable: ...
 
 TYPES: Mapping[str, tuple[type, str]] = {
     "bool": (bool, "true or false"),
@@ -125,11 +136,11 @@ SETTINGS = (
 )  # fmt: skip
 
 
-def settings(plugins: Mapping[str, PluginInfo]) -> dict[str, Setting]:
+def settings(plugins: Mapping[str, Configurable]) -> dict[str, Setting]:
     """Every setting by its dotted path, those of `plugins` among them."""
     own = {setting.path: setting for setting in SETTINGS}
-    for name, info in plugins.items():
-        for key, entry in info.table.items():
+    for name, plugin in plugins.items():
+        for key, entry in plugin.table.items():
             own.setdefault(f"{name}.{key}", plugin_setting(f"{name}.{key}", entry))
     return own
 

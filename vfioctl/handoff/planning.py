@@ -10,8 +10,9 @@ from vfioctl.handoff.checks import SESSION_ACTIVE, Wanted, device_findings
 from vfioctl.handoff.holders import Policy
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
+from vfioctl.limits import Limits
 from vfioctl.txn.ordering import Proposed
-from vfioctl.txn.plan import Budget, Plan
+from vfioctl.txn.plan import Plan
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Condition, Step
@@ -30,7 +31,7 @@ class Order:
     policy: Callable[[], Policy]
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    budget: Budget = field(default_factory=Budget)
+    budget: Limits = field(default_factory=Limits)
     operation: str = ""  # the id that marks what the steps make; one is made up where it is empty
 
 

@@ -15,12 +15,13 @@ from vfioctl.handoff import deadman, identity, markers, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
 from vfioctl.handoff.commit import commit, forget
 from vfioctl.handoff.outcome import Ending, keep
+from vfioctl.limits import Limits
 from vfioctl.log import Log
 from vfioctl.txn import generation
 from vfioctl.txn.clock import Allowance, Deadline, StepTime, Stopwatch
 from vfioctl.txn.engine import Engine, Failure
 from vfioctl.txn.journal import Journal, Standing, read_both
-from vfioctl.txn.plan import Action, Budget, Plan
+from vfioctl.txn.plan import Action, Plan
 from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
 from vfioctl.wait import until
 
@@ -84,7 +85,7 @@ def _own_lock(composition: Composition, domain: Domain) -> files.Lock:
     """The guest's lock, held; the detached part of its last return may still have it for a while."""
     lock = guest_lock(composition.paths, domain.uuid)
     try:
-        lock.acquire(deadline=Budget().prepare)
+        lock.acquire(deadline=Limits().prepare)
     except Busy as error:
         raise _refusal(domain.name, "its last hand-off still goes on", error) from error
     return lock

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vfioctl.config.model import GuestConfig
+    from vfioctl.config.schema import SettingTable
     from vfioctl.events.model import Domain
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
@@ -109,7 +110,7 @@ class PluginInfo:
     api: int
     module: str
     claims: tuple[str, ...] = ()  # "vendor:device" in hex, "10de:*"; empty: asked about nothing special
-    table: Mapping[str, Any] = field(default_factory=dict)  # static configuration table, see config/schema.py
+    table: SettingTable = field(default_factory=dict)  # what can be set
     distribution: str = ""
     status: str = "ok"  # ok, disabled, broken: REASON
     summary: str = ""

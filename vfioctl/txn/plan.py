@@ -8,6 +8,7 @@ from enum import StrEnum
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import asdict, field, fields, frozen
+from vfioctl.limits import Limits
 from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, Step, Undo
 
 if TYPE_CHECKING:
@@ -43,20 +44,6 @@ class ReturnItem:
 
 
 @frozen
-class Budget:
-    """Seconds. prepare: to plan and apply; undo: on top, to undo; release: inside the hook; finish: the detached part.
-
-    plan: of those of prepare, to plan.
-    """
-
-    prepare: float = 45.0
-    undo: float = 30.0
-    release: float = 15.0
-    finish: float = 120.0
-    plan: float = 20.0
-
-
-@frozen
 class Plan:
     """What one hand-off does and how it returns: self-contained, so that neither plugin nor configuration is needed."""
 
@@ -69,7 +56,7 @@ class Plan:
     way_back: tuple[ReturnItem, ...] = ()
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    budget: Budget = field(default_factory=Budget)
+    budget: Limits = field(default_factory=Limits)
     identities: Mapping[str, str] = field(default_factory=dict)
     drivers: Mapping[str, str] = field(default_factory=dict)  # module → version when it was given
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # module → its settings, likewise
@@ -145,7 +132,7 @@ class Plan:
                 "way_back": tuple(_return_item(item) for item in data.get("way_back", ())),
                 "back": tuple(Condition(**_known(Condition, item)) for item in data.get("back", ())),
                 "findings": tuple(_finding(item) for item in data.get("findings", ())),
-                "budget": Budget(**_known(Budget, data.get("budget", {}))),
+                "budget": Limits(**_known(Limits, data.get("budget", {}))),
             }
         )
 

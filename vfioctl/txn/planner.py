@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen
 from vfioctl.host.host import Host
+from vfioctl.limits import Limits
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.ordering import Proposed, merged, ordered
-from vfioctl.txn.plan import Budget, Plan, way_back
+from vfioctl.txn.plan import Plan, way_back
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Condition, Json, Phase, Step, StepProposal, strongest
 
@@ -31,7 +32,7 @@ class Brief:
     checks: Callable[[tuple[Step, ...], Mapping[str, Entry]], Iterable[Finding]]
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    budget: Budget = field(default_factory=Budget)
+    budget: Limits = field(default_factory=Limits)
     operation: str = ""  # the id that marks what the steps make; one is made up where it is empty
 
 

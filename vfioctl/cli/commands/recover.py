@@ -205,14 +205,14 @@ def _abort(app: App, uuid: str) -> Iterator[Message]:
 def _patience(paths: Paths, uuid: str) -> float:
     """Seconds in which a hand-off that is asked to stop has passed every deadline of its plan."""
     from vfioctl.errors import VfioctlError
+    from vfioctl.limits import Limits
     from vfioctl.txn.journal import read_both
-    from vfioctl.txn.plan import Budget
 
     try:
         story = read_both(paths, uuid)
     except VfioctlError:
         story = None
-    budget = story.plan.budget if story else Budget()
+    budget = story.plan.budget if story else Limits()
     return budget.prepare + budget.undo
 
 
