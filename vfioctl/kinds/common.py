@@ -1,4 +1,4 @@
-"""What several step kinds share: looking at the machine, budgets, bounded writes and programs. Decides nothing."""
+"""What several step kinds share: looking at the machine, bounded writes and programs. Decides nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.shape import Shape
     from vfioctl.txn.step import Json, Step, StepProposal
 
-LEAST_WRITE = 1.0  # a write gets this much even at the end of a budget: less would call a healthy device stuck
+LEAST_WRITE = 1.0  # a write gets this much even at the end of a deadline: less would call a healthy device stuck
 OUTLIVES_US = 24 * 3600.0  # a program in a detached child is never killed: its parent judges it
 NO_OVERRIDE = ("", "(null)")  # what the kernel shows when driver_override is not set
 
@@ -93,17 +93,6 @@ class DeviceChange(Primitive):
     def check_device(self, proposal: StepProposal, device: PciDevice) -> Iterable[Finding]:  # noqa: ARG002
         """What speaks against it where the device is there."""
         return ()
-
-
-class Budget:
-    """The seconds that one step has, shared by its parts."""
-
-    def __init__(self, seconds: float) -> None:
-        self.end = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        return max(0.0, self.end - time.monotonic())
 
 
 def seconds(step: Step) -> str:

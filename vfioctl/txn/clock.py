@@ -108,7 +108,7 @@ class Allowance:
 
 
 class Deadline:
-    """A moment that a whole part of a hand-off must not pass."""
+    """A moment that a step, or a whole part of a hand-off, must not pass."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds

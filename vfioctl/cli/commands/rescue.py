@@ -251,14 +251,14 @@ def _start(here: Composition, unit: str) -> list[Error]:
     """Start `unit`; a failure before is forgotten first, or systemd refuses."""
     from vfioctl.cli.result import Error
     from vfioctl.errors import VfioctlError
-    from vfioctl.kinds.common import Budget
     from vfioctl.kinds.systemd import unit_kill
+    from vfioctl.txn.clock import Deadline
 
     params, machine = {"unit": unit}, here.machine()
     try:
         here.programs.run(("systemctl", "reset-failed", "--", unit), deadline=START_SECONDS)
         _, is_manager = unit_kill.look(params, machine)
-        ended, _ = unit_kill.carry_out(params, "start", machine, Budget(START_SECONDS), may_kill=is_manager)
+        ended, _ = unit_kill.carry_out(params, "start", machine, Deadline(START_SECONDS), may_kill=is_manager)
     except VfioctlError as error:
         return [Error(error.code, error.message, error.state, error.hints)]
     if ended.ok:

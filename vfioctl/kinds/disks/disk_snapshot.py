@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.findings import Finding
-from vfioctl.kinds.common import Budget, Primitive
+from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.disks import images
 from vfioctl.shell import call, word
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, one_of, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
@@ -58,8 +59,8 @@ class DiskSnapshot(Primitive):
                 return f"{path} has a snapshot {name!r} already"
             said = f"Somebody else has made a snapshot {name!r} of {path}."
             raise StepRefused("snapshot.foreign", said, hints=(removal(path, name),))
-        budget, create = Budget(step.deadline), images.backend(step.params["backend"]).create
-        images.change(machine.programs, create, path, name, budget=budget, doing="Making")
+        deadline, create = Deadline(step.deadline), images.backend(step.params["backend"]).create
+        images.change(machine.programs, create, path, name, deadline=deadline, doing="Making")
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -75,7 +76,7 @@ class DiskSnapshot(Primitive):
         if step.baseline["exists"] and not _is_marked(step):
             return f"snapshot {name!r} was there before"
         erase = images.backend(step.params["backend"]).delete
-        images.change(machine.programs, erase, path, name, budget=Budget(step.deadline), doing="Deleting")
+        images.change(machine.programs, erase, path, name, deadline=Deadline(step.deadline), doing="Deleting")
         return None
 
     def foreign(self, step: Step, machine: Machine) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused, VfioctlError
 from vfioctl.findings import Finding
-from vfioctl.kinds.common import Budget, Primitive
+from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.disks import images
 from vfioctl.kinds.disks.disk_snapshot import LOOK, removal
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ABSOLUTE, TEXT, Shape, maybe, one_of, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
@@ -58,7 +59,7 @@ class DiskSnapshotDelete(Primitive):
         if state is State.FOREIGN:
             raise StepRefused("snapshot.foreign", self.foreign(step, machine))
         erase = images.backend(step.params["backend"]).delete
-        images.change(machine.programs, erase, path, name, budget=Budget(step.deadline), doing="Deleting")
+        images.change(machine.programs, erase, path, name, deadline=Deadline(step.deadline), doing="Deleting")
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.frozen import frozen
-from vfioctl.kinds.common import Budget
+from vfioctl.txn.clock import Deadline
 
 if TYPE_CHECKING:
     from vfioctl.proc import Completed, Programs
@@ -74,9 +74,10 @@ def snapshots(run: Callable[..., Completed], kind: str, path: str, *, deadline: 
 
 
 def change(
-    programs: Programs, argv: Callable[[str, str], tuple[str, ...]], path: str, name: str, *, budget: Budget, doing: str
+    programs: Programs, argv: Callable[[str, str], tuple[str, ...]], path: str, name: str, *, deadline: Deadline,
+    doing: str,
 ) -> None:
     """Run one change of an image. Raises StepFailed("snapshot.failed"); an image in use is locked and fails here."""
-    done = programs.run(argv(path, name), deadline=budget.left)
+    done = programs.run(argv(path, name), deadline=deadline.left)
     if not done.ok:
         raise StepFailed("snapshot.failed", f"{doing} snapshot {name!r} of {path} failed: {done.why()}.")

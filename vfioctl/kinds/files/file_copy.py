@@ -11,8 +11,9 @@ from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.findings import Finding
-from vfioctl.kinds.common import Budget, Primitive
+from vfioctl.kinds.common import Primitive
 from vfioctl.shell import call, word
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
@@ -81,10 +82,10 @@ class FileCopy(Primitive):
         if os.path.lexists(dest):
             return _there_already(step, machine)
         temporary = _temporary(step, dest)
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         try:
-            _copy(source, temporary, budget, mark=_operation(step))
-            _put_in_place(temporary, dest, budget)
+            _copy(source, temporary, deadline, mark=_operation(step))
+            _put_in_place(temporary, dest, deadline)
         except OSError as error:
             message = f"{source} could not be copied to {dest}: {error.strerror}."
             raise StepFailed("file.copy_failed", message) from error
@@ -204,7 +205,7 @@ def _is_same(one: str, other: str) -> bool:
     return True
 
 
-def _copy(source: str, dest: str, budget: Budget, *, mark: str) -> None:
+def _copy(source: str, dest: str, deadline: Deadline, *, mark: str) -> None:
     """Bytes, owner and permissions, not setuid, and `mark`. Raises OSError, DeadlineExceeded."""
     files.remove(dest)
     with open(_open_plain(source), "rb") as reading:
@@ -214,7 +215,7 @@ def _copy(source: str, dest: str, budget: Budget, *, mark: str) -> None:
             if mark:
                 _mark(fd, mark)
             while chunk := reading.read(CHUNK):
-                _must_be_in_time(budget, source)
+                _must_be_in_time(deadline, source)
                 files.write_all(fd, chunk)
             os.fchown(fd, status.st_uid, status.st_gid)
             os.fchmod(fd, status.st_mode & 0o777)
@@ -232,14 +233,14 @@ def _mark(fd: int, operation: str) -> None:
             raise
 
 
-def _must_be_in_time(budget: Budget, path: str) -> None:
-    if not budget.left:
+def _must_be_in_time(deadline: Deadline, path: str) -> None:
+    if not deadline.left:
         raise DeadlineExceeded("file.deadline", f"Copying {path} took too long.")
 
 
-def _put_in_place(temporary: str, dest: str, budget: Budget) -> None:
+def _put_in_place(temporary: str, dest: str, deadline: Deadline) -> None:
     """Give the copy its name unless somebody was faster: link(2) never replaces. Raises StepRefused, OSError."""
-    _must_be_in_time(budget, dest)  # nobody waits for a late one any more, and its start is undone
+    _must_be_in_time(deadline, dest)  # nobody waits for a late one any more, and its start is undone
     try:
         os.link(temporary, dest)
     except FileExistsError as error:

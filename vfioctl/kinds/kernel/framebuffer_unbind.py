@@ -9,7 +9,8 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded
 from vfioctl.findings import Finding
 from vfioctl.host.readers import link_name
-from vfioctl.kinds.common import Budget, Primitive, write_device
+from vfioctl.kinds.common import Primitive, write_device
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import NAME, Shape, maybe
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
@@ -46,10 +47,10 @@ class FramebufferUnbind(Primitive):
         device, driver = step.params["device"], step.params["driver"]
         if _driver(machine.paths, device) != driver:
             return f"{device} is not on {driver}"
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         path = machine.paths.at("sys/bus/platform/drivers", driver, "unbind")
-        write_device(machine, device, path, device, deadline=budget.left, doing=f"Unbinding {device} from {driver}")
-        if not until(lambda: _driver(machine.paths, device) is None, budget.left):
+        write_device(machine, device, path, device, deadline=deadline.left, doing=f"Unbinding {device} from {driver}")
+        if not until(lambda: _driver(machine.paths, device) is None, deadline.left):
             raise DeadlineExceeded("framebuffer.stays", f"{device} is still on {driver}.")
         return None
 

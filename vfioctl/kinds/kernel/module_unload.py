@@ -10,7 +10,6 @@ from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.readers import text
 from vfioctl.kinds.common import (
-    Budget,
     Primitive,
     driver_of,
     load_module,
@@ -23,6 +22,7 @@ from vfioctl.kinds.common import (
     set_override,
 )
 from vfioctl.shell import call
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ADDRESS, NAME, PROGRAM, Shape, many, maybe, optional, table
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
@@ -81,9 +81,9 @@ class ModuleUnload(Primitive):
         if not loaded:
             return f"{', '.join(step.params['modules'])}: none is loaded"
         _refuse_users(step, machine)
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         for module in loaded:
-            _unload(step, machine, module, budget)
+            _unload(step, machine, module, deadline)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -101,14 +101,14 @@ class ModuleUnload(Primitive):
             machine.refuse_stuck(address)
         if self.probe(step, machine) is State.BEFORE:
             return "the modules are loaded and the devices on their drivers"
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         for address, driver in step.baseline["drivers"].items():
-            _aim_home(machine, address, driver, budget)
+            _aim_home(machine, address, driver, deadline)
         for module in reversed(step.baseline["modules"]):
             if not module_loaded(machine.paths, module):
-                load_module(machine, module, devices=step.baseline["drivers"], deadline=budget.left)
+                load_module(machine, module, devices=step.baseline["drivers"], deadline=deadline.left)
         for address, driver in step.baseline["drivers"].items():
-            _rebind(machine, address, driver, budget)
+            _rebind(machine, address, driver, deadline)
         return None
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
@@ -150,36 +150,36 @@ def _strangers(module: Module, stack: set[str]) -> str:
     return f"modules {', '.join(sorted(set(module.holders) - stack)) or 'none'}"
 
 
-def _unload(step: Step, machine: Machine, module: str, budget: Budget) -> None:
+def _unload(step: Step, machine: Machine, module: str, deadline: Deadline) -> None:
     """One module. `modprobe -r` also takes what only this one needed, so a later one of the stack may be gone."""
     if not module_loaded(machine.paths, module):
         return
     program = step.params.get("program", "modprobe")
     argv = (program, module) if os.path.basename(program) == "rmmod" else (program, "-r", module)
-    done = run_blocking(machine, argv, devices=step.params.get("devices", ()), deadline=budget.left)
+    done = run_blocking(machine, argv, devices=step.params.get("devices", ()), deadline=deadline.left)
     if not done.ok:
         raise StepFailed("module.in_use", f"The module {module} could not be unloaded: {done.why()}.")
-    if not until(lambda: not module_loaded(machine.paths, module), budget.left):
+    if not until(lambda: not module_loaded(machine.paths, module), deadline.left):
         count = text(machine.paths.at("sys/module", module, "refcnt"))
         raise DeadlineExceeded("module.stays", f"The module {module} is still loaded (reference count {count}).")
 
 
-def _aim_home(machine: Machine, address: str, driver: str | None, budget: Budget) -> None:
+def _aim_home(machine: Machine, address: str, driver: str | None, deadline: Deadline) -> None:
     """A driver_override that still names another driver would keep the returning one away."""
     if not driver or driver_of(machine.paths, address) or not os.path.exists(machine.paths.pci(address)):
         return
     if read_override(machine, address) not in (None, driver):
-        set_override(machine, address, driver, deadline=budget.left)
+        set_override(machine, address, driver, deadline=deadline.left)
 
 
-def _rebind(machine: Machine, address: str, driver: str | None, budget: Budget) -> None:
+def _rebind(machine: Machine, address: str, driver: str | None, deadline: Deadline) -> None:
     current = driver_of(machine.paths, address)
     if driver is None or current == driver:
         return
     if current:
         raise StepFailed("driver.not_home", f"{address} is on {current}, not on {driver}.")
-    probe_drivers(machine, address, deadline=budget.left)
-    if not until(lambda: driver_of(machine.paths, address) == driver, budget.left):
+    probe_drivers(machine, address, deadline=deadline.left)
+    if not until(lambda: driver_of(machine.paths, address) == driver, deadline.left):
         raise DeadlineExceeded("driver.not_bound", f"{address} did not get its driver {driver} back.")
 
 

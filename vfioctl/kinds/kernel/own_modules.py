@@ -9,8 +9,8 @@ from vfioctl.kinds.common import load_module, module_loaded
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
-    from vfioctl.kinds.common import Budget
     from vfioctl.paths import Paths
+    from vfioctl.txn.clock import Deadline
     from vfioctl.txn.machine import Machine
 
 
@@ -35,11 +35,11 @@ def missing(modules: Iterable[str], paths: Paths) -> tuple[str, ...]:
     return tuple(module for module in modules if not module_loaded(paths, module))
 
 
-def load_missing(machine: Machine, modules: Iterable[str], address: str, budget: Budget) -> None:
+def load_missing(machine: Machine, modules: Iterable[str], address: str, deadline: Deadline) -> None:
     """Load what is not there of `modules`, for the sake of `address`, which has no driver by now.
 
     Only then: NVIDIA's module refuses to be loaded when it finds no card to drive. A card of another guest is not
     disturbed: it has a driver, or its driver_override names one. Raises StepFailed.
     """
     for module in missing(modules, machine.paths):
-        load_module(machine, module, devices=(address,), deadline=budget.left)
+        load_module(machine, module, devices=(address,), deadline=deadline.left)

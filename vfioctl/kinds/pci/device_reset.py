@@ -9,7 +9,8 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.readers import text
-from vfioctl.kinds.common import Budget, DeviceChange, name_holders, write_device
+from vfioctl.kinds.common import DeviceChange, name_holders, write_device
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ADDRESS, NAME, Shape, maybe, optional
 from vfioctl.txn.step import State, Undo
 
@@ -49,15 +50,15 @@ class DeviceReset(DeviceChange):
         chosen = machine.paths.pci(address, "reset_method")
         before = text(chosen)
         if not method or before == method:
-            _reset(machine, address, Budget(step.deadline))
+            _reset(machine, address, Deadline(step.deadline))
             return None
-        budget = Budget(step.deadline)
-        _choose(machine, address, chosen, method, budget)
+        deadline = Deadline(step.deadline)
+        _choose(machine, address, chosen, method, deadline)
         try:
-            _reset(machine, address, budget)
+            _reset(machine, address, deadline)
         finally:
             if not machine.stuck(address):
-                _choose(machine, address, chosen, before or "default", budget)
+                _choose(machine, address, chosen, before or "default", deadline)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -70,14 +71,14 @@ class DeviceReset(DeviceChange):
         return "a reset has no undo"
 
 
-def _reset(machine: Machine, address: str, budget: Budget) -> None:
+def _reset(machine: Machine, address: str, deadline: Deadline) -> None:
     path = machine.paths.pci(address, "reset")
-    write_device(machine, address, path, "1", deadline=budget.left, doing=f"Resetting {address}")
+    write_device(machine, address, path, "1", deadline=deadline.left, doing=f"Resetting {address}")
 
 
-def _choose(machine: Machine, address: str, path: str, method: str, budget: Budget) -> None:
+def _choose(machine: Machine, address: str, path: str, method: str, deadline: Deadline) -> None:
     doing = f"Choosing the reset method {method} for {address}"
-    write_device(machine, address, path, method, deadline=budget.left, doing=doing)
+    write_device(machine, address, path, method, deadline=deadline.left, doing=doing)
 
 
 KIND = DeviceReset()

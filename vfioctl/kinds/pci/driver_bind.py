@@ -12,7 +12,6 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import (
-    Budget,
     DeviceChange,
     driver_of,
     driver_present,
@@ -29,6 +28,7 @@ from vfioctl.kinds.common import (
 from vfioctl.kinds.kernel.own_modules import load_missing, missing, own_modules
 from vfioctl.kinds.pci.unseen import unseen_findings
 from vfioctl.shell import call
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ADDRESS, FLAG, NAME, Shape, many, maybe, optional
 from vfioctl.txn.step import State, Undo
 from vfioctl.wait import until
@@ -105,18 +105,18 @@ class DriverBind(DeviceChange):
     def apply(self, step: Step, machine: Machine) -> str | None:
         address, wanted = step.params["address"], step.params["driver"]
         machine.refuse_stuck(address)
-        current, budget = driver_of(machine.paths, address), Budget(step.deadline)
+        current, deadline = driver_of(machine.paths, address), Deadline(step.deadline)
         if current == wanted:
-            _stay_awake(step, machine, budget)
+            _stay_awake(step, machine, deadline)
             return f"{address} is already on {wanted}"
         _must_be_aimed(machine, address, wanted)
         if not driver_present(machine.paths, wanted):
             module = step.params.get("module", wanted)
-            load_module(machine, module, devices=(address,), deadline=budget.left)
+            load_module(machine, module, devices=(address,), deadline=deadline.left)
         if current and driver_of(machine.paths, address) == current:
-            unbind(machine, address, current, deadline=budget.left)
-        _bind(machine, address, wanted, budget)
-        _stay_awake(step, machine, budget)
+            unbind(machine, address, current, deadline=deadline.left)
+        _bind(machine, address, wanted, deadline)
+        _stay_awake(step, machine, deadline)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -134,14 +134,14 @@ class DriverBind(DeviceChange):
         address, home = step.params["address"], step.baseline["driver"]
         machine.refuse_stuck(address)
         _must_exist(machine.paths, address)
-        current, budget = driver_of(machine.paths, address), Budget(step.deadline)
+        current, deadline = driver_of(machine.paths, address), Deadline(step.deadline)
         if current == home:
-            load_missing(machine, _modules(step), address, budget)
+            load_missing(machine, _modules(step), address, deadline)
             return f"{address} is already {f'on {home}' if home else 'without a driver'}"
         if current and not is_ours(machine.host(), current, step.params["driver"]):
             return f"{address} is on {current}, where someone else put it: left alone"
-        _detach(machine, address, current, home, budget)
-        return _bring_home(step, machine, budget) if home else None
+        _detach(machine, address, current, home, deadline)
+        return _bring_home(step, machine, deadline) if home else None
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:  # noqa: ARG002
         params, home = step.params, step.baseline["driver"]
@@ -197,10 +197,10 @@ def _must_be_aimed(machine: Machine, address: str, wanted: str) -> None:
         )
 
 
-def _bind(machine: Machine, address: str, wanted: str, budget: Budget) -> None:
+def _bind(machine: Machine, address: str, wanted: str, deadline: Deadline) -> None:
     """Probe, and wait for the link. A probe may come too early for a driver that is just loading: ask again."""
-    probe_drivers(machine, address, deadline=budget.left)
-    if not until(lambda: driver_of(machine.paths, address) == wanted, budget.left):
+    probe_drivers(machine, address, deadline=deadline.left)
+    if not until(lambda: driver_of(machine.paths, address) == wanted, deadline.left):
         current = driver_of(machine.paths, address)
         raise DeadlineExceeded(
             "driver.not_bound",
@@ -208,7 +208,7 @@ def _bind(machine: Machine, address: str, wanted: str, budget: Budget) -> None:
         )
 
 
-def _stay_awake(step: Step, machine: Machine, budget: Budget) -> None:
+def _stay_awake(step: Step, machine: Machine, deadline: Deadline) -> None:
     """vfio-pci allows runtime suspend as it binds, whatever was set (vfio_pci_core_register_device: pm_runtime_allow).
 
     Nothing of it is left to undo: it forbids that again as it lets go, and sysfs.write puts back what was before.
@@ -216,33 +216,33 @@ def _stay_awake(step: Step, machine: Machine, budget: Budget) -> None:
     if step.params.get("awake"):
         address = step.params["address"]
         path, doing = machine.paths.pci(address, "power", "control"), f"Keeping {address} awake"
-        write_device(machine, address, path, "on", deadline=budget.left, doing=doing)
+        write_device(machine, address, path, "on", deadline=deadline.left, doing=doing)
 
 
-def _detach(machine: Machine, address: str, current: str | None, home: str | None, budget: Budget) -> None:
+def _detach(machine: Machine, address: str, current: str | None, home: str | None, deadline: Deadline) -> None:
     """Take the function from `current`, aimed at `home`, so that nothing else takes it meanwhile."""
     if current:
-        _wait_until_closed(machine, address, budget)
+        _wait_until_closed(machine, address, deadline)
     if home:
-        set_override(machine, address, home, deadline=budget.left)
+        set_override(machine, address, home, deadline=deadline.left)
     if current:
-        unbind(machine, address, current, deadline=budget.left)
+        unbind(machine, address, current, deadline=deadline.left)
 
 
-def _bring_home(step: Step, machine: Machine, budget: Budget) -> str | None:
+def _bring_home(step: Step, machine: Machine, deadline: Deadline) -> str | None:
     address, home = step.params["address"], step.baseline["driver"]
-    load_missing(machine, _modules(step), address, budget)
+    load_missing(machine, _modules(step), address, deadline)
     if driver_present(machine.paths, home):
-        _bind(machine, address, home, budget)
+        _bind(machine, address, home, deadline)
         return None
     if step.params.get("unloaded") or "modules" not in step.baseline:
         return f"{address} is detached; {home} is not loaded"
     raise StepFailed("driver.missing", f"{address} is without a driver: the kernel has no driver {home} any more.")
 
 
-def _wait_until_closed(machine: Machine, address: str, budget: Budget) -> None:
+def _wait_until_closed(machine: Machine, address: str, deadline: Deadline) -> None:
     """vfio-pci blocks in an unbind until user space has closed the device, so nothing is written before that."""
-    if not until(lambda: not machine.host().vfio_open((address,)), budget.left):
+    if not until(lambda: not machine.host().vfio_open((address,)), deadline.left):
         pids = ", ".join(map(str, machine.host().vfio_open((address,))))
         raise DeadlineExceeded("device.in_use", f"{address} is still open in process {pids or 'unknown'}.")
 

@@ -7,7 +7,8 @@ import os
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.readers import text
-from vfioctl.kinds.common import Budget, Primitive, name_holders, write_device
+from vfioctl.kinds.common import Primitive, name_holders, write_device
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ADDRESS, TEXT, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
@@ -51,14 +52,14 @@ class PciRescan(Primitive):
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         address, paths = step.params.get("address"), machine.paths
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         if address and os.path.exists(paths.pci(address)):
             path = paths.pci(address, "remove")
-            write_device(machine, address, path, "1", deadline=budget.left, doing=f"Removing {address}")
+            write_device(machine, address, path, "1", deadline=deadline.left, doing=f"Removing {address}")
         path = paths.at("sys/bus/pci/rescan")
-        write_device(machine, BUS, path, "1", deadline=budget.left, doing="Looking for PCI devices")
+        write_device(machine, BUS, path, "1", deadline=deadline.left, doing="Looking for PCI devices")
         if address:
-            _wait_for(step, machine, address, budget)
+            _wait_for(step, machine, address, deadline)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -76,9 +77,9 @@ def _identity(paths: Paths, address: str) -> str | None:
     return ":".join(part or "" for part in ids) if ids[0] else None
 
 
-def _wait_for(step: Step, machine: Machine, address: str, budget: Budget) -> None:
+def _wait_for(step: Step, machine: Machine, address: str, deadline: Deadline) -> None:
     """It may come back under another address, or another device under this one."""
-    if not until(lambda: _identity(machine.paths, address) is not None, budget.left):
+    if not until(lambda: _identity(machine.paths, address) is not None, deadline.left):
         raise DeadlineExceeded("device.gone", f"{address} did not come back on the bus.")
     found = _identity(machine.paths, address)
     if step.baseline["identity"] not in (None, found):

@@ -13,8 +13,9 @@ from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host import container_tools
 from vfioctl.host.container_tools import Seen, Which
-from vfioctl.kinds.common import Budget, Primitive, run, seconds
+from vfioctl.kinds.common import Primitive, run, seconds
 from vfioctl.shell import call
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import FLAG, NAME, TEXT, Shape, one_of, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
@@ -55,11 +56,11 @@ class ContainerStop(Primitive):
         which = _which(step.params)
         if not _runs(look(step, machine)):
             return f"the {which.title} does not run"
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         patience = str(max(1, int(step.deadline * POLITE)))
         argv = container_tools.command(which, machine.paths, "stop", "-t", patience, "--", which.name)
-        run(machine, argv, deadline=budget.left, code="container.stop_failed")
-        if not until(lambda: not _runs(look(step, machine)), budget.left):
+        run(machine, argv, deadline=deadline.left, code="container.stop_failed")
+        if not until(lambda: not _runs(look(step, machine)), deadline.left):
             raise DeadlineExceeded("container.runs", f"The {which.title} was stopped, but runs again or still.")
         return None
 
@@ -73,12 +74,12 @@ class ContainerStop(Primitive):
         seen = look(step, machine)
         if _runs(seen):
             return f"the {which.title} already runs"
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         argv = container_tools.command(which, machine.paths, "start", "--", which.name)
-        started = machine.programs.without_locks().run(argv, deadline=budget.left)
+        started = machine.programs.without_locks().run(argv, deadline=deadline.left)
         if not started.ok:
             raise StepFailed("container.start_failed", f"{started.why()}.")
-        if not until(lambda: _runs(look(step, machine)), budget.left):
+        if not until(lambda: _runs(look(step, machine)), deadline.left):
             raise StepFailed("container.start_failed", f"The {which.title} was started, but does not run.")
         return None
 

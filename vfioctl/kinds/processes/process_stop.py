@@ -8,7 +8,8 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.processes import comm, is_alive
-from vfioctl.kinds.common import Budget, Primitive
+from vfioctl.kinds.common import Primitive
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import COUNT, PID, TEXT, Shape
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
@@ -51,12 +52,12 @@ class ProcessStop(Primitive):
     def apply(self, step: Step, machine: Machine) -> str | None:
         if not _lives(step, machine):
             return f"{_title(step.params)} has ended already"
-        budget = Budget(step.deadline)
-        _signal(step, machine, "TERM", budget)
-        if until(lambda: not _lives(step, machine), budget.left * POLITE):
+        deadline = Deadline(step.deadline)
+        _signal(step, machine, "TERM", deadline)
+        if until(lambda: not _lives(step, machine), deadline.left * POLITE):
             return None
-        _signal(step, machine, "KILL", budget)
-        if not until(lambda: not _lives(step, machine), budget.left):
+        _signal(step, machine, "KILL", deadline)
+        if not until(lambda: not _lives(step, machine), deadline.left):
             raise DeadlineExceeded(
                 "process.stays", f"{_title(step.params)} does not end, not even by SIGKILL: it waits in the kernel."
             )
@@ -81,9 +82,9 @@ def _lives(step: Step, machine: Machine) -> bool:
     return is_alive(machine.paths, step.params["pid"], step.params["start_time"])
 
 
-def _signal(step: Step, machine: Machine, name: str, budget: Budget) -> None:
+def _signal(step: Step, machine: Machine, name: str, deadline: Deadline) -> None:
     """Send it by kill(1); a process that went meanwhile is no error."""
-    done = machine.programs.run(("kill", "-s", name, "--", str(step.params["pid"])), deadline=budget.left)
+    done = machine.programs.run(("kill", "-s", name, "--", str(step.params["pid"])), deadline=deadline.left)
     if not done.ok and _lives(step, machine):
         raise StepFailed("process.signal", f"{_title(step.params)} could not be ended: {done.why()}.")
 

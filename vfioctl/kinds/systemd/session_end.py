@@ -8,10 +8,11 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.host.processes import is_alive
-from vfioctl.kinds.common import Budget, Primitive, run
+from vfioctl.kinds.common import Primitive, run
 from vfioctl.kinds.conditions import unit_now
 from vfioctl.kinds.systemd.unit_kill import PATIENCE
 from vfioctl.log import plain
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import COUNT, NAME, PID, TEXT, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
@@ -66,12 +67,12 @@ class SessionEnd(Primitive):
         name = step.params["session"]
         if _session(step, machine) is None:
             return f"session {name} of {step.params['user']} has ended already"
-        budget = Budget(step.deadline)
-        _warn(step, machine, budget)
-        run(machine, ("loginctl", "terminate-session", "--", name), deadline=budget.left, code="session.end_failed")
-        if until(lambda: _session(step, machine) is None, budget.left * PATIENCE):
+        deadline = Deadline(step.deadline)
+        _warn(step, machine, deadline)
+        run(machine, ("loginctl", "terminate-session", "--", name), deadline=deadline.left, code="session.end_failed")
+        if until(lambda: _session(step, machine) is None, deadline.left * PATIENCE):
             return None
-        return _end_leader(step, machine, budget)
+        return _end_leader(step, machine, deadline)
 
     def probe(self, step: Step, machine: Machine) -> State:
         session = _session(step, machine)
@@ -83,15 +84,15 @@ class SessionEnd(Primitive):
         return f"the session of {step.params['user']} cannot be brought back"
 
 
-def _end_leader(step: Step, machine: Machine, budget: Budget) -> str:
+def _end_leader(step: Step, machine: Machine, deadline: Deadline) -> str:
     """Kill the session's leader, and say so. It is what logs in (a display manager's worker, login(1)): it has no data.
 
     The user's programs have the time that systemd gives them (TimeoutStopSec=): one may be writing still.
     """
     name, user = step.params["session"], step.params["user"]
     machine.programs.run(("loginctl", "kill-session", "--kill-who=leader", "--signal=SIGKILL", "--", name),
-                         deadline=budget.left)  # fails when the session has ended meanwhile  # fmt: skip
-    if until(lambda: _session(step, machine) is None, budget.left):
+                         deadline=deadline.left)  # fails when the session has ended meanwhile  # fmt: skip
+    if until(lambda: _session(step, machine) is None, deadline.left):
         return f"session {name} of {user} did not end in time: its leader was killed"
     scope = step.params.get("scope") or f"session-{name}.scope"
     raise DeadlineExceeded(
@@ -100,12 +101,12 @@ def _end_leader(step: Step, machine: Machine, budget: Budget) -> str:
     )  # fmt: skip
 
 
-def _warn(step: Step, machine: Machine, budget: Budget) -> None:
+def _warn(step: Step, machine: Machine, deadline: Deadline) -> None:
     """Show the warning on the user's screen where it can be done at once; that it cannot changes nothing."""
     uid, text = step.params["uid"], step.params.get("warning")
     try:
         if text and unit_now(machine, f"user@{uid}.service").is_active:  # asking the manager would start it
-            machine.programs.run(notification(uid, text), deadline=min(NOTIFY_SECONDS, budget.left / 3))
+            machine.programs.run(notification(uid, text), deadline=min(NOTIFY_SECONDS, deadline.left / 3))
     except VfioctlError:
         return
 

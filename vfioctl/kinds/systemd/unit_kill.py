@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vfioctl.host.model import Unit
-    from vfioctl.kinds.common import Budget
     from vfioctl.proc import Completed
+    from vfioctl.txn.clock import Deadline
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Release
 
@@ -40,7 +40,7 @@ def is_stopping(params: Json, machine: Machine) -> bool:
 
 
 def carry_out(
-    params: Json, verb: str, machine: Machine, budget: Budget, *, may_kill: bool, releases: Iterable[Release] = ()
+    params: Json, verb: str, machine: Machine, deadline: Deadline, *, may_kill: bool, releases: Iterable[Release] = ()
 ) -> tuple[Completed, str]:
     """Run `systemctl VERB` on the unit, and say what had to be killed for it; "": nothing.
 
@@ -48,28 +48,28 @@ def carry_out(
     """
     argv = (*systemctl(params.get("uid")), verb, "--", params["unit"])
     if not may_kill:
-        return machine.programs.run(argv, deadline=budget.left), ""
-    patience = budget.left * PATIENCE
+        return machine.programs.run(argv, deadline=deadline.left), ""
+    patience = deadline.left * PATIENCE
     try:
         return machine.programs.run(argv, deadline=patience), ""
     except DeadlineExceeded:
-        killed = _end(params, machine, budget, releases) if is_stopping(params, machine) else ""
+        killed = _end(params, machine, deadline, releases) if is_stopping(params, machine) else ""
     said = f"{params['unit']} did not stop within {round(patience, 1):g} s and {killed}" if killed else ""
     try:
-        return machine.programs.run(argv, deadline=budget.left), said
+        return machine.programs.run(argv, deadline=deadline.left), said
     except DeadlineExceeded:
         if killed and is_stopping(params, machine):
             raise DeadlineExceeded("unit.runs", f"{said}, but has not ended.") from None
         raise
 
 
-def _end(params: Json, machine: Machine, budget: Budget, releases: Iterable[Release]) -> str:
+def _end(params: Json, machine: Machine, deadline: Deadline, releases: Iterable[Release]) -> str:
     """Kill the login screens, and the unit itself when it does not end without them; return what was done."""
     if scopes := _login_screens(machine, {one.session for one in releases}):
-        machine.programs.run(_kill(*scopes), deadline=budget.left)  # fails when they have ended meanwhile
-        if until(lambda: not is_stopping(params, machine), budget.left * ALONE):
+        machine.programs.run(_kill(*scopes), deadline=deadline.left)  # fails when they have ended meanwhile
+        if until(lambda: not is_stopping(params, machine), deadline.left * ALONE):
             return f"ended when its login screen ({', '.join(scopes)}) was killed"
-    killed = machine.programs.run(_kill(params["unit"]), deadline=budget.left)
+    killed = machine.programs.run(_kill(params["unit"]), deadline=deadline.left)
     if not killed.ok:
         raise StepFailed("unit.stop_failed", f"{killed.why()}.")
     return "was killed"

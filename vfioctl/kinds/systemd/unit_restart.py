@@ -8,9 +8,9 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.kinds import conditions
-from vfioctl.kinds.common import Budget
 from vfioctl.kinds.conditions import CONDITION
 from vfioctl.kinds.systemd import unit_kill, units
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import COUNT, UNIT, Shape, many, maybe, optional
 from vfioctl.txn.step import Condition, State, Undo
 from vfioctl.wait import until
@@ -55,15 +55,15 @@ class UnitRestart(units.UnitChange):
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         wanted = _condition(step.params["unless"])
-        budget = Budget(step.deadline)
+        deadline = Deadline(step.deadline)
         if conditions.evaluate(wanted, machine):
             return f"{conditions.describe(wanted)} already"
         if why := _useless(step, machine) or _not_now(step, machine):
             raise _left(step, why)
         # Fails when nothing had failed; whether the unit may start is asked of the start itself.
-        machine.programs.run(units.command(step.params, "reset-failed"), deadline=budget.left)
+        machine.programs.run(units.command(step.params, "reset-failed"), deadline=deadline.left)
         _, is_manager = unit_kill.look(step.params, machine)
-        done, killed = unit_kill.carry_out(step.params, "restart", machine, budget, may_kill=is_manager)
+        done, killed = unit_kill.carry_out(step.params, "restart", machine, deadline, may_kill=is_manager)
         if not done.ok:
             raise StepFailed("unit.start_failed", f"{done.why()}.")
         return f"it ran, but not so that {conditions.describe(wanted)}: it was restarted" + (killed and f"; {killed}")

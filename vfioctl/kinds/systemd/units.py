@@ -6,10 +6,11 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.units import systemctl
-from vfioctl.kinds.common import Budget, Primitive, seconds
+from vfioctl.kinds.common import Primitive, seconds
 from vfioctl.kinds.conditions import unit_now
 from vfioctl.kinds.systemd import unit_kill
 from vfioctl.shell import call
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.step import Lifetime, Scope, State
 from vfioctl.wait import until
 
@@ -93,11 +94,11 @@ def stop(params: Json, machine: Machine, *, deadline: float, releases: tuple[Rel
     unit, is_manager = unit_kill.look(params, machine)
     if not _runs(unit):
         return f"{title(params)} does not run"
-    budget = Budget(deadline)
-    done, killed = unit_kill.carry_out(params, "stop", machine, budget, may_kill=is_manager, releases=releases)
+    end = Deadline(deadline)
+    done, killed = unit_kill.carry_out(params, "stop", machine, end, may_kill=is_manager, releases=releases)
     if not done.ok:
         raise StepFailed("unit.stop_failed", f"{done.why()}.")
-    if not until(lambda: not _runs(look(params, machine)), budget.left):
+    if not until(lambda: not _runs(look(params, machine)), end.left):
         raise DeadlineExceeded("unit.runs", f"{title(params)} was stopped, but runs again or still.")
     return killed or None
 
@@ -112,18 +113,18 @@ def start(params: Json, machine: Machine, *, deadline: float, releases: tuple[Re
         return f"{title(params)} went with its user manager"
     if _is_up(unit):
         return f"{title(params)} already runs"
-    budget = Budget(deadline)
+    end = Deadline(deadline)
     # Fails when nothing had failed; whether the unit may start is asked of the start itself.
-    machine.programs.run(command(params, "reset-failed"), deadline=budget.left)
+    machine.programs.run(command(params, "reset-failed"), deadline=end.left)
     try:
-        done, killed = unit_kill.carry_out(params, "start", machine, budget, may_kill=is_manager, releases=releases)
+        done, killed = unit_kill.carry_out(params, "start", machine, end, may_kill=is_manager, releases=releases)
     except DeadlineExceeded as error:
         raise _late(params, machine, error) from None
     if not done.ok:
-        if _shuts_down(machine, budget):
+        if _shuts_down(machine, end):
             return f"the host is shutting down, so {title(params)} is not started"
         raise StepFailed("unit.start_failed", f"{done.why()}.")
-    if not until(lambda: _is_up(look(params, machine)), budget.left):
+    if not until(lambda: _is_up(look(params, machine)), end.left):
         unit = look(params, machine)
         raise StepFailed("unit.start_failed", f"{title(params)} was started, but is {unit.active_state}.")
     return killed or None
@@ -138,9 +139,9 @@ def _late(params: Json, machine: Machine, error: DeadlineExceeded) -> DeadlineEx
     return DeadlineExceeded("unit.stopping", said, hints=(hint,))
 
 
-def _shuts_down(machine: Machine, budget: Budget) -> bool:
+def _shuts_down(machine: Machine, deadline: Deadline) -> bool:
     """Whether the system goes down: systemd refuses new jobs then, and nobody would see the desktop anyway."""
-    return machine.programs.run(("systemctl", "is-system-running"), deadline=budget.left).stdout.strip() == "stopping"
+    return machine.programs.run(("systemctl", "is-system-running"), deadline=deadline.left).stdout.strip() == "stopping"
 
 
 def _runs(unit: Unit) -> bool:
