@@ -177,8 +177,12 @@ def read_json(path: str) -> Any:
 
 def write_json(path: str, value: Any, *, mode: int = PRIVATE, durable: bool = True) -> None:
     """Replace `path` by `value` as JSON, as `atomic_write` does; parents are made."""
-    make_private_dir(os.path.dirname(path))
-    atomic_write(path, json.dumps(value, ensure_ascii=True, sort_keys=True) + "\n", mode=mode, durable=durable)
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True) + "\n"
+    try:
+        atomic_write(path, text, mode=mode, durable=durable)
+    except FileNotFoundError:
+        make_private_dir(os.path.dirname(path))
+        atomic_write(path, text, mode=mode, durable=durable)
 
 
 def remove(path: str) -> None:
@@ -219,8 +223,11 @@ class Lock:
 
     def acquire(self, *, deadline: float = 0.0) -> None:
         """Take the lock within `deadline` seconds. Raises Busy naming the pid that wrote it."""
-        make_private_dir(os.path.dirname(self.path))
-        fd = self._open()
+        try:
+            fd = self._open()
+        except FileNotFoundError:
+            make_private_dir(os.path.dirname(self.path))
+            fd = self._open()
         for _ in Backoff(deadline, longest=LONGEST_PAUSE):
             if self._try(fd):
                 if not self.passing or self._is_named(fd):

@@ -21,9 +21,9 @@ class VisibleLedger(Ledger):
             self.hidden = True
             return None
 
-    def entries(self, resource: str = "") -> tuple[Entry, ...]:
+    def entries(self, *resources: str) -> tuple[Entry, ...]:
         try:
-            return super().entries(resource)
+            return super().entries(*resources)
         except PermissionError:
             self.hidden = True
             return ()

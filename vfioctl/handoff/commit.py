@@ -34,8 +34,7 @@ def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledge
     try:
         journal.begin(plan, boot_id)
         generation.bump(composition.paths)
-        for step in plan.changes:
-            ledger.join(step, plan.uuid, plan.guest)
+        ledger.join_all(plan.changes, plan.uuid, plan.guest)
         markers.write(composition.paths, plan, armed=str(armed.by_caller(composition.paths)))
     except Refused:
         forget(composition, plan, journal, ledger)

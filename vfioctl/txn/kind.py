@@ -86,19 +86,19 @@ class Kind(Protocol):
         """The undo as lines of POSIX sh, each idempotent, using the helper functions of handoff/undo_sh.py."""
 
 
-PACKAGE, VOCABULARY = "vfioctl", ".kinds"  # lies above this room, and each kind is imported when a step of it is met
+VOCABULARY = "vfioctl.kinds"  # lies above this room, and each kind is imported when a step of it is met
 
 
 def kind(name: str) -> Kind:
     """The kind called `name`; imports only its own module. Raises VfioctlError("step.unknown")."""
-    modules = importlib.import_module(VOCABULARY, PACKAGE).MODULES
+    modules = importlib.import_module(VOCABULARY).MODULES
     if name not in modules:
         raise VfioctlError("step.unknown", f"There is no step kind {name!r}; known are {', '.join(modules)}.")
-    found: Kind = importlib.import_module(f"{VOCABULARY}.{modules[name].replace('/', '.')}", PACKAGE).KIND
+    found: Kind = importlib.import_module(f"{VOCABULARY}.{modules[name].replace('/', '.')}").KIND
     return found
 
 
 def is_condition(condition: Condition) -> bool:
     """Whether the vocabulary has such a condition, with these arguments."""
     given = {"kind": condition.kind, "args": condition.args}
-    return bool(importlib.import_module(f"{VOCABULARY}.conditions", PACKAGE).CONDITION.fits(given))
+    return bool(importlib.import_module(f"{VOCABULARY}.conditions").CONDITION.fits(given))

@@ -89,5 +89,4 @@ def _findings(
     yield from brief.findings
     for item in proposals:
         yield from kind(item.step.kind).check(item.step, host)
-    held = {step.resource: other for step in steps if (other := ledger.conflict(step, brief.uuid))}
-    yield from brief.checks(steps, held)
+    yield from brief.checks(steps, ledger.conflicts(steps, brief.uuid))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from math import inf
 
@@ -30,14 +30,18 @@ ANY = Exception  # a damaged file may make anything of what reads it
 PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-"
 
 
+def _quoted(code: int) -> str:
+    return "_" + chr(code).encode(errors="surrogateescape").hex() + "_"
+
+
 class _Quoting(dict[int, str]):
     """For str.translate, which is asked for each name several times in a start: what is not plain, by its bytes."""
 
     def __missing__(self, code: int) -> str:
-        return "_" + chr(code).encode(errors="surrogateescape").hex() + "_"
+        return _quoted(code)
 
 
-QUOTED = _Quoting({ord(char): char for char in PLAIN})
+QUOTED = _Quoting({code: chr(code) if chr(code) in PLAIN else _quoted(code) for code in range(128)})
 
 
 @frozen
@@ -78,12 +82,12 @@ class Ledger:
         """What is known of `resource` as changed by steps of `kind`."""
         return _read(self._path(kind, resource))
 
-    def entries(self, resource: str = "") -> tuple[Entry, ...]:
-        """Every changed resource, or only what is changed of the one `resource`, by steps of any kind.
+    def entries(self, *resources: str) -> tuple[Entry, ...]:
+        """Every changed resource, or only what is changed of `resources`, by steps of any kind.
 
         Raises Refused("ledger.corrupt") where one of them cannot be read.
         """
-        return tuple(entry for path in self._files(resource) if (entry := _read(path)))
+        return tuple(entry for path in self._files(*resources) if (entry := _read(path)))
 
     def readable(self) -> tuple[tuple[Entry, ...], tuple[Refused, ...]]:
         """Every changed resource that can be read, and what is wrong with the others: for who only looks."""
@@ -95,32 +99,45 @@ class Ledger:
                 wrong.append(error)
         return tuple(filter(None, found)), tuple(wrong)
 
-    def _files(self, resource: str = "") -> tuple[str, ...]:
+    def _files(self, *resources: str) -> tuple[str, ...]:
         try:
             names = sorted(os.listdir(self.paths.ledger))
         except FileNotFoundError:
             return ()
-        end = f"{file_name(f' {resource}') if resource else ''}.json"
-        return tuple(os.path.join(self.paths.ledger, name) for name in names if name.endswith(end))
+        ends = tuple(f"{file_name(f' {resource}')}.json" for resource in resources) or ".json"
+        return tuple(os.path.join(self.paths.ledger, name) for name in names if name.endswith(ends))
 
     def conflict(self, step: Step, uuid: str) -> Entry | None:
         """The entry of another guest whose wish this step contradicts."""
-        if not step.resource:
-            return None
-        held = (entry for entry in self.entries(step.resource) if _others(entry, uuid))
-        return next((entry for entry in held if not _agrees(entry, step)), None)
+        return self.conflicts((step,), uuid).get(step.resource)
+
+    def conflicts(self, steps: Sequence[Step], uuid: str) -> dict[str, Entry]:
+        """The entries of other guests whose wishes `steps` contradict, by resource. One listing serves all steps."""
+        if not (resources := {step.resource for step in steps if step.resource}):
+            return {}
+        held = [entry for entry in self.entries(*resources) if _others(entry, uuid)]
+        return {
+            entry.resource: entry for entry in held
+            if any(step.resource == entry.resource and not _agrees(entry, step) for step in steps)
+        }  # fmt: skip
 
     def join(self, step: Step, uuid: str, guest: str) -> None:
         """Hold the step's resource for `uuid`. Raises Refused("resource.conflict")."""
-        if not step.resource:
-            return
-        if other := self.conflict(step, uuid):
+        self.join_all((step,), uuid, guest)
+
+    def join_all(self, steps: Sequence[Step], uuid: str, guest: str) -> None:
+        """Hold the resources of all `steps` for `uuid`. Raises Refused("resource.conflict"), and holds none then."""
+        for resource, other in self.conflicts(steps, uuid).items():
             raise Refused(
                 "resource.conflict",
-                f"{step.resource} is held by guest {', '.join(_others(other, uuid).values())}, "
-                f"which wants it otherwise.",
+                f"{resource} is held by guest {', '.join(_others(other, uuid).values())}, which wants it otherwise.",
                 hints=("See who holds what with: vfioctl status",),
             )
+        for step in steps:
+            if step.resource:
+                self._join(step, uuid, guest)
+
+    def _join(self, step: Step, uuid: str, guest: str) -> None:
         entry = self.entry(step.kind, step.resource)
         baseline = entry.baseline if entry and _others(entry, uuid) else step.baseline
         holders = {**(entry.holders if entry else {}), uuid: guest}
