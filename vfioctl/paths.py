@@ -6,6 +6,8 @@ import os
 
 from vfioctl.frozen import frozen
 
+LOCK_PREFIX, LOCK_SUFFIX = "guest-", ".lock"  # of a guest's lock file, around its UUID
+
 
 @frozen
 class Paths:
@@ -96,6 +98,10 @@ class Paths:
     @property
     def locks(self) -> str:
         return self.at("run/vfioctl/locks")
+
+    def guest_lock(self, uuid: str) -> str:
+        """The file that one hand-off of the guest locks."""
+        return os.path.join(self.locks, f"{LOCK_PREFIX}{uuid}{LOCK_SUFFIX}")
 
     @property
     def state(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl import files
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
+from vfioctl.paths import LOCK_PREFIX, LOCK_SUFFIX
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo
-
-PREFIX, SUFFIX = "guest-", ".lock"
 
 
 def plugin_infos(app: App) -> dict[str, PluginInfo]:
@@ -66,7 +65,7 @@ class Running:
 def running(paths: Paths) -> tuple[Running, ...]:
     """The hand-offs that a process is working on now. Takes no lock: that could refuse a start at the same moment."""
     owners = _lock_owners(paths)
-    return tuple(Running(uuid, pid) for uuid, pid in owners if _holds(paths, pid, f"{PREFIX}{uuid}{SUFFIX}"))
+    return tuple(Running(uuid, pid) for uuid, pid in owners if _holds(paths, pid, f"{LOCK_PREFIX}{uuid}{LOCK_SUFFIX}"))
 
 
 def _lock_owners(paths: Paths) -> Iterator[tuple[str, int]]:
@@ -76,10 +75,10 @@ def _lock_owners(paths: Paths) -> Iterator[tuple[str, int]]:
     except OSError:
         return
     for name in names:
-        if name.startswith(PREFIX) and name.endswith(SUFFIX):
+        if name.startswith(LOCK_PREFIX) and name.endswith(LOCK_SUFFIX):
             text = files.read_text(os.path.join(paths.locks, name)) or ""
             if text.strip().isdecimal():
-                yield name[len(PREFIX) : -len(SUFFIX)], int(text)
+                yield name[len(LOCK_PREFIX) : -len(LOCK_SUFFIX)], int(text)
 
 
 def _holds(paths: Paths, pid: int, name: str) -> bool:

@@ -17,6 +17,7 @@ from vfioctl.plugin import manifest
 from vfioctl.plugin.manifest import Manifest
 from vfioctl.setup import daemon, shim, trust
 from vfioctl.setup.data import render, template
+from vfioctl.txn.journal import open_uuids
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition
@@ -60,7 +61,7 @@ def uninstall(composition: Composition) -> Report:
     """Remove the hook and the unit; configuration and history stay. Raises Refused("setup.journal_open"), NotRoot."""
     paths = composition.paths
     _need_write(paths)
-    if unfinished := open_journals(paths):
+    if unfinished := open_uuids(paths):
         raise Refused(
             "setup.journal_open",
             f"A hand-off is not finished ({', '.join(_guests(paths, unfinished))}); without the hook its devices would "
@@ -73,13 +74,6 @@ def uninstall(composition: Composition) -> Report:
         files.remove(path)
     kept = tuple(path for path in (paths.etc, paths.state) if os.path.isdir(path))
     return Report(paths.shim, tuple(gone), kept, notes=_reload(composition, gone))
-
-
-def open_journals(paths: Paths) -> tuple[str, ...]:
-    """The UUIDs of hand-offs that have not ended: their journal files still stand."""
-    places = (os.path.dirname(paths.boot_journal("x")), os.path.dirname(paths.disk_journal("x")))
-    names = {name for place in places if os.path.isdir(place) for name in os.listdir(place)}
-    return tuple(sorted(name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl")))
 
 
 def _guests(paths: Paths, uuids: Iterable[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from vfioctl import files
+from vfioctl.config.load import managed_guests
 from vfioctl.findings import Finding, Severity
 from vfioctl.host.hooks import hooks
 from vfioctl.paths import Paths
@@ -40,7 +41,7 @@ def _dispatched(paths: Paths) -> Iterator[str]:
     """Scripts in qemu.d/GUEST/OPERATION/…, which a dispatcher in hooks/qemu calls for a guest that we manage."""
     if not os.path.isfile(os.path.join(paths.libvirt_hooks, "qemu")):
         return  # libvirt itself ignores directories
-    for guest in managed(paths):
+    for guest in managed_guests(paths):
         for directory, _, names in sorted(os.walk(os.path.join(os.path.dirname(paths.shim), guest))):
             yield from (os.path.join(directory, name) for name in sorted(names))
 
@@ -55,15 +56,9 @@ def _text(path: str) -> str:
     return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
-def managed(paths: Paths) -> tuple[str, ...]:
-    """The guests that have a file."""
-    names = os.listdir(paths.guest_configs) if os.path.isdir(paths.guest_configs) else []
-    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
-
-
 def session_guests(paths: Paths) -> Iterator[Finding]:
     """Managed guests that only a user's own daemon knows: it has no rights to a device, so our hook ignores it."""
-    for guest in managed(paths):
+    for guest in managed_guests(paths):
         if os.path.isfile(paths.at(SYSTEM_GUESTS, f"{guest}.xml")):
             continue
         for user, home in _homes(paths):

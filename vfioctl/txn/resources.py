@@ -245,7 +245,7 @@ def _others(entry: Entry, uuid: str) -> dict[str, str]:
 
 def guest_lock(paths: Paths, uuid: str) -> files.Lock:
     """The lock that one hand-off of the guest holds from its first look to its last write."""
-    return files.Lock(os.path.join(paths.locks, f"guest-{uuid}.lock"), "The guest")
+    return files.Lock(paths.guest_lock(uuid), "The guest")
 
 
 def turns(paths: Paths, *, longest: float = inf) -> Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]:
