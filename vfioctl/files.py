@@ -214,9 +214,9 @@ class Lock:
     The file of a `passing` one goes when nobody holds it any more: its name may never come again.
     """
 
-    def __init__(self, path: str, what: str = "It", *, passing: bool = False) -> None:
+    def __init__(self, path: str, what: str = "It is used", *, passing: bool = False) -> None:
         self.path = path
-        self.what = what  # that is locked, at the beginning of a sentence
+        self.what = what  # happens to what is locked: the sentence goes on with "by process N"
         self.passing = passing
         self.alone = False  # there is no file: nobody else can have the lock
         self.fd = -1
@@ -238,7 +238,7 @@ class Lock:
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
         os.close(fd)
         raise Busy(
-            f"{self.what} is being handed off by process {holder or 'unknown'}.",
+            f"{self.what} by process {holder or 'unknown'}.",
             hints=("See what it does with: vfioctl status",),
         )
 

@@ -27,6 +27,7 @@ EXCLUSIVE = "pci:"
 PASSING = ("command:", "container:", "disk:", "file:", "process:", "session:", "snapshot:")
 LONGEST_NAME = 200
 ANY = Exception  # a damaged file may make anything of what reads it
+TAKEN = "is being handed off"  # what holds a lock, for who waits for it in vain
 PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-"
 
 
@@ -245,7 +246,7 @@ def _others(entry: Entry, uuid: str) -> dict[str, str]:
 
 def guest_lock(paths: Paths, uuid: str) -> files.Lock:
     """The lock that one hand-off of the guest holds from its first look to its last write."""
-    return files.Lock(paths.guest_lock(uuid), "The guest")
+    return files.Lock(paths.guest_lock(uuid), f"The guest {TAKEN}")
 
 
 def turns(paths: Paths, *, longest: float = inf) -> Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]:
@@ -273,7 +274,7 @@ def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float)
     with ExitStack() as stack:
         locks = [
             files.Lock(
-                os.path.join(paths.locks, file_name(name) + ".lock"), name.partition(":")[2] or name,
+                os.path.join(paths.locks, file_name(name) + ".lock"), f"{name.partition(':')[2] or name} {TAKEN}",
                 passing=name.startswith(PASSING),
             )
             for name in sorted(set(resources))
