@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.host.readers import link_name
-from vfioctl.txn.engine import BIND, Failure
+from vfioctl.txn.engine import Failure
+from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def astray(plan: Plan, machine: Machine) -> frozenset[str]:
     """The ids of the binds whose device is not at the driver that it had; one that had none cannot be astray."""
-    return frozenset(step.id for step in plan.steps if step.kind == BIND and _is_astray(step, machine))
+    return frozenset(step.id for step in plan.steps if kind(step.kind).spontaneous and _is_astray(step, machine))
 
 
 def failures(plan: Plan, machine: Machine, *, accept_others: bool) -> Iterator[Failure]:

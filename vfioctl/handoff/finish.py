@@ -14,7 +14,8 @@ from vfioctl.errors import Busy, VfioctlError
 from vfioctl.handoff import background, markers, observers, recovery
 from vfioctl.handoff.home import WayHome
 from vfioctl.txn.journal import Standing, Story, read_both
-from vfioctl.txn.plan import STOP, Action
+from vfioctl.txn.kind import kind
+from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
@@ -105,7 +106,8 @@ def _is_ours(story: Story, attempt: str) -> bool:
 
 def _let_cards_come(composition: Composition, story: Story) -> None:
     """A display manager takes the cards that it finds when it starts: those that come home now are waited for."""
-    if any(item.action is Action.UNDO and story.plan.step(item.step).kind == STOP for item in story.plan.way_back):
+    undone = (story.plan.step(item.step) for item in story.plan.way_back if item.action is Action.UNDO)
+    if any(kind(step.kind).restarts for step in undone):
         with suppress(VfioctlError):  # what cannot be read is nobody's way home
             until(lambda: not recovery.on_their_way(composition.paths, story.plan), CARDS_SECONDS)
 

@@ -21,7 +21,7 @@ from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Journal, Standing, Story, read_both
 from vfioctl.txn.kind import kind
-from vfioctl.txn.plan import BIND, Action, Part, Plan
+from vfioctl.txn.plan import Action, Part, Plan
 from vfioctl.txn.resources import EXCLUSIVE, Ledger, guest_lock, turns
 from vfioctl.txn.step import Condition, Scope, Step
 from vfioctl.wait import until
@@ -238,5 +238,6 @@ def _idle(story: Story, way: Plan) -> tuple[Step, ...]:
 
 
 def _is_idle(step: Step, story: Story) -> bool:
-    """Whether a step that was not begun needs no look at the machine. A bind may have come about all the same."""
-    return kind(step.kind).blind or (step.kind != BIND and step.id in story.refused(Action.APPLY))
+    """Whether a step that was not begun needs no look at the machine: it cannot have come about all the same."""
+    form = kind(step.kind)
+    return form.blind or (not form.spontaneous and step.id in story.refused(Action.APPLY))

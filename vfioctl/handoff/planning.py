@@ -11,13 +11,12 @@ from vfioctl.handoff.holders import Policy
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
 from vfioctl.limits import Limits
+from vfioctl.txn.kind import kind
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Condition, Step
-
-UNLOAD = "module.unload"
 
 
 @frozen
@@ -69,7 +68,7 @@ def _driver_modules(devices: tuple[PciDevice, ...], host: Host) -> tuple[str, ..
 
 def _parameters(devices: tuple[PciDevice, ...], steps: tuple[Step, ...], host: Host) -> dict[str, dict[str, str]]:
     """The settings of the drivers, and of the modules that are loaded anew on the way back, with other ones perhaps."""
-    unloaded = (name for step in steps if step.kind == UNLOAD for name in step.params["modules"])
+    unloaded = (name for step in steps for name in kind(step.kind).reloads(step.params))
     names = dict.fromkeys((*_driver_modules(devices, host), *unloaded))
     found = {name: dict(host.module_parameters(name)) for name in names if host.module(name)}
     return {name: settings for name, settings in found.items() if settings}

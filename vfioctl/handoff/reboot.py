@@ -17,8 +17,8 @@ from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Journal, Standing, Story
-from vfioctl.txn.plan import BIND, Action, Plan
-from vfioctl.txn.resources import Ledger
+from vfioctl.txn.plan import Action, Plan
+from vfioctl.txn.resources import EXCLUSIVE, Ledger
 from vfioctl.txn.step import Lifetime, Scope, Step
 
 CUT_OFF = {
@@ -68,7 +68,8 @@ def _standing(paths: Paths, plan: Plan, address: str) -> str:
     if not os.path.exists(paths.pci(address)):
         return f"{address} is not there"
     now = link_name(paths.pci(address, "driver"))
-    before = next((s.baseline["driver"] for s in plan.steps if s.kind == BIND and s.params["address"] == address), now)
+    known = (step.baseline for step in plan.steps if step.resource == f"{EXCLUSIVE}{address}")
+    before = next((baseline["driver"] for baseline in known if "driver" in baseline), now)
     return f"{address} is {_on(now)}" + ("" if now == before else f" (before: {_on(before)})")
 
 

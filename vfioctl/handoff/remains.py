@@ -18,7 +18,6 @@ from vfioctl.paths import Paths
 from vfioctl.txn.journal import read
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
-from vfioctl.txn.plan import BIND
 from vfioctl.txn.resources import Entry
 from vfioctl.txn.shape import is_number
 from vfioctl.txn.step import Lifetime, Phase, Scope, State, Step, Undo
@@ -87,8 +86,8 @@ def _undo(paths: Paths, guest: str) -> str:
 
 def _device(paths: Paths, address: str, held: tuple[Entry, ...]) -> str:
     now = link_name(paths.pci(address, "driver"))
-    binds = (entry for entry in held if entry.kind == BIND and entry.resource == f"pci:{address}")
-    before = next((entry.baseline.get("driver") for entry in binds), now)
+    known = (entry.baseline for entry in held if entry.resource == f"pci:{address}")
+    before = next((baseline["driver"] for baseline in known if "driver" in baseline), now)
     was = "" if before == now else f" (before: {before or 'without a driver'})"
     return f"{address} is {f'on {now}' if now else 'without a driver'}{was}"
 

@@ -9,6 +9,7 @@ from vfioctl.handoff.start_model import Start
 from vfioctl.host.looks import ABSENT, DEADLINE, TOO_LONG, UNSTATED, Answer, Question
 from vfioctl.host.looks import look as look_at
 from vfioctl.plugin.types import Finding
+from vfioctl.txn.kind import kind
 
 # role → code, what the file is, how the domain asks for it
 WORDS = {
@@ -43,7 +44,7 @@ def look(start: Start) -> Iterator[Finding]:
 
 def _needed(start: Start) -> Iterable[RequiredFile]:
     evdev = (RequiredFile("evdev", path) for path in start.request.domain.evdev_inputs)
-    copies = {step.params.get("dest") for step in start.steps if step.kind == "file.copy"}
+    copies = {path for step in start.steps for path in kind(step.kind).makes(step.params)}
     return (file for file in (*start.needs.files, *evdev) if file.path not in copies)
 
 

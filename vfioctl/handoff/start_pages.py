@@ -9,6 +9,7 @@ from vfioctl.events.model import Share
 from vfioctl.handoff.start_model import Start
 from vfioctl.host import hugepages, memory
 from vfioctl.plugin.types import Finding
+from vfioctl.txn.kind import kind
 
 MIB = 1 << 20
 # What a step may write to make pages: the host's pool by size, a node's, or the host's default.
@@ -48,8 +49,7 @@ def _made(start: Start, page: int, nodes: tuple[int, ...], default: int) -> int:
     """The pages that steps of the plan add; those of the host's pool may come from any node."""
     added = 0
     for step in start.steps:
-        path = str(step.params.get("path", "")) if step.kind == "sysfs.write" else ""
-        node, size = _written(path, default)
+        node, size = _written(next(iter(kind(step.kind).makes(step.params)), ""), default)
         value = str(step.params.get("value", ""))
         if size == page and value.isdigit() and (node is None or not nodes or node in nodes):
             there = hugepages.pool(start.paths, page, () if node is None else (node,)).total

@@ -14,10 +14,10 @@ from vfioctl.frozen import replace
 from vfioctl.handoff import start_host
 from vfioctl.handoff.start_model import Start
 from vfioctl.plugin.types import Finding, Phase, Request, Severity, StepProposal
+from vfioctl.txn.kind import kind
 
 WARN, OFF = "warn", "off"  # of the setting; "refuse" is the default
 BEFORE_QEMU = (Phase.BEFORE, Phase.GIVE)
-MAKERS = ("command.run", "unit.start", "unit.restart")  # steps that may have any effect
 # What a program may bring that runs before QEMU does.
 BROUGHT = frozenset((
     "start.rom_missing", "start.nvram_template_missing", "start.loader_missing", "start.kernel_missing",
@@ -80,7 +80,7 @@ def _bringers(request: Request, steps: Iterable[StepProposal]) -> tuple[str, ...
     paths = request.host.paths
     others = (path for path in hooks(paths) if os.path.basename(path) != os.path.basename(paths.shim))
     shown = (f"/{os.path.relpath(path, paths.root)}" for path in others)
-    return (*shown, *(step.id for step in steps if step.kind in MAKERS and not step.best_effort))
+    return (*shown, *(step.id for step in steps if kind(step.kind).opaque and not step.best_effort))
 
 
 def _judged(finding: Finding, wish: str, bringers: tuple[str, ...]) -> Finding:

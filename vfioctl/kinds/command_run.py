@@ -28,6 +28,7 @@ class CommandRun(Primitive):
     name = "command.run"
     summary = "Runs a program, and on the way back its undo program; without one its effect is for good."
     blind = True
+    opaque = True
     undo_class = Undo.RECREATED
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
@@ -36,6 +37,9 @@ class CommandRun(Primitive):
 
     def undo_of(self, params: Json) -> Undo:
         return self.undo_class if params.get("undo_argv") else Undo.NONE
+
+    def put_back(self, params: Json) -> str:
+        return f"this runs: {' '.join(params.get('undo_argv') or ())}"
 
     def resource(self, params: Json) -> str:
         return f"command:{' '.join(params['argv'])}"

@@ -38,8 +38,8 @@ class Primitive:
     undo_class: Undo
     takes: Shape
     keeps: Shape
-    marks = False
-    blind = False
+    about = ""
+    marks = blind = one_way = passive = spontaneous = opaque = restarts = False
 
     def unfit(self, params: Json) -> str:
         return self.takes.problem(params)
@@ -53,8 +53,17 @@ class Primitive:
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:  # noqa: ARG002
         return ()
 
-    def concerns(self, params: Json) -> str:  # noqa: ARG002
+    def needs(self, params: Json) -> tuple[str, str]:  # noqa: ARG002
+        return "", ""
+
+    def put_back(self, params: Json) -> str:  # noqa: ARG002
         return ""
+
+    def makes(self, params: Json) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def reloads(self, params: Json) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
 
     def await_apply(self, step: Step, machine: Machine) -> None:
         """Most kinds wait for nothing before."""

@@ -27,6 +27,7 @@ class WaitUntil(Primitive):
     name = "wait.until"
     summary = "Waits until a condition holds; changes nothing, so there is nothing to undo."
     undo_class = Undo.EXACT
+    passive = True
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
     takes = Shape(condition=CONDITION)
@@ -36,14 +37,14 @@ class WaitUntil(Primitive):
         """It changes nothing, so there is nothing to lock."""
         return ""
 
-    def concerns(self, params: Json) -> str:
+    def needs(self, params: Json) -> tuple[str, str]:
         """The unit that must run for it: that is active, or whose processes have a device open."""
         condition = _condition(params)
         args = condition.args
         if condition.kind == "unit.state" and args["state"] == "active":
-            return units.resource(args)
+            return units.STOP, units.resource(args)
         by = args.get("by") if condition.kind == "has.holder" else None
-        return units.resource({"unit": by}) if by else ""
+        return (units.STOP, units.resource({"unit": by})) if by else ("", "")
 
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         return {}

@@ -14,13 +14,12 @@ from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.machine import Machine
-from vfioctl.txn.plan import STOP, Action, Part, Plan, ReturnItem
+from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import State, Step
 
 Turn = Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]
 ANY = Exception  # a bug in one step must not keep the others from being undone; its traceback is logged
-BIND = "driver.bind"
 
 
 @frozen
@@ -178,11 +177,9 @@ class Engine:
         return tuple(failure for failure in failures if failure)
 
     def _came_about(self, step: Step) -> bool:
-        """Whether a bind that was never begun has happened all the same.
-
-        A driver takes every aimed device without a driver when its module is loaded, also for another device's sake.
-        """
-        return step.kind == BIND and kind(step.kind).probe(step, self.machine) is State.AFTER
+        """Whether a step that was never begun has come about all the same, for another one's sake."""
+        form = kind(step.kind)
+        return form.spontaneous and form.probe(step, self.machine) is State.AFTER
 
     def give_back(
         self, plan: Plan, items: tuple[ReturnItem, ...], uuid: str, *, deadline: Deadline
@@ -204,8 +201,8 @@ class Engine:
         return tuple(failures)
 
     def _in_vain(self, step: Step, uuid: str) -> str:
-        """Why a step of the way back cannot come true now: another guest keeps the unit that it is about stopped."""
-        if others := self.ledger.others_with(STOP, kind(step.kind).concerns(step.params), uuid):
+        """Why a step of the way back cannot come true now: another guest holds what it needs in another way."""
+        if others := self.ledger.others_with(*kind(step.kind).needs(step.params), uuid):
             return _needed(others)
         return ""
 

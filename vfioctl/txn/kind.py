@@ -7,16 +7,16 @@ from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
-from vfioctl.findings import Finding
-from vfioctl.host.host import Host
-from vfioctl.paths import Paths
-from vfioctl.txn.machine import Machine
-from vfioctl.txn.step import Condition, Json, Lifetime, Scope, State, Step, StepProposal, Undo
 
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from vfioctl.findings import Finding
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
     from vfioctl.txn.shape import Shape
+    from vfioctl.txn.step import Condition, Json, Lifetime, Scope, State, Step, StepProposal, Undo
 else:
     Protocol = object
 
@@ -33,6 +33,12 @@ class Kind(Protocol):
     takes: Shape  # what its parameters look like
     keeps: Shape  # what its baseline looks like
     blind: bool  # nothing on the machine tells whether it was applied: only the journal does
+    one_way: bool  # somebody loses by it what no undo brings back: the point of no return
+    passive: bool  # changes nothing, so that two of them cannot clash
+    spontaneous: bool  # may come about without having been begun, for another step's sake
+    opaque: bool  # runs a program or a unit: what that brings about nobody can tell
+    restarts: bool  # its undo starts what looks at the machine as it finds it then
+    about: str  # what it acts on, in words, where no parameter names it
 
     def unfit(self, params: Json) -> str:
         """What is wrong with `params` in themselves, "" for nothing: no fact is looked at, nothing raised."""
@@ -52,8 +58,17 @@ class Kind(Protocol):
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         """What speaks against it, from the facts, before anything is touched. Holders are the planner's business."""
 
-    def concerns(self, params: Json) -> str:
-        """The resource that it looks at on the way back: where another guest keeps that one down, it is in vain."""
+    def needs(self, params: Json) -> tuple[str, str]:
+        """The kind and resource of the step that makes this one vain while another guest holds it; "" for none."""
+
+    def put_back(self, params: Json) -> str:
+        """What its undo brings about, in words; "" where the baseline says it."""
+
+    def makes(self, params: Json) -> tuple[str, ...]:
+        """The files that are there, or say something else, when it has been applied."""
+
+    def reloads(self, params: Json) -> tuple[str, ...]:
+        """The modules that are loaded again by its undo."""
 
     def await_apply(self, step: Step, machine: Machine) -> None:
         """Wait, while nothing is locked for it, for what may spare the apply its own wait; changes nothing."""

@@ -129,7 +129,7 @@ def _refuse_conflicts(proposals: Sequence[Proposed]) -> None:
             raise _clash("plan.duplicate", other, item, f"the id {item.step.id}")
         ids[item.step.id] = item
         resource = kind(item.step.kind).resource(item.step.params)
-        if not resource or item.step.kind == "wait.until":
+        if not resource or kind(item.step.kind).passive:
             continue
         if other := targets.get((item.step.kind, resource)):
             raise _clash("plan.conflict", other, item, f"{item.step.kind} on {resource}")

@@ -9,6 +9,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import asdict, field, fields, frozen
 from vfioctl.limits import Limits
+from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, Step, Undo
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 2  # since 2 what steps make is marked, scope and lifetime are the step's own, and the journal says `refused`
 READABLE_SCHEMAS = (1, 2)
-BIND = "driver.bind"
-STOP, RESTART = "unit.stop", "unit.restart"
 
 
 class Action(StrEnum):
@@ -69,7 +68,7 @@ class Plan:
     @property
     def point_of_no_return(self) -> str | None:
         """The id of the first step whose effect no undo restores."""
-        return next((step.id for step in self.steps if step.undo is Undo.NONE and step.kind == "session.end"), None)
+        return next((step.id for step in self.steps if kind(step.kind).one_way), None)
 
     def step(self, identifier: str) -> Step:
         """The step called `identifier`; raises KeyError."""
@@ -85,16 +84,20 @@ class Plan:
     def way_back_unused(self, begun: Container[str]) -> tuple[ReturnItem, ...]:
         """The way back of a guest that never got its devices: what was begun is undone, both scopes, nothing else.
 
-        A bind may have come about without having been begun: with its driver's module, for another device's sake.
+        Some may have come about without having been begun.
         """
-        undone = (step for step in reversed(self.steps) if step.id in begun or step.kind == BIND)
+        undone = (step for step in reversed(self.steps) if step.id in begun or kind(step.kind).spontaneous)
         again = (ReturnItem(step.id, Action.APPLY, Part.DETACHED) for step in self.second_looks(begun))
         return (*(ReturnItem(step.id, Action.UNDO, _part(step)) for step in undone), *again)
 
     def second_looks(self, begun: Container[str]) -> tuple[Step, ...]:
-        """The restarts of the way back whose unit was stopped: it may run again since before its device was home."""
-        stopped = {step.resource for step in self.steps if step.kind == STOP and step.id in begun}
-        return tuple(step for step in self.returns if step.kind == RESTART and step.resource in stopped)
+        """The steps of the way back that act on what begun ones have changed: it may be as it was again too early.
+
+        A unit that was stopped may run again since before its device was home.
+        """
+        changed = {(step.kind, step.resource) for step in self.steps if step.id in begun}
+        acting = (step for step in self.returns if not kind(step.kind).passive)
+        return tuple(step for step in acting if kind(step.kind).needs(step.params) in changed)
 
     def undo_order(self) -> tuple[Step, ...]:
         """The lease steps in the order in which they are undone."""

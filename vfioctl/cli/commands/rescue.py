@@ -162,7 +162,7 @@ def recorded_units(paths: Paths) -> tuple[str, ...]:
         entries, _ = Ledger(paths).readable()
     except OSError:
         return ()
-    stopped = (entry for entry in entries if entry.kind == "unit.stop" and entry.baseline.get("active"))
+    stopped = (entry for entry in entries if "unit" in entry.wish and entry.baseline.get("active"))
     return tuple(str(entry.wish["unit"]) for entry in stopped if entry.wish.get("uid") is None)
 
 

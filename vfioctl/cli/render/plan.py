@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.steps import Step, short, subject, toward, undone, until
 from vfioctl.cli.render.tables import Column, moment, table, words
+from vfioctl.txn.kind import kind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +20,7 @@ COLUMNS = (
 BACK_COLUMNS = (Column("#", 2, right=True), Column("while libvirt waits", 22), Column("on", 24), Column("so that"))
 AFTER_COLUMNS = (Column("#", 2, right=True), Column("after the hook", 22), Column("on", 24), Column("so that"))
 WORDS = {"warn": "warning"}
-SAID = {"module.unload": "they are loaded again", "inhibit.sleep": "it may sleep again"}
+LONGEST = 71  # of what an undo brings about: a command of 60 characters, and what is said before it
 
 
 def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -111,12 +112,8 @@ def _back_row(item: Mapping[str, Any], steps: Mapping[str, Step]) -> tuple[str, 
 def _was(step: Step) -> str:
     """What the undo puts back."""
     baseline = step["baseline"]
-    if step["kind"] in SAID:
-        return SAID[step["kind"]]
-    if step["kind"] == "command.run":
-        return f"this runs: {short(' '.join(step['params']['undo_argv']))}"
-    if step["kind"] == "unit.start" and step["params"].get("passing"):
-        return "it is left alone"
+    if said := kind(step["kind"]).put_back(step["params"]):
+        return short(said, LONGEST)
     if baseline.get("active") is not None:
         return "it runs again" if baseline["active"] else "it stays stopped"
     known = {key: value for key, value in baseline.items() if isinstance(value, str | int) and str(value).strip()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from vfioctl.cli.render.tables import words
 from vfioctl.kinds.conditions import describe
+from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Condition
 
 Step = Mapping[str, Any]
@@ -18,8 +19,8 @@ SCOPE: Mapping[str, str] = {"lease": "guest stops", "transaction": "start fails"
 def subject(step: Step) -> str:
     """What the step acts on: the shortest text that names it."""
     params: Mapping[str, Any] = step["params"]
-    if step["kind"] == "inhibit.sleep":
-        return "the host"
+    if about := kind(step["kind"]).about:
+        return about
     for key in ("address", "unit", "user", "comm", "name", "path", "source", "device"):
         if params.get(key):
             return str(params[key]).removeprefix(SYSFS).removesuffix(".service")
@@ -47,11 +48,8 @@ def toward(step: Step) -> str:
 
 def undone(step: Step) -> str:
     """How far the undo restores what was; a wait changes nothing, and a command without its opposite is for good."""
-    if step["kind"] == "wait.until":
-        return "nothing"
-    if step["kind"] == "command.run" and not step["params"].get("undo_argv"):
-        return "never"
-    return UNDO.get(step["undo"], str(step["undo"]))
+    form = kind(step["kind"])
+    return "nothing" if form.passive else UNDO[form.undo_of(step["params"])]
 
 
 def until(step: Step) -> str:

@@ -55,6 +55,9 @@ class FileCopy(Primitive):
     def resource(self, params: Json) -> str:
         return f"file:{params['dest']}"
 
+    def makes(self, params: Json) -> tuple[str, ...]:
+        return (params["dest"],)
+
     def baseline(self, params: Json, host: Host) -> Json:
         dest = host.paths.at(params["dest"])
         return {"exists": host.ask(dest, lambda: os.path.lexists(dest))}

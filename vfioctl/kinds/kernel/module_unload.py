@@ -57,6 +57,12 @@ class ModuleUnload(Primitive):
         modules = (f"module:{module}" for module in params["modules"])
         return (*modules, *(f"pci:{address}" for address in params.get("devices", ())))
 
+    def put_back(self, params: Json) -> str:  # noqa: ARG002
+        return "they are loaded again"
+
+    def reloads(self, params: Json) -> tuple[str, ...]:
+        return tuple(params["modules"])
+
     def baseline(self, params: Json, host: Host) -> Json:
         loaded = [module for module in params["modules"] if host.module(module)]
         return {"modules": loaded, "drivers": {a: host.device(a).driver for a in params.get("devices", ())}}

@@ -50,6 +50,9 @@ class SysfsWrite(Primitive):
         address = device_of(params["path"])
         return (f"pci:{address}",) if address else ()
 
+    def makes(self, params: Json) -> tuple[str, ...]:
+        return (params["path"],)
+
     def baseline(self, params: Json, host: Host) -> Json:
         return {"value": None if params.get("trigger") else read_value(host.paths, params["path"])}
 

@@ -52,6 +52,7 @@ class DriverBind(DeviceChange):
     name = "driver.bind"
     summary = "Unbinds a PCI function from its driver and binds it to another; done when the driver link shows it."
     undo_class = Undo.EXACT
+    spontaneous = True  # a driver takes every aimed device that has none when its module is loaded
     takes = Shape(
         address=ADDRESS, driver=NAME, module=optional(NAME), unloaded=optional(FLAG), awake=optional(FLAG),
         shared_module=optional(maybe(NAME)), allow_nvidia_unbind=optional(FLAG),

@@ -27,6 +27,7 @@ class InhibitSleep(Primitive):
 
     name = "inhibit.sleep"
     summary = "Keeps the host from sleeping while the guest runs, by a transient unit; the undo ends that unit."
+    about = "the host"
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
@@ -35,6 +36,9 @@ class InhibitSleep(Primitive):
 
     def resource(self, params: Json) -> str:
         return f"unit:{unit_name(params)}"
+
+    def put_back(self, params: Json) -> str:  # noqa: ARG002
+        return "it may sleep again"
 
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         """The unit is ours by its name: one that runs although no guest has it was left behind, and is to end too."""

@@ -34,6 +34,7 @@ class SessionEnd(Primitive):
     name = "session.end"
     summary = "Ends a login session with everything that runs in it; nothing brings it back."
     undo_class = Undo.NONE
+    one_way = True
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
     takes = Shape(

@@ -31,6 +31,7 @@ class UnitRestart(units.UnitChange):
     name = "unit.restart"
     summary = "Restarts a systemd unit that runs, but without its effect; never while a user is logged in graphically."
     undo_class = Undo.NONE
+    opaque = True
     takes = Shape(unit=UNIT, uid=optional(maybe(COUNT)), unless=CONDITION, once=many(CONDITION))
     keeps = Shape()
 
@@ -45,8 +46,8 @@ class UnitRestart(units.UnitChange):
         except VfioctlError as error:
             yield Finding(error.code, error.message)
 
-    def concerns(self, params: Json) -> str:
-        return self.resource(params)
+    def needs(self, params: Json) -> tuple[str, str]:
+        return units.STOP, self.resource(params)
 
     def await_apply(self, step: Step, machine: Machine) -> None:
         wanted = _condition(step.params["unless"])

@@ -21,8 +21,12 @@ class UnitStart(units.UnitChange):
     name = "unit.start"
     summary = "Starts a systemd unit of the system or of a user manager; the undo stops it when it did not run before."
     undo_class = Undo.EXACT
+    opaque = True
     takes = Shape(unit=UNIT, uid=optional(maybe(COUNT)), passing=optional(FLAG))
     keeps = Shape(active=FLAG)
+
+    def put_back(self, params: Json) -> str:
+        return "it is left alone" if params.get("passing") else ""
 
     def baseline(self, params: Json, host: Host) -> Json:
         return {"active": True} if params.get("passing") else super().baseline(params, host)

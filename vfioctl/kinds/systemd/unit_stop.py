@@ -21,9 +21,10 @@ class UnitStop(units.UnitChange):
     """{unit, uid?, restart?, passing?}; uid names the user whose manager has it; restart false: nothing starts it
     again; passing: a later step of the same prepare does, so no guest holds it"""
 
-    name = "unit.stop"
+    name = units.STOP
     summary = "Stops a systemd unit of the system or of a user manager; the undo starts it when it ran before."
     undo_class = Undo.RECREATED
+    restarts = True
     takes = Shape(unit=UNIT, uid=optional(maybe(COUNT)), restart=optional(FLAG), passing=optional(FLAG))
     keeps = Shape(active=FLAG)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Release, Step, StepProposal
 
+STOP = "unit.stop"  # what needs a unit to run is in vain while another guest holds it stopped
+
 
 class UnitChange(Primitive):
     """What starting and stopping share. The unit is {unit, uid?}; uid names the user whose manager has it.
