@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from measure import Cost, run
 
-from vfioctl import history
 from vfioctl.testing import scenarios
 from vfioctl.testing.domains import domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt
 from vfioctl.testing.model import MachineSpec
+from vfioctl.txn import history
 from vfioctl.txn.journal import open_uuids
 from vfioctl.wait import until
 

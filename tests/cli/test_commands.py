@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from vfioctl.handoff import identity
-from vfioctl.history import HandOff, StepTime, record
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
+from vfioctl.txn.history import HandOff, StepTime, record
 
 CARD = "0000:01:00.0"
 
@@ -300,7 +300,7 @@ def test_an_interrupt_is_no_traceback(run, monkeypatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vfioctl.history.read_all", interrupt)
+    monkeypatch.setattr("vfioctl.txn.history.read_all", interrupt)
     shown = run("history")
     assert (shown.status, shown.err.lstrip()) == (
         130, "error: Interrupted. [interrupted]\n  See how things are with: vfioctl status\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vfioctl.history import HandOff, record
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
+from vfioctl.txn.history import HandOff, record
 
 CARD = "0000:01:00.0"
 

@@ -13,9 +13,9 @@ import pytest
 from vfioctl.cli.app import main
 from vfioctl.compose import compose
 from vfioctl.files import make_private_dir, write_json
-from vfioctl.history import HandOff, record
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
+from vfioctl.txn.history import HandOff, record
 
 NOBODY = 65534
 CARD = "0000:01:00.0"

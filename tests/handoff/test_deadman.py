@@ -11,9 +11,9 @@ from hand_offs import BY_NAME, GPU, GUEST, stage
 
 from vfioctl.handoff import deadman, markers
 from vfioctl.handoff.armed import Attempt
-from vfioctl.history import read_all
 from vfioctl.log import Log
 from vfioctl.testing.domains import UUID
+from vfioctl.txn.history import read_all
 
 GONE = Attempt(daemon=2**22 + 1, began=1, since=time.monotonic_ns())  # more than any pid
 NOBODY = deadman.Watched(UUID, GUEST, GONE)

@@ -10,9 +10,9 @@ from recoveries import as_before, run_undo_sh
 from txn_builders import UUID, step
 
 from vfioctl.handoff import recovery
-from vfioctl.history import read_all
 from vfioctl.limits import Limits
 from vfioctl.log import Log
+from vfioctl.txn.history import read_all
 from vfioctl.txn.journal import read_both
 from vfioctl.txn.plan import Action, Part, ReturnItem
 from vfioctl.txn.step import Phase

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from txn_builders import step
 
-from vfioctl import history
 from vfioctl.testing import scenarios
 from vfioctl.testing.crash import crash_at, pause_at, paused
 from vfioctl.testing.domains import domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt
+from vfioctl.txn import history
 from vfioctl.txn.journal import open_uuids
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Undo

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hand_offs import BY_NAME, stage
 
-from vfioctl.history import HandOff, read_all
+from vfioctl.txn.history import HandOff, read_all
 
 
 @pytest.fixture

@@ -82,6 +82,6 @@ def addresses(ctx: click.Context) -> Iterable[str]:
 
 def records(ctx: click.Context) -> Iterable[str]:
     """The ids in the history, the newest first, and the word for that one."""
-    from vfioctl.history import ids
+    from vfioctl.txn.history import ids
 
     return ("last", *reversed(ids(_app(ctx).composition.paths)))

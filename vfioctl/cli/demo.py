@@ -175,7 +175,7 @@ def _stopped(stage: Stage, xml: bytes) -> HookCall:
 
 
 def _records(stage: Stage) -> list[str]:
-    from vfioctl.history import read_all
+    from vfioctl.txn.history import read_all
 
     return [item.id for item in read_all(stage.paths).hand_offs]
 

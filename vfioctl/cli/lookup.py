@@ -54,7 +54,7 @@ def function(host: Host, text: str) -> PciDevice:
 
 def record_id(paths: Paths, text: str) -> str:
     """The id of the record that `text` names: an id, its beginning, or "last". Raises Refused, PermissionError."""
-    from vfioctl.history import ids
+    from vfioctl.txn.history import ids
 
     names = ids(paths)
     if text == LAST and names:
@@ -84,7 +84,7 @@ def is_uuid(text: str) -> bool:
 def known_guests(paths: Paths) -> tuple[str, ...]:
     """Every guest that vfioctl has something of: a file, an open hand-off, a record. What is hidden is left out."""
     from vfioctl.config.load import managed_guests
-    from vfioctl.history import read_all
+    from vfioctl.txn.history import read_all
 
     found = set(managed_guests(paths))
     with suppress(PermissionError):

@@ -67,7 +67,7 @@ class Records:
 
     def _outcomes(self) -> Iterator[dict[str, Any]]:
         from vfioctl.config.load import managed_guests
-        from vfioctl.history import read_lasts
+        from vfioctl.txn.history import read_lasts
         from vfioctl.txn.journal import open_uuids
 
         managed, unfinished = managed_guests(self.paths), open_uuids(self.paths)

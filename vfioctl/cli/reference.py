@@ -12,8 +12,8 @@ from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.cli.lazy import load
 from vfioctl.cli.options import shared_options
 from vfioctl.frozen import frozen
-from vfioctl.history import KEEP
 from vfioctl.log import MAX_BYTES, ROTATIONS
+from vfioctl.txn.history import KEEP
 
 EXIT_STATUSES = (
     (0, "Done."),

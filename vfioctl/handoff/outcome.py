@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from vfioctl import history
 from vfioctl.errors import Refused, VfioctlError, reason
 from vfioctl.frozen import frozen, replace
 from vfioctl.log import Log
 from vfioctl.paths import Paths
+from vfioctl.txn import history
 from vfioctl.txn.clock import StepTime
 
 

@@ -29,12 +29,12 @@ def command(app: App, guest: str, xml: str | None) -> Result:
     Its file is kept aside for the next `enable`, its pinned identities are forgotten, and managed='yes' is restored
     where it was. A guest that runs keeps its card until it stops; the card comes back as it always does.
     """
-    from vfioctl import history
     from vfioctl.cli import managed
     from vfioctl.cli.facts import must_be_managed
     from vfioctl.cli.result import Result
     from vfioctl.handoff import identity
     from vfioctl.reach import must_answer
+    from vfioctl.txn import history
 
     app.need_trust()
     must_be_managed(app, guest)

@@ -13,7 +13,7 @@ from vfioctl.cli.types import MANAGED, RECORD
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Message, Result
-    from vfioctl.history import HandOff, Records
+    from vfioctl.txn.history import HandOff, Records
 
 NAME = "history"
 
@@ -29,9 +29,9 @@ def command(app: App, hand_off: str | None, guest: str | None, limit: int) -> Re
     With an ID, the beginning of one, or `last`, the steps of that hand-off are shown as a waterfall: one bar each,
     placed at the time when it began. Starts that were refused are on record too.
     """
-    from vfioctl import history
     from vfioctl.cli.lookup import must_be_known, record_id
     from vfioctl.cli.result import Result
+    from vfioctl.txn import history
 
     paths = app.composition.paths
     try:

@@ -127,7 +127,7 @@ def _here(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Res
 
 def _settle(paths: Paths, guest: str | None) -> list[str]:
     """The guests whose last failure has nothing open any more: `status` need not show it longer."""
-    from vfioctl import history
+    from vfioctl.txn import history
     from vfioctl.txn.journal import open_uuids
 
     unfinished = open_uuids(paths)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vfioctl import history
 from vfioctl.errors import VfioctlError
-from vfioctl.history import HandOff, Last, StepTime
 from vfioctl.paths import Paths
+from vfioctl.txn import history
+from vfioctl.txn.history import HandOff, Last, StepTime
 
 STARTED = 1795256130.25  # 2026-11-21T10:15:30Z
 STEPS = (StepTime("bind", "driver.bind", "give", 0.01, 0.5, "done"),)
