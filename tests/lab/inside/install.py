@@ -25,6 +25,8 @@ def run(lab: Lab) -> None:
         shown = both(["vfioctl", "hook", "install"])
         expect(truth="systemctl restart libvirtd" in shown, otherwise=shown)
         said.append(" ".join(shown.split())[-200:])
+    with lab.check("a plan may take longer here: the machine is emulated, and many times slower than hardware"):
+        programs.must(["vfioctl", "config", "set", "deadlines.plan", "40"])
     with lab.check("enable writes the guest file and changes the domain through virsh"):
         guest.define("yes")
         shown = both(["vfioctl", "enable", guest.NAME])
