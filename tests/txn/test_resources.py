@@ -73,6 +73,22 @@ def test_conflicting_wishes_for_a_shared_resource_are_refused(ledger):
     assert ledger.conflict(step("a"), OTHER) is None
 
 
+def test_of_several_resources_none_is_held_when_one_is_in_the_way(ledger):
+    ledger.join(DEVICE, OTHER, "two")
+    with pytest.raises(Refused, match=r"pci:0000:01:00\.0 is held by guest two"):
+        ledger.join_all((UNIT, DEVICE), UUID, "one")
+    assert not ledger.is_held(UNIT, UUID)
+
+
+def test_what_is_in_the_way_is_said_in_the_order_of_the_steps_and_looked_for_once(ledger, monkeypatch):
+    steps = [step(f"d{number}", kind="driver.bind", resource=f"pci:{number}", params={}) for number in (3, 1, 2)]
+    ledger.join_all(steps, OTHER, "two")
+    listed = []
+    monkeypatch.setattr(os, "listdir", lambda path, listdir=os.listdir: listed.append(path) or listdir(path))
+    assert list(ledger.conflicts(steps, UUID)) == ["pci:3", "pci:1", "pci:2"]
+    assert len(listed) == 1
+
+
 def test_two_kinds_of_change_of_one_resource_contradict_each_other(ledger):
     ledger.join(UNIT, UUID, "one")
     start = step("u", kind="unit.start", resource="unit:x.service", params=UNIT.params)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from math import inf
 
@@ -116,11 +116,11 @@ class Ledger:
         """The entries of other guests whose wishes `steps` contradict, by resource. One listing serves all steps."""
         if not (resources := {step.resource for step in steps if step.resource}):
             return {}
-        held = [entry for entry in self.entries(*resources) if _others(entry, uuid)]
-        return {
-            entry.resource: entry for entry in held
-            if any(step.resource == entry.resource and not _agrees(entry, step) for step in steps)
-        }  # fmt: skip
+        held: dict[str, list[Entry]] = {}
+        for entry in self.entries(*resources):
+            if _others(entry, uuid):
+                held.setdefault(entry.resource, []).append(entry)
+        return {step.resource: other for step in steps if (other := _contradicted(step, held.get(step.resource, ())))}
 
     def join(self, step: Step, uuid: str, guest: str) -> None:
         """Hold the step's resource for `uuid`. Raises Refused("resource.conflict")."""
@@ -238,6 +238,10 @@ def _agrees(entry: Entry, step: Step) -> bool:
     """Whether both can hold the resource: never a device, and else only for the same change."""
     same = entry.kind == step.kind and dict(entry.wish) == dict(step.params)
     return same and not entry.resource.startswith(EXCLUSIVE)
+
+
+def _contradicted(step: Step, held: Iterable[Entry]) -> Entry | None:
+    return next((entry for entry in held if not _agrees(entry, step)), None)
 
 
 def _others(entry: Entry, uuid: str) -> dict[str, str]:
