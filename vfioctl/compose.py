@@ -11,7 +11,11 @@ from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 
 if TYPE_CHECKING:
+    from vfioctl.txn.clock import Stopwatch
+    from vfioctl.txn.engine import Turn
     from vfioctl.txn.machine import Machine
+    from vfioctl.txn.plan import Plan
+    from vfioctl.txn.transaction import Transaction
 
 
 def quiet(_line: str) -> None:
@@ -37,6 +41,18 @@ class Composition:
         from vfioctl.txn.machine import Machine  # `--help` composes too, and needs no machine
 
         return Machine(self.paths, self.programs.holding(*lock_fds))
+
+    def transaction(
+        self, plan: Plan, fds: tuple[int, ...] = (), *, watch: Stopwatch | None = None, stop: Callable[[], bool] = bool,
+        turn: Turn | None = None,
+    ) -> Transaction:
+        """The transaction of `plan`; helper programs inherit the locks `fds`. Without `turn` the caller has all."""
+        from vfioctl.txn.engine import held
+        from vfioctl.txn.transaction import Transaction
+
+        return Transaction(
+            self.machine(*fds), plan, watch=watch, stop=stop, turn=turn or held, on_record=self.on_record
+        )
 
 
 def compose(root: str = "/", module: str = "vfioctl.entry") -> Composition:

@@ -15,7 +15,6 @@ from vfioctl.handoff.planning import Order, plan
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
-from vfioctl.txn.journal import Journal, Standing
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Phase
 
@@ -39,9 +38,9 @@ def give(here):
         host, ledger = Host(here.paths, here.programs), Ledger(here.paths)
         made = plan(Order(guest, uuid, (), (wish,), Policy), host, ledger)
         made = replace(made, drivers={"nvidia": "535.1"}, **changes)
-        with Journal(here.paths, uuid) as journal:
-            commit(here, made, journal, ledger, host.boot_id())
-            journal.standing(Standing.GIVEN)
+        with here.transaction(made) as transaction:
+            commit(transaction, host.boot_id())
+            transaction.hold()
 
     return one
 

@@ -11,8 +11,7 @@ from txn_builders import plan, step
 from vfioctl.compose import compose
 from vfioctl.errors import Refused
 from vfioctl.handoff.commit import commit
-from vfioctl.txn.journal import Journal, Standing
-from vfioctl.txn.resources import Ledger
+from vfioctl.txn.journal import Standing
 
 
 @pytest.fixture
@@ -42,8 +41,7 @@ def test_a_start_is_refused_in_time_while_somebody_holds_the_lock_of_the_text_co
 
 def test_a_plan_that_would_not_be_obeyed_when_it_is_read_is_not_begun(tmp_path):
     here, made = compose(str(tmp_path)), plan(step("a", params={"path": "/etc/passwd", "value": "1"}))
-    journal = Journal(here.paths, made.uuid)
     with pytest.raises(Refused, match=r"step 'a' \(plugin 'test'\) is wrong: path is '/etc/passwd'") as caught:
-        commit(here, made, journal, Ledger(here.paths), "boot-1")
+        commit(here.transaction(made), "boot-1")
     assert caught.value.code == "plan.malformed"
     assert os.listdir(tmp_path) == []

@@ -20,7 +20,6 @@ from vfioctl.handoff.release import finish, run_late
 from vfioctl.host.host import Host
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline, as_journalled
-from vfioctl.txn.engine import Engine
 from vfioctl.txn.history import read_all, read_last
 from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.plan import Action
@@ -48,12 +47,13 @@ class Bench:
 
     def run(self, made, *, standing=None, dies_after=None):
         """Commit and apply `made`; SIGKILL after so many records means that nothing more is done."""
-        with Journal(self.paths, made.uuid) as journal:
-            commit(self.here, made, journal, self.ledger, Host(self.paths, self.here.programs).boot_id())
+        with self.here.transaction(made) as transaction:
+            commit(transaction, Host(self.paths, self.here.programs).boot_id())
+            journal = transaction.journal
             if dies_after is not None:
                 journal.on_record = Killer(dies_after)
             try:
-                Engine(self.here.machine(), journal, self.ledger).apply(made, deadline=Deadline(5))
+                transaction.apply(deadline=Deadline(5))
             except KilledError:
                 return
             if standing:

@@ -1,74 +1,47 @@
-"""The one durable commit of a hand-off, and its end: journal, holders and markers come and go together."""
+"""The one durable commit of a hand-off, and its end: its transaction and the shim's markers come and go together."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from vfioctl.compose import Composition
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused
 from vfioctl.handoff import armed, markers
 from vfioctl.host.stuck import drop_ended
-from vfioctl.txn import generation
-from vfioctl.txn.clock import Deadline
-from vfioctl.txn.engine import Turn
-from vfioctl.txn.journal import Journal
-from vfioctl.txn.plan import Plan
-from vfioctl.txn.resources import Ledger
 
-LEAVE_SECONDS = 20.0
+if TYPE_CHECKING:
+    from vfioctl.txn.transaction import Transaction
+
+HINTS = {  # of what keeps a hand-off from being committed: the way on
+    "plan.malformed": "See which plugins there are with: vfioctl plugins list",
+    "journal.unwritable": "Free space or make it writable, then start the guest again.",
+}
 
 
-def commit(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger, boot_id: str) -> None:
+def commit(transaction: Transaction, boot_id: str) -> None:
     """The one durable commit: plan and whole return, holders, the rendered undo, and last the shim's markers.
 
     Raises Refused when it cannot be written (disk full, read-only), or would not be obeyed when it is read: nothing was
     touched, and nothing of it stays.
     """
-    from vfioctl.txn import judge  # who only ends a hand-off does without it
-
-    if wrong := judge.problem_of(plan, plan.uuid):
-        raise Refused(
-            "plan.malformed", f"{plan.guest} was not started: its plan could not be read again: {wrong}.",
-            state="Nothing was changed.", hints=("See which plugins there are with: vfioctl plugins list",),
-        )  # fmt: skip
+    plan, paths = transaction.plan, transaction.paths
     try:
-        journal.begin(plan, boot_id)
-        generation.bump(composition.paths)
-        ledger.join_all(plan.changes, plan.uuid, plan.guest)
-        markers.write(composition.paths, plan, armed=str(armed.by_caller(composition.paths)))
-    except Refused:
-        forget(composition, plan, journal, ledger)
-        raise
-    except OSError as error:
-        with suppress(OSError):  # what cannot be removed from a file system that is read-only is not there either
-            forget(composition, plan, journal, ledger)
-        with suppress(OSError):
-            journal.end()
-        raise Refused(
-            "journal.unwritable", f"{plan.guest} was not started: the journal cannot be written: {error}.",
-            state="Nothing was changed.", hints=("Free space or make it writable, then start the guest again.",),
-        ) from error  # fmt: skip
+        transaction.begin(
+            boot_id, lambda: markers.write(paths, plan, armed=str(armed.by_caller(paths))), lambda: _clear(transaction)
+        )
+    except Refused as error:
+        if error.code not in HINTS:
+            raise
+        said = f"{plan.guest} was not started: {error.message[0].lower()}{error.message[1:]}"
+        raise Refused(error.code, said, state=error.state, hints=(HINTS[error.code],)) from error
 
 
-def leave_all(plan: Plan, ledger: Ledger, turn: Turn) -> None:
-    """Hold nothing of `plan` any more, each resource in its turn: others may leave it just now. Raises Busy."""
-    deadline = Deadline(LEAVE_SECONDS)
-    for step in plan.changes:
-        if ledger.is_held(step, plan.uuid):
-            with turn(step, deadline):
-                ledger.leave(step, plan.uuid)
+def forget(transaction: Transaction) -> None:
+    """The hand-off is over and everything is as it was: holders, markers and journal go, the journal last."""
+    transaction.forget(lambda: _clear(transaction))
 
 
-def forget(composition: Composition, plan: Plan, journal: Journal, ledger: Ledger) -> None:
-    """The hand-off is over and everything is as it was: holders, markers and journal go, the journal last.
-
-    What is still held is left as it is found: the caller has the locks of the plan, or has called `leave_all`.
-    """
+def _clear(transaction: Transaction) -> None:
     with suppress(OSError):
-        for step in plan.changes:
-            ledger.leave(step, plan.uuid)
-        drop_ended(composition.paths, plan.devices)
-    markers.clear_of(composition.paths, plan)
-    journal.end()
-    with suppress(OSError):
-        generation.bump(composition.paths)
+        drop_ended(transaction.paths, transaction.plan.devices)
+    markers.clear_of(transaction.paths, transaction.plan)

@@ -10,21 +10,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import inf
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.errors import Busy, StepFailed, VfioctlError
 from vfioctl.frozen import replace
-from vfioctl.handoff.commit import forget, leave_all
+from vfioctl.handoff.commit import forget
 from vfioctl.handoff.outcome import Ending, amend, keep
 from vfioctl.kinds import conditions
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
-from vfioctl.txn.journal import Journal, Standing, Story, read_both
+from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action, Part, Plan
 from vfioctl.txn.resources import EXCLUSIVE, Ledger, guest_lock, turns
 from vfioctl.txn.step import Condition, Scope, Step
 from vfioctl.wait import until
+
+if TYPE_CHECKING:
+    from vfioctl.txn.transaction import Transaction
 
 PROOF_SECONDS = 10.0
 
@@ -69,11 +73,9 @@ class WayHome:
         way = _way(now, Ledger(paths))
         items = pending(way, undone, now.finished(Action.APPLY) - self._steps(), part)
         deadline = Deadline(seconds)
-        with Journal(paths, uuid, on_record=self.composition.on_record) as journal:
-            journal.reopen()
-            journal.standing(Standing.RETURNING)
-            engine = self.engine(journal)
-            self.failures += engine.give_back(self.plan, items, uuid, deadline=deadline)
+        with self.transaction().reopen(Standing.RETURNING) as transaction:
+            engine = transaction.engine
+            self.failures += transaction.give_back(items, deadline=deadline)
             if part is None:
                 self.failures += engine.let_go(_idle(now, way), uuid, deadline=deadline)
         self.tell_left(engine)
@@ -85,11 +87,9 @@ class WayHome:
             self.log.warning(f"{self.plan.guest}: {failure.message}", guest=self.plan.guest, code=failure.code)
         return not self.failures
 
-    def engine(self, journal: Journal) -> Engine:
-        """What runs the steps, each with its own locks."""
-        paths = self.composition.paths
-        machine = self.composition.machine(*self.fds)
-        return Engine(machine, journal, Ledger(paths), self.watch, turn=self.turn)
+    def transaction(self) -> Transaction:
+        """The transaction that comes home; each step has locks of its own."""
+        return self.composition.transaction(self.plan, self.fds, watch=self.watch, turn=self.turn)
 
     def tell_left(self, engine: Engine) -> None:
         """Name what stays since no step of this hand-off made it, in the log and in the outcome."""
@@ -170,11 +170,11 @@ class WayHome:
 
     def close(self, event: str) -> None:
         """Everything is home: keep the record, forget the journal. Raises Busy where the ledger cannot be left yet."""
-        paths = self.composition.paths
-        leave_all(self.plan, Ledger(paths), self.turn)
+        transaction = self.transaction()
+        transaction.leave_all()
         self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), message=self._said())
-        self.kept = keep(paths, self.log, self.ending)
-        forget(self.composition, self.plan, Journal(paths, self.plan.uuid), Ledger(paths))
+        self.kept = keep(self.composition.paths, self.log, self.ending)
+        forget(transaction)
 
     def leave_open(self, event: str, what: str = "") -> VfioctlError:
         """Not everything is home: keep why, leave the journal for `recover`, and return the error.

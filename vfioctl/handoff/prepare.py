@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from vfioctl import files
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.errors import Busy, Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
@@ -20,10 +21,13 @@ from vfioctl.log import Log
 from vfioctl.txn import generation
 from vfioctl.txn.clock import Allowance, Deadline, StepTime, Stopwatch
 from vfioctl.txn.engine import Engine, Failure
-from vfioctl.txn.journal import Journal, Standing, read_both
+from vfioctl.txn.journal import Standing, read_both
 from vfioctl.txn.plan import Action, Plan
-from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+from vfioctl.txn.resources import guest_lock, resource_locks
 from vfioctl.wait import until
+
+if TYPE_CHECKING:
+    from vfioctl.txn.transaction import Transaction
 
 HELD = "resource.held"
 REPLANS = 3  # at least
@@ -197,19 +201,16 @@ def _see(plan: Plan) -> str:
 def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fds: tuple[int, ...]) -> Plan:
     plan = asked.plan
     _warn(plan, around.log)
-    ledger = Ledger(composition.paths)
-    with Journal(composition.paths, plan.uuid, on_record=composition.on_record) as journal:
-        commit(composition, plan, journal, ledger, asked.request.host.boot_id())
-        engine = Engine(
-            composition.machine(*fds), journal, ledger, Stopwatch(tell=around.tell), around.stop
-        )
-        with engine.watch.part("dead-man"):
+    watch = Stopwatch(tell=around.tell)
+    with composition.transaction(plan, fds, watch=watch, stop=around.stop) as transaction:
+        commit(transaction, asked.request.host.boot_id())
+        with watch.part("dead-man"):
             deadman.arm(composition, plan, around.log)
         deadline = Deadline(plan.budget.prepare - asked.took)
-        failure = engine.apply(plan, deadline=deadline) or _mark_given(composition, plan, journal)
+        failure = transaction.apply(deadline=deadline) or _mark_given(transaction)
         if failure:
-            raise _undone(composition, plan, engine, failure, around.log)
-    _given(composition, asked, engine, around.log)
+            raise _undone(composition, transaction, failure, around.log)
+    _given(composition, asked, transaction.engine, around.log)
     return plan
 
 
@@ -222,14 +223,13 @@ def _warn(plan: Plan, log: Log) -> None:
         log.warning(f"{plan.guest}: {len(warnings) - FEW} more warnings. {_see(plan)}", guest=plan.guest)
 
 
-def _mark_given(composition: Composition, plan: Plan, journal: Journal) -> Failure | None:
+def _mark_given(transaction: Transaction) -> Failure | None:
     """Say that the guest has everything; where that cannot be written, nobody could bring it home later."""
     try:
-        journal.standing(Standing.GIVEN)
-        generation.bump(composition.paths)
+        transaction.hold()
     except OSError as error:
-        if plan.steps:
-            return Failure(plan.steps[-1], Action.APPLY, error)
+        if steps := transaction.plan.steps:
+            return Failure(steps[-1], Action.APPLY, error)
     return None
 
 
@@ -266,14 +266,15 @@ def _pin(composition: Composition, asked: Asked, log: Log) -> None:
     log.notice(f"{plan.guest}: its cards are pinned now: {', '.join(plan.devices)}.", guest=plan.guest)
 
 
-def _undone(composition: Composition, plan: Plan, engine: Engine, failure: Failure, log: Log) -> VfioctlError:
+def _undone(composition: Composition, transaction: Transaction, failure: Failure, log: Log) -> VfioctlError:
     """Undo everything, keep how it went, and return the error that the user reads last."""
-    engine.journal.standing(Standing.UNDOING)
+    plan, engine = transaction.plan, transaction.engine
+    transaction.journal.standing(Standing.UNDOING)
     begun = tuple(step.id for step in plan.steps if step.id in set(_begun(composition, plan)))
-    secondary = engine.undo(plan, begun, plan.uuid, deadline=Deadline(plan.budget.undo))
+    secondary = transaction.undo(begun, deadline=Deadline(plan.budget.undo))
     error = _explain(plan, begun, failure, secondary, engine.left)
     if not secondary:
-        forget(composition, plan, engine.journal, engine.ledger)
+        forget(transaction)
     else:
         markers.disarm(composition.paths, plan.guest)
     keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", tuple(engine.watch.times), error=error))

@@ -16,9 +16,9 @@ from vfioctl.host.readers import link_name
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine
-from vfioctl.txn.journal import Journal, Standing, Story
+from vfioctl.txn.journal import Standing, Story
 from vfioctl.txn.plan import Action, Plan
-from vfioctl.txn.resources import EXCLUSIVE, Ledger
+from vfioctl.txn.resources import EXCLUSIVE
 from vfioctl.txn.step import Lifetime, Scope, Step
 
 CUT_OFF = {
@@ -35,9 +35,8 @@ def settle(home: WayHome, *, in_hook: bool) -> str:
     plan, here = home.plan, home.composition
     begins = f"{plan.guest}: the host was restarted {CUT_OFF[home.story.standing]}"
     seconds = plan.budget.release if in_hook else plan.budget.finish
-    with Journal(here.paths, plan.uuid, on_record=here.on_record) as journal:
-        journal.reopen()
-        engine = home.engine(journal)
+    with home.transaction().reopen() as transaction:
+        engine = transaction.engine
         home.failures += engine.undo_steps(due(home.story), plan.uuid, deadline=Deadline(seconds))
     home.tell_left(engine)
     if home.failures:
@@ -45,7 +44,7 @@ def settle(home: WayHome, *, in_hook: bool) -> str:
     message = " ".join((f"{begins}.", *_told(here, plan, engine), *home.left))
     times = tuple(engine.watch.times)
     keep(here.paths, home.log, Ending(plan.guest, plan.uuid, "recover", times or None, message=message))
-    forget(here, plan, journal, Ledger(here.paths))
+    forget(transaction)
     return message
 
 

@@ -14,8 +14,8 @@ from vfioctl.host.host import Host
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn import generation
-from vfioctl.txn.journal import Journal, Standing, Story, open_uuids, read_both
-from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
+from vfioctl.txn.resources import guest_lock, resource_locks
 
 LOCK_SECONDS = 1.0
 
@@ -92,16 +92,15 @@ def _runs(composition: Composition, story: Story, host: Host, log: Log) -> None:
 
 def _give(composition: Composition, story: Story, log: Log) -> None:
     """Journal and holders say again what is so: the guest has everything, and nothing of it is undone."""
-    plan, paths, ledger = story.plan, composition.paths, Ledger(composition.paths)
+    plan, paths = story.plan, composition.paths
     with (
         resource_locks(paths, plan.resources, deadline=LOCK_SECONDS),
-        Journal(paths, plan.uuid, on_record=composition.on_record) as journal,
+        composition.transaction(plan).reopen() as transaction,
     ):
-        journal.reopen()
-        journal.standing(Standing.GIVEN)
+        transaction.journal.standing(Standing.GIVEN)
         for step in plan.changes:
             try:
-                ledger.join(step, plan.uuid, plan.guest)
+                transaction.ledger.join(step, plan.uuid, plan.guest)
             except Refused as error:
                 log.warning(f"{plan.guest}: {error}")
         generation.bump(paths)

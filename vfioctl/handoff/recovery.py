@@ -16,7 +16,7 @@ from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.engine import pending
-from vfioctl.txn.journal import Journal, Standing, Story, open_uuids, read_both
+from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
 from vfioctl.txn.plan import Action, Part, Plan
 from vfioctl.txn.resources import guest_lock
 
@@ -139,13 +139,10 @@ def _refuse_in_use(plan: Plan, host: Host) -> None:
 
 def _undo(home: WayHome, *, in_hook: bool) -> str:
     """A prepare that never ended: undo what it began, both scopes, in reverse. In a hook the next start follows."""
-    plan, paths = home.plan, home.composition.paths
-    with Journal(paths, plan.uuid, on_record=home.composition.on_record) as journal:
-        journal.reopen()
-        journal.standing(Standing.UNDOING)
-        engine = home.engine(journal)
-        begun = home.story.begun(Action.APPLY)
-        home.failures += engine.undo(plan, begun, plan.uuid, deadline=Deadline(plan.budget.undo))
+    plan = home.plan
+    with home.transaction().reopen(Standing.UNDOING) as transaction:
+        engine, begun = transaction.engine, home.story.begun(Action.APPLY)
+        home.failures += transaction.undo(begun, deadline=Deadline(plan.budget.undo))
         if not home.failures and not in_hook:
             engine.run_best_effort(plan.second_looks(begun), deadline=Deadline(plan.budget.finish))
     home.tell_left(engine)

@@ -11,10 +11,9 @@ from vfioctl.handoff.finish import finish, finish_later
 from vfioctl.handoff.home import WayHome
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.engine import Engine
-from vfioctl.txn.journal import Journal, Standing, Story, read_both
+from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.plan import Action, Part
-from vfioctl.txn.resources import Ledger, guest_lock
+from vfioctl.txn.resources import guest_lock
 
 STARTED_SECONDS = 10.0
 BUSY_RESERVE = 2.0
@@ -38,7 +37,8 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         return
     with lock:
         markers.disarm(paths, guest)
-        _returning(composition, uuid)
+        with composition.transaction(story.plan).reopen(Standing.RETURNING):
+            pass  # from here on the detached part has work to do, whatever the hook itself gets done
         story = read_both(paths, uuid)
         if story is None:
             return  # whoever held the lock has finished it
@@ -57,13 +57,6 @@ def _leave_behind(composition: Composition, story: Story, log: Log) -> None:
         markers.set_mark(paths, plan.guest, markers.RELEASED)
     if read_both(paths, plan.uuid) is None:
         markers.clear(paths, plan.guest)
-
-
-def _returning(composition: Composition, uuid: str) -> None:
-    """From here on the detached part has work to do, whatever the hook itself gets done."""
-    with Journal(composition.paths, uuid, on_record=composition.on_record) as journal:
-        journal.reopen()
-        journal.standing(Standing.RETURNING)
 
 
 def _in_hook(home: WayHome, deadline: Deadline) -> None:
@@ -90,9 +83,7 @@ def run_late(composition: Composition, story: Story, log: Log) -> None:
     steps = tuple(step for step in plan.running if step.id not in done)
     if not steps:
         return
-    with Journal(composition.paths, plan.uuid, on_record=composition.on_record) as journal:
-        journal.reopen(lenient=False)  # what is done now is undone only where its intent was written
-        engine = Engine(composition.machine(), journal, Ledger(composition.paths))
-        engine.run_best_effort(steps, deadline=Deadline(STARTED_SECONDS))
-    for failure in engine.warnings:
+    with composition.transaction(plan).reopen(lenient=False) as late:  # undone only where its intent was written
+        late.engine.run_best_effort(steps, deadline=Deadline(STARTED_SECONDS))
+    for failure in late.engine.warnings:
         log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
