@@ -36,12 +36,13 @@ def versions(lab_image: str) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the checkout, with "+changes" when tracked files differ from it."""
+    """The commit of the checkout, with "+changes" when tracked files differ from it; pages of results do not count."""
     git = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", CHECKOUT]
     head = output_of([*git, "rev-parse", "--short=12", "HEAD"])
     if not head:
         return "unknown"
-    return head + ("+changes" if output_of([*git, "status", "--porcelain", "-uno"]) else "")
+    changes = output_of([*git, "status", "--porcelain", "-uno", "--", ".", ":!docs/reference"])
+    return head + ("+changes" if changes else "")
 
 
 def section(results: Sequence[Result], commit: str, versions: Mapping[str, str]) -> str:

@@ -20,12 +20,12 @@ from hand_offs import BY_NAME, Stage
 from share import SILENT, Share, alone, libc, needs_mount, process, reap, share
 
 from vfioctl.frozen import replace
-from vfioctl.handoff.holders import unseen_findings
 from vfioctl.host import descriptors
 from vfioctl.host.descriptors import Unseen, Wanted
 from vfioctl.host.holders import Scan, scan
 from vfioctl.host.model import DeviceNode
 from vfioctl.kernel_io import Writer
+from vfioctl.kinds.pci.unseen import unseen_findings
 from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 from vfioctl.testing.host import FakeHost

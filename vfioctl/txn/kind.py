@@ -101,7 +101,8 @@ class Kind(Protocol):
         """The undo as lines of POSIX sh, each idempotent, using the helper functions of handoff/undo_sh.py."""
 
 
-VOCABULARY = "vfioctl.kinds"  # lies above this room, and each kind is imported when a step of it is met
+# Lies above this room, and each kind is imported when a step of it is met.
+VOCABULARY = f"{__name__.partition('.')[0]}.kinds"
 
 
 def kind(name: str) -> Kind:

@@ -48,8 +48,8 @@ class Plan:
 
     guest: str
     uuid: str
-    steps: tuple[Step, ...]
     devices: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     running: tuple[Step, ...] = ()
     returns: tuple[Step, ...] = ()
     way_back: tuple[ReturnItem, ...] = ()
