@@ -8,6 +8,8 @@ from vfioctl.frozen import frozen
 
 
 class Severity(StrEnum):
+    """What a finding does: block refuses the start, warn and info are shown and let it go on."""
+
     BLOCK = "block"
     WARN = "warn"
     INFO = "info"

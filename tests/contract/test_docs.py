@@ -123,12 +123,12 @@ def used_codes(path: Path) -> set[str]:
 
 
 def _is_something_else(word: str) -> bool:
-    return word in OTHERS or word.rpartition(".")[2] in SUFFIXES
+    return word in OTHERS or word.startswith("vfioctl.") or word.rpartition(".")[2] in SUFFIXES
 
 
 OTHERS = {
     *MODULES, *VOCABULARY, *(setting.path for setting in SETTINGS),
-    "lxc.monitor", "lxc.payload", "snapshot.nvram", "vfioctl.commands", "vfioctl.entry",
+    "lxc.monitor", "lxc.payload", "snapshot.nvram",
 }  # fmt: skip
 SUFFIXES = ("service", "socket", "scope", "target", "slice", "log", "sh", "py", "toml", "json", "jsonl", "conf", "ids")
 

@@ -6,6 +6,7 @@ tests/contract/test_reference.py compares them with the files; --regenerate writ
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import textwrap
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vfioctl import codes, errors, findings
+from vfioctl import codes, errors, findings, plugin
 from vfioctl.cli.app import Interrupted
 from vfioctl.config import schema
 from vfioctl.kinds import MODULES
@@ -30,6 +31,13 @@ ROOT = Path(__file__).parents[2]
 MADE = "<!-- Generated from the code: pytest tests/contract/test_reference.py --regenerate -->"
 PLUGIN_DIRS = tuple(sorted(path.parent for path in (ROOT / "plugins").glob(f"*/*/{FILE}")))
 BORDER = ("Request", "GpuHandoff", "SnapshotBackend", "DoctorCheck", "Outcome")
+API: Mapping[str, tuple[str, ...]] = {
+    "Hooks and what they return": ("vfioctl.plugin.markers", "vfioctl.plugin.types", "vfioctl.txn", "vfioctl.findings"),
+    "Facts": ("vfioctl.host", "vfioctl.events.model", "vfioctl.config"),
+    "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
+    "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.events.element",
+              "vfioctl.checking"),
+}  # fmt: skip
 STEP_TYPES = ("StepProposal", "Release", "Condition")
 
 
@@ -241,14 +249,14 @@ def hooks() -> str:
     return page(
         "Hooks",
         "A plugin is a module with functions of these names, each marked with "
-        "`@hookimpl` from `vfioctl.plugin.markers`. [Writing a plugin](../plugins/writing.md) shows how it is done. "
+        "`@hookimpl` from `vfioctl.plugin`. [Writing a plugin](../plugins/writing.md) shows how it is done. "
         "Arguments come by keyword; take only those that you need. Return values are frozen data: a hook has no "
         "effect on the machine. It has 5 seconds. An exception costs the plugin: when the guest needs it, the start is "
         "refused before anything is touched; else it goes without.",
         f"Plugin API version: **{types.API_VERSION}** (supported: {types.SUPPORTED_API[0]} to "
         f"{types.SUPPORTED_API[-1]}).",
         *(_hook(name, function) for name, function in hook_functions().items()),
-        "## Types\n\nFrom `vfioctl.plugin.types`. Within an API version fields are only added, each with a default.",
+        "## Types\n\nFrom `vfioctl.plugin`. Within an API version fields are only added, each with a default.",
         *(_type(types, name) for name in BORDER),
         *(_type(step, name) for name in STEP_TYPES),
         _type(findings, "Finding"),
@@ -318,10 +326,52 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+# The public API
+
+
+def plugin_api() -> str:
+    groups = {title: [name for name in plugin.__all__ if _home(name).startswith(homes)] for title, homes in API.items()}
+    return page(
+        "The plugin API",
+        "Everything that a plugin imports comes from `vfioctl.plugin`; its docstring is a tutorial: "
+        "`python -c 'import vfioctl.plugin; help(vfioctl.plugin)'`. Other modules of vfioctl may change at any time. "
+        "Within an API version names are only added. [Hooks](hooks.md) describes the hooks and the fields of what "
+        "they get and return, [Step kinds](steps.md) what a step can do.",
+        *(f"## {title}\n\n{_names(names)}" for title, names in groups.items()),
+    )
+
+
+def _home(name: str) -> str:
+    return next(module for module, names in plugin._MODULES.items() if name in names.split())
+
+
+def _names(names: Iterable[str]) -> str:
+    return table(("name", ""), ((f"`{_signature(name)}`", public_doc(name)) for name in names))
+
+
+def _signature(name: str) -> str:
+    value = getattr(plugin, name)
+    if not inspect.isfunction(value) or name in ("hookimpl", "field", "frozen", "replace"):
+        return name
+    return f"{name}({', '.join(inspect.signature(value).parameters)})"
+
+
+def public_doc(name: str) -> str:
+    """The first line that the source says of a public name: its docstring, or the comment behind a constant."""
+    value = getattr(plugin, name)
+    if callable(value):
+        said = vars(value).get("__doc__") if isinstance(value, type) else value.__doc__  # a class may inherit another's
+        return (said or "").partition("\n")[0]
+    source = inspect.getsource(importlib.import_module(_home(name)))
+    line = next(line for line in source.splitlines() if line.startswith(f"{name} = "))
+    return line.partition("  # ")[2]
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "steps.md": steps,
     "errors.md": error_codes,
     "exit-codes.md": exit_statuses,
     "config.md": settings,
     "hooks.md": hooks,
+    "plugin-api.md": plugin_api,
 }

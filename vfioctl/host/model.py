@@ -116,6 +116,8 @@ class Framebuffer:
 
 @frozen
 class Connector:
+    """A port of a card, and whether a screen is plugged into it."""
+
     name: str  # card0-HDMI-A-1
     status: str  # connected, disconnected, unknown
 

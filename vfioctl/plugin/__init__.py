@@ -1,1 +1,191 @@
-"""THE PLUGIN BORDER: hook specifications, the data that crosses it, discovery and the guarded façade."""
+'''The public API of plugin authors: everything that a plugin needs comes from here, and nothing else does.
+
+**What a plugin is.** An installed module with hooks: functions of fixed names that get facts and return data. A plugin
+decides what should happen to a device or to the host around one start of one guest. It never does it: the core checks
+what all plugins ask for, then applies, journals and undoes it. So a plugin that crashes, hangs or is uninstalled while
+a guest runs cannot lose a card.
+
+**The smallest one** is a module and a static file. The module, here `vfioctl_governor/plugin.py`:
+
+    from collections.abc import Iterable
+
+    from vfioctl.plugin import Phase, Request, StepProposal, hookimpl
+
+    @hookimpl
+    def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
+        yield StepProposal(
+            id="governor.policy0",
+            kind="sysfs.write",
+            params={"path": "/sys/devices/system/cpu/cpufreq/policy0/scaling_governor", "value": "performance"},
+            reason="the guest's CPUs are to run at full speed",
+            phase=Phase.BEFORE,
+        )
+
+The hooks are in `vfioctl.plugin.spec`: each says when it is called, with what, and what an empty answer means. Take
+only the arguments that you need. Hooks are called while libvirt waits and have 5 seconds each: import nothing heavy,
+and never ask libvirt, which answers nobody until the hook has ended.
+
+**Steps are pure data.** A step names a kind that the core knows, with parameters; its undo needs no plugin. The old
+value is read before the step and put back after the guest, or when a later step fails. `id` begins with the plugin's
+name, `reason` is shown by `vfioctl plan`, `before` and `after` name the ids of other steps. Where a whole card changes
+hands, return a `GpuHandoff` made of `override`, `bind` and their neighbours below, best with `vendor_claim`.
+
+**Facts only read.** `request.host` is this machine, `request.domain` the guest's XML, `request.devices` what it gets.
+A path is read below `request.host.paths.at("/sys/…")`, so that tests can give another root. A path that may be on a
+share is looked at with `request.host.ask`: it gives up before libvirt would wait for ever.
+
+**Refusing.** A finding blocks the start before anything is touched, warns, or informs:
+
+    @hookimpl
+    def vfioctl_preflight(request: Request) -> Iterable[Finding]:
+        if not request.devices:
+            yield Finding("governor.idle", "The guest gets no device.", Severity.WARN, hint="See: vfioctl gpu list")
+
+The message is one sentence, the hint is the next command, and the code is stable. An exception costs the plugin, not
+the machine: the start is refused where the guest needs the plugin, and goes on without it elsewhere.
+
+**The static file** `vfioctl-plugin.toml` lies beside the module. vfioctl reads it without importing the plugin:
+
+    name = "governor"                # as the entry point in the group "vfioctl"
+    api = 2                          # API_VERSION of this page
+    summary = "Runs the CPUs under another frequency governor while a guest runs"
+    opt_in = true                    # asked only for guests whose file has the table [governor]
+
+    [config.governor]                # a setting: request.config.table("governor")["governor"]
+    type = "str"
+    default = "performance"
+    summary = "The governor of cpufreq while the guest runs."
+
+    [[code]]                         # one for each code of a finding or an error
+    name = "governor.idle"
+    meaning = "A guest that asks for the governor gets no device."
+    remedy = "Nothing: it is information."
+
+`claims = ["10de:*"]` limits a plugin to guests that get such a card; `units` lists the units that it may stop.
+
+**Testing.** `vfioctl.testing` brings a simulated machine as a pytest plugin: `daemon` starts and stops a guest as
+libvirt would, and `vfioctl.testing.snapshot` says what of the machine is not as it was before.
+
+    def test_the_governor_comes_back(daemon):
+        libvirt = daemon(machine())
+        before = snapshot.take(libvirt.host.root)
+        assert libvirt.start("win11", UUID, XML).status == 0
+        libvirt.stop("win11", XML)
+        assert snapshot.difference(before, snapshot.take(libvirt.host.root)) == ()
+
+docs/plugins/writing.md builds this plugin in full, docs/reference/plugin-api.md lists every name of this module,
+docs/reference/steps.md every kind of step. Within one API version names are only added.
+'''
+
+from __future__ import annotations
+
+from vfioctl.checking import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.errors import VfioctlError
+    from vfioctl.events.element import Element, parse_element
+    from vfioctl.events.model import Disk, Domain, Hostdev
+    from vfioctl.files import read_bytes, read_text
+    from vfioctl.findings import Finding, Severity
+    from vfioctl.frozen import field, frozen, replace
+    from vfioctl.host.host import Host
+    from vfioctl.host.model import (
+        Connector,
+        DeviceNode,
+        Framebuffer,
+        Holder,
+        IommuGroup,
+        Module,
+        PciDevice,
+        Session,
+        Unit,
+        VtConsole,
+    )
+    from vfioctl.host.processes import start_time
+    from vfioctl.plugin.markers import hookimpl
+    from vfioctl.plugin.power import keep_awake
+    from vfioctl.plugin.proposals import (
+        bind,
+        bind_id,
+        console_steps,
+        drives_console,
+        framebuffer_steps,
+        given_functions,
+        home_conditions,
+        is_within,
+        kernel_version,
+        last_console_steps,
+        numbers,
+        override,
+        override_id,
+        staying,
+        sysfs,
+        target_driver,
+        unit_stop,
+        vendor_claim,
+        write_attribute,
+    )
+    from vfioctl.plugin.types import (
+        API_VERSION,
+        GENERIC_RANK,
+        VENDOR_RANK,
+        DoctorCheck,
+        GpuHandoff,
+        Outcome,
+        Request,
+        SnapshotBackend,
+    )
+    from vfioctl.shell import argument, word
+    from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, StepProposal
+
+__all__ = [
+    "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK", "Condition", "Connector", "DeviceNode", "Disk",
+    "DoctorCheck", "Domain", "Element", "Finding", "Framebuffer", "GpuHandoff", "GuestConfig", "Holder", "Host",
+    "Hostdev", "IommuGroup", "Lifetime", "Module", "Outcome", "PciDevice", "Phase", "Release", "Request", "Scope",
+    "Session", "Severity", "SnapshotBackend", "StepProposal", "Unit", "VfioctlError", "VtConsole", "argument", "bind",
+    "bind_id", "console_steps", "drives_console", "field", "framebuffer_steps", "frozen", "given_functions",
+    "home_conditions", "hookimpl", "is_within", "keep_awake", "kernel_version", "last_console_steps", "numbers",
+    "override", "override_id", "parse_element", "read_bytes", "read_text", "replace", "start_time", "staying", "sysfs",
+    "target_driver", "unit_stop", "vendor_claim", "word", "write_attribute",
+]  # fmt: skip
+
+# Each name is fetched from its module when it is first asked for: a hook imports nothing that it does not use.
+_MODULES = {
+    "vfioctl.checking": "TYPE_CHECKING",
+    "vfioctl.config.model": "GuestConfig",
+    "vfioctl.errors": "VfioctlError",
+    "vfioctl.events.element": "Element parse_element",
+    "vfioctl.events.model": "Disk Domain Hostdev",
+    "vfioctl.files": "read_bytes read_text",
+    "vfioctl.findings": "Finding Severity",
+    "vfioctl.frozen": "field frozen replace",
+    "vfioctl.host.host": "Host",
+    "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
+    "vfioctl.host.processes": "start_time",
+    "vfioctl.plugin.markers": "hookimpl",
+    "vfioctl.plugin.power": "keep_awake",
+    "vfioctl.plugin.proposals": "bind bind_id console_steps drives_console framebuffer_steps given_functions "
+    "home_conditions is_within kernel_version last_console_steps numbers override override_id staying sysfs "
+    "target_driver unit_stop vendor_claim write_attribute",
+    "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
+    "VENDOR_RANK",
+    "vfioctl.shell": "argument word",
+    "vfioctl.txn.step": "Condition Lifetime Phase Release Scope StepProposal",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The public `name`, imported now and kept. Private names are never looked for: importlib asks for some."""
+    for module, names in _MODULES.items():
+        if name in names.split():
+            import importlib
+
+            value: object = getattr(importlib.import_module(module), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

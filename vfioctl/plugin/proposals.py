@@ -28,10 +28,12 @@ FBCON = "frame buffer device"
 
 
 def override_id(address: str) -> str:
+    """The id of the step that `override` makes for the function at `address`."""
     return f"driver.override:{address}"
 
 
 def bind_id(address: str) -> str:
+    """The id of the step that `bind` makes for the function at `address`."""
     return f"driver.bind:{address}"
 
 
@@ -149,7 +151,7 @@ def console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[
 
 
 def last_console_steps(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> tuple[StepProposal, ...]:
-    """The same, but only with the last framebuffer: another card's text console goes on."""
+    """As `console_steps`, but only with the last framebuffer: another card's text console goes on."""
     if not gpu.is_display or not drives_console(gpu, host):
         return ()
     if any(drives_console(dev, host) for dev in host.displays() if dev.address != gpu.address):

@@ -14,6 +14,7 @@ from vfioctl.setup.install import install
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.kernel import pid_files
 from vfioctl.testing.model import FakeProcess
+from vfioctl.wait import until
 
 HOOK_DEADLINE = 120.0
 ENTRY = "vfioctl.testing.entry"
@@ -98,6 +99,10 @@ class FakeLibvirt:
         """QEMU ends, and the hook has not been called yet."""
         if pid := self._guests.pop(guest, 0):
             self.host.kernel.end_process(pid)
+
+    def returned(self, uuid: str, *, seconds: float = 30.0) -> bool:
+        """Whether the way back of the guest `uuid` has ended, its part after the hook included; waits for it."""
+        return until(lambda: not os.path.exists(self.host.paths.boot_journal(uuid)), seconds)
 
     def gone(self, guest: str, xml: bytes) -> HookCall:
         """The two calls that follow a guest's end and a failed start alike."""

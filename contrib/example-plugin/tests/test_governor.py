@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +13,6 @@ from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt
 from vfioctl.testing.model import MachineSpec
 from vfioctl.testing.scenarios import generic_nic
-from vfioctl.wait import until
 
 CPUFREQ = "/sys/devices/system/cpu/cpufreq"
 NIC = "0000:01:00.0"
@@ -52,10 +50,6 @@ def governors(libvirt: FakeLibvirt) -> dict[str, str]:
     return found
 
 
-def returned(libvirt: FakeLibvirt) -> bool:
-    return until(lambda: not os.path.exists(libvirt.host.paths.boot_journal(UUID)), 30)
-
-
 def test_each_cpu_gets_its_own_governor_back(daemon) -> None:
     libvirt = daemon(machine())
     before = snapshot.take(libvirt.host.root)
@@ -63,7 +57,7 @@ def test_each_cpu_gets_its_own_governor_back(daemon) -> None:
     assert started.status == 0, started.stderr
     assert governors(libvirt) == {"policy0": "performance", "policy1": "performance"}
     libvirt.stop("win11", XML)
-    assert returned(libvirt)
+    assert libvirt.returned(UUID)
     assert governors(libvirt) == BEFORE
     assert snapshot.difference(before, snapshot.take(libvirt.host.root), allowed=OURS) == ()
 

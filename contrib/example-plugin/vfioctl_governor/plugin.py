@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from vfioctl.plugin.markers import hookimpl
-from vfioctl.plugin.types import Finding, Phase, Request, Severity, StepProposal
-
-if TYPE_CHECKING:
-    from vfioctl.host.host import Host
+from vfioctl.plugin import Finding, Host, Phase, Request, Severity, StepProposal, hookimpl
 
 NAME = "governor"
 POLICIES = "/sys/devices/system/cpu/cpufreq"

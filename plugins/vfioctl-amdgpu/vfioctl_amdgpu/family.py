@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from vfioctl.checking import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from vfioctl.host.model import PciDevice
+from vfioctl.plugin import PciDevice
 
 AMD_CPU_VENDOR = 0x1022
 ROOT_BUS = "00"

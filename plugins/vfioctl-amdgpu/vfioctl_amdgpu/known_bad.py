@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from vfioctl.frozen import frozen
-from vfioctl.plugin.proposals import is_within, numbers
+from vfioctl.plugin import frozen, is_within, numbers
 from vfioctl_amdgpu.family import Family
 
 BY_UNLOAD = "unload"

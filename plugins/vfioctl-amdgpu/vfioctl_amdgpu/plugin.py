@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.plugin.markers import hookimpl
-from vfioctl.plugin.types import Finding, GpuHandoff, Request, Severity, StepProposal
-
-if TYPE_CHECKING:
-    from vfioctl.config.model import GuestConfig
-    from vfioctl.host.host import Host
-    from vfioctl.host.model import PciDevice
-    from vfioctl_amdgpu.family import Family
+from vfioctl.plugin import (
+    Finding,
+    GpuHandoff,
+    GuestConfig,
+    Host,
+    PciDevice,
+    Request,
+    Severity,
+    StepProposal,
+    bind,
+    bind_id,
+    console_steps,
+    drives_console,
+    framebuffer_steps,
+    given_functions,
+    home_conditions,
+    hookimpl,
+    keep_awake,
+    override,
+    override_id,
+    replace,
+    staying,
+    target_driver,
+    vendor_claim,
+    word,
+    write_attribute,
+)
+from vfioctl_amdgpu.family import Family, family, has_vendor_reset
+from vfioctl_amdgpu.known_bad import BY_UNBIND, BY_UNLOAD, known_bad
 
 NAME = "amdgpu"
 VENDOR = 0x1002
@@ -30,8 +50,6 @@ def vfioctl_gpu_handoff(
     """Claim every card on amdgpu, with a screen or without; one on radeon or on no driver is the generic plugin's."""
     if gpu.vendor != VENDOR or gpu.driver != DRIVER:
         return None
-    from vfioctl.plugin.proposals import given_functions, home_conditions, staying, vendor_claim
-    from vfioctl_amdgpu.family import family
 
     functions = given_functions(gpu, host, request)
     kin = family(gpu, host.functions(gpu.address))
@@ -46,9 +64,6 @@ def vfioctl_gpu_handoff(
 def _findings(
     gpu: PciDevice, others: tuple[str, ...], kin: Family, host: Host, config: GuestConfig, *, unload: bool
 ) -> Iterator[Finding]:
-    from vfioctl.shell import word
-    from vfioctl_amdgpu.family import Family
-    from vfioctl_amdgpu.known_bad import BY_UNBIND, BY_UNLOAD, known_bad
 
     allowed = kin is not Family.APU or bool(config.table(NAME).get("allow_apu"))
     if not allowed:
@@ -82,19 +97,16 @@ def _steps(
     *,
     unload: bool,
 ) -> Iterator[StepProposal]:
-    from vfioctl.plugin import proposals
-    from vfioctl.plugin.power import keep_awake
-
-    targets = {function.address: proposals.target_driver(function.address, request) for function in functions}
-    binds = tuple(proposals.bind_id(function.address) for function in functions)
-    aims = tuple(proposals.override_id(function.address) for function in functions)
-    if config.table(NAME).get("fbcon", True) and proposals.drives_console(gpu, host):
-        yield from proposals.console_steps(gpu, host, (*aims, UNLOAD, *binds))
+    targets = {function.address: target_driver(function.address, request) for function in functions}
+    binds = tuple(bind_id(function.address) for function in functions)
+    aims = tuple(override_id(function.address) for function in functions)
+    if config.table(NAME).get("fbcon", True) and drives_console(gpu, host):
+        yield from console_steps(gpu, host, (*aims, UNLOAD, *binds))
     yield from keep_awake(functions, before=(*aims, UNLOAD, *binds))
     yield from _reset_method(gpu, host, (UNLOAD, *binds))
     for function in functions:
-        yield proposals.override(function, targets[function.address], before=(UNLOAD, *binds))
-    yield from proposals.framebuffer_steps(gpu, host)
+        yield override(function, targets[function.address], before=(UNLOAD, *binds))
+    yield from framebuffer_steps(gpu, host)
     yield from _moves(gpu, functions, targets, unload=unload)
     if unload:
         yield _unload(gpu, host, after=binds[1:])
@@ -108,8 +120,6 @@ def _reset_method(gpu: PciDevice, host: Host, before: tuple[str, ...]) -> Iterat
     What it says at boot may be refused later: Linux finds "bus" before it knows of the card's other functions, and
     with them there it refuses "bus" (pci_parent_bus_reset).
     """
-    from vfioctl.plugin.proposals import write_attribute
-    from vfioctl_amdgpu.family import has_vendor_reset
 
     if not host.module("vendor_reset") or not has_vendor_reset(gpu):
         return
@@ -122,8 +132,6 @@ def _moves(
     gpu: PciDevice, functions: tuple[PciDevice, ...], targets: dict[str, str], *, unload: bool
 ) -> Iterator[StepProposal]:
     """The sound and USB-C functions first: they are clients of the card (device links)."""
-    from vfioctl.frozen import replace
-    from vfioctl.plugin.proposals import bind, bind_id
 
     others = tuple(bind_id(function.address) for function in functions[1:])
     for function in functions[1:]:
@@ -135,8 +143,6 @@ def _moves(
 
 
 def _unload(gpu: PciDevice, host: Host, after: tuple[str, ...]) -> StepProposal:
-    from vfioctl.plugin.proposals import bind_id, override_id
-
     return StepProposal(
         id=UNLOAD, kind="module.unload",
         params={"modules": [DRIVER], "devices": list(host.devices_on_module(DRIVER)), "program": "modprobe"},

@@ -6,12 +6,9 @@ request 1967), aquamarine's README and niri's wiki (Debug Options).
 
 from __future__ import annotations
 
-from vfioctl.checking import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from vfioctl.host.model import Holder
+from vfioctl.plugin import Holder
 
 XORG = 'Option "AutoAddGPU" "off" in a section ServerFlags below /etc/X11/xorg.conf.d'
 WLROOTS = "WLR_DRM_DEVICES=/dev/dri/cardN of the other card in its environment"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vfioctl.frozen import frozen
-from vfioctl.host.host import Host
-from vfioctl.host.model import Holder, PciDevice, Session, Unit
-from vfioctl.plugin.types import Request
+from vfioctl.plugin import Holder, Host, PciDevice, Request, Session, Unit, frozen
 from vfioctl_display_manager import sound
 
 GREETERS = ("greeter", "lock-screen", "manager-early")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.plugin.types import DoctorCheck, Finding, Severity
+from vfioctl.plugin import DoctorCheck, Finding, Host, Severity
 from vfioctl_display_manager.desktop import KNOWN
-
-if TYPE_CHECKING:
-    from vfioctl.host.host import Host
 
 
 def checks() -> tuple[DoctorCheck, ...]:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.plugin.types import Finding, Severity
+from vfioctl.plugin import Finding, Holder, Request, Session, Severity, word
 from vfioctl_display_manager import compositors
-from vfioctl_display_manager.desktop import CARD_NODE, is_from_tty
+from vfioctl_display_manager.desktop import CARD_NODE, Desktop, is_from_tty
 from vfioctl_display_manager.steps import comes_back, may_end
-
-if TYPE_CHECKING:
-    from vfioctl.host.model import Holder, Session
-    from vfioctl.plugin.types import Request
-    from vfioctl_display_manager.desktop import Desktop
 
 
 def about(desktop: Desktop, request: Request) -> Iterator[Finding]:
@@ -37,7 +31,6 @@ def _cards(desktop: Desktop) -> str:
 
 
 def _blocks(session: Session, desktop: Desktop, request: Request) -> Finding:
-    from vfioctl.shell import word  # few starts need it
 
     return Finding(
         "session.active",

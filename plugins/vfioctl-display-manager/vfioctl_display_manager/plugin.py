@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.plugin.markers import hookimpl
+from vfioctl.plugin import DoctorCheck, Finding, Request, StepProposal, hookimpl
 from vfioctl_display_manager import findings, steps
 from vfioctl_display_manager.desktop import look
-
-if TYPE_CHECKING:
-    from vfioctl.plugin.types import DoctorCheck, Finding, Request, StepProposal
 
 
 @hookimpl
@@ -34,6 +30,6 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
 @hookimpl
 def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
     """Whether the display manager can be found."""
-    from vfioctl_display_manager.doctor import checks
+    from vfioctl_display_manager.doctor import checks  # never on the hook path
 
     return checks()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from vfioctl.checking import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from vfioctl.host.host import Host
+from vfioctl.plugin import Host
 
 # In the order in which they are stopped: what wakes a server goes before the server.
 SERVERS = (

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.frozen import replace
-from vfioctl.host.processes import start_time
-from vfioctl.plugin.proposals import bind_id
-from vfioctl.plugin.types import Phase, Release, StepProposal
+from vfioctl.plugin import (
+    TYPE_CHECKING,
+    Phase,
+    Release,
+    Request,
+    Session,
+    StepProposal,
+    Unit,
+    bind_id,
+    replace,
+    start_time,
+)
 from vfioctl_display_manager import sound
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.host.model import Session, Unit
-    from vfioctl.plugin.types import Request
     from vfioctl_display_manager.desktop import Desktop, UserUnit
 
 PLUGIN = "display-manager"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vfioctl import files
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.frozen import frozen
-
-if TYPE_CHECKING:
-    from vfioctl.host.host import Host
+from vfioctl.plugin import Host, frozen, read_text
 
 OPEN = "Open Kernel Module"  # "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  575.64  Release Build"
 
@@ -25,7 +20,7 @@ class Driver:
 def read_driver(host: Host) -> Driver:
     """Version and flavour of the loaded driver."""
     module = host.module("nvidia")
-    said = files.read_text(host.paths.at("proc/driver/nvidia/version"), follow=True) or ""
+    said = read_text(host.paths.at("proc/driver/nvidia/version"), follow=True) or ""
     version = module.version if module and module.version else _version_in(said)
     return Driver(version, OPEN in said)
 
@@ -38,7 +33,7 @@ def _version_in(said: str) -> str:
 
 def read_card(host: Host, address: str) -> Mapping[str, str]:
     """Model, GPU UUID and more of the card at `address`; empty when the driver does not say."""
-    said = files.read_text(host.paths.at("proc/driver/nvidia/gpus", address, "information"), follow=True) or ""
+    said = read_text(host.paths.at("proc/driver/nvidia/gpus", address, "information"), follow=True) or ""
     pairs = (line.partition(":") for line in said.splitlines())
     return {key.strip(): value.strip() for key, colon, value in pairs if colon}
 

@@ -7,14 +7,32 @@ from __future__ import annotations
 
 import os
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.plugin.markers import hookimpl
-from vfioctl.plugin.types import Condition, Finding, GpuHandoff, Request, Severity, StepProposal
-
-if TYPE_CHECKING:
-    from vfioctl.config.model import GuestConfig
-    from vfioctl.host.host import Host
-    from vfioctl.host.model import PciDevice
+from vfioctl.plugin import (
+    Condition,
+    Finding,
+    GpuHandoff,
+    GuestConfig,
+    Host,
+    PciDevice,
+    Request,
+    Severity,
+    StepProposal,
+    bind,
+    bind_id,
+    framebuffer_steps,
+    given_functions,
+    home_conditions,
+    hookimpl,
+    keep_awake,
+    last_console_steps,
+    override,
+    override_id,
+    staying,
+    target_driver,
+    unit_stop,
+    vendor_claim,
+)
+from vfioctl_nvidia.facts import describe, read_driver
 
 NAME = "nvidia"
 VENDOR = 0x10DE
@@ -38,8 +56,6 @@ def vfioctl_gpu_handoff(
     """Claim every card on the driver nvidia; a card on nouveau or on none is the generic plugin's."""
     if gpu.vendor != VENDOR or gpu.driver != DRIVER:
         return None
-    from vfioctl.plugin.proposals import given_functions, staying, vendor_claim
-    from vfioctl_nvidia.facts import describe
 
     functions = given_functions(gpu, host, request)
     others = staying(functions, DRIVER, host, request)
@@ -53,7 +69,6 @@ def vfioctl_gpu_handoff(
 
 def _unbound_alone(gpu: PciDevice, staying: tuple[str, ...], host: Host, config: GuestConfig) -> Finding:
     """Why this card must not be unbound alone, else what remains to be known. That nobody holds it, the core checks."""
-    from vfioctl_nvidia.facts import read_driver
     from vfioctl_nvidia.known_bad import known_bad
 
     shared = f"{gpu.address} shares the driver nvidia with {', '.join(staying)}, so the module cannot be unloaded"
@@ -86,17 +101,15 @@ def _unbound_alone(gpu: PciDevice, staying: tuple[str, ...], host: Host, config:
 def _steps(
     gpu: PciDevice, functions: tuple[PciDevice, ...], host: Host, request: Request | None, *, alone: bool
 ) -> tuple[StepProposal, ...]:
-    from vfioctl.plugin import proposals
-    from vfioctl.plugin.power import keep_awake
 
-    targets = {function.address: proposals.target_driver(function.address, request) for function in functions}
-    binds = tuple(proposals.bind_id(function.address) for function in functions)
-    aims = tuple(proposals.override_id(function.address) for function in functions)
+    targets = {function.address: target_driver(function.address, request) for function in functions}
+    binds = tuple(bind_id(function.address) for function in functions)
+    aims = tuple(override_id(function.address) for function in functions)
     # The aims come before the modules go: a driver that something reloads meanwhile finds no card to take.
-    overrides = (proposals.override(fn, targets[fn.address], before=(UNLOAD, *binds)) for fn in functions)
+    overrides = (override(fn, targets[fn.address], before=(UNLOAD, *binds)) for fn in functions)
     freeing = (_unload(host, aims, binds),) if alone else ()
     moves = (
-        proposals.bind(
+        bind(
             fn, targets[fn.address], after=(UNLOAD,), awake=True, unloaded=alone and fn.driver == DRIVER,
             shared_module=DRIVER if not alone and fn.driver == DRIVER else None,
             allow_nvidia_unbind=not alone and fn.driver == DRIVER,
@@ -105,17 +118,16 @@ def _steps(
     )  # fmt: skip
     return (
         *_unit_stops(host),
-        *proposals.last_console_steps(gpu, host, (*aims, UNLOAD, *binds)),
+        *last_console_steps(gpu, host, (*aims, UNLOAD, *binds)),
         *keep_awake(functions, before=(*aims, UNLOAD, *binds)),
         *overrides,
         *freeing,
-        *proposals.framebuffer_steps(gpu, host),
+        *framebuffer_steps(gpu, host),
         *moves,
     )
 
 
 def _unit_stops(host: Host) -> tuple[StepProposal, ...]:
-    from vfioctl.plugin.proposals import unit_stop
 
     active = (unit.name for unit in host.units(UNITS) if unit.is_active)
     return tuple(unit_stop(name, "it keeps the card's driver in use") for name in active)
@@ -142,7 +154,6 @@ def _back(functions: tuple[PciDevice, ...], host: Host) -> tuple[Condition, ...]
 
     Not its node: cards that come home in another order get each other's number.
     """
-    from vfioctl.plugin.proposals import home_conditions
 
     told = f"/proc/driver/nvidia/gpus/{functions[0].address}"
     known = (Condition("path.exists", {"path": told}),) if os.path.exists(host.paths.at(told)) else ()

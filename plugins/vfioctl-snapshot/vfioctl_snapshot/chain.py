@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import os
 
-from vfioctl import files
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import VfioctlError
-from vfioctl.events.element import parse_element
-
-if TYPE_CHECKING:
-    from vfioctl.events.model import Disk
-    from vfioctl.plugin.types import Request
+from vfioctl.plugin import Disk, Request, VfioctlError, parse_element, read_bytes
 
 METADATA = "var/lib/libvirt/qemu/snapshot"  # one XML file a snapshot, in a directory a guest
 CAP = 4 * 1024 * 1024
@@ -42,7 +35,7 @@ def _in_list(disk: Disk, directory: str) -> str:
 
 
 def _in_file(disk: Disk, directory: str, name: str) -> str:
-    root = parse_element(files.read_bytes(os.path.join(directory, name), limit=CAP))
+    root = parse_element(read_bytes(os.path.join(directory, name), limit=CAP))
     disks = root.find("disks")
     for entry in disks.all("disk") if disks else ():
         if entry.get("snapshot") == "external" and entry.get("name") in (disk.target, disk.source):

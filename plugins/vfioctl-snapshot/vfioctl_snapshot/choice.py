@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.frozen import frozen
-from vfioctl.plugin.types import Finding, Severity
+from vfioctl.plugin import Disk, Finding, Request, Severity, frozen
 from vfioctl_snapshot.chain import owned_by_libvirt
 from vfioctl_snapshot.image import Image, look
 from vfioctl_snapshot.settings import REQUIRE, SKIP, Settings, finding
-
-if TYPE_CHECKING:
-    from vfioctl.events.model import Disk
-    from vfioctl.plugin.types import Request
 
 FORMAT = "qcow2"
 QUIET = ("snapshot.raw", "snapshot.not_here", "snapshot.unsuited")  # normal beside a disk that has snapshots

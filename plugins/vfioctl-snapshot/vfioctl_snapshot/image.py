@@ -6,14 +6,11 @@ import json
 import os
 from collections.abc import Callable
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import VfioctlError
-from vfioctl.frozen import frozen
+from vfioctl.plugin import TYPE_CHECKING, Host, VfioctlError, frozen
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.host.host import Host
 
 LONGEST_CHAIN = 8  # images
 DEADLINE = 3.0  # seconds; the core gives a hook 5

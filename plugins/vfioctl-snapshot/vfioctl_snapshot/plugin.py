@@ -6,17 +6,21 @@ import os
 import stat
 from collections.abc import Iterable
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.plugin.markers import hookimpl
-from vfioctl.plugin.types import VENDOR_RANK, Finding, Phase, Severity, SnapshotBackend, StepProposal
-from vfioctl.shell import argument
+from vfioctl.plugin import (
+    VENDOR_RANK,
+    Disk,
+    Finding,
+    Phase,
+    Request,
+    Severity,
+    SnapshotBackend,
+    StepProposal,
+    argument,
+    hookimpl,
+)
 from vfioctl_snapshot.choice import FORMAT, Choice, choices, choose
 from vfioctl_snapshot.naming import outdated
 from vfioctl_snapshot.settings import PLUGIN, Settings, finding
-
-if TYPE_CHECKING:
-    from vfioctl.events.model import Disk
-    from vfioctl.plugin.types import Request
 
 CREATE_DEADLINE = 20.0
 DELETE_DEADLINE = 60.0

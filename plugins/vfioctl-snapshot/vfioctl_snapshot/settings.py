@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.frozen import field, frozen
-from vfioctl.plugin.types import Finding, Severity
+from vfioctl.plugin import Disk, Finding, Request, Severity, field, frozen
 from vfioctl_snapshot.naming import name_at, template_problem
-
-if TYPE_CHECKING:
-    from vfioctl.events.model import Disk
-    from vfioctl.plugin.types import Request
 
 PLUGIN = "snapshot"
 REQUIRE, TRY, SKIP = "require", "try", "skip"

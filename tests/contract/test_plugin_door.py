@@ -1,0 +1,84 @@
+"""Plugins import nothing of vfioctl but the one public module, and that keeps what it promises."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from reference import ROOT, public_doc
+
+from vfioctl import plugin
+
+DOOR = Path(plugin.__file__)
+PLUGINS = [
+    *sorted(ROOT.glob("plugins/*/vfioctl_*/**/*.py")),
+    *sorted(ROOT.glob("contrib/example-plugin/**/*.py")),
+]
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each module that is imported from, with the names; none for a plain import."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", tuple(alias.name for alias in node.names)
+
+
+def trespasses(source: str) -> list[str]:
+    """What of vfioctl `source` imports that is not public."""
+    ours = [(module, names) for module, names in imported(ast.parse(source)) if module.split(".")[0] == "vfioctl"]
+    return [
+        f"{module}: {', '.join(names) or 'itself'}" for module, names in ours
+        if not (module == "vfioctl.plugin" and names and set(names) <= set(plugin.__all__))
+        and not module.startswith("vfioctl.testing") and not (module == "vfioctl" and set(names) == {"testing"})
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plugin_imports_nothing_but_the_public_module(path: Path) -> None:
+    assert trespasses(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from vfioctl.host.host import Host",
+        "from vfioctl.plugin.types import Request",
+        "from vfioctl.plugin import types",
+        "from vfioctl import files",
+        "import vfioctl.files",
+        "def late():\n    from vfioctl.shell import word",
+    ],
+)
+def test_another_import_is_found(source: str) -> None:
+    assert len(trespasses(source)) == 1
+
+
+@pytest.mark.parametrize("name", plugin.__all__)
+def test_a_public_name_says_what_it_is(name: str) -> None:
+    assert public_doc(name)
+
+
+def test_each_public_name_is_declared_for_type_checkers_and_found_when_asked_for() -> None:
+    block = next(node for node in ast.parse(DOOR.read_text()).body if isinstance(node, ast.If))
+    seen = {(module, name) for module, names in imported(block) for name in names}
+    found = {(module, name) for module, names in plugin._MODULES.items() for name in names.split()}
+    checking = ("vfioctl.checking", "TYPE_CHECKING")  # imported where it is used
+    assert seen | {checking} == found
+    assert sorted(name for _, name in found) == sorted(plugin.__all__)
+
+
+def test_importing_the_public_module_imports_no_other_room() -> None:
+    code = "import sys, vfioctl.plugin\nprint(*sorted(name for name in sys.modules if name.startswith('vfioctl')))"
+    said = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["vfioctl", "vfioctl.checking", "vfioctl.plugin"]
+
+
+def test_a_name_that_is_not_public_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        plugin.__getattr__("nonsense")
