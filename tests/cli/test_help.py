@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import click
 import pytest
 
-from vfioctl.cli.commands import COMMANDS, Entry
-from vfioctl.cli.lazy import load
-from vfioctl.cli.options import Verb
+from vfioctl.cli.lazy import made
+from vfioctl.verbs.table import ROWS
 
 HEAVY = ("rich", "sh", "tomlkit", "libvirt", "asyncio", "logging", "importlib.metadata", "pluggy", "tomllib",
          "vfioctl.txn.engine", "vfioctl.txn.journal", "vfioctl.host.host", "vfioctl.cli.render.output")  # fmt: skip
 
 
-def leaves(entries: tuple[Entry, ...] = COMMANDS, path: str = "") -> Iterator[tuple[str, Entry]]:
-    for entry in entries:
-        here = f"{path} {entry.name}".strip()
-        if entry.children:
-            yield from leaves(entry.children, here)
-        else:
-            yield here, entry
-
-
-LEAVES = dict(leaves())
+LEAVES = {row.name: row for row in ROWS}
 
 
 @pytest.mark.parametrize("path", LEAVES)
 def test_every_command_of_the_table_loads_and_says_in_its_first_line_what_the_table_says(path: str) -> None:
-    command = load(LEAVES[path])
-    assert isinstance(command, Verb)
-    assert command.name == LEAVES[path].name
+    command = made(LEAVES[path])
+    assert command.name == path.rpartition(" ")[2]
     assert command.help
     first = command.help.split("\n\n")[0].replace("\n", " ")
     assert first.rstrip(".").startswith(LEAVES[path].help.rstrip("."))
@@ -69,7 +57,7 @@ def test_help_imports_no_command_no_engine_and_nothing_heavy(argv: list[str]) ->
 
 def test_every_option_has_a_line_of_help() -> None:
     for path, entry in LEAVES.items():
-        for option in load(entry).params:
+        for option in made(entry).params:
             if isinstance(option, click.Option) and not option.hidden:
                 assert option.help, f"{path}: {option.opts}"
 

@@ -10,11 +10,11 @@ import pytest
 from json_example import example
 
 from vfioctl.cli.app import main
-from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.cli.result import Error, Message, Result
 from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.libvirt import FakeLibvirt
 from vfioctl.txn.journal import open_uuids
+from vfioctl.verbs.table import ROWS
 from vfioctl.wait import until
 
 GPU, SOUND = "0000:01:00.0", "0000:01:00.1"
@@ -53,13 +53,6 @@ def merged(shapes: list[Any]) -> Any:
         return [merged(inner)] if inner else []
     texts = sorted({item if isinstance(item, str) else json.dumps(item) for item in shapes})
     return texts[0] if len(texts) == 1 else " | ".join(texts)
-
-
-def names(entries: tuple[Entry, ...], path: str = "") -> list[str]:
-    return [
-        name for entry in entries for here in [f"{path} {entry.name}".strip()]
-        for name in (names(entry.children, here) if entry.children else [here])
-    ]
 
 
 @pytest.fixture
@@ -114,7 +107,7 @@ def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, gold
     assert until(lambda: not open_uuids(daemon.composition.paths), 30)
     shown["disable"] = call("disable", "win11", "--xml", str(xml))
     shown["hook uninstall"] = call("hook", "uninstall")
-    assert sorted({*shown, *NOT_HERE}) == sorted(names(COMMANDS))
+    assert sorted({*shown, *NOT_HERE}) == sorted(row.name for row in ROWS if not row.hidden)
     assert all(shown[name]["command"] == name for name in shown)
     shapes = {name: shape(shown[name]["data"]) for name in sorted(shown)}
     golden("json_shapes.json", json.dumps(shapes, indent=2) + "\n")

@@ -8,14 +8,14 @@ import os
 import pytest
 
 from vfioctl.cli import managed
-from vfioctl.cli.commands import Entry
 from vfioctl.cli.extra import plugin_commands
-from vfioctl.cli.lazy import load
 from vfioctl.cli.names import kind, names
 from vfioctl.errors import VfioctlError
 from vfioctl.host.model import PciDevice
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID
+from vfioctl.verbs.load import load
+from vfioctl.verbs.row import Row
 
 IDS = """# a comment
 10de  NVIDIA Corporation
@@ -101,9 +101,9 @@ def test_a_damaged_manifest_adds_no_command(root, text) -> None:
 
 def test_a_missing_command_of_ours_is_a_bug_and_not_a_plugins(run) -> None:
     with pytest.raises(ModuleNotFoundError):
-        load(Entry("x", "X.", "vfioctl.cli.commands.nowhere:command"))
+        load(Row("x", "X.", "vfioctl.cli.commands.nowhere:command"))
     with pytest.raises(VfioctlError):
-        load(Entry("x", "X.", "nowhere:command"))
+        load(Row("x", "X.", "nowhere:command"))
 
 
 # ---------------------------------------------------------------- the managed attribute

@@ -10,10 +10,10 @@ import pytest
 from sample_plan import CARD, SOUND, desktop_plan
 from txn_builders import UUID, plan
 
-from vfioctl.cli.render import VIEWS
 from vfioctl.cli.render.output import Output, clean
 from vfioctl.cli.result import Error, Message, Result, failed
 from vfioctl.errors import Refused
+from vfioctl.verbs.table import BUILT_IN, ROWS
 
 Golden = Callable[[str, str], None]
 
@@ -27,7 +27,8 @@ class Terminal(io.StringIO):
 
 def shown(result: Result, form: str = "text") -> str:
     out, err = io.StringIO(), io.StringIO()
-    Output(form, out, err).result(result)
+    row = BUILT_IN.find(result.command)
+    Output(form, out, err).result(result, row.view if row else "")
     return out.getvalue() + err.getvalue()
 
 
@@ -211,6 +212,6 @@ def test_a_reader_that_has_gone_is_no_failure(tmp_path) -> None:
 def test_every_view_of_the_table_exists() -> None:
     import importlib
 
-    for target in VIEWS.values():
-        module, _, name = target.partition(":")
-        assert callable(getattr(importlib.import_module(f"vfioctl.cli.render.{module}"), name))
+    for row in ROWS:
+        module, _, name = row.view.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))

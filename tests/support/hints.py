@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 
 from vfioctl.cli.app import root_group
-from vfioctl.cli.commands import COMMANDS
+from vfioctl.verbs.table import BUILT_IN
 
 UNKNOWN = "X"  # stands for what is only known when the message is made
 # A command to type stands in backticks, behind a dollar or sudo, in a block of shell, and in messages behind a colon;
 # what else begins a line is a command only if it begins like one.
 TYPED = re.compile(r"(?P<before>`|: |\$ |sudo |^ *)(?:/opt/vfioctl/bin/)?vfioctl(?P<rest> [^`\n|&>#]*)?")
 ENDS_AT = re.compile(r"[.,;)](?= |$)| {2,}|\"|, | \(| or | and |…|$")
-COMMAND_NAMES = {entry.name for entry in COMMANDS}
+COMMAND_NAMES = {entry.name for entry in BUILT_IN.below()}
 SHELL = ("sh", "shell", "console", "bash")
 
 

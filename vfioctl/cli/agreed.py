@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from vfioctl.cli.app import App
 
 
-def ask(app: App, *, code: str, command: str, again: str) -> None:
+def ask(app: App, *, code: str, again: str) -> None:
     """Return when somebody says yes; else raise Refused(`code`). `again` is the command line that does not ask."""
     from vfioctl.cli.app import Interrupted
     from vfioctl.errors import Refused
 
     if app.format != "text" or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Refused(
-            code, f"`{command}` asks before it acts, and nobody is there to be asked.",
+            code, f"`{app.command}` asks before it acts, and nobody is there to be asked.",
             state="Nothing was changed.", hints=(f"Go on without being asked: {again}",),
         )  # fmt: skip
     try:

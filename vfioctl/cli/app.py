@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import click
 
 from vfioctl import stdio
-from vfioctl.cli.commands import COMMANDS, Entry
 from vfioctl.cli.lazy import LazyGroup
 from vfioctl.cli.options import FORMATS, shared_options
 from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, NotRoot, VfioctlError
+from vfioctl.frozen import replace
 from vfioctl.log import plain
+from vfioctl.verbs.row import Row, Verbs
+from vfioctl.verbs.table import BUILT_IN
 
 if TYPE_CHECKING:
     from vfioctl.cli.render.output import Output
@@ -46,6 +49,26 @@ class App:
         if os.geteuid() == 0:
             secure_root(Paths(root))
         self.composition = compose(root, self.composition.self_argv[MODULE_ARGUMENT])
+        self.__dict__.pop("verbs", None)
+
+    @cached_property
+    def verbs(self) -> Verbs:
+        """The built-in verbs and, after them, what plugins add under names that are still free."""
+        from vfioctl.cli.extra import plugin_commands
+
+        extra = plugin_commands(self.composition.paths, self.composition.programs.silent)
+        taken = {entry.name for entry in BUILT_IN.below()}
+        return BUILT_IN._replace(rows=(*BUILT_IN.rows, *(row for row in extra if row.name not in taken)))
+
+    def begin(self, row: Row) -> None:
+        """Hear that the verb of `row` is run now. Raises Unanswered where our records are on a share that hangs."""
+        self.command = row.name
+        self.need_answers()
+
+    def view(self, result: Result) -> str:
+        """What makes text of `result`; "" where its verb is not known."""
+        row = self.verbs.find(result.command)
+        return row.view if row else ""
 
     @property
     def is_root(self) -> bool:
@@ -99,38 +122,23 @@ def _wanted_color(environ: Mapping[str, str]) -> bool | None:
     return True if environ.get("FORCE_COLOR") else None
 
 
-class RootGroup(LazyGroup):
-    """The built-in commands and, after them, what plugins add under names that are still free."""
-
-    def table(self, ctx: click.Context) -> tuple[Entry, ...]:
-        taken = {entry.name for entry in self.entries}
-        extra = _commands_of_plugins(ctx.obj) if isinstance(ctx.obj, App) else ()
-        return (*self.entries, *(entry for entry in extra if entry.name not in taken))
-
-
-def _commands_of_plugins(app: App) -> tuple[Entry, ...]:
-    from vfioctl.cli.extra import plugin_commands
-
-    return plugin_commands(app.composition.paths, app.composition.programs.silent)
-
-
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature
     if value and not ctx.resilient_parsing:
         from vfioctl import __version__
         from vfioctl.cli.result import Result
 
-        ctx.exit(_shown(ctx.obj.output(), Result("version", {"version": __version__})))
+        shown = Result("version", {"version": __version__})
+        ctx.exit(_shown(ctx.obj.output(), shown, "vfioctl.cli.render.general:version"))
 
 
-def root_group() -> RootGroup:
+def root_group() -> LazyGroup:
     """The root command."""
     version = click.Option(
         ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
         help="Show the version and exit.",
     )  # fmt: skip
-    return RootGroup(
+    return LazyGroup(
         PROGRAM,
-        entries=COMMANDS,
         params=[*shared_options(), version],
         help="Hand GPUs and other devices from this host to its libvirt guests and back, as a transaction.",
         epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused with nothing touched, 4 a device is stuck, "
@@ -146,12 +154,12 @@ def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, st
     """
     app = App(composition, os.environ if environ is None else environ)
     ended = answer(app, argv)
-    return ended if isinstance(ended, int) else _shown(app.output(), ended)
+    return ended if isinstance(ended, int) else _shown(app.output(), ended, app.view(ended))
 
 
-def _shown(output: Output, result: Result) -> int:
+def _shown(output: Output, result: Result, view: str) -> int:
     """Show `result`; the exit status, which is a failure when a full disk has lost what there was to show."""
-    output.result(result)
+    output.result(result, view)
     if output.lost is None:
         return result.exit_status
     output.error(_lost(output.lost))
@@ -170,7 +178,8 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
     _guess_format(app, argv)
     app.argv = tuple(argv)
     try:
-        return root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0
+        ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0
+        return ended if isinstance(ended, int) else replace(ended, command=app.command)
     except VfioctlError as error:
         return _failed(app, error)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -200,11 +209,21 @@ def _failed(app: App, error: VfioctlError) -> Result:
 
 
 def _usage(app: App, error: click.ClickException) -> VfioctlError:
+    error = _advised(error) if isinstance(error, click.NoSuchOption) else error
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
     app.command = command.partition(" ")[2]
     wrong = VfioctlError("usage", error.format_message(), hints=(f"See: {command} --help",))
     wrong.exit_status = EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
     return wrong
+
+
+def _advised(error: click.NoSuchOption) -> click.NoSuchOption:
+    """The same without hidden options; what other programs call --json has another name here."""
+    params = error.ctx.command.params if error.ctx else ()
+    hidden = {name for param in params if getattr(param, "hidden", False) for name in param.opts}
+    near = [name for name in error.possibilities or () if name not in hidden]
+    meant = ["--format json"] if error.option_name == "--json" else near
+    return click.NoSuchOption(error.option_name, possibilities=meant, ctx=error.ctx)
 
 
 def _system(error: OSError) -> VfioctlError:

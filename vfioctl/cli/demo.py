@@ -62,7 +62,7 @@ class Stage:
         if isinstance(ended, Result):
             self.acts.append({"argv": list(argv), "status": ended.exit_status, "result": ended.envelope()})
             if self.app.format == "text":
-                self.output.result(ended)
+                self.output.result(ended, inner.view(ended))
         return ended
 
     def watch(self, title: str, work: Callable[[], HookCall]) -> HookCall:
@@ -152,7 +152,7 @@ def play(app: App, scenario: str) -> Result:
         changed = difference(before, take(host.root, files=()), allowed=ONE_WAY)
         errors = (*_errors(started, stopped, changed), *_failed_acts(stage))
     data = {"scenario": scenario, "acts": stage.acts, "changed": list(changed), "seconds": time.monotonic() - began}
-    return Result("demo", data, errors=errors, exit_status=EXIT_FAILED if errors else 0)
+    return Result(data=data, errors=errors, exit_status=EXIT_FAILED if errors else 0)
 
 
 def _hand_off(stage: Stage, xml: bytes) -> tuple[HookCall, HookCall]:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from vfioctl.handoff.remains import Remains
     from vfioctl.paths import Paths
 
-NAME = "recover"
-
 
 def run(app: App, wanted: str | None, *, yes: bool) -> Result:
     """Put the journal of the guest `wanted`, a UUID or a name, aside."""
@@ -29,10 +27,10 @@ def run(app: App, wanted: str | None, *, yes: bool) -> Result:
     if not yes:
         for line in lines(asdict(remains.of(app.composition, uuid))):
             app.output().line(line)
-        ask(app, code="recover.unconfirmed", command=NAME, again=f"vfioctl recover --discard {uuid} --yes")
+        ask(app, code="recover.unconfirmed", again=f"vfioctl recover --discard {uuid} --yes")
     known, place = discard.discard(app.composition, uuid)
     Log(app.composition.paths, stderr=None).notice(f"The journal of {known.guest or uuid} was put aside: {place}")
-    return Result(NAME, {"discarded": {**_plain(known), "place": place}})
+    return Result(data={"discarded": {**_plain(known), "place": place}})
 
 
 def _chosen(paths: Paths, wanted: str | None) -> str:

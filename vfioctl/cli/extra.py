@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from vfioctl.cli.commands import Entry
 from vfioctl.errors import Unanswered
 from vfioctl.ownership import writable_by_others
 from vfioctl.paths import Paths
 from vfioctl.reach import must_answer
+from vfioctl.verbs.row import Row
 
 
-def plugin_commands(paths: Paths, silent: dict[str, float] | None = None) -> tuple[Entry, ...]:
+def plugin_commands(paths: Paths, silent: dict[str, float] | None = None) -> tuple[Row, ...]:
     """The rows of the manifest's commands; none when it is missing, damaged or could be written by others."""
     try:
         must_answer(paths.state, silent=silent)
@@ -18,6 +18,6 @@ def plugin_commands(paths: Paths, silent: dict[str, float] | None = None) -> tup
         from vfioctl import files
 
         rows = files.read_json(paths.manifest)["commands"]
-        return tuple(Entry(str(row["name"]), str(row["help"]), str(row["target"])) for row in rows)
+        return tuple(Row(str(row["name"]), str(row["help"]), str(row["target"]), effect="change") for row in rows)
     except (OSError, ValueError, KeyError, TypeError, Unanswered):
         return ()

@@ -1,11 +1,9 @@
-"""The options that every command has, and the class of command that has them."""
+"""The options that every command has."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import click
 
@@ -49,28 +47,3 @@ def shared_options() -> list[click.Parameter]:
         option(["--no-color"], is_flag=True, callback=_set_no_color, help="No colour, also on a terminal."),
         option(["--root"], callback=_set_root, hidden=True, help="The root directory of the host to work on."),
     ]  # fmt: skip
-
-
-class Verb(click.Command):
-    """A command with the shared options; it tells the App its name, for the envelope."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params = [*self.params, *shared_options()]
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            hidden = {name for param in self.params if getattr(param, "hidden", False) for name in param.opts}
-            near = [name for name in error.possibilities or () if name not in hidden]
-            meant = ["--format json"] if error.option_name == "--json" else near
-            raise click.NoSuchOption(error.option_name, possibilities=meant, ctx=error.ctx) from None
-
-    def invoke(self, ctx: click.Context) -> Any:
-        ctx.obj.command = ctx.command_path.partition(" ")[2]
-        ctx.obj.need_answers()
-        return super().invoke(ctx)
-
-
-verb: Callable[..., Callable[[Callable[..., Any]], Verb]] = partial(click.command, cls=Verb)

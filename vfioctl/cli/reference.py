@@ -8,12 +8,13 @@ import click
 
 from vfioctl import __version__
 from vfioctl.cli.app import PROGRAM, root_group
-from vfioctl.cli.commands import COMMANDS, Entry
-from vfioctl.cli.lazy import load
+from vfioctl.cli.lazy import made
 from vfioctl.cli.options import shared_options
 from vfioctl.frozen import frozen
 from vfioctl.log import MAX_BYTES, ROTATIONS
 from vfioctl.txn.history import KEEP
+from vfioctl.verbs.row import Group, last_word
+from vfioctl.verbs.table import BUILT_IN
 
 EXIT_STATUSES = (
     (0, "Done."),
@@ -57,16 +58,16 @@ class Verb:
 def verbs() -> Iterator[Verb]:
     """Every built-in command in the order of --help."""
     root = click.Context(root_group(), info_name=PROGRAM)
-    yield from _verbs(COMMANDS, root)
+    yield from _verbs("", root)
 
 
-def _verbs(entries: tuple[Entry, ...], parent: click.Context) -> Iterator[Verb]:
-    for entry in entries:
-        command = load(entry)
-        ctx = click.Context(command, info_name=entry.name, parent=parent)
-        if entry.children:
-            yield from _verbs(entry.children, ctx)
-        else:
+def _verbs(path: str, parent: click.Context) -> Iterator[Verb]:
+    for entry in BUILT_IN.below(path):
+        command = made(entry)
+        ctx = click.Context(command, info_name=last_word(entry), parent=parent)
+        if isinstance(entry, Group):
+            yield from _verbs(entry.name, ctx)
+        elif not entry.hidden:
             yield _verb(command, ctx)
 
 

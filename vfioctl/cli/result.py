@@ -34,9 +34,12 @@ class Error:
 
 @frozen
 class Result:
-    """The outcome of one command. `data` holds JSON values only; the text view is made from nothing else."""
+    """The outcome of one command. `data` holds JSON values only; the text view is made from nothing else.
 
-    command: str
+    `command` is filled in by whoever ran it.
+    """
+
+    command: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     errors: tuple[Error, ...] = ()
@@ -71,11 +74,11 @@ def failed(command: str, error: VfioctlError) -> Result:
     return Result(command, errors=(shown,), exit_status=error.exit_status)
 
 
-def refused(command: str, data: Mapping[str, Any], errors: tuple[Error, ...]) -> Result:
+def refused(data: Mapping[str, Any], errors: tuple[Error, ...]) -> Result:
     """A result whose `errors` block; nothing was touched. Without errors it is a good one."""
-    return Result(command, data, errors=errors, exit_status=EXIT_REFUSED if errors else OK)
+    return Result(data=data, errors=errors, exit_status=EXIT_REFUSED if errors else OK)
 
 
-def incomplete(command: str, data: Mapping[str, Any], errors: tuple[Error, ...]) -> Result:
+def incomplete(data: Mapping[str, Any], errors: tuple[Error, ...]) -> Result:
     """A result in which something failed while the rest was done."""
-    return Result(command, data, errors=errors, exit_status=EXIT_FAILED if errors else OK)
+    return Result(data=data, errors=errors, exit_status=EXIT_FAILED if errors else OK)

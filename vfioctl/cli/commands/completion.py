@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
-
 if TYPE_CHECKING:
     from vfioctl.cli.result import Result
 
-NAME = "completion"
 SHELLS = ("bash", "zsh", "fish")
 
 
-@verb(NAME)
+@click.command()
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context
 def command(ctx: click.Context, shell: str | None) -> Result:
@@ -34,7 +31,7 @@ def command(ctx: click.Context, shell: str | None) -> Result:
     root = ctx.find_root()
     program = root.info_name or "vfioctl"
     script = found(root.command, {}, program, f"_{program.upper()}_COMPLETE").source()
-    return Result(NAME, {"shell": shell, "script": script})
+    return Result(data={"shell": shell, "script": script})
 
 
 def _own_shell(program: str) -> str:

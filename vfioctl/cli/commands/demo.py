@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
-
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
 
-NAME = "demo"
 SCENARIOS = ("nvidia", "amdgpu")
 
 
-@verb(NAME)
+@click.command()
 @click.argument("scenario", type=click.Choice(SCENARIOS), default=SCENARIOS[0])
 @click.option("--shell", is_flag=True, help="Open a shell on the simulated host instead, to try it by hand.")
 @click.pass_obj

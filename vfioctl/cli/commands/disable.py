@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED, xml_option
 
 if TYPE_CHECKING:
@@ -15,11 +14,10 @@ if TYPE_CHECKING:
     from vfioctl.cli.managed import Before
     from vfioctl.cli.result import Message, Result
 
-NAME = "disable"
 UNCHANGED = "no longer known"
 
 
-@verb(NAME)
+@click.command()
 @click.argument("guest", type=MANAGED)
 @xml_option
 @click.pass_obj
@@ -48,7 +46,7 @@ def command(app: App, guest: str, xml: str | None) -> Result:
         identity.unpin(paths, before.uuid)
         managed.forget(paths, before.uuid)
     data = {"guest": guest, "file": paths.guest_config(guest), "diff": change.diff, "applied": change.applied}
-    return Result(NAME, data, _messages(app, guest, change))
+    return Result(data=data, messages=_messages(app, guest, change))
 
 
 def _restore(app: App, guest: str, xml: str | None, before: Before | None) -> Change:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import GUEST, xml_option
 from vfioctl.frozen import frozen
 from vfioctl.shell import argument
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.plugin.types import PluginInfo
 
-NAME = "enable"
-
 
 @frozen
 class Change:
@@ -34,7 +31,7 @@ class Change:
     applied: bool
 
 
-@verb(NAME)
+@click.command()
 @click.argument("guest", type=GUEST)
 @xml_option
 @click.option("--end-session", is_flag=True, help="A logged-in user's session may be ended; its open windows are lost.")
@@ -61,7 +58,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     host = app.composition.machine().host()
     devices = wanted(found.domain, guest_config(app, guest, plugins), host)
     if errors := tuple(_blocks(devices)):
-        return refused(NAME, {}, errors)
+        return refused({}, errors)
     end = end_session or _asked(app, guest, devices, host)
     created = _write_file(app, guest, plugins, end_session=end)
     _pin(app, found, devices)
@@ -69,7 +66,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     data = {**_data(app, found, devices, change), "created": created, "end_session": end}
     errors = _not_changed(guest, change) if xml is None else ()
     said = (*_messages(app, found, devices, change, from_file=bool(xml)), *foretold(app, found.domain, plugins))
-    return incomplete(NAME, data, errors).saying(*said)
+    return incomplete(data, errors).saying(*said)
 
 
 def _not_changed(guest: str, change: Change) -> tuple[Error, ...]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED, RECORD
 
 if TYPE_CHECKING:
@@ -15,10 +14,8 @@ if TYPE_CHECKING:
     from vfioctl.cli.result import Message, Result
     from vfioctl.txn.history import HandOff, Records
 
-NAME = "history"
 
-
-@verb(NAME)
+@click.command()
 @click.argument("hand_off", type=RECORD, metavar="[ID]", required=False)
 @click.option("--guest", type=MANAGED, help="Only those of this guest.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most N.")
@@ -36,14 +33,14 @@ def command(app: App, hand_off: str | None, guest: str | None, limit: int) -> Re
     paths = app.composition.paths
     try:
         if hand_off:
-            return Result(NAME, {"hand_off": _row(history.read(paths, record_id(paths, hand_off)))})
+            return Result(data={"hand_off": _row(history.read(paths, record_id(paths, hand_off)))})
         records = history.read_all(paths)
     except PermissionError:
-        return Result(NAME, {"hand_offs": []}, messages=(_hidden(),))
+        return Result(data={"hand_offs": []}, messages=(_hidden(),))
     if guest is not None:
         must_be_known(paths, guest)
     chosen = [item for item in records.hand_offs if guest in (None, item.guest)][:limit]
-    return Result(NAME, {"hand_offs": [_row(item) for item in chosen]}, messages=_damaged(records))
+    return Result(data={"hand_offs": [_row(item) for item in chosen]}, messages=_damaged(records))
 
 
 def _row(item: HandOff) -> dict[str, Any]:

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
-
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
 
-NAME = "list"
 
-
-@verb(NAME)
+@click.command()
 @click.pass_obj
 def command(app: App) -> Result:
     """List the managed guests with state, devices and last outcome.
@@ -30,4 +26,4 @@ def command(app: App) -> Result:
 
     records = Records(app.composition.paths, app.composition.machine().host())
     rows = guests.rows(records, records.hand_offs(), records.outcomes())
-    return incomplete(NAME, {"guests": rows}, records.errors).saying(*records.messages(), *warnings(app))
+    return incomplete({"guests": rows}, records.errors).saying(*records.messages(), *warnings(app))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import GUEST, xml_option
 
 if TYPE_CHECKING:
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
     from vfioctl.handoff.ask import Asked
     from vfioctl.txn.plan import Plan
 
-NAME = "plan"
 NO_PLAN: dict[str, Any] = {"plan": None, "back": [], "point_of_no_return": None, "blocked": False, "managed": True}
 
 
-@verb(NAME)
+@click.command()
 @click.argument("guest", type=GUEST)
 @xml_option
 @click.option("--end-session", is_flag=True, help="Plan as if the guest file said session = \"end\".")
@@ -50,7 +48,7 @@ def command(app: App, guest: str, xml: str | None, end_session: bool) -> Result:
     blocks = (Error(item.code, item.message, hints=_hints(item)) for item in asked.plan.blocks)
     data = {**_data(app, asked.plan), "running": None}
     messages = _messages(app, asked, hidden=ledger.hidden)
-    return refused(NAME, data, tuple(blocks)).saying(*messages)
+    return refused(data, tuple(blocks)).saying(*messages)
 
 
 def _of_a_running_guest(app: App, runs: Given) -> Result:
@@ -60,7 +58,7 @@ def _of_a_running_guest(app: App, runs: Given) -> Result:
 
     shown = _data(app, runs.plan) if runs.plan else NO_PLAN
     silent = warnings(app)
-    result = Result(NAME, {**shown, "running": runs.shown()}).saying(*runs.messages(), *silent)
+    result = Result(data={**shown, "running": runs.shown()}).saying(*runs.messages(), *silent)
     if not silent or runs.plan is None:
         return result
     text = "While the hook does not fire, nothing brings the devices home when the guest stops."

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import RECOVERABLE
 
 if TYPE_CHECKING:
@@ -19,11 +18,10 @@ if TYPE_CHECKING:
     from vfioctl.cli.result import Error, Message, Result
     from vfioctl.paths import Paths
 
-NAME = "recover"
 FOLLOW_SECONDS = 1800.0  # longer than the deadlines of all guests of a host together
 
 
-@verb(NAME)
+@click.command()
 @click.argument("guest", type=RECOVERABLE, required=False)
 @click.option("--abort", is_flag=True, help="Stop a hand-off that is running now, and undo it.")
 @click.option("--discard", is_flag=True, help="Put a damaged journal aside; GUEST is its ID, as status shows it.")
@@ -95,7 +93,7 @@ def _apart(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Re
 
     flags = (*(("--no-color",) if app.color is False else ()), *(("--abort",) if abort else ()))
     named = ("--", guest) if guest else ()
-    unit = Apart(app.composition, NAME, ("--format", app.format, NAME, *flags, *named))
+    unit = Apart(app.composition, app.command, ("--format", app.format, app.command, *flags, *named))
     try:
         unit.start()
     except (VfioctlError, OSError) as error:
@@ -122,7 +120,7 @@ def _here(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Res
         status = status or exit_status
     settled = _settle(app.composition.paths, guest)
     data = {"recovered": rows, "settled": settled}
-    return Result(NAME, data, messages=tuple(messages), errors=tuple(errors), exit_status=status)
+    return Result(data=data, messages=tuple(messages), errors=tuple(errors), exit_status=status)
 
 
 def _settle(paths: Paths, guest: str | None) -> list[str]:

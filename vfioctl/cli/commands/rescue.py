@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED
 from vfioctl.frozen import frozen
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from vfioctl.compose import Composition
     from vfioctl.paths import Paths
 
-NAME = "rescue"
 START_SECONDS = 60.0
 DISPLAY_MANAGER = "display-manager.service"
 
@@ -42,7 +40,7 @@ class Intent:
         return bool(self.units) and not self.undos and not self.running
 
 
-@verb(NAME)
+@click.command()
 @click.option("--guest", type=MANAGED, help="Run only the undo of this guest.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
@@ -62,7 +60,7 @@ def command(app: App, guest: str | None, yes: bool) -> Result:  # noqa: FBT001 -
         return _nothing_to_do(guest, intent)
     _announce(app, intent)
     if not yes:
-        agreed.ask(app, code="rescue.unconfirmed", command=NAME, again="vfioctl rescue --yes")
+        agreed.ask(app, code="rescue.unconfirmed", again="vfioctl rescue --yes")
     return _carry_out(app, intent)
 
 
@@ -171,10 +169,10 @@ def _nothing_to_do(guest: str | None, intent: Intent) -> Result:
 
     data: dict[str, Any] = {"scripts": [], "started": []}
     if errors := (*intent.distrust, *intent.running):
-        return refused(NAME, data, errors)
+        return refused(data, errors)
     of = f" of {guest}" if guest else ""
     also = "" if guest else ", and there is no display manager to start"
-    return refused(NAME, data, ()).saying(Message(f"Nothing is to be done: no hand-off{of} left an undo{also}."))
+    return refused(data, ()).saying(Message(f"Nothing is to be done: no hand-off{of} left an undo{also}."))
 
 
 # ---------------------------------------------------------------- asking
@@ -207,7 +205,7 @@ def _carry_out(app: App, intent: Intent) -> Result:
             found = _start(app.composition, unit)
             errors += found
             started += [] if found else [unit]
-    result = incomplete(NAME, {"scripts": rows, "started": started}, tuple(errors))
+    result = incomplete({"scripts": rows, "started": started}, tuple(errors))
     closing = map(Message, _closing(app.composition.paths, intent.undos))
     return result.saying(*closing) if rows else result
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED
 
 if TYPE_CHECKING:
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
     from vfioctl.paths import Paths
 
-NAME = "status"
 
-
-@verb(NAME)
+@click.command()
 @click.argument("guest", type=MANAGED, required=False)
 @click.pass_obj
 def command(app: App, guest: str | None) -> Result:
@@ -51,7 +48,7 @@ def command(app: App, guest: str | None) -> Result:
     data["devices"] = records.rows(_devices(paths, host, _others(paths, host)))
     shown = {**(_of(guest, data) if guest else data), "guest": guest}
     said = (*records.messages(), *unseen_messages(host), *warnings(app))
-    return incomplete(NAME, shown, records.errors).saying(*said)
+    return incomplete(shown, records.errors).saying(*said)
 
 
 def _of(guest: str, data: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:

@@ -6,6 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
+def messages_only(_: Mapping[str, Any]) -> Iterator[str]:
+    """Nothing: the result's messages say all of it."""
+    yield from ()
+
+
 def version(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"vfioctl {data['version']}"
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vfioctl import stdio
-from vfioctl.cli.render import VIEWS
 from vfioctl.log import plain
 
 if TYPE_CHECKING:
@@ -38,12 +37,12 @@ class Output:
         self.width = width
         self.lost: OSError | None = None  # why stdout no longer takes what is shown; a reader that has gone is no loss
 
-    def result(self, result: Result) -> None:
-        """Show `result`, once."""
+    def result(self, result: Result, view: str = "") -> None:
+        """Show `result`, once; `view` is the "module:attribute" that makes text of its data."""
         if self.form == "json":
             self._write(self.stdout, json.dumps(result.envelope(), indent=2, default=str) + "\n")
             return
-        self._write(self.stdout, self._body(result))
+        self._write(self.stdout, self._body(result, view))
         for message in result.messages:
             self._message(message)
         for error in result.errors:
@@ -68,12 +67,12 @@ class Output:
 
     # ---------------------------------------------------------------- parts
 
-    def _body(self, result: Result) -> str:
-        if result.command not in VIEWS or not result.data:
+    def _body(self, result: Result, view: str) -> str:
+        if not view or not result.data:
             return ""
-        module, _, name = VIEWS[result.command].partition(":")
-        view = getattr(importlib.import_module(f"vfioctl.cli.render.{module}"), name)
-        return self._render(view(clean(result.data)))
+        module, _, name = view.partition(":")
+        made = getattr(importlib.import_module(module), name)(clean(result.data))
+        return self._render(made)
 
     def _render(self, view: Iterable[RenderableType]) -> str:
         """The view as text; rich is imported only when a part of it is more than a line."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED
 
 if TYPE_CHECKING:
@@ -14,10 +13,8 @@ if TYPE_CHECKING:
     from vfioctl.cli.result import Result
     from vfioctl.errors import ConfigError
 
-NAME = "config edit"
 
-
-@verb("edit")
+@click.command()
 @click.option("--guest", type=MANAGED, help="The file of this guest; without it the host's file.")
 @click.pass_obj
 def command(app: App, guest: str | None) -> Result:
@@ -37,12 +34,12 @@ def command(app: App, guest: str | None) -> Result:
     text = click.edit(before, extension=".toml", require_save=True)
     if text is None or text == before:
         said = Message(f"{file} is unchanged.")
-        return Result(NAME, {"file": file, "guest": guest, "changed": False}, messages=(said,))
+        return Result(data={"file": file, "guest": guest, "changed": False}, messages=(said,))
     if problems := check_text(paths, guest, text, plugins):
         return _rejected(file, guest, text, tuple(problem.error() for problem in problems))
     write_text(paths, guest, text)
     said = Message(f"{file} is changed; takes effect at the next start.")
-    return Result(NAME, {"file": file, "guest": guest, "changed": True}, messages=(said,))
+    return Result(data={"file": file, "guest": guest, "changed": True}, messages=(said,))
 
 
 def _rejected(file: str, guest: str | None, text: str, problems: tuple[ConfigError, ...]) -> Result:
@@ -54,4 +51,4 @@ def _rejected(file: str, guest: str | None, text: str, problems: tuple[ConfigErr
     files.atomic_write(kept, text, mode=files.PRIVATE)
     hints = (f"Your text is kept in {kept}",)
     errors = tuple(Error(error.code, error.message, error.state, hints) for error in problems)
-    return refused(NAME, {"file": file, "guest": guest, "changed": False}, errors)
+    return refused({"file": file, "guest": guest, "changed": False}, errors)

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED, SETTING
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
 
-NAME = "config get"
 
-
-@verb("get")
+@click.command()
 @click.argument("guest", type=MANAGED)
 @click.argument("setting", type=SETTING)
 @click.pass_obj
@@ -38,4 +35,4 @@ def command(app: App, guest: str, setting: str) -> Result:
         refused = no_such("config.unknown", f"There is no setting {setting!r}", setting, rows, "The settings")
         refused.hints = (f"See them all with: vfioctl config show {argument(guest)}",)
         raise refused
-    return Result(NAME, {"guest": guest, **rows[setting]}).saying(*warned)
+    return Result(data={"guest": guest, **rows[setting]}).saying(*warned)

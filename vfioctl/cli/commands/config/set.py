@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import Verb
 from vfioctl.cli.types import MANAGED, SETTING, VALUE
 
 if TYPE_CHECKING:
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
     from vfioctl.cli.result import Result
     from vfioctl.plugin.types import PluginInfo
 
-NAME = "config set"
 
-
-class ValueVerb(Verb):
+class ValueCommand(click.Command):
     """A command one of whose arguments may be a negative number, which is no option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -28,7 +25,7 @@ class ValueVerb(Verb):
         return super().parse_args(ctx, [*others, "--", *numbers] if numbers else args)
 
 
-@click.command("set", cls=ValueVerb)
+@click.command(cls=ValueCommand)
 @click.argument("setting", type=SETTING)
 @click.argument("value", type=VALUE)
 @click.option("--guest", type=MANAGED, help="In the file of this guest; without it in the host's file.")
@@ -44,7 +41,7 @@ def command(app: App, setting: str, value: str, guest: str | None, replace: bool
 
     plugins = prepared(app, guest)
     kept = set_setting(app.composition.paths, guest, setting, value, plugins, replace=replace)
-    return changed(app, NAME, guest, setting, value=kept, said="is set")
+    return changed(app, guest, setting, value=kept, said="is set")
 
 
 def prepared(app: App, guest: str | None) -> dict[str, PluginInfo]:
@@ -57,7 +54,7 @@ def prepared(app: App, guest: str | None) -> dict[str, PluginInfo]:
     return plugin_infos(app)
 
 
-def changed(app: App, name: str, guest: str | None, setting: str, *, value: Any, said: str) -> Result:
+def changed(app: App, guest: str | None, setting: str, *, value: Any, said: str) -> Result:
     """The result of a changed file: what was done with the setting, where, and from when on it applies."""
     from vfioctl.cli.result import Message, Result
     from vfioctl.config.edit import file_of
@@ -65,4 +62,4 @@ def changed(app: App, name: str, guest: str | None, setting: str, *, value: Any,
     file = file_of(app.composition.paths, guest)
     kept = list(value) if isinstance(value, tuple) else value
     data: Mapping[str, Any] = {"file": file, "guest": guest, "path": setting, "value": kept}
-    return Result(name, data, messages=(Message(f"{setting} {said} in {file}; takes effect at the next start."),))
+    return Result(data=data, messages=(Message(f"{setting} {said} in {file}; takes effect at the next start."),))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED
 from vfioctl.shell import argument
 
@@ -17,10 +16,8 @@ if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
     from vfioctl.plugin.types import PluginInfo
 
-NAME = "config show"
 
-
-@verb("show")
+@click.command()
 @click.argument("guest", type=MANAGED)
 @click.option("--origin", is_flag=True, help="Also show where each value comes from.")
 @click.pass_obj
@@ -36,7 +33,7 @@ def command(app: App, guest: str, origin: bool) -> Result:  # noqa: FBT001 -- cl
     plugins = plugin_infos(app)
     rows = rows_of(guest_config(app, guest, plugins), plugins)
     data = {"guest": guest, "origin": origin, "settings": rows}
-    return Result(NAME, data).saying(*warned, *_about_variables(app, plugins))
+    return Result(data=data).saying(*warned, *_about_variables(app, plugins))
 
 
 def _about_variables(app: App, plugins: Mapping[str, PluginInfo]) -> tuple[Message, ...]:

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import ITEM, MANAGED, SETTING
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
 
-NAME = "config unset"
 
-
-@verb("unset")
+@click.command()
 @click.argument("setting", type=SETTING)
 @click.argument("items", type=ITEM, nargs=-1, metavar="[ITEM...]")
 @click.option("--guest", type=MANAGED, help="In the file of this guest; without it in the host's file.")
@@ -32,4 +29,4 @@ def command(app: App, setting: str, items: tuple[str, ...], guest: str | None) -
     plugins = prepared(app, guest)
     kept = unset_setting(app.composition.paths, guest, setting, items, plugins)
     said = "is no longer set" if kept is None else f"is now {', '.join(kept) or 'empty'}"
-    return changed(app, NAME, guest, setting, value=kept, said=said)
+    return changed(app, guest, setting, value=kept, said=said)

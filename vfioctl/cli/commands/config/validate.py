@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import MANAGED
 
 if TYPE_CHECKING:
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
     from vfioctl.cli.result import Error, Result
     from vfioctl.config.source import Problem
 
-NAME = "config validate"
 
-
-@verb("validate")
+@click.command()
 @click.argument("guest", type=MANAGED, required=False)
 @click.pass_obj
 def command(app: App, guest: str | None) -> Result:
@@ -40,7 +37,7 @@ def command(app: App, guest: str | None) -> Result:
     found = [problem for name in (None, *guests) for problem in problems_of(paths, name, plugins)]
     found += [problem for file in named for problem in unknown_plugins(file, paths.root, plugins)]
     errors = (*_dangling(named), *_errors(dict.fromkeys(found)))
-    return refused(NAME, {"files": _there(named), "guests": list(guests)}, errors)
+    return refused({"files": _there(named), "guests": list(guests)}, errors)
 
 
 def _there(files: Iterable[str]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl import files
-from vfioctl.cli.options import verb
 from vfioctl.cli.types import ADDRESS
 
 if TYPE_CHECKING:
@@ -19,11 +18,10 @@ if TYPE_CHECKING:
     from vfioctl.host.model import Holder, PciDevice
     from vfioctl.paths import Paths
 
-NAME = "gpu holders"
 FIELDS = 6  # passwd(5), counted by their colons
 
 
-@verb("holders")
+@click.command()
 @click.argument("address", type=ADDRESS, required=False)
 @click.pass_obj
 def command(app: App, address: str | None) -> Result:
@@ -47,7 +45,7 @@ def command(app: App, address: str | None) -> Result:
             {"device": address, "kind": one.kind, "name": one.name, "users": list(one.users)} for address, one in below
         ],
     }  # fmt: skip
-    return Result(NAME, data, messages=tuple(unseen_messages(host)))
+    return Result(data=data, messages=tuple(unseen_messages(host)))
 
 
 def _devices(host: Host, address: str | None) -> tuple[PciDevice, ...]:

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
-
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
 
-NAME = "gpu list"
 
-
-@verb("list")
+@click.command()
 @click.option("--all", "everything", is_flag=True, help="Show every PCI device, not only the groups with a card.")
 @click.pass_obj
 def command(app: App, everything: bool) -> Result:  # noqa: FBT001 -- click's signature
@@ -38,7 +34,7 @@ def command(app: App, everything: bool) -> Result:  # noqa: FBT001 -- click's si
             for dev in shown}  # fmt: skip
     data = {"iommu": host.iommu_on(), "groups": list(_groups(host, shown, rows))}
     off = Message("The IOMMU is off: nothing can be given to a guest.", "warning", "iommu.off")
-    return Result(NAME, data, messages=() if data["iommu"] else (off,))
+    return Result(data=data, messages=() if data["iommu"] else (off,))
 
 
 def _with_a_card(host: Host) -> tuple[PciDevice, ...]:

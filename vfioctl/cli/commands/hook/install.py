@@ -5,11 +5,10 @@ from __future__ import annotations
 import click
 
 from vfioctl.cli.app import App
-from vfioctl.cli.options import verb
 from vfioctl.cli.result import Message, Result
 
 
-@verb(name="install")
+@click.command()
 @click.pass_obj
 def command(app: App) -> Result:
     """Install the libvirt hook, the recovery unit and the plugin manifest.
@@ -28,4 +27,4 @@ def command(app: App) -> Result:
         text = "The running daemon looks for hooks only when it starts. Running guests live through its restart:"
         messages.append(Message(text, "warning", "hook.daemon_older", report.restart))
     data = {"hook": report.hook, "changed": list(report.changed), "kept": [], "restart": report.restart}
-    return Result("hook install", data, tuple(messages))
+    return Result(data=data, messages=tuple(messages))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import click
 
 from vfioctl.cli.app import App
-from vfioctl.cli.options import verb
 from vfioctl.cli.result import Result
 
 
-@verb(name="uninstall")
+@click.command()
 @click.pass_obj
 def command(app: App) -> Result:
     """Remove the libvirt hook and the unit.
@@ -22,4 +21,4 @@ def command(app: App) -> Result:
     app.need_trust()
     report = uninstall(app.composition)
     data = {"hook": report.hook, "changed": list(report.changed), "kept": list(report.kept), "restart": ""}
-    return Result("hook uninstall", data)
+    return Result(data=data)

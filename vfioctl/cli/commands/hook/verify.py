@@ -5,11 +5,10 @@ from __future__ import annotations
 import click
 
 from vfioctl.cli.app import App
-from vfioctl.cli.options import verb
 from vfioctl.cli.result import Error, Message, Result, incomplete
 
 
-@verb(name="verify")
+@click.command()
 @click.pass_obj
 def command(app: App) -> Result:
     """Tell what would stop the hook from firing.
@@ -24,5 +23,4 @@ def command(app: App) -> Result:
     milder = (finding for finding in findings if finding.severity is not Severity.BLOCK)
     warnings = tuple(Message(finding.message, "warning", finding.code, finding.hint) for finding in milder)
     data = {"hook": app.composition.paths.shim, "fires": not errors}
-    result = incomplete("hook verify", data, errors)
-    return Result(result.command, result.data, warnings, result.errors, result.exit_status)
+    return incomplete(data, errors).saying(*warnings)

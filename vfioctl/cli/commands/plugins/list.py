@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.cli.options import verb
-
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
     from vfioctl.config.plugins import Disabled
     from vfioctl.plugin.types import PluginInfo
 
-NAME = "plugins list"
 
-
-@verb("list")
+@click.command()
 @click.pass_obj
 def command(app: App) -> Result:
     """List the plugins with version, state and claims.
@@ -30,7 +26,7 @@ def command(app: App) -> Result:
     from vfioctl.config.plugins import disabled
 
     infos = plugin_infos(app)
-    return Result(NAME, {"plugins": rows(infos.values(), disabled(app.composition.paths))})
+    return Result(data={"plugins": rows(infos.values(), disabled(app.composition.paths))})
 
 
 def rows(infos: Iterable[PluginInfo], disabled: Disabled) -> list[dict[str, Any]]:

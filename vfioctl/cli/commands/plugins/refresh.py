@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.cli.options import verb
-
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.cli.result import Result
 
-NAME = "plugins refresh"
 
-
-@verb("refresh")
+@click.command()
 @click.pass_obj
 def command(app: App) -> Result:
     """Search for plugins and write the manifest.
@@ -40,4 +36,4 @@ def command(app: App) -> Result:
     )  # fmt: skip
     data = {"manifest": paths.manifest, "plugins": rows(built.plugins, disabled(paths))}
     left_out = (Message(text, "warning", "plugin.command_broken") for text in built.left_out)
-    return Result(NAME, data, messages=(written, *said, *left_out))
+    return Result(data=data, messages=(written, *said, *left_out))
