@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hints import Hint, in_source, in_text, problem
-from reference import PLUGIN_DIRS, ROOT, hook_functions, hook_heading, parameter_names
+from reference import PLUGIN_DIRS, ROOT, hook_functions, hook_heading, parameter_names, plugin_codes
 
 from vfioctl.codes import CODES
 from vfioctl.config.load import load_guest
@@ -33,7 +33,9 @@ PAGES = tuple(
     path for path in sorted(ROOT.glob("**/*.md"))
     if not any(part.startswith(".") or part in ("build", "dist", "node_modules") for part in path.parts)
 )  # fmt: skip
-KNOWN = {row.code for row in CODES}
+OF_CORE = {row.code for row in CODES}
+OF_PLUGIN = {name: {row.code for row in rows} for name, rows in plugin_codes().items()}
+KNOWN = OF_CORE.union(*OF_PLUGIN.values())
 CODE = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)?")
 
 
@@ -82,9 +84,9 @@ def test_every_parameter_that_a_step_kind_reads_is_documented(name: str) -> None
     assert {one or other for one, other in read} <= documented
 
 
-@pytest.mark.parametrize("row", CODES, ids=lambda row: row.code)
-def test_every_error_code_stands_in_the_reference(row) -> None:
-    assert f"| `{row.code}` |" in text("errors.md")
+@pytest.mark.parametrize("code", sorted(KNOWN))
+def test_every_error_code_stands_in_the_reference(code: str) -> None:
+    assert f"| `{code}` |" in text("errors.md")
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.path)
@@ -132,9 +134,29 @@ def test_every_code_that_the_source_uses_is_in_the_table() -> None:
     assert missing == set()
 
 
-def test_every_code_of_the_table_is_used() -> None:
-    used = {code for path in SOURCES for code in used_codes(path)}
-    assert used >= KNOWN, KNOWN - used
+def sources_of(owner: Path) -> Iterator[Path]:
+    return (path for path in SOURCES if path.is_relative_to(owner))
+
+
+def used_below(owner: Path) -> set[str]:
+    return {code for path in sources_of(owner) for code in used_codes(path)}
+
+
+def test_every_code_of_the_core_is_used_by_the_core() -> None:
+    used = used_below(ROOT / "vfioctl")
+    assert used >= OF_CORE, f"let the plugin that has it declare it: {OF_CORE - used}"
+
+
+@pytest.mark.parametrize("directory", PLUGIN_DIRS, ids=lambda path: path.name)
+def test_a_plugin_uses_the_codes_that_it_declares_and_else_those_of_the_core(directory: Path) -> None:
+    declared, used = OF_PLUGIN[read_static(str(directory))["name"]], used_below(directory)
+    assert used >= declared, declared - used
+    assert used - declared <= OF_CORE, used - declared - OF_CORE
+
+
+def test_no_code_is_declared_twice() -> None:
+    declared = [*OF_CORE, *(code for codes in OF_PLUGIN.values() for code in codes)]
+    assert len(declared) == len(KNOWN)
 
 
 def test_the_table_of_codes_is_sorted_and_has_no_code_twice() -> None:

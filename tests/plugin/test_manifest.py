@@ -26,6 +26,7 @@ units = ["x.service"]
 type = "int"
 default = 3
 """
+CODE = '[[code]]\nname = "{}"\nmeaning = "It is bad."\nremedy = "Mend it."\n'
 
 
 @pytest.fixture
@@ -85,6 +86,11 @@ def test_the_built_in_plugin_is_in_the_manifest():
         ('name = "odd"\napi = 1\nclaims = ["10DE:*"]\n', "claims must be"),
         ('name = "odd"\napi = 1\nunits = [1]\n', "units must be"),
         ('name = "odd"\napi = 1\nmoon = 1\n', "unknown key moon"),
+        ('name = "odd"\napi = 1\ncode = "odd.bad"\n', "code must be an array of tables"),
+        ('name = "odd"\napi = 1\n[[code]]\nname = "odd.bad"\n', "each [[code]] must be meaning, name, remedy"),
+        (f'name = "odd"\napi = 1\n{CODE.format("bad")}', "code 'bad' must be two words"),
+        (f'name = "odd"\napi = 1\n{CODE.format("odd.Bad")}', "code 'odd.Bad' must be two words"),
+        (f'name = "odd"\napi = 1\n{CODE.format("odd.bad") * 2}', "code odd.bad is there twice"),
         ('name = "odd"\napi = 1\nconfig = 3\n', "config must be"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "tree"\n', "config.x.type"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "int"\ndefault = "a"\n', "config.x.default"),

@@ -138,20 +138,34 @@ def _conditions() -> Iterator[tuple[str, str, str]]:
 # Errors and exit statuses
 
 
+def plugin_codes() -> Mapping[str, tuple[codes.Code, ...]]:
+    """The codes that each plugin declares in its static file, by the plugin's name."""
+    found = (read_static(str(directory)) for directory in PLUGIN_DIRS)
+    return {
+        data["name"]: tuple(codes.Code(row["name"], row["meaning"], row["remedy"]) for row in data["code"])
+        for data in found
+    }
+
+
 def error_codes() -> str:
+    said = dict.fromkeys(codes.CODES, "vfioctl")
+    said |= {row: name for name, rows in plugin_codes().items() for row in rows}
+
     def area(row: codes.Code) -> str:
         return row.code.partition(".")[0]
 
     parts = (
         f"## {name}\n\n" + table(
-            ("code", "meaning", "what to do"), ((f"`{row.code}`", row.meaning, row.remedy) for row in rows))
-        for name, rows in groupby(codes.CODES, key=area)
+            ("code", "meaning", "what to do", "from"),
+            ((f"`{row.code}`", row.meaning, row.remedy, said[row]) for row in rows))
+        for name, rows in groupby(sorted(said), key=area)
     )  # fmt: skip
     return page(
         "Error codes",
         "Every error and every finding of a check has a stable code. Messages may be reworded; codes stay. With "
         "`--format json` they stand in `errors` and `findings`; on a terminal they follow the sentence in brackets. "
-        "The [exit status](exit-codes.md) of a command says the kind of failure.",
+        "The [exit status](exit-codes.md) of a command says the kind of failure. The last column names who finds it: "
+        "the core, or a plugin, which declares its codes in its `vfioctl-plugin.toml`.",
         *parts,
     )
 

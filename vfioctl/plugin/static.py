@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 FILE = "vfioctl-plugin.toml"
 LARGEST = 1 << 20
 TYPES: Mapping[str, type] = {"str": str, "bool": bool, "int": int, "float": float, "list": list, "table": dict}
-KEYS = {"name", "api", "claims", "summary", "opt_in", "units", "config"}
+KEYS = {"name", "api", "claims", "summary", "opt_in", "units", "config", "code"}
 ENTRY_KEYS = {"type", "default", "summary", "choices"}
+CODE_KEYS = {"name", "meaning", "remedy"}
 
 
 class StaticError(ValueError):
@@ -36,7 +37,7 @@ def read_static(directory: str) -> dict[str, Any]:
         raise StaticError(f"{path}: {reason(error)}") from error
     if problem := _problem(data):
         raise StaticError(f"{path}: {problem}")
-    return {"claims": [], "summary": "", "opt_in": False, "units": [], "config": {}, **data}
+    return {"claims": [], "summary": "", "opt_in": False, "units": [], "config": {}, "code": [], **data}
 
 
 def _problem(data: Mapping[str, Any]) -> str | None:
@@ -55,7 +56,9 @@ def _problem(data: Mapping[str, Any]) -> str | None:
     table = data.get("config", {})
     if not isinstance(table, dict):
         return "config must be a table"
-    return next((said for key, entry in table.items() if (said := _entry_problem(key, entry))), None)
+    if said := next((said for key, entry in table.items() if (said := _entry_problem(key, entry))), None):
+        return said
+    return _code_problem(data.get("code", []))
 
 
 def _is_claim(claim: object) -> bool:
@@ -76,6 +79,27 @@ def _entry_problem(key: str, entry: object) -> str | None:
     if "default" in entry and type(entry["default"]) is not expected:
         return f"config.{key}.default is not of type {entry['type']}"
     return None
+
+
+def _code_problem(rows: object) -> str | None:
+    """The codes of what the plugin finds and raises, for the reference: `area.word`, each once."""
+    if not isinstance(rows, list):
+        return "code must be an array of tables: [[code]]"
+    seen: set[str] = set()
+    for row in rows:
+        if not isinstance(row, dict) or row.keys() != CODE_KEYS or not all(isinstance(row[key], str) for key in row):
+            return f"each [[code]] must be {', '.join(sorted(CODE_KEYS))}, all text"
+        if not _is_code(row["name"]):
+            return f"code {row['name']!r} must be two words of a-z, 0-9 and _ with a dot between"
+        if row["name"] in seen:
+            return f"code {row['name']} is there twice"
+        seen.add(row["name"])
+    return None
+
+
+def _is_code(name: str) -> bool:
+    words = name.split(".")
+    return len(words) == 2 and all(word[:1].isalpha() and word.isidentifier() and word.islower() for word in words)  # noqa: PLR2004
 
 
 def claims_match(claims: tuple[str, ...], vendor: int, device: int) -> bool:
