@@ -13,6 +13,7 @@ from txn_builders import UUID, plan
 from vfioctl.cli.render.output import Output, clean
 from vfioctl.cli.result import Error, Message, Result, failed
 from vfioctl.errors import Refused
+from vfioctl.handoff.operation import as_shown
 from vfioctl.verbs.table import BUILT_IN, ROWS
 
 Golden = Callable[[str, str], None]
@@ -38,7 +39,7 @@ def test_a_plan_shows_reasons_undo_and_the_point_of_no_return(golden: Golden) ->
 
 
 def test_a_plan_without_steps_says_so(golden: Golden) -> None:
-    empty = {**plan().to_json(), "devices": []}
+    empty = {**as_shown(plan()), "devices": []}
     data = {"plan": empty, "back": [], "point_of_no_return": None, "blocked": False, "managed": True}
     golden("plan_empty.txt", shown(Result("plan", data)))
 

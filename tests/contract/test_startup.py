@@ -17,7 +17,7 @@ PATHS = {
     "release": ("vfioctl.hook", "vfioctl.handoff.release"),
     "dead-man": ("vfioctl.handoff.helper", "vfioctl.handoff.deadman"),
 }
-BUDGETS = {"acting prepare": 171, "release": 133, "dead-man": 95}  # what an interpreter adds by itself varies
+BUDGETS = {"acting prepare": 172, "release": 133, "dead-man": 95}  # what an interpreter adds by itself varies
 
 
 def modules_after(*names: str) -> set[str]:

@@ -11,6 +11,7 @@ from txn_builders import OTHER, UUID
 from vfioctl.compose import Composition
 from vfioctl.frozen import replace
 from vfioctl.handoff import markers, release
+from vfioctl.handoff.notes import parameters
 from vfioctl.log import Log
 from vfioctl.plugin import manifest
 from vfioctl.plugin.types import PluginInfo
@@ -75,7 +76,7 @@ def test_a_driver_that_was_updated_while_the_guest_ran_is_told(given, tmp_path):
 def test_a_module_that_came_back_with_another_parameter_is_told_with_both_values(tmp_path):
     with stage(BY_NAME["nvidia-greeter"], tmp_path) as on:
         on.start()
-        assert on.story().plan.parameters == {"nvidia_drm": {"modeset": "Y", "fbdev": "N"}}
+        assert parameters(on.story().plan) == {"nvidia_drm": {"modeset": "Y", "fbdev": "N"}}
         on.host.kernel.set_options("nvidia_drm", modeset="N")
         on.stop()
         log = Path(on.host.paths.log, "vfioctl.log").read_text()

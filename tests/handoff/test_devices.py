@@ -8,6 +8,7 @@ import pytest
 from plans import codes, only, planned
 
 from vfioctl.findings import Severity
+from vfioctl.handoff.notes import devices
 from vfioctl.testing import parts, scenarios
 from vfioctl.testing.model import FakeDevice, FakeProcess
 
@@ -34,13 +35,13 @@ VF = parts.module("igbvf", "network")
 def test_ports_of_a_network_card_in_groups_of_their_own_go_one_by_one(start_host):
     ports = tuple(nic(f"0000:03:00.{n}", group=30 + n) for n in range(4))
     plan = planned(start_host(headless(*ports, modules=(NIC,))), "0000:03:00.1")
-    assert (plan.devices, codes(plan)) == (("0000:03:00.1",), [])
+    assert (devices(plan), codes(plan)) == (("0000:03:00.1",), [])
 
 
 def test_ports_of_a_network_card_in_one_group_go_together(start_host):
     ports = tuple(nic(f"0000:03:00.{n}", group=30) for n in range(4))
     plan = planned(start_host(headless(*ports, modules=(NIC,))), "0000:03:00.1")
-    assert sorted(plan.devices) == [port.address for port in ports]
+    assert sorted(devices(plan)) == [port.address for port in ports]
     assert plan.blocks == ()
 
 
@@ -71,7 +72,7 @@ def test_a_group_that_is_unviable_by_what_is_left_out_says_so_and_how_to_take_it
     found = only(plan.blocks, "group.unviable")
     assert "exclude" in found.message
     assert "exclude = []" in found.hint
-    assert plan.devices == (GPU,)
+    assert devices(plan) == (GPU,)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_what_is_named_and_left_out_is_refused_with_both_places(start_host, sett
     named = "0000:03:00.0" if settings else "0000:03:00.1"
     plan = planned(start_host(headless(*ports, modules=(NIC,))), named, exclude=("0000:03:00.1",), **settings)
     assert where in only(plan.blocks, "exclude.named").message
-    assert "0000:03:00.1" not in plan.devices
+    assert "0000:03:00.1" not in devices(plan)
 
 
 def test_a_function_to_leave_out_that_is_not_there_is_a_warning(start_host):
@@ -104,7 +105,7 @@ def test_a_companion_that_the_host_needs_is_not_taken_along(start_host):
     tied = replace(gpu, consumers=(SOUND, "0000:01:00.2"), connectors=(), boot_vga=None, framebuffer=None)
     machine = headless(tied, sound, disk, modules=parts.nvidia_modules("550.163.01"))
     plan = planned(start_host(machine), GPU)
-    assert plan.devices == (GPU, SOUND)
+    assert devices(plan) == (GPU, SOUND)
     assert plan.blocks == ()
     assert "0000:01:00.2" in only(plan.findings, "device.stays").message
 
@@ -134,12 +135,12 @@ def qemu(*opens, name="small", pid=5_000_700, rest=()):
 
 def test_a_virtual_function_goes_alone(start_host):
     plan = planned(start_host(with_virtual(group=29)), ONE)
-    assert (plan.devices, plan.blocks) == ((ONE,), ())
+    assert (devices(plan), plan.blocks) == ((ONE,), ())
 
 
 def test_a_virtual_function_never_takes_its_physical_function_not_even_out_of_one_group(start_host):
     plan = planned(start_host(with_virtual()), ONE)
-    assert plan.devices == (ONE,)
+    assert devices(plan) == (ONE,)
     found = only(plan.blocks, "group.unviable")
     assert PF in found.message
     assert "include" not in found.hint

@@ -9,6 +9,7 @@ from plans import codes, only, planned
 
 from vfioctl.events.qemu_arguments import NAMESPACE
 from vfioctl.findings import Severity
+from vfioctl.handoff.notes import devices
 from vfioctl.testing import parts, scenarios
 from vfioctl.testing.domains import domain
 from vfioctl.testing.model import FakeDevice, FakeProcess
@@ -51,7 +52,7 @@ def with_nic(driver="igb"):
 
 def test_a_card_in_qemus_arguments_is_handed_over_with_what_belongs_to_it(start_host):
     plan = planned(start_host(scenarios.two_gpu()), xml=with_arguments("-device", "vfio-pci,host=01:00.0"))
-    assert plan.devices == (GPU, SOUND)
+    assert devices(plan) == (GPU, SOUND)
     assert plan.blocks == ()
     assert GPU in only(plan.findings, "device.in_arguments").message
 
@@ -80,7 +81,7 @@ def with_mediated():
 
 def test_a_guest_of_mediated_devices_only_is_told_that_it_needs_nothing(start_host):
     plan = planned(start_host(with_mediated()), xml=domain("small", devices=mediated_hostdev()))
-    assert (plan.devices, plan.steps, plan.blocks) == ((), (), ())
+    assert (devices(plan), plan.steps, plan.blocks) == ((), (), ())
     assert "0000:00:02.0" in only(plan.findings, "device.mediated").message
 
 
@@ -93,7 +94,7 @@ def test_a_mediated_device_that_is_not_there_is_told_as_such(start_host):
 def test_a_mediated_device_by_its_path_in_the_arguments_is_told_the_same(start_host):
     words = ("-device", f"vfio-pci,sysfsdev=/sys/bus/mdev/devices/{MDEV}")
     plan = planned(start_host(with_mediated()), xml=with_arguments(*words))
-    assert (plan.devices, codes(plan)) == ((), ["device.mediated"])
+    assert (devices(plan), codes(plan)) == ((), ["device.mediated"])
 
 
 def test_a_device_and_its_mediated_one_are_not_given_together(start_host):
@@ -104,7 +105,7 @@ def test_a_device_and_its_mediated_one_are_not_given_together(start_host):
 def test_a_pool_of_functions_is_left_to_libvirt_with_a_word(start_host):
     fake = start_host(with_nic())
     plan = planned(fake, xml=network(fake, "pool", listed(VF)))
-    assert (plan.devices, plan.steps, plan.blocks) == ((), (), ())
+    assert (devices(plan), plan.steps, plan.blocks) == ((), (), ())
     found = only(plan.findings, "network.pool")
     assert VF in found.message
     assert "libvirt" in found.message

@@ -65,7 +65,7 @@ def test_what_is_foreign_stays_and_what_we_made_is_gone(on, stride, end, power_c
     recover(on)
     recover(on)
     assert on.look()[foreign] in (BYTES, "there")
-    assert made_by(on, plan.operation) == ()
+    assert made_by(on, plan.id) == ()
     as_before(on, foreign)
 
 
@@ -85,7 +85,7 @@ def test_what_is_foreign_is_named_with_the_command_that_removes_it(on, stride):
 
 def test_what_a_start_makes_bears_its_id_and_is_kept_by_a_success(on):
     assert on.start().status == 0
-    operation = on.story().plan.operation
+    operation = on.story().plan.id
     assert len(made_by(on, operation)) == len(MAKING)
     on.stop()
     assert len(made_by(on, operation)) == len(MAKING)

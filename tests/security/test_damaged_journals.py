@@ -115,7 +115,7 @@ def test_what_can_be_read_of_a_damaged_journal_counts_as_held(stage: Stage):
 
 
 ATTACKS = {
-    "guest that is a path": {"guest": "../../../../victim"},
+    "guest that is a path": {"subject": "../../../../victim"},
     "copy to another place": ("file.copy", {"source": "/nvram/a", "dest": "/etc/victim"}, {"exists": False}),
     "copy upwards": ("file.copy", {"source": "/nvram/a", "dest": "/nvram/../etc/victim"}, {"exists": False}),
     "copy onto its source": ("file.copy", {"source": "/etc/victim", "dest": "/etc/victim"}, {"exists": False}),
@@ -204,7 +204,7 @@ def test_whatever_a_journal_says_it_is_read_or_refused_in_words(tmp_path, seed: 
             damaged.last_words(str(path), 5)
             continue
         made = story.plan
-        assert (made.uuid, name_problem(made.guest)) == (UUID, "")
-        assert undo_sh.render(made.guest, made.uuid, made.undo_order(), paths, back=made.back)
+        assert (made.key, name_problem(made.subject)) == (UUID, "")
+        assert undo_sh.render(made.subject, made.key, made.undo_order(), paths, back=made.proof)
         assert all(kind(one.kind).unfit(one.params) == "" for one in made.all_steps())
     assert codes <= {"journal.corrupt", "journal.schema"}

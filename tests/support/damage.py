@@ -12,7 +12,6 @@ from typing import Any
 
 from txn_builders import plan, step
 
-from vfioctl.frozen import replace
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import Journal
 
@@ -29,7 +28,7 @@ MEGABYTE = 1 << 20
 def journal_of(paths: Paths, guest: str = HURT, uuid: str = HURT_UUID) -> Path:
     """The journal of a hand-off of this boot that is whole; where it lies."""
     boot = Path(paths.proc, "sys/kernel/random/boot_id").read_text().strip()
-    made = replace(plan(step("a"), step("bind", **BIND), guest=guest, uuid=uuid), devices=(CARD,))
+    made = plan(step("a"), step("bind", **BIND), guest=guest, uuid=uuid, devices=(CARD,))
     with Journal(paths, uuid) as journal:
         journal.begin(made, boot)
     os.unlink(paths.disk_journal(uuid))
@@ -49,6 +48,10 @@ def header(change: Callable[[dict[str, Any]], object]) -> Damage:
 
 def in_plan(**values: Any) -> Damage:
     return header(lambda head: head["plan"].update(values))
+
+
+def in_notes(**values: Any) -> Damage:
+    return header(lambda head: head["plan"]["notes"].update(values))
 
 
 def in_step(**values: Any) -> Damage:
@@ -99,32 +102,36 @@ KINDS: dict[str, Damage] = {
     "no schema": header(lambda head: head["plan"].pop("schema")),
     "newer schema": in_plan(schema=99),
     "schema is a text": in_plan(schema="2"),
+    "an earlier schema than it is": in_plan(schema=2),
+    "notes are a list": in_plan(notes=[1]),
+    "operation is a list": in_plan(operation=[]),
+    "a strange way to end": in_plan(unfinished="explode"),
     "no boot id": header(lambda head: head.pop("boot_id")),
     "boot id is a number": header(lambda head: head.update(boot_id=5)),
     "time is a text": header(lambda head: head.update(started="yesterday")),
     "time is no number": header(lambda head: head.update(started=float("nan"))),
     "time is beyond all time": header(lambda head: head.update(started=10**400)),
     "extra is a list": header(lambda head: head.update(extra=[1])),
-    "guest is a number": in_plan(guest=7),
-    "guest is a path": in_plan(guest="../../../../x"),
-    "guest is a directory": in_plan(guest=".."),
-    "guest has a NUL": in_plan(guest="a\0b"),
-    "guest has a line break": in_plan(guest="a\nb"),
-    "guest is too long": in_plan(guest="g" * 300),
-    "of another guest": in_plan(uuid="11111111-2222-3333-4444-000000000000"),
-    "uuid is a path": in_plan(uuid="../../x"),
-    "devices are a text": in_plan(devices="0000:01:00.0"),
-    "a device is none": in_plan(devices=["../0000:01:00.0"]),
+    "guest is a number": in_plan(subject=7),
+    "guest is a path": in_plan(subject="../../../../x"),
+    "guest is a directory": in_plan(subject=".."),
+    "guest has a NUL": in_plan(subject="a\0b"),
+    "guest has a line break": in_plan(subject="a\nb"),
+    "guest is too long": in_plan(subject="g" * 300),
+    "of another guest": in_plan(key="11111111-2222-3333-4444-000000000000"),
+    "uuid is a path": in_plan(key="../../x"),
+    "devices are a text": in_notes(devices="0000:01:00.0"),
+    "a device is none": in_notes(devices=["../0000:01:00.0"]),
     "steps are a number": in_plan(steps=3),
     "a step is a list": in_plan(steps=[[]]),
     "way back to nowhere": in_plan(way_back=[{"step": "nobody", "action": "undo", "part": "hook"}]),
     "way back of a strange action": in_plan(way_back=[{"step": "a", "action": "explode", "part": "hook"}]),
-    "budget is a text": in_plan(budget={"prepare": "long"}),
-    "budget is endless": in_plan(budget={"finish": float("inf")}),
-    "budget is below zero": in_plan(budget={"release": -1}),
-    "a strange condition": in_plan(back=[{"kind": "moon.full", "args": {}}]),
-    "a condition of another place": in_plan(back=[{"kind": "path.exists", "args": {"path": "../x"}}]),
-    "parameters are a list": in_plan(parameters=[1]),
+    "budget is a text": in_plan(limits={"prepare": "long"}),
+    "budget is endless": in_plan(limits={"finish": float("inf")}),
+    "budget is below zero": in_plan(limits={"release": -1}),
+    "a strange condition": in_plan(proof=[{"kind": "moon.full", "args": {}}]),
+    "a condition of another place": in_plan(proof=[{"kind": "path.exists", "args": {"path": "../x"}}]),
+    "parameters are a list": in_notes(parameters=[1]),
     "two steps of one id": header(lambda head: head["plan"]["steps"].append(head["plan"]["steps"][0])),
     "step without id": header(lambda head: head["plan"]["steps"][0].pop("id")),
     "id is a list": in_step(id=["a"]),

@@ -7,6 +7,7 @@ from typing import Any
 from txn_builders import plan, step
 
 from vfioctl.findings import Finding, Severity
+from vfioctl.handoff.operation import as_shown
 from vfioctl.txn.step import Phase, Scope, Undo
 
 CARD, SOUND = "0000:01:00.0", "0000:01:00.1"
@@ -39,7 +40,7 @@ def desktop_plan() -> dict[str, Any]:
         Finding("domain.mixed_managed", "The hostdevs mix both modes.", Severity.WARN, "vfioctl enable win11"),
         Finding("holder.alive", "It is held by process 42 (X).", Severity.BLOCK),
     )
-    data = {**made.to_json(), "findings": [vars(finding) for finding in findings]}
+    data = {**as_shown(made), "findings": [vars(finding) for finding in findings]}
     return {
         "plan": data, "back": [f"/sys/bus/pci/devices/{CARD}/driver points to nvidia"], "blocked": True,
         "managed": True, "point_of_no_return": made.point_of_no_return,

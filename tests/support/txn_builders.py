@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vfioctl.handoff.notes import HAND_OFF, made
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan, way_back
 from vfioctl.txn.step import Lifetime, Phase, Scope, Step, StepProposal, Undo
@@ -29,9 +30,12 @@ def step(identifier: str, **fields: Any) -> Step:
     return Step(**{**defaults, **fields})
 
 
-def plan(*steps: Step, guest: str = "win11", uuid: str = UUID, returns: tuple[Step, ...] = ()) -> Plan:
+def plan(
+    *steps: Step, guest: str = "win11", uuid: str = UUID, returns: tuple[Step, ...] = (),
+    devices: tuple[str, ...] = ("0000:01:00.0",),
+) -> Plan:
     """A plan of `steps` with its way back."""
     return Plan(
-        guest=guest, uuid=uuid, devices=("0000:01:00.0",), steps=steps, returns=returns,
-        way_back=way_back(steps, returns),
+        operation=HAND_OFF, subject=guest, key=uuid, steps=steps, returns=returns, way_back=way_back(steps, returns),
+        notes=made(devices=list(devices), identities={}, drivers={}, parameters={}),
     )  # fmt: skip

@@ -60,10 +60,10 @@ class Bench:
             return file.read().strip()
 
     def engine(self, made, **fields):
-        journal = Journal(self.paths, made.uuid)
+        journal = Journal(self.paths, made.key)
         journal.begin(made, "boot-1")
         for item in made.steps:
-            self.ledger.join(item, made.uuid, made.guest)
+            self.ledger.join(item, made.key, made.subject)
         return Engine(Machine(self.paths, Programs(self.paths.programs)), journal, self.ledger, **fields)
 
     def apply(self, made, **fields):
@@ -71,8 +71,8 @@ class Bench:
         return self.ran.apply(made, deadline=Deadline(5))
 
     def undo(self, made):
-        begun = read_both(self.paths, made.uuid).begun(Action.APPLY)
-        return self.ran.undo(made, begun, made.uuid, deadline=Deadline(5))
+        begun = read_both(self.paths, made.key).begun(Action.APPLY)
+        return self.ran.undo(made, begun, made.key, deadline=Deadline(5))
 
 
 def test_steps_run_in_order_and_each_leaves_intent_and_done(bench):
@@ -146,9 +146,9 @@ def test_a_full_disk_keeps_no_undo_from_its_work(bench, full_disk):
     bench.attributes(a="0")
     made = plan(step("a"), step("b"))
     assert bench.apply(made).step.id == "b"
-    full_disk(bench.paths.boot_journal(made.uuid))
+    full_disk(bench.paths.boot_journal(made.key))
     bench.ran.journal.standing(Standing.UNDOING)
-    assert bench.ran.undo(made, ("a",), made.uuid, deadline=Deadline(5)) == ()
+    assert bench.ran.undo(made, ("a",), made.key, deadline=Deadline(5)) == ()
     assert bench.value("a") == "0"
     assert bench.ran.journal.lost
 
@@ -265,7 +265,7 @@ def test_a_refusal_that_cannot_be_written_is_known_to_the_engine_all_the_same(wo
 
     def last_words(journal, action, item):
         real(journal, action, item)
-        full_disk(words.paths.boot_journal(made.uuid))
+        full_disk(words.paths.boot_journal(made.key))
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Journal, "intent", last_words)

@@ -14,6 +14,7 @@ from vfioctl.kinds.conditions import CONDITION
 from vfioctl.limits import Limits
 from vfioctl.txn import judge
 from vfioctl.txn.kind import kind
+from vfioctl.txn.operation import upgraded
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.shape import ABSOLUTE, ADDRESS, ARGV, COUNT, FLAG, NAME, PROGRAM, Shape, optional
 from vfioctl.txn.step import Condition
@@ -25,17 +26,17 @@ VALUES = (None, True, 0, -1, 1.5, "", "a", "/a", "../a", "a\0b", [], ["a"], {}, 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_what_an_older_version_wrote_is_taken(path):
     head = json.loads(path.read_text().partition("\n")[0].replace("@ROOT@", "/root"))
-    made = Plan.from_json(head["plan"])
-    assert (judge.problem_of(made, made.uuid), judge.problem_of_head(head)) == ("", "")
+    made = Plan.from_json(upgraded(head["plan"]))
+    assert (judge.problem_of(made, made.key), judge.problem_of_head(head)) == ("", "")
 
 
-def test_the_plan_of_another_guest_is_not_taken():
-    assert "is of the guest" in judge.problem_of(plan(step("a")), "22222222-2222-3333-4444-555555555555")
+def test_the_plan_of_another_journal_is_not_taken():
+    assert "it is of" in judge.problem_of(plan(step("a")), "22222222-2222-3333-4444-555555555555")
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "10", True, 1e12])
 def test_a_budget_or_deadline_without_an_end_is_not_taken(seconds):
-    assert judge.problem_of(replace(plan(), budget=Limits(finish=seconds)), UUID)
+    assert judge.problem_of(replace(plan(), limits=Limits(finish=seconds)), UUID)
     assert judge.problem_of(plan(step("a", deadline=seconds)), UUID)
 
 
@@ -44,7 +45,7 @@ def test_a_budget_or_deadline_without_an_end_is_not_taken(seconds):
     Condition("path.absent", {"path": "/sys/../etc"}), Condition("no.holders", {"addresses": [1]}), Condition(1, 2),
 ])  # fmt: skip
 def test_a_proof_that_cannot_be_looked_for_is_not_taken(condition):
-    assert "no condition" in judge.problem_of(replace(plan(), back=(condition,)), UUID)
+    assert "no condition" in judge.problem_of(replace(plan(), proof=(condition,)), UUID)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -20,9 +20,9 @@ def test_a_plan_reads_back_from_json_as_it_was():
 def test_findings_and_conditions_survive_json():
     made = plan(step("a"))
     whole = Plan(**{
-        **{name: getattr(made, name) for name in ("guest", "uuid", "devices", "steps")},
+        **{name: getattr(made, name) for name in ("operation", "subject", "key", "steps")},
         "findings": (Finding("x.y", "A sentence.", Severity.WARN),),
-        "back": (Condition("path.exists", {"path": "/dev/null"}),),
+        "proof": (Condition("path.exists", {"path": "/dev/null"}),),
     })  # fmt: skip
     assert Plan.from_json(json.loads(json.dumps(whole.to_json()))) == whole
 

@@ -34,13 +34,13 @@ def planned(machine, *proposals, uuid=UUID, **fields):
 
 def test_each_plan_has_an_id_of_its_own_and_what_it_makes_bears_it(machine):
     plans = [planned(machine, proposal("copy", **COPY)) for _ in range(2)]
-    assert len({one.operation for one in plans}) == 2
+    assert len({one.id for one in plans}) == 2
     for one in plans:
-        assert one.steps[0].baseline == {"exists": False, "operation": one.operation}
+        assert one.steps[0].baseline == {"exists": False, "operation": one.id}
 
 
 def test_the_id_may_be_chosen_before(machine):
-    assert planned(machine, proposal("a"), operation="3f9ac2d1").operation == "3f9ac2d1"
+    assert planned(machine, proposal("a"), id="3f9ac2d1").id == "3f9ac2d1"
 
 
 def test_what_makes_nothing_has_no_mark(machine):
@@ -50,7 +50,7 @@ def test_what_makes_nothing_has_no_mark(machine):
 def test_what_another_guest_has_made_and_both_need_bears_the_first_ones_mark(machine):
     first = planned(machine, proposal("copy", **COPY), uuid=OTHER)
     Ledger(machine.paths).join(first.steps[0], OTHER, "other")
-    assert planned(machine, proposal("copy", **COPY)).steps[0].baseline["operation"] == first.operation
+    assert planned(machine, proposal("copy", **COPY)).steps[0].baseline["operation"] == first.id
 
 
 @pytest.mark.parametrize("scope", [None, *Scope])

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.frozen import frozen
+from vfioctl.handoff import notes
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
@@ -59,7 +60,7 @@ def of(app: App, domain: Domain) -> Given | None:
         return Given(domain.name, process, born, domain.pci_addresses, hidden=True)
     if story is None:
         return Given(domain.name, process, born, ())
-    return Given(domain.name, process, story.started, story.plan.devices, story.plan)
+    return Given(domain.name, process, story.started, notes.devices(story.plan), story.plan)
 
 
 def started(paths: Paths, pid: int) -> float:

@@ -100,7 +100,7 @@ def _open_guests(paths: Paths) -> Iterator[str]:
     for uuid in open_uuids(paths):
         with suppress(VfioctlError):  # a journal that cannot be read names nobody
             if story := read_both(paths, uuid):
-                yield story.plan.guest
+                yield story.plan.subject
 
 
 def must_be_known(paths: Paths, guest: str) -> None:

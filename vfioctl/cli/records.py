@@ -13,6 +13,7 @@ from vfioctl import files
 from vfioctl.cli.result import Error, Message
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict
+from vfioctl.handoff import notes
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -100,8 +101,8 @@ class Records:
             if story:
                 pid, qemu = busy.get(uuid), user(story, self.host)
                 yield {
-                    "guest": story.plan.guest, "uuid": uuid, "standing": str(story.standing), "since": story.started,
-                    "devices": list(story.plan.devices), "process": pid, "qemu": qemu,
+                    "guest": story.plan.subject, "uuid": uuid, "standing": str(story.standing), "since": story.started,
+                    "devices": list(notes.devices(story.plan)), "process": pid, "qemu": qemu,
                     "unfinished": not (pid or starting(self.paths, story)) and (
                         qemu is None or story.standing != "given"
                     ),

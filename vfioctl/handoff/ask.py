@@ -24,7 +24,7 @@ from vfioctl.plugin.manager import Plugins, needed, select
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.planner import new_operation
+from vfioctl.txn.planner import new_id
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Condition, Phase, Release, StepProposal
 
@@ -105,7 +105,7 @@ def _ask(
     chosen = wanted(domain, config, host)
     request = Request(
         guest=config.guest, uuid=domain.uuid, domain=domain, config=config, host=host, devices=chosen.devices,
-        incoming=incoming, operation=new_operation(),
+        incoming=incoming, operation=new_id(),
     )  # fmt: skip
     usable = select(known, config, chosen.devices)
     plugins = Plugins(usable, required=needed(known, config, chosen.devices))
@@ -118,7 +118,7 @@ def _ask(
     order = Order(
         guest=config.guest, uuid=domain.uuid, devices=chosen.devices, proposals=tuple(said.proposals),
         policy=lambda: policy(request, usable, said.containers), back=tuple(said.back), findings=findings,
-        budget=config.deadlines, operation=request.operation,
+        budget=config.deadlines, id=request.operation,
     )  # fmt: skip
     return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
 

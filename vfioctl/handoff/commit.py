@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused
-from vfioctl.handoff import armed, markers
+from vfioctl.handoff import armed, markers, notes
 from vfioctl.host.stuck import drop_ended
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def commit(transaction: Transaction, boot_id: str) -> None:
     except Refused as error:
         if error.code not in HINTS:
             raise
-        said = f"{plan.guest} was not started: {error.message[0].lower()}{error.message[1:]}"
+        said = f"{plan.subject} was not started: {error.message[0].lower()}{error.message[1:]}"
         raise Refused(error.code, said, state=error.state, hints=(HINTS[error.code],)) from error
 
 
@@ -43,5 +43,5 @@ def forget(transaction: Transaction) -> None:
 
 def _clear(transaction: Transaction) -> None:
     with suppress(OSError):
-        drop_ended(transaction.paths, transaction.plan.devices)
+        drop_ended(transaction.paths, notes.devices(transaction.plan))
     markers.clear_of(transaction.paths, transaction.plan)

@@ -50,7 +50,9 @@ def devices(paths: Paths, uuid: str) -> tuple[str, ...]:
 
 def _named(paths: Paths, uuid: str) -> Iterator[str]:
     """The functions that can still be read in its journal of this boot."""
-    named = header(paths.boot_journal(uuid)).get("plan", {}).get("devices")
+    plan = header(paths.boot_journal(uuid)).get("plan", {})
+    notes = plan.get("notes", plan)  # before schema 3 the plan itself named them
+    named = notes.get("devices") if isinstance(notes, dict) else ()
     for address in named if isinstance(named, list) else ():
         if isinstance(address, str) and ADDRESS.fullmatch(address):
             yield address
@@ -71,7 +73,8 @@ def _names(paths: Paths, uuid: str) -> Iterator[str]:
     with suppress(OSError):
         yield from (entry.holders[uuid] for entry in entries(paths, uuid))
     for path in (paths.boot_journal(uuid), paths.disk_journal(uuid)):
-        name = header(path).get("plan", {}).get("guest")
+        plan = header(path).get("plan", {})
+        name = plan.get("subject", plan.get("guest"))
         if isinstance(name, str) and not name_problem(name):
             yield name
 
@@ -109,7 +112,7 @@ def refuse_needed(paths: Paths, plan: Plan, uuid: str, error: VfioctlError) -> N
     if needed := sorted(wanted & set(devices(paths, uuid))):
         raise Refused(
             error.code,
-            f"{plan.guest} was not started: {', '.join(needed)} is held by a hand-off of "
+            f"{plan.subject} was not started: {', '.join(needed)} is held by a hand-off of "
             f"{guest_of(paths, uuid) or uuid} whose journal is damaged. {error.message}",
             state="Nothing was changed.", hints=way_out(paths, uuid),
         )  # fmt: skip

@@ -40,13 +40,13 @@ class Watched:
 
 def arm(composition: Composition, plan: Plan, log: Log) -> None:
     """Start the watch over the attempt that was just committed."""
-    attempt = armed.read(composition.paths, plan.guest)
+    attempt = armed.read(composition.paths, plan.subject)
     if attempt is None:
         return
-    watched = Watched(plan.uuid, plan.guest, attempt)
-    arguments = ("deadman", plan.uuid, plan.guest, *str(attempt).split())
-    name = f"deadman-{plan.uuid}-{attempt.since}"  # that of the attempt before may not have seen yet that it is over
-    timer = Timer(START_SECONDS, os.path.join(composition.paths.guest_markers(plan.guest), markers.ARMED))
+    watched = Watched(plan.key, plan.subject, attempt)
+    arguments = ("deadman", plan.key, plan.subject, *str(attempt).split())
+    name = f"deadman-{plan.key}-{attempt.since}"  # that of the attempt before may not have seen yet that it is over
+    timer = Timer(START_SECONDS, os.path.join(composition.paths.guest_markers(plan.subject), markers.ARMED))
     background.start(
         composition, arguments, lambda said: watch(composition, watched, said), log, name=name, timer=timer
     )

@@ -31,7 +31,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between two tries
 
 def finish_later(composition: Composition, story: Story, log: Log) -> None:
     """Let the detached part do this attempt's whole return, as soon as it gets the guest's lock."""
-    uuid, attempt = story.plan.uuid, repr(story.started)
+    uuid, attempt = story.plan.key, repr(story.started)
     background.start(
         composition, ("finish", uuid, attempt), lambda said: finish(composition, uuid, said, attempt=attempt), log,
         name=f"finish-{uuid}-{attempt}",
@@ -84,7 +84,7 @@ def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, lo
         _close_undone(composition, uuid, log)
         _let_cards_come(composition, story)
         home = WayHome(composition, story, (own.fd,), log)
-        done = home.run(None, seconds=story.plan.budget.finish)
+        done = home.run(None, seconds=story.plan.limits.finish)
         error = None if done else home.leave_open("release")
         if done:
             home.close("release")
@@ -96,7 +96,7 @@ def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, lo
 
 def _patience(story: Story | None) -> float:
     """Seconds after which whoever holds the guest's lock has passed every deadline; a start waits for others first."""
-    budget = story.plan.budget if story else None
+    budget = story.plan.limits if story else None
     return 2 * budget.prepare + budget.undo + budget.finish if budget else 0.0
 
 

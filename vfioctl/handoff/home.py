@@ -14,6 +14,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.errors import Busy, StepFailed, VfioctlError
 from vfioctl.frozen import replace
+from vfioctl.handoff import notes
 from vfioctl.handoff.commit import forget
 from vfioctl.handoff.outcome import Ending, amend, keep
 from vfioctl.kinds import conditions
@@ -67,7 +68,7 @@ class WayHome:
         """
         from vfioctl.handoff import astray  # a start that finds nothing unfinished does without it
 
-        paths, uuid = self.composition.paths, self.plan.uuid
+        paths, uuid = self.composition.paths, self.plan.key
         now = read_both(paths, uuid) or self.story
         undone = now.finished(Action.UNDO) - astray.astray(self.plan, self.composition.machine())
         way = _way(now, Ledger(paths))
@@ -81,10 +82,10 @@ class WayHome:
         self.tell_left(engine)
         self._find_astray(accept_others=accept_others)
         if part is None:
-            self.unseen = self._not_seen(self.plan.back)
+            self.unseen = self._not_seen(self.plan.proof)
             self._tell_updates()
         for failure in (*self.failures, *engine.warnings):
-            self.log.warning(f"{self.plan.guest}: {failure.message}", guest=self.plan.guest, code=failure.code)
+            self.log.warning(f"{self.plan.subject}: {failure.message}", guest=self.plan.subject, code=failure.code)
         return not self.failures
 
     def transaction(self) -> Transaction:
@@ -95,7 +96,7 @@ class WayHome:
         """Name what stays since no step of this hand-off made it, in the log and in the outcome."""
         self.left += engine.left
         for said in engine.left:
-            self.log.warning(f"{self.plan.guest}: {said}", guest=self.plan.guest)
+            self.log.warning(f"{self.plan.subject}: {said}", guest=self.plan.subject)
 
     def _steps(self) -> frozenset[str]:
         """Steps of prepare have APPLY records too; those are not pieces of the way back."""
@@ -118,7 +119,7 @@ class WayHome:
         if self._is_overtaken():
             return
         for said in map(conditions.describe, self.unseen):
-            self.log.warning(f"{self.plan.guest}: not seen after the return: {said}.", guest=self.plan.guest)
+            self.log.warning(f"{self.plan.subject}: not seen after the return: {said}.", guest=self.plan.subject)
         if self.ending and not self.ending.error:
             self.ending = replace(self.ending, message=self._said())
             self._amend(self.ending)
@@ -138,8 +139,8 @@ class WayHome:
         if self.ending is None or self.ending.error:
             return False  # what is open is this hand-off itself
         paths = self.composition.paths
-        again, ledger = os.path.exists(paths.boot_journal(self.plan.uuid)), Ledger(paths)
-        return again or any(ledger.entries(f"{EXCLUSIVE}{address}") for address in self.plan.devices)
+        again, ledger = os.path.exists(paths.boot_journal(self.plan.key)), Ledger(paths)
+        return again or any(ledger.entries(f"{EXCLUSIVE}{address}") for address in notes.devices(self.plan))
 
     def _amend(self, ending: Ending) -> None:
         """Keep what the proof has shown, while no later hand-off of the guest has an outcome of its own to keep."""
@@ -159,20 +160,20 @@ class WayHome:
         try:
             return conditions.evaluate(condition, self.composition.machine())
         except VfioctlError as error:  # who cannot be asked has not been seen
-            self.log.warning(f"{self.plan.guest}: {error}", guest=self.plan.guest)
+            self.log.warning(f"{self.plan.subject}: {error}", guest=self.plan.subject)
             return False
 
     def _tell_updates(self) -> None:
         from vfioctl.handoff import updates  # a start that finds nothing unfinished does without it
 
         for said in updates.found(self.plan, self.composition.machine().host()):
-            self.log.warning(f"{self.plan.guest}: {said}.", guest=self.plan.guest)
+            self.log.warning(f"{self.plan.subject}: {said}.", guest=self.plan.subject)
 
     def close(self, event: str) -> None:
         """Everything is home: keep the record, forget the journal. Raises Busy where the ledger cannot be left yet."""
         transaction = self.transaction()
         transaction.leave_all()
-        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), message=self._said())
+        self.ending = Ending(self.plan.subject, self.plan.key, event, self._times(event), message=self._said())
         self.kept = keep(self.composition.paths, self.log, self.ending)
         forget(transaction)
 
@@ -181,19 +182,19 @@ class WayHome:
 
         `what` says it for a hand-off that did not end in a return.
         """
-        what = what or f"{self.plan.guest} gave its devices back, but not everything came home"
+        what = what or f"{self.plan.subject} gave its devices back, but not everything came home"
         error = StepFailed(
             "return.unfinished", f"{what}: " + "; ".join(failure.message for failure in self.failures),
             state=" ".join(("The journal is kept.", *self.left)),
             hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
         )
-        self.ending = Ending(self.plan.guest, self.plan.uuid, event, self._times(event), error=error)
+        self.ending = Ending(self.plan.subject, self.plan.key, event, self._times(event), error=error)
         keep(self.composition.paths, self.log, self.ending)
         return error
 
     def _times(self, event: str) -> tuple[StepTime, ...]:
         """The whole return, with what the hook and other processes did of it."""
-        story = read_both(self.composition.paths, self.plan.uuid) or self.story
+        story = read_both(self.composition.paths, self.plan.key) or self.story
         actions = {step.id: Action.UNDO for step in self.plan.changes}
         actions |= {step.id: Action.APPLY for step in self.plan.returns}
         times = as_journalled(self.plan, story.records, actions)
@@ -205,7 +206,7 @@ class WayHome:
         return f"; not seen: {', '.join(map(conditions.describe, self.unseen))}" if self.unseen else ""
 
     def _said(self) -> str:
-        return " ".join((f"{', '.join(self.plan.devices) or 'nothing'} back{self.but}", *self.left))
+        return " ".join((f"{', '.join(notes.devices(self.plan)) or 'nothing'} back{self.but}", *self.left))
 
 
 def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
@@ -222,7 +223,7 @@ def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
 def _way(story: Story, ledger: Ledger) -> Plan:
     """The plan with the way back that fits: what was never done is not undone."""
     plan, begun = story.plan, set(story.begun(Action.APPLY))
-    begun |= {step.id for step in plan.changes if step.id not in begun and ledger.is_inherited(step, plan.uuid)}
+    begun |= {step.id for step in plan.changes if step.id not in begun and ledger.is_inherited(step, plan.key)}
     if not story.given:
         return replace(plan, way_back=plan.way_back_unused(begun))
     idle = {step.id for step in plan.changes if step.id not in begun and _is_idle(step, story)}

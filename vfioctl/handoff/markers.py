@@ -26,37 +26,37 @@ EXECUTABLE = 0o700
 
 def write(paths: Paths, plan: Plan, *, armed: str) -> None:
     """Leave the rendered undo, then the operations that this hand-off needs; those last, as they make the shim act."""
-    directory = paths.guest_markers(plan.guest)
+    directory = paths.guest_markers(plan.subject)
     files.make_private_dir(directory)
     for name in (RELEASED, UNDONE_BY_SH):
         files.remove(os.path.join(directory, name))
     _put(directory, UNDO, _script(paths, plan), mode=EXECUTABLE)
-    _put(directory, UUID, plan.uuid + "\n")
+    _put(directory, UUID, plan.key + "\n")
     _put(directory, ARMED, armed + "\n")
     _put_operations(directory, OPERATIONS, plan)
 
 
 def restore(paths: Paths, plan: Plan) -> None:
     """Leave again what is missing for the return of a guest that runs. `armed` is none of it: QEMU is there."""
-    directory = paths.guest_markers(plan.guest)
+    directory = paths.guest_markers(plan.subject)
     files.make_private_dir(directory)
     files.remove(os.path.join(directory, RELEASED))
-    if uuid_of(paths, plan.guest) != plan.uuid or not has(paths, plan.guest, UNDO):
+    if uuid_of(paths, plan.subject) != plan.key or not has(paths, plan.subject, UNDO):
         _put(directory, UNDO, _script(paths, plan), mode=EXECUTABLE)
-        _put(directory, UUID, plan.uuid + "\n")
-    _put_operations(directory, [name for name in OPERATIONS if not has(paths, plan.guest, name)], plan)
+        _put(directory, UUID, plan.key + "\n")
+    _put_operations(directory, [name for name in OPERATIONS if not has(paths, plan.subject, name)], plan)
 
 
 def _put_operations(directory: str, names: Iterable[str], plan: Plan) -> None:
     """The marks that make the shim act. It does what `started` needs itself where that one is empty."""
     for name in names:
-        _put(directory, name, "steps follow\n" if name == STARTED and plan.running else "")
+        _put(directory, name, "steps follow\n" if name == STARTED and plan.held else "")
 
 
 def _script(paths: Paths, plan: Plan) -> str:
     from vfioctl.handoff import undo_sh  # who only asks for marks does without
 
-    return undo_sh.render(plan.guest, plan.uuid, plan.undo_order(), paths, back=plan.back)
+    return undo_sh.render(plan.subject, plan.key, plan.undo_order(), paths, back=plan.proof)
 
 
 def _put(directory: str, name: str, text: str, *, mode: int = files.PRIVATE) -> None:
@@ -114,8 +114,8 @@ def disarm(paths: Paths, guest: str) -> None:
 
 def clear_of(paths: Paths, plan: Plan) -> None:
     """Remove the marks that `plan` left; another guest of the same name may have left its own since."""
-    if uuid_of(paths, plan.guest) in (None, plan.uuid):
-        clear(paths, plan.guest)
+    if uuid_of(paths, plan.subject) in (None, plan.key):
+        clear(paths, plan.subject)
 
 
 def clear(paths: Paths, guest: str) -> None:

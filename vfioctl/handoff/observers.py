@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
+from vfioctl.handoff import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,10 +26,10 @@ def tell(composition: Composition, home: WayHome, log: Log) -> None:
         plugins = Plugins(_used(composition, home, log))
         plugins.finished(_outcome(home.ending))
     except (VfioctlError, OSError, ImportError) as error:
-        log.warning(f"Nobody was told that {home.plan.guest} is back: {error}", guest=home.plan.guest)
+        log.warning(f"Nobody was told that {home.plan.subject} is back: {error}", guest=home.plan.subject)
         return
     for finding in plugins.findings:
-        log.warning(finding.message, guest=home.plan.guest, code=finding.code)
+        log.warning(finding.message, guest=home.plan.subject, code=finding.code)
 
 
 def _used(composition: Composition, home: WayHome, log: Log) -> Iterable[PluginInfo]:
@@ -36,8 +37,8 @@ def _used(composition: Composition, home: WayHome, log: Log) -> Iterable[PluginI
     from vfioctl.plugin.manager import select
 
     host = composition.machine().host()
-    config, known = read_config(composition, home.plan.guest, log)
-    return select(known, config, (host.device(item) for item in home.plan.devices if host.has_device(item)))
+    config, known = read_config(composition, home.plan.subject, log)
+    return select(known, config, (host.device(item) for item in notes.devices(home.plan) if host.has_device(item)))
 
 
 def _outcome(ending: Ending) -> Outcome:

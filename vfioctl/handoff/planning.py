@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen, replace
+from vfioctl.handoff import notes
 from vfioctl.handoff.checks import SESSION_ACTIVE, Wanted, device_findings
 from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
 from vfioctl.limits import Limits
 from vfioctl.txn.kind import kind
 from vfioctl.txn.ordering import Proposed
-from vfioctl.txn.plan import Plan
+from vfioctl.txn.plan import Plan, Unfinished
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Condition, Step
@@ -31,7 +33,7 @@ class Order:
     back: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
     budget: Limits = field(default_factory=Limits)
-    operation: str = ""  # the id that marks what the steps make; one is made up where it is empty
+    id: str = ""  # the id that marks what the steps make; one is made up where it is empty
 
 
 def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
@@ -43,17 +45,16 @@ def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
         return device_findings(wanted, steps, held, host, ledger, session_named=named)
 
     brief = Brief(
-        guest=order.guest, uuid=order.uuid, proposals=order.proposals, checks=checks, back=order.back,
-        findings=order.findings, budget=order.budget, operation=order.operation,
+        operation=HAND_OFF, subject=order.guest, key=order.uuid, proposals=order.proposals, checks=checks,
+        proof=order.back, findings=order.findings, limits=order.budget, unfinished=Unfinished.RETURN, id=order.id,
     )  # fmt: skip
     made = make_plan(brief, host, ledger)
-    return replace(
-        made,
-        devices=tuple(device.address for device in order.devices),
+    return replace(made, notes=notes.made(
+        devices=[device.address for device in order.devices],
         identities={device.address: device.identity for device in order.devices},
         drivers=_driver_versions(order.devices, host),
         parameters=_parameters(order.devices, made.steps, host),
-    )
+    ))  # fmt: skip
 
 
 def _driver_versions(devices: tuple[PciDevice, ...], host: Host) -> dict[str, str]:

@@ -12,7 +12,7 @@ from vfioctl.errors import Busy, Refused, StepFailed, Stuck, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.findings import Severity
 from vfioctl.frozen import frozen, replace
-from vfioctl.handoff import deadman, identity, markers, recovery
+from vfioctl.handoff import deadman, identity, markers, notes, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
 from vfioctl.handoff.commit import commit, forget
 from vfioctl.handoff.outcome import Ending, keep
@@ -128,7 +128,7 @@ def _settled_plan(
                 return
         hopeful = all(_settle_other(composition, asked.plan, uuid, log, waiting) for uuid in unsettled)
     raise Refused(
-        "lock.busy", f"{asked.plan.guest} was not started: other hand-offs keep changing what it needs.",
+        "lock.busy", f"{asked.plan.subject} was not started: other hand-offs keep changing what it needs.",
         state="Nothing was changed.", hints=("See what they do with: vfioctl status",),
     )  # fmt: skip
 
@@ -140,7 +140,7 @@ def _resources(composition: Composition, plan: Plan, waiting: Deadline) -> Itera
         try:
             fds = stack.enter_context(resource_locks(composition.paths, plan.resources, deadline=waiting.left))
         except Busy as error:
-            raise _refusal(plan.guest, "another hand-off is at work on what it needs", error) from error
+            raise _refusal(plan.subject, "another hand-off is at work on what it needs", error) from error
         yield fds
 
 
@@ -152,7 +152,7 @@ def _came_home(composition: Composition, plan: Plan, log: Log, waiting: Deadline
         returning = recovery.returning(composition.paths, plan)
         return bool(returning) and all(_settle_other(composition, plan, uuid, log, waiting) for uuid in returning)
     except Refused as error:
-        log.warning(f"{plan.guest}: {error}", guest=plan.guest)
+        log.warning(f"{plan.subject}: {error}", guest=plan.subject)
         return False
 
 
@@ -172,7 +172,7 @@ def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log, wai
         except Busy:
             return False
         except VfioctlError as error:
-            raise _refusal(plan.guest, "what another guest left cannot be finished", error) from error
+            raise _refusal(plan.subject, "what another guest left cannot be finished", error) from error
         return True
 
     return until(is_tried, waiting.left) and is_settled()
@@ -186,7 +186,7 @@ def refuse(plan: Plan) -> None:
     rest, see = ((f"And {more} more are in the way.",), (_see(plan),)) if more > 0 else ((), ())
     raise Refused(
         said[0].code,
-        f"{plan.guest} was not started: " + " ".join((*(finding.message for finding in said), *rest)),
+        f"{plan.subject} was not started: " + " ".join((*(finding.message for finding in said), *rest)),
         state="Nothing was changed.",
         hints=tuple(dict.fromkeys((*(finding.hint for finding in said if finding.hint), *see))),
     )
@@ -195,7 +195,7 @@ def refuse(plan: Plan) -> None:
 def _see(plan: Plan) -> str:
     from vfioctl.shell import argument  # few refusals need it
 
-    return f"See everything with: vfioctl plan {argument(plan.guest)}"
+    return f"See everything with: vfioctl plan {argument(plan.subject)}"
 
 
 def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fds: tuple[int, ...]) -> Plan:
@@ -206,7 +206,7 @@ def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fd
         commit(transaction, asked.request.host.boot_id())
         with watch.part("dead-man"):
             deadman.arm(composition, plan, around.log)
-        deadline = Deadline(plan.budget.prepare - asked.took)
+        deadline = Deadline(plan.limits.prepare - asked.took)
         failure = transaction.apply(deadline=deadline) or _mark_given(transaction)
         if failure:
             raise _undone(composition, transaction, failure, around.log)
@@ -218,9 +218,9 @@ def _warn(plan: Plan, log: Log) -> None:
     """Say what does not block, as far as somebody reads it: `plan` shows the rest."""
     warnings = [finding for finding in plan.findings if finding.severity is Severity.WARN]
     for finding in warnings[:FEW]:
-        log.warning(f"{plan.guest}: {finding.message}", guest=plan.guest, code=finding.code)
+        log.warning(f"{plan.subject}: {finding.message}", guest=plan.subject, code=finding.code)
     if len(warnings) > FEW:
-        log.warning(f"{plan.guest}: {len(warnings) - FEW} more warnings. {_see(plan)}", guest=plan.guest)
+        log.warning(f"{plan.subject}: {len(warnings) - FEW} more warnings. {_see(plan)}", guest=plan.subject)
 
 
 def _mark_given(transaction: Transaction) -> Failure | None:
@@ -236,19 +236,19 @@ def _mark_given(transaction: Transaction) -> Failure | None:
 def _given(composition: Composition, asked: Asked, engine: Engine, log: Log) -> None:
     plan = asked.plan
     for failure in engine.warnings:
-        log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
+        log.warning(f"{plan.subject}: {failure.message}", guest=plan.subject, code=failure.code)
     if asked.request.domain.pci_addresses:
         _keep_mode(composition, asked, log)
-    if identity.unpinned(composition.paths, plan.uuid, asked.request.devices):
+    if identity.unpinned(composition.paths, plan.key, asked.request.devices):
         _pin(composition, asked, log)
-    message = f"{', '.join(plan.devices) or 'nothing'} given"
-    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", tuple(engine.watch.times), message=message))
+    message = f"{', '.join(notes.devices(plan)) or 'nothing'} given"
+    keep(composition.paths, log, Ending(plan.subject, plan.key, "prepare", tuple(engine.watch.times), message=message))
 
 
 def _keep_mode(composition: Composition, asked: Asked, log: Log) -> None:
     from vfioctl.handoff import managed  # only guests with a hostdev need it
 
-    guest = asked.plan.guest
+    guest = asked.plan.subject
     try:
         managed.keep(composition.paths, asked.request.domain)
     except OSError as error:
@@ -259,11 +259,11 @@ def _pin(composition: Composition, asked: Asked, log: Log) -> None:
     """Pin the cards. The guest has them by now: a disk that is full is no reason to fail its start."""
     plan = asked.plan
     try:
-        identity.pin(composition.paths, plan.uuid, plan.guest, asked.request.devices)
+        identity.pin(composition.paths, plan.key, plan.subject, asked.request.devices)
     except OSError as error:
-        log.warning(f"{plan.guest}: its cards could not be pinned: {error}.", guest=plan.guest)
+        log.warning(f"{plan.subject}: its cards could not be pinned: {error}.", guest=plan.subject)
         return
-    log.notice(f"{plan.guest}: its cards are pinned now: {', '.join(plan.devices)}.", guest=plan.guest)
+    log.notice(f"{plan.subject}: its cards are pinned now: {', '.join(notes.devices(plan))}.", guest=plan.subject)
 
 
 def _undone(composition: Composition, transaction: Transaction, failure: Failure, log: Log) -> VfioctlError:
@@ -271,18 +271,18 @@ def _undone(composition: Composition, transaction: Transaction, failure: Failure
     plan, engine = transaction.plan, transaction.engine
     transaction.journal.standing(Standing.UNDOING)
     begun = tuple(step.id for step in plan.steps if step.id in set(_begun(composition, plan)))
-    secondary = transaction.undo(begun, deadline=Deadline(plan.budget.undo))
+    secondary = transaction.undo(begun, deadline=Deadline(plan.limits.undo))
     error = _explain(plan, begun, failure, secondary, engine.left)
     if not secondary:
         forget(transaction)
     else:
-        markers.disarm(composition.paths, plan.guest)
-    keep(composition.paths, log, Ending(plan.guest, plan.uuid, "prepare", tuple(engine.watch.times), error=error))
+        markers.disarm(composition.paths, plan.subject)
+    keep(composition.paths, log, Ending(plan.subject, plan.key, "prepare", tuple(engine.watch.times), error=error))
     return error
 
 
 def _begun(composition: Composition, plan: Plan) -> tuple[str, ...]:
-    story = read_both(composition.paths, plan.uuid)
+    story = read_both(composition.paths, plan.key)
     return story.begun(Action.APPLY) if story else ()
 
 
@@ -301,7 +301,7 @@ def _explain(
         hints = (*hints, "Finish it with: vfioctl recover")
     state = " ".join((state, *left))
     what = cause.message if isinstance(cause, VfioctlError) else str(cause)
-    message = f"{plan.guest} was not started: {failure.step.id} on {failure.step.resource} failed: {what}"
+    message = f"{plan.subject} was not started: {failure.step.id} on {failure.step.resource} failed: {what}"
     return _same_kind(cause)(failure.code, message, state=state, hints=tuple(dict.fromkeys(hints)))
 
 

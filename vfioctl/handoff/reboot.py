@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 
 from vfioctl.compose import Composition
+from vfioctl.handoff import notes
 from vfioctl.handoff.commit import forget
 from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.outcome import Ending, keep
@@ -33,17 +34,17 @@ def settle(home: WayHome, *, in_hook: bool) -> str:
     Raises VfioctlError("return.unfinished") with what is left; the journal is kept then.
     """
     plan, here = home.plan, home.composition
-    begins = f"{plan.guest}: the host was restarted {CUT_OFF[home.story.standing]}"
-    seconds = plan.budget.release if in_hook else plan.budget.finish
+    begins = f"{plan.subject}: the host was restarted {CUT_OFF[home.story.standing]}"
+    seconds = plan.limits.release if in_hook else plan.limits.finish
     with home.transaction().reopen() as transaction:
         engine = transaction.engine
-        home.failures += engine.undo_steps(due(home.story), plan.uuid, deadline=Deadline(seconds))
+        home.failures += engine.undo_steps(due(home.story), plan.key, deadline=Deadline(seconds))
     home.tell_left(engine)
     if home.failures:
         raise home.leave_open("recover", f"{begins}, and not everything that outlives a boot could be undone")
     message = " ".join((f"{begins}.", *_told(here, plan, engine), *home.left))
     times = tuple(engine.watch.times)
-    keep(here.paths, home.log, Ending(plan.guest, plan.uuid, "recover", times or None, message=message))
+    keep(here.paths, home.log, Ending(plan.subject, plan.key, "recover", times or None, message=message))
     forget(transaction)
     return message
 
@@ -56,7 +57,7 @@ def due(story: Story) -> tuple[Step, ...]:
 
 
 def _told(here: Composition, plan: Plan, engine: Engine) -> Iterator[str]:
-    if devices := [_standing(here.paths, plan, address) for address in plan.devices]:
+    if devices := [_standing(here.paths, plan, address) for address in notes.devices(plan)]:
         yield f"Now {', '.join(devices)}."
     undone = [time.id for time in engine.watch.times if time.outcome == "done"]
     yield f"Undone: {', '.join(undone)}." if undone else "Nothing else was left to undo."

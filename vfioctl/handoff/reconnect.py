@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.handoff import finish, markers, recovery, release
+from vfioctl.handoff import finish, markers, notes, recovery, release
 from vfioctl.host.host import Host
 from vfioctl.log import Log
 from vfioctl.paths import Paths
@@ -31,7 +31,7 @@ def reconnect(composition: Composition, guest: str, log: Log) -> None:
         try:
             _reconcile(composition, story, about)
         except (VfioctlError, OSError) as error:
-            about.warning(f"{guest}: its hand-off ({story.plan.uuid}) stays at {story.standing}: {error}")
+            about.warning(f"{guest}: its hand-off ({story.plan.key}) stays at {story.standing}: {error}")
 
 
 def _stories(paths: Paths, guest: str, log: Log) -> Iterator[Story]:
@@ -42,21 +42,21 @@ def _stories(paths: Paths, guest: str, log: Log) -> Iterator[Story]:
         except VfioctlError as error:
             log.warning(str(error), uuid=uuid)
             continue
-        if story and story.plan.guest == guest:
+        if story and story.plan.subject == guest:
             yield story
 
 
 def _reconcile(composition: Composition, story: Story, log: Log) -> None:
     """Raises VfioctlError("lock.busy") while another process works on it: that one finishes it."""
-    lock, plan = guest_lock(composition.paths, story.plan.uuid), story.plan
+    lock, plan = guest_lock(composition.paths, story.plan.key), story.plan
     lock.acquire(deadline=LOCK_SECONDS)
     with lock:
-        now, host = read_both(composition.paths, plan.uuid), composition.machine().host()
+        now, host = read_both(composition.paths, plan.key), composition.machine().host()
         if now is None:
             return
         if now.boot_id != host.boot_id():
-            log.warning(f"A hand-off of {plan.guest} from before the boot is open; finish it with: vfioctl recover")
-        elif host.qemu_of(plan.uuid, plan.guest) is None:
+            log.warning(f"A hand-off of {plan.subject} from before the boot is open; finish it with: vfioctl recover")
+        elif host.qemu_of(plan.key, plan.subject) is None:
             _left_by_another(composition, now, host, log)
         else:
             _runs(composition, now, host, log)
@@ -65,12 +65,12 @@ def _reconcile(composition: Composition, story: Story, log: Log) -> None:
 def _left_by_another(composition: Composition, story: Story, host: Host, log: Log) -> None:
     """No QEMU of this UUID runs, so the guest that libvirt found is another one of the same name."""
     plan = story.plan
-    if pids := host.vfio_open(plan.devices):
+    if pids := host.vfio_open(notes.devices(plan)):
         held = ", ".join(map(str, pids))
-        log.warning(f"Another guest called {plan.guest} ({plan.uuid}) left its hand-off open, and process {held} has "
+        log.warning(f"Another guest called {plan.subject} ({plan.key}) left its hand-off open, and process {held} has "
                     f"its devices; afterwards: vfioctl recover")  # fmt: skip
         return
-    log.notice(f"Another guest called {plan.guest} ({plan.uuid}) left its hand-off open; it is finished now.")
+    log.notice(f"Another guest called {plan.subject} ({plan.key}) left its hand-off open; it is finished now.")
     finish.finish_later(composition, story, log)
 
 
@@ -78,15 +78,16 @@ def _runs(composition: Composition, story: Story, host: Host, log: Log) -> None:
     plan, paths = story.plan, composition.paths
     given = story.standing is Standing.GIVEN
     if not given and recovery.has_its_devices(story, host):
-        log.warning(f"{plan.guest} has its devices, though its hand-off stood at {story.standing}: it counts as given.")
+        said = f"{plan.subject} has its devices, though its hand-off stood at {story.standing}: it counts as given."
+        log.warning(said)
         _give(composition, story, log)
         given = True
     markers.restore(paths, plan)
     if given:
-        markers.disarm(paths, plan.guest)
+        markers.disarm(paths, plan.subject)
         release.run_late(composition, story, log)
     else:
-        log.warning(f"{plan.guest} runs without the devices of a hand-off that stands at {story.standing}; they come "
+        log.warning(f"{plan.subject} runs without the devices of a hand-off that stands at {story.standing}; they come "
                     f"home when it stops.")  # fmt: skip
 
 
@@ -100,8 +101,8 @@ def _give(composition: Composition, story: Story, log: Log) -> None:
         transaction.journal.standing(Standing.GIVEN)
         for step in plan.changes:
             try:
-                transaction.ledger.join(step, plan.uuid, plan.guest)
+                transaction.ledger.join(step, plan.key, plan.subject)
             except Refused as error:
-                log.warning(f"{plan.guest}: {error}")
+                log.warning(f"{plan.subject}: {error}")
         generation.bump(paths)
-    markers.take(paths, plan.guest, markers.UNDONE_BY_SH)
+    markers.take(paths, plan.subject, markers.UNDONE_BY_SH)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.handoff import armed, markers
+from vfioctl.handoff import armed, markers, notes
 from vfioctl.handoff.armed import Attempt
 from vfioctl.handoff.home import WayHome
 from vfioctl.host.host import Host
@@ -25,7 +25,7 @@ PATIENCE = 10.0  # with others who have what one step needs
 
 def is_in_use(story: Story, host: Host) -> bool:
     """Whether the guest runs or anybody has its devices open: then there is nothing to bring home."""
-    return user(story, host) is not None or bool(host.vfio_open(story.plan.devices))
+    return user(story, host) is not None or bool(host.vfio_open(notes.devices(story.plan)))
 
 
 def user(story: Story, host: Host) -> int | None:
@@ -34,19 +34,19 @@ def user(story: Story, host: Host) -> int | None:
     Of a plan with devices the open node decides. It opens them after its memory is allocated, and `started` follows.
     """
     plan = story.plan
-    qemu = host.qemu_of(plan.uuid, plan.guest)
-    return qemu if qemu and (_has_open(qemu, plan, host) or armed.of(host.paths, plan.guest, plan.uuid)) else None
+    qemu = host.qemu_of(plan.key, plan.subject)
+    return qemu if qemu and (_has_open(qemu, plan, host) or armed.of(host.paths, plan.subject, plan.key)) else None
 
 
 def has_its_devices(story: Story, host: Host) -> bool:
     """Whether its QEMU runs and holds them, whatever the journal says: then they must not be taken away."""
-    qemu = host.qemu_of(story.plan.uuid, story.plan.guest)
+    qemu = host.qemu_of(story.plan.key, story.plan.subject)
     return qemu is not None and _has_open(qemu, story.plan, host)
 
 
 def _has_open(qemu: int, plan: Plan, host: Host) -> bool:
     """Whether `qemu` has a device of `plan` open, as far as one may see; true of a plan without any."""
-    return not plan.devices or host.has_vfio_open(qemu, plan.devices) is not False
+    return not notes.devices(plan) or host.has_vfio_open(qemu, notes.devices(plan)) is not False
 
 
 def recover(
@@ -81,7 +81,7 @@ def starting(paths: Paths, story: Story) -> Attempt | None:
     """The attempt that has given the guest its devices, while its daemon may still be about to start QEMU."""
     if story.standing is not Standing.GIVEN:
         return None
-    attempt = armed.of(paths, story.plan.guest, story.plan.uuid)
+    attempt = armed.of(paths, story.plan.subject, story.plan.key)
     return attempt if attempt and attempt.may_go_on(paths) else None
 
 
@@ -91,7 +91,7 @@ def _refuse_starting(composition: Composition, story: Story) -> None:
         return
     from vfioctl.shell import argument  # the hook path comes here too, and never refuses it
 
-    guest = story.plan.guest
+    guest = story.plan.subject
     raise Refused(
         "guest.starting",
         f"{guest} is being started by {comm(composition.paths, attempt.daemon)} (process {attempt.daemon}): it has its "
@@ -111,12 +111,12 @@ def settle(home: WayHome, *, in_hook: bool = False) -> str:
         return reboot.settle(home, in_hook=in_hook)
     came_so_far = story.standing in (Standing.GIVEN, Standing.RETURNING)
     if user(story, host) is not None if came_so_far else has_its_devices(story, host):
-        return f"{story.plan.guest} is running with its devices."
+        return f"{story.plan.subject} is running with its devices."
     if came_so_far:
         _refuse_in_use(story.plan, host)
     if story.standing in (Standing.APPLYING, Standing.UNDOING):
         return _undo(home, in_hook=in_hook)
-    budget = story.plan.budget
+    budget = story.plan.limits
     if not home.run(None, seconds=budget.release if in_hook else budget.finish, accept_others=True):
         raise home.leave_open("recover")
     home.close("recover")
@@ -124,15 +124,15 @@ def settle(home: WayHome, *, in_hook: bool = False) -> str:
 
 
 def _home(home: WayHome) -> str:
-    return " ".join((f"{home.plan.guest}: everything is home{home.but}.", *home.left))
+    return " ".join((f"{home.plan.subject}: everything is home{home.but}.", *home.left))
 
 
 def _refuse_in_use(plan: Plan, host: Host) -> None:
     """vfio-pci waits in an unbind until whoever has the device open has closed it."""
-    if pids := host.vfio_open(plan.devices):
+    if pids := host.vfio_open(notes.devices(plan)):
         held = ", ".join(f"{pid} ({comm(host.paths, pid)})" for pid in pids)
         raise VfioctlError(
-            "device.in_use", f"{plan.guest}: process {held} has its devices open, and is not its QEMU.",
+            "device.in_use", f"{plan.subject}: process {held} has its devices open, and is not its QEMU.",
             state="Nothing of it was brought home.", hints=("End that process, then: vfioctl recover",),
         )  # fmt: skip
 
@@ -142,16 +142,16 @@ def _undo(home: WayHome, *, in_hook: bool) -> str:
     plan = home.plan
     with home.transaction().reopen(Standing.UNDOING) as transaction:
         engine, begun = transaction.engine, home.story.begun(Action.APPLY)
-        home.failures += transaction.undo(begun, deadline=Deadline(plan.budget.undo))
+        home.failures += transaction.undo(begun, deadline=Deadline(plan.limits.undo))
         if not home.failures and not in_hook:
-            engine.run_best_effort(plan.second_looks(begun), deadline=Deadline(plan.budget.finish))
+            engine.run_best_effort(plan.second_looks(begun), deadline=Deadline(plan.limits.finish))
     home.tell_left(engine)
     for failure in engine.warnings:
-        home.log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
+        home.log.warning(f"{plan.subject}: {failure.message}", guest=plan.subject, code=failure.code)
     if home.failures:
-        raise home.leave_open("recover", f"{plan.guest}: not everything of the interrupted hand-off could be undone")
+        raise home.leave_open("recover", f"{plan.subject}: not everything of the interrupted hand-off could be undone")
     home.close("recover")
-    return " ".join((f"{plan.guest}: the interrupted hand-off was undone.", *home.left))
+    return " ".join((f"{plan.subject}: the interrupted hand-off was undone.", *home.left))
 
 
 def settle_former(composition: Composition, guest: str, uuid: str, log: Log, *, fds: tuple[int, ...] = ()) -> None:
@@ -212,7 +212,7 @@ def unsettled(paths: Paths, plan: Plan, log: Log | None = None) -> tuple[str, ..
     `log`. Raises Refused where such a one holds a device of `plan`.
     """
     return tuple(
-        story.plan.uuid for story in _others(paths, plan, log)
+        story.plan.key for story in _others(paths, plan, log)
         if not _is_settled(paths, story) and set(story.plan.resources) & set(plan.resources)
     )
 
@@ -220,28 +220,28 @@ def unsettled(paths: Paths, plan: Plan, log: Log | None = None) -> tuple[str, ..
 def returning(paths: Paths, plan: Plan) -> tuple[str, ...]:
     """The UUIDs of other hand-offs that are bringing home a device of `plan`."""
     homeward = (story for story in _others(paths, plan) if story.standing in (Standing.RETURNING, Standing.UNDOING))
-    return tuple(story.plan.uuid for story in homeward if set(story.plan.devices) & set(plan.devices))
+    return tuple(story.plan.key for story in homeward if set(notes.devices(story.plan)) & set(notes.devices(plan)))
 
 
 def on_their_way(paths: Paths, plan: Plan) -> bool:
     """Whether a process is bringing home the devices of another guest at this moment."""
     returning = (story for story in _others(paths, plan) if story.standing is Standing.RETURNING)
     underway = (one for one in returning if pending(one.plan, one.finished(Action.UNDO), frozenset(), Part.HOOK))
-    return any(guest_lock(paths, one.plan.uuid).is_held_elsewhere() for one in underway)
+    return any(guest_lock(paths, one.plan.key).is_held_elsewhere() for one in underway)
 
 
 def _others(paths: Paths, plan: Plan, log: Log | None = None) -> Iterator[Story]:
     """The other guests' hand-offs that are open. One that cannot be read stops nobody who needs no device of it."""
     for uuid in open_uuids(paths):
         try:
-            story = read_both(paths, uuid) if uuid != plan.uuid else None
+            story = read_both(paths, uuid) if uuid != plan.key else None
         except VfioctlError as error:
             from vfioctl.handoff import damaged  # few hosts have one
 
             damaged.refuse_needed(paths, plan, uuid, error)
             if log:
                 hints = " ".join(damaged.way_out(paths, uuid))
-                log.warning(f"{plan.guest} starts all the same: {error.message} {hints}", uuid=uuid, code=error.code)
+                log.warning(f"{plan.subject} starts all the same: {error.message} {hints}", uuid=uuid, code=error.code)
             continue
         if story:
             yield story
@@ -249,4 +249,4 @@ def _others(paths: Paths, plan: Plan, log: Log | None = None) -> Iterator[Story]
 
 def _is_settled(paths: Paths, story: Story) -> bool:
     """Whether the guest has its devices and keeps them: one of an earlier boot has no journal in /run any more."""
-    return story.standing is Standing.GIVEN and os.path.exists(paths.boot_journal(story.plan.uuid))
+    return story.standing is Standing.GIVEN and os.path.exists(paths.boot_journal(story.plan.key))

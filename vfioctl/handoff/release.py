@@ -27,7 +27,7 @@ def release(composition: Composition, guest: str, log: Log) -> None:
     if uuid is None or story is None:
         markers.clear(paths, guest)
         return
-    deadline = Deadline(story.plan.budget.release)
+    deadline = Deadline(story.plan.limits.release)
     lock = guest_lock(paths, uuid)
     try:
         lock.acquire(deadline=max(0.0, deadline.left - BUSY_RESERVE))
@@ -54,9 +54,9 @@ def _leave_behind(composition: Composition, story: Story, log: Log) -> None:
     paths, plan = composition.paths, story.plan
     finish_later(composition, story, log)
     with suppress(FileNotFoundError):  # they are done by now
-        markers.set_mark(paths, plan.guest, markers.RELEASED)
-    if read_both(paths, plan.uuid) is None:
-        markers.clear(paths, plan.guest)
+        markers.set_mark(paths, plan.subject, markers.RELEASED)
+    if read_both(paths, plan.key) is None:
+        markers.clear(paths, plan.subject)
 
 
 def _in_hook(home: WayHome, deadline: Deadline) -> None:
@@ -64,7 +64,7 @@ def _in_hook(home: WayHome, deadline: Deadline) -> None:
     try:
         home.run(Part.HOOK, seconds=deadline.left)
     except VfioctlError as error:
-        home.log.warning(f"{home.plan.guest}: the return goes on in the background: {error}", guest=home.plan.guest)
+        home.log.warning(f"{home.plan.subject}: the return goes on in the background: {error}", guest=home.plan.subject)
 
 
 def started(composition: Composition, guest: str, log: Log) -> None:
@@ -80,10 +80,10 @@ def started(composition: Composition, guest: str, log: Log) -> None:
 def run_late(composition: Composition, story: Story, log: Log) -> None:
     """The steps that follow the start, as far as they have not run yet."""
     plan, done = story.plan, story.finished(Action.APPLY)
-    steps = tuple(step for step in plan.running if step.id not in done)
+    steps = tuple(step for step in plan.held if step.id not in done)
     if not steps:
         return
     with composition.transaction(plan).reopen(lenient=False) as late:  # undone only where its intent was written
         late.engine.run_best_effort(steps, deadline=Deadline(STARTED_SECONDS))
     for failure in late.engine.warnings:
-        log.warning(f"{plan.guest}: {failure.message}", guest=plan.guest, code=failure.code)
+        log.warning(f"{plan.subject}: {failure.message}", guest=plan.subject, code=failure.code)

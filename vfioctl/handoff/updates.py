@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from vfioctl.handoff import notes
 from vfioctl.host.host import Host
 from vfioctl.txn.plan import Plan
 
 
 def found(plan: Plan, host: Host) -> Iterator[str]:
     """A sentence for each driver with another version, and for each setting of a module with another value."""
-    for name, before in plan.drivers.items():
+    for name, before in notes.drivers(plan).items():
         module = host.module(name)
         if module and (module.version or "") != before:
             yield f"the driver {name} was updated while the guest ran: {before or 'unknown'}, now {module.version}"
-    for name, settings in plan.parameters.items():
+    for name, settings in notes.parameters(plan).items():
         yield from _changed(name, settings, host.module_parameters(name))
 
 

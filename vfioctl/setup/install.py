@@ -85,7 +85,7 @@ def _guests(paths: Paths, uuids: Iterable[str]) -> Iterator[str]:
             story = read_both(paths, uuid)
         except VfioctlError:
             story = None
-        yield story.plan.guest if story else uuid
+        yield story.plan.subject if story else uuid
 
 
 def _wanted(paths: Paths) -> str:

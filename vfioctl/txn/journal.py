@@ -17,7 +17,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError, reason
 from vfioctl.frozen import field, frozen
 from vfioctl.paths import Paths
-from vfioctl.txn.plan import READABLE_SCHEMAS, Action, Plan
+from vfioctl.txn.plan import READABLE_SCHEMAS, SCHEMA, Action, Plan
 from vfioctl.txn.step import Lifetime, Step
 
 if TYPE_CHECKING:
@@ -255,13 +255,21 @@ def _judged(path: str, head: dict[str, Any]) -> Plan:
     from vfioctl.txn import judge  # a start that finds no journal does without it
 
     try:
-        plan = Plan.from_json(head["plan"])
+        plan = Plan.from_json(_in_this_schema(head["plan"]))
         problem = judge.problem_of_head(head) or judge.problem_of(plan, uuid_of(path))
     except ANY as error:
         raise corrupt(path, f"its plan is not one ({_why(error)})") from error
     if problem:
         raise corrupt(path, problem)
     return plan
+
+
+def _in_this_schema(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    if data["schema"] == SCHEMA:
+        return data
+    from vfioctl.txn.operation import upgraded  # only for the journals of an earlier version
+
+    return upgraded(data)
 
 
 def uuid_of(path: str) -> str:

@@ -1,6 +1,6 @@
 """Whether a plan that stands in a journal may be obeyed. Looks at the plan alone; what is true the machine says.
 
-Its own hand-off is judged before it is committed, so that no journal is written that will not be read.
+One of our own is judged before it is committed, so that no journal is written that will not be read.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
-from vfioctl.events.libvirt import name_problem
+from vfioctl.txn import operation
 from vfioctl.txn.kind import is_condition, kind
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.shape import (
-    ADDRESS,
     FLAG,
     TEXT,
     Form,
@@ -25,7 +24,6 @@ from vfioctl.txn.shape import (
     many,
     optional,
     shown,
-    table,
 )
 from vfioctl.txn.step import Step
 
@@ -37,9 +35,8 @@ STEP = Shape(
     deadline=Form("a number of seconds", is_seconds), best_effort=FLAG,
 )  # fmt: skip
 PLAN = Shape(
-    devices=many(ADDRESS), identities=table(ADDRESS, TEXT), drivers=table(TEXT, TEXT),
-    parameters=table(TEXT, table(TEXT, TEXT)), operation=TEXT,
-)  # fmt: skip
+    operation=TEXT, subject=TEXT, id=TEXT, notes=Form("an object", lambda value: isinstance(value, Mapping))
+)
 FINDING = Shape(code=TEXT, message=TEXT, hint=TEXT, source=TEXT)
 HEAD = Shape(
     boot_id=TEXT, version=TEXT, started=Form("a time", is_number),
@@ -47,9 +44,9 @@ HEAD = Shape(
 )  # fmt: skip
 
 
-def problem_of(plan: Plan, uuid: str) -> str:
-    """Why the plan of the guest `uuid` is not to be obeyed, in words; "" when it may be."""
-    return next(_problems(plan, uuid), "")
+def problem_of(plan: Plan, key: str) -> str:
+    """Why the plan in the journal `key` is not to be obeyed, in words; "" when it may be."""
+    return next(_problems(plan, key), "")
 
 
 def problem_of_head(head: Mapping[str, Any]) -> str:
@@ -57,18 +54,18 @@ def problem_of_head(head: Mapping[str, Any]) -> str:
     return HEAD.problem(head)
 
 
-def _problems(plan: Plan, uuid: str) -> Iterator[str]:
-    if not is_text(plan.guest):
-        yield f"its guest is {shown(plan.guest)}, not a name"
-    elif said := name_problem(plan.guest):
-        yield f"its guest cannot be called {shown(plan.guest)}: {said}"
-    if plan.uuid != uuid:
-        yield f"it is of the guest {shown(plan.uuid)}, not of {uuid}"
+def _problems(plan: Plan, key: str) -> Iterator[str]:
     if said := PLAN.problem(plan.__dict__):
         yield said
-    for name, seconds in plan.budget.__dict__.items():
+        return
+    known = operation.find(plan.operation)
+    if known and (said := known.problem(plan)):
+        yield said
+    if plan.key != key:
+        yield f"it is of {shown(plan.key)}, not of {key}"
+    for name, seconds in plan.limits.__dict__.items():
         if not is_seconds(seconds):
-            yield f"its budget for {name} is {shown(seconds)}, not a number of seconds"
+            yield f"its limit for {name} is {shown(seconds)}, not a number of seconds"
     yield from filter(None, (FINDING.problem(finding.__dict__) for finding in plan.findings))
     for step in plan.all_steps():
         if said := _step_problem(step):
@@ -96,6 +93,6 @@ def _order_problems(plan: Plan) -> Iterator[str]:
     for item in plan.way_back:
         if item.step not in count:
             yield f"its way back leads through {shown(item.step)}, which is none of its steps"
-    for condition in plan.back:
+    for condition in plan.proof:
         if not is_condition(condition):
             yield f"it is to be proven by {shown(condition.kind)} of {shown(condition.args)}, which is no condition"

@@ -15,8 +15,8 @@ from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, Step, U
 if TYPE_CHECKING:
     from typing import Any
 
-SCHEMA = 2  # since 2 what steps make is marked, scope and lifetime are the step's own, and the journal says `refused`
-READABLE_SCHEMAS = (1, 2)
+SCHEMA = 3  # since 3 a plan may be of any operation; those before are translated by the one that wrote them
+READABLE_SCHEMAS = (1, 2, 3)
 
 
 class Action(StrEnum):
@@ -27,7 +27,7 @@ class Action(StrEnum):
 
 
 class Part(StrEnum):
-    """Where a piece of the way back runs: while libvirt waits, or after the hook has ended."""
+    """Where a piece of the way back runs: while the caller of the return waits, or after that."""
 
     HOOK = "hook"
     DETACHED = "detached"
@@ -42,24 +42,37 @@ class ReturnItem:
     part: Part
 
 
+class Unfinished(StrEnum):
+    """What becomes of an operation whose process is gone, also where nobody knows the operation any more."""
+
+    UNDO = "undo"  # what was begun is undone
+    FINISH = "finish"  # what is left of the steps is applied
+    RETURN = "return"  # the same as undo while it is applied; afterwards its way back is run
+    LEAVE = "leave"  # nothing: somebody must look at it
+
+
 @frozen
 class Plan:
-    """What one hand-off does and how it returns: self-contained, so that neither plugin nor configuration is needed."""
+    """What one operation does and how it returns: self-contained, so that neither plugin nor configuration is needed.
 
-    guest: str
-    uuid: str
-    devices: tuple[str, ...] = ()
+    `operation` names what sort of operation it is (txn/operation.py); `subject` what it is about, for people. `key`
+    names the journal and the lock, `id` this one run, by which an undo knows what it made (schema 1 has none). `held`
+    is applied after the steps, for as long as the way back is open. `notes` are the operation's own, JSON values only.
+    """
+
+    operation: str
+    subject: str
+    key: str
+    id: str = ""
     steps: tuple[Step, ...] = ()
-    running: tuple[Step, ...] = ()
+    held: tuple[Step, ...] = ()
     returns: tuple[Step, ...] = ()
     way_back: tuple[ReturnItem, ...] = ()
-    back: tuple[Condition, ...] = ()
+    proof: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    budget: Limits = field(default_factory=Limits)
-    identities: Mapping[str, str] = field(default_factory=dict)
-    drivers: Mapping[str, str] = field(default_factory=dict)  # module → version when it was given
-    parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # module → its settings, likewise
-    operation: str = ""  # the id of this one hand-off, by which an undo knows what it made; schema 1 has none
+    limits: Limits = field(default_factory=Limits)
+    unfinished: Unfinished = Unfinished.UNDO
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def blocks(self) -> tuple[Finding, ...]:
@@ -72,7 +85,7 @@ class Plan:
 
     def step(self, identifier: str) -> Step:
         """The step called `identifier`; raises KeyError."""
-        for step in (*self.steps, *self.running, *self.returns):
+        for step in (*self.steps, *self.held, *self.returns):
             if step.id == identifier:
                 return step
         raise KeyError(identifier)
@@ -82,7 +95,7 @@ class Plan:
         return {step.id: step for step in self.all_steps()}
 
     def way_back_unused(self, begun: Container[str]) -> tuple[ReturnItem, ...]:
-        """The way back of a guest that never got its devices: what was begun is undone, both scopes, nothing else.
+        """The way back of what was never held: what was begun is undone, both scopes, nothing else.
 
         Some may have come about without having been begun.
         """
@@ -93,7 +106,7 @@ class Plan:
     def second_looks(self, begun: Container[str]) -> tuple[Step, ...]:
         """The steps of the way back that act on what begun ones have changed: it may be as it was again too early.
 
-        A unit that was stopped may run again since before its device was home.
+        A unit that was stopped may run again since before what it uses was back.
         """
         changed = {(step.kind, step.resource) for step in self.steps if step.id in begun}
         acting = (step for step in self.returns if not kind(step.kind).passive)
@@ -112,30 +125,30 @@ class Plan:
 
     @property
     def changes(self) -> tuple[Step, ...]:
-        """The steps that the way back takes back: those of prepare, then those that follow the start."""
-        return (*self.steps, *self.running)
+        """The steps that the way back takes back: those that are applied, then those that are held after them."""
+        return (*self.steps, *self.held)
 
     def all_steps(self) -> tuple[Step, ...]:
-        return (*self.steps, *self.running, *self.returns)
+        return (*self.steps, *self.held, *self.returns)
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The plan that `to_json` wrote, also by the previous schema. Unknown fields of a newer minor are dropped."""
+        """The plan that `to_json` wrote. Unknown fields of a newer minor version are dropped."""
         known = _known(cls, data)
         return cls(
             **{
                 **known,
-                "devices": tuple(data["devices"]),
                 "steps": tuple(step_from_json(step) for step in data["steps"]),
-                "running": tuple(step_from_json(step) for step in data.get("running", ())),
+                "held": tuple(step_from_json(step) for step in data.get("held", ())),
                 "returns": tuple(step_from_json(step) for step in data.get("returns", ())),
                 "way_back": tuple(_return_item(item) for item in data.get("way_back", ())),
-                "back": tuple(Condition(**_known(Condition, item)) for item in data.get("back", ())),
+                "proof": tuple(Condition(**_known(Condition, item)) for item in data.get("proof", ())),
                 "findings": tuple(_finding(item) for item in data.get("findings", ())),
-                "budget": Limits(**_known(Limits, data.get("budget", {}))),
+                "limits": Limits(**_known(Limits, data.get("limits", {}))),
+                "unfinished": Unfinished(data.get("unfinished", Unfinished.UNDO)),
             }
         )
 
@@ -156,7 +169,7 @@ def step_from_json(data: Mapping[str, Any]) -> Step:
 
 
 def way_back(steps: tuple[Step, ...], returns: tuple[Step, ...]) -> tuple[ReturnItem, ...]:
-    """The whole return: what was given comes home while libvirt waits, the desktop and the rest after the hook."""
+    """The whole return: what was given comes back while the caller waits, the rest after it."""
     leases = [step for step in reversed(steps) if step.scope is Scope.LEASE]
     undone = [ReturnItem(step.id, Action.UNDO, _part(step)) for step in leases]
     return (*undone, *(ReturnItem(step.id, Action.APPLY, Part.DETACHED) for step in returns))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen
 from vfioctl.host.host import Host
 from vfioctl.limits import Limits
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.ordering import Proposed, merged, ordered
-from vfioctl.txn.plan import Plan, way_back
+from vfioctl.txn.plan import Plan, Unfinished, way_back
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Condition, Json, Phase, Step, StepProposal, strongest
+
+if TYPE_CHECKING:
+    from typing import Any
 
 APPLIED = (Phase.BEFORE, Phase.GIVE)
 ID_BYTES = 4  # of an operation's id: it stands in names that users read, beside the second of the start
@@ -26,50 +30,54 @@ class Brief:
     It gets the steps that are applied, and what others hold of their resources in another way.
     """
 
-    guest: str
-    uuid: str
+    operation: str
+    subject: str
+    key: str
     proposals: Sequence[Proposed]
     checks: Callable[[tuple[Step, ...], Mapping[str, Entry]], Iterable[Finding]]
-    back: tuple[Condition, ...] = ()
+    proof: tuple[Condition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    budget: Limits = field(default_factory=Limits)
-    operation: str = ""  # the id that marks what the steps make; one is made up where it is empty
+    limits: Limits = field(default_factory=Limits)
+    unfinished: Unfinished = Unfinished.UNDO
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""  # marks what the steps make; one is made up where it is empty
 
 
-def new_operation() -> str:
+def new_id() -> str:
     """An id that no other operation has."""
     return os.urandom(ID_BYTES).hex()
 
 
 def make_plan(brief: Brief, host: Host, ledger: Ledger) -> Plan:
     """The plan for `brief`, with every finding at once. Raises Refused when the proposals contradict each other."""
-    proposals, operation = ordered(merged(brief.proposals)), brief.operation or new_operation()
-    steps = tuple(_step(item, host, ledger, brief.uuid, operation) for item in proposals)
+    proposals, identifier = ordered(merged(brief.proposals)), brief.id or new_id()
+    steps = tuple(_step(item, host, ledger, brief.key, identifier) for item in proposals)
     applied = tuple(step for step in steps if step.phase in APPLIED)
-    running = tuple(step for step in steps if step.phase is Phase.RUNNING)
+    held = tuple(step for step in steps if step.phase is Phase.RUNNING)
     returns = tuple(step for step in steps if step.phase in (Phase.RETURN, Phase.AFTER))
     return Plan(
-        guest=brief.guest, uuid=brief.uuid,
+        operation=brief.operation, subject=brief.subject, key=brief.key, id=identifier,
         steps=applied,
-        running=running,
+        held=held,
         returns=returns,
-        way_back=way_back((*applied, *running), returns),
-        back=brief.back,
+        way_back=way_back((*applied, *held), returns),
+        proof=brief.proof,
         findings=tuple(dict.fromkeys(_findings(brief, proposals, applied, host, ledger))),
-        budget=brief.budget,
-        operation=operation,
+        limits=brief.limits,
+        unfinished=brief.unfinished,
+        notes=brief.notes,
     )  # fmt: skip
 
 
-def _step(item: Proposed, host: Host, ledger: Ledger, uuid: str, operation: str) -> Step:
+def _step(item: Proposed, host: Host, ledger: Ledger, key: str, identifier: str) -> Step:
     proposal, form = item.step, kind(item.step.kind)
     resource = form.resource(proposal.params)
     held = ledger.entry(proposal.kind, resource)
-    shared = held is not None and any(holder != uuid for holder in held.holders)
+    shared = held is not None and any(holder != key for holder in held.holders)
     return Step(
         id=proposal.id, kind=proposal.kind, params=dict(proposal.params), reason=proposal.reason,
         phase=proposal.phase, resource=resource,
-        baseline=dict(held.baseline if held and shared else _baseline(form, proposal, host, operation)),
+        baseline=dict(held.baseline if held and shared else _baseline(form, proposal, host, identifier)),
         undo=form.undo_of(proposal.params), scope=strongest(form.scope, proposal.scope),
         lifetime=strongest(form.lifetime, proposal.lifetime), plugin=item.plugin,
         deadline=proposal.deadline, releases=proposal.releases, best_effort=proposal.best_effort,
@@ -77,9 +85,9 @@ def _step(item: Proposed, host: Host, ledger: Ledger, uuid: str, operation: str)
     )  # fmt: skip
 
 
-def _baseline(form: Kind, proposal: StepProposal, host: Host, operation: str) -> Json:
+def _baseline(form: Kind, proposal: StepProposal, host: Host, identifier: str) -> Json:
     """What is to be put back, and the mark by which an undo knows what this operation has made."""
-    mark = {"operation": operation} if form.marks else {}
+    mark = {"operation": identifier} if form.marks else {}
     return {**form.baseline(proposal.params, host), **mark}
 
 
@@ -89,4 +97,4 @@ def _findings(
     yield from brief.findings
     for item in proposals:
         yield from kind(item.step.kind).check(item.step, host)
-    yield from brief.checks(steps, ledger.conflicts(steps, brief.uuid))
+    yield from brief.checks(steps, ledger.conflicts(steps, brief.key))

@@ -41,7 +41,7 @@ class Transaction:
         self.paths = machine.paths
         self.turn = turn
         self.ledger = Ledger(machine.paths)
-        self.journal = Journal(machine.paths, plan.uuid, on_record=on_record)
+        self.journal = Journal(machine.paths, plan.key, on_record=on_record)
         self.engine = Engine(machine, self.journal, self.ledger, watch, stop, turn=turn)
 
     def begin(self, boot_id: str, marks: Callable[[], object] = bool, unmark: Callable[[], object] = bool) -> None:
@@ -52,12 +52,12 @@ class Transaction:
         """
         from vfioctl.txn import judge  # who only goes on with one does without it
 
-        if wrong := judge.problem_of(self.plan, self.plan.uuid):
+        if wrong := judge.problem_of(self.plan, self.plan.key):
             raise Refused("plan.malformed", f"Its plan could not be read again: {wrong}.", state="Nothing was changed.")
         try:
             self.journal.begin(self.plan, boot_id)
             generation.bump(self.paths)
-            self.ledger.join_all(self.plan.changes, self.plan.uuid, self.plan.guest)
+            self.ledger.join_all(self.plan.changes, self.plan.key, self.plan.subject)
             marks()
         except Refused:
             self.forget(unmark)
@@ -91,19 +91,19 @@ class Transaction:
 
     def undo(self, begun: tuple[str, ...], *, deadline: Deadline) -> tuple[Failure, ...]:
         """Undo what was begun, in reverse, whatever fails meanwhile; the journal says already that it is undone."""
-        return self.engine.undo(self.plan, begun, self.plan.uuid, deadline=deadline)
+        return self.engine.undo(self.plan, begun, self.plan.key, deadline=deadline)
 
     def give_back(self, items: tuple[ReturnItem, ...], *, deadline: Deadline) -> tuple[Failure, ...]:
         """Run pieces of the way back. Raises Busy when one does not get its turn."""
-        return self.engine.give_back(self.plan, items, self.plan.uuid, deadline=deadline)
+        return self.engine.give_back(self.plan, items, self.plan.key, deadline=deadline)
 
     def leave_all(self) -> None:
         """Hold nothing any more, each resource in its turn: others may leave it just now. Raises Busy."""
         deadline = Deadline(LEAVE_SECONDS)
         for step in self.plan.changes:
-            if self.ledger.is_held(step, self.plan.uuid):
+            if self.ledger.is_held(step, self.plan.key):
                 with self.turn(step, deadline):
-                    self.ledger.leave(step, self.plan.uuid)
+                    self.ledger.leave(step, self.plan.key)
 
     def forget(self, unmark: Callable[[], object] = bool) -> None:
         """It is over: what it still holds goes, then the operation's marks by `unmark`, and the journal last.
@@ -112,7 +112,7 @@ class Transaction:
         """
         with suppress(OSError):
             for step in self.plan.changes:
-                self.ledger.leave(step, self.plan.uuid)
+                self.ledger.leave(step, self.plan.key)
         unmark()
         self.journal.end()
         with suppress(OSError):

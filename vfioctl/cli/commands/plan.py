@@ -71,12 +71,13 @@ def _hints(finding: Finding) -> tuple[str, ...]:
 
 def _data(app: App, plan: Plan) -> dict[str, Any]:
     from vfioctl.handoff.ask import is_managed
+    from vfioctl.handoff.operation import as_shown
     from vfioctl.kinds.conditions import describe
 
     return {
-        "plan": plan.to_json(), "back": [describe(condition) for condition in plan.back],
+        "plan": as_shown(plan), "back": [describe(condition) for condition in plan.proof],
         "point_of_no_return": plan.point_of_no_return, "blocked": bool(plan.blocks),
-        "managed": is_managed(app.composition, plan.guest),
+        "managed": is_managed(app.composition, plan.subject),
     }  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def _messages(app: App, asked: Asked, *, hidden: bool) -> tuple[Message, ...]:
     from vfioctl.cli.firing import warnings
     from vfioctl.cli.result import Message
     from vfioctl.handoff.ask import is_managed
+    from vfioctl.handoff.notes import devices
     from vfioctl.shell import argument
 
     plan = asked.plan
@@ -93,10 +95,10 @@ def _messages(app: App, asked: Asked, *, hidden: bool) -> tuple[Message, ...]:
     if hidden:
         text = "What other guests hold could not be read without root."
         said.append(Message(text, "warning", "ledger.unreadable"))
-    if not plan.devices:
-        said.append(no_device(plan.guest))
+    if not devices(plan):
+        said.append(no_device(plan.subject))
     said += warnings(app)
-    if not is_managed(app.composition, plan.guest):
-        hint = f"Let vfioctl manage it with: vfioctl enable {argument(plan.guest)}"
-        said.append(Message(f"{plan.guest} is not managed yet: a start does nothing of this.", hint=hint))
+    if not is_managed(app.composition, plan.subject):
+        hint = f"Let vfioctl manage it with: vfioctl enable {argument(plan.subject)}"
+        said.append(Message(f"{plan.subject} is not managed yet: a start does nothing of this.", hint=hint))
     return tuple(said)

@@ -143,7 +143,7 @@ def name_of(paths: Paths, uuid: str) -> str:
         story = read_both(paths, uuid)
     except VfioctlError:
         return damaged.guest_of(paths, uuid)
-    return story.plan.guest if story else ""
+    return story.plan.subject if story else ""
 
 
 def _recover(app: App, uuid: str, *, abort: bool) -> tuple[dict[str, Any], Error | None, int]:
@@ -210,7 +210,7 @@ def _patience(paths: Paths, uuid: str) -> float:
         story = read_both(paths, uuid)
     except VfioctlError:
         story = None
-    budget = story.plan.budget if story else Limits()
+    budget = story.plan.limits if story else Limits()
     return budget.prepare + budget.undo
 
 

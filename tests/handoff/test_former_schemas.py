@@ -1,4 +1,4 @@
-"""Journals that version 0.1.0 left, at each standing, are finished by this one: nothing in them bears a mark yet."""
+"""Journals that earlier versions left, of each schema and at each standing, are finished by this one."""
 
 from __future__ import annotations
 
@@ -17,36 +17,38 @@ from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import Ledger
 
-RECORDED = Path(__file__).parent.parent / "data" / "journals" / "schema-1"
+RECORDED = Path(__file__).parent.parent / "data" / "journals"
 SNAPSHOT = BY_NAME["snapshot"]
+UNMARKED = 1  # nothing that was made under it bears a mark
 NEVER_GIVEN = (Standing.APPLYING, Standing.UNDOING)
 
 each_standing = pytest.mark.parametrize("standing", Standing)
+each_schema = pytest.mark.parametrize("schema", [1, 2])
 
 
 @pytest.fixture
-def on(tmp_path, standing):
+def on(tmp_path, schema, standing):
     """The machine as that version left it when it was killed; what it had only intended is done as well."""
     with stage(SNAPSHOT, tmp_path) as one:
         paths = one.host.paths
-        put_journals(one, standing)
+        put_journals(one, schema, standing)
         story = read_both(paths, UUID)
-        assert (story.standing, story.version, story.plan.operation) == (standing, "0.1.0", "")
+        assert (story.standing, story.version, bool(story.plan.id)) == (standing, "0.1.0", schema > UNMARKED)
         machine = Machine(paths, one.host.programs)
         for record in story.records:
             form, step = kind(story.plan.step(record.step).kind), story.plan.step(record.step)
             if record.what == "intent":
                 (form.apply if record.action is Action.APPLY else form.undo)(step, machine)
         for step in story.plan.changes:
-            Ledger(paths).join(step, UUID, story.plan.guest)
+            Ledger(paths).join(step, UUID, story.plan.subject)
         markers.write(paths, story.plan, armed="")
         yield one
 
 
-def put_journals(on, standing) -> None:
+def put_journals(on, schema, standing) -> None:
     boot_id = Path(on.host.paths.proc, "sys/kernel/random/boot_id").read_text().strip()
     for name, path in (("boot", on.host.paths.boot_journal(UUID)), ("disk", on.host.paths.disk_journal(UUID))):
-        text = (RECORDED / standing / f"{name}.jsonl").read_text()
+        text = (RECORDED / f"schema-{schema}" / standing / f"{name}.jsonl").read_text()
         os.makedirs(os.path.dirname(path), exist_ok=True)
         Path(path).write_text(text.replace("@ROOT@", on.root).replace("@BOOT@", boot_id))
 
@@ -55,6 +57,7 @@ def kept(standing) -> tuple[str, ...]:
     return () if standing in NEVER_GIVEN else SNAPSHOT.kept
 
 
+@each_schema
 @each_standing
 @pytest.mark.parametrize("who", [recover, recover_uninstalled], ids=lambda who: who.__name__)
 def test_it_is_finished_and_finishing_it_twice_does_no_harm(on, standing, who):
@@ -64,6 +67,7 @@ def test_it_is_finished_and_finishing_it_twice_does_no_harm(on, standing, who):
     as_before(on, *kept(standing))
 
 
+@each_schema
 @each_standing
 def test_it_is_finished_after_a_restart_as_well(on, standing):
     on.host.reboot()
@@ -72,6 +76,7 @@ def test_it_is_finished_after_a_restart_as_well(on, standing):
     as_before(on, *kept(standing))
 
 
+@each_schema
 @each_standing
 def test_its_undo_sh_can_be_left_again_and_works(on, standing):
     run_undo_sh(on)
@@ -79,6 +84,7 @@ def test_its_undo_sh_can_be_left_again_and_works(on, standing):
     as_before(on, *kept(standing))
 
 
+@pytest.mark.parametrize("schema", [UNMARKED])
 @pytest.mark.parametrize("standing", [Standing.APPLYING])
 def test_a_file_with_other_bytes_than_the_source_stays(on, standing):
     copy = next(step for step in on.story().plan.steps if step.kind == "file.copy").params["dest"]
