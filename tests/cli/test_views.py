@@ -160,7 +160,9 @@ def test_plugins_are_a_table_with_the_reason_of_a_broken_one_below(golden: Golde
            "summary": "Frees cards from NVIDIA's drivers.", "distribution": "vfioctl-nvidia", "module": "m",
            "settings": []}  # fmt: skip
     broken = {**row, "name": "other", "status": "broken: its data is missing", "claims": [], "summary": ""}
-    golden("plugins.txt", shown(Result("plugins list", {"plugins": [row, broken, {**row, "opt_in": True}]})))
+    older = {**row, "name": "older", "note": "it is written for plugin API 1, which still works"}
+    rows = [row, broken, {**row, "opt_in": True}, older]
+    golden("plugins.txt", shown(Result("plugins list", {"plugins": rows})))
 
 
 def test_an_error_is_a_sentence_with_its_code_the_state_and_the_next_command() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
+from third_party import environment, run
 
 from vfioctl.testing.pytest_plugin import can_mount
 
@@ -19,30 +17,10 @@ EXAMPLE = ROOT / "contrib" / "example-plugin"
 PAGE = ROOT / "docs" / "plugins" / "writing.md"
 
 
-def run(*argv: str | Path, cwd: Path | None = None) -> str:
-    ended = subprocess.run(
-        [str(word) for word in argv], capture_output=True, text=True, check=False, cwd=cwd,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
-    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
-    return ended.stdout
-
-
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment of its own, in which this core and the built wheel of the example are installed."""
-    place = tmp_path_factory.mktemp("third-party")
-    (place / "wheels").mkdir()
-    pip = (sys.executable, "-m", "pip", "-q")
-    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", place / "wheels", EXAMPLE)
-    venv.create(place / "venv", with_pip=False)
-    python = place / "venv" / "bin" / "python"
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])").strip())
-    here = run(sys.executable, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])").strip()
-    (site / "core.pth").write_text(f"import site; site.addsitedir({here!r})\n")
-    wheel, = (place / "wheels").glob("vfioctl_governor-*.whl")
-    run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)
-    return python
+    """The Python of an environment in which this core and the example are installed."""
+    return environment(tmp_path_factory.mktemp("third-party"), EXAMPLE)
 
 
 def test_its_own_tests_pass_with_it_installed_as_a_wheel(scratch: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.ownership import writable_by_others
 from vfioctl.plugin.static import FILE, StaticError, read_static
-from vfioctl.plugin.types import SUPPORTED_API, PluginInfo
+from vfioctl.plugin.types import API_VERSION, SUPPORTED_API, PluginInfo
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -249,6 +249,16 @@ def api_problem(info: PluginInfo) -> str:
         return ""
     supported = f"{SUPPORTED_API[0]} to {SUPPORTED_API[-1]}"
     return f"broken: it is written for plugin API {info.api}; this vfioctl supports {supported}"
+
+
+def api_note(info: PluginInfo) -> str:
+    """What the author of a plugin for an older API can change, or ""; it works as it is."""
+    if info.api not in SUPPORTED_API or info.api == API_VERSION:
+        return ""
+    return (
+        f"it is written for plugin API {info.api}, which still works; for API {API_VERSION} import everything from "
+        f"vfioctl.plugin, declare its codes as [[code]] in {FILE}, and say api = {API_VERSION} there"
+    )
 
 
 def locate(module: str) -> str | None:

@@ -27,7 +27,7 @@ __all__ = [
     "Request", "Scope", "Severity", "SnapshotBackend", "StepProposal",
 ]  # fmt: skip
 
-API_VERSION = 1  # what `api` in vfioctl-plugin.toml says for a plugin that is written today
+API_VERSION = 2  # what `api` in vfioctl-plugin.toml says for a plugin that is written today
 SUPPORTED_API = range(1, API_VERSION + 1)
 
 GENERIC_RANK = 0  # the rank of a claim that fits any device: every other one wins over it

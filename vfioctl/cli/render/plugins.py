@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """The table, and below it why a broken one is broken."""
+    """The table, and below it why one is broken or what its author can change."""
     rows = data["plugins"]
     yield table(COLUMNS, ((row["name"], row["version"], _state(row), words(row["claims"], "any"), row["summary"])
                           for row in rows))  # fmt: skip
@@ -24,6 +24,8 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
         state, _, why = row["status"].partition(": ")
         if why:
             yield f"{row['name']} is {state}: {why}"
+        if row.get("note"):
+            yield f"{row['name']}: {row['note']}"
         if row.get("disabled_for"):
             yield f"{row['name']} is disabled for {words(row['disabled_for'])}"
 

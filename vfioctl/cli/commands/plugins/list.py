@@ -31,12 +31,15 @@ def command(app: App) -> Result:
 
 def rows(infos: Iterable[PluginInfo], disabled: Disabled) -> list[dict[str, Any]]:
     """What is shown of each plugin."""
+    from vfioctl.plugin.manifest import api_note
+
     return [
         {
             "name": info.name, "version": info.version, "api": info.api, "status": disabled.status(info),
             "disabled_for": list(disabled.guests_without(info.name)),
             "claims": list(info.claims), "opt_in": info.opt_in, "summary": info.summary,
             "distribution": info.distribution, "module": info.module, "settings": sorted(info.table),
+            "note": api_note(info),
         }
         for info in infos
     ]  # fmt: skip

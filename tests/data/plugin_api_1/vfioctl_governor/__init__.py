@@ -1,0 +1,1 @@
+"""A vfioctl plugin that keeps the CPUs at speed while a guest runs."""
