@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from reference import ROOT, public_doc
+from reference import ROOT, hook_example, hook_functions, public_doc
 
 from vfioctl import plugin
+from vfioctl.plugin.implementations import find, misspelt
 
 DOOR = Path(plugin.__file__)
 PLUGINS = [
@@ -82,3 +85,29 @@ def test_importing_the_public_module_imports_no_other_room() -> None:
 def test_a_name_that_is_not_public_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         plugin.__getattr__("nonsense")
+
+
+HOOKS = tuple(hook_functions())
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_hook_says_when_it_is_called_and_what_its_answer_means(name: str) -> None:
+    said = hook_functions()[name].__doc__ or ""
+    assert [word for word in ("When: ", "Answer: ", "Example:") if word not in said] == []
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_the_example_of_a_hook_implements_it_with_public_names_alone(name: str) -> None:
+    module = ModuleType("example")
+    vars(module).update({public: getattr(plugin, public) for public in plugin.__all__}, Iterable=Iterable)
+    tree = ast.parse(hook_example(name))
+    exec(compile(tree, name, "exec"), vars(module))  # annotations are evaluated, so each must be a public name
+    assert [found.hook for found in find(module)] == [name]
+    assert misspelt(module) == ()
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_specification_returns_what_leaving_the_hook_out_means(name: str) -> None:
+    function = hook_functions()[name]
+    answer = function(*(None for _ in inspect.signature(function).parameters))
+    assert answer == (() if "Iterable" in inspect.signature(function).return_annotation else None)

@@ -290,12 +290,22 @@ def _hook(name: str, function: Callable[..., Any]) -> str:
     signature = inspect.signature(function)
     rows = ((f"`{key}`", f"`{value.annotation}`") for key, value in signature.parameters.items())
     arguments = f"{table(('argument', 'type'), rows)}\n\n" if signature.parameters else ""
-    text = "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n"))
+    text = "\n\n".join(_paragraph(part) for part in (inspect.getdoc(function) or "").split("\n\n"))
     users = ", ".join(f"[{_owner(path)}](../../{path.relative_to(ROOT)})" for path in _implementations(name))
     return (
         f"## {hook_heading(name)}\n\n{text}\n\n{arguments}Returns: `{signature.return_annotation}`\n\n"
         f"Used by: {users or 'nothing yet'}"
     )
+
+
+def _paragraph(part: str) -> str:
+    """A paragraph of a docstring in one line; an indented one is code."""
+    return f"```python\n{textwrap.dedent(part)}\n```" if part.startswith("    ") else " ".join(part.split())
+
+
+def hook_example(name: str) -> str:
+    """The example that the specification of a hook shows, as source."""
+    return textwrap.dedent((inspect.getdoc(hook_functions()[name]) or "").partition("Example:\n\n")[2])
 
 
 def _implementations(name: str) -> Iterator[Path]:
