@@ -82,6 +82,11 @@ class Paths:
         return self.at("var/lib/vfioctl/journal", f"{uuid}.jsonl")
 
     @property
+    def blobs(self) -> str:
+        """Content that the plans of open journals name; see vfioctl/txn/blobs.py."""
+        return self.at("var/lib/vfioctl/blobs")
+
+    @property
     def ledger(self) -> str:
         """One file a held resource: baseline and the guests that hold it."""
         return self.at("run/vfioctl/resources")

@@ -20,6 +20,7 @@ from vfioctl.frozen import replace
 from vfioctl.host.processes import STATE, stat_fields
 from vfioctl.limits import Limits
 from vfioctl.paths import Paths
+from vfioctl.txn import blobs
 from vfioctl.txn.journal import Journal, read_both
 from vfioctl.wait import until
 
@@ -230,3 +231,10 @@ def test_abort_does_not_wait_for_ever_for_a_process_in_the_kernel(tmp_path) -> N
             assert engine.wait(5) == -signal.SIGKILL
         assert on.command("recover").returncode == 0
         assert read_both(paths, UUID) is None
+
+
+def test_content_that_no_journal_names_is_swept_away(run, paths) -> None:
+    kept, orphan = (blobs.store(paths, b"x").name for _ in range(2))
+    os.utime(os.path.join(paths.blobs, orphan), (0, 0))
+    assert run("recover").status == 0
+    assert os.listdir(paths.blobs) == [kept]

@@ -124,7 +124,7 @@ def _is_something_else(word: str) -> bool:
 
 OTHERS = {
     *MODULES, *VOCABULARY, *(setting.path for setting in SETTINGS),
-    "lxc.monitor", "lxc.payload", "snapshot.nvram",
+    "lxc.monitor", "lxc.payload", "security.selinux", "snapshot.nvram",
 }  # fmt: skip
 SUFFIXES = ("service", "socket", "scope", "target", "slice", "log", "sh", "py", "toml", "json", "jsonl", "conf", "ids")
 

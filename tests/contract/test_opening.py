@@ -30,6 +30,9 @@ ALLOWED = {
     "vfioctl/cli/apart.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/cli/names.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
+    "vfioctl/kinds/files/file_write.py": "a stream over a descriptor of Place.open",
+    "vfioctl/kinds/files/former.py": "a stream over a descriptor of Place.open",
+    "vfioctl/kinds/files/place.py": "names in a directory that is held open, judged as they are opened",
 }
 
 

@@ -389,6 +389,9 @@ def test_what_is_kept_after_a_start_is_not_in_it(boot):
     assert os.path.exists(bench.machine.paths.at("var/lib/b"))
 
 
+BLOB = f"{'0' * 64}.{'1' * 16}"
+
+
 def every_step(machine):
     """One step of each kind that has an undo, with hostile values."""
     return [
@@ -405,6 +408,8 @@ def every_step(machine):
         planned(machine, "inhibit.sleep", {"who": HOSTILE, "why": HOSTILE}),
         planned(machine, "command.run", {"argv": ["x"], "undo_argv": [HOSTILE, "-n", ""]}),
         planned(machine, "file.copy", {"source": "/a", "dest": f"/{HOSTILE}"}, scope=Scope.LEASE),
+        planned(machine, "file.write", {"path": f"/{HOSTILE}", "blob": BLOB, "size": 1}, scope=Scope.LEASE,
+                baseline={"former": None, "operation": OPERATION}),
         planned(machine, "disk.snapshot", {"backend": "qcow2", "path": f"/{HOSTILE}", "name": HOSTILE},
                 baseline={"exists": False, "operation": OPERATION}, scope=Scope.LEASE),
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from hand_offs import DISK, Stage
 
-from vfioctl.kinds.files.file_copy import MARK
+from vfioctl.kinds.files.marks import MARK
 from vfioctl.txn.step import Step
 
 MAKING = ("file.copy", "disk.snapshot")

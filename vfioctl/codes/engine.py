@@ -5,6 +5,8 @@ from __future__ import annotations
 from vfioctl.codes.code import Code
 
 CODES = (
+    Code("blob.damaged", "The content that a plan names is not what was planned.", "Plan it once more."),
+    Code("blob.missing", "The content that a plan names is not there any more.", "Plan it once more."),
     Code("command.failed", "A program of the configuration, or its undo program, failed.",
          "See what it said in the log."),
     Code("condition.arguments", "A condition lacks an argument, or has a strange one.",
@@ -40,13 +42,20 @@ CODES = (
     Code("engine.deadline", "The time for the whole hand-off was over; what was done is undone.",
          "See `vfioctl history` for the step that took it; give more with `deadlines.prepare`."),
     Code("engine.interrupted", "The hand-off was asked to stop; what was done is undone.", "Start the guest again."),
+    Code("file.changed", "A file that was to be replaced has changed since the plan.",
+         "Look at it, then plan it once more."),
     Code("file.copy_failed", "A file could not be copied.", "See the reason that is given."),
     Code("file.deadline", "Copying a file took too long.", "Give more time, or make room on the disk."),
-    Code("file.exists", "A copy would overwrite a file that is there already.",
+    Code("file.exists", "A step would overwrite a file that is there already.",
          "Remove or rename that file."),
     Code("file.irregular", "What should be a plain file is a FIFO, link, socket, device or directory, another user's, "
          "or too large: it was not read.", "Put it aside."),
     Code("file.missing", "A file or directory that a step needs does not exist.", "Correct its path."),
+    Code("file.unrestorable", "A file cannot be replaced, since the undo could not put it back as it is.",
+         "See the reason that is given."),
+    Code("file.unsafe", "Somebody else could lead the way to a file that root writes to another place.",
+         "Take the write permission away from the directory that is named."),
+    Code("file.write_failed", "A file could not be written.", "See the reason that is given."),
     Code("history.damaged", "A record of the history cannot be read.",
          "Remove it from /var/lib/vfioctl/history; nothing else needs it."),
     Code("history.unknown", "There is no such record in the history.",

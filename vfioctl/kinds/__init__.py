@@ -18,6 +18,7 @@ MODULES = {  # the file of each, without .py
     "device.reset": "pci/device_reset",
     "pci.rescan": "pci/pci_rescan",
     "file.copy": "files/file_copy",
+    "file.write": "files/file_write",
     "disk.snapshot": "disks/disk_snapshot",
     "disk.snapshot_delete": "disks/disk_snapshot_delete",
     "command.run": "command_run",

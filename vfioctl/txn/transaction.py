@@ -5,6 +5,7 @@ Begun once and durably, reopened by whoever goes on with it; it ends when nothin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -117,6 +118,14 @@ class Transaction:
         self.journal.end()
         with suppress(OSError):
             generation.bump(self.paths)
+            self._drop_blobs()
+
+    def _drop_blobs(self) -> None:
+        """Remove the content that the plan names. One that a crash leaves behind is swept away by a recovery."""
+        if os.path.isdir(self.paths.blobs):  # few plans name any
+            from vfioctl.txn import blobs
+
+            blobs.drop_of(self.paths, self.plan)
 
     def __enter__(self) -> Transaction:
         return self

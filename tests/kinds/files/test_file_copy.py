@@ -12,7 +12,8 @@ from step_builders import OPERATION, planned, put
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.kinds.files import file_copy
-from vfioctl.kinds.files.file_copy import KIND, MARK
+from vfioctl.kinds.files.file_copy import KIND
+from vfioctl.kinds.files.marks import MARK
 from vfioctl.txn.step import State, StepProposal
 
 PARAMS = {"source": "/var/lib/nvram.fd", "dest": "/var/lib/nvram.fd.before"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -124,10 +125,15 @@ def _here(app: App, guest: str | None, chosen: list[str], *, abort: bool) -> Res
 
 
 def _settle(paths: Paths, guest: str | None) -> list[str]:
-    """The guests whose last failure has nothing open any more: `status` need not show it longer."""
-    from vfioctl.txn import history
+    """The guests whose last failure has nothing open any more: `status` need not show it longer.
+
+    Content that no journal names any more goes as well.
+    """
+    from vfioctl.txn import blobs, history
     from vfioctl.txn.journal import open_uuids
 
+    with suppress(OSError):  # what cannot be removed now is for the next one
+        blobs.sweep(paths)
     unfinished = open_uuids(paths)
     lasts = (last for last in history.read_lasts(paths) if guest in (None, last.guest, last.uuid))
     return [last.guest for last in lasts if last.uuid not in unfinished and history.settle(paths, last.guest)]

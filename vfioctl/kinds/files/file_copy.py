@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -12,7 +11,8 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
-from vfioctl.shell import call, word
+from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
+from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CHUNK = 1 << 20
-MARK = "user.vfioctl.operation"  # an extended attribute of each copy: the operation that made it (xattr(7))
-UNMARKABLE = (errno.ENOTSUP, errno.ENOSYS)  # the file system keeps no such attributes, e.g. tmpfs before Linux 6.6
-LONGEST_NAME = 200  # bytes of the destination's name in the temporary one; a name has at most 255
 
 
 class FileCopy(Primitive):
@@ -87,7 +84,7 @@ class FileCopy(Primitive):
         temporary = _temporary(step, dest)
         deadline = Deadline(step.deadline)
         try:
-            _copy(source, temporary, deadline, mark=_operation(step))
+            _copy(source, temporary, deadline, author=_operation(step))
             _put_in_place(temporary, dest, deadline)
         except OSError as error:
             message = f"{source} could not be copied to {dest}: {error.strerror}."
@@ -119,7 +116,7 @@ class FileCopy(Primitive):
 
     def foreign(self, step: Step, machine: Machine) -> str:
         dest = _paths(step, machine)[1]
-        return f"{dest} was made by somebody else and stays. {_removal(dest)}."
+        return f"{dest} was made by somebody else and stays. {removal(dest)}."
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
         """A shell cannot tell whose file it is: getfattr(1) is installed nowhere by itself."""
@@ -130,10 +127,6 @@ def _bounded(work: Callable[[Step, Machine], T], step: Step, machine: Machine) -
     """What `work` returns, in the step's time. A child that misses it changes nothing more once the path answers."""
     reach = machine.reach
     return reach.ask(reach.worst(*_paths(step, machine)), lambda: work(step, machine), deadline=step.deadline)
-
-
-def _removal(dest: str) -> str:
-    return f"If nobody needs it, remove it with: rm -- {word(dest)}"
 
 
 def _paths(step: Step, machine: Machine) -> tuple[str, str]:
@@ -152,7 +145,7 @@ def _there_already(step: Step, machine: Machine) -> str:
     if _bears_our_mark(step, dest) or (same and step.baseline["exists"]):
         return f"{dest} is there already"
     which = "made by somebody else since this was planned" if same else "with another content"
-    raise StepRefused("file.exists", f"{dest} is there already, {which}.", hints=(_removal(dest),))
+    raise StepRefused("file.exists", f"{dest} is there already, {which}.", hints=(removal(dest),))
 
 
 def _is_ours(step: Step, machine: Machine) -> bool:
@@ -176,10 +169,8 @@ def _bears_our_mark(step: Step, dest: str) -> bool | None:
         return False
     if not operation:
         return None
-    try:
-        return os.getxattr(dest, MARK, follow_symlinks=False) == operation.encode()
-    except OSError as error:
-        return None if error.errno in UNMARKABLE else False  # ENODATA: it has no mark
+    found = mark_of(dest)
+    return None if found is None else found == operation
 
 
 def _is_plain(path: str) -> bool:
@@ -193,8 +184,7 @@ def _is_plain(path: str) -> bool:
 def _temporary(step: Step, dest: str) -> str:
     """One name for one operation, so that what a crash leaves behind is found again."""
     directory, name = os.path.split(dest)
-    stem, operation = os.fsencode(name)[:LONGEST_NAME], _operation(step)
-    return os.path.join(directory, f".{os.fsdecode(stem)}.{operation}{'.' if operation else ''}vfioctl-new")
+    return os.path.join(directory, temporary_name(name, _operation(step), "vfioctl-new"))
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -208,15 +198,15 @@ def _is_same(one: str, other: str) -> bool:
     return True
 
 
-def _copy(source: str, dest: str, deadline: Deadline, *, mark: str) -> None:
-    """Bytes, owner and permissions, not setuid, and `mark`. Raises OSError, DeadlineExceeded."""
+def _copy(source: str, dest: str, deadline: Deadline, *, author: str) -> None:
+    """Bytes, owner and permissions, not setuid, and the mark of `author`. Raises OSError, DeadlineExceeded."""
     files.remove(dest)
     with open(_open_plain(source), "rb") as reading:
         status = os.fstat(reading.fileno())
         fd = files.create(dest)
         try:
-            if mark:
-                _mark(fd, mark)
+            if author:
+                mark(fd, author)
             while chunk := reading.read(CHUNK):
                 _must_be_in_time(deadline, source)
                 files.write_all(fd, chunk)
@@ -225,15 +215,6 @@ def _copy(source: str, dest: str, deadline: Deadline, *, mark: str) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def _mark(fd: int, operation: str) -> None:
-    """Say on the file itself who made it, before it has its name: so the mark holds after a crash at any moment."""
-    try:
-        os.setxattr(fd, MARK, operation.encode())
-    except OSError as error:
-        if error.errno not in UNMARKABLE:
-            raise
 
 
 def _must_be_in_time(deadline: Deadline, path: str) -> None:
@@ -248,7 +229,7 @@ def _put_in_place(temporary: str, dest: str, deadline: Deadline) -> None:
         os.link(temporary, dest)
     except FileExistsError as error:
         said = f"{dest} was made by somebody else at this moment."
-        raise StepRefused("file.exists", said, hints=(_removal(dest),)) from error
+        raise StepRefused("file.exists", said, hints=(removal(dest),)) from error
 
 
 def _open_plain(path: str) -> int:

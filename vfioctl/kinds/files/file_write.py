@@ -1,0 +1,261 @@
+"""file.write: writes a file, whole and durable or not at all. What it replaces is put back, byte for byte.
+
+The content is no part of the plan: it lies in a blob (txn/blobs.py), as does what was there before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.findings import Finding
+from vfioctl.frozen import frozen
+from vfioctl.kinds.common import Primitive
+from vfioctl.kinds.files import place
+from vfioctl.kinds.files.former import FORMER, Former, look, unrestorable
+from vfioctl.kinds.files.marks import removal, temporary_name
+from vfioctl.kinds.files.place import FILE, MODE, Place
+from vfioctl.shell import call
+from vfioctl.txn import blobs
+from vfioctl.txn.blobs import BLOB
+from vfioctl.txn.shape import COUNT, FLAG, TEXT, Shape, maybe, optional
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+    T = TypeVar("T")
+
+DEFAULT_MODE = "0644"
+
+
+class FileWrite(Primitive):
+    """{path, blob, size, mode?, uid?, gid?, replace?}: blob: the content's name, which `vfioctl.txn.blobs.store` gives,
+    and size its bytes; mode: "0644" unless it says otherwise; uid, gid: those of who runs it, likewise; replace: a file
+    that is there is replaced, and put back by the undo; one that has changed since the plan is not"""
+
+    name = "file.write"
+    summary = "Writes a file from content that lies beside the journal; removed, or put back, only on failure."
+    marks = True
+    undo_class = Undo.EXACT
+    scope = Scope.TRANSACTION
+    lifetime = Lifetime.DISK
+    takes = Shape(
+        path=FILE, blob=BLOB, size=COUNT, mode=optional(MODE), uid=optional(COUNT), gid=optional(COUNT),
+        replace=optional(FLAG),
+    )  # fmt: skip
+    keeps = Shape(former=maybe(FORMER), operation=TEXT)
+
+    def resource(self, params: Json) -> str:
+        return f"file:{params['path']}"
+
+    def makes(self, params: Json) -> tuple[str, ...]:
+        return (params["path"],)
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        """What is there, where it is to be replaced."""
+        path = host.paths.at(params["path"])
+        return {"former": host.ask(path, lambda: _former(path)) if params.get("replace") else None}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        params, path = proposal.params, host.paths.at(proposal.params["path"])
+        yield from place.findings(path, host)
+        if not blobs.is_there(host.paths, params["blob"]):
+            yield Finding("blob.missing", f"The content for {path} is not there: {params['blob']}.")
+        if params.get("replace"):
+            if why := host.ask(path, lambda: unrestorable(path)):
+                yield Finding("file.unrestorable", f"{path} cannot be replaced: {why}.")
+        elif host.ask(path, lambda: os.path.lexists(path)):
+            yield Finding("file.exists", f"{path} is there already.", hint=f"{removal(path)}.")
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        _bounded(_guard, step, machine)
+
+    def apply(self, step: Step, machine: Machine) -> None:
+        _bounded(_apply, step, machine)
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State(_bounded(_probe, step, machine, nowhere=lambda: State.BEFORE))
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        return _bounded(_undo, step, machine, nowhere=lambda: "its directory is gone")
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        path = machine.paths.at(step.params["path"])
+        return f"{path} was made or changed by somebody else and stays. {removal(path)}."
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
+        """A shell cannot tell whose file it is: getfattr(1) is installed nowhere by itself."""
+        return (call("say", f"{paths.at(step.params['path'])} is left to: vfioctl recover"),)
+
+
+@frozen
+class Work:
+    """One step on an open directory."""
+
+    step: Step
+    paths: Paths
+    place: Place
+
+    @property
+    def operation(self) -> str:
+        return str(self.step.baseline["operation"])
+
+    @property
+    def temporary(self) -> str:
+        return temporary_name(self.place.name, self.operation, "vfioctl-new")
+
+    @property
+    def former(self) -> Former | None:
+        known = self.step.baseline["former"]
+        return Former(**known) if known else None
+
+    def is_ours(self) -> bool:
+        """Whether the file is the one that this step made.
+
+        Its mark proves it. Where the file system keeps none, it is ours while our temporary name is a link to the same
+        file, or while it has our bytes: then nothing is lost with it.
+        """
+        author = self.place.author(self.place.name)
+        if author is not None:
+            return author == self.operation
+        if self.place.is_same(self.temporary, self.place.name):
+            return True
+        return _sha256(self.place) == blobs.sha256(self.step.params["blob"])
+
+
+def _former(path: str) -> Json | None:
+    """What is at `path`; None where nothing is, or nothing that could be put back, which `check` says."""
+    if not os.path.lexists(path) or unrestorable(path):
+        return None
+    with Place(path) as there:
+        found, content = look(there)
+    return {**found.__dict__, "blob": blobs.new_name(content)}
+
+
+def _bounded(work: Callable[[Work], T], step: Step, machine: Machine, *, nowhere: Callable[[], T] | None = None) -> T:
+    """What `work` returns, in the step's time: the directory may be on a share whose server is gone.
+
+    `nowhere` says what is returned where there is no directory; without it that is refused.
+    """
+    path = machine.paths.at(step.params["path"])
+
+    def inside() -> T:
+        try:
+            there = Place(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if nowhere:
+                return nowhere()
+            raise StepRefused("file.missing", f"There is no directory for {path}.") from error
+        with there:
+            return work(Work(step, machine.paths, there))
+
+    return machine.reach.ask(path, inside, deadline=step.deadline)
+
+
+def _guard(work: Work) -> None:
+    """Raise StepFailed where it is not as the plan says; nothing has been changed."""
+    place.must_be_safe(work.place.path, work.paths.root)
+    content = blobs.read(work.paths, work.step.params["blob"])
+    if len(content) != work.step.params["size"]:
+        raise StepRefused("blob.damaged", f"The content for {work.place.path} has not the size that was planned.")
+    _must_be_as_planned(work)
+
+
+def _must_be_as_planned(work: Work) -> None:
+    path = work.place.path
+    if not work.former:
+        if work.place.status(work.place.name):
+            said = f"{path} was made by somebody else since this was planned."
+            raise StepRefused("file.exists", said, hints=(removal(path),))
+    elif not work.former.is_at(work.place):
+        said = f"{path} was changed between plan and apply."
+        raise StepRefused("file.changed", said, hints=("Look at it, then plan it once more.",))
+
+
+def _apply(work: Work) -> None:
+    params, there = work.step.params, work.place
+    content = blobs.read(work.paths, params["blob"])
+    try:
+        if work.former:
+            _keep(work, work.former)
+        owner = (params.get("uid", -1), params.get("gid", -1))
+        mode = int(params.get("mode", DEFAULT_MODE), 8)
+        there.write(work.temporary, content, mode=mode, owner=owner, author=work.operation)
+        _put_in_place(work)
+    except OSError as error:
+        raise StepFailed("file.write_failed", f"{there.path} could not be written: {error.strerror}.") from error
+    finally:
+        there.remove(work.temporary)
+
+
+def _keep(work: Work, former: Former) -> None:
+    """Keep what is there for the undo. Raises StepRefused when it is not what was planned."""
+    found, content = look(work.place)
+    if not former.is_like(found):
+        raise StepRefused("file.changed", f"{work.place.path} was changed between plan and apply.")
+    blobs.store(work.paths, content, former.blob)
+
+
+def _put_in_place(work: Work) -> None:
+    if not work.former:
+        work.place.publish(work.temporary)
+        return
+    _must_be_as_planned(work)  # as late as can be: rename(2) asks nobody
+    work.place.replace(work.temporary)
+
+
+def _probe(work: Work) -> State:
+    there, former = work.place, work.former
+    if there.status(work.temporary):
+        return State.BETWEEN
+    if not there.status(there.name):
+        return State.BETWEEN if former and blobs.is_there(work.paths, former.blob) else State.BEFORE
+    if former and former.is_at(there):
+        return State.BEFORE
+    return State.AFTER if work.is_ours() else State.FOREIGN
+
+
+def _undo(work: Work) -> str | None:
+    there, former = work.place, work.former
+    gone, ours = not there.status(there.name), work.is_ours()  # the temporary name may be the proof
+    there.remove(work.temporary)
+    there.sync()
+    if former and (gone or ours) and not former.is_at(there):
+        _put_back(work, former, gone=gone)
+        return None
+    if former or not ours:
+        return f"{there.path} is not there, or not ours"
+    there.remove(there.name)
+    there.sync()
+    return None
+
+
+def _put_back(work: Work, former: Former, *, gone: bool) -> None:
+    """Bytes, owner, permissions, mark and time of the last change, as they were."""
+    content = blobs.read(work.paths, former.blob)
+    former.write(work.place, work.temporary, content)
+    if gone:
+        work.place.publish(work.temporary)
+    else:
+        work.place.replace(work.temporary)
+
+
+def _sha256(there: Place) -> str:
+    try:
+        fd = there.open(there.name)
+    except OSError:
+        return ""
+    with open(fd, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+KIND = FileWrite()
