@@ -300,7 +300,7 @@ def test_an_interrupt_is_no_traceback(run, monkeypatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vfioctl.txn.history.read_all", interrupt)
+    monkeypatch.setattr("vfioctl.actions.history.read_all", interrupt)
     shown = run("history")
     assert (shown.status, shown.err.lstrip()) == (
         130, "error: Interrupted. [interrupted]\n  See how things are with: vfioctl status\n"

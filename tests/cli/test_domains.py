@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from vfioctl.cli import domains
+from vfioctl.actions import domains
+from vfioctl.actions.define import define
+from vfioctl.actions.programs import SetupPrograms
 from vfioctl.cli.app import App
-from vfioctl.cli.define import define
-from vfioctl.cli.programs import SetupPrograms
 from vfioctl.errors import DeadlineExceeded, Refused, VfioctlError
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs

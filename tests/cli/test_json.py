@@ -10,7 +10,7 @@ import pytest
 from json_example import example
 
 from vfioctl.cli.app import main
-from vfioctl.cli.result import Error, Message, Result
+from vfioctl.result import Error, Message, Result
 from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.libvirt import FakeLibvirt
 from vfioctl.txn.journal import open_uuids

@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from vfioctl.cli import managed
+from vfioctl.actions import hostdev_mode
+from vfioctl.actions.names import kind, names
 from vfioctl.cli.extra import plugin_commands
-from vfioctl.cli.names import kind, names
 from vfioctl.errors import VfioctlError
 from vfioctl.host.model import PciDevice
 from vfioctl.paths import Paths
@@ -125,28 +125,28 @@ XML = b"""<domain>
 
 
 def test_the_devices_are_found_by_their_source_address() -> None:
-    assert managed.managed_addresses(XML) == ("0000:01:00.0", "0000:03:00.0")
+    assert hostdev_mode.managed_addresses(XML) == ("0000:01:00.0", "0000:03:00.0")
 
 
 def test_only_the_attribute_changes_and_comes_back_the_same() -> None:
-    changed = managed.set_managed(XML, "no", managed.managed_addresses(XML))
+    changed = hostdev_mode.set_managed(XML, "no", hostdev_mode.managed_addresses(XML))
     assert changed.count(b"managed = 'no'") == 1
     assert changed.count(b'managed="no"') == 1
     assert len(changed) == len(XML) - 2
-    assert managed.set_managed(changed, "yes", managed.managed_addresses(XML)) == XML
+    assert hostdev_mode.set_managed(changed, "yes", hostdev_mode.managed_addresses(XML)) == XML
 
 
 def test_one_device_can_be_changed_alone() -> None:
-    changed = managed.set_managed(XML, "no", ("0000:03:00.0",))
-    assert managed.managed_addresses(changed) == ("0000:01:00.0",)
+    changed = hostdev_mode.set_managed(XML, "no", ("0000:03:00.0",))
+    assert hostdev_mode.managed_addresses(changed) == ("0000:01:00.0",)
 
 
 def test_what_was_before_is_kept_by_the_first_enable(tmp_path) -> None:
     paths = Paths(str(tmp_path))
-    managed.remember(paths, UUID, "win11", ("0000:01:00.0",))
-    managed.remember(paths, UUID, "win11", ())
-    assert managed.before(paths, "win11") == managed.Before(UUID, ("0000:01:00.0",))
-    assert managed.before(paths, "linux") is None
-    managed.forget(paths, UUID)
-    assert managed.before(paths, "win11") is None
+    hostdev_mode.remember(paths, UUID, "win11", ("0000:01:00.0",))
+    hostdev_mode.remember(paths, UUID, "win11", ())
+    assert hostdev_mode.before(paths, "win11") == hostdev_mode.Before(UUID, ("0000:01:00.0",))
+    assert hostdev_mode.before(paths, "linux") is None
+    hostdev_mode.forget(paths, UUID)
+    assert hostdev_mode.before(paths, "win11") is None
     assert not os.listdir(tmp_path / "var/lib/vfioctl/domains")

@@ -14,8 +14,8 @@ import pytest
 from hand_offs import BY_NAME, GPU, stage
 from txn_builders import UUID, plan
 
-from vfioctl.cli import worker
-from vfioctl.cli.facts import running
+from vfioctl.actions import worker
+from vfioctl.actions.facts import running
 from vfioctl.frozen import replace
 from vfioctl.host.processes import STATE, stat_fields
 from vfioctl.limits import Limits
@@ -113,7 +113,7 @@ def short(paths: Paths) -> Paths:
     """The same, but the hand-off has one second to stop."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     with Journal(paths, UUID) as journal:
-        journal.begin(replace(plan(), budget=SHORT), boot)
+        journal.begin(replace(plan(), limits=SHORT), boot)
     return paths
 
 
@@ -219,7 +219,7 @@ def test_abort_does_not_wait_for_ever_for_a_process_in_the_kernel(tmp_path) -> N
         paths, path = on.host.paths, on.host.paths.pci(GPU, "driver_override")
         boot = Path(paths.proc, "sys/kernel/random/boot_id").read_text().strip()
         with Journal(paths, UUID) as journal:
-            journal.begin(replace(plan(), budget=SHORT), boot)
+            journal.begin(replace(plan(), limits=SHORT), boot)
         on.host.kernel.hang_read(f"/sys/bus/pci/devices/{GPU}/driver_override", count=-1)
         with working(paths, READER, path) as engine:
             assert until(on.host.kernel.blocked, 5)

@@ -11,9 +11,9 @@ from sample_plan import CARD, SOUND, desktop_plan
 from txn_builders import UUID, plan
 
 from vfioctl.cli.render.output import Output, clean
-from vfioctl.cli.result import Error, Message, Result, failed
 from vfioctl.errors import Refused
 from vfioctl.handoff.operation import as_shown
+from vfioctl.result import Error, Message, Result, failed
 from vfioctl.verbs.table import BUILT_IN, ROWS
 
 Golden = Callable[[str, str], None]

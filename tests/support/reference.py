@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from vfioctl import codes, errors, findings, plugin
-from vfioctl.cli.app import Interrupted
+from vfioctl.actions.errors import Interrupted
 from vfioctl.config import schema
 from vfioctl.kinds import MODULES
 from vfioctl.kinds.conditions import OPTIONAL, VOCABULARY

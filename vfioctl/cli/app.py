@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl import stdio
+from vfioctl.actions.caller import Call, Caller
+from vfioctl.actions.errors import Interrupted
 from vfioctl.cli.lazy import LazyGroup
 from vfioctl.cli.options import FORMATS, shared_options
-from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, NotRoot, VfioctlError
+from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.log import plain
 from vfioctl.verbs.row import Row, Verbs
@@ -22,22 +24,22 @@ from vfioctl.verbs.table import BUILT_IN
 
 if TYPE_CHECKING:
     from vfioctl.cli.render.output import Output
-    from vfioctl.cli.result import Error, Result
     from vfioctl.compose import Composition
+    from vfioctl.result import Error, Result
 
 PROGRAM = "vfioctl"
 MODULE_ARGUMENT = 3  # python -I -m MODULE
 
 
-class App:
-    """What the commands get as `ctx.obj`: the composition, how to show things, and who asks."""
+class App(Call):
+    """The call of a verb from a terminal: how to show things, and a person who may be there to be asked."""
 
     def __init__(self, composition: Composition, environ: Mapping[str, str]) -> None:
-        self.composition = composition
+        caller = Caller(os.geteuid(), environment=environ, tell=self._tell, ask=self._ask, stdin=_read_stdin)
+        super().__init__(composition, caller)
         self.environ = environ
         self.format = FORMATS[0]
         self.color = _wanted_color(environ)
-        self.command = ""
         self.argv: tuple[str, ...] = ()  # as it was typed, for hints that repeat it
 
     def use_root(self, root: str) -> None:
@@ -62,7 +64,7 @@ class App:
 
     def begin(self, row: Row) -> None:
         """Hear that the verb of `row` is run now. Raises Unanswered where our records are on a share that hangs."""
-        self.command = row.name
+        self.verb = row.name
         self.need_answers()
 
     def view(self, result: Result) -> str:
@@ -70,41 +72,23 @@ class App:
         row = self.verbs.find(result.command)
         return row.view if row else ""
 
-    @property
-    def is_root(self) -> bool:
-        """Whether this user administers the host: root, or whoever owns the root directory of a chroot or a fake."""
-        return os.geteuid() in (0, os.stat(self.composition.paths.root).st_uid)
-
-    def need_answers(self) -> None:
-        """Raise Unanswered where our records are on a share that hangs; `rescue` does without them."""
-        from vfioctl.reach import must_answer
-
-        if self.command != "rescue":
-            here = self.composition
-            must_answer(here.paths.guest_configs, here.paths.run, here.paths.state, silent=here.programs.silent)
-
-    def need_root(self) -> None:
-        """Raise NotRoot("not_root") early, before anything is asked or read."""
-        if not self.is_root:
-            raise NotRoot(
-                "not_root",
-                f"`vfioctl {self.command}` needs root.",
-                state="Nothing was changed.",
-                hints=(f"Run it as root: sudo vfioctl {self.typed()}",),
-            )
-
-    def typed(self) -> str:
+    def again(self) -> str:
         """The command line as it was typed, arguments and all."""
         import shlex
 
-        return plain(shlex.join(self.argv)) or self.command
+        return plain(shlex.join(self.argv)) or self.verb
 
-    def need_trust(self) -> None:
-        """need_root, and Refused("state.writable") when others could have written the records that are obeyed."""
-        from vfioctl.ownership import secure_state
+    def _tell(self, line: str) -> None:
+        self.output().line(line)
 
-        self.need_root()
-        secure_state(self.composition.paths)
+    def _ask(self, question: str) -> bool | None:
+        """The answer of the person at the terminal; None where there is none. Raises Interrupted at ^C."""
+        if self.format != FORMATS[0] or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return None
+        try:
+            return click.confirm(question, default=False)
+        except click.Abort:
+            raise Interrupted("Interrupted before anything was done.") from None
 
     def output(self) -> Output:
         """Where results and live lines go; rendering is imported only now."""
@@ -113,6 +97,10 @@ class App:
         columns = self.environ.get("COLUMNS", "")
         width = int(columns) if columns.isdecimal() else None
         return Output(self.format, sys.stdout, sys.stderr, color=self.color, width=width or None)
+
+
+def _read_stdin(most: int) -> bytes:
+    return sys.stdin.buffer.read(most)
 
 
 def _wanted_color(environ: Mapping[str, str]) -> bool | None:
@@ -125,7 +113,7 @@ def _wanted_color(environ: Mapping[str, str]) -> bool | None:
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature
     if value and not ctx.resilient_parsing:
         from vfioctl import __version__
-        from vfioctl.cli.result import Result
+        from vfioctl.result import Result
 
         shown = Result("version", {"version": __version__})
         ctx.exit(_shown(ctx.obj.output(), shown, "vfioctl.cli.render.general:version"))
@@ -167,7 +155,7 @@ def _shown(output: Output, result: Result, view: str) -> int:
 
 
 def _lost(error: OSError) -> Error:
-    from vfioctl.cli.result import Error
+    from vfioctl.result import Error
 
     why = error.strerror or type(error).__name__
     return Error("output.lost", f"The output could not be written: {why}.", state="What the command does is done.")
@@ -179,7 +167,7 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
     app.argv = tuple(argv)
     try:
         ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0
-        return ended if isinstance(ended, int) else replace(ended, command=app.command)
+        return ended if isinstance(ended, int) else replace(ended, command=app.verb)
     except VfioctlError as error:
         return _failed(app, error)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -188,30 +176,21 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
     except click.ClickException as error:
         return _failed(app, _usage(app, error))
     except OSError as error:
-        return _failed(app, _system(error)) if app.command else _unwritten_help(app, error)
+        return _failed(app, _system(error)) if app.verb else _unwritten_help(app, error)
     except (click.Abort, KeyboardInterrupt):
         return _failed(app, Interrupted())
 
 
-class Interrupted(VfioctlError):
-    """The user pressed ^C; a hand-off that was running is finished or undone by `recover`."""
-
-    exit_status = 130
-
-    def __init__(self, message: str = "Interrupted.") -> None:
-        super().__init__("interrupted", message, hints=("See how things are with: vfioctl status",))
-
-
 def _failed(app: App, error: VfioctlError) -> Result:
-    from vfioctl.cli.result import failed
+    from vfioctl.result import failed
 
-    return failed(app.command, error)
+    return failed(app.verb, error)
 
 
 def _usage(app: App, error: click.ClickException) -> VfioctlError:
     error = _advised(error) if isinstance(error, click.NoSuchOption) else error
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
-    app.command = command.partition(" ")[2]
+    app.verb = command.partition(" ")[2]
     wrong = VfioctlError("usage", error.format_message(), hints=(f"See: {command} --help",))
     wrong.exit_status = EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
     return wrong

@@ -47,7 +47,7 @@ def recoverable(ctx: click.Context) -> Iterable[str]:
 
 
 def _settings(ctx: click.Context) -> dict[str, Setting]:
-    from vfioctl.cli.facts import plugin_infos
+    from vfioctl.actions.facts import plugin_infos
 
     return settings(plugin_infos(_app(ctx)))
 
@@ -66,7 +66,7 @@ def values(ctx: click.Context) -> Iterable[str]:
 
 def items(ctx: click.Context) -> Iterable[str]:
     """The items that the list has now, which can be taken out; or those that it may have."""
-    from vfioctl.cli.facts import plugin_infos
+    from vfioctl.actions.facts import plugin_infos
 
     name = ctx.params["setting"]
     if ctx.info_name == "add":

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.app import App, answer
-from vfioctl.cli.result import Error, Result
 from vfioctl.errors import EXIT_FAILED, VfioctlError
+from vfioctl.result import Error, Result
 from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt, HookCall

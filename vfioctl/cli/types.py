@@ -29,13 +29,26 @@ class Named(click.ParamType[str]):
             return []
 
 
+class Address(Named):
+    """A PCI address, given on as DDDD:BB:DD.F; lspci's form without a domain is taken too."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from vfioctl.config.schema import PCI_ADDRESS, Setting, WrongValue, pci_address
+
+        try:
+            return pci_address(value, Setting("address", "str", "", "", form="pci"))
+        except WrongValue:
+            wrong = f"expected {PCI_ADDRESS}, found {value!r}."
+            raise click.BadParameter(wrong, ctx, param, param_hint="ADDRESS") from None
+
+
 GUEST = Named("guests")
 MANAGED = Named("managed")
 RECOVERABLE = Named("recoverable")
 SETTING = Named("settings_of")
 VALUE = Named("values")
 ITEM = Named("items")
-ADDRESS = Named("addresses")
+ADDRESS = Address("addresses")
 RECORD = Named("records")
 
 xml_option = click.option(

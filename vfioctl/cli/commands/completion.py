@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vfioctl.cli.result import Result
+    from vfioctl.result import Result
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -23,7 +23,7 @@ def command(ctx: click.Context, shell: str | None) -> Result:
     """
     from click.shell_completion import get_completion_class
 
-    from vfioctl.cli.result import Result
+    from vfioctl.result import Result
 
     shell = shell or _own_shell(ctx.obj.environ.get("SHELL", ""))
     found = get_completion_class(shell)

@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
-    from vfioctl.cli.result import Result
+    from vfioctl.result import Result
 
 SCENARIOS = ("nvidia", "amdgpu")
 

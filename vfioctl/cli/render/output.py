@@ -16,7 +16,7 @@ from vfioctl.log import plain
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from vfioctl.cli.result import Error, Message, Result
+    from vfioctl.result import Error, Message, Result
 
 PIPE_WIDTH = 100
 TEXTS = frozenset({"diff", "script"})  # what has lines; in any other value a line break would fake a row

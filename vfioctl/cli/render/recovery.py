@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Each hand-off that was looked at, or the one that was put aside."""
     if "discarded" in data:
-        from vfioctl.cli.discarding import lines
+        from vfioctl.actions.discarding import lines
 
         yield from lines(dict(data["discarded"]))
         return

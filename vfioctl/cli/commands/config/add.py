@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from vfioctl.actions.caller import Call
+from vfioctl.actions.config import add
 from vfioctl.cli.types import ITEM, MANAGED, SETTING
-
-if TYPE_CHECKING:
-    from vfioctl.cli.app import App
-    from vfioctl.cli.result import Result
+from vfioctl.result import Result
 
 
 @click.command()
@@ -18,14 +15,9 @@ if TYPE_CHECKING:
 @click.argument("items", type=ITEM, nargs=-1, required=True, metavar="ITEM...")
 @click.option("--guest", type=MANAGED, help="In the file of this guest; without it in the host's file.")
 @click.pass_obj
-def command(app: App, setting: str, items: tuple[str, ...], guest: str | None) -> Result:
+def command(call: Call, setting: str, items: tuple[str, ...], guest: str | None) -> Result:
     """Add to a list; comments are kept.
 
     A list in a guest's file replaces the host's, so the guest's begins with what is in force now.
     """
-    from vfioctl.cli.commands.config.set import changed, prepared
-    from vfioctl.config.edit import add_to_setting
-
-    plugins = prepared(app, guest)
-    kept = add_to_setting(app.composition.paths, guest, setting, items, plugins)
-    return changed(app, guest, setting, value=kept, said=f"is now {', '.join(kept)}")
+    return add(call, setting, items, guest)

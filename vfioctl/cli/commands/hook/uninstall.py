@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import click
 
-from vfioctl.cli.app import App
-from vfioctl.cli.result import Result
+from vfioctl.actions.caller import Call
+from vfioctl.actions.hook import uninstall
+from vfioctl.result import Result
 
 
 @click.command()
 @click.pass_obj
-def command(app: App) -> Result:
+def command(call: Call) -> Result:
     """Remove the libvirt hook and the unit.
 
     Configuration and history stay.
     Refused while a hand-off is unfinished: without the hook its card would not come back.
     """
-    from vfioctl.setup.install import uninstall
-
-    app.need_trust()
-    report = uninstall(app.composition)
-    data = {"hook": report.hook, "changed": list(report.changed), "kept": list(report.kept), "restart": ""}
-    return Result(data=data)
+    return uninstall(call)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vfioctl import files
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
+from vfioctl.handoff.markers import uuid_of
 from vfioctl.ownership import writable_itself
 from vfioctl.wait import Backoff
 
@@ -53,8 +54,6 @@ class Ran:
 
 def scripts(paths: Paths) -> tuple[Undo, ...]:
     """The rendered undo of every guest that has one."""
-    from vfioctl.handoff.markers import uuid_of
-
     try:
         guests = sorted(os.listdir(paths.markers))
     except FileNotFoundError:

@@ -5,27 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.actions.firing import warnings
+from vfioctl.actions.records import Records
+from vfioctl.config.load import managed_guests
+from vfioctl.host.guests import running
+from vfioctl.result import Result, incomplete
+
 if TYPE_CHECKING:
-    from vfioctl.cli.records import Records
+    from vfioctl.actions.caller import Call
+
 
 Row = Mapping[str, Any]
 STARTING, RUNNING, RETURNING, UNFINISHED, OFF = "starting", "running", "returning", "unfinished", "off"
 STANDINGS = {"applying": STARTING, "given": STARTING, "undoing": RETURNING, "returning": RETURNING}
 
 
+def managed(call: Call) -> Result:
+    """Every managed guest with its state, devices and last outcome."""
+    records = Records(call.composition.paths, call.composition.machine().host())
+    listed = rows(records, records.hand_offs(), records.outcomes())
+    return incomplete({"guests": listed}, records.errors).saying(*records.messages(), *warnings(call))
+
+
 def rows(records: Records, hand_offs: Sequence[Row], lasts: Sequence[Row]) -> list[dict[str, Any]]:
     """One row for each guest that has a file or something open, by name."""
-    from vfioctl.config.load import managed_guests
-    from vfioctl.host.guests import running
-
     processes, pins = running(records.paths), records.pins()
     opened = {item["guest"]: item for item in hand_offs}
     last = {item["guest"]: item for item in lasts}
-    managed = managed_guests(records.paths)
+    named = managed_guests(records.paths)
     return [
         (_row(name, opened.get(name), processes.get(name), pins.get(name, ())) | _hurt(records, name))
-        | {"given": _given(opened.get(name), hidden=records.hidden), "managed": name in managed, "last": last.get(name)}
-        for name in sorted({*managed, *opened, *filter(None, records.hurt)})
+        | {"given": _given(opened.get(name), hidden=records.hidden), "managed": name in named, "last": last.get(name)}
+        for name in sorted({*named, *opened, *filter(None, records.hurt)})
     ]
 
 

@@ -6,25 +6,27 @@ Never asks libvirt while a hook runs, and never the daemon of another root.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.cli.facts import refuse_while_running
-from vfioctl.cli.lookup import no_such
-from vfioctl.cli.programs import SetupPrograms
+from vfioctl.actions.facts import refuse_while_running
+from vfioctl.actions.lookup import no_such
+from vfioctl.actions.programs import SetupPrograms
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.events.libvirt import INPUT_CAP, check_guest_name
 from vfioctl.frozen import frozen
+from vfioctl.host.host import Host
+from vfioctl.setup import daemon
 
 if TYPE_CHECKING:
-    from vfioctl.cli.app import App
+    from vfioctl.actions.caller import Call, Caller
     from vfioctl.events.model import Domain
 
 URI = "qemu:///system"
 OURS = "/"
+STDIN = "-"
 XML = "Or give the domain's XML with: --xml FILE"
 
 
@@ -51,13 +53,13 @@ class Found:
         return self.way is not Way.FILE
 
 
-def find(app: App, guest: str, source: str | None) -> Found:
+def find(call: Call, guest: str, source: str | None) -> Found:
     """The domain of `guest` out of `source` ("-": standard input), else out of libvirt.
 
     Raises Refused: "domain.*", "guest.name", "guest.unknown", "libvirt.busy", "libvirt.down".
     """
     check_guest_name(guest)
-    found = from_file(source) if source else _from_libvirt(app, guest)
+    found = from_file(source, call.caller) if source else _from_libvirt(call, guest)
     if found.domain.name != guest:
         raise Refused(
             "domain.other_name", f"The domain in {found.origin} is called {found.domain.name!r}, not {guest!r}.",
@@ -66,51 +68,58 @@ def find(app: App, guest: str, source: str | None) -> Found:
     return found
 
 
-def from_file(source: str) -> Found:
-    """The domain in the file `source`, "-" for standard input. Raises Refused: "domain.*"."""
+def from_file(source: str, caller: Caller) -> Found:
+    """The domain in the file `source`, "-" for the caller's standard input. Raises Refused: "domain.*"."""
     try:
-        if source == "-":
-            data = sys.stdin.buffer.read(INPUT_CAP + 1)
-        else:
-            with open(source, "rb") as file:
-                data = file.read(INPUT_CAP + 1)
+        data = _from_stdin(caller) if source == STDIN else _content(source)
     except OSError as error:
         raise Refused("domain.unreadable", f"{source} cannot be read: {os.strerror(error.errno or 0)}.") from error
-    return Found(read_domain(data), data, "standard input" if source == "-" else source)
+    return Found(read_domain(data), data, "standard input" if source == STDIN else source)
 
 
-def guests(app: App) -> tuple[str, ...]:
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(INPUT_CAP + 1)
+
+
+def _from_stdin(caller: Caller) -> bytes:
+    if caller.stdin is None:
+        raise Refused("domain.unreadable", "There is no standard input here to read the domain from.")
+    return caller.stdin(INPUT_CAP + 1)
+
+
+def guests(call: Call) -> tuple[str, ...]:
     """The name of every guest of this host. Raises Refused: "libvirt.busy", "libvirt.down"."""
-    refuse_while_running(app.composition.paths)
-    if binding := _own_binding(app):
+    refuse_while_running(call.composition.paths)
+    if binding := _own_binding(call):
         try:
-            return tuple(sorted(domain.name() for domain in connect(binding).listAllDomains()))
+            return tuple(sorted(domain.name() for domain in connect(binding, call.caller).listAllDomains()))
         except binding.libvirtError as error:
-            raise _down(app, str(error)) from error
-    programs = SetupPrograms(app.composition.programs)
+            raise _down(call, str(error)) from error
+    programs = SetupPrograms(call.composition.programs)
     if programs.find("virsh"):
-        return _virsh_names(app, programs)
-    return _names_of_files(app)
+        return _virsh_names(call, programs)
+    return _names_of_files(call)
 
 
-def _from_libvirt(app: App, guest: str) -> Found:
-    refuse_while_running(app.composition.paths)
-    if binding := _own_binding(app):
-        data = _through_binding(app, binding, guest)
+def _from_libvirt(call: Call, guest: str) -> Found:
+    refuse_while_running(call.composition.paths)
+    if binding := _own_binding(call):
+        data = _through_binding(call, binding, guest)
         return Found(read_domain(data), data, "libvirt", Way.BINDING)
-    programs = SetupPrograms(app.composition.programs)
+    programs = SetupPrograms(call.composition.programs)
     if programs.find("virsh"):
-        data = _through_virsh(app, programs, guest)
+        data = _through_virsh(call, programs, guest)
         return Found(read_domain(data), data, "virsh dumpxml", Way.VIRSH)
-    return _from_its_file(app, guest)
+    return _from_its_file(call, guest)
 
 
 # ---------------------------------------------------------------- libvirt-python
 
 
-def _own_binding(app: App) -> Any:
+def _own_binding(call: Call) -> Any:
     """The binding, for the host whose daemon it reaches; None for another root."""
-    return python_binding() if app.composition.paths.root == OURS else None
+    return python_binding() if call.composition.paths.root == OURS else None
 
 
 def python_binding() -> Any:
@@ -122,18 +131,18 @@ def python_binding() -> Any:
     return libvirt
 
 
-def connect(libvirt: Any) -> Any:
+def connect(libvirt: Any, caller: Caller) -> Any:
     """A connection, read-only without root. Raises libvirtError."""
     libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr otherwise
-    return libvirt.open(URI) if os.geteuid() == 0 else libvirt.openReadOnly(URI)
+    return libvirt.open(URI) if caller.is_root else libvirt.openReadOnly(URI)
 
 
-def _through_binding(app: App, libvirt: Any, guest: str) -> bytes:
-    flags = libvirt.VIR_DOMAIN_XML_INACTIVE | (libvirt.VIR_DOMAIN_XML_SECURE if os.geteuid() == 0 else 0)
+def _through_binding(call: Call, libvirt: Any, guest: str) -> bytes:
+    flags = libvirt.VIR_DOMAIN_XML_INACTIVE | (libvirt.VIR_DOMAIN_XML_SECURE if call.caller.is_root else 0)
     try:
-        connection = connect(libvirt)
+        connection = connect(libvirt, call.caller)
     except libvirt.libvirtError as error:
-        raise _down(app, str(error)) from error
+        raise _down(call, str(error)) from error
     try:
         return bytes(connection.lookupByName(guest).XMLDesc(flags).encode())
     except libvirt.libvirtError as error:
@@ -143,18 +152,19 @@ def _through_binding(app: App, libvirt: Any, guest: str) -> bytes:
 # ---------------------------------------------------------------- virsh
 
 
-def virsh_options() -> tuple[str, ...]:
+def virsh_options(caller: Caller) -> tuple[str, ...]:
     """Without root only the read-only socket answers."""
-    return ("-c", URI) if os.geteuid() == 0 else ("-c", URI, "--readonly")
+    return ("-c", URI) if caller.is_root else ("-c", URI, "--readonly")
 
 
-def _through_virsh(app: App, programs: SetupPrograms, guest: str) -> bytes:
-    secrets = ("--security-info",) if os.geteuid() == 0 else ()
+def _through_virsh(call: Call, programs: SetupPrograms, guest: str) -> bytes:
+    secrets = ("--security-info",) if call.caller.is_root else ()
+    words = (*virsh_options(call.caller), "dumpxml", "--inactive", *secrets, f"--domain={guest}")
     try:
-        return programs.run("virsh", *virsh_options(), "dumpxml", "--inactive", *secrets, f"--domain={guest}")
+        return programs.run("virsh", *words)
     except VfioctlError as error:
         try:
-            known: tuple[str, ...] | None = _virsh_names(app, programs)
+            known: tuple[str, ...] | None = _virsh_names(call, programs)
         except Refused as down:
             if "failed to get domain" not in error.message:
                 down.hints = (*down.hints, XML)
@@ -163,34 +173,34 @@ def _through_virsh(app: App, programs: SetupPrograms, guest: str) -> bytes:
         raise unknown(guest, error.message, known) from error
 
 
-def _virsh_names(app: App, programs: SetupPrograms) -> tuple[str, ...]:
+def _virsh_names(call: Call, programs: SetupPrograms) -> tuple[str, ...]:
     try:
-        said = programs.run("virsh", *virsh_options(), "list", "--all", "--name").decode(errors="replace")
+        said = programs.run("virsh", *virsh_options(call.caller), "list", "--all", "--name").decode(errors="replace")
     except VfioctlError as error:
-        raise _down(app, error.message) from error
+        raise _down(call, error.message) from error
     return tuple(sorted(filter(None, map(str.strip, said.splitlines()))))
 
 
 # ---------------------------------------------------------------- libvirt's own files
 
 
-def _names_of_files(app: App) -> tuple[str, ...]:
+def _names_of_files(call: Call) -> tuple[str, ...]:
     """libvirt keeps one definition a file; listing them asks nobody. Raises Refused("libvirt.down")."""
     try:
-        names = os.listdir(app.composition.paths.at("etc/libvirt/qemu"))
+        names = os.listdir(call.composition.paths.at("etc/libvirt/qemu"))
     except OSError as error:
-        raise _down(app, "neither virsh nor libvirt-python is there to ask") from error
+        raise _down(call, "neither virsh nor libvirt-python is there to ask") from error
     return tuple(sorted(name.removesuffix(".xml") for name in names if name.endswith(".xml")))
 
 
-def _from_its_file(app: App, guest: str) -> Found:
+def _from_its_file(call: Call, guest: str) -> Found:
     try:
-        return from_file(app.composition.paths.at("etc/libvirt/qemu", f"{guest}.xml"))
+        return from_file(call.composition.paths.at("etc/libvirt/qemu", f"{guest}.xml"), call.caller)
     except Refused as error:
         if error.code != "domain.unreadable":
             raise
         try:
-            known: tuple[str, ...] | None = _names_of_files(app)
+            known: tuple[str, ...] | None = _names_of_files(call)
         except Refused:
             known = None
         raise unknown(guest, "neither virsh nor libvirt-python is there to ask", known) from error
@@ -215,14 +225,11 @@ def unknown(guest: str, why: str, names: Iterable[str] | None) -> Refused:
     )  # fmt: skip
 
 
-def _down(app: App, why: str) -> Refused:
+def _down(call: Call, why: str) -> Refused:
     """Nobody at the other end: not a word about the guest, which may well exist."""
-    from vfioctl.host.host import Host
-    from vfioctl.setup import daemon
-
     said = [part.strip(" .") for part in why.split("error:") if part.strip(" .")]
     reason = ": ".join(said[1:] or said)
-    host = Host(app.composition.paths, app.composition.programs)
+    host = Host(call.composition.paths, call.composition.programs)
     there = daemon.find(host)
     hint = f"Start it with: {daemon.start_command(host)}"
     if there and there.pid:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-import click
-
-from vfioctl.config.schema import PCI_ADDRESS, Setting, WrongValue, pci_address, suggestion
+from vfioctl.config.load import managed_guests
+from vfioctl.config.schema import suggestion
 from vfioctl.errors import Refused, VfioctlError
+from vfioctl.txn.history import ids, read_all
+from vfioctl.txn.journal import open_uuids, read_both
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_NAMES = 20
 LAST = "last"
-ADDRESS = Setting("address", "str", "", "", form="pci")
 
 
 def no_such(code: str, message: str, word: str, known: Iterable[str], what: str) -> Refused:
@@ -32,17 +33,8 @@ def no_such(code: str, message: str, word: str, known: Iterable[str], what: str)
     return Refused(code, f"{message}{near}" if near else f"{message}.", state="Nothing was changed.", hints=listed)
 
 
-def address_of(text: str) -> str:
-    """`text` as DDDD:BB:DD.F; lspci's form without a domain is taken too. Raises click.BadParameter."""
-    try:
-        return pci_address(text, ADDRESS)
-    except WrongValue:
-        raise click.BadParameter(f"expected {PCI_ADDRESS}, found {text!r}.", param_hint="ADDRESS") from None
-
-
-def function(host: Host, text: str) -> PciDevice:
-    """The PCI function that `text` names. Raises click.BadParameter, Refused("pci.unknown")."""
-    address = address_of(text)
+def function(host: Host, address: str) -> PciDevice:
+    """The PCI function at `address`. Raises Refused("pci.unknown")."""
     if not host.has_device(address):
         cards = tuple(device.address for device in host.displays())
         message = f"There is no PCI device at {address}"
@@ -54,8 +46,6 @@ def function(host: Host, text: str) -> PciDevice:
 
 def record_id(paths: Paths, text: str) -> str:
     """The id of the record that `text` names: an id, its beginning, or "last". Raises Refused, PermissionError."""
-    from vfioctl.txn.history import ids
-
     names = ids(paths)
     if text == LAST and names:
         return names[-1]
@@ -73,8 +63,6 @@ def record_id(paths: Paths, text: str) -> str:
 
 def is_uuid(text: str) -> bool:
     """Whether `text` is written like the UUID of a guest."""
-    from uuid import UUID
-
     try:
         return str(UUID(text)) == text
     except ValueError:
@@ -83,9 +71,6 @@ def is_uuid(text: str) -> bool:
 
 def known_guests(paths: Paths) -> tuple[str, ...]:
     """Every guest that vfioctl has something of: a file, an open hand-off, a record. What is hidden is left out."""
-    from vfioctl.config.load import managed_guests
-    from vfioctl.txn.history import read_all
-
     found = set(managed_guests(paths))
     with suppress(PermissionError):
         found |= {record.guest for record in read_all(paths).hand_offs}
@@ -95,8 +80,6 @@ def known_guests(paths: Paths) -> tuple[str, ...]:
 
 
 def _open_guests(paths: Paths) -> Iterator[str]:
-    from vfioctl.txn.journal import open_uuids, read_both
-
     for uuid in open_uuids(paths):
         with suppress(VfioctlError):  # a journal that cannot be read names nobody
             if story := read_both(paths, uuid):

@@ -6,51 +6,51 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.actions.errors import Misuse
+from vfioctl.actions.lookup import no_such
 from vfioctl.frozen import asdict
+from vfioctl.handoff import damaged, remains
+from vfioctl.handoff import discard as discarded
+from vfioctl.log import Log
+from vfioctl.result import Result
+from vfioctl.txn.journal import open_uuids
 
 if TYPE_CHECKING:
-    from vfioctl.cli.app import App
-    from vfioctl.cli.result import Result
+    from vfioctl.actions.caller import Call
     from vfioctl.handoff.remains import Remains
-    from vfioctl.paths import Paths
+
+UNCONFIRMED = "recover.unconfirmed"
 
 
-def run(app: App, wanted: str | None, *, yes: bool) -> Result:
-    """Put the journal of the guest `wanted`, a UUID or a name, aside."""
-    from vfioctl.cli.agreed import ask
-    from vfioctl.cli.result import Result
-    from vfioctl.handoff import discard, remains
-    from vfioctl.log import Log
-
-    uuid = _chosen(app.composition.paths, wanted)
-    discard.refuse_whole(app.composition.paths, uuid)
-    if not yes:
-        for line in lines(asdict(remains.of(app.composition, uuid))):
-            app.output().line(line)
-        ask(app, code="recover.unconfirmed", again=f"vfioctl recover --discard {uuid} --yes")
-    known, place = discard.discard(app.composition, uuid)
-    Log(app.composition.paths, stderr=None).notice(f"The journal of {known.guest or uuid} was put aside: {place}")
+def discard(call: Call, wanted: str | None) -> Result:
+    """Put the journal of the guest `wanted`, a UUID or a name, aside. Raises Misuse, Refused(UNCONFIRMED)."""
+    call.need_trust()
+    here = call.composition
+    uuid = _chosen(call, wanted)
+    discarded.refuse_whole(here.paths, uuid)
+    if UNCONFIRMED not in call.caller.agreed:
+        for line in lines(asdict(remains.of(here, uuid))):
+            call.caller.tell(line)
+        call.need_agreement(UNCONFIRMED, f"vfioctl recover --discard {uuid} --yes")
+    known, place = discarded.discard(here, uuid)
+    Log(here.paths, stderr=None).notice(f"The journal of {known.guest or uuid} was put aside: {place}")
     return Result(data={"discarded": {**_plain(known), "place": place}})
 
 
-def _chosen(paths: Paths, wanted: str | None) -> str:
-    """The UUID that is meant. Raises click.UsageError, Refused."""
-    import click
-
-    from vfioctl.cli.lookup import no_such
-    from vfioctl.handoff import damaged, discard
-    from vfioctl.txn.journal import open_uuids
-
-    known = discard.candidates(paths)
+def _chosen(call: Call, wanted: str | None) -> str:
+    """The UUID that is meant. Raises Misuse, Refused."""
+    paths = call.composition.paths
+    known = discarded.candidates(paths)
     if wanted is None:
-        raise click.UsageError(f"--discard needs the ID of a damaged journal{': ' if known else '.'}{', '.join(known)}")
+        listed = f": {', '.join(known)}" if known else "."
+        raise Misuse(call.verb, f"--discard needs the ID of a damaged journal{listed}")
     opened = dict.fromkeys((*known, *open_uuids(paths)))
     named = [uuid for uuid in opened if wanted and wanted in (uuid, damaged.guest_of(paths, uuid))]
     if not named:
         raise no_such("recover.nothing", f"Nothing is open of {wanted!r}", wanted, known, "Damaged journals")
     hurt = [uuid for uuid in named if uuid in known]
     if len(hurt) > 1:
-        raise click.UsageError(f"{wanted} has more than one damaged journal: {', '.join(hurt)}")
+        raise Misuse(call.verb, f"{wanted} has more than one damaged journal: {', '.join(hurt)}")
     return (hurt or named)[0]
 
 

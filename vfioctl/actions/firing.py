@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from vfioctl.cli.result import Message
+from vfioctl.result import Message
+from vfioctl.setup.verify import would_not_fire
 
 if TYPE_CHECKING:
-    from vfioctl.cli.app import App
+    from vfioctl.actions.caller import Call
 
 
-def warnings(app: App) -> tuple[Message, ...]:
+def warnings(call: Call) -> tuple[Message, ...]:
     """Why a start would not reach vfioctl; nothing when it does."""
-    from vfioctl.setup.verify import would_not_fire
-
-    shim = app.composition.paths.shim
+    shim = call.composition.paths.shim
     try:
         os.lstat(shim)
     except PermissionError:
         return (Message(f"{shim} could not be looked at without root.", "warning", "hook.unreadable"),)
     except OSError:
         pass  # it is missing, which is said below
-    found = would_not_fire(app.composition)
+    found = would_not_fire(call.composition)
     return tuple(Message(item.message, "warning", item.code, f"Mend it with: {item.hint}") for item in found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
 
 from vfioctl import files
 from vfioctl.errors import Refused, reason
@@ -56,8 +58,6 @@ def _address(attributes: Mapping[str, str]) -> str:
 
 
 def _places(xml: bytes) -> list[_Place]:
-    from xml.parsers import expat
-
     parser = expat.ParserCreate()
     reader = _Reader(parser)
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
@@ -86,8 +86,6 @@ def _replace(tail: bytes, value: str) -> bytes:
 
 def difference(before: bytes, after: bytes, name: str) -> str:
     """The change as a unified diff, for `virsh edit`; empty when nothing changes."""
-    import difflib
-
     old, new = (text.decode(errors="replace").splitlines() for text in (before, after))
     return "\n".join(difflib.unified_diff(old, new, f"{name} now", f"{name} wanted", lineterm="", n=2))
 

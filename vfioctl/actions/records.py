@@ -10,10 +10,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
-from vfioctl.cli.result import Error, Message
+from vfioctl.actions.facts import running
+from vfioctl.actions.visible_ledger import VisibleLedger
+from vfioctl.config.load import managed_guests
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict
-from vfioctl.handoff import notes
+from vfioctl.handoff import damaged, markers, notes
+from vfioctl.handoff.recovery import starting, user
+from vfioctl.host.stuck import all_stuck
+from vfioctl.result import Error, Message
+from vfioctl.txn.history import read_lasts
+from vfioctl.txn.journal import open_uuids, read_both
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
@@ -57,8 +64,6 @@ class Records:
 
     def stuck(self) -> list[dict[str, Any]]:
         """Every write that does not return."""
-        from vfioctl.host.stuck import all_stuck
-
         return self.rows(asdict(device) for device in all_stuck(self.paths))
 
     def outcomes(self) -> list[dict[str, Any]]:
@@ -67,10 +72,6 @@ class Records:
         return sorted(rows, key=lambda last: (last["ok"], -last["when"]))
 
     def _outcomes(self) -> Iterator[dict[str, Any]]:
-        from vfioctl.config.load import managed_guests
-        from vfioctl.txn.history import read_lasts
-        from vfioctl.txn.journal import open_uuids
-
         managed, unfinished = managed_guests(self.paths), open_uuids(self.paths)
         for last in read_lasts(self.paths):
             if last.guest in managed or last.uuid in unfinished:
@@ -81,12 +82,6 @@ class Records:
         return self.rows(self._hand_offs())
 
     def _hand_offs(self) -> Iterator[dict[str, Any]]:
-        from vfioctl.cli.facts import running
-        from vfioctl.cli.visible import VisibleLedger
-        from vfioctl.handoff import damaged, markers
-        from vfioctl.handoff.recovery import starting, user
-        from vfioctl.txn.journal import open_uuids, read_both
-
         for wrong in VisibleLedger(self.paths).readable()[1]:
             self._keep(wrong)
         busy = {item.uuid: item.pid for item in running(self.paths)}

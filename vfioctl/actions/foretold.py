@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vfioctl.actions.facts import guest_config
 from vfioctl.errors import Refused
+from vfioctl.handoff.ask import ask, warnings
+from vfioctl.result import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vfioctl.cli.app import App
-    from vfioctl.cli.result import Message
+    from vfioctl.actions.caller import Call
     from vfioctl.events.model import Domain
     from vfioctl.plugin.types import PluginInfo
 
 SETTLED = "domain."  # what `enable` changes in the domain, as the XML said it before
 
 
-def foretold(app: App, domain: Domain, plugins: Mapping[str, PluginInfo]) -> tuple[Message, ...]:
+def foretold(call: Call, domain: Domain, plugins: Mapping[str, PluginInfo]) -> tuple[Message, ...]:
     """The warnings of the plan for `domain` as it is now; what blocks a start may be gone until there is one."""
-    from vfioctl.cli.facts import guest_config
-    from vfioctl.cli.result import Message
-    from vfioctl.handoff.ask import ask, warnings
-
-    config = guest_config(app, domain.name, plugins)
+    config = guest_config(call, domain.name, plugins)
     try:
-        asked = ask(app.composition, domain, config, tuple(plugins.values()))
+        asked = ask(call.composition, domain, config, tuple(plugins.values()))
     except Refused:  # plugins that contradict each other: `plan` says which
         return ()
     found = (item for item in warnings(asked) if not item.code.startswith(SETTLED))

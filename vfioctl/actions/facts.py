@@ -7,25 +7,29 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
+from vfioctl.actions.lookup import no_such
+from vfioctl.actions.visible_ledger import VisibleLedger
+from vfioctl.config.load import load_guest, managed_guests
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
+from vfioctl.handoff.markers import undone_by_sh
 from vfioctl.paths import LOCK_PREFIX, LOCK_SUFFIX
+from vfioctl.plugin import manifest
+from vfioctl.result import Message
+from vfioctl.txn.resources import EXCLUSIVE
 
 if TYPE_CHECKING:
-    from vfioctl.cli.app import App
-    from vfioctl.cli.result import Message
+    from vfioctl.actions.caller import Call, Caller
     from vfioctl.config.model import GuestConfig
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo
 
 
-def plugin_infos(app: App) -> dict[str, PluginInfo]:
+def plugin_infos(call: Call) -> dict[str, PluginInfo]:
     """The installed plugins by name; who may not write the manifest looks for them in this process."""
-    from vfioctl.plugin import manifest
-
-    here = app.composition
-    if app.is_root:
+    here = call.composition
+    if call.administers:
         found = manifest.load(here.paths, here.programs, (*here.self_argv, "plugins", "refresh"))
     else:
         found = manifest.build()
@@ -33,22 +37,17 @@ def plugin_infos(app: App) -> dict[str, PluginInfo]:
 
 
 def guest_config(
-    app: App, guest: str, plugins: Mapping[str, PluginInfo], flags: Mapping[str, Any] | None = None
+    call: Call, guest: str, plugins: Mapping[str, PluginInfo], flags: Mapping[str, Any] | None = None
 ) -> GuestConfig:
     """The settings of `guest` as the command line sees them: with the environment and `flags` on top."""
-    from vfioctl.config.load import load_guest
-
-    return load_guest(app.composition.paths, guest, plugins, environment=app.environ, flags=flags or {})
+    return load_guest(call.composition.paths, guest, plugins, environment=call.caller.environment, flags=flags or {})
 
 
-def must_be_managed(app: App, guest: str) -> None:
+def must_be_managed(call: Call, guest: str) -> None:
     """Raise Refused("guest.unmanaged") when `guest` has no file, with those that have one."""
-    from vfioctl.cli.lookup import no_such
-    from vfioctl.config.load import managed_guests
-
-    if os.path.lexists(app.composition.paths.guest_config(guest)):
+    if os.path.lexists(call.composition.paths.guest_config(guest)):
         return
-    known = managed_guests(app.composition.paths)
+    known = managed_guests(call.composition.paths)
     refused = no_such("guest.unmanaged", f"{guest} is not managed by vfioctl", guest, known, "Managed guests")
     refused.hints = refused.hints or ("No guest is managed yet.",)
     raise refused
@@ -108,16 +107,13 @@ def refuse_while_running(paths: Paths) -> None:
         )
 
 
-def unseen_messages(host: Host) -> Iterator[Message]:
+def unseen_messages(host: Host, caller: Caller) -> Iterator[Message]:
     """What to say of the processes that `host` could not look into, for want of root or though it is, and of files."""
-    from vfioctl.cli.result import Message
-
-    missed, is_root = host.missed(), os.geteuid() == 0
-    for one in missed:
-        if is_root or not one.denied:
+    for one in host.missed():
+        if caller.is_root or not one.denied:
             code = "host.unreadable" if one.denied else "host.unanswered"
             yield Message(f"{one.what}; it may hold the card too.", "warning", code)
-    if (count := host.unreadable()) and not is_root:
+    if (count := host.unreadable()) and not caller.is_root:
         whose, it = ("one process", "it") if count == 1 else (f"{count} processes", "some of them")
         text = f"The open files of {whose} could not be read without root; {it} may hold the card too."
         yield Message(text, "warning", "host.unreadable")
@@ -125,10 +121,6 @@ def unseen_messages(host: Host) -> Iterator[Message]:
 
 def owners(paths: Paths) -> dict[str, str]:
     """The guests that hold a device, by address, as far as the ledger may be read; not those whom undo.sh undid."""
-    from vfioctl.cli.visible import VisibleLedger
-    from vfioctl.handoff.markers import undone_by_sh
-    from vfioctl.txn.resources import EXCLUSIVE
-
     held = [entry for entry in VisibleLedger(paths).readable()[0] if entry.resource.startswith(EXCLUSIVE)]
     gone = undone_by_sh(paths) if held else ()
     found = {}

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.frozen import frozen
 from vfioctl.handoff import notes
+from vfioctl.host.processes import epoch, start_time
+from vfioctl.result import Message
+from vfioctl.txn.journal import read_both
 
 if TYPE_CHECKING:
-    from vfioctl.cli.app import App
-    from vfioctl.cli.result import Message
+    from vfioctl.actions.caller import Call
     from vfioctl.events.model import Domain
     from vfioctl.paths import Paths
     from vfioctl.txn.plan import Plan
@@ -35,8 +37,6 @@ class Given:
         }  # fmt: skip
 
     def messages(self) -> tuple[Message, ...]:
-        from vfioctl.cli.result import Message
-
         if self.hidden:
             return (Message("What it was given could not be read without root.", "warning", "state.unreadable"),)
         if self.plan is None:
@@ -45,12 +45,10 @@ class Given:
         return ()
 
 
-def of(app: App, domain: Domain) -> Given | None:
+def of(call: Call, domain: Domain) -> Given | None:
     """What the guest of `domain` has while its QEMU runs; None when it does not."""
-    from vfioctl.txn.journal import read_both
-
-    paths = app.composition.paths
-    process = app.composition.machine().host().qemu_of(domain.uuid, domain.name)
+    paths = call.composition.paths
+    process = call.composition.machine().host().qemu_of(domain.uuid, domain.name)
     if process is None:
         return None
     born = started(paths, process)
@@ -65,7 +63,5 @@ def of(app: App, domain: Domain) -> Given | None:
 
 def started(paths: Paths, pid: int) -> float:
     """When the process `pid` was started, in seconds since the epoch; now when it is gone."""
-    from vfioctl.host.processes import epoch, start_time
-
     ticks = start_time(paths, pid)
     return time.time() if ticks is None else epoch(ticks)

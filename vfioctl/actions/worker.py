@@ -7,7 +7,7 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from vfioctl.cli.facts import running
+from vfioctl.actions.facts import running
 from vfioctl.host.processes import STATE, is_alive, start_time, stat_fields
 from vfioctl.wait import until
 

@@ -6,28 +6,29 @@ import os
 from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.cli.domains import Found, Way, connect, find, python_binding, virsh_options
-from vfioctl.cli.facts import refuse_while_running
-from vfioctl.cli.programs import SetupPrograms
+from vfioctl.actions.domains import Found, Way, connect, find, python_binding, virsh_options
+from vfioctl.actions.facts import refuse_while_running
+from vfioctl.actions.programs import SetupPrograms
 from vfioctl.errors import VfioctlError
+from vfioctl.events.domain import read_domain
 from vfioctl.shell import word
 
 if TYPE_CHECKING:
-    from vfioctl.cli.app import App
+    from vfioctl.actions.caller import Call, Caller
     from vfioctl.paths import Paths
 
 
-def define(app: App, found: Found, xml: bytes) -> None:
+def define(call: Call, found: Found, xml: bytes) -> None:
     """Make `xml` the definition of the guest in `found`.
 
     Raises VfioctlError("libvirt.define") when libvirt does not take it as it is; Refused("libvirt.busy").
     """
-    paths = app.composition.paths
+    paths = call.composition.paths
     refuse_while_running(paths)
     kept = _keep(paths, found)
     try:
-        _give(app, found, xml)
-        now = find(app, found.domain.name, None).domain.hostdevs
+        _give(call, found, xml)
+        now = find(call, found.domain.name, None).domain.hostdevs
     except VfioctlError as error:
         raise _failed(kept, error.message) from error
     if now != _expected(xml):
@@ -35,8 +36,6 @@ def define(app: App, found: Found, xml: bytes) -> None:
 
 
 def _expected(xml: bytes) -> object:
-    from vfioctl.events.domain import read_domain
-
     return read_domain(xml).hostdevs
 
 
@@ -52,27 +51,27 @@ def _keep(paths: Paths, found: Found) -> str:
     return kept
 
 
-def _give(app: App, found: Found, xml: bytes) -> None:
+def _give(call: Call, found: Found, xml: bytes) -> None:
     if found.way is Way.BINDING:
-        _through_binding(xml)
+        _through_binding(xml, call.caller)
     else:
-        _through_virsh(app, found, xml)
+        _through_virsh(call, found, xml)
 
 
-def _through_binding(xml: bytes) -> None:
+def _through_binding(xml: bytes, caller: Caller) -> None:
     libvirt = python_binding()
     try:
-        connect(libvirt).defineXML(xml.decode())
+        connect(libvirt, caller).defineXML(xml.decode())
     except libvirt.libvirtError as error:
         raise VfioctlError("libvirt.define", str(error)) from error
 
 
-def _through_virsh(app: App, found: Found, xml: bytes) -> None:
+def _through_virsh(call: Call, found: Found, xml: bytes) -> None:
     """virsh reads a file; it lies beside the copy, where only root may look."""
-    wanted = f"{backup(app.composition.paths, found.domain.uuid)}.wanted"
+    wanted = f"{backup(call.composition.paths, found.domain.uuid)}.wanted"
     files.atomic_write(wanted, xml.decode(), durable=False)
     try:
-        SetupPrograms(app.composition.programs).run("virsh", *virsh_options(), "define", f"--file={wanted}")
+        SetupPrograms(call.composition.programs).run("virsh", *virsh_options(call.caller), "define", f"--file={wanted}")
     finally:
         files.remove(wanted)
 

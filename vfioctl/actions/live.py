@@ -1,4 +1,4 @@
-"""The line that is shown for each step as it ends, while a command runs the engine."""
+"""The line that a caller is told for each step as it ends, while an action runs the engine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vfioctl.cli.render.output import Output
+    from vfioctl.actions.caller import Caller
     from vfioctl.txn.clock import StepTime
 
 
-def teller(output: Output) -> Callable[[StepTime], None]:
+def teller(caller: Caller) -> Callable[[StepTime], None]:
     """What a Stopwatch tells each step to."""
-    return lambda time: output.line(step_line(time))
+    return lambda time: caller.tell(step_line(time))
 
 
 def step_line(time: StepTime) -> str:

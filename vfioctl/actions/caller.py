@@ -1,0 +1,100 @@
+"""Who asks for a verb, and on which host: all that an action knows of the door through which it was called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from vfioctl.compose import quiet
+from vfioctl.errors import NotRoot, Refused
+from vfioctl.frozen import field, frozen, replace
+from vfioctl.ownership import secure_state
+
+if TYPE_CHECKING:
+    from vfioctl.compose import Composition
+
+NOTHING_CHANGED = "Nothing was changed."
+
+
+def nobody(_question: str) -> None:
+    """The answer where nobody can be asked."""
+
+
+@frozen
+class Caller:
+    """Whose request it is. `agreed`: the codes of questions that are answered with yes beforehand.
+
+    `environment` has this caller's settings (VFIOCTL_*), `tell` gets a line for each step as it ends, and `ask` puts a
+    question: True or False is the answer, None says that nobody is there to give one. `stdin` reads at most so many
+    bytes of what a file called "-" stands for; None where there is no such thing.
+    """
+
+    uid: int
+    agreed: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tell: Callable[[str], None] = quiet
+    ask: Callable[[str], bool | None] = nobody
+    stdin: Callable[[int], bytes] | None = None
+
+    @property
+    def is_root(self) -> bool:
+        return self.uid == 0
+
+    def agrees(self, code: str, question: str) -> bool | None:
+        """The answer to the question `code`; None where nobody is there to give one."""
+        return True if code in self.agreed else self.ask(question)
+
+
+class Call:
+    """One call of a verb, what its command gets as `ctx.obj`: the host that it is about, and its caller."""
+
+    def __init__(self, composition: Composition, caller: Caller, verb: str = "") -> None:
+        self.composition = composition
+        self.caller = caller
+        self.verb = verb
+
+    @property
+    def administers(self) -> bool:
+        """Whether the caller administers the host: root, or whoever owns the root directory of a chroot or a fake."""
+        return self.caller.uid in (0, os.stat(self.composition.paths.root).st_uid)
+
+    def agree(self, *codes: str) -> None:
+        """Answer the questions `codes` with yes beforehand: what --yes means."""
+        self.caller = replace(self.caller, agreed=self.caller.agreed | set(codes))
+
+    def again(self) -> str:
+        """How the same is asked for once more, for hints."""
+        return self.verb
+
+    def need_answers(self) -> None:
+        """Raise Unanswered where our records are on a share that hangs; `rescue` does without them."""
+        from vfioctl.reach import must_answer
+
+        if self.verb != "rescue":
+            here = self.composition
+            must_answer(here.paths.guest_configs, here.paths.run, here.paths.state, silent=here.programs.silent)
+
+    def need_root(self) -> None:
+        """Raise NotRoot("not_root") early, before anything is asked or read."""
+        if not self.administers:
+            raise NotRoot(
+                "not_root", f"`vfioctl {self.verb}` needs root.", state=NOTHING_CHANGED,
+                hints=(f"Run it as root: sudo vfioctl {self.again()}",),
+            )  # fmt: skip
+
+    def need_trust(self) -> None:
+        """need_root, and Refused("state.writable") when others could have written the records that are obeyed."""
+        self.need_root()
+        secure_state(self.composition.paths)
+
+    def need_agreement(self, code: str, again: str) -> None:
+        """Return when the caller says yes, else raise Refused(`code`). `again`: the command line that does not ask."""
+        answer = self.caller.agrees(code, "Go on?")
+        if answer is None:
+            raise Refused(
+                code, f"`{self.verb}` asks before it acts, and nobody is there to be asked.", state=NOTHING_CHANGED,
+                hints=(f"Go on without being asked: {again}",),
+            )  # fmt: skip
+        if not answer:
+            raise Refused(code, "It was not agreed to.", state=NOTHING_CHANGED)

@@ -1,0 +1,69 @@
+"""Manages a guest no longer: its file is kept aside, what `enable` changed in the domain is restored."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vfioctl import files
+from vfioctl.actions import hostdev_mode
+from vfioctl.actions.domain_change import Change, by_hand, set_mode
+from vfioctl.actions.domains import find
+from vfioctl.actions.enable import kept_file
+from vfioctl.actions.facts import must_be_managed
+from vfioctl.config.edit import remove_guest
+from vfioctl.handoff import identity
+from vfioctl.handoff.markers import uuid_of
+from vfioctl.reach import must_answer
+from vfioctl.result import Message, Result
+from vfioctl.txn import history
+
+if TYPE_CHECKING:
+    from vfioctl.actions.caller import Call
+    from vfioctl.actions.hostdev_mode import Before
+    from vfioctl.paths import Paths
+
+
+
+def disable(call: Call, guest: str, xml: str | None = None) -> Result:
+    """Manage `guest` no longer. Raises Refused when its domain cannot be read, with nothing touched."""
+    call.need_trust()
+    must_be_managed(call, guest)
+    paths = call.composition.paths
+    must_answer(paths.guest_config(guest))  # it may be a link to where the administrator keeps it
+    before = hostdev_mode.before(paths, guest)
+    change = _restore(call, guest, xml, before)
+    _put_aside(paths, guest)
+    history.settle(paths, guest)
+    if before:
+        identity.unpin(paths, before.uuid)
+        hostdev_mode.forget(paths, before.uuid)
+    data = {"guest": guest, "file": paths.guest_config(guest), "diff": change.diff, "applied": change.applied}
+    return Result(data=data, messages=_messages(paths, guest, change))
+
+
+def _restore(call: Call, guest: str, xml: str | None, before: Before | None) -> Change:
+    """managed='yes' where it was."""
+    if before is None or not before.addresses:
+        return Change()
+    return set_mode(call, find(call, guest, xml), "yes", before.addresses)
+
+
+def _put_aside(paths: Paths, guest: str) -> None:
+    """Keep the file for the next `enable`, then remove it."""
+    kept = kept_file(paths, guest)
+    files.make_private_dir(os.path.dirname(kept))
+    files.atomic_write(kept, files.read_text(paths.guest_config(guest), follow=True) or "")
+    remove_guest(paths, guest)
+
+
+def _messages(paths: Paths, guest: str, change: Change) -> tuple[Message, ...]:
+    said = []
+    if change.diff and not change.applied:
+        said.append(by_hand(guest))
+    if change.diff:
+        text = "Restart the libvirt daemon before the next start: it remembers the old value of managed."
+        said.append(Message(text, "warning", "libvirt.restart"))
+    if uuid_of(paths, guest):
+        said.append(Message(f"{guest} still has its devices; they come back when it stops."))
+    return tuple(said)
