@@ -13,23 +13,24 @@ from vfioctl.proc import Programs
 if TYPE_CHECKING:
     from vfioctl.txn.clock import Stopwatch
     from vfioctl.txn.engine import Turn
+    from vfioctl.txn.journal import Moment
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.plan import Plan
     from vfioctl.txn.transaction import Transaction
 
 
-def quiet(_line: str) -> None:
+def quiet(_moment: Moment) -> None:
     """The observer that does nothing."""
 
 
 @frozen
 class Composition:
-    """`self_argv` starts this same composition in another process; `on_record` sees each line of the journal."""
+    """`self_argv` starts this same composition in another process; `observe` sees each moment of each transaction."""
 
     paths: Paths
     programs: Programs
     self_argv: tuple[str, ...]
-    on_record: Callable[[str], None] = quiet
+    observe: Callable[[Moment], None] = quiet
 
     @property
     def interpreter(self) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ class Composition:
         from vfioctl.txn.transaction import Transaction
 
         return Transaction(
-            self.machine(*fds), plan, watch=watch, stop=stop, turn=turn or held, on_record=self.on_record
+            self.machine(*fds), plan, watch=watch, stop=stop, turn=turn or held, observe=self.observe
         )
 
 

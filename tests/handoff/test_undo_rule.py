@@ -51,7 +51,7 @@ class Bench:
             commit(transaction, Host(self.paths, self.here.programs).boot_id())
             journal = transaction.journal
             if dies_after is not None:
-                journal.on_record = Killer(dies_after)
+                journal.observe = Killer(dies_after)
             try:
                 transaction.apply(deadline=Deadline(5))
             except KilledError:

@@ -120,7 +120,7 @@ def test_reopening_closes_a_torn_line_off(journal, paths):
 
 def test_every_line_is_told_to_the_observer_after_it_was_written(paths):
     seen: list[str] = []
-    with Journal(paths, UUID, on_record=seen.append) as journal:
+    with Journal(paths, UUID, observe=lambda moment: seen.append(str(moment))) as journal:
         journal.begin(plan(BOOT), "boot-1")
         journal.intent(Action.APPLY, BOOT)
         journal.done(Action.APPLY, BOOT)

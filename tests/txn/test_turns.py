@@ -37,11 +37,11 @@ def lock(paths, resource):
     return Lock(os.path.join(paths.locks, file_name(resource) + ".lock"))
 
 
-def returning(paths, *returns, on_record=lambda _: None, **fields):
+def returning(paths, *returns, observe=lambda _: None, **fields):
     """A guest that has changed `one` and `two`, and the engine of its return."""
     one, two = step("one", touches=("module:shared",)), step("two")
     made = plan(one, two, returns=returns)
-    ledger, journal = Ledger(paths), Journal(paths, UUID, on_record=on_record)
+    ledger, journal = Ledger(paths), Journal(paths, UUID, observe=observe)
     journal.begin(made, "boot")
     for item in made.steps:
         ledger.join(item, UUID, "win11")
@@ -57,9 +57,9 @@ def test_each_step_has_its_own_locks_and_no_others(paths):
     seen = {}
 
     def look(boundary):
-        seen[boundary] = tuple(name for name in names if lock(paths, name).is_held_elsewhere())
+        seen[str(boundary)] = tuple(name for name in names if lock(paths, name).is_held_elsewhere())
 
-    assert give_back(*returning(paths, on_record=look)) == ()
+    assert give_back(*returning(paths, observe=look)) == ()
     assert seen == {
         "intent undo two": ("sysfs:/sys/two",), "done undo two": ("sysfs:/sys/two",),
         "intent undo one": ("sysfs:/sys/one", "module:shared"), "done undo one": ("sysfs:/sys/one", "module:shared"),
@@ -107,11 +107,11 @@ def test_what_another_guest_leaves_while_this_one_is_undone_is_put_back_although
         ledger.join(unchanged, uuid, name)
 
     def leave(boundary):
-        if boundary == "done undo two":
+        if str(boundary) == "done undo two":
             assert ledger.others(unchanged, OTHER) == ("win11",)
             ledger.leave(unchanged, OTHER)
 
-    journal = Journal(paths, UUID, on_record=leave)
+    journal = Journal(paths, UUID, observe=leave)
     journal.begin(made, "boot")
     engine = Engine(Machine(paths, Programs(paths.programs)), journal, ledger, turn=turns(paths))
     assert engine.undo(made, ("two",), UUID, deadline=Deadline(LONG)) == ()

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from vfioctl.compose import quiet
 from vfioctl.errors import NotRoot, Refused
 from vfioctl.frozen import field, frozen, replace
 from vfioctl.ownership import secure_state
@@ -15,6 +14,10 @@ if TYPE_CHECKING:
     from vfioctl.compose import Composition
 
 NOTHING_CHANGED = "Nothing was changed."
+
+
+def unheard(_line: str) -> None:
+    """Where lines go that nobody follows."""
 
 
 def nobody(_question: str) -> None:
@@ -33,7 +36,7 @@ class Caller:
     uid: int
     agreed: frozenset[str] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
-    tell: Callable[[str], None] = quiet
+    tell: Callable[[str], None] = unheard
     ask: Callable[[str], bool | None] = nobody
     stdin: Callable[[int], bytes] | None = None
 

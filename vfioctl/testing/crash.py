@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Callable
 
+from vfioctl.txn.journal import Moment
+
 BOUNDARIES = ".kit/boundaries"
 PLAN = ".kit/crash"
 PAUSED = ".kit/paused"
@@ -60,13 +62,15 @@ def boundaries(root: str | os.PathLike[str]) -> tuple[str, ...]:
         return ()
 
 
-def boundary(root: str) -> Callable[[str], None]:
+def boundary(root: str) -> Callable[[Moment], None]:
     """What the kit's composition calls at each boundary: counts it, and dies there when the plan says so."""
 
-    def passed(name: str) -> None:
+    def passed(moment: Moment) -> None:
+        if moment.what == "progress":
+            return
         fd = os.open(os.path.join(root, BOUNDARIES), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(fd, fcntl.LOCK_EX)
-        os.write(fd, f"{name}\n".encode())
+        os.write(fd, f"{moment}\n".encode())
         number, what = _planned(root)
         due = number and len(boundaries(root)) == number
         os.close(fd)

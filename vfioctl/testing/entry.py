@@ -20,7 +20,7 @@ USAGE = 2
 
 def composition(root: str) -> Composition:
     """The parts of the simulated host below `root`."""
-    return replace(compose(root, MODULE), on_record=boundary(root))
+    return replace(compose(root, MODULE), observe=boundary(root))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from vfioctl.frozen import frozen
-from vfioctl.txn.journal import Record
+from vfioctl.txn.journal import Moment
 from vfioctl.txn.plan import Action, Plan
 from vfioctl.txn.step import Step
 
@@ -72,7 +72,7 @@ class Stopwatch:
             self.tell(line)
 
 
-def as_journalled(plan: Plan, records: Sequence[Record], actions: Mapping[str, Action]) -> tuple[StepTime, ...]:
+def as_journalled(plan: Plan, records: Sequence[Moment], actions: Mapping[str, Action]) -> tuple[StepTime, ...]:
     """The times of the steps in `actions`, each with that action, as the journal's lines tell, whoever wrote them."""
     wanted = [record for record in records if actions.get(record.step) is record.action]
     ends = {record.step: record for record in wanted if record.what != "intent"}
@@ -81,7 +81,7 @@ def as_journalled(plan: Plan, records: Sequence[Record], actions: Mapping[str, A
     return tuple(_time(plan.step(name), begun, ends.get(name), zero) for name, begun in begins.items())
 
 
-def _time(step: Step, begun: Record, ended: Record | None, zero: float) -> StepTime:
+def _time(step: Step, begun: Moment, ended: Moment | None, zero: float) -> StepTime:
     if ended is None or ended.at < begun.at:
         return StepTime(step.id, step.kind, step.phase, begun.action, begun.at - zero, 0.0, "not done")
     duration = ended.at - begun.at

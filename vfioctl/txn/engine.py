@@ -5,6 +5,7 @@ Everything it needs stands in the plan, so it undoes what an older version or a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -18,6 +19,7 @@ from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import State, Step
 
+TELL_SECONDS = 0.25  # between two words about a step's progress
 Turn = Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]
 ANY = Exception  # a bug in one step must not keep the others from being undone; its traceback is logged
 
@@ -43,19 +45,50 @@ class Failure:
 
 
 class Interrupted(StepFailed):
-    """SIGTERM came: the running step was finished, and everything is undone."""
+    """SIGTERM came: the running step came to a checkpoint or its end, and everything is undone."""
 
     def __init__(self) -> None:
-        super().__init__("engine.interrupted", "The hand-off was asked to stop.")
+        super().__init__("engine.interrupted", "It was asked to stop.")
+
+
+class Watch:
+    """One step while it runs: when it was told of last, and whether it has to stop."""
+
+    def __init__(self, step: Step, deadline: Deadline, stop: Callable[[], bool]) -> None:
+        self.step = step
+        self.deadline = deadline
+        self.stop = stop
+        self.told = 0.0
+        self.done = -1
+        self.stalled = Deadline(step.stall)
+
+    def is_worth_telling(self, done: int, total: int) -> bool:
+        """Whether somebody should hear of it: it is done, or the last word was some time ago."""
+        if done != self.done:
+            self.done, self.stalled = done, Deadline(self.step.stall)
+        now = time.monotonic()
+        if done != total and now - self.told < TELL_SECONDS:
+            return False
+        self.told = now
+        return True
+
+    def check(self) -> None:
+        """Raise StepFailed where the step has to stop."""
+        if self.stop():
+            raise Interrupted
+        if not self.deadline.left:
+            raise DeadlineExceeded("step.deadline", f"It did not end within {self.step.deadline:g} s.")
+        if self.step.stall and not self.stalled.left:
+            raise DeadlineExceeded("step.stalled", f"It made no progress for {self.step.stall:g} s.")
 
 
 def held(_step: Step, _deadline: Deadline) -> AbstractContextManager[tuple[int, ...]]:
-    """The turn of a hand-off that holds the locks of everything in its plan already."""
+    """The turn of a transaction that holds the locks of everything in its plan already."""
     return nullcontext(())
 
 
 class Engine:
-    """One hand-off's executor. `stop` is set by a signal handler; `warnings` collects failures of best-effort steps.
+    """What runs one transaction's steps. `stop` is set by a signal handler; best-effort failures are `warnings`.
 
     `turn` holds what a step locks for as long as that one step takes (resources.turns), and yields the descriptors.
     `refused` are the steps that changed nothing; `left` says what an undo found that the step had not made.
@@ -104,7 +137,7 @@ class Engine:
         if self.stop():
             raise Interrupted
         if not deadline.left:
-            raise DeadlineExceeded("engine.deadline", "The time for the whole hand-off is over.")
+            raise DeadlineExceeded("engine.deadline", "The time for all of it is over.")
 
     def _run(self, step: Step, deadline: Deadline) -> None:
         form = kind(step.kind)
@@ -112,11 +145,22 @@ class Engine:
         with self.turn(step, deadline) as fds, self.watch.step(step, Action.APPLY) as outcome:
             self.journal.intent(Action.APPLY, step)
             self.refused.discard(step.id)
-            timed, machine = replace(timed, deadline=min(timed.deadline, deadline.left)), self.machine.holding(*fds)
+            timed = replace(timed, deadline=min(timed.deadline, deadline.left))
+            machine = self._watched(timed, Action.APPLY, self.machine.holding(*fds), self.stop)
             self._guard(form, timed, machine)
             note = self._do(form, timed, machine) or ""
             self.journal.done(Action.APPLY, step, note)
             outcome.extend([note] if note else [])
+
+    def _watched(self, step: Step, action: Action, machine: Machine, stop: Callable[[], bool]) -> Machine:
+        """`machine` for this step: it tells how far it is, and stops at a checkpoint where it has to."""
+        watch = Watch(step, Deadline(step.deadline), stop)
+
+        def report(done: int, total: int, unit: str) -> None:
+            if watch.is_worth_telling(done, total):
+                self.journal.progress(action, step, done, total, unit)
+
+        return machine.watched(report, watch.check)
 
     def _awaited(self, step: Step, deadline: Deadline, wait: Callable[[Step, Machine], None]) -> Step:
         """`step` with the time that is left to it after waiting, without its locks, for what it needs."""
@@ -219,7 +263,8 @@ class Engine:
             with self.turn(step, deadline) as fds, self.watch.step(step, Action.UNDO) as outcome:
                 self.journal.intent(Action.UNDO, step)
                 timed = replace(timed, deadline=min(timed.deadline, deadline.left))
-                note = self._put_back(timed, uuid, self.machine.holding(*fds))
+                machine = self._watched(timed, Action.UNDO, self.machine.holding(*fds), bool)
+                note = self._put_back(timed, uuid, machine)
                 self.ledger.leave(step, uuid)
                 self.journal.done(Action.UNDO, step, note)
                 outcome.extend([note] if note else [])

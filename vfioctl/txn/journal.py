@@ -10,12 +10,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 
 from vfioctl import __version__, files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError, reason
-from vfioctl.frozen import field, frozen
+from vfioctl.frozen import asdict, field, frozen
 from vfioctl.paths import Paths
 from vfioctl.txn.plan import READABLE_SCHEMAS, SCHEMA, Action, Plan
 from vfioctl.txn.step import Lifetime, Step
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ANY = Exception  # a damaged file may make anything of what reads it; none of it is a bug in the reader
 SUFFIX = ".jsonl"
+PROGRESS = ".progress"  # beside the journal of this boot, while a long step runs
 MOST_SHOWN = 1 << 20  # bytes of each end of a damaged file
 WHAT = ("intent", "done", "refused")
 
@@ -39,10 +41,11 @@ class Standing(StrEnum):
 
 
 @frozen
-class Record:
-    """One line: `what` is intent, done, or refused for what changed nothing; `at` is the kernel's monotonic clock.
+class Moment:
+    """What happens to a step: `what` is intent, done, or refused for what changed nothing; `at` the monotonic clock.
 
-    That one counts in seconds, the same for all processes.
+    That one counts in seconds, the same for all processes. Between them comes "progress", which no journal keeps:
+    `done` of `total` in `unit`; total is 0 where nobody knows it.
     """
 
     what: str
@@ -50,6 +53,12 @@ class Record:
     step: str
     note: str = ""
     at: float = 0.0
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.action} {self.step}"
 
 
 @frozen
@@ -61,7 +70,7 @@ class Story:
     started: float
     version: str
     standing: Standing
-    records: tuple[Record, ...] = ()
+    records: tuple[Moment, ...] = ()
     torn: bool = False
     given: bool = False  # whether the guest ever had its devices, whatever came after
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -87,21 +96,21 @@ class Story:
         refused = {record.step for record in self._of(action) if record.what == "refused"}
         return frozenset(refused.difference(self.begun(action)))
 
-    def _of(self, action: Action) -> Iterator[Record]:
+    def _of(self, action: Action) -> Iterator[Moment]:
         return (record for record in self.records if record.action == action)
 
 
-def quiet(_name: str) -> None:
+def quiet(_moment: Moment) -> None:
     """The observer that does nothing."""
 
 
 class Journal:
-    """The two files of one hand-off, open for appending. `on_record` is called after each record."""
+    """The two files of one hand-off, open for appending. `observe` gets each moment once it is written."""
 
-    def __init__(self, paths: Paths, uuid: str, *, on_record: Callable[[str], None] = quiet) -> None:
+    def __init__(self, paths: Paths, uuid: str, *, observe: Callable[[Moment], None] = quiet) -> None:
         self.boot_path = paths.boot_journal(uuid)
         self.disk_path = paths.disk_journal(uuid)
-        self.on_record = on_record
+        self.observe = observe
         self.lenient = False
         self.lost = 0
         self._fds: dict[Lifetime, int] = {}
@@ -139,29 +148,38 @@ class Journal:
                 self._write(lifetime, "")
 
     def intent(self, action: Action, step: Step) -> None:
-        self._record(step, {"what": "intent", "action": action, "step": step.id})
+        self._record(step, "intent", action)
 
     def done(self, action: Action, step: Step, note: str = "") -> None:
-        self._record(step, {"what": "done", "action": action, "step": step.id, "note": note})
+        self._record(step, "done", action, note)
 
     def refused(self, action: Action, step: Step, why: str) -> None:
         """The step has changed nothing after its intent. Not worth a second error where it cannot be written."""
         was, self.lenient = self.lenient, True
-        self._record(step, {"what": "refused", "action": action, "step": step.id, "note": why})
+        self._record(step, "refused", action, why)
         self.lenient = was
 
-    def _record(self, step: Step, record: dict[str, Any]) -> None:
-        self._append(step.lifetime, record)
-        self.on_record(f"{record['what']} {record['action']} {step.id}")
+    def progress(self, action: Action, step: Step, done: int, total: int, unit: str) -> None:
+        """Say how far the step is, in a file that is overwritten: worth nothing after a crash, and no failure."""
+        moment = Moment("progress", action, step.id, "", time.monotonic(), done, total, unit)
+        with suppress(OSError):
+            files.write_json(f"{self.boot_path}{PROGRESS}", asdict(moment), durable=False)
+        self.observe(moment)
+
+    def _record(self, step: Step, what: str, action: Action, note: str = "") -> None:
+        at = time.monotonic()
+        said = {"note": note} if what != "intent" else {}
+        self._append(step.lifetime, {"what": what, "action": action, "step": step.id, **said, "at": at})
+        self.observe(Moment(what, action, step.id, note, at))
 
     def standing(self, standing: Standing) -> None:
         self.lenient |= standing in (Standing.UNDOING, Standing.RETURNING)
         for lifetime in Lifetime:
-            self._append(lifetime, {"standing": standing})
+            self._append(lifetime, {"standing": standing, "at": time.monotonic()})
 
     def _append(self, lifetime: Lifetime, record: dict[str, Any]) -> None:
         if lifetime in self._fds:
-            self._write(lifetime, json.dumps({**record, "at": time.monotonic()}))
+            self._write(lifetime, json.dumps(record))
 
     def _write(self, lifetime: Lifetime, line: str) -> None:
         fd = self._fds[lifetime]
@@ -183,6 +201,7 @@ class Journal:
     def end(self) -> None:
         """The hand-off is over and nothing is left to undo: remove both files, the boot one last."""
         self.close()
+        files.remove(f"{self.boot_path}{PROGRESS}")
         files.remove(self.disk_path)
         files.remove(self.boot_path)
 
@@ -278,7 +297,7 @@ def uuid_of(path: str) -> str:
 
 
 def _story(head: dict[str, Any], plan: Plan, lines: list[str]) -> Story:
-    records: list[Record] = []
+    records: list[Moment] = []
     standing, torn, given = Standing.APPLYING, False, False
     for line in filter(None, lines):
         try:
@@ -286,7 +305,7 @@ def _story(head: dict[str, Any], plan: Plan, lines: list[str]) -> Story:
         except ANY:
             torn = True
             continue
-        if isinstance(said, Record):
+        if isinstance(said, Moment):
             records.append(said)
             continue
         standing = said
@@ -298,7 +317,7 @@ def _story(head: dict[str, Any], plan: Plan, lines: list[str]) -> Story:
     )  # fmt: skip
 
 
-def _said(data: dict[str, Any]) -> Record | Standing:
+def _said(data: dict[str, Any]) -> Moment | Standing:
     """One line after the header. Raises whatever a damaged one makes it."""
     if "standing" in data:
         return Standing(data["standing"])
@@ -307,10 +326,10 @@ def _said(data: dict[str, Any]) -> Record | Standing:
     what, step, note, at = data["what"], data["step"], data.get("note", ""), data["at"]
     if what not in WHAT or not all(isinstance(text, str) for text in (step, note)) or not is_number(at):
         raise ValueError(data)
-    return Record(what, Action(data["action"]), step, note, at)
+    return Moment(what, Action(data["action"]), step, note, at)
 
 
-def _is_of_start(record: Record, plan: Plan) -> bool:
+def _is_of_start(record: Moment, plan: Plan) -> bool:
     return record.action is Action.APPLY and any(record.step == step.id for step in plan.changes)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 STEP = Shape(
     resource=TEXT, touches=many(TEXT), reason=TEXT, plugin=TEXT,
     deadline=Form("a number of seconds", is_seconds), best_effort=FLAG,
+    stall=Form("a number of seconds, or 0", lambda value: is_seconds(value) or (is_number(value) and value == 0)),
 )  # fmt: skip
 PLAN = Shape(
     operation=TEXT, subject=TEXT, id=TEXT, notes=Form("an object", lambda value: isinstance(value, Mapping))

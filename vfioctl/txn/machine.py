@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Stuck
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.host.host import Host
 from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
 from vfioctl.kernel_io import StuckWrite
@@ -15,16 +17,40 @@ if TYPE_CHECKING:
     from vfioctl.reach import Reach
 
 
+def unwatched(*_said: object) -> None:
+    """What a step tells, and what may stop it, where nobody watches it."""
+
+
 @frozen
 class Machine:
     """What a step may use. `programs` pass the transaction's locks on to what they start."""
 
     paths: Paths
     programs: Programs
+    report: Callable[[int, int, str], None] = unwatched
+    check: Callable[[], None] = unwatched
 
     def holding(self, *fds: int) -> Machine:
         """The same, whose programs inherit `fds` as well: the locks of one step."""
-        return Machine(self.paths, self.programs.holding(*fds)) if fds else self
+        return replace(self, programs=self.programs.holding(*fds)) if fds else self
+
+    def watched(self, report: Callable[[int, int, str], None], check: Callable[[], None]) -> Machine:
+        """The same for one step, whose progress goes to `report`; `check` raises where it has to stop."""
+        return replace(self, report=report, check=check)
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        """Say how far a long step is: `done` of `total` in `unit` ("bytes"); total is 0 where nobody knows it.
+
+        As often as it suits the step: it is passed on a few times a second.
+        """
+        self.report(done, total, unit)
+
+    def checkpoint(self) -> None:
+        """Raise StepFailed where the step has to stop: it was cancelled, its time is over, or it makes no progress.
+
+        What it has done so far is undone after that.
+        """
+        self.check()
 
     def host(self) -> Host:
         """Facts read anew."""

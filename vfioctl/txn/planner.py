@@ -81,7 +81,7 @@ def _step(item: Proposed, host: Host, ledger: Ledger, key: str, identifier: str)
         undo=form.undo_of(proposal.params), scope=strongest(form.scope, proposal.scope),
         lifetime=strongest(form.lifetime, proposal.lifetime), plugin=item.plugin,
         deadline=proposal.deadline, releases=proposal.releases, best_effort=proposal.best_effort,
-        touches=form.touches(proposal.params),
+        stall=proposal.stall, touches=form.touches(proposal.params),
     )  # fmt: skip
 
 

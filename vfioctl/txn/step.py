@@ -84,7 +84,8 @@ class StepProposal:
     """What a plugin asks for. The planner adds baseline, resource and the properties of the kind.
 
     `before` and `after` name ids of other proposals; naming one that is absent is fine. `deadline` is in seconds.
-    `scope` and `lifetime` may promise more than the step's kind does, never less; None promises the same.
+    `scope` and `lifetime` may promise more than the step's kind does, never less; None promises the same. `stall` is
+    for long steps: seconds without any progress after which it is given up; 0 sets no such limit.
     """
 
     id: str
@@ -99,6 +100,7 @@ class StepProposal:
     best_effort: bool = False  # a failure is a warning, not an undo
     scope: Scope | None = None
     lifetime: Lifetime | None = None
+    stall: float = 0.0
 
 
 @frozen
@@ -119,6 +121,7 @@ class Step:
     deadline: float = 10.0
     releases: tuple[Release, ...] = ()
     best_effort: bool = False
+    stall: float = 0.0
     touches: tuple[str, ...] = field(default=())  # further resources to lock, e.g. each device on a module
 
 

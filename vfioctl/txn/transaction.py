@@ -21,7 +21,7 @@ from vfioctl.txn.resources import Ledger
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from vfioctl.txn.journal import Story
+    from vfioctl.txn.journal import Moment, Story
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.plan import Plan, ReturnItem
 
@@ -36,13 +36,13 @@ class Transaction:
 
     def __init__(
         self, machine: Machine, plan: Plan, *, watch: Stopwatch | None = None, stop: Callable[[], bool] = bool,
-        turn: Turn = held, on_record: Callable[[str], None] = quiet,
+        turn: Turn = held, observe: Callable[[Moment], None] = quiet,
     ) -> None:
         self.plan = plan
         self.paths = machine.paths
         self.turn = turn
         self.ledger = Ledger(machine.paths)
-        self.journal = Journal(machine.paths, plan.key, on_record=on_record)
+        self.journal = Journal(machine.paths, plan.key, observe=observe)
         self.engine = Engine(machine, self.journal, self.ledger, watch, stop, turn=turn)
 
     def begin(self, boot_id: str, marks: Callable[[], object] = bool, unmark: Callable[[], object] = bool) -> None:
