@@ -30,7 +30,6 @@ ALLOWED = {
     "vfioctl/cli/apart.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/actions/names.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
-    "vfioctl/kinds/files/file_write.py": "a stream over a descriptor of Place.open",
     "vfioctl/kinds/files/former.py": "a stream over a descriptor of Place.open",
     "vfioctl/kinds/files/place.py": "names in a directory that is held open, judged as they are opened",
 }

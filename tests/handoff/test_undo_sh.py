@@ -410,6 +410,7 @@ def every_step(machine):
         planned(machine, "file.copy", {"source": "/a", "dest": f"/{HOSTILE}"}, scope=Scope.LEASE),
         planned(machine, "file.write", {"path": f"/{HOSTILE}", "blob": BLOB, "size": 1}, scope=Scope.LEASE,
                 baseline={"former": None, "operation": OPERATION}),
+        planned(machine, "file.fetch", {"url": "https://a/b", "path": f"/{HOSTILE}"}, scope=Scope.LEASE),
         planned(machine, "disk.snapshot", {"backend": "qcow2", "path": f"/{HOSTILE}", "name": HOSTILE},
                 baseline={"exists": False, "operation": OPERATION}, scope=Scope.LEASE),
     ]  # fmt: skip

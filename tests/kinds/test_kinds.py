@@ -14,7 +14,7 @@ from vfioctl.kinds import MODULES
 from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
-COPIES = {"file.copy", "file.write", "disk.snapshot", "disk.snapshot_delete"}
+COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete"}
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
@@ -41,7 +41,7 @@ def test_an_unknown_kind_names_the_known_ones():
 
 ROOM = Path(kinds.__file__).parent
 SHARED = {
-    "common", "conditions", "files/former", "files/marks", "files/place",
+    "common", "conditions", "files/download", "files/former", "files/marks", "files/place",
     "systemd/units", "systemd/unit_kill", "disks/images", "kernel/own_modules", "pci/unseen",
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ MODULES = {  # the file of each, without .py
     "pci.rescan": "pci/pci_rescan",
     "file.copy": "files/file_copy",
     "file.write": "files/file_write",
+    "file.fetch": "files/file_fetch",
     "disk.snapshot": "disks/disk_snapshot",
     "disk.snapshot_delete": "disks/disk_snapshot_delete",
     "command.run": "command_run",

@@ -5,7 +5,6 @@ The content is no part of the plan: it lies in a blob (txn/blobs.py), as does wh
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 
@@ -119,17 +118,8 @@ class Work:
         return Former(**known) if known else None
 
     def is_ours(self) -> bool:
-        """Whether the file is the one that this step made.
-
-        Its mark proves it. Where the file system keeps none, it is ours while our temporary name is a link to the same
-        file, or while it has our bytes: then nothing is lost with it.
-        """
-        author = self.place.author(self.place.name)
-        if author is not None:
-            return author == self.operation
-        if self.place.is_same(self.temporary, self.place.name):
-            return True
-        return _sha256(self.place) == blobs.sha256(self.step.params["blob"])
+        """Whether the file is the one that this step made."""
+        return self.place.is_by(self.operation, self.temporary, blobs.sha256(self.step.params["blob"]))
 
 
 def _former(path: str) -> Json | None:
@@ -142,23 +132,7 @@ def _former(path: str) -> Json | None:
 
 
 def _bounded(work: Callable[[Work], T], step: Step, machine: Machine, *, nowhere: Callable[[], T] | None = None) -> T:
-    """What `work` returns, in the step's time: the directory may be on a share whose server is gone.
-
-    `nowhere` says what is returned where there is no directory; without it that is refused.
-    """
-    path = machine.paths.at(step.params["path"])
-
-    def inside() -> T:
-        try:
-            there = Place(path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if nowhere:
-                return nowhere()
-            raise StepRefused("file.missing", f"There is no directory for {path}.") from error
-        with there:
-            return work(Work(step, machine.paths, there))
-
-    return machine.reach.ask(path, inside, deadline=step.deadline)
+    return place.bounded(step, machine, lambda there: work(Work(step, machine.paths, there)), nowhere=nowhere)
 
 
 def _guard(work: Work) -> None:
@@ -171,13 +145,10 @@ def _guard(work: Work) -> None:
 
 
 def _must_be_as_planned(work: Work) -> None:
-    path = work.place.path
     if not work.former:
-        if work.place.status(work.place.name):
-            said = f"{path} was made by somebody else since this was planned."
-            raise StepRefused("file.exists", said, hints=(removal(path),))
+        place.must_be_free(work.place)
     elif not work.former.is_at(work.place):
-        said = f"{path} was changed between plan and apply."
+        said = f"{work.place.path} was changed between plan and apply."
         raise StepRefused("file.changed", said, hints=("Look at it, then plan it once more.",))
 
 
@@ -247,15 +218,6 @@ def _put_back(work: Work, former: Former, *, gone: bool) -> None:
         work.place.publish(work.temporary)
     else:
         work.place.replace(work.temporary)
-
-
-def _sha256(there: Place) -> str:
-    try:
-        fd = there.open(there.name)
-    except OSError:
-        return ""
-    with open(fd, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 KIND = FileWrite()

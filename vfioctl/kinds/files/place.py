@@ -6,6 +6,7 @@ The way to the directory may lead over links: whoever could turn one of them is 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -19,11 +20,15 @@ from vfioctl.ownership import culprit, mended
 from vfioctl.txn.shape import LONGEST_NAME, Form, is_absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from vfioctl.host.host import Host
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Step
+
+    T = TypeVar("T")
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PRIVATE = 0o600
@@ -78,6 +83,26 @@ class Place:
         finally:
             os.close(fd)
 
+    def sha256(self) -> str:
+        """The checksum of the plain file that has the name; "" where it is none."""
+        try:
+            fd = self.open(self.name)
+        except OSError:
+            return ""
+        with open(fd, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def is_by(self, operation: str, temporary: str, sha256: str) -> bool:
+        """Whether the file that has the name was made by `operation`, through the name `temporary`.
+
+        Its mark proves it. Where the file system keeps none, it is that one while the temporary name is a link to the
+        same file, or while it has the bytes with the checksum `sha256`: then nothing is lost with it.
+        """
+        author = self.author(self.name)
+        if author is not None:
+            return author == operation
+        return self.is_same(temporary, self.name) or (bool(sha256) and self.sha256() == sha256)
+
     def write(self, name: str, content: bytes, *, mode: int, owner: tuple[int, int], author: str) -> None:
         """Make the file `name` whole and durable, with everything that is to be on it."""
         fd = self.create(name)
@@ -125,6 +150,35 @@ class Place:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self.fd)
+
+
+def bounded(
+    step: Step, machine: Machine, work: Callable[[Place], T], *, nowhere: Callable[[], T] | None = None
+) -> T:
+    """What `work` returns in the step's time: the directory of its `path` may be on a share whose server is gone.
+
+    `nowhere` says what is returned where there is no directory; without it that is refused.
+    """
+    path = machine.paths.at(step.params["path"])
+
+    def inside() -> T:
+        try:
+            place = Place(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if nowhere:
+                return nowhere()
+            raise StepRefused("file.missing", f"There is no directory for {path}.") from error
+        with place:
+            return work(place)
+
+    return machine.reach.ask(path, inside, deadline=step.deadline)
+
+
+def must_be_free(place: Place) -> None:
+    """Raise StepRefused("file.exists") where something has the name."""
+    if place.status(place.name):
+        said = f"{place.path} was made by somebody else since this was planned."
+        raise StepRefused("file.exists", said, hints=(removal(place.path),))
 
 
 def dress(fd: int, *, mode: int, owner: tuple[int, int]) -> None:

@@ -1,0 +1,378 @@
+"""file.fetch from a server on the loopback."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+from downloads import CONTENT, TAG, serving
+from step_builders import OPERATION, planned, put
+
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
+from vfioctl.kinds.files import download, place
+from vfioctl.kinds.files.download import VALIDATOR
+from vfioctl.kinds.files.file_fetch import KIND
+from vfioctl.kinds.files.marks import MARK
+from vfioctl.txn.step import State, StepProposal
+from vfioctl.wait import until
+
+PATH = "/var/lib/image.qcow2"
+PART = f".image.qcow2.{OPERATION}.part"
+HALF = len(CONTENT) // 2
+
+
+@pytest.fixture
+def server():
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def machine(plain):
+    os.chmod(plain.paths.at("var/lib"), 0o755)
+    return plain
+
+
+@pytest.fixture(params=["marks", "no marks"])
+def on(request, machine, monkeypatch):
+    """A file system that keeps extended attributes, and one that does not."""
+    if request.param == "no marks":
+        take_marks_away(monkeypatch)
+    return machine
+
+
+def take_marks_away(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    for name in ("setxattr", "getxattr", "removexattr"):
+        monkeypatch.setattr(os, name, refuse)
+
+
+def fetch(machine, server, **more):
+    return planned(machine, "file.fetch", {"url": server.url, "path": PATH, "sha256": server.sha256, **more})
+
+
+def do(step, machine):
+    KIND.guard(step, machine)
+    KIND.apply(step, machine)
+
+
+def content(machine, name=PATH):
+    with open(machine.paths.at(name), "rb") as file:
+        return file.read()
+
+
+def names(machine):
+    return sorted(os.listdir(machine.paths.at("var/lib")))
+
+
+def fails(step, machine, code, kind=StepFailed):
+    """The error, after which nothing is left and nothing is to be undone."""
+    with pytest.raises(kind) as caught:
+        do(step, machine)
+    assert caught.value.code == code
+    assert names(machine) == []
+    assert KIND.probe(step, machine) is State.BEFORE
+    return caught.value.message
+
+
+def ranges(server):
+    return [asked.get("Range") for asked in server.asked]
+
+
+def test_a_file_is_fetched_and_removed_again(on, server):
+    step = fetch(on, server, mode="0640")
+    assert KIND.probe(step, on) is State.BEFORE
+    do(step, on)
+    assert content(on) == CONTENT
+    assert stat.S_IMODE(os.stat(on.paths.at(PATH)).st_mode) == 0o640
+    assert names(on) == ["image.qcow2"]
+    assert KIND.probe(step, on) is State.AFTER
+    assert KIND.undo(step, on) is None
+    assert names(on) == []
+    assert "not there" in KIND.undo(step, on)
+
+
+def test_what_is_left_on_the_file_is_our_mark_alone(machine, server):
+    do(fetch(machine, server), machine)
+    assert [name for name in os.listxattr(machine.paths.at(PATH)) if name.startswith("user.")] == [MARK]
+
+
+def test_it_says_how_far_it_is(machine, server):
+    said = []
+    do(fetch(machine, server), machine.watched(lambda *told: said.append(told), lambda: None))
+    assert said[-1] == (len(CONTENT), len(CONTENT), "bytes")
+    assert [done for done, _, _ in said] == sorted({done for done, _, _ in said})
+
+
+def test_of_a_content_whose_size_nobody_tells_it_says_what_has_come(machine, server):
+    server.chunked = True
+    said = []
+    do(fetch(machine, server), machine.watched(lambda *told: said.append(told), lambda: None))
+    assert said[-1] == (len(CONTENT), 0, "bytes")
+    assert content(machine) == CONTENT
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_where_it_is_cut_off_it_goes_on(on, server, chunked):
+    server.cut, server.chunked = [HALF, HALF // 2], chunked
+    do(fetch(on, server), on)
+    assert content(on) == CONTENT
+    assert ranges(server) == [None, f"bytes={HALF}-", f"bytes={HALF + HALF // 2}-"]
+    assert server.asked[1]["If-Range"] == TAG
+
+
+@pytest.mark.parametrize("why", ["no ranges", "weak", "no validator"])
+def test_a_server_that_cannot_go_on_starts_over(machine, server, why):
+    server.cut, server.ranges = [HALF], why != "no ranges"
+    server.validators = {"weak": {"ETag": 'W/"first"'}, "no validator": {}}.get(why, server.validators)
+    do(fetch(machine, server), machine)
+    assert content(machine) == CONTENT
+    assert ranges(server)[1] == (f"bytes={HALF}-" if why == "no ranges" else None)
+
+
+def test_the_time_of_its_last_change_is_a_validator_too(machine, server):
+    server.cut, server.validators = [HALF], {"Last-Modified": "Sat, 28 Nov 2026 10:00:00 GMT"}
+    do(fetch(machine, server), machine)
+    assert ranges(server)[1] == f"bytes={HALF}-"
+    assert content(machine) == CONTENT
+
+
+def test_a_content_that_was_renewed_in_between_is_fetched_whole(machine, server):
+    renewed = CONTENT[::-1]
+
+    def renew():
+        server.content, server.validators = renewed, {"ETag": '"second"'}
+
+    server.cut = [HALF]
+    do(fetch(machine, server, sha256=hashlib.sha256(renewed).hexdigest()), machine.watched(lambda *_: None, renew))
+    assert content(machine) == renewed
+    assert server.asked[1]["If-Range"] == TAG
+
+
+def test_a_connection_that_brings_nothing_more_ends_it(machine, server):
+    server.cut = [HALF, *[0] * 9]
+    assert "in a row" in fails(fetch(machine, server), machine, "fetch.cut_off")
+    assert len(server.asked) == 1 + download.TRIES
+
+
+def test_more_that_is_claimed_than_comes_is_cut_off(machine, server):
+    server.claims, server.ranges = 100, False
+    fails(fetch(machine, server), machine, "fetch.cut_off")
+
+
+def test_another_checksum_leaves_nothing(on, server):
+    said = fails(fetch(on, server, sha256="0" * 64), on, "fetch.checksum")
+    assert server.sha256 in said
+
+
+@pytest.mark.parametrize("status", [404, 403, 500, 503])
+def test_an_error_of_the_server_is_told(machine, server, status):
+    server.status = status
+    assert str(status) in fails(fetch(machine, server), machine, "fetch.status")
+
+
+def test_a_server_that_is_not_there_is_told_without_what_may_be_secret(machine, server):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/image?token=hunter2"
+    said = fails(fetch(machine, server, url=url), machine, "fetch.unreachable")
+    assert "Connection refused" in said
+    assert "hunter2" not in said
+
+
+def test_a_redirection_is_followed(machine, server):
+    with serving() as other:
+        other.location = server.url
+        do(fetch(machine, server, url=other.url), machine)
+    assert content(machine) == CONTENT
+
+
+@pytest.mark.parametrize("where", ["https://127.0.0.1:1/x", "file:///etc/passwd", "ftp://127.0.0.1/x", "itself"])
+def test_a_redirection_to_anything_else_is_not(machine, server, where):
+    server.location = server.url if where == "itself" else where
+    fails(fetch(machine, server), machine, "fetch.redirected")
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["told", "not told"])
+def test_more_than_is_allowed_is_refused(machine, server, chunked):
+    server.chunked = chunked
+    fails(fetch(machine, server, limit=HALF), machine, "fetch.too_large")
+
+
+def test_a_server_that_falls_silent_ends_it(machine, server, monkeypatch):
+    monkeypatch.setattr(download, "STALL", 0.2)
+    server.half_way()
+    fails(fetch(machine, server), machine, "fetch.stalled", DeadlineExceeded)
+
+
+def test_it_ends_at_a_checkpoint_half_way(on, server):
+    server.half_way()
+
+    class CancelledError(StepFailed):
+        pass
+
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise CancelledError("operation.cancelled", "It was cancelled.")
+
+    step = fetch(on, server)
+    KIND.guard(step, on)
+    with pytest.raises(CancelledError):
+        KIND.apply(step, on.watched(lambda *_: None, check))
+    assert names(on) == []
+
+
+def test_a_disk_that_runs_full_is_named(machine, server, monkeypatch):
+    def full(_fd, _data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download, "write_all", full)
+    assert "No space left on device" in fails(fetch(machine, server), machine, "file.write_failed")
+
+
+def test_a_disk_without_room_is_told_before_the_first_byte(machine, server, monkeypatch):
+    class Room:
+        f_bavail, f_frsize = 1, 4096
+
+    monkeypatch.setattr(os, "fstatvfs", lambda _fd: Room)
+    assert "4096" in fails(fetch(machine, server), machine, "fetch.no_room")
+
+
+def test_a_file_that_is_there_is_found_and_refused(machine, server):
+    step = fetch(machine, server)
+    put(machine.paths.at(PATH), "precious")
+    found = KIND.check(StepProposal("x", "file.fetch", step.params, "a test"), machine.host())
+    assert [finding.code for finding in found] == ["file.exists"]
+    with pytest.raises(StepRefused):
+        KIND.guard(step, machine)
+    assert server.asked == []
+    assert KIND.probe(step, machine) is State.FOREIGN
+    assert content(machine) == b"precious"
+
+
+def test_a_file_that_appears_while_we_fetch_stays(on, server, monkeypatch):
+    link = os.link
+
+    def late(*given, **fds):
+        put(on.paths.at(PATH), "precious")
+        link(*given, **fds)
+
+    monkeypatch.setattr(place.os, "link", late)
+    step = fetch(on, server)
+    with pytest.raises(StepRefused) as caught:
+        do(step, on)
+    assert caught.value.code == "file.exists"
+    assert names(on) == ["image.qcow2"]
+    assert KIND.probe(step, on) is State.FOREIGN
+    assert "not ours" in KIND.undo(step, on)
+    assert content(on) == b"precious"
+
+
+def test_without_marks_and_checksum_nothing_is_fetched(machine, server, monkeypatch):
+    take_marks_away(monkeypatch)
+    step = planned(machine, "file.fetch", {"url": server.url, "path": PATH})
+    with pytest.raises(StepRefused) as caught:
+        KIND.apply(step, machine)
+    assert caught.value.code == "fetch.unmarked"
+    assert server.asked == []
+    assert names(machine) == []
+
+
+CHILD = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[2])
+from step_builders import planned
+from vfioctl.kinds.files.file_fetch import KIND
+from vfioctl.paths import Paths
+from vfioctl.proc import Programs
+from vfioctl.txn.machine import Machine
+paths = Paths(sys.argv[1])
+machine = Machine(paths, Programs(paths.programs))
+KIND.apply(planned(machine, "file.fetch", json.loads(sys.argv[3])), machine)
+"""
+
+
+def kill_half_way(machine, server, step):
+    """Another process fetches, and is killed in the middle of it."""
+    server.half_way()
+    argv = [sys.executable, "-c", CHILD, machine.paths.root, json.dumps(sys.path), json.dumps(step.params)]
+    with subprocess.Popen(argv) as child:
+        part = machine.paths.at("var/lib", PART)
+        assert until(lambda: os.path.exists(part) and os.path.getsize(part) >= HALF, 20)
+        os.kill(child.pid, signal.SIGKILL)
+    server.pause.set()
+
+
+def test_what_a_killed_process_has_left_is_between_and_undone(machine, server):
+    step = fetch(machine, server)
+    kill_half_way(machine, server, step)
+    assert names(machine) == [PART]
+    assert KIND.probe(step, machine) is State.BETWEEN
+    KIND.undo(step, machine)
+    assert names(machine) == []
+    assert KIND.probe(step, machine) is State.BEFORE
+
+
+def test_beside_what_a_killed_process_has_left_a_foreign_file_stays(machine, server):
+    step = fetch(machine, server)
+    kill_half_way(machine, server, step)
+    put(machine.paths.at(PATH), "precious")
+    assert "not ours" in KIND.undo(step, machine)
+    assert names(machine) == ["image.qcow2"]
+    assert KIND.probe(step, machine) is State.FOREIGN
+
+
+def test_what_a_killed_process_has_left_is_gone_on_with(machine, server):
+    step = fetch(machine, server)
+    kill_half_way(machine, server, step)
+    assert os.getxattr(machine.paths.at("var/lib", PART), VALIDATOR) == TAG.encode()
+    done = os.path.getsize(machine.paths.at("var/lib", PART))
+    KIND.apply(step, machine)
+    assert content(machine) == CONTENT
+    assert ranges(server)[1:] == [f"bytes={done}-"]
+
+
+def test_a_part_that_is_whole_already_is_taken_as_it_is(machine, server):
+    step = fetch(machine, server)
+    part = machine.paths.at("var/lib", PART)
+    with open(part, "wb") as file:
+        file.write(CONTENT)
+    os.setxattr(part, MARK, OPERATION.encode())
+    os.setxattr(part, VALIDATOR, TAG.encode())
+    do(step, machine)
+    assert content(machine) == CONTENT
+    assert len(server.asked) == 1
+
+
+def test_a_link_in_the_place_of_the_part_is_not_followed(machine, server):
+    victim = put(machine.paths.at("var/victim"), "precious")
+    os.symlink(victim, machine.paths.at("var/lib", PART))
+    do(fetch(machine, server), machine)
+    assert content(machine, "/var/victim") == b"precious"
+    assert not os.path.islink(machine.paths.at(PATH))
+
+
+@pytest.mark.parametrize("wrong", [
+    {"url": "ftp://host/x"}, {"url": "file:///etc/passwd"}, {"url": "https://user:secret@host/x"}, {"url": "https:///x"},
+    {"url": "https://host/a b"}, {"url": "http://host/x", "sha256": "short"}, {"path": "image"}, {"limit": -1},
+], ids=str)  # fmt: skip
+def test_parameters_that_cannot_be_meant_are_refused(wrong):
+    assert KIND.unfit({"url": "https://host/x", "path": PATH, **wrong})
+
+
+def test_only_https_may_do_without_a_checksum():
+    assert KIND.unfit({"url": "https://host/x", "path": PATH}) == ""
+    assert "sha256 is missing" in KIND.unfit({"url": "http://127.0.0.1/x", "path": PATH})

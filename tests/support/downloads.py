@@ -1,0 +1,118 @@
+"""A server on the loopback that gives one file, well or badly: with ranges, cut off, slow, wrong, somewhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+TAG = '"first"'
+PIECE = 1 << 14
+
+
+class Served:
+    """What the server does, changed while it runs. `asked` are the headers of every request."""
+
+    def __init__(self) -> None:
+        self.content = CONTENT
+        self.validators = {"ETag": TAG}
+        self.ranges = True
+        self.cut: list[int] = []  # bytes of its body after which each of the next answers is cut off
+        self.claims = 0  # bytes that it claims more than it has
+        self.chunked = False
+        self.status = 200
+        self.location = ""
+        self.pause = threading.Event()  # set: goes on after half of it
+        self.pause.set()
+        self.silent = False  # nothing after half of it until the pause ends
+        self.asked: list[dict[str, str]] = []
+        self.url = ""
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    def half_way(self) -> None:
+        """Stand still in the middle of each answer, until `pause` is set."""
+        self.pause.clear()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    served: Served
+
+    def do_GET(self) -> None:
+        served = self.served
+        served.asked.append(dict(self.headers))
+        self.close_connection = True
+        if served.location:
+            self._head(302, {"Location": served.location, "Content-Length": "0"})
+        elif served.status != 200:
+            self._head(served.status, {"Content-Length": "0"})
+        else:
+            self._give(served)
+
+    def _give(self, served: Served) -> None:
+        start, total = self._start(served), len(served.content)
+        if start >= total:
+            self._head(416, {"Content-Range": f"bytes */{total}", "Content-Length": "0"})
+            return
+        body = served.content[start:]
+        headers = {**served.validators}
+        if served.chunked:
+            headers["Transfer-Encoding"] = "chunked"
+        else:
+            headers["Content-Length"] = str(len(body) + served.claims)
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+        self._head(206 if start else 200, headers)
+        self._send(served, body)
+
+    def _start(self, served: Served) -> int:
+        """Where it begins: at 0 unless a range was asked for of just this content."""
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        known = self.headers.get("If-Range") in served.validators.values()
+        return int(asked[1]) if asked and served.ranges and known else 0
+
+    def _send(self, served: Served, body: bytes) -> None:
+        end = served.cut.pop(0) if served.cut else len(body)
+        for at in range(0, end, PIECE):
+            if at >= len(body) // 2:
+                served.pause.wait(30)
+            piece = body[at : min(at + PIECE, end)]
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if served.chunked else piece)
+        if served.chunked and end == len(body):
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """The tests look at what was asked."""
+
+
+@contextmanager
+def serving() -> Iterator[Served]:
+    """The server while the block runs."""
+    served = Served()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"served": served}))
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  -- a client that goes away
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    served.url = f"http://127.0.0.1:{server.server_address[1]}/image.qcow2"
+    try:
+        yield served
+    finally:
+        served.pause.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,247 @@
+"""Fills a part file over HTTP, and goes on where it was cut off. Knows no step; whose file it is others decide."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import closing, suppress
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+)
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.files import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from email.message import Message
+    from http.client import HTTPMessage, HTTPResponse
+    from typing import IO
+
+    from vfioctl.txn.machine import Machine
+
+STALL = 30.0  # seconds without a byte
+CHUNK = 1 << 20
+TRIES = 5  # in a row that bring nothing
+VALIDATOR = "user.vfioctl.validator"  # what the server called the content that was begun (RFC 9110, 13.1.5)
+RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")  # Content-Range (RFC 9110, 14.4)
+PARTIAL, UNSATISFIABLE, REDIRECTED = 206, 416, range(300, 400)
+
+
+class CutOffError(Exception):
+    """The connection ended before the content did."""
+
+
+class Part:
+    """The part file `fd`: how much of it is `done`, and the checksum of that."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.done = 0
+        self.total = 0  # 0: nobody knows
+        self.hash = hashlib.sha256()
+        self.validator = ""
+
+    def take_up(self, machine: Machine) -> None:
+        """Go on with what an earlier process has left, where it noted what that is a part of."""
+        with suppress(OSError):
+            self.validator = os.getxattr(self.fd, VALIDATOR).decode()
+        if not self.validator:
+            self.restart()
+            return
+        while chunk := os.read(self.fd, CHUNK):
+            machine.checkpoint()
+            self.hash.update(chunk)
+            self.done += len(chunk)
+
+    def restart(self) -> None:
+        os.ftruncate(self.fd, 0)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        self.done, self.total, self.hash = 0, 0, hashlib.sha256()
+
+    def note(self, validator: str) -> None:
+        """Remember what the content is called, for another process too where the file system keeps such notes."""
+        self.validator = validator
+        with suppress(OSError):
+            os.setxattr(self.fd, VALIDATOR, validator.encode())
+
+    def forget(self) -> None:
+        """It is whole: the note is of no use to whoever gets the file."""
+        with suppress(OSError):
+            os.removexattr(self.fd, VALIDATOR)
+
+    def add(self, chunk: bytes) -> None:
+        write_all(self.fd, chunk)
+        self.hash.update(chunk)
+        self.done += len(chunk)
+
+
+class SameScheme(HTTPRedirectHandler):
+    """Follows a redirection, but never from https to http, nor to anything else than these."""
+
+    def redirect_request(  # noqa: PLR0917 -- urllib's signature
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if newurl.partition(":")[0].lower() != req.type:
+            fp.close()
+            said = f"{shown(req.full_url)} leads to {shown(newurl)}, which is not {req.type}."
+            raise StepFailed("fetch.redirected", said, hints=("Name that address, if you trust it.",))
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def shown(url: str) -> str:
+    """The address for a person: what follows a "?" may be a secret."""
+    return url.partition("?")[0]
+
+
+def download(url: str, fd: int, machine: Machine, *, limit: int) -> str:
+    """Fill the file `fd` with what `url` gives; returns the sha256 of it.
+
+    Raises StepFailed: fetch.unreachable, fetch.status, fetch.redirected, fetch.too_large, fetch.no_room,
+    fetch.cut_off; DeadlineExceeded: fetch.stalled; OSError when it cannot be written; what a checkpoint raises.
+    """
+    part, vain = Part(fd), 0
+    part.take_up(machine)
+    while vain < TRIES:
+        before = part.done
+        try:
+            with closing(_chunks(url, part, limit)) as chunks:
+                for chunk in chunks:
+                    part.add(chunk)
+                    _must_be_allowed(url, part.done, limit)
+                    machine.progress(part.done, part.total, "bytes")
+                    machine.checkpoint()
+        except CutOffError:
+            vain = 0 if part.done > before else vain + 1
+            machine.checkpoint()
+            continue
+        part.forget()
+        return part.hash.hexdigest()
+    raise StepFailed("fetch.cut_off", f"{shown(url)} is cut off after {part.done} bytes, {TRIES} times in a row.")
+
+
+def _chunks(url: str, part: Part, limit: int) -> Generator[bytes, None, None]:
+    """What is missing of the part. Raises CutOffError when there is more."""
+    response = _answer(url, part)
+    if response is None:
+        return
+    with response:
+        _align(url, part, response)
+        _must_be_allowed(url, part.total, limit)
+        _must_have_room(url, part)
+        while chunk := _read(url, response):
+            yield chunk
+    if part.total and part.done < part.total:
+        raise CutOffError
+
+
+def _answer(url: str, part: Part) -> HTTPResponse | None:
+    """The server's answer; None when the part is whole already."""
+    if part.done and not part.validator:
+        part.restart()
+    headers = {"Accept-Encoding": "identity", "User-Agent": "vfioctl"}
+    if part.done:
+        headers |= {"Range": f"bytes={part.done}-", "If-Range": part.validator}
+    try:
+        answer: HTTPResponse = _opener().open(Request(url, headers=headers), timeout=STALL)
+    except HTTPError as error:
+        with error:
+            _must_be_whole(url, part, error)
+        return None
+    except URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise _stalled(url) from error
+        said = getattr(error.reason, "strerror", None) or error.reason
+        raise StepFailed("fetch.unreachable", f"{shown(url)} cannot be reached: {said}.") from error
+    except TimeoutError as error:
+        raise _stalled(url) from error
+    except (OSError, HTTPException) as error:
+        raise CutOffError from error
+    return answer
+
+
+def _must_be_whole(url: str, part: Part, error: HTTPError) -> None:
+    """Judge an answer that brings nothing: where nothing is missing, all is well."""
+    if error.code in REDIRECTED:
+        raise StepFailed("fetch.redirected", f"{shown(url)} leads where it is not followed: {error.reason}.") from error
+    if error.code != UNSATISFIABLE or not part.done:
+        raise StepFailed("fetch.status", f"{shown(url)} answers {error.code} {error.reason}.") from error
+    if _range_of(error.headers) != (None, part.done):
+        part.restart()
+        raise CutOffError from error
+
+
+def _align(url: str, part: Part, response: HTTPResponse) -> None:
+    """Go on after what is there when the server does, and start over when it sends everything."""
+    start, total = _range_of(response.headers)
+    if response.status == PARTIAL and start != part.done:
+        raise StepFailed("fetch.status", f"{shown(url)} sends another part than it was asked for.")
+    if response.status != PARTIAL:
+        part.restart()
+        part.note(_validator(response.headers))
+        total = _length(response.headers)
+    part.total = total or 0
+
+
+def _length(headers: Message) -> int:
+    said = headers.get("Content-Length", "")
+    return int(said) if said.isascii() and said.isdigit() else 0
+
+
+def _range_of(headers: Message) -> tuple[int | None, int | None]:
+    """Where the part that is sent begins, and how large the whole is, as far as they are told."""
+    found = RANGE.fullmatch(headers.get("Content-Range", ""))
+    start, total = found.groups() if found else (None, None)
+    return (int(start) if start else None), (int(total) if total and total != "*" else None)
+
+
+def _validator(headers: Message) -> str:
+    """What tells this content from a later one. A weak ETag does not (RFC 9110, 13.1.5)."""
+    tag = headers.get("ETag", "")
+    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+
+
+def _read(url: str, response: HTTPResponse) -> bytes:
+    """What has come, at most CHUNK bytes; nothing at the end."""
+    try:
+        return response.read1(CHUNK)
+    except TimeoutError as error:
+        raise _stalled(url) from error
+    except (OSError, HTTPException) as error:
+        raise CutOffError from error
+
+
+def _stalled(url: str) -> DeadlineExceeded:
+    return DeadlineExceeded("fetch.stalled", f"{shown(url)} has sent nothing for {STALL:g} s.")
+
+
+def _must_be_allowed(url: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise StepFailed("fetch.too_large", f"{shown(url)} is larger than the {limit} bytes that are allowed.")
+
+
+def _must_have_room(url: str, part: Part) -> None:
+    """Raise before the first byte rather than after the last that fits."""
+    room = os.fstatvfs(part.fd)
+    free = room.f_bavail * room.f_frsize
+    if part.total - part.done > free:
+        said = f"{shown(url)} has {part.total - part.done} more bytes, and the disk has room for {free}."
+        raise StepFailed("fetch.no_room", said, hints=("Make room, or choose another directory.",))
+
+
+def _opener() -> OpenerDirector:
+    """HTTP and nothing else: no proxy of the environment, no file:, no ftp:."""
+    opener = OpenerDirector()
+    for handler in (HTTPHandler, HTTPSHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor, SameScheme):
+        opener.add_handler(handler())
+    return opener

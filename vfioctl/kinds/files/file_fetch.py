@@ -1,0 +1,181 @@
+"""file.fetch: downloads a file over HTTP, whole and checked or not at all. Never replaces one that is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.findings import Finding
+from vfioctl.kinds.common import Primitive
+from vfioctl.kinds.files import place
+from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
+from vfioctl.kinds.files.place import FILE, MODE, Place
+from vfioctl.shell import call
+from vfioctl.txn.shape import COUNT, TEXT, Form, Shape, optional
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
+
+if TYPE_CHECKING:
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step, StepProposal
+
+DEFAULT_MODE = "0644"
+DEFAULT_LIMIT = 64 << 30  # bytes
+LONGEST_URL = 2000
+# No name and password in it: a plan is shown, and holds no secret.
+ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[\x21-\x7e]*)?")
+CHECKSUM = re.compile(r"[0-9a-f]{64}")
+URL = Form(
+    "an address of http or https without a password",
+    lambda value: isinstance(value, str) and len(value) <= LONGEST_URL and ADDRESS.fullmatch(value) is not None,
+)
+SHA256 = Form("a sha256 in hex digits", lambda value: isinstance(value, str) and CHECKSUM.fullmatch(value) is not None)
+
+
+class FileFetch(Primitive):
+    """{url, path, sha256?, limit?, mode?, uid?, gid?}: path: where it is to be on the host; sha256: what it must have,
+    needed unless the url is https; limit: the most bytes that are taken, 64 GiB unless it says otherwise; mode: "0644"
+    unless it says otherwise; uid, gid: those of who runs it, likewise"""
+
+    name = "file.fetch"
+    summary = "Downloads a file, goes on where it was cut off, and checks it; removed again only on failure."
+    marks = True
+    undo_class = Undo.EXACT
+    scope = Scope.TRANSACTION
+    lifetime = Lifetime.DISK
+    takes = Shape(
+        url=URL, path=FILE, sha256=optional(SHA256), limit=optional(COUNT), mode=optional(MODE), uid=optional(COUNT),
+        gid=optional(COUNT),
+    )  # fmt: skip
+    keeps = Shape(operation=TEXT)
+
+    def unfit(self, params: Json) -> str:
+        """Over plain HTTP anybody on the way can change what comes, so that a checksum is needed."""
+        if found := super().unfit(params):
+            return found
+        return "" if params["url"].startswith("https:") or "sha256" in params else "sha256 is missing, as url is http"
+
+    def resource(self, params: Json) -> str:
+        return f"file:{params['path']}"
+
+    def makes(self, params: Json) -> tuple[str, ...]:
+        return (params["path"],)
+
+    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
+        return {}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        path = host.paths.at(proposal.params["path"])
+        yield from place.findings(path, host)
+        if host.ask(path, lambda: os.path.lexists(path)):
+            yield Finding("file.exists", f"{path} is there already.", hint=f"{removal(path)}.")
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        place.bounded(step, machine, lambda there: _guard(there, machine))
+
+    def apply(self, step: Step, machine: Machine) -> None:
+        """Not in a child that could be left behind: it tells how far it is, and may take hours."""
+        path = machine.paths.at(step.params["path"])
+        try:
+            with Place(path) as there:
+                _fetch(step, machine, there)
+        except OSError as error:
+            raise StepFailed("file.write_failed", f"{path} could not be written: {error.strerror}.") from error
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State(place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.BEFORE))
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        nowhere = "its directory is gone"
+        return place.bounded(step, machine, lambda there: _undo(step, there), nowhere=lambda: nowhere)
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        path = machine.paths.at(step.params["path"])
+        return f"{path} was made by somebody else and stays. {removal(path)}."
+
+    def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
+        """A shell cannot tell whose file it is: getfattr(1) is installed nowhere by itself."""
+        return (call("say", f"{paths.at(step.params['path'])} is left to: vfioctl recover"),)
+
+
+def _guard(there: Place, machine: Machine) -> None:
+    place.must_be_safe(there.path, machine.paths.root)
+    place.must_be_free(there)
+
+
+def _fetch(step: Step, machine: Machine, there: Place) -> None:
+    from vfioctl.kinds.files.download import download  # costs 60 ms, and a look at the step does without it
+
+    params, part = step.params, _part(step, there)
+    fd = _open(step, there)
+    try:
+        found = download(params["url"], fd, machine, limit=params.get("limit", DEFAULT_LIMIT))
+        _must_be(params.get("sha256", found), found, there)
+        mode, owner = int(params.get("mode", DEFAULT_MODE), 8), (params.get("uid", -1), params.get("gid", -1))
+        place.dress(fd, mode=mode, owner=owner)
+        there.publish(part)
+    except BaseException:
+        there.remove(part)  # a process that is killed leaves it, for the next one to go on with
+        raise
+    finally:
+        os.close(fd)
+
+
+def _open(step: Step, there: Place) -> int:
+    """The part file, which bears our mark; one that a killed process of this operation has left is gone on with."""
+    part, operation = _part(step, there), _operation(step)
+    if there.is_plain(part) and there.author(part) == operation:
+        return there.open(part, os.O_RDWR)
+    fd = there.create(part)
+    try:
+        mark(fd, operation)
+        if mark_of(fd) is None and "sha256" not in step.params:
+            said = f"The file system of {there.path} keeps no extended attributes, which would say whose file it is."
+            raise StepRefused("fetch.unmarked", said, hints=("Give the sha256 that the file must have.",))
+    except BaseException:
+        os.close(fd)
+        there.remove(part)
+        raise
+    return fd
+
+
+def _must_be(wanted: str, found: str, there: Place) -> None:
+    if wanted != found:
+        said = f"What came for {there.path} has the sha256 {found}, not {wanted}."
+        raise StepFailed("fetch.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
+
+
+def _probe(step: Step, there: Place) -> State:
+    if there.status(_part(step, there)):
+        return State.BETWEEN
+    if not there.status(there.name):
+        return State.BEFORE
+    return State.AFTER if _is_ours(step, there) else State.FOREIGN
+
+
+def _undo(step: Step, there: Place) -> str | None:
+    ours = _is_ours(step, there)  # the part may be the proof
+    there.remove(_part(step, there))
+    if ours:
+        there.remove(there.name)
+    there.sync()
+    return None if ours else f"{there.path} is not there, or not ours"
+
+
+def _is_ours(step: Step, there: Place) -> bool:
+    return there.is_by(_operation(step), _part(step, there), step.params.get("sha256", ""))
+
+
+def _operation(step: Step) -> str:
+    return str(step.baseline["operation"])
+
+
+def _part(step: Step, there: Place) -> str:
+    return temporary_name(there.name, _operation(step), "part")
+
+
+KIND = FileFetch()
