@@ -9,11 +9,11 @@ import pytest
 
 from vfioctl.actions import hostdev_mode
 from vfioctl.actions.names import kind, names
-from vfioctl.cli.extra import plugin_commands
 from vfioctl.errors import VfioctlError
 from vfioctl.host.model import PciDevice
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID
+from vfioctl.verbs.listed import read
 from vfioctl.verbs.load import load
 from vfioctl.verbs.row import Row
 
@@ -53,9 +53,10 @@ def manifest(root):
     def write(target: str = "json:dumps", mode: int = 0o644) -> None:
         path = root / "var/lib/vfioctl/manifest.json"
         path.parent.mkdir(exist_ok=True)
-        rows = [{"name": "extra", "target": target, "help": "Does more."},
-                {"name": "plan", "target": "a:b", "help": "No."}]  # fmt: skip
-        path.write_text(json.dumps({"commands": rows}))
+        row = {"view": "", "effect": "change", "plugin": "more", "prints": True}
+        rows = [{**row, "name": "extra", "target": target, "help": "Does more."},
+                {**row, "name": "plan", "target": "a:b", "help": "No."}]  # fmt: skip
+        path.write_text(json.dumps({"commands": rows, "groups": []}))
         path.chmod(mode)
 
     return write
@@ -88,7 +89,7 @@ def test_a_command_that_cannot_be_loaded_is_named_and_costs_only_itself(run, man
 
 def test_a_manifest_that_others_can_write_adds_no_command(root, manifest) -> None:
     manifest(mode=0o666)
-    assert plugin_commands(Paths(str(root))) == ()
+    assert read(Paths(str(root))).rows == ()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"commands": 3}', '{"commands": [{}]}'])
@@ -96,7 +97,7 @@ def test_a_damaged_manifest_adds_no_command(root, text) -> None:
     path = root / "var/lib/vfioctl/manifest.json"
     path.parent.mkdir()
     path.write_text(text)
-    assert plugin_commands(Paths(str(root))) == ()
+    assert read(Paths(str(root))).rows == ()
 
 
 def test_a_missing_command_of_ours_is_a_bug_and_not_a_plugins(run) -> None:

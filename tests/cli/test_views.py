@@ -28,8 +28,7 @@ class Terminal(io.StringIO):
 
 def shown(result: Result, form: str = "text") -> str:
     out, err = io.StringIO(), io.StringIO()
-    row = BUILT_IN.find(result.command)
-    Output(form, out, err).result(result, row.view if row else "")
+    Output(form, out, err).result(result, BUILT_IN.find(result.command))
     return out.getvalue() + err.getvalue()
 
 

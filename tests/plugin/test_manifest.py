@@ -29,6 +29,12 @@ default = 3
 CODE = '[[code]]\nname = "{}"\nmeaning = "It is bad."\nremedy = "Mend it."\n'
 
 
+def command(**row: str) -> str:
+    """Static data with one row `[[command]]`."""
+    rows = {"name": "grow", "help": "Grow.", "target": "odd_pkg.verbs:grow", **row}
+    return 'name = "odd"\napi = 1\n[[command]]\n' + "".join(f'{key} = "{value}"\n' for key, value in rows.items())
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     return Paths(str(tmp_path / "root"))
@@ -92,6 +98,16 @@ def test_the_built_in_plugin_is_in_the_manifest():
         (f'name = "odd"\napi = 1\n{CODE.format("odd.Bad")}', "code 'odd.Bad' must be two words"),
         (f'name = "odd"\napi = 1\n{CODE.format("odd.bad") * 2}', "code odd.bad is there twice"),
         ('name = "odd"\napi = 1\nconfig = 3\n', "config must be"),
+        ('name = "odd"\napi = 1\ncommand = 3\n', "command must be tables [[command]]"),
+        (command(name="Grow"), "command 'Grow': name must be one to 3 words of small letters"),
+        (command(name="a b c d"), "command 'a b c d': name must be"),
+        (command(help=""), "command 'grow': help must be one line of text"),
+        (command(target="pkg.mod"), "command 'grow': target must be \"module:attribute\""),
+        (command(view="x"), "command 'grow': view must be \"module:attribute\""),
+        (command(effect="boil"), "command 'grow': effect must be one of read, change, destroy"),
+        (command(moon="1"), "command 'grow' has the unknown key moon"),
+        (command() + '[[command]]\nname = "grow"\nhelp = "x"\ntarget = "a:b"\n', "command 'grow' stands there twice"),
+        ('name = "odd"\napi = 1\n[[group]]\nname = "x"\n', "group 'x': help must be"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "tree"\n', "config.x.type"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "int"\ndefault = "a"\n', "config.x.default"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "int"\nmoon = 1\n', "config.x must be"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from access_lists import grant
-from installations import Installation, SparePlugin
+from installations import Installation, SparePlugin, with_command
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
@@ -152,9 +152,7 @@ def test_a_manifest_in_a_directory_of_somebody_else_gives_no_commands(installati
     """A command of a plugin is a name in the manifest; who can write that would choose what root imports."""
     assert installation.install().returncode == 0
     state = installation.host / "var/lib/vfioctl"
-    manifest = state / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"commands": []', '"commands": [{"name": "evil", "help": "", '
-                                                     '"target": "antigravity:geohash"}]'))  # fmt: skip
+    with_command(state / "manifest.json", "evil", "antigravity:geohash")
     assert "evil" in installation.run("--root", str(installation.host), "--help").stdout
     state.chmod(0o777)
     assert "evil" not in installation.run("--root", str(installation.host), "--help").stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from access_lists import grant
 from hand_offs import BY_NAME, GUEST, Stage
-from installations import COMMAND, Installation, SparePlugin
+from installations import COMMAND, Installation, SparePlugin, with_command
 
 from vfioctl.frozen import replace
 from vfioctl.testing.host import FakeHost
@@ -199,8 +198,7 @@ def test_a_command_from_a_place_of_another_user_is_not_run(installation: Install
     installation.add_path(added)
     assert installation.on_host("plugins", "refresh").returncode == 0
     assert "sparecmd" not in installation.manifest().read_text()
-    manifest, row = installation.manifest(), {"name": "sparecmd", "target": "vfioctl_spare.cli:command", "help": ""}
-    manifest.write_text(manifest.read_text().replace('"commands": []', f'"commands": [{json.dumps(row)}]'))
+    with_command(installation.manifest(), "sparecmd", "vfioctl_spare.cli:command")
     ended = installation.on_host("sparecmd")
     assert (ended.returncode, plugin.was_imported()) == (3, False)
     assert f"{added} belongs to uid {NOBODY}" in ended.stderr
@@ -209,8 +207,7 @@ def test_a_command_from_a_place_of_another_user_is_not_run(installation: Install
 def _row(installation: Installation, target: str) -> None:
     """A command in the manifest that was written when everything was root's alone."""
     assert installation.install().returncode == 0
-    manifest, row = installation.manifest(), {"name": "sparecmd", "target": target, "help": ""}
-    manifest.write_text(manifest.read_text().replace('"commands": []', f'"commands": [{json.dumps(row)}]'))
+    with_command(installation.manifest(), "sparecmd", target)
 
 
 def test_every_part_of_a_namespace_package_is_judged(installation: Installation, place: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def _libraries() -> tuple[str, ...]:
     code = "import sys, sysconfig; print(*(p for p in sys.path if p.startswith('/')), sep='\\n')"
     said = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
     return tuple(path for path in said.split("\n") if path and not path.startswith(sys.base_prefix + "/lib/python3"))
+
+
+def with_command(manifest: Path, name: str, target: str) -> None:
+    """Add a command to a manifest that has none, as whoever can write it would."""
+    row = {"name": name, "help": "", "target": target, "view": "", "effect": "change", "plugin": "spare",
+           "distribution": "", "prints": True}  # fmt: skip
+    manifest.write_text(manifest.read_text().replace('"commands": []', f'"commands": [{json.dumps(row)}]'))
 
 
 class SparePlugin:

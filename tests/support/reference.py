@@ -35,6 +35,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Hooks and what they return": ("vfioctl.plugin.markers", "vfioctl.plugin.types", "vfioctl.txn", "vfioctl.findings"),
     "Facts": ("vfioctl.host", "vfioctl.events.model", "vfioctl.config"),
     "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
+    "Commands": ("vfioctl.result",),
     "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.events.element",
               "vfioctl.checking"),
 }  # fmt: skip

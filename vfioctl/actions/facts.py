@@ -23,17 +23,21 @@ if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
+    from vfioctl.plugin.manifest import Manifest
     from vfioctl.plugin.types import PluginInfo
 
 
-def plugin_infos(call: Call) -> dict[str, PluginInfo]:
-    """The installed plugins by name; who may not write the manifest looks for them in this process."""
+def installed(call: Call) -> Manifest:
+    """What plugins there are; who may not write the manifest looks for them in this process."""
     here = call.composition
     if call.administers:
-        found = manifest.load(here.paths, here.programs, (*here.self_argv, "plugins", "refresh"))
-    else:
-        found = manifest.build()
-    return {info.name: info for info in found.plugins}
+        return manifest.load(here.paths, here.programs, (*here.self_argv, "plugins", "refresh"))
+    return manifest.build()
+
+
+def plugin_infos(call: Call) -> dict[str, PluginInfo]:
+    """The installed plugins by name."""
+    return {info.name: info for info in installed(call).plugins}
 
 
 def guest_config(

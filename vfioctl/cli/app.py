@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vfioctl.result import Error, Result
 
 PROGRAM = "vfioctl"
+VERSION = Row("version", "Show the version.", "", "vfioctl.cli.render.general:version")  # what --version shows
 MODULE_ARGUMENT = 3  # python -I -m MODULE
 
 
@@ -40,6 +41,7 @@ class App(Call):
         self.environ = environ
         self.format = FORMATS[0]
         self.color = _wanted_color(environ)
+        self.unread = ""  # why `verbs` lacks those of the plugins
         self.argv: tuple[str, ...] = ()  # as it was typed, for hints that repeat it
 
     def use_root(self, root: str) -> None:
@@ -56,21 +58,30 @@ class App(Call):
     @cached_property
     def verbs(self) -> Verbs:
         """The built-in verbs and, after them, what plugins add under names that are still free."""
-        from vfioctl.cli.extra import plugin_commands
+        from vfioctl.verbs.listed import read
+        from vfioctl.verbs.merged import merged
 
-        extra = plugin_commands(self.composition.paths, self.composition.programs.silent)
-        taken = {entry.name for entry in BUILT_IN.below()}
-        return BUILT_IN._replace(rows=(*BUILT_IN.rows, *(row for row in extra if row.name not in taken)))
+        listed = read(self.composition.paths, self.composition.programs.silent)
+        self.unread = listed.unread
+        return merged(BUILT_IN, listed.rows, listed.groups)[0]
+
+    @cached_property
+    def found(self) -> Verbs:
+        """As `verbs`, with what the manifest does not list as there is none yet, or an old one. Writes nothing."""
+        from vfioctl.plugin import manifest
+        from vfioctl.verbs.judged import verbs_of
+
+        here = self.composition
+        try:
+            found = manifest.isolated(here.programs, here.interpreter) if self.administers else manifest.build()
+        except VfioctlError:  # then there is no such command
+            return self.verbs
+        return verbs_of(found)[0]
 
     def begin(self, row: Row) -> None:
         """Hear that the verb of `row` is run now. Raises Unanswered where our records are on a share that hangs."""
         self.verb = row.name
         self.need_answers()
-
-    def view(self, result: Result) -> str:
-        """What makes text of `result`; "" where its verb is not known."""
-        row = self.verbs.find(result.command)
-        return row.view if row else ""
 
     def again(self) -> str:
         """The command line as it was typed, arguments and all."""
@@ -116,7 +127,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None: 
         from vfioctl.result import Result
 
         shown = Result("version", {"version": __version__})
-        ctx.exit(_shown(ctx.obj.output(), shown, "vfioctl.cli.render.general:version"))
+        ctx.exit(_shown(ctx.obj.output(), shown, VERSION))
 
 
 def root_group() -> LazyGroup:
@@ -142,12 +153,12 @@ def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, st
     """
     app = App(composition, os.environ if environ is None else environ)
     ended = answer(app, argv)
-    return ended if isinstance(ended, int) else _shown(app.output(), ended, app.view(ended))
+    return ended if isinstance(ended, int) else _shown(app.output(), ended, app.verbs.find(ended.command))
 
 
-def _shown(output: Output, result: Result, view: str) -> int:
+def _shown(output: Output, result: Result, row: Row | None) -> int:
     """Show `result`; the exit status, which is a failure when a full disk has lost what there was to show."""
-    output.result(result, view)
+    output.result(result, row)
     if output.lost is None:
         return result.exit_status
     output.error(_lost(output.lost))

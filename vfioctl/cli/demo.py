@@ -62,7 +62,7 @@ class Stage:
         if isinstance(ended, Result):
             self.acts.append({"argv": list(argv), "status": ended.exit_status, "result": ended.envelope()})
             if self.app.format == "text":
-                self.output.result(ended, inner.view(ended))
+                self.output.result(ended, inner.verbs.find(ended.command))
         return ended
 
     def watch(self, title: str, work: Callable[[], HookCall]) -> HookCall:

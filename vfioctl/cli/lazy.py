@@ -15,6 +15,7 @@ from vfioctl.verbs.load import load
 from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
 
+UNREAD = "Commands of plugins are not shown: {}. Make it with: sudo vfioctl plugins refresh"
 OTHER_WORDS = {"log": "history", "logs": "history", "ls": "list", "undo": "recover", "restore": "recover"}
 
 
@@ -27,14 +28,16 @@ class LazyGroup(click.Group):
 
     def table(self, ctx: click.Context) -> tuple[Row | Group, ...]:
         """The commands and groups of this group; hidden ones too."""
-        verbs: Verbs = getattr(ctx.obj, "verbs", BUILT_IN)
-        return verbs.below(self.path)
+        return _verbs(ctx).below(self.path)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name, _ in self._shown(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = next((entry for entry in self.table(ctx) if last_word(entry) == cmd_name), None)
+        entry = self._entry(ctx, cmd_name)
+        if entry is None and ctx.obj and not ctx.resilient_parsing and not cmd_name.startswith("-"):
+            ctx.obj.verbs = ctx.obj.found
+            entry = self._entry(ctx, cmd_name)
         try:
             return None if entry is None else made(entry)
         except VfioctlError:
@@ -53,10 +56,17 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(self._shown(ctx))
+        if not self.path and ctx.obj and ctx.obj.unread:
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(UNREAD.format(ctx.obj.unread))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         mine = [CompletionItem(name, help=text) for name, text in self._shown(ctx) if name.startswith(incomplete)]
         return [*mine, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _entry(self, ctx: click.Context, word: str) -> Row | Group | None:
+        return next((entry for entry in self.table(ctx) if last_word(entry) == word), None)
 
     def _shown(self, ctx: click.Context) -> list[tuple[str, str]]:
         entries = self.table(ctx)
@@ -66,11 +76,16 @@ class LazyGroup(click.Group):
         """`; did you mean "X"?`, where X is near, another word for it, or the same verb in one of the groups."""
         from vfioctl.config.schema import suggestion
 
-        verbs: Verbs = getattr(ctx.obj, "verbs", BUILT_IN)
-        inner = {row.name.rpartition(" ")[2]: row.name for row in verbs.rows if " " in row.name and not self.path}
+        rows = () if self.path else _verbs(ctx).rows
+        inner = {last_word(row): row.name for row in rows if " " in row.name and not row.hidden}
         if said := OTHER_WORDS.get(word) or inner.get(word):
             return f'; did you mean "{said}"?'
         return suggestion(word, self.list_commands(ctx))
+
+
+def _verbs(ctx: click.Context) -> Verbs:
+    found: Verbs = getattr(ctx.obj, "verbs", BUILT_IN)
+    return found
 
 
 def made(entry: Row | Group) -> click.Command:
@@ -90,6 +105,20 @@ def _announced(row: Row, body: Callable[..., Any] | None) -> Callable[..., Any]:
 
     def run(*args: Any, **kwargs: Any) -> Any:
         click.get_current_context().obj.begin(row)
-        return body(*args, **kwargs) if body else None
+        ended = body(*args, **kwargs) if body else None
+        if row.plugin and not row.prints:
+            _must_be_result(row, ended)
+        return ended
 
     return run
+
+
+def _must_be_result(row: Row, ended: object) -> None:
+    from vfioctl.result import Result
+
+    if not isinstance(ended, Result):
+        raise VfioctlError(
+            "plugin.command_broken",
+            f"The command {row.name!r} of the plugin {row.plugin} gave back {type(ended).__name__}, no Result.",
+            state="What it does may be done.", hints=("Report it to the plugin's author.",),
+        )  # fmt: skip

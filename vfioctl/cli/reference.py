@@ -13,7 +13,7 @@ from vfioctl.cli.options import shared_options
 from vfioctl.frozen import frozen
 from vfioctl.log import MAX_BYTES, ROTATIONS
 from vfioctl.txn.history import KEEP
-from vfioctl.verbs.row import Group, last_word
+from vfioctl.verbs.row import Group, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
 
 EXIT_STATUSES = (
@@ -96,8 +96,8 @@ def markdown() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def man() -> str:
-    """docs/man/vfioctl.1, in man(7) macros."""
+def man(listed: Verbs = BUILT_IN) -> str:
+    """docs/man/vfioctl.1, in man(7) macros; those of plugins in `listed` come with what their rows say."""
     lines = [
         '.\\" Generated from the commands: pytest tests/contract/test_cli_reference.py --regenerate',
         f'.TH VFIOCTL 1 "" "vfioctl {__version__}" "User Commands"',
@@ -111,6 +111,9 @@ def man() -> str:
         lines += [f".SS {_roff(verb.usage)}", *_paragraphs(verb.paragraphs)]
         for option, text in verb.options:
             lines += [".TP", f".B {_roff(option)}", _roff(text)]
+    for row in listed.rows:
+        if row.plugin:
+            lines += [f".SS {_roff(f'{PROGRAM} {row.name}')}", _roff(row.help)]
     lines += _pairs("EXIT STATUS", ((str(status), text) for status, text in EXIT_STATUSES))
     lines += _pairs("ENVIRONMENT", ENVIRONMENT)
     lines += _pairs("FILES", FILES)

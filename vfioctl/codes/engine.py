@@ -107,6 +107,8 @@ CODES = (
          "Repair or remove it; see `vfioctl plugins list`."),
     Code("plugin.command_broken", "The command of a plugin cannot be loaded, or others could change its code.",
          "`vfioctl plugins list`."),
+    Code("plugin.command_clash", "The name of a plugin's command is taken, by vfioctl or by another plugin.",
+         "Uninstall one of them, or ask an author to rename the command; what stays is in `vfioctl verb list`."),
     Code("plugin.failed", "A plugin raised an error in one of its hooks.",
          "Report it to the plugin's author; see `vfioctl plugins list`."),
     Code("plugin.hung", "A plugin did not return from a hook in its time.",

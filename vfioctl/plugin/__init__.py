@@ -61,6 +61,9 @@ the machine: the start is refused where the guest needs the plugin, and goes on 
     meaning = "A guest that asks for the governor gets no device."
     remedy = "Nothing: it is information."
 
+**Commands.** A row `[[command]]` of the static file adds a verb to the command line: a click command that returns a
+`Result` and prints nothing. docs/plugins/commands.md has its keys.
+
 `claims = ["10de:*"]` limits a plugin to guests that get such a card; `units` lists the units that it may stop.
 
 **Testing.** `vfioctl.testing` brings a simulated machine as a pytest plugin: `daemon` starts and stops a guest as
@@ -83,7 +86,7 @@ from vfioctl.checking import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
-    from vfioctl.errors import VfioctlError
+    from vfioctl.errors import Refused, VfioctlError
     from vfioctl.events.element import Element, parse_element
     from vfioctl.events.model import Disk, Domain, Hostdev
     from vfioctl.files import read_bytes, read_text
@@ -136,25 +139,26 @@ if TYPE_CHECKING:
         Request,
         SnapshotBackend,
     )
+    from vfioctl.result import Message, Result
     from vfioctl.shell import argument, word
     from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, StepProposal
 
 __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK", "Condition", "Connector", "DeviceNode", "Disk",
     "DoctorCheck", "Domain", "Element", "Finding", "Framebuffer", "GpuHandoff", "GuestConfig", "Holder", "Host",
-    "Hostdev", "IommuGroup", "Lifetime", "Module", "Outcome", "PciDevice", "Phase", "Release", "Request", "Scope",
-    "Session", "Severity", "SnapshotBackend", "StepProposal", "Unit", "VfioctlError", "VtConsole", "argument", "bind",
-    "bind_id", "console_steps", "drives_console", "field", "framebuffer_steps", "frozen", "given_functions",
-    "home_conditions", "hookimpl", "is_within", "keep_awake", "kernel_version", "last_console_steps", "numbers",
-    "override", "override_id", "parse_element", "read_bytes", "read_text", "replace", "start_time", "staying", "sysfs",
-    "target_driver", "unit_stop", "vendor_claim", "word", "write_attribute",
+    "Hostdev", "IommuGroup", "Lifetime", "Message", "Module", "Outcome", "PciDevice", "Phase", "Refused", "Release",
+    "Request", "Result", "Scope", "Session", "Severity", "SnapshotBackend", "StepProposal", "Unit", "VfioctlError",
+    "VtConsole", "argument", "bind", "bind_id", "console_steps", "drives_console", "field", "framebuffer_steps",
+    "frozen", "given_functions", "home_conditions", "hookimpl", "is_within", "keep_awake", "kernel_version",
+    "last_console_steps", "numbers", "override", "override_id", "parse_element", "read_bytes", "read_text", "replace",
+    "start_time", "staying", "sysfs", "target_driver", "unit_stop", "vendor_claim", "word", "write_attribute",
 ]  # fmt: skip
 
 # Each name is fetched from its module when it is first asked for: a hook imports nothing that it does not use.
 _MODULES = {
     "vfioctl.checking": "TYPE_CHECKING",
     "vfioctl.config.model": "GuestConfig",
-    "vfioctl.errors": "VfioctlError",
+    "vfioctl.errors": "Refused VfioctlError",
     "vfioctl.events.element": "Element parse_element",
     "vfioctl.events.model": "Disk Domain Hostdev",
     "vfioctl.files": "read_bytes read_text",
@@ -170,6 +174,7 @@ _MODULES = {
     "target_driver unit_stop vendor_claim write_attribute",
     "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
     "VENDOR_RANK",
+    "vfioctl.result": "Message Result",
     "vfioctl.shell": "argument word",
     "vfioctl.txn.step": "Condition Lifetime Phase Release Scope StepProposal",
 }

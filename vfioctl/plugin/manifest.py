@@ -17,7 +17,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.ownership import writable_by_others
 from vfioctl.plugin.static import FILE, StaticError, read_static
-from vfioctl.plugin.types import API_VERSION, SUPPORTED_API, PluginInfo
+from vfioctl.plugin.types import API_VERSION, SUPPORTED_API, PluginCommand, PluginGroup, PluginInfo
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from vfioctl.proc import Programs
 
 GROUP = "vfioctl"
-COMMANDS_GROUP = "vfioctl.commands"
-FORMAT = 1
+COMMANDS_GROUP = "vfioctl.commands"  # how plugins of API 1 add commands
+FORMAT = 2
 MODE = 0o644  # validated by unprivileged commands too
 REBUILD_DEADLINE = 10.0
 SCAN = """\
@@ -48,15 +48,6 @@ class Stamp:
 
 
 @frozen
-class PluginCommand:
-    """A command of the command line that a plugin adds; `target` ("module:attribute") is imported only to run it."""
-
-    name: str
-    target: str
-    help: str
-
-
-@frozen
 class Manifest:
     """What is installed: valid while the interpreter and every stamp are as they were."""
 
@@ -64,6 +55,7 @@ class Manifest:
     stamps: tuple[Stamp, ...]
     plugins: tuple[PluginInfo, ...]
     commands: tuple[PluginCommand, ...] = ()
+    groups: tuple[PluginGroup, ...] = ()
     rebuilt: str = field(default="", compare=False)  # why `load` rebuilt it just now; the caller logs it
     left_out: tuple[str, ...] = field(default=(), compare=False)  # sentences about commands, from `build` alone
 
@@ -141,8 +133,9 @@ def from_json(data: Any) -> Manifest:
     if data["format"] != FORMAT:
         raise ValueError(f"manifest format {data['format']!r}")
     rows = tuple(_info(row) for row in data["plugins"])
-    commands = tuple(PluginCommand(**row) for row in data.get("commands", ()))
-    return Manifest(data["interpreter"], tuple(Stamp(**stamp) for stamp in data["stamps"]), rows, commands)
+    stamps = tuple(Stamp(**stamp) for stamp in data["stamps"])
+    commands = tuple(PluginCommand(**row) for row in data["commands"])
+    return Manifest(data["interpreter"], stamps, rows, commands, tuple(PluginGroup(**row) for row in data["groups"]))
 
 
 def _info(row: dict[str, Any]) -> PluginInfo:
@@ -156,12 +149,14 @@ def write(paths: Paths, manifest: Manifest) -> None:
 
 def to_json(manifest: Manifest) -> dict[str, Any]:
     """What `from_json` reads."""
-    rows = [asdict(info) for info in manifest.plugins]
-    stamps = [asdict(stamp) for stamp in manifest.stamps]
-    commands = [asdict(command) for command in manifest.commands]
     return {
-        "format": FORMAT, "interpreter": manifest.interpreter, "stamps": stamps, "plugins": rows, "commands": commands,
-    }  # fmt: skip
+        "format": FORMAT,
+        "interpreter": manifest.interpreter,
+        "stamps": [asdict(stamp) for stamp in manifest.stamps],
+        "plugins": [asdict(info) for info in manifest.plugins],
+        "commands": [asdict(command) for command in manifest.commands],
+        "groups": [asdict(group) for group in manifest.groups],
+    }
 
 
 def isolated(programs: Programs, interpreter_argv: Sequence[str]) -> Manifest:
@@ -182,17 +177,25 @@ def build() -> Manifest:
     """Scan the installed distributions anew; a plugin that cannot be used is listed with the reason."""
     from importlib.metadata import entry_points
 
+    from vfioctl.plugin import commands
+
     stamps = {path: _mtime(path) for path in site_dirs()}
-    rows = [_row(entry) for entry in entry_points(group=GROUP)]
-    stamps |= {path: _mtime(path) for _, path in rows if path}
-    infos = _without_twins(info for info, _ in rows)
-    found = tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items()))
+    found = [_row(entry) for entry in entry_points(group=GROUP)]
+    stamps |= {path: _mtime(path) for _, path, _ in found if path}
+    infos = _without_twins(info for info, _, _ in found)
+    usable = {info.name for info in infos if info.status == "ok"}
+    static = [(info, data) for info, _, data in found if info.name in usable]
     asked = entry_points(group=COMMANDS_GROUP)
     bad = {entry: why for entry in asked if (why := _unusable(entry, infos))}
-    good = (_command(entry) for entry in asked if entry not in bad)
-    commands = tuple(sorted(good, key=lambda command: command.name))
-    left_out = tuple(f"The command {entry.name} is left out: {why}." for entry, why in bad.items())
-    return Manifest(interpreter(), found, infos, commands, left_out=left_out)
+    return Manifest(
+        interpreter(), tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items())), infos,
+        commands.in_order((
+            *(command for info, data in static for command in commands.declared(info, data)),
+            *(commands.of_entry_point(entry, infos) for entry in asked if entry not in bad),
+        )),
+        tuple(group for _, data in static for group in commands.groups(data)),
+        left_out=tuple(f"The command {entry.name} is left out: {why}." for entry, why in bad.items()),
+    )  # fmt: skip
 
 
 def _unusable(entry: EntryPoint, plugins: Iterable[PluginInfo]) -> str:
@@ -205,14 +208,8 @@ def _unusable(entry: EntryPoint, plugins: Iterable[PluginInfo]) -> str:
     return broken or writable(entry.module) or ""
 
 
-def _command(entry: EntryPoint) -> PluginCommand:
-    """A command's row; its line of help is what its distribution says of itself, so that nothing is imported."""
-    summary = entry.dist.metadata["Summary"] if entry.dist else ""
-    return PluginCommand(entry.name, entry.value, summary or "A command of a plugin.")
-
-
-def _row(entry: EntryPoint) -> tuple[PluginInfo, str]:
-    """The row of `entry` and the file that its static data came from."""
+def _row(entry: EntryPoint) -> tuple[PluginInfo, str, dict[str, Any]]:
+    """The row of `entry`, the file that its static data came from, and that data."""
     from vfioctl.plugin.package import writable
 
     dist = entry.dist
@@ -222,15 +219,15 @@ def _row(entry: EntryPoint) -> tuple[PluginInfo, str]:
     )  # fmt: skip
     directory = locate(entry.module)
     if directory is None:
-        return replace(bare, status=f"broken: the package of {entry.module} is not importable"), ""
+        return replace(bare, status=f"broken: the package of {entry.module} is not importable"), "", {}
     path = os.path.join(directory, FILE)
     if why := writable(entry.module):
-        return replace(bare, status=f"broken: {why}"), path
+        return replace(bare, status=f"broken: {why}"), path, {}
     try:
         data = read_static(directory)
     except StaticError as error:
-        return replace(bare, status=f"broken: {error}"), path
-    return _with_static(bare, data), path
+        return replace(bare, status=f"broken: {error}"), path, {}
+    return _with_static(bare, data), path, data
 
 
 def _with_static(bare: PluginInfo, data: dict[str, Any]) -> PluginInfo:
@@ -257,7 +254,8 @@ def api_note(info: PluginInfo) -> str:
         return ""
     return (
         f"it is written for plugin API {info.api}, which still works; for API {API_VERSION} import everything from "
-        f"vfioctl.plugin, declare its codes as [[code]] in {FILE}, and say api = {API_VERSION} there"
+        f"vfioctl.plugin, declare its codes as [[code]] and its commands as [[command]] in {FILE}, and say "
+        f"api = {API_VERSION} there"
     )
 
 

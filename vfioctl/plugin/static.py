@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 FILE = "vfioctl-plugin.toml"
 LARGEST = 1 << 20
 TYPES: Mapping[str, type] = {"str": str, "bool": bool, "int": int, "float": float, "list": list, "table": dict}
-KEYS = {"name", "api", "claims", "summary", "opt_in", "units", "config", "code"}
+LISTS = ("claims", "units", "code", "command", "group")
+KEYS = {"name", "api", "summary", "opt_in", "config", *LISTS}
 ENTRY_KEYS = {"type", "default", "summary", "choices"}
 CODE_KEYS = {"name", "meaning", "remedy"}
 
@@ -26,7 +27,9 @@ class StaticError(ValueError):
 
 def read_static(directory: str) -> dict[str, Any]:
     """The static data in `directory`, checked and with defaults filled in. Raises StaticError."""
-    import tomllib  # only for a manifest that is built anew
+    import tomllib  # this and `commands`: only for a manifest that is built anew
+
+    from vfioctl.plugin.commands import problems
 
     path = os.path.join(directory, FILE)
     try:
@@ -35,9 +38,9 @@ def read_static(directory: str) -> dict[str, Any]:
         raise StaticError(f"{path} is missing") from None
     except (OSError, ValueError) as error:
         raise StaticError(f"{path}: {reason(error)}") from error
-    if problem := _problem(data):
+    if problem := _problem(data) or next(problems(data), None):
         raise StaticError(f"{path}: {problem}")
-    return {"claims": [], "summary": "", "opt_in": False, "units": [], "config": {}, "code": [], **data}
+    return {**{key: [] for key in LISTS}, "summary": "", "opt_in": False, "config": {}, **data}
 
 
 def _problem(data: Mapping[str, Any]) -> str | None:

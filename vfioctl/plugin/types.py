@@ -116,3 +116,25 @@ class PluginInfo:
     summary: str = ""
     opt_in: bool = False  # imported only for guests whose file has its table
     units: tuple[str, ...] = ()  # system units that it may stop when they hold the device: its documented list
+
+
+@frozen
+class PluginCommand:
+    """A command that a plugin adds; `target` and `view` ("module:attribute") are imported only to run and show it."""
+
+    name: str
+    help: str
+    target: str
+    view: str = ""
+    effect: str = "change"
+    plugin: str = ""  # who brings it: a plugin, or a distribution without hooks
+    distribution: str = ""
+    prints: bool = False  # it may print by itself and give back a status, as API 1 allows
+
+
+@frozen
+class PluginGroup:
+    """What the words are for that begin the names of several commands."""
+
+    name: str
+    help: str

@@ -1,13 +1,16 @@
-"""The click command behind a row, imported now. A plugin's code is judged before it is imported."""
+"""What is behind a row, imported now. A plugin's code is judged before it is imported."""
 
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.verbs.row import Row
+
+OURS = "vfioctl."
 
 
 def load(row: Row) -> click.Command:
@@ -15,16 +18,27 @@ def load(row: Row) -> click.Command:
 
     A plugin's is judged first, since the manifest was written at another time: Refused of the same code.
     """
-    module, _, attribute = row.target.partition(":")
-    if module.startswith("vfioctl."):
-        return _command(getattr(importlib.import_module(module), attribute))
+    found: click.Command = _imported(row, row.target, "command", click.Command)
+    return found
+
+
+def load_view(row: Row) -> Any:
+    """The function that makes text of what the verb gives back; None where the generic view does. Raises as `load`."""
+    return _imported(row, row.view, "view", None) if row.view else None
+
+
+def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
+    module, _, attribute = target.partition(":")
+    if module.startswith(OURS):
+        return _checked(getattr(importlib.import_module(module), attribute), expected)
     _must_be_safe(row.name, module)
     try:
-        return _command(getattr(importlib.import_module(module), attribute))
-    except Exception as error:
+        return _checked(getattr(importlib.import_module(module), attribute), expected)
+    except (Exception, SystemExit) as error:
+        named = f"The command {row.name!r}" if what == "command" else f"The view of the command {row.name!r}"
         raise VfioctlError(
             "plugin.command_broken",
-            f"The command {row.name!r} of a plugin ({row.target}) cannot be loaded: {error}.",
+            f"{named} of a plugin ({target}) cannot be loaded: {str(error).rstrip('.') or type(error).__name__}.",
             hints=("See what is installed with: vfioctl plugins list",),
         ) from error
 
@@ -41,7 +55,9 @@ def _must_be_safe(name: str, module: str) -> None:
         )  # fmt: skip
 
 
-def _command(found: object) -> click.Command:
-    if not isinstance(found, click.Command):
+def _checked(found: Any, expected: type | None) -> Any:
+    if expected and not isinstance(found, expected):
         raise TypeError(f"{found!r} is not a click command")
+    if not callable(found):
+        raise TypeError(f"{found!r} cannot be called")
     return found

@@ -16,6 +16,8 @@ class Row(NamedTuple):
     view: str = ""  # makes text of the data; without one a generic view does
     effect: str = EFFECTS[0]
     hidden: bool = False  # left out of help, completion and `verb list`
+    plugin: str = ""  # who brings it; "" for a built-in verb
+    prints: bool = False  # a plugin's command of API 1: it may print by itself and give back a status
 
 
 class Group(NamedTuple):

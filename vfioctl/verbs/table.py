@@ -16,6 +16,7 @@ GROUPS = (
     Group("hook", "The hook that libvirt calls."),
     Group("config", "Look at and change the configuration."),
     Group("plugins", "Look at the plugins."),
+    Group("verb", "Look at what can be asked for by name."),
 )
 ROWS = (
     _verb("enable", "Let vfioctl manage a guest.", "managed:view", "change"),
@@ -42,6 +43,7 @@ ROWS = (
     _verb("config validate", "Check every configuration file.", "settings:validated"),
     _verb("plugins list", "List the plugins with version, state and claims.", "plugins:view"),
     _verb("plugins refresh", "Search for plugins and write the manifest.", "plugins:view", "change"),
+    _verb("verb list", "List every verb with its effect and its parameters.", "verbs:view"),
     _verb("demo", "Run a whole hand-off on a simulated host.", "demo:view"),
     _verb("completion", "Print the completion script of a shell.", "general:script"),
 )  # fmt: skip

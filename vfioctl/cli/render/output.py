@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import json
 import os
@@ -11,12 +10,16 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vfioctl import stdio
+from vfioctl.cli.render import generic
 from vfioctl.log import plain
+from vfioctl.result import Message
+from vfioctl.verbs.load import load_view
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from vfioctl.result import Error, Message, Result
+    from vfioctl.result import Error, Result
+    from vfioctl.verbs.row import Row
 
 PIPE_WIDTH = 100
 TEXTS = frozenset({"diff", "script"})  # what has lines; in any other value a line break would fake a row
@@ -37,12 +40,12 @@ class Output:
         self.width = width
         self.lost: OSError | None = None  # why stdout no longer takes what is shown; a reader that has gone is no loss
 
-    def result(self, result: Result, view: str = "") -> None:
-        """Show `result`, once; `view` is the "module:attribute" that makes text of its data."""
+    def result(self, result: Result, row: Row | None = None) -> None:
+        """Show `result`, once; the view of `row` makes text of its data; without one the generic view does."""
         if self.form == "json":
             self._write(self.stdout, json.dumps(result.envelope(), indent=2, default=str) + "\n")
             return
-        self._write(self.stdout, self._body(result, view))
+        self._write(self.stdout, self._body(result, row))
         for message in result.messages:
             self._message(message)
         for error in result.errors:
@@ -67,16 +70,22 @@ class Output:
 
     # ---------------------------------------------------------------- parts
 
-    def _body(self, result: Result, view: str) -> str:
-        if not view or not result.data:
+    def _body(self, result: Result, row: Row | None) -> str:
+        if not result.data:
             return ""
-        module, _, name = view.partition(":")
-        made = getattr(importlib.import_module(module), name)(clean(result.data))
-        return self._render(made)
+        data = clean(result.data)
+        try:
+            return self._render(((row and load_view(row)) or generic.view)(data))
+        except Exception as error:
+            if row is None or not row.plugin:
+                raise
+            said = f"{row.name!r} is shown plainly, since its view failed: {error}"
+            self._message(Message(said, "warning", "plugin.command_broken"))
+            return self._render(generic.view(data))
 
     def _render(self, view: Iterable[RenderableType]) -> str:
         """The view as text; rich is imported only when a part of it is more than a line."""
-        parts = tuple(view)
+        parts = (view,) if isinstance(view, str) else tuple(view)
         if all(isinstance(part, str) for part in parts):
             return "".join(f"{part}\n" for part in parts)
         console = self._console()

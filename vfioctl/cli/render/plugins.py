@@ -26,6 +26,8 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
             yield f"{row['name']} is {state}: {why}"
         if row.get("note"):
             yield f"{row['name']}: {row['note']}"
+        if added := [command["name"] for command in row.get("commands", ()) if command["status"] == "ok"]:
+            yield f"{row['name']} adds: {words(added)}"
         if row.get("disabled_for"):
             yield f"{row['name']} is disabled for {words(row['disabled_for'])}"
 

@@ -1,12 +1,14 @@
-"""`vfioctl plugins list`: what is installed, in which state, and what it claims. Works without root."""
+"""`vfioctl plugins list`: what is installed, in which state, what it claims and adds. Works without root."""
 
 from __future__ import annotations
 
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.plugins import installed
+from vfioctl.actions.facts import installed
+from vfioctl.actions.plugins import described
 from vfioctl.result import Result
+from vfioctl.verbs.judged import commands, messages
 
 
 @click.command()
@@ -14,6 +16,9 @@ from vfioctl.result import Result
 def command(call: Call) -> Result:
     """List the plugins with version, state and claims.
 
-    A plugin that `disabled_plugins` names is disabled: for every guest, or for those whose file says so.
+    A plugin that `disabled_plugins` names is disabled: for every guest, or for those whose file says so. Each command
+    of a plugin is imported, to say which cannot be run.
     """
-    return installed(call)
+    found = installed(call)
+    added = commands(found)
+    return described(call, found, added).saying(*messages(found, added))

@@ -7,6 +7,7 @@ import click
 from vfioctl.actions.caller import Call
 from vfioctl.actions.plugins import refresh
 from vfioctl.result import Result
+from vfioctl.verbs.judged import commands
 
 
 @click.command()
@@ -17,4 +18,4 @@ def command(call: Call) -> Result:
     The hook reads only the manifest. It is written anew by itself when a package was installed or removed. Each plugin
     is registered with pluggy, to say what is wrong with its hooks before a guest is started.
     """
-    return refresh(call)
+    return refresh(call, commands)

@@ -1,0 +1,57 @@
+"""Every verb can be asked for through any door: it prompts for nothing, prints nothing, and looks at no terminal."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from reference import ROOT
+
+from vfioctl.verbs.load import load, load_view
+from vfioctl.verbs.row import EFFECTS, Row
+from vfioctl.verbs.table import ROWS
+
+PACKAGE = ROOT / "vfioctl"
+SOURCES = sorted([*(PACKAGE / "cli/commands").rglob("*.py"), *(PACKAGE / "actions").rglob("*.py")])
+ATTRIBUTES = {"isatty", "geteuid"}  # of whatever they are asked
+CALLS = {"click.echo", "click.secho", "click.confirm", "click.prompt", "click.confirmation_option", "ctx.exit", "print"}
+# What a command still does by itself, by file, each with its reason. It may only become less.
+EXEMPT: dict[str, set[str]] = {}
+
+
+def forbidden(source: str) -> Iterator[str]:
+    """What of the terminal the Python text `source` uses."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and (node.attr in ATTRIBUTES or ast.unparse(node) == "sys.stdin"):
+            yield node.attr
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS:
+            yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_command_prints_asks_or_looks_at_a_terminal(path: Path) -> None:
+    found = set(forbidden(path.read_text(encoding="utf-8")))
+    assert found == EXEMPT.get(str(path.relative_to(PACKAGE)), set()), "fewer: take it out of EXEMPT"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_no_parameter_asks_reads_the_environment_or_opens_a_file(row: Row) -> None:
+    for param in load(row).params:
+        assert param.envvar is None, param.name
+        assert not isinstance(param.type, click.File), param.name
+        assert getattr(param, "prompt", None) is None, param.name
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_row_is_whole(row: Row) -> None:
+    assert row.effect in EFFECTS
+    assert row.help.endswith(".")
+    assert callable(load_view(row))
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    source = "click.echo(1)\nctx.exit(2)\nsys.stdin.read()\nos.geteuid()\nsys.stdout.isatty()\nclick.confirm('x')\n"
+    assert set(forbidden(source)) == {"click.echo", "ctx.exit", "stdin", "geteuid", "isatty", "click.confirm"}

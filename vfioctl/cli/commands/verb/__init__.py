@@ -1,0 +1,1 @@
+"""`vfioctl verb`: one verb a file."""
