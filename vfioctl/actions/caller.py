@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from vfioctl.errors import NotRoot, Refused
+from vfioctl.actions.errors import Unconfirmed
+from vfioctl.errors import NotRoot
 from vfioctl.frozen import field, frozen, replace
 from vfioctl.ownership import secure_state
 
@@ -91,13 +92,17 @@ class Call:
         self.need_root()
         secure_state(self.composition.paths)
 
-    def need_agreement(self, code: str, again: str) -> None:
-        """Return when the caller says yes, else raise Refused(`code`). `again`: the command line that does not ask."""
+    def need_agreement(self, code: str, lines: Iterable[str], again: str) -> None:
+        """Tell the `lines` of what will be done, and return when the caller says yes; else raise Unconfirmed(`code`).
+
+        `again` is the command line that does not ask.
+        """
+        told = tuple(lines)
+        for line in told:
+            self.caller.tell(line)
         answer = self.caller.agrees(code, "Go on?")
         if answer is None:
-            raise Refused(
-                code, f"`{self.verb}` asks before it acts, and nobody is there to be asked.", state=NOTHING_CHANGED,
-                hints=(f"Go on without being asked: {again}",),
-            )  # fmt: skip
+            said = f"`{self.verb}` asks before it acts, and nobody is there to be asked."
+            raise Unconfirmed(code, said, told, hints=(f"Go on without being asked: {again}",))
         if not answer:
-            raise Refused(code, "It was not agreed to.", state=NOTHING_CHANGED)
+            raise Unconfirmed(code, "It was not agreed to.", told)

@@ -29,9 +29,8 @@ def discard(call: Call, wanted: str | None) -> Result:
     uuid = _chosen(call, wanted)
     discarded.refuse_whole(here.paths, uuid)
     if UNCONFIRMED not in call.caller.agreed:
-        for line in lines(asdict(remains.of(here, uuid))):
-            call.caller.tell(line)
-        call.need_agreement(UNCONFIRMED, f"vfioctl recover --discard {uuid} --yes")
+        known_now = lines(asdict(remains.of(here, uuid)))
+        call.need_agreement(UNCONFIRMED, known_now, f"vfioctl recover --discard {uuid} --yes")
     known, place = discarded.discard(here, uuid)
     Log(here.paths, stderr=None).notice(f"The journal of {known.guest or uuid} was put aside: {place}")
     return Result(data={"discarded": {**_plain(known), "place": place}})

@@ -34,8 +34,7 @@ def rescue(call: Call, guest: str | None = None) -> Result:
     intent = intent_of(call, guest)
     if intent.is_empty:
         return _nothing_to_do(guest, intent)
-    _announce(call, intent)
-    call.need_agreement(UNCONFIRMED, "vfioctl rescue --yes")
+    call.need_agreement(UNCONFIRMED, _announcement(intent), "vfioctl rescue --yes")
     return _carry_out(call, intent)
 
 
@@ -48,16 +47,14 @@ def _nothing_to_do(guest: str | None, intent: Intent) -> Result:
     return refused(data, ()).saying(Message(f"Nothing is to be done: no hand-off{of} left an undo{also}."))
 
 
-def _announce(call: Call, intent: Intent) -> None:
-    show = call.caller.tell
-    show("This will be done:")
+def _announcement(intent: Intent) -> Iterator[str]:
+    yield "This will be done:"
     for item in intent.undos:
-        show(f"  run {item.script}, which takes these steps of {item.guest} back:")
-        for step in item.steps:
-            show(f"    {step}")
-        show(f"    Its log: {item.log}")
+        yield f"  run {item.script}, which takes these steps of {item.guest} back:"
+        yield from (f"    {step}" for step in item.steps)
+        yield f"    Its log: {item.log}"
     for unit in intent.units:
-        show(f"  start {unit}" + (" if that does not bring everything back" if intent.undos else ""))
+        yield f"  start {unit}" + (" if that does not bring everything back" if intent.undos else "")
 
 
 def _carry_out(call: Call, intent: Intent) -> Result:

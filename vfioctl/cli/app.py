@@ -13,7 +13,7 @@ import click
 
 from vfioctl import stdio
 from vfioctl.actions.caller import Call, Caller
-from vfioctl.actions.errors import Interrupted
+from vfioctl.actions.errors import Interrupted, os_failure
 from vfioctl.cli.lazy import LazyGroup
 from vfioctl.cli.options import FORMATS, shared_options
 from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, VfioctlError
@@ -187,7 +187,7 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
     except click.ClickException as error:
         return _failed(app, _usage(app, error))
     except OSError as error:
-        return _failed(app, _system(error)) if app.verb else _unwritten_help(app, error)
+        return _failed(app, os_failure(error)) if app.verb else _unwritten_help(app, error)
     except (click.Abort, KeyboardInterrupt):
         return _failed(app, Interrupted())
 
@@ -214,13 +214,6 @@ def _advised(error: click.NoSuchOption) -> click.NoSuchOption:
     near = [name for name in error.possibilities or () if name not in hidden]
     meant = ["--format json"] if error.option_name == "--json" else near
     return click.NoSuchOption(error.option_name, possibilities=meant, ctx=error.ctx)
-
-
-def _system(error: OSError) -> VfioctlError:
-    """A full disk, a read-only file system, a file that may not be read: no bug, and worth one sentence."""
-    where = f"{error.filename}: " if error.filename else ""
-    return VfioctlError("os.failed", f"{where}{error.strerror or type(error).__name__}.",
-                        hints=("See how things are with: vfioctl status",))  # fmt: skip
 
 
 def _unwritten_help(app: App, error: OSError) -> int:

@@ -21,6 +21,8 @@ CODES = (
     Code("domain.too_large", "The domain XML is larger than any that libvirt writes.",
          "See it with `virsh dumpxml GUEST`."),
     Code("domain.unreadable", "The file with the domain XML cannot be read.", "Check its path and mode."),
+    Code("enable.end_session", "Nobody was asked whether the session of a logged-in user may be ended for a guest.",
+         "`vfioctl enable GUEST --end-session`; a door repeats the call and agrees to this code."),
     Code("event.malformed", "The hook was called with another number of arguments than libvirt gives.",
          "Call it only through libvirt; `vfioctl hook verify` checks the installation."),
     Code("guest.name", "The name of the guest cannot be a file name.",
