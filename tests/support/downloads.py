@@ -29,7 +29,7 @@ class Served:
         self.location = ""
         self.pause = threading.Event()  # set: goes on after half of it
         self.pause.set()
-        self.silent = False  # nothing after half of it until the pause ends
+        self.reached = threading.Event()  # half of an answer is on its way
         self.asked: list[dict[str, str]] = []
         self.url = ""
 
@@ -83,6 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         end = served.cut.pop(0) if served.cut else len(body)
         for at in range(0, end, PIECE):
             if at >= len(body) // 2:
+                served.reached.set()
                 served.pause.wait(30)
             piece = body[at : min(at + PIECE, end)]
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if served.chunked else piece)

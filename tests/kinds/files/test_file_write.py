@@ -251,6 +251,23 @@ def test_a_file_that_changed_since_the_plan_is_not_replaced(on, change):
     assert names(on) == (["vfioctl"] if change == "gone" else ["seed.iso", "vfioctl"])
 
 
+def test_a_file_that_changes_while_we_write_is_not_replaced(on, monkeypatch):
+    put(where(on), "old")
+    step, real = write(on, replace=True), place.Place.write
+
+    def late(self, *given, **more):
+        real(self, *given, **more)
+        put(where(on), "edited")
+
+    KIND.guard(step, on)
+    monkeypatch.setattr(place.Place, "write", late)
+    with pytest.raises(StepRefused) as caught:
+        KIND.apply(step, on)
+    assert caught.value.code == "file.changed"
+    assert content(on) == "edited"
+    assert names(on) == ["seed.iso", "vfioctl"]
+
+
 def test_replacing_what_is_not_there_only_makes_it(machine):
     step = write(machine, replace=True)
     do(step, machine)
