@@ -56,7 +56,7 @@ def manifest(root):
         row = {"view": "", "effect": "change", "plugin": "more", "prints": True}
         rows = [{**row, "name": "extra", "target": target, "help": "Does more."},
                 {**row, "name": "plan", "target": "a:b", "help": "No."}]  # fmt: skip
-        path.write_text(json.dumps({"commands": rows, "groups": []}))
+        path.write_text(json.dumps({"commands": rows, "groups": [], "stamps": []}))
         path.chmod(mode)
 
     return write
@@ -83,7 +83,7 @@ def test_a_command_that_cannot_be_loaded_is_named_and_costs_only_itself(run, man
     manifest(target)
     shown = run("extra")
     assert shown.status == 1
-    assert f"The command 'extra' of a plugin ({target}) cannot be loaded" in shown.err
+    assert f"The command 'extra' of more ({target}) cannot be loaded" in shown.err
     assert run("history").status == 0
 
 

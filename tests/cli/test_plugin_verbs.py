@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -294,9 +295,19 @@ def test_without_a_manifest_the_help_says_so_and_a_user_runs_them_all_the_same(
     monkeypatch.setattr(os, "geteuid", lambda: 4321)  # root looks only where the hook's interpreter would
     Path(composition.paths.manifest).unlink()
     shown = run("--help").out
-    assert "Commands of plugins are not shown: the list of plugins is missing." in " ".join(shown.split())
+    assert "Commands of plugins may be missing here: the list of plugins is missing." in " ".join(shown.split())
     assert run("plant", "sow", "oak").out == "oak lies 3 cm deep.\n"
     assert not Path(composition.paths.manifest).exists()
+
+
+def test_a_plugin_that_was_installed_since_is_announced_by_the_help(run, garden, composition) -> None:
+    assert "may be missing here" not in run("--help").out
+    data = json.loads(Path(composition.paths.manifest).read_text())
+    data["stamps"][0]["mtime"] -= 1
+    Path(composition.paths.manifest).write_text(json.dumps(data))
+    shown = run("--help").out
+    assert "something was installed or removed since the list of plugins was made" in " ".join(shown.split())
+    assert "  plant " in shown
 
 
 # ---------------------------------------------------------------- verb list

@@ -10,8 +10,9 @@ import click
 import pytest
 from reference import ROOT
 
+from vfioctl.plugin.commands import EFFECTS
 from vfioctl.verbs.load import load, load_view
-from vfioctl.verbs.row import EFFECTS, Row
+from vfioctl.verbs.row import Row
 from vfioctl.verbs.table import ROWS
 
 PACKAGE = ROOT / "vfioctl"

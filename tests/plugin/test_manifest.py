@@ -102,6 +102,7 @@ def test_the_built_in_plugin_is_in_the_manifest():
         (command(name="Grow"), "command 'Grow': name must be one to 3 words of small letters"),
         (command(name="a b c d"), "command 'a b c d': name must be"),
         (command(help=""), "command 'grow': help must be one line of text"),
+        (command(help="\\u001b[2J"), "command 'grow': help must be one line of text"),
         (command(target="pkg.mod"), "command 'grow': target must be \"module:attribute\""),
         (command(view="x"), "command 'grow': view must be \"module:attribute\""),
         (command(effect="boil"), "command 'grow': effect must be one of read, change, destroy"),

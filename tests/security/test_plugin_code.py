@@ -152,7 +152,7 @@ def test_a_command_that_was_opened_after_it_was_installed_is_refused_in_words(
     for arguments in (("sparecmd",), ("sparecmd", "--help")):
         ended = installation.on_host(*arguments)
         assert (ended.returncode, used.was_imported()) == (3, False)
-        assert "The command 'sparecmd' of a plugin is not run" in ended.stderr
+        assert "The command 'sparecmd' of spare is not run" in ended.stderr
         assert "Nothing of it was imported." in ended.stderr
 
 

@@ -41,7 +41,7 @@ class App(Call):
         self.environ = environ
         self.format = FORMATS[0]
         self.color = _wanted_color(environ)
-        self.unread = ""  # why `verbs` lacks those of the plugins
+        self.unread = ""  # why `verbs` may lack some of the plugins
         self.argv: tuple[str, ...] = ()  # as it was typed, for hints that repeat it
 
     def use_root(self, root: str) -> None:

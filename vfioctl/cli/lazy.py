@@ -15,7 +15,7 @@ from vfioctl.verbs.load import load
 from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
 
-UNREAD = "Commands of plugins are not shown: {}. Make it with: sudo vfioctl plugins refresh"
+UNREAD = "Commands of plugins may be missing here: {}. Search for them with: sudo vfioctl plugins refresh"
 OTHER_WORDS = {"log": "history", "logs": "history", "ls": "list", "undo": "recover", "restore": "recover"}
 
 

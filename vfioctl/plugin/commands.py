@@ -70,7 +70,7 @@ def _row_problems(what: str, row: Mapping[str, Any], keys: set[str], needed: Ite
     if not _is_name(row.get("name")):
         yield f"{what}: name must be one to {MOST_WORDS} words of small letters, digits and dashes, noun first"
     for key in needed:
-        if not isinstance(row.get(key), str) or not row[key].strip() or "\n" in row[key]:
+        if not isinstance(row.get(key), str) or not row[key].strip() or not row[key].isprintable():
             yield f"{what}: {key} must be one line of text"
     for key in ("target", "view"):
         if key in row and not _is_target(row[key]):

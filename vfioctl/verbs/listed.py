@@ -15,7 +15,7 @@ from vfioctl.verbs.row import Group, Row
 
 
 class Listed(NamedTuple):
-    """What plugins bring; `unread` is why the manifest could not say it, "" when it could."""
+    """What plugins bring; `unread` is why the manifest may not say all of it, "" when it does."""
 
     rows: tuple[Row, ...] = ()
     groups: tuple[Group, ...] = ()
@@ -29,11 +29,27 @@ def read(paths: Paths, silent: dict[str, float] | None = None) -> Listed:
         os.lstat(paths.manifest)
         if why := writable_by_others(paths.manifest, paths.root):
             return Listed(unread=why)
-        return of(files.read_json(paths.manifest))
+        data = files.read_json(paths.manifest)
+        return of(data)._replace(unread=_outdated(data))
     except FileNotFoundError:
         return Listed(unread="the list of plugins is missing")
-    except (OSError, ValueError, KeyError, TypeError, Unanswered):
+    except Unanswered:
+        return Listed(unread=f"{paths.state} does not answer")
+    except (OSError, ValueError, KeyError, TypeError):
         return Listed(unread=f"the list of plugins, {paths.manifest}, cannot be read")
+
+
+def _outdated(data: Mapping[str, Any]) -> str:
+    """Why there may be more than the manifest lists, or ""."""
+    changed = any(_mtime(stamp["path"]) != stamp["mtime"] for stamp in data["stamps"])
+    return "something was installed or removed since the list of plugins was made" if changed else ""
+
+
+def _mtime(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def of(data: Mapping[str, Any]) -> Listed:

@@ -31,26 +31,27 @@ def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
     module, _, attribute = target.partition(":")
     if module.startswith(OURS):
         return _checked(getattr(importlib.import_module(module), attribute), expected)
-    _must_be_safe(row.name, module)
+    _must_be_safe(row, module)
     try:
         return _checked(getattr(importlib.import_module(module), attribute), expected)
     except (Exception, SystemExit) as error:
         named = f"The command {row.name!r}" if what == "command" else f"The view of the command {row.name!r}"
+        why = str(error).rstrip(".") or type(error).__name__
         raise VfioctlError(
             "plugin.command_broken",
-            f"{named} of a plugin ({target}) cannot be loaded: {str(error).rstrip('.') or type(error).__name__}.",
+            f"{named} of {row.plugin or 'a plugin'} ({target}) cannot be loaded: {why}.",
             hints=("See what is installed with: vfioctl plugins list",),
         ) from error
 
 
-def _must_be_safe(name: str, module: str) -> None:
+def _must_be_safe(row: Row, module: str) -> None:
     from vfioctl.ownership import mended
     from vfioctl.plugin.package import culprit
 
     if found := culprit(module):
         hint = mended(found[0], "Install it where only root can write, as vfioctl itself.")
         raise Refused(
-            "plugin.command_broken", f"The command {name!r} of a plugin is not run: {found[1]}.",
+            "plugin.command_broken", f"The command {row.name!r} of {row.plugin or 'a plugin'} is not run: {found[1]}.",
             state="Nothing of it was imported.", hints=(hint,),
         )  # fmt: skip
 

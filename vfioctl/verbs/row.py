@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-EFFECTS = ("read", "change", "destroy")
-
 
 class Row(NamedTuple):
     """A verb that is not imported yet; `target` and `view` are "module:attribute"."""
@@ -14,7 +12,7 @@ class Row(NamedTuple):
     help: str
     target: str
     view: str = ""  # makes text of the data; without one a generic view does
-    effect: str = EFFECTS[0]
+    effect: str = "read"  # read, change or destroy: what a caller has to ask, log and authorise
     hidden: bool = False  # left out of help, completion and `verb list`
     plugin: str = ""  # who brings it; "" for a built-in verb
     prints: bool = False  # a plugin's command of API 1: it may print by itself and give back a status
