@@ -344,5 +344,5 @@ def test_what_the_manifest_keeps_is_what_was_declared(garden) -> None:
     listed = of(manifest.to_json(manifest.build()))
     row = next(row for row in listed.rows if row.name == "plant sow")
     assert row == ("plant sow", "Sow a seed.", "garden_pkg.verbs:sow", "garden_pkg.verbs:sown", "change", False,
-                   "garden", False)  # fmt: skip
+                   "garden", False, False)  # fmt: skip
     assert ("plant", "Grow things.") in listed.groups

@@ -16,7 +16,8 @@ PLAIN = (str, int, float, bool)
 def described(row: Row) -> dict[str, Any] | None:
     """What `verb list` says of the verb; None when it is hidden. One that cannot be loaded has `error`."""
     shown: dict[str, Any] = {
-        "name": row.name, "help": row.help, "effect": row.effect, "plugin": row.plugin, "parameters": [], "error": None,
+        "name": row.name, "help": row.help, "effect": row.effect, "plugin": row.plugin,
+        "terminal_only": not row.is_open, "parameters": [], "error": None,
     }  # fmt: skip
     try:
         command = load(row)

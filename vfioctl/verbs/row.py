@@ -16,6 +16,12 @@ class Row(NamedTuple):
     hidden: bool = False  # left out of help, completion and `verb list`
     plugin: str = ""  # who brings it; "" for a built-in verb
     prints: bool = False  # a plugin's command of API 1: it may print by itself and give back a status
+    terminal: bool = False  # needs a person at a terminal
+
+    @property
+    def is_open(self) -> bool:
+        """Whether doors other than the terminal have it."""
+        return not (self.hidden or self.terminal or self.prints)
 
 
 class Group(NamedTuple):

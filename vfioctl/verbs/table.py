@@ -5,10 +5,10 @@ from __future__ import annotations
 from vfioctl.verbs.row import Group, Row, Verbs
 
 
-def _verb(name: str, text: str, view: str, effect: str = "read") -> Row:
+def _verb(name: str, text: str, view: str, effect: str = "read", *, terminal: bool = False) -> Row:
     """A verb in the file that its name says: "gpu list" lives in cli/commands/gpu/list.py; views lie in cli/render."""
     target = f"vfioctl.cli.commands.{name.replace(' ', '.')}:command"
-    return Row(name, text, target, f"vfioctl.cli.render.{view}", effect)
+    return Row(name, text, target, f"vfioctl.cli.render.{view}", effect, terminal=terminal)
 
 
 GROUPS = (
@@ -39,12 +39,12 @@ ROWS = (
     _verb("config add", "Add to a list.", "general:messages_only", "change"),
     _verb("config unset", "Remove one setting, or only these items of a list.", "general:messages_only", "change"),
     _verb("config edit", "Open a configuration file in your editor, and keep it only if it is right.",
-          "general:messages_only", "change"),
+          "general:messages_only", "change", terminal=True),
     _verb("config validate", "Check every configuration file.", "settings:validated"),
     _verb("plugins list", "List the plugins with version, state and claims.", "plugins:view"),
     _verb("plugins refresh", "Search for plugins and write the manifest.", "plugins:view", "change"),
     _verb("verb list", "List every verb with its effect and its parameters.", "verbs:view"),
-    _verb("demo", "Run a whole hand-off on a simulated host.", "demo:view"),
-    _verb("completion", "Print the completion script of a shell.", "general:script"),
+    _verb("demo", "Run a whole hand-off on a simulated host.", "demo:view", terminal=True),
+    _verb("completion", "Print the completion script of a shell.", "general:script", terminal=True),
 )  # fmt: skip
 BUILT_IN = Verbs(ROWS, GROUPS)

@@ -1,0 +1,131 @@
+"""Calls a verb by its name for any door: parses no argv, prints nothing, looks at no terminal, environment or euid.
+
+What a verb does lies in its command, what there is in the rows of `verbs`. Imports click only when a verb is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.actions.caller import Call
+from vfioctl.actions.errors import Misuse, Unconfirmed, os_failure
+from vfioctl.actions.lookup import no_such
+from vfioctl.config.schema import suggestion
+from vfioctl.errors import EXIT_USAGE, VfioctlError
+from vfioctl.frozen import replace
+from vfioctl.result import Message, Result, failed
+from vfioctl.verbs.listed import read
+from vfioctl.verbs.merged import merged
+from vfioctl.verbs.table import BUILT_IN
+
+if TYPE_CHECKING:
+    import click
+
+    from vfioctl.actions.caller import Caller
+    from vfioctl.compose import Composition
+    from vfioctl.verbs.row import Row
+
+
+def call(
+    node: Composition, verb: str, parameters: Mapping[str, Any], caller: Caller, agreed: Iterable[str] = ()
+) -> Result:
+    """The result of `verb` ("gpu list"), called on `node` with its parameters by name, as `verb list` gives them.
+
+    What was foreseen comes back as an error of the result, with its code and exit status: a verb that there is not
+    ("verb.unknown"), a wrong parameter ("usage"), a caller without the right ("not_root"). A question that was not
+    answered is an error or a message with a code; the caller agrees by calling again with that code in `agreed`. A bug
+    is raised.
+    """
+    asked = Call(node, replace(caller, agreed=caller.agreed | set(agreed)), verb)
+    try:
+        return replace(_run(_row(node, verb), parameters, asked), command=verb)
+    except Unconfirmed as question:
+        return failed(verb, question).saying(*map(Message, question.lines))
+    except VfioctlError as error:
+        return failed(verb, error)
+    except OSError as error:
+        return failed(verb, os_failure(error))
+
+
+def _row(node: Composition, verb: str) -> Row:
+    """Raises Refused("verb.unknown"), also for what only a terminal can do."""
+    listed = read(node.paths, node.programs.silent)
+    verbs = merged(BUILT_IN, listed.rows, listed.groups)[0]
+    known = {row.name: row for row in verbs.rows if row.is_open}
+    if verb not in known:
+        unknown = no_such("verb.unknown", f"There is no verb {verb!r}", verb, known, "The verbs")
+        unknown.exit_status = EXIT_USAGE
+        raise unknown
+    return known[verb]
+
+
+def _run(row: Row, parameters: Mapping[str, Any], asked: Call) -> Result:
+    """The body of the verb, called with what click's types made of `parameters`."""
+    import click
+
+    from vfioctl.verbs.load import load
+
+    asked.need_answers()
+    command = load(row)
+    ctx = click.Context(command, info_name=row.name, obj=asked)
+    try:
+        with ctx:
+            _judge(ctx, parameters)
+            ended = ctx.invoke(command.callback, **ctx.params) if command.callback else None
+    except click.ClickException as error:
+        if isinstance(error, click.BadParameter) and error.param:
+            error.param_hint = repr(error.param.name)  # a door knows it by this name, not by its flag
+        raise Misuse(row.name, error.format_message()) from error
+    if isinstance(ended, Result):
+        return ended
+    raise VfioctlError(
+        "plugin.command_broken", f"The command {row.name!r} ({row.target}) gave back no Result but {ended!r}.",
+        hints=("See what is installed with: vfioctl plugins list",),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def _judge(ctx: click.Context, given: Mapping[str, Any]) -> None:
+    """Fill `ctx.params`, defaults included. Raises Misuse, click.UsageError: each names the parameter."""
+    params = {param.name: param for param in ctx.command.params if param.expose_value and param.name}
+    for name in given:
+        if name not in params:
+            near = suggestion(name, tuple(params)) or "."
+            raise Misuse(ctx.command_path, f"There is no parameter {name!r}{near}")
+    for name, param in params.items():
+        ctx.params[name] = _value(ctx, param, given.get(name))
+
+
+def _value(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """What click makes of `value`, or of the default where it is None. Never asks, and looks up no environment."""
+    import click
+
+    typed = param.get_default(ctx) if value is None else _typed(ctx, param, value)
+    if param.value_is_missing(typed):  # click has a mark of its own for a default that there is not
+        typed = None
+    if param.required and typed is None:
+        raise click.MissingParameter(ctx=ctx, param=param)
+    cast = param.type_cast_value(ctx, typed)
+    return param.callback(ctx, param, cast) if param.callback else cast
+
+
+def _typed(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """`value` as somebody would have typed it: click judges words, and would cut 1.5 down to an integer."""
+    import click
+
+    if param.nargs != 1 or getattr(param, "multiple", False):
+        if isinstance(value, list | tuple) and all(map(_is_word, value)):
+            return tuple(map(str, value))
+        raise click.BadParameter(f"expected a list of values, found {value!r}.", ctx, param)
+    if isinstance(value, bool) and isinstance(param.type, click.types.BoolParamType):
+        return value
+    if _is_word(value):
+        return str(value)
+    raise click.BadParameter(f"expected {param.type.name}, found {value!r}.", ctx, param)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
