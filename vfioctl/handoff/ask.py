@@ -135,7 +135,8 @@ def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple
 def _gather(plugins: Plugins, request: Request) -> Gathered:
     for device in request.devices:
         request.host.disk_claims(device.address)  # kept; a disk at rest may take longer than a plugin is given
-    _wake(request)
+    if plugins.answer("vfioctl_snapshot"):
+        _wake(request)
     said = Gathered(_own_steps(request), plugins.preflight(request))
     _gather_containers(request, said)
     for claim in _claims(plugins, request, said):
@@ -153,8 +154,6 @@ def _wake(request: Request) -> None:
 
     A plugin that asks about one that does not answer now is told at once.
     """
-    if not request.config.table("snapshot").get("enabled"):
-        return
     from vfioctl.host import looks
 
     named = (*(disk.source for disk in request.domain.disks if disk.type == "file"), request.domain.nvram)
@@ -194,8 +193,6 @@ def _unclaimed(address: str) -> Finding:
 
 
 def _gather_snapshots(plugins: Plugins, request: Request, said: Gathered) -> None:
-    if not request.config.table("snapshot").get("enabled"):
-        return
     for disk in request.domain.disks:
         if backend := plugins.snapshot(disk, request):
             said.proposals += [Proposed(backend.plugin, step) for step in (*backend.create, *backend.delete)]

@@ -11,14 +11,12 @@ from vfioctl.handoff.holders import Policy, holder_findings
 from vfioctl.host.host import Host
 from vfioctl.host.model import Holder, PciDevice
 from vfioctl.host.stuck import read_stuck
+from vfioctl.kinds.pci import is_unbound_alone
 from vfioctl.kinds.pci.unseen import unseen_findings
 from vfioctl.paths import Paths
 from vfioctl.txn import journal
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Step
-
-UNBOUND_ALONE = "allow_nvidia_unbind"  # of driver.bind: other devices stay on the driver, whose nodes they share
-SESSION_ACTIVE = "session.active"  # a plugin names the session that must not be ended
 
 
 @frozen
@@ -64,7 +62,7 @@ def _free(
     Not those of a guest that is named as their holder: that is its QEMU.
     """
     free = (device for device in wanted.devices if not device.stuck and f"pci:{device.address}" not in held)
-    shared = (step.params["address"] for step in steps if step.params.get(UNBOUND_ALONE))
+    shared = (step.params["address"] for step in steps if is_unbound_alone(step.params))
     return tuple(device.address for device in free), tuple(shared)
 
 

@@ -13,6 +13,7 @@ from vfioctl.txn.step import Release
 if TYPE_CHECKING:
     from vfioctl.host.containers import Container
 
+SESSION_ACTIVE = "session.active"  # a session is in the way that must not be ended: said once, here or by a plugin
 
 
 @frozen
@@ -135,7 +136,7 @@ def _blocked(holder: Holder, policy: Policy) -> Finding:
         from vfioctl.shell import word  # few starts need it
 
         return Finding(
-            "session.active",
+            SESSION_ACTIVE,
             f"{held} It belongs to session {session.id} of user {session.user}.",
             hint=f"Log out, or allow ending it with: vfioctl config set session end --guest {word(policy.guest)}",
         )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen, replace
 from vfioctl.handoff import notes
-from vfioctl.handoff.checks import SESSION_ACTIVE, Wanted, device_findings
-from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.checks import Wanted, device_findings
+from vfioctl.handoff.holders import SESSION_ACTIVE, Policy
 from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice

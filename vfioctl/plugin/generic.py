@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.kinds.pci import HANGING
 from vfioctl.plugin import acceptance
 from vfioctl.plugin.markers import hookimpl
 from vfioctl.plugin.power import is_of_card, keep_awake, put_back
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
 
 NAME = "generic"
-NVIDIA = "nvidia"
+UNFREED = "generic.nvidia"
 
 
 @hookimpl
 def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> GpuHandoff:
     """Aim and bind: enough for every driver that lets go of its device when the kernel asks."""
-    if gpu.driver == NVIDIA:
-        return GpuHandoff(NAME, gpu.address, GENERIC_RANK, (), findings=(_only_vfioctl_nvidia(gpu, request),))
+    if gpu.driver in HANGING:
+        return GpuHandoff(NAME, gpu.address, GENERIC_RANK, (), findings=(_only_its_plugin(gpu, request),))
     driver = target_driver(gpu.address, request)
     # All aims come before the first bind: a sibling that is still free could else be taken by its host driver.
     binds = tuple(bind_id(function.address) for function in given_functions(gpu, host, request))
@@ -60,15 +61,16 @@ def vfioctl_gpu_handoff(gpu: PciDevice, host: Host, request: Request | None) -> 
     return GpuHandoff(NAME, gpu.address, GENERIC_RANK, steps, back=home_conditions((gpu,), host))
 
 
-def _only_vfioctl_nvidia(gpu: PciDevice, request: Request | None) -> Finding:
-    said = f"{gpu.address} is on the driver nvidia, whose unbind can hang for ever;"
-    if request and NVIDIA in request.config.disabled_plugins:
+def _only_its_plugin(gpu: PciDevice, request: Request | None) -> Finding:
+    """The plugin for a driver has the driver's name."""
+    said = f"{gpu.address} is on the driver {gpu.driver}, whose unbind can hang for ever;"
+    if request and gpu.driver in request.config.disabled_plugins:
         where = request.config.origins.get("disabled_plugins", "the configuration")
-        hint = f"Take nvidia out of disabled_plugins in {where}"
-        return Finding("generic.nvidia", f"{said} the plugin that can free it, nvidia, is disabled.", hint=hint)
+        hint = f"Take {gpu.driver} out of disabled_plugins in {where}"
+        return Finding(UNFREED, f"{said} the plugin that can free it, {gpu.driver}, is disabled.", hint=hint)
     return Finding(
-        "generic.nvidia", f"{said} no plugin knows how to free it.",
-        hint="Install the plugin vfioctl-nvidia, then run: vfioctl plugins refresh",
+        UNFREED, f"{said} no plugin knows how to free it.",
+        hint=f"Install the plugin vfioctl-{gpu.driver}, then run: vfioctl plugins refresh",
     )  # fmt: skip
 
 

@@ -151,6 +151,10 @@ class Plugins:
         """Tell the observers; what they raise becomes a finding."""
         self._each("vfioctl_finished", one(type(None)), {"outcome": outcome})
 
+    def answer(self, hook: str) -> bool:
+        """Whether any of the loaded plugins implements `hook`."""
+        return any(one.hook == hook for implementations in self._loaded.values() for one in implementations)
+
     # ------------------------------------------------------------------ calls
 
     def _proposals(self, hook: str, request: Request) -> tuple[Proposed, ...]:

@@ -95,17 +95,19 @@ def bind(
     unloaded: bool = False,
     awake: bool = False,
     shared_module: str | None = None,
+    unbind_alone: bool = False,
     allow_nvidia_unbind: bool = False,
 ) -> StepProposal:
     """Move the device from its host driver to `driver`.
 
     `unloaded` says that an earlier step takes the host driver away and brings it back; `awake` keeps the device awake
     once it is bound (plugin/power.py); `shared_module` names the module that it shares with other cards, and that their
-    hand-off may unload.
+    hand-off may unload; `unbind_alone` gives leave to unbind it from a driver whose unbind can hang, which the core
+    refuses otherwise (`allow_nvidia_unbind` in API 1).
     """
     flags = {
         "unloaded": unloaded, "awake": awake and device.power_control is not None, "shared_module": shared_module,
-        "allow_nvidia_unbind": allow_nvidia_unbind,
+        "unbind_alone": unbind_alone or allow_nvidia_unbind,
     }  # fmt: skip
     params = {"address": device.address, "driver": driver, **{name: value for name, value in flags.items() if value}}
     free = unloaded or device.driver is None

@@ -137,8 +137,8 @@ def test_with_a_second_card_on_the_driver_only_the_one_card_is_unbound(start_hos
     made = claim(host)
     binds = {step.params["address"]: step.params for step in made.steps if step.kind == "driver.bind"}
     assert not any(step.kind == "module.unload" for step in made.steps)
-    assert binds[GPU]["allow_nvidia_unbind"] is True
-    assert "allow_nvidia_unbind" not in binds[SOUND]
+    assert binds[GPU]["unbind_alone"] is True
+    assert "unbind_alone" not in binds[SOUND]
     assert codes(made)["nvidia.unbind_alone"] is Severity.WARN
 
 
@@ -187,7 +187,7 @@ def test_with_a_second_card_a_version_that_hangs_is_refused_with_its_source(star
 def test_with_one_card_a_version_that_hangs_is_no_matter_since_nothing_is_unbound(start_host: Start):
     made = claim(facts(start_host(single_gpu_nvidia_desktop(version="595.58.03"))))
     assert codes(made) == {"nvidia.identity": Severity.INFO}
-    assert not any("allow_nvidia_unbind" in step.params for step in made.steps)
+    assert not any("unbind_alone" in step.params for step in made.steps)
 
 
 def test_with_a_second_card_an_unknown_version_is_refused(start_host: Start):
@@ -232,7 +232,7 @@ def test_a_rack_of_cards_is_asked_in_time(start_host: Start):
     """Sixteen cards on one module: each claim is the per-device path, and none reads all of the others' nodes."""
     host = facts(start_host(rack()))
     made = [claim(host, f"0000:{0x10 + index:02x}:00.0") for index in range(16)]
-    assert all(any("allow_nvidia_unbind" in step.params for step in one.steps) for one in made)
+    assert all(any("unbind_alone" in step.params for step in one.steps) for one in made)
 
 
 def test_the_plan_frees_the_card_and_brings_it_back(start_host: Start):

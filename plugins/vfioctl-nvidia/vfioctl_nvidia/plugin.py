@@ -112,7 +112,7 @@ def _steps(
         bind(
             fn, targets[fn.address], after=(UNLOAD,), awake=True, unloaded=alone and fn.driver == DRIVER,
             shared_module=DRIVER if not alone and fn.driver == DRIVER else None,
-            allow_nvidia_unbind=not alone and fn.driver == DRIVER,
+            unbind_alone=not alone and fn.driver == DRIVER,
         )
         for fn in functions
     )  # fmt: skip

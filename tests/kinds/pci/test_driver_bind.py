@@ -178,23 +178,24 @@ def test_a_device_on_nvidia_is_never_unbound_without_leave(idle_card):
     with pytest.raises(StepFailed, match="never returns from an unbind") as caught:
         BIND.guard(bind(machine), machine)
     assert caught.value.code == "driver.nvidia_unbind"
-    BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+    BIND.guard(bind(machine, params={"unbind_alone": True}), machine)
+    BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)  # the word of plugin API 1
 
 
 def test_a_device_on_nvidia_is_not_unbound_while_held_even_with_leave(boot):
     _, machine = boot(scenarios.two_nvidia(held=True))
     with pytest.raises(StepFailed, match=r"is held by .*python3 \(pid 5000300") as caught:
-        BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+        BIND.guard(bind(machine, params={"unbind_alone": True}), machine)
     assert caught.value.code == "device.held"
 
 
 @pytest.mark.parametrize("node", ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm"])
 def test_on_nvidia_whoever_has_a_node_that_the_cards_share_may_hold_this_one(boot, node):
     fake, machine = boot(replace(scenarios.two_nvidia(), processes=()))
-    BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+    BIND.guard(bind(machine, params={"unbind_alone": True}), machine)
     fake.kernel.add_process(FakeProcess("kwin_wayland", opens=(node,)))
     with pytest.raises(StepFailed, match="kwin_wayland") as caught:
-        BIND.guard(bind(machine, params={"allow_nvidia_unbind": True}), machine)
+        BIND.guard(bind(machine, params={"unbind_alone": True}), machine)
     assert caught.value.code == "device.held"
 
 

@@ -26,6 +26,7 @@ from vfioctl.kinds.common import (
     write_device,
 )
 from vfioctl.kinds.kernel.own_modules import load_missing, missing, own_modules
+from vfioctl.kinds.pci import HANGING, is_unbound_alone
 from vfioctl.kinds.pci.unseen import unseen_findings
 from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
@@ -40,14 +41,13 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
 
-NVIDIA = "nvidia"
 SOUND = "/dev/snd/"
 
 
 class DriverBind(DeviceChange):
-    """{address, driver, module?, unloaded?, awake?, shared_module?, allow_nvidia_unbind?}; unloaded: a module.unload
-    of the same plan takes its driver away and brings it back; awake: vfio-pci, which lets it sleep as it binds, is told
-    not to; shared_module is locked: other guests may unload it"""
+    """{address, driver, module?, unloaded?, awake?, shared_module?, unbind_alone?}; unloaded: a module.unload of the
+    same plan takes its driver away and brings it back; awake: vfio-pci, which lets it sleep as it binds, is told not
+    to; shared_module is locked: other guests may unload it; unbind_alone: leave for a driver whose unbind can hang"""
 
     name = "driver.bind"
     summary = "Unbinds a PCI function from its driver and binds it to another; done when the driver link shows it."
@@ -55,7 +55,7 @@ class DriverBind(DeviceChange):
     spontaneous = True  # a driver takes every aimed device that has none when its module is loaded
     takes = Shape(
         address=ADDRESS, driver=NAME, module=optional(NAME), unloaded=optional(FLAG), awake=optional(FLAG),
-        shared_module=optional(maybe(NAME)), allow_nvidia_unbind=optional(FLAG),
+        shared_module=optional(maybe(NAME)), unbind_alone=optional(FLAG), allow_nvidia_unbind=optional(FLAG),
     )  # fmt: skip
     keeps = Shape(driver=maybe(NAME), modules=optional(many(NAME)))
 
@@ -81,22 +81,22 @@ class DriverBind(DeviceChange):
             until(lambda: not machine.host().vfio_open((address,)), step.deadline)
 
     def guard(self, step: Step, machine: Machine) -> None:
-        """Refuse what would wedge the kernel, whatever plugins say: unbinding a device that is held or on nvidia."""
+        """Refuse what would wedge the kernel, whatever plugins say: a device that is held, or a driver that hangs."""
         address = step.params["address"]
         machine.refuse_stuck(address)
         _must_exist(machine.paths, address)
         driver = driver_of(machine.paths, address)
         if driver is None or driver == step.params["driver"]:
             return
-        if driver == NVIDIA and not step.params.get("allow_nvidia_unbind"):
+        if driver in HANGING and not is_unbound_alone(step.params):
             raise StepFailed(
                 "driver.nvidia_unbind",
-                f"{address} is on nvidia, which never returns from an unbind while it is used; it is not unbound.",
+                f"{address} is on {driver}, which never returns from an unbind while it is used; it is not unbound.",
                 hints=("Its modules are unloaded instead; see docs/explanation/safety.md",),
             )
         _refuse_dependents(machine, address)
         _refuse_disks(machine, address)
-        shared = (address,) if driver == NVIDIA else ()  # who has /dev/nvidia-modeset may hold any card
+        shared = (address,) if driver in HANGING else ()  # who has a node of the driver may hold any of its devices
         host = machine.host()
         if blocking := _blocking(host.holders((address,), shared=shared), driver):
             raise StepFailed("device.held", f"{address} ({driver}) is held by {name_holders(blocking)}.")
@@ -156,8 +156,8 @@ def _modules(step: Step) -> tuple[str, ...]:
 
 
 def _blocking(holders: Iterable[Holder], driver: str) -> tuple[Holder, ...]:
-    """Those who must let go first. logind keeps DRM nodes for others and may stay; on nvidia and sound nobody may."""
-    strict = driver == NVIDIA
+    """Those who must let go first. logind keeps DRM nodes for others and may stay; on sound nobody may."""
+    strict = driver in HANGING
     return tuple(
         holder for holder in holders
         if strict or not holder.is_untouchable or any(node.startswith(SOUND) for node in holder.nodes)
