@@ -114,12 +114,24 @@ def test_what_can_be_read_of_a_damaged_journal_counts_as_held(stage: Stage):
     assert f"{GPU} is held by a hand-off of {HURT} whose journal is damaged" in call.stderr
 
 
+BLOB = f"{'0' * 64}.{'1' * 16}"
+NEW = {"former": None, "operation": "x"}
+FORMER = {"blob": BLOB, "mode": 0o644, "uid": 0, "gid": 0, "mtime_ns": 0, "author": ""}
 ATTACKS = {
     "guest that is a path": {"subject": "../../../../victim"},
     "copy to another place": ("file.copy", {"source": "/nvram/a", "dest": "/etc/victim"}, {"exists": False}),
     "copy upwards": ("file.copy", {"source": "/nvram/a", "dest": "/nvram/../etc/victim"}, {"exists": False}),
     "copy onto its source": ("file.copy", {"source": "/etc/victim", "dest": "/etc/victim"}, {"exists": False}),
     "relative copy": ("file.copy", {"source": "etc/a", "dest": "etc/victim"}, {"exists": False}),
+    "file upwards": ("file.write", {"path": "/srv/../etc/victim", "blob": BLOB, "size": 1}, NEW),
+    "content of another place": ("file.write", {"path": "/etc/victim", "blob": "../../etc/x", "size": 1}, NEW),
+    "former of another place": ("file.write", {"path": "/etc/victim", "blob": BLOB, "size": 1, "replace": True},
+                                {"former": {**FORMER, "blob": "../../../etc/shadow"}, "operation": "x"}),
+    "temporary name upwards": ("file.write", {"path": "/etc/victim", "blob": BLOB, "size": 1},
+                               {"former": None, "operation": "../../x"}),
+    "program for everybody": ("file.write", {"path": "/etc/victim", "blob": BLOB, "size": 1, "mode": "4755"}, NEW),
+    "download of a file": ("file.fetch", {"url": "file:///etc/shadow", "path": "/srv/x"}, {"operation": "x"}),
+    "unchecked download": ("file.fetch", {"url": "http://host/x", "path": "/srv/x"}, {"operation": "x"}),
     "attribute of another place": ("sysfs.write", {"path": "/etc/victim", "value": "1"}, {"value": "0"}),
     "attribute upwards": ("sysfs.write", {"path": "/sys/../etc/victim", "value": "1"}, {"value": "0"}),
     "driver upwards": ("driver.bind", {"address": GPU, "driver": "../../../etc"}, {"driver": "igb"}),

@@ -10,7 +10,7 @@ from step_builders import plain_machine, planned
 from txn_builders import UUID
 from txn_builders import plan as make_plan
 
-from vfioctl.errors import StepFailed
+from vfioctl.errors import Refused, StepFailed
 from vfioctl.txn import blobs
 from vfioctl.txn.journal import Journal
 from vfioctl.txn.transaction import Transaction
@@ -44,6 +44,14 @@ def test_what_is_stored_is_read_again(paths):
     blob = blobs.store(paths, b"\0content")
     assert blob.size == 8
     assert blobs.read(paths, blob.name) == b"\0content"
+
+
+def test_what_is_too_large_is_refused_before_it_is_kept(paths, monkeypatch):
+    monkeypatch.setattr(blobs, "LARGEST", 2)
+    with pytest.raises(Refused) as caught:
+        blobs.store(paths, b"abc")
+    assert caught.value.code == "blob.too_large"
+    assert not os.path.exists(paths.blobs)
 
 
 def test_the_same_content_of_two_plans_is_two_blobs(paths):

@@ -7,6 +7,8 @@ from vfioctl.codes.code import Code
 CODES = (
     Code("blob.damaged", "The content that a plan names is not what was planned.", "Plan it once more."),
     Code("blob.missing", "The content that a plan names is not there any more.", "Plan it once more."),
+    Code("blob.too_large", "The content that a plan names is larger than 64 MiB.",
+         "Let the plan copy or download it from a file."),
     Code("command.failed", "A program of the configuration, or its undo program, failed.",
          "See what it said in the log."),
     Code("condition.arguments", "A condition lacks an argument, or has a strange one.",

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed
+from vfioctl.errors import Refused, StepFailed
 from vfioctl.frozen import frozen
 from vfioctl.txn.journal import open_uuids
 from vfioctl.txn.shape import Form
@@ -56,10 +56,12 @@ def sha256(name: str) -> str:
 
 
 def store(paths: Paths, content: bytes, name: str = "") -> Blob:
-    """Keep `content`, durably and for our user alone. Raises OSError; nothing is kept then.
+    """Keep `content`, durably and for our user alone. Raises OSError and Refused("blob.too_large"): nothing is kept.
 
     A file that is cut off by a crash has another checksum than its name says, so that it is never read.
     """
+    if len(content) > LARGEST:
+        raise Refused("blob.too_large", f"Content of {len(content)} bytes is too large to lie beside a journal.")
     name = name or new_name(content)
     path = _path(paths, name)
     files.make_private_dir(paths.blobs)

@@ -14,7 +14,7 @@ from vfioctl.kinds.files import place
 from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
 from vfioctl.kinds.files.place import FILE, MODE, Place
 from vfioctl.shell import call
-from vfioctl.txn.shape import COUNT, TEXT, Form, Shape, optional
+from vfioctl.txn.shape import COUNT, NAME, Form, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class FileFetch(Primitive):
         url=URL, path=FILE, sha256=optional(SHA256), limit=optional(COUNT), mode=optional(MODE), uid=optional(COUNT),
         gid=optional(COUNT),
     )  # fmt: skip
-    keeps = Shape(operation=TEXT)
+    keeps = Shape(operation=NAME)
 
     def unfit(self, params: Json) -> str:
         """Over plain HTTP anybody on the way can change what comes, so that a checksum is needed."""
@@ -61,6 +61,9 @@ class FileFetch(Primitive):
 
     def resource(self, params: Json) -> str:
         return f"file:{params['path']}"
+
+    def put_back(self, params: Json) -> str:  # noqa: ARG002
+        return "it is removed"
 
     def makes(self, params: Json) -> tuple[str, ...]:
         return (params["path"],)

@@ -20,7 +20,7 @@ from vfioctl.kinds.files.place import FILE, MODE, Place
 from vfioctl.shell import call
 from vfioctl.txn import blobs
 from vfioctl.txn.blobs import BLOB
-from vfioctl.txn.shape import COUNT, FLAG, TEXT, Shape, maybe, optional
+from vfioctl.txn.shape import COUNT, FLAG, NAME, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -51,10 +51,13 @@ class FileWrite(Primitive):
         path=FILE, blob=BLOB, size=COUNT, mode=optional(MODE), uid=optional(COUNT), gid=optional(COUNT),
         replace=optional(FLAG),
     )  # fmt: skip
-    keeps = Shape(former=maybe(FORMER), operation=TEXT)
+    keeps = Shape(former=maybe(FORMER), operation=NAME)
 
     def resource(self, params: Json) -> str:
         return f"file:{params['path']}"
+
+    def put_back(self, params: Json) -> str:
+        return "what it replaced is there again" if params.get("replace") else "it is removed"
 
     def makes(self, params: Json) -> tuple[str, ...]:
         return (params["path"],)
