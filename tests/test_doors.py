@@ -114,6 +114,11 @@ def test_the_caller_agrees_by_its_code(ask: Ask, xml: str, daemon) -> None:
     assert 'session = "end"' in Path(daemon.composition.paths.guest_config("win11")).read_text()
 
 
+def test_what_the_guest_file_says_already_is_not_asked_again(ask: Ask, xml: str) -> None:
+    ask("enable", agreed=("enable.end_session",), guest="win11", xml=xml)
+    assert "enable.end_session" not in [message.code for message in ask("enable", guest="win11", xml=xml).messages]
+
+
 def test_what_must_be_agreed_to_says_what_it_would_do(ask: Ask) -> None:
     result = ask("rescue")
     assert only_error(result)[::2] == ("rescue.unconfirmed", 3)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
 
 
-
 def cards(call: Call, *, everything: bool = False) -> Result:
     """The groups with a card, or with `everything` those of all PCI devices."""
     paths, host = call.composition.paths, call.composition.machine().host()

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 
-
 def disable(call: Call, guest: str, xml: str | None = None) -> Result:
     """Manage `guest` no longer. Raises Refused when its domain cannot be read, with nothing touched."""
     call.need_trust()

@@ -41,10 +41,11 @@ def enable(call: Call, guest: str, xml: str | None = None, *, end_session: bool 
     call.need_trust()
     found = find(call, guest, xml)
     plugins, host = plugin_infos(call), call.composition.machine().host()
-    devices = wanted(found.domain, guest_config(call, guest, plugins), host)
+    config = guest_config(call, guest, plugins)
+    devices = wanted(found.domain, config, host)
     if errors := tuple(_blocks(devices)):
         return refused({}, errors)
-    end = end_session or _agreed(call, guest, devices, host)
+    end = end_session or (config.session != "end" and _agreed(call, guest, devices, host))
     created = _write_file(call.composition.paths, guest, plugins, end_session=bool(end))
     if devices.devices:
         identity.pin(call.composition.paths, found.domain.uuid, guest, devices.devices)

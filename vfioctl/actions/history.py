@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from vfioctl.txn.history import HandOff, Records
 
 
-
 def history(call: Call, hand_off: str | None = None, guest: str | None = None, limit: int = 20) -> Result:
     """The hand-off whose id begins with `hand_off` ("last": the newest), else the newest `limit`, of `guest` only.
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 
-
 def unfinished(call: Call, guest: str | None, *, abort: bool = False) -> tuple[str, ...]:
     """The UUIDs to be looked at: everything open, or what is open of `guest`, a name or a UUID.
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 
-
 def status(call: Call, guest: str | None = None) -> Result:
     """How everything stands, or what concerns `guest`. Raises Refused("guest.unknown")."""
     if guest is not None:

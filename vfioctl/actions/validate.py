@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vfioctl.config.source import Problem
 
 
-
 def validate(call: Call, guest: str | None = None) -> Result:
     """Check every file, or that of `guest` and the host's; refused when something is wrong."""
     if guest is not None:
