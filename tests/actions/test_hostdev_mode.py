@@ -1,0 +1,53 @@
+"""The `managed` attribute of hostdevs is changed in place, and what was before is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vfioctl.actions import hostdev_mode
+from vfioctl.paths import Paths
+from vfioctl.testing.domains import UUID
+
+XML = b"""<domain>
+  <!-- <hostdev type='pci' managed='yes'/> -->
+  <devices>
+    <hostdev mode='subsystem' type='pci' managed = 'yes' >
+      <source><address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></source>
+      <address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>
+    </hostdev>
+    <hostdev mode='subsystem' type='usb' managed='yes'><source><address bus='1' device='2'/></source></hostdev>
+    <interface type="hostdev" managed="yes"><source><address type='pci' bus='0x03'/></source></interface>
+    <hostdev type='pci'><source><address bus='4'/></source></hostdev>
+  </devices>
+  <metadata><devices><hostdev type='pci' managed='yes'/></devices></metadata>
+</domain>
+"""
+
+
+def test_the_devices_are_found_by_their_source_address() -> None:
+    assert hostdev_mode.managed_addresses(XML) == ("0000:01:00.0", "0000:03:00.0")
+
+
+def test_only_the_attribute_changes_and_comes_back_the_same() -> None:
+    changed = hostdev_mode.set_managed(XML, "no", hostdev_mode.managed_addresses(XML))
+    assert changed.count(b"managed = 'no'") == 1
+    assert changed.count(b'managed="no"') == 1
+    assert len(changed) == len(XML) - 2
+    assert hostdev_mode.set_managed(changed, "yes", hostdev_mode.managed_addresses(XML)) == XML
+
+
+def test_one_device_can_be_changed_alone() -> None:
+    changed = hostdev_mode.set_managed(XML, "no", ("0000:03:00.0",))
+    assert hostdev_mode.managed_addresses(changed) == ("0000:01:00.0",)
+
+
+def test_what_was_before_is_kept_by_the_first_enable(tmp_path: Path) -> None:
+    paths = Paths(str(tmp_path))
+    hostdev_mode.remember(paths, UUID, "win11", ("0000:01:00.0",))
+    hostdev_mode.remember(paths, UUID, "win11", ())
+    assert hostdev_mode.before(paths, "win11") == hostdev_mode.Before(UUID, ("0000:01:00.0",))
+    assert hostdev_mode.before(paths, "linux") is None
+    hostdev_mode.forget(paths, UUID)
+    assert hostdev_mode.before(paths, "win11") is None
+    assert not os.listdir(tmp_path / "var/lib/vfioctl/domains")
