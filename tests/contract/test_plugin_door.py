@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,8 @@ from reference import ROOT, hook_example, hook_functions, public_doc
 
 from vfioctl import plugin
 from vfioctl.plugin.implementations import find, misspelt
+from vfioctl.plugin.static import FILE, read_static
+from vfioctl.testing.libvirt import FakeLibvirt
 
 DOOR = Path(plugin.__file__)
 PLUGINS = [
@@ -85,6 +89,33 @@ def test_importing_the_public_module_imports_no_other_room() -> None:
 def test_a_name_that_is_not_public_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         plugin.__getattr__("nonsense")
+
+
+def tutorial(marker: str) -> str:
+    """The first indented block of the public module's docstring that holds `marker`."""
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", plugin.__doc__ or "", re.MULTILINE)
+    return textwrap.dedent(next(block for block in blocks if marker in block))
+
+
+def test_the_hooks_of_the_tutorial_are_hooks() -> None:
+    module = ModuleType("tutorial")
+    exec(tutorial("def vfioctl_pre_start"), vars(module))
+    vars(module).update({name: getattr(plugin, name) for name in plugin.__all__})
+    exec(tutorial("def vfioctl_preflight"), vars(module))
+    assert {found.hook for found in find(module)} == {"vfioctl_pre_start", "vfioctl_preflight"}
+
+
+def test_the_static_file_of_the_tutorial_is_right(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(tutorial("[[code]]"))
+    data = read_static(str(tmp_path))
+    assert (data["api"], data["code"][0]["name"]) == (plugin.API_VERSION, "governor.idle")
+
+
+def test_the_test_of_the_tutorial_uses_what_the_kit_has() -> None:
+    source = tutorial("def test_")
+    compile(source, "tutorial", "exec")
+    used = set(re.findall(r"libvirt\.(\w+)\(", source))
+    assert used == {name for name in used if hasattr(FakeLibvirt, name)} >= {"start", "stop", "returned"}
 
 
 HOOKS = tuple(hook_functions())

@@ -61,20 +61,23 @@ the machine: the start is refused where the guest needs the plugin, and goes on 
     meaning = "A guest that asks for the governor gets no device."
     remedy = "Nothing: it is information."
 
+`claims = ["10de:*"]` limits a plugin to guests that get such a card; `units` lists the units that it may stop.
+
 **Commands.** A row `[[command]]` of the static file adds a verb to the command line: a click command that returns a
 `Result` and prints nothing. docs/plugins/commands.md has its keys.
 
-`claims = ["10de:*"]` limits a plugin to guests that get such a card; `units` lists the units that it may stop.
+**Testing.** `vfioctl.testing` brings a simulated machine. The fixture `start_host` of its pytest plugin starts one,
+`FakeLibvirt` calls the hook as libvirt would, and `snapshot` says what of the machine is not as it was before:
 
-**Testing.** `vfioctl.testing` brings a simulated machine as a pytest plugin: `daemon` starts and stops a guest as
-libvirt would, and `vfioctl.testing.snapshot` says what of the machine is not as it was before.
-
-    def test_the_governor_comes_back(daemon):
-        libvirt = daemon(machine())
+    def test_the_governor_comes_back(start_host):
+        libvirt = FakeLibvirt(start_host(generic_nic()))
+        libvirt.install()
+        libvirt.manage("win11", "[governor]\\ngovernor = 'performance'\\n")
         before = snapshot.take(libvirt.host.root)
         assert libvirt.start("win11", UUID, XML).status == 0
         libvirt.stop("win11", XML)
-        assert snapshot.difference(before, snapshot.take(libvirt.host.root)) == ()
+        assert libvirt.returned(UUID)
+        assert snapshot.difference(before, snapshot.take(libvirt.host.root), allowed=OURS) == ()
 
 docs/plugins/writing.md builds this plugin in full, docs/reference/plugin-api.md lists every name of this module,
 docs/reference/steps.md every kind of step. Within one API version names are only added.
