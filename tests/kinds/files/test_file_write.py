@@ -286,6 +286,16 @@ def test_what_somebody_changed_after_us_stays(machine):
     assert content(machine) == "edited"
 
 
+def test_what_somebody_wrote_before_we_began_is_not_taken_for_ours(on):
+    """Also where the file system keeps no marks, and it says just what we were to write."""
+    put(where(on), "old")
+    step = write(on, replace=True)
+    put(where(on), "new")
+    assert KIND.probe(step, on) is State.FOREIGN
+    assert "not ours" in KIND.undo(step, on)
+    assert content(on) == "new"
+
+
 def test_what_somebody_removed_after_us_comes_back_as_it_was(machine):
     put(where(machine), "old")
     step = write(machine, replace=True)

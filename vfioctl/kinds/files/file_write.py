@@ -121,16 +121,20 @@ class Work:
         return Former(**known) if known else None
 
     def is_ours(self) -> bool:
-        """Whether the file is the one that this step made."""
-        return self.place.is_by(self.operation, self.temporary, blobs.sha256(self.step.params["blob"]))
+        """Whether the file is the one that this step made. Nothing is replaced before what was there is kept."""
+        began = not self.former or blobs.is_there(self.paths, self.former.blob)
+        return self.place.is_by(self.operation, self.temporary, blobs.sha256(self.step.params["blob"]) if began else "")
 
 
 def _former(path: str) -> Json | None:
     """What is at `path`; None where nothing is, or nothing that could be put back, which `check` says."""
     if not os.path.lexists(path) or unrestorable(path):
         return None
-    with Place(path) as there:
-        found, content = look(there)
+    try:
+        with Place(path) as there:
+            found, content = look(there)
+    except OSError:
+        return None  # it has become another one just now, which the guard sees
     return {**found.__dict__, "blob": blobs.new_name(content)}
 
 
