@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,13 +25,14 @@ class Served:
         self.cut: list[int] = []  # bytes of its body after which each of the next answers is cut off
         self.claims = 0  # bytes that it claims more than it has
         self.chunked = False
-        self.status = 200
+        self.statuses: list[int] = []  # of the next answers; of all others 200
         self.location = ""
         self.pause = threading.Event()  # set: goes on after half of it
         self.pause.set()
         self.reached = threading.Event()  # half of an answer is on its way
         self.asked: list[dict[str, str]] = []
         self.url = ""
+        self.leave: Callable[[], object] = bool  # nobody listens any more
 
     @property
     def sha256(self) -> str:
@@ -49,11 +50,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         served = self.served
         served.asked.append(dict(self.headers))
+        status = served.statuses.pop(0) if served.statuses else 200
         self.close_connection = True
         if served.location:
             self._head(302, {"Location": served.location, "Content-Length": "0"})
-        elif served.status != 200:
-            self._head(served.status, {"Content-Length": "0"})
+        elif status != 200:
+            self._head(status, {"Content-Length": "0"})
         else:
             self._give(served)
 
@@ -110,10 +112,15 @@ def serving() -> Iterator[Served]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     served.url = f"http://127.0.0.1:{server.server_address[1]}/image.qcow2"
+
+    def leave() -> None:
+        server.shutdown()
+        server.server_close()
+
+    served.leave = leave
     try:
         yield served
     finally:
         served.pause.set()
-        server.shutdown()
-        server.server_close()
+        leave()
         thread.join()

@@ -46,7 +46,7 @@ CODES = (
     Code("engine.interrupted", "The operation was asked to stop; what was done is undone.", "Ask for it again."),
     Code("fetch.checksum", "What was downloaded has not the checksum that was asked for; nothing of it is left.",
          "Look whether the file or its checksum was renewed."),
-    Code("fetch.cut_off", "A download was cut off several times in a row without another byte.", "Try it again later."),
+    Code("fetch.cut_off", "A download was cut off, and nothing more came in half a minute.", "Try it again later."),
     Code("fetch.no_room", "The disk has no room for what is to be downloaded.",
          "Make room, or choose another directory."),
     Code("fetch.redirected", "An address leads to another scheme, or in a circle; it is not followed.",

@@ -159,12 +159,36 @@ def test_a_content_that_was_renewed_in_between_is_fetched_whole(machine, server)
     assert server.asked[1]["If-Range"] == TAG
 
 
-def test_a_connection_that_brings_nothing_more_ends_it(machine, server):
-    server.cut = [HALF, *[0] * 9]
-    assert "in a row" in fails(fetch(machine, server), machine, "fetch.cut_off")
-    assert len(server.asked) == 1 + download.TRIES
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(download, "STALL", 0.3)
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_brings_nothing_more_is_given_up(machine, server):
+    server.cut = [HALF, *[0] * 99]
+    assert f"after {HALF} bytes" in fails(fetch(machine, server), machine, "fetch.cut_off")
+    assert len(server.asked) > 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_is_gone_half_way_is_given_up_with_the_reason(machine, server):
+    server.cut = [HALF]
+    step = fetch(machine, server)
+    with pytest.raises(StepFailed, match="Connection refused") as caught:
+        KIND.apply(step, machine.watched(lambda *_: None, server.leave))
+    assert caught.value.code == "fetch.cut_off"
+    assert names(machine) == []
+
+
+def test_an_error_that_passes_half_way_is_waited_for(machine, server):
+    server.cut, server.statuses = [HALF], [200, 503, 502]
+    do(fetch(machine, server), machine)
+    assert content(machine) == CONTENT
+    assert len(server.asked) == 4
+
+
+@pytest.mark.usefixtures("impatient")
 def test_more_that_is_claimed_than_comes_is_cut_off(machine, server):
     server.claims, server.ranges = 100, False
     fails(fetch(machine, server), machine, "fetch.cut_off")
@@ -177,7 +201,7 @@ def test_another_checksum_leaves_nothing(on, server):
 
 @pytest.mark.parametrize("status", [404, 403, 500, 503])
 def test_an_error_of_the_server_is_told(machine, server, status):
-    server.status = status
+    server.statuses = [status]
     assert str(status) in fails(fetch(machine, server), machine, "fetch.status")
 
 
@@ -209,8 +233,8 @@ def test_more_than_is_allowed_is_refused(machine, server, chunked):
     fails(fetch(machine, server, limit=HALF), machine, "fetch.too_large")
 
 
-def test_a_server_that_falls_silent_ends_it(machine, server, monkeypatch):
-    monkeypatch.setattr(download, "STALL", 0.2)
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_falls_silent_ends_it(machine, server):
     server.half_way()
     fails(fetch(machine, server), machine, "fetch.stalled", DeadlineExceeded)
 

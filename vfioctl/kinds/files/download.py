@@ -21,6 +21,7 @@ from urllib.request import (
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.files import write_all
+from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,16 +31,17 @@ if TYPE_CHECKING:
 
     from vfioctl.txn.machine import Machine
 
-STALL = 30.0  # seconds without a byte
+STALL = 30.0  # seconds without a byte, in one connection or in several
+PAUSE = 2.0  # the longest one between two connections
 CHUNK = 1 << 20
-TRIES = 5  # in a row that bring nothing
 VALIDATOR = "user.vfioctl.validator"  # what the server called the content that was begun (RFC 9110, 13.1.5)
 RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")  # Content-Range (RFC 9110, 14.4)
 PARTIAL, UNSATISFIABLE, REDIRECTED = 206, 416, range(300, 400)
+PASSING = (429, 502, 503, 504)  # errors that may be over in a moment
 
 
 class CutOffError(Exception):
-    """The connection ended before the content did."""
+    """The connection ended before the content did; the text says why, where that is known."""
 
 
 class Part:
@@ -110,24 +112,32 @@ def download(url: str, fd: int, machine: Machine, *, limit: int) -> str:
     Raises StepFailed: fetch.unreachable, fetch.status, fetch.redirected, fetch.too_large, fetch.no_room,
     fetch.cut_off; DeadlineExceeded: fetch.stalled; OSError when it cannot be written; what a checkpoint raises.
     """
-    part, vain = Part(fd), 0
+    part, pauses = Part(fd), iter(Backoff(STALL, longest=PAUSE))
     part.take_up(machine)
-    while vain < TRIES:
+    while True:
         before = part.done
         try:
-            with closing(_chunks(url, part, limit)) as chunks:
-                for chunk in chunks:
-                    part.add(chunk)
-                    _must_be_allowed(url, part.done, limit)
-                    machine.progress(part.done, part.total, "bytes")
-                    machine.checkpoint()
-        except CutOffError:
-            vain = 0 if part.done > before else vain + 1
+            _go_on(url, part, machine, limit)
+        except CutOffError as error:
             machine.checkpoint()
+            if part.done > before:
+                pauses = iter(Backoff(STALL, longest=PAUSE))
+            elif not next(pauses, 0.0):
+                said = f"{shown(url)} is cut off after {part.done} bytes, and nothing more came in {STALL:g} s"
+                raise StepFailed("fetch.cut_off", f"{said}{f': {error}' if str(error) else ''}.") from error
             continue
         part.forget()
         return part.hash.hexdigest()
-    raise StepFailed("fetch.cut_off", f"{shown(url)} is cut off after {part.done} bytes, {TRIES} times in a row.")
+
+
+def _go_on(url: str, part: Part, machine: Machine, limit: int) -> None:
+    """Take what one connection brings. Raises CutOffError when more is missing."""
+    with closing(_chunks(url, part, limit)) as chunks:
+        for chunk in chunks:
+            part.add(chunk)
+            _must_be_allowed(url, part.done, limit)
+            machine.progress(part.done, part.total, "bytes")
+            machine.checkpoint()
 
 
 def _chunks(url: str, part: Part, limit: int) -> Generator[bytes, None, None]:
@@ -162,6 +172,8 @@ def _answer(url: str, part: Part) -> HTTPResponse | None:
         if isinstance(error.reason, TimeoutError):
             raise _stalled(url) from error
         said = getattr(error.reason, "strerror", None) or error.reason
+        if part.done:
+            raise CutOffError(said) from error
         raise StepFailed("fetch.unreachable", f"{shown(url)} cannot be reached: {said}.") from error
     except TimeoutError as error:
         raise _stalled(url) from error
@@ -174,6 +186,8 @@ def _must_be_whole(url: str, part: Part, error: HTTPError) -> None:
     """Judge an answer that brings nothing: where nothing is missing, all is well."""
     if error.code in REDIRECTED:
         raise StepFailed("fetch.redirected", f"{shown(url)} leads where it is not followed: {error.reason}.") from error
+    if part.done and error.code in PASSING:
+        raise CutOffError(f"{error.code} {error.reason}") from error
     if error.code != UNSATISFIABLE or not part.done:
         raise StepFailed("fetch.status", f"{shown(url)} answers {error.code} {error.reason}.") from error
     if _range_of(error.headers) != (None, part.done):
