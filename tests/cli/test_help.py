@@ -12,7 +12,8 @@ from vfioctl.cli.lazy import made
 from vfioctl.verbs.table import ROWS
 
 HEAVY = ("rich", "sh", "tomlkit", "libvirt", "asyncio", "logging", "importlib.metadata", "pluggy", "tomllib",
-         "vfioctl.txn.engine", "vfioctl.txn.journal", "vfioctl.host.host", "vfioctl.cli.render.output")  # fmt: skip
+         "vfioctl.txn.engine", "vfioctl.txn.journal", "vfioctl.host.host", "vfioctl.cli.render.output",
+         "vfioctl.plugin", "vfioctl.verbs.judged")  # fmt: skip
 
 
 LEAVES = {row.name: row for row in ROWS}
