@@ -18,7 +18,7 @@ STATIC = read_static(os.path.dirname(vfioctl_display_manager.__file__))
 
 
 def test_the_static_data_is_valid_and_names_the_plugin():
-    assert (STATIC["name"], STATIC["api"], STATIC["claims"]) == ("display-manager", 1, [])
+    assert (STATIC["name"], STATIC["api"], STATIC["claims"]) == ("display-manager", 2, [])
 
 
 def test_every_setting_has_a_default_of_its_type():

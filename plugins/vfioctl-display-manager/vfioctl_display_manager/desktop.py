@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from vfioctl.plugin import Holder, Host, PciDevice, Request, Session, Unit, frozen
 from vfioctl_display_manager import sound
 
-GREETERS = ("greeter", "lock-screen", "manager-early")
 GRAPHICAL = ("x11", "wayland", "mir")
 CARD_NODE = "/dev/dri/card"  # who has it may draw on the screen: a compositor, an X server
 KNOWN = (
@@ -44,7 +43,7 @@ class Desktop:
     @property
     def users(self) -> tuple[Session, ...]:
         """The sessions of logged-in users among those that end."""
-        return tuple(session for session in self.sessions if session.klass not in GREETERS)
+        return tuple(session for session in self.sessions if not session.is_greeter)
 
     @property
     def is_there(self) -> bool:
@@ -127,7 +126,7 @@ def is_compositor(holder: Holder) -> bool:
 
 
 def _is_graphical(session: Session) -> bool:
-    return session.type in GRAPHICAL or session.klass in GREETERS
+    return session.type in GRAPHICAL or session.is_greeter
 
 
 def is_from_tty(session: Session) -> bool:

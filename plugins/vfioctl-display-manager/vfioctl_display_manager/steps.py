@@ -13,6 +13,7 @@ from vfioctl.plugin import (
     StepProposal,
     Unit,
     bind_id,
+    home_conditions,
     replace,
     start_time,
 )
@@ -238,12 +239,8 @@ def _is_back(manager: Unit, deadline: float) -> StepProposal:
 
 def _is_home(desktop: Desktop, request: Request) -> Iterator[dict[str, Any]]:
     """The conditions without which no display manager can draw on the cards."""
-    for address in desktop.screens:
-        base = f"/sys/bus/pci/devices/{address}"
-        if driver := request.host.device(address).driver:
-            yield {"kind": "link.target", "args": {"path": f"{base}/driver", "name": driver}}
-        if request.host.cards(address):
-            yield {"kind": "path.exists", "args": {"path": f"{base}/drm"}}
+    cards = (request.host.device(address) for address in desktop.screens)
+    return ({"kind": one.kind, "args": one.args} for one in home_conditions(cards, request.host))
 
 
 def _once_more(
