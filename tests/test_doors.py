@@ -201,6 +201,16 @@ def command(call, size, colour):
     return Result(data={"size": size, "colour": colour, "uid": call.caller.uid})
 
 @click.command()
+@click.option("--yes", is_flag=True)
+@click.pass_obj
+def burn(call, yes):
+    call.need_root()
+    if yes:
+        call.agree("spare.unconfirmed")
+    call.need_agreement("spare.unconfirmed", ["All spare parts are burned."], "vfioctl spare burn --yes")
+    return Result(data={"burned": True})
+
+@click.command()
 def silent():
     return None
 """
@@ -219,7 +229,7 @@ def spare(daemon, tmp_path: Path, monkeypatch) -> None:
     manifest["commands"] += [
         {"name": f"spare {name}", "help": "A spare part.", "target": f"vfioctl_test_spare:{function}", "view": "",
          "effect": "change", "plugin": "spare", "prints": False}
-        for name, function in (("make", "command"), ("lose", "silent"), ("break", "nothing"))
+        for name, function in (("make", "command"), ("burn", "burn"), ("lose", "silent"), ("break", "nothing"))
     ]  # fmt: skip
     file.write_text(json.dumps(manifest))
 
@@ -231,6 +241,16 @@ def test_a_verb_of_a_plugin_is_called_like_any_other(ask: Ask) -> None:
     assert (result.data, heard) == ({"size": 3, "colour": "green", "uid": 4711}, ["a green one"])
     assert only_error(ask("spare make", size=12))[0] == "usage"
     assert only_error(ask("spare make", size=1, colour="blue"))[0] == "usage"
+
+
+@pytest.mark.usefixtures("spare")
+def test_a_verb_of_a_plugin_asks_as_ours_do(ask: Ask) -> None:
+    assert only_error(ask("spare burn", SOMEBODY))[::2] == ("not_root", 77)
+    asked = ask("spare burn")
+    assert only_error(asked)[::2] == ("spare.unconfirmed", 3)
+    assert [message.text for message in asked.messages] == ["All spare parts are burned."]
+    assert ask("spare burn", agreed=("spare.unconfirmed",)).data == {"burned": True}
+    assert ask("spare burn", yes=True).data == {"burned": True}
 
 
 @pytest.mark.usefixtures("spare")

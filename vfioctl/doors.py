@@ -36,6 +36,9 @@ def call(
     ("verb.unknown"), a wrong parameter ("usage"), a caller without the right ("not_root"). A question that was not
     answered is an error or a message with a code; the caller agrees by calling again with that code in `agreed`. A bug
     is raised.
+
+    Verbs that change something look at `caller.uid`. What only reads sees what this process may see: a door that runs
+    as root decides itself who may ask for a verb whose effect is "read".
     """
     asked = Call(node, replace(caller, agreed=caller.agreed | set(agreed)), verb)
     try:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from click.shell_completion import get_completion_class
 
-if TYPE_CHECKING:
-    from vfioctl.result import Result
+from vfioctl.result import Result
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -21,10 +19,6 @@ def command(ctx: click.Context, shell: str | None) -> Result:
     Without SHELL that of your own, as $SHELL says. It completes commands, options, guests, settings, addresses and
     records. For bash: vfioctl completion bash > /etc/bash_completion.d/vfioctl
     """
-    from click.shell_completion import get_completion_class
-
-    from vfioctl.result import Result
-
     shell = shell or _own_shell(ctx.obj.environ.get("SHELL", ""))
     found = get_completion_class(shell)
     assert found is not None

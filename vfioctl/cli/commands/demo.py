@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vfioctl.errors import VfioctlError
+
 if TYPE_CHECKING:
     from vfioctl.cli.app import App
     from vfioctl.result import Result
@@ -23,8 +25,6 @@ def command(app: App, scenario: str, shell: bool) -> Result | int:  # noqa: FBT0
     A desktop with one graphics card gives it to a guest and gets it back: plan, hand-off, return, waterfall. Needs no
     root, no graphics card and no libvirt, but fuse3.
     """
-    from vfioctl.errors import VfioctlError
-
     try:
         from vfioctl.cli.demo import open_shell, play
     except ImportError as error:
