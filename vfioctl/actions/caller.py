@@ -43,6 +43,7 @@ class Caller:
 
     @property
     def is_root(self) -> bool:
+        """Whether the caller is root on this machine; `Call.administers` knows a chroot's owner too."""
         return self.uid == 0
 
     def agrees(self, code: str, question: str) -> bool | None:

@@ -43,6 +43,7 @@ class Intent:
 
 
 def intent_of(call: Call, guest: str | None) -> Intent:
+    """What a rescue would do now, for `guest` only or for all. Raises Refused("guest.unknown")."""
     paths = call.composition.paths
     distrust = tuple(_distrust(paths))
     found = () if distrust else undo.scripts(paths)
@@ -84,6 +85,7 @@ def _stopped(call: Call, item: Undo) -> Error | None:
 
 
 def abort_hint(item: Undo) -> str:
+    """The command that ends the process which works on the guest of `item`."""
     return f"End it and undo its work with: vfioctl recover --abort {argument(item.guest)}"
 
 
