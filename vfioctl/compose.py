@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 
@@ -36,6 +36,10 @@ class Composition:
     def interpreter(self) -> tuple[str, ...]:
         """What starts an interpreter that takes nothing from the caller's environment: `python -I`."""
         return self.self_argv[:2]
+
+    def owned(self, directory: str) -> Composition:
+        """The same host with the state of somebody who is not root, in their `directory`."""
+        return replace(self, paths=replace(self.paths, own=directory))
 
     def machine(self, *lock_fds: int) -> Machine:
         """The machine, whose helper programs inherit `lock_fds`."""

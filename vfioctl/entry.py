@@ -52,6 +52,10 @@ def dispatch(composition: Composition, argv: Sequence[str]) -> int:
         from vfioctl.handoff.helper import main as helper
 
         return helper(composition, argv)
+    if list(argv[:1]) == ["run"]:
+        from vfioctl.run import main as run
+
+        return run(composition, argv[1:])
     return _command(composition, argv)
 
 

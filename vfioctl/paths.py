@@ -6,7 +6,7 @@ import os
 
 from vfioctl.frozen import frozen
 
-LOCK_PREFIX, LOCK_SUFFIX = "guest-", ".lock"  # of a guest's lock file, around its UUID
+LOCK_PREFIX, LOCK_SUFFIX = "guest-", ".lock"  # of an operation's lock file, around its key
 
 
 @frozen
@@ -15,9 +15,11 @@ class Paths:
 
     `root` is "/" on a real host, a chroot or a simulated host otherwise. `sys`, `proc` and `dev` may be symlinks:
     never compare a resolved path with a prefix, compare base names.
+    `own` is the directory of somebody who is not root, for what vfioctl keeps of their operations.
     """
 
     root: str = "/"
+    own: str = ""
 
     def at(self, *parts: str) -> str:
         """The path of `parts` below the root; an absolute part stays below the root."""
@@ -65,69 +67,69 @@ class Paths:
     @property
     def run(self) -> str:
         """Boot-lived state: gone after a reboot, like the changes it describes."""
-        return self.at("run/vfioctl")
+        return f"{self.own}/run" if self.own else self.at("run/vfioctl")
 
     @property
     def markers(self) -> str:
-        return self.at("run/vfioctl/guests")
+        return f"{self.run}/guests"
 
     def guest_markers(self, guest: str) -> str:
         """The directory that the shim asks about `guest`; see docs/explanation/journal.md."""
         return os.path.join(self.markers, guest)
 
     def boot_journal(self, uuid: str) -> str:
-        return self.at("run/vfioctl/journal", f"{uuid}.jsonl")
+        return f"{self.run}/journal/{uuid}.jsonl"
 
     def disk_journal(self, uuid: str) -> str:
-        return self.at("var/lib/vfioctl/journal", f"{uuid}.jsonl")
+        return f"{self.state}/journal/{uuid}.jsonl"
 
     @property
     def blobs(self) -> str:
         """Content that the plans of open journals name; see vfioctl/txn/blobs.py."""
-        return self.at("var/lib/vfioctl/blobs")
+        return f"{self.state}/blobs"
 
     @property
     def ledger(self) -> str:
         """One file a held resource: baseline and the guests that hold it."""
-        return self.at("run/vfioctl/resources")
+        return f"{self.run}/resources"
 
     @property
     def managed(self) -> str:
         """One file a card: the `managed` that libvirt remembers of it."""
-        return self.at("run/vfioctl/managed")
+        return f"{self.run}/managed"
 
     @property
     def stuck(self) -> str:
-        return self.at("run/vfioctl/stuck")
+        return f"{self.run}/stuck"
 
     @property
     def locks(self) -> str:
-        return self.at("run/vfioctl/locks")
+        return f"{self.run}/locks"
 
-    def guest_lock(self, uuid: str) -> str:
-        """The file that one hand-off of the guest locks."""
-        return os.path.join(self.locks, f"{LOCK_PREFIX}{uuid}{LOCK_SUFFIX}")
+    def key_lock(self, key: str) -> str:
+        """The file that the process of one operation locks; a hand-off's key is the UUID of its guest."""
+        return os.path.join(self.locks, f"{LOCK_PREFIX}{key}{LOCK_SUFFIX}")
 
     @property
     def state(self) -> str:
         """Disk-lived state: identity pins, history, last outcomes, the plugin manifest."""
-        return self.at("var/lib/vfioctl")
+        return self.own or self.at("var/lib/vfioctl")
 
     def identity(self, uuid: str) -> str:
-        return self.at("var/lib/vfioctl/identity", f"{uuid}.json")
+        return f"{self.state}/identity/{uuid}.json"
 
     def last(self, guest: str) -> str:
         """The last outcome of `guest`, kept where a dead session cannot take it along."""
-        return self.at("var/lib/vfioctl/last", f"{guest}.json")
+        return f"{self.state}/last/{guest}.json"
 
     @property
     def discarded(self) -> str:
         """Where damaged journals are put aside, one directory each."""
-        return self.at("var/lib/vfioctl/discarded")
+        return f"{self.state}/discarded"
 
     @property
     def history(self) -> str:
-        return self.at("var/lib/vfioctl/history")
+        return f"{self.state}/history"
 
     @property
     def manifest(self) -> str:
@@ -135,7 +137,7 @@ class Paths:
 
     @property
     def log(self) -> str:
-        return self.at("var/log/vfioctl")
+        return f"{self.own}/log" if self.own else self.at("var/log/vfioctl")
 
     @property
     def libvirt_hooks(self) -> str:

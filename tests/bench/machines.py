@@ -75,7 +75,7 @@ class Rig:
         run(self.argv("prepare"), self.xml)
         run(self.argv("release"), self.xml)
         until(lambda: not open_uuids(self.fake.paths), RETURN_SECONDS)
-        back, given = history.read_all(self.fake.paths).hand_offs[:2]
+        back, given = history.read_all(self.fake.paths).runs[:2]
         return given.duration, back.duration
 
     @property

@@ -12,7 +12,7 @@ import pytest
 from vfioctl.handoff import identity
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
-from vfioctl.txn.history import HandOff, StepTime, record
+from vfioctl.txn.history import Run, StepTime, record
 
 CARD = "0000:01:00.0"
 
@@ -213,7 +213,7 @@ def test_history_names_the_id_that_is_unknown(run) -> None:
 def test_history_shows_at_most_what_was_asked_for(run, paths) -> None:
     for number in range(3):
         step = StepTime("a", "unit.stop", "give", 0.0, 1.0, "done")
-        record(paths, HandOff(f"2026112{number}T000000-x", "x", UUID, "prepare", 0.0, 1.0, ok=True, steps=(step,)))
+        record(paths, Run(f"2026112{number}T000000-x", "x", UUID, "prepare", 0.0, 1.0, ok=True, steps=(step,)))
     rows = run("history", "--limit", "2", "--format", "json").envelope["data"]["hand_offs"]
     assert [row["id"] for row in rows] == ["20261122T000000-x", "20261121T000000-x"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
-from vfioctl.txn.history import HandOff, record
+from vfioctl.txn.history import Run, record
 
 CARD = "0000:01:00.0"
 
@@ -128,7 +128,7 @@ def test_a_host_without_a_card_has_nothing_to_hold(run) -> None:
 def records(root: Path) -> None:
     for day in (20, 21):
         name = f"202611{day}T000000-win11"
-        record(Paths(str(root)), HandOff(name, "win11", UUID, "prepare", 0.0, 1.0, ok=True))
+        record(Paths(str(root)), Run(name, "win11", UUID, "prepare", 0.0, 1.0, ok=True))
 
 
 @pytest.mark.parametrize(

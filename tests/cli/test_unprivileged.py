@@ -15,7 +15,7 @@ from vfioctl.compose import compose
 from vfioctl.files import make_private_dir, write_json
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
-from vfioctl.txn.history import HandOff, record
+from vfioctl.txn.history import Run, record
 
 NOBODY = 65534
 CARD = "0000:01:00.0"
@@ -77,7 +77,7 @@ def test_plan_says_which_of_our_own_state_it_could_not_read(as_nobody, root, tmp
 
 
 def test_history_is_for_everybody(as_nobody, root) -> None:
-    record(Paths(str(root)), HandOff("20261121T000000-x", "x", UUID, "prepare", 0.0, 1.0, ok=True))
+    record(Paths(str(root)), Run("20261121T000000-x", "x", UUID, "prepare", 0.0, 1.0, ok=True))
     status, said = as_nobody("history")
     assert status == 0
     assert "20261121T000000-x" in said

@@ -42,7 +42,7 @@ def test_it_tries_again_until_the_card_is_home(killed):
 def test_the_same_failure_again_and_again_is_one_record(killed):
     killed.host.kernel.fail_write("/sys/bus/pci/drivers/vfio-pci/unbind", count=3)
     deadman.watch(killed.libvirt.composition, NOBODY, Log(killed.host.paths, stderr=None))
-    assert [one.ok for one in read_all(killed.host.paths).hand_offs] == [True, False]
+    assert [one.ok for one in read_all(killed.host.paths).runs] == [True, False]
 
 
 def test_that_of_an_earlier_attempt_leaves_a_later_one_of_the_same_guest_alone(killed):

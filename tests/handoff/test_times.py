@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 from hand_offs import BY_NAME, stage
 
-from vfioctl.txn.history import HandOff, read_all
+from vfioctl.txn.history import Run, read_all
 
 
 @pytest.fixture
-def records(tmp_path) -> Iterator[dict[str, HandOff]]:
+def records(tmp_path) -> Iterator[dict[str, Run]]:
     """Of one start and stop, by event."""
     with stage(BY_NAME["nvidia-greeter"], tmp_path) as on:
         on.start()
         on.stop()
-        yield {one.event: one for one in read_all(on.host.paths).hand_offs}
+        yield {one.event: one for one in read_all(on.host.paths).runs}
 
 
 def test_the_dead_man_is_armed_before_the_first_step_and_timed(records):

@@ -232,7 +232,7 @@ def test_after_a_restart_it_says_what_was_undone_and_keeps_a_record_of_it(bench)
     bench.restart()
     said = bench.recover()
     assert said == "win11: the host was restarted in mid-hand-off. Undone: command, copy."
-    (record,) = read_all(bench.paths).hand_offs
+    (record,) = read_all(bench.paths).runs
     assert (record.message, [step.id for step in record.steps]) == (said, ["command", "copy"])
 
 

@@ -11,7 +11,7 @@ from reference import ROOT
 
 PACKAGE = ROOT / "vfioctl"
 GROUND = "ground"
-EDGE = ("compose", "doors", "entry", "hook")  # single files with a place of their own: every other one is the ground
+EDGE = ("compose", "doors", "entry", "hook", "run")  # single files with a place of their own
 ASIDE = ("codes", "testing")  # data of the reference; the test kit, which stands beside the house
 
 Arrows = dict[str, frozenset[str]]

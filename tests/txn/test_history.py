@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vfioctl.errors import VfioctlError
 from vfioctl.paths import Paths
 from vfioctl.txn import history
-from vfioctl.txn.history import HandOff, Last, StepTime
+from vfioctl.txn.history import Last, Run, StepTime
 
 STARTED = 1795256130.25  # 2026-11-21T10:15:30Z
 STEPS = (StepTime("bind", "driver.bind", "give", 0.01, 0.5, "done"),)
@@ -24,9 +24,9 @@ def paths(tmp_path) -> Paths:
     return Paths(str(tmp_path))
 
 
-def hand_off(paths: Paths, started: float = STARTED, guest: str = "win11") -> HandOff:
+def hand_off(paths: Paths, started: float = STARTED, guest: str = "win11") -> Run:
     name = history.new_id(paths, guest, started)
-    return HandOff(name, guest, "u-u-i-d", "prepare", started, 1.5, ok=True, message="fine", steps=STEPS)
+    return Run(name, guest, "u-u-i-d", "prepare", started, 1.5, ok=True, message="fine", steps=STEPS)
 
 
 def test_a_record_comes_back_as_it_was(paths):
@@ -48,7 +48,7 @@ def test_ids_say_when_and_who_and_are_never_used_twice(paths):
 def test_all_records_come_newest_first(paths):
     for offset in (0, 86400, 3600):
         history.record(paths, hand_off(paths, STARTED + offset))
-    times = [kept.started - STARTED for kept in history.read_all(paths).hand_offs]
+    times = [kept.started - STARTED for kept in history.read_all(paths).runs]
     assert times == [86400, 3600, 0]
 
 
@@ -92,10 +92,10 @@ def test_an_unknown_id_is_no_path(paths, name):
 def test_the_number_of_records_is_bounded_and_the_oldest_go(paths):
     for offset in range(5):
         history.record(paths, hand_off(paths, STARTED + offset), keep=3)
-    assert [kept.started - STARTED for kept in history.read_all(paths).hand_offs] == [4, 3, 2]
+    assert [kept.started - STARTED for kept in history.read_all(paths).runs] == [4, 3, 2]
     assert history.prune(paths, keep=1) == 2
     assert history.prune(paths, keep=0) == 1
-    assert history.read_all(paths).hand_offs == ()
+    assert history.read_all(paths).runs == ()
 
 
 def test_temporary_files_are_no_records(paths):

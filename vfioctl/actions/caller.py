@@ -31,7 +31,8 @@ class Caller:
 
     `environment` has this caller's settings (VFIOCTL_*), `tell` gets a line for each step as it ends, and `ask` puts a
     question: True or False is the answer, None says that nobody is there to give one. `stdin` reads at most so many
-    bytes of what a file called "-" stands for; None where there is no such thing.
+    bytes of what a file called "-" stands for; None where there is no such thing. `state` is the directory of one who
+    does not administer the host, for the operations of their own.
     """
 
     uid: int
@@ -40,6 +41,7 @@ class Caller:
     tell: Callable[[str], None] = unheard
     ask: Callable[[str], bool | None] = nobody
     stdin: Callable[[int], bytes] | None = None
+    state: str = ""
 
     @property
     def is_root(self) -> bool:

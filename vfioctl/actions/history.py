@@ -6,12 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.lookup import must_be_known, record_id
+from vfioctl.operations import UNNAMED
 from vfioctl.result import Message, Result
 from vfioctl.txn.history import read, read_all
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
-    from vfioctl.txn.history import HandOff, Records
+    from vfioctl.txn.history import Records, Run
 
 
 def history(call: Call, hand_off: str | None = None, guest: str | None = None, limit: int = 20) -> Result:
@@ -28,12 +29,12 @@ def history(call: Call, hand_off: str | None = None, guest: str | None = None, l
         return Result(data={"hand_offs": []}, messages=(_hidden(),))
     if guest is not None:
         must_be_known(paths, guest)
-    chosen = [item for item in records.hand_offs if guest in (None, item.guest)][:limit]
+    chosen = [item for item in records.runs if guest in (None, item.guest)][:limit]
     return Result(data={"hand_offs": [_row(item) for item in chosen]}, messages=_damaged(records))
 
 
-def _row(item: HandOff) -> dict[str, Any]:
-    return {**asdict(item), "outcome": item.outcome}
+def _row(item: Run) -> dict[str, Any]:
+    return {**asdict(item), "operation": item.operation or UNNAMED, "outcome": item.outcome}
 
 
 def _hidden() -> Message:

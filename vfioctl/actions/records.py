@@ -93,7 +93,7 @@ class Records:
                 self._keep(error)
                 self.hurt[damaged.guest_of(self.paths, uuid)] = damaged.devices(self.paths, uuid)
                 continue
-            if story:
+            if story and story.plan.operation == notes.HAND_OFF:
                 pid, qemu = busy.get(uuid), user(story, self.host)
                 yield {
                     "guest": story.plan.subject, "uuid": uuid, "standing": str(story.standing), "since": story.started,

@@ -11,6 +11,7 @@ from vfioctl.actions.abort import at_work, stop
 from vfioctl.actions.errors import Misuse
 from vfioctl.actions.live import teller
 from vfioctl.actions.lookup import is_uuid, must_be_known
+from vfioctl.actions.operations import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.handoff import damaged
 from vfioctl.handoff.recovery import is_in_use
@@ -23,6 +24,7 @@ from vfioctl.txn.journal import Standing, open_uuids, read_both
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
+    from vfioctl.compose import Composition
     from vfioctl.paths import Paths
 
 
@@ -31,8 +33,7 @@ def unfinished(call: Call, guest: str | None, *, abort: bool = False) -> tuple[s
 
     Raises NotRoot, Misuse, Refused: "state.writable", "guest.unknown".
     """
-    call.need_trust()
-    paths = call.composition.paths
+    paths = _node(call).paths
     chosen = [uuid for uuid in open_uuids(paths) if guest in (None, uuid, _name_of(paths, uuid))]
     chosen += [uuid for uuid in at_work(paths, guest) if abort and uuid not in chosen]
     if guest and not chosen and not is_uuid(guest):  # nothing is open of a UUID then
@@ -42,41 +43,50 @@ def unfinished(call: Call, guest: str | None, *, abort: bool = False) -> tuple[s
     return tuple(chosen)
 
 
+def _node(call: Call) -> Composition:
+    """The host with what this caller may finish: root's, or what somebody else has open of their own."""
+    node = node_of(call)
+    if node is call.composition or not open_uuids(node.paths):
+        call.need_trust()
+        return call.composition
+    return node
+
+
 def may_act(call: Call, chosen: Iterable[str]) -> bool:
     """Whether there may be something to do: not every guest of `chosen` simply runs with its devices."""
     return any(_is_open(call, uuid) for uuid in chosen)
 
 
 def _is_open(call: Call, uuid: str) -> bool:
+    node = _node(call)
     try:
-        story = read_both(call.composition.paths, uuid)
+        story = read_both(node.paths, uuid)
     except VfioctlError:
         return False  # it is only said
-    return story is not None and not (
-        story.standing is Standing.GIVEN and is_in_use(story, call.composition.machine().host())
-    )
+    return story is not None and not (story.standing is Standing.GIVEN and is_in_use(story, node.machine().host()))
 
 
 def recover(call: Call, guest: str | None = None, *, abort: bool = False) -> Result:
     """Finish everything unfinished, or that of `guest`; with `abort` a hand-off that runs now is stopped first."""
     rows, errors, status = [], [], 0
     messages: list[Message] = []
+    node = _node(call)
     for uuid in unfinished(call, guest, abort=abort):
-        messages += stop(call.composition.paths, uuid) if abort else ()
-        row, error, exit_status = _recover(call, uuid, abort=abort)
+        messages += stop(node.paths, uuid) if abort else ()
+        row, error, exit_status = _recover(call, node, uuid, abort=abort)
         rows.append(row)
         errors += [error] if error else []
         status = status or exit_status
-    data = {"recovered": rows, "settled": _settle(call.composition.paths, guest)}
+    data = {"recovered": rows, "settled": _settle(node.paths, guest)}
     return Result(data=data, messages=tuple(messages), errors=tuple(errors), exit_status=status)
 
 
-def _recover(call: Call, uuid: str, *, abort: bool) -> tuple[dict[str, Any], Error | None, int]:
+def _recover(call: Call, node: Composition, uuid: str, *, abort: bool) -> tuple[dict[str, Any], Error | None, int]:
     """Finish one; its steps are told as they end."""
-    paths, watch = call.composition.paths, Stopwatch(tell=teller(call.caller))
+    paths, watch = node.paths, Stopwatch(tell=teller(call.caller))
     row: dict[str, Any] = {"uuid": uuid, "guest": _name_of(paths, uuid)}
     try:
-        said = finish(call.composition, uuid, Log(paths, stderr=None), watch=watch, spare_start=not abort)
+        said = finish(node, uuid, Log(paths, stderr=None), watch=watch, spare_start=not abort)
     except VfioctlError as error:
         whose = f"{row['guest']}: " if row["guest"] and row["guest"] not in error.message else ""
         shown = Error(error.code, f"{whose}{error.message}", error.state, error.hints)

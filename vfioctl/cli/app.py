@@ -36,7 +36,8 @@ class App(Call):
     """The call of a verb from a terminal: how to show things, and a person who may be there to be asked."""
 
     def __init__(self, composition: Composition, environ: Mapping[str, str]) -> None:
-        caller = Caller(os.geteuid(), environment=environ, tell=self._tell, ask=self._ask, stdin=_read_stdin)
+        caller = Caller(os.geteuid(), environment=environ, tell=self._tell, ask=self._ask, stdin=_read_stdin,
+                        state=_own_state(environ))
         super().__init__(composition, caller)
         self.environ = environ
         self.format = FORMATS[0]
@@ -108,6 +109,13 @@ class App(Call):
         columns = self.environ.get("COLUMNS", "")
         width = int(columns) if columns.isdecimal() else None
         return Output(self.format, sys.stdout, sys.stderr, color=self.color, width=width or None)
+
+
+def _own_state(environ: Mapping[str, str]) -> str:
+    """Where a user keeps what outlives a program (XDG base directories); "" for one without a home."""
+    home = environ.get("HOME", "")
+    base = environ.get("XDG_STATE_HOME") or (os.path.join(home, ".local/state") if home else "")
+    return os.path.join(base, "vfioctl") if os.path.isabs(base) else ""
 
 
 def _read_stdin(most: int) -> bytes:

@@ -46,6 +46,14 @@ def recoverable(ctx: click.Context) -> Iterable[str]:
     return candidates(_app(ctx).composition.paths) if ctx.params.get("discard") else managed(ctx)
 
 
+def operations(ctx: click.Context) -> Iterable[str]:
+    """The keys of what is open."""
+    from vfioctl.actions.operations import node_of
+    from vfioctl.txn.journal import open_uuids
+
+    return open_uuids(node_of(_app(ctx)).paths)
+
+
 def _settings(ctx: click.Context) -> dict[str, Setting]:
     from vfioctl.actions.facts import plugin_infos
 

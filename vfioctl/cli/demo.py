@@ -177,7 +177,7 @@ def _stopped(stage: Stage, xml: bytes) -> HookCall:
 def _records(stage: Stage) -> list[str]:
     from vfioctl.txn.history import read_all
 
-    return [item.id for item in read_all(stage.paths).hand_offs]
+    return [item.id for item in read_all(stage.paths).runs]
 
 
 def _errors(started: HookCall, stopped: HookCall, changed: tuple[str, ...]) -> Iterator[Error]:

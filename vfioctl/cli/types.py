@@ -45,6 +45,7 @@ class Address(Named):
 GUEST = Named("guests")
 MANAGED = Named("managed")
 RECOVERABLE = Named("recoverable")
+OPERATION = Named("operations")
 SETTING = Named("settings_of")
 VALUE = Named("values")
 ITEM = Named("items")

@@ -81,13 +81,10 @@ def _record(paths: Paths, ending: Ending) -> str:
     duration = max((item.started + item.duration for item in times), default=0.0)
     started = time.time() - duration
     name = history.new_id(paths, ending.guest, started)
-    history.record(paths, history.HandOff(
+    history.record(paths, history.Run(
         id=name, guest=ending.guest, uuid=ending.uuid, event=ending.event, started=started,
         duration=duration, ok=ending.error is None, message=ending.text,
-        steps=tuple(
-            history.StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action)
-            for t in times
-        ),
+        steps=history.kept(times),
         code=ending.error.code if ending.error else "", refused=ending.refused,
     ))  # fmt: skip
     return name

@@ -67,6 +67,9 @@ def recover(
         story = read_both(composition.paths, uuid)
         if story is None or unless():
             return "Nothing was left to do."
+        if story.plan.operation != notes.HAND_OFF:
+            lock.release()
+            return _another(composition, uuid, watch, patience)
         if spare_start:
             _refuse_starting(composition, story)
         home = WayHome(composition, story, (lock.fd,), log, watch=watch, patience=PATIENCE)
@@ -75,6 +78,12 @@ def recover(
         return said
     home.prove()
     return _home(home)
+
+
+def _another(composition: Composition, key: str, watch: Stopwatch | None, patience: float) -> str:
+    from vfioctl.txn.recover import settle as settle_other  # few hosts have one
+
+    return settle_other(composition, key, patience=patience, watch=watch)
 
 
 def starting(paths: Paths, story: Story) -> Attempt | None:

@@ -55,7 +55,7 @@ def _variables(guest: str, uuid: str, paths: Paths) -> str:
         "GUEST": guest, "UUID": uuid, "ROOT": root, "SYS": paths.sys, "PROC": paths.proc, "PROGRAMS": paths.programs,
         "RUN": paths.run, "STUCK": paths.stuck, "MARKS": paths.guest_markers(guest),
         "JOURNAL": paths.boot_journal(uuid), "DISK_JOURNAL": paths.disk_journal(uuid),
-        "LOCK": paths.guest_lock(uuid), "LOG": os.path.join(paths.log, f"undo-{uuid}.log"),
+        "LOCK": paths.key_lock(uuid), "LOG": os.path.join(paths.log, f"undo-{uuid}.log"),
     }  # fmt: skip
     return "".join(f"{name}={quote(value)}\n" for name, value in values.items())
 

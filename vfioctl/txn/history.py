@@ -1,10 +1,10 @@
-"""One durable record a hand-off, and the last outcome of each guest. Damaged files are named, never fatal."""
+"""One durable record of each run of an operation, and the last outcome of each guest. Damaged files are named."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vfioctl.paths import Paths
+    from vfioctl.txn import clock
+    from vfioctl.txn.plan import Plan
 
-KEEP = 500
+KEEP, KEEP_OTHERS = 500, 200
+OF = "+"  # in an id, before an operation that is not the one without a name
 PUBLIC, PUBLIC_DIRECTORY = 0o644, 0o755  # `vfioctl history` works without root
 NAME_LENGTH = 8
 LISTS, FLAGS, TIMES = ("steps", "hints"), ("ok", "refused"), ("started", "duration", "started_offset", "when")
@@ -36,8 +39,8 @@ class StepTime:
 
 
 @frozen
-class HandOff:
-    """One hand-off. `started` is seconds since the epoch, `duration` seconds."""
+class Run:
+    """One run of an operation. `started` is seconds since the epoch, `duration` seconds."""
 
     id: str
     guest: str
@@ -50,6 +53,7 @@ class HandOff:
     steps: tuple[StepTime, ...] = ()
     code: str = ""  # of the error that ended it
     refused: bool = False  # before anything was touched
+    operation: str = ""  # empty where it is the one whose records name none
 
     @property
     def outcome(self) -> str:
@@ -77,31 +81,46 @@ class Last:
 class Records:
     """Every record, newest first, and the names of the files that cannot be read."""
 
-    hand_offs: tuple[HandOff, ...]
+    runs: tuple[Run, ...]
     damaged: tuple[str, ...] = ()
 
 
-def new_id(paths: Paths, guest: str, started: float) -> str:
-    """An unused id that sorts by time: 20261121T101530-win11, in UTC."""
+def new_id(paths: Paths, subject: str, started: float, operation: str = "") -> str:
+    """An unused id that sorts by time: 20261121T101530-win11, in UTC; with "+operation" where that is another one."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started))
-    name = "".join(char for char in guest.lower() if char.isascii() and char.isalnum())[:NAME_LENGTH]
-    wanted, number = f"{stamp}-{name or 'guest'}", 2
+    name, sort = _plain(subject), f"{OF}{_plain(operation)}" if operation else ""
+    wanted, number = f"{stamp}-{name or 'guest'}{sort}", 2
     found = wanted
     while os.path.lexists(_path(paths, found)):
         found, number = f"{wanted}-{number}", number + 1
     return found
 
 
-def record(paths: Paths, hand_off: HandOff, *, keep: int = KEEP) -> None:
-    """Keep `hand_off`, durably, and at most `keep` records. Raises OSError (disk full, read-only)."""
+def of_operation(
+    paths: Paths, plan: Plan, *, started: float, duration: float, steps: tuple[StepTime, ...], message: str, code: str
+) -> Run:
+    """The record of one run of `plan`; it went well where `code` is empty."""
+    return Run(
+        id=new_id(paths, plan.subject, started, plan.operation), guest=plan.subject, uuid=plan.key,
+        event=plan.operation, started=started, duration=duration, ok=not code, message=message, steps=steps, code=code,
+        operation=plan.operation,
+    )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text.lower() if char.isascii() and char.isalnum())[:NAME_LENGTH]
+
+
+def record(paths: Paths, run: Run, *, keep: int = KEEP) -> None:
+    """Keep `run`, durably, and at most `keep` records like it. Raises OSError (disk full, read-only)."""
     files.make_private_dir(paths.history, mode=PUBLIC_DIRECTORY)
-    files.write_json(_path(paths, hand_off.id), asdict(hand_off), mode=PUBLIC)
+    files.write_json(_path(paths, run.id), asdict(run), mode=PUBLIC)
     prune(paths, keep=keep)
 
 
 def read_all(paths: Paths) -> Records:
     """All records, newest first; what cannot be read is named in `damaged`."""
-    found: list[HandOff] = []
+    found: list[Run] = []
     damaged: list[str] = []
     for name in reversed(ids(paths)):
         try:
@@ -111,7 +130,7 @@ def read_all(paths: Paths) -> Records:
     return Records(tuple(found), tuple(damaged))
 
 
-def read(paths: Paths, name: str) -> HandOff:
+def read(paths: Paths, name: str) -> Run:
     """The record with the id `name`. Raises Refused("history.unknown"), VfioctlError("history.damaged")."""
     if "/" in name or "\0" in name or (value := _read(_path(paths, name), name)) is None:
         raise Refused(
@@ -120,7 +139,7 @@ def read(paths: Paths, name: str) -> HandOff:
         )
     try:
         steps = tuple(_build(StepTime, step) for step in value.get("steps", ()))
-        made: HandOff = _build(HandOff, {**value, "steps": steps})
+        made: Run = _build(Run, {**value, "steps": steps})
         return made
     except (TypeError, AttributeError) as error:
         raise _damaged(name, str(error)) from None
@@ -160,11 +179,23 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def prune(paths: Paths, *, keep: int) -> int:
-    """Remove all but the `keep` newest records; return how many went."""
-    gone = ids(paths)[: -keep or None] if keep else ids(paths)
+    """Remove all but the `keep` newest records, and KEEP_OTHERS of each other operation; return how many went."""
+    sorts: dict[str, list[str]] = {}
+    for name in ids(paths):
+        sorts.setdefault(name.partition(OF)[2].partition("-")[0], []).append(name)
+    gone = [name for sort, names in sorts.items() for name in _oldest(names, KEEP_OTHERS if sort else keep)]
     for name in gone:
         files.remove(_path(paths, name))
     return len(gone)
+
+
+def _oldest(names: list[str], keep: int) -> list[str]:
+    return names[:-keep] if keep else names
+
+
+def kept(times: Iterable[clock.StepTime]) -> tuple[StepTime, ...]:
+    """The times of the steps as a record keeps them."""
+    return tuple(StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action) for t in times)
 
 
 def write_last(paths: Paths, last: Last) -> None:

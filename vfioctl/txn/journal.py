@@ -34,6 +34,7 @@ WHAT = ("intent", "done", "refused")
 class Standing(StrEnum):
     """How far a hand-off is."""
 
+    QUEUED = "queued"  # committed for a process that has not begun yet
     APPLYING = "applying"
     GIVEN = "given"
     UNDOING = "undoing"

@@ -27,7 +27,8 @@ ID_BYTES = 4  # of an operation's id: it stands in names that users read, beside
 class Brief:
     """What is asked of the planner. Once the steps are known, `checks` says what else speaks against them.
 
-    It gets the steps that are applied, and what others hold of their resources in another way.
+    It gets the steps that are applied, and what others hold of their resources in another way. Only what is to `return`
+    has a way back: of the others stays what they made.
     """
 
     operation: str
@@ -60,7 +61,7 @@ def make_plan(brief: Brief, host: Host, ledger: Ledger) -> Plan:
         steps=applied,
         held=held,
         returns=returns,
-        way_back=way_back((*applied, *held), returns),
+        way_back=way_back((*applied, *held), returns) if brief.unfinished is Unfinished.RETURN else (),
         proof=brief.proof,
         findings=tuple(dict.fromkeys(_findings(brief, proposals, applied, host, ledger))),
         limits=brief.limits,
@@ -80,7 +81,7 @@ def _step(item: Proposed, host: Host, ledger: Ledger, key: str, identifier: str)
         baseline=dict(held.baseline if held and shared else _baseline(form, proposal, host, identifier)),
         undo=form.undo_of(proposal.params), scope=strongest(form.scope, proposal.scope),
         lifetime=strongest(form.lifetime, proposal.lifetime), plugin=item.plugin,
-        deadline=proposal.deadline, releases=proposal.promises, best_effort=proposal.best_effort,
+        deadline=proposal.deadline, releases=proposal.releases, best_effort=proposal.best_effort,
         stall=proposal.stall, touches=form.touches(proposal.params),
     )  # fmt: skip
 

@@ -250,7 +250,12 @@ def _others(entry: Entry, uuid: str) -> dict[str, str]:
 
 def guest_lock(paths: Paths, uuid: str) -> files.Lock:
     """The lock that one hand-off of the guest holds from its first look to its last write."""
-    return files.Lock(paths.guest_lock(uuid), f"The guest {TAKEN}")
+    return files.Lock(paths.key_lock(uuid), f"The guest {TAKEN}")
+
+
+def operation_lock(paths: Paths, key: str) -> files.Lock:
+    """The lock that the process of the operation `key` holds from its first look to its last write."""
+    return files.Lock(paths.key_lock(key), "The operation is worked on", passing=True)
 
 
 def turns(paths: Paths, *, longest: float = inf) -> Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]:

@@ -14,6 +14,7 @@ def _verb(name: str, text: str, view: str, effect: str = "read", *, terminal: bo
 GROUPS = (
     Group("gpu", "Look at the cards of this host."),
     Group("hook", "The hook that libvirt calls."),
+    Group("operation", "Look at what is open, follow it, cancel it."),
     Group("config", "Look at and change the configuration."),
     Group("plugins", "Look at the plugins."),
     Group("verb", "Look at what can be asked for by name."),
@@ -33,6 +34,10 @@ ROWS = (
     _verb("hook uninstall", "Remove the libvirt hook and the unit.", "hook:removed", "change"),
     _verb("hook verify", "Tell what would stop the hook from firing.", "hook:view"),
     _verb("history", "List past hand-offs, or show one and where its time went.", "history:view"),
+    _verb("operation list", "List what is open: hand-offs and every other operation.", "operations:view"),
+    _verb("operation show", "Show one open operation, step by step.", "operations:one"),
+    _verb("operation follow", "Follow an operation until it has ended.", "general:messages_only"),
+    _verb("operation cancel", "Ask an operation to stop; it undoes its work.", "general:messages_only", "destroy"),
     _verb("config show", "Show every setting of a guest with its value.", "settings:show"),
     _verb("config get", "Show one setting.", "settings:one"),
     _verb("config set", "Change one setting; comments are kept.", "general:messages_only", "change"),

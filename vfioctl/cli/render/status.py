@@ -23,6 +23,7 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     failed = [last for last in data["last"] if not last["ok"]]
     yield from _lasts(failed)
     yield from _hand_offs(data["hand_offs"])
+    yield from _operations(data.get("operations", ()))
     yield from _stuck(data["stuck"])
     yield from _guests(data.get("guests", ()))
     if devices := [*data["cards"], *data.get("devices", ())]:
@@ -64,6 +65,18 @@ def _hand_off(item: Mapping[str, Any]) -> Iterator[str]:
     yield f"{guest} {STANDINGS.get(item['standing'], item['standing'])} since {since}{by}: {devices}"
     if item["unfinished"]:
         yield f"  UNFINISHED, and nobody works on it. Finish it with: {recover}"
+
+
+def _operations(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for item in items:
+        by = f", process {item['process']}" if item["process"] else ""
+        yield f"{item['operation']} {item['subject']}: {item['standing']} since {moment(item['since'])}{by}"
+        if item["unfinished"]:
+            yield "  UNFINISHED, and nobody works on it. End it with: vfioctl recover"
+        else:
+            yield f"  Follow it with: vfioctl operation follow {item['key']}"
+    if items:
+        yield ""
 
 
 def _guests(guests: Sequence[Mapping[str, Any]]) -> Iterator[str]:

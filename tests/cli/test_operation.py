@@ -1,0 +1,263 @@
+"""`vfioctl operation …`: an operation that runs apart is listed, shown, followed and cancelled, by root and others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from downloads import CONTENT, serving
+from files_operation import NAME, OURS, FilesHost
+
+from vfioctl.cli.app import main
+from vfioctl.errors import Refused
+from vfioctl.frozen import replace
+from vfioctl.txn import recover
+from vfioctl.txn.journal import Standing
+from vfioctl.txn.plan import Unfinished
+from vfioctl.txn.runner import apart, here, queue
+from vfioctl.wait import until
+
+SECONDS = 20.0
+NOBODY = 65534
+
+
+@pytest.fixture
+def on(tmp_path):
+    with serving() as served:
+        tmp_path.chmod(0o755)
+        yield FilesHost(tmp_path, served, processes=True)
+        served.pause.set()
+
+
+def is_half_way(on):
+    rows = json.loads(on.command("operation", "list", "--format", "json").stdout)["data"]["operations"]
+    return bool(rows and rows[0]["progress"] and rows[0]["progress"]["done"])
+
+
+@pytest.fixture
+def half_way(on):
+    """It runs apart, and its download stands in the middle."""
+    on.served.half_way()
+    apart(on.node, on.plan())
+    assert until(lambda: is_half_way(on), SECONDS)
+    return on
+
+
+def ended(on):
+    return until(lambda: on.story() is None, SECONDS)
+
+
+def test_what_runs_apart_is_listed_with_its_process_and_its_progress(half_way):
+    rows = json.loads(half_way.command("operation", "list", "--format", "json").stdout)["data"]["operations"]
+    assert [(row["key"], row["operation"], row["standing"]) for row in rows] == [(half_way.key, NAME, "applying")]
+    assert (bool(rows[0]["process"]), rows[0]["unfinished"]) == (True, False)
+    assert (rows[0]["progress"]["step"], rows[0]["progress"]["total"]) == ("fetch", len(CONTENT))
+    assert "fetch: " in half_way.command("operation", "list").stdout
+
+
+def test_it_is_shown_step_by_step_by_its_key_or_the_beginning_of_that(half_way):
+    shown = half_way.command("operation", "show", half_way.key[:6], "--format", "json")
+    steps = {step["id"]: step["state"] for step in json.loads(shown.stdout)["data"]["operation"]["steps"]}
+    assert steps == {"copy": "done", "write": "done", "replace": "done", "note": "done", "fetch": "begun"}
+    assert "it is undone by: vfioctl recover" in half_way.command("operation", "show", half_way.key).stdout
+
+
+def test_one_that_is_cancelled_half_way_undoes_everything(half_way):
+    said = half_way.command("operation", "cancel", half_way.key)
+    assert said.returncode == 0, said.stderr
+    half_way.served.pause.set()
+    assert ended(half_way)
+    assert (half_way.files(), half_way.left()) == (half_way.before, ())
+    assert json.loads(half_way.command("history", "last", "--format", "json").stdout)["data"]["hand_off"]["code"] == (
+        "engine.interrupted"
+    )
+
+
+def test_a_second_terminal_follows_it_to_its_end(half_way):
+    follower = following(half_way)
+    until(lambda: False, 0.5)
+    half_way.served.pause.set()
+    out, err = follower.communicate(timeout=SECONDS)
+    assert follower.returncode == 0, err
+    assert "apply  fetch" in out
+    assert "has ended" in out
+    assert half_way.made() == OURS
+
+
+def following(on, *more: str):
+    argv = [*on.node.self_argv, "operation", "follow", on.key, *more]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+                            start_new_session=True)  # fmt: skip
+
+
+def test_an_interrupt_ends_the_following_and_leaves_it_running(half_way):
+    follower = following(half_way)
+    while "…" not in follower.stdout.readline():
+        pass
+    follower.send_signal(signal.SIGINT)
+    _, err = follower.communicate(timeout=SECONDS)
+    assert follower.returncode == 130
+    assert "goes on" in err
+    half_way.served.pause.set()
+    assert ended(half_way)
+    assert half_way.made() == OURS
+
+
+def test_a_second_interrupt_cancels_it(half_way):
+    follower = following(half_way)
+    while "…" not in follower.stdout.readline():
+        pass
+    follower.send_signal(signal.SIGINT)
+    while "once more" not in follower.stdout.readline():
+        pass
+    follower.send_signal(signal.SIGINT)
+    out, _ = follower.communicate(timeout=SECONDS)  # the step waits for its server, so it is only asked to stop
+    assert "is asked to stop" in out
+    half_way.served.pause.set()
+    assert ended(half_way)
+    assert half_way.files() == half_way.before
+
+
+def test_a_follower_hears_that_its_process_was_killed(half_way):
+    follower = following(half_way)
+    rows = json.loads(half_way.command("operation", "list", "--format", "json").stdout)["data"]["operations"]
+    os.kill(rows[0]["process"], signal.SIGKILL)
+    _, err = follower.communicate(timeout=SECONDS)
+    assert (follower.returncode, "operation.alone" in err) == (1, True)
+    assert half_way.command("operation", "cancel", half_way.key).returncode == 3
+    assert half_way.command("recover").returncode == 0
+    assert half_way.files() == half_way.before
+
+
+def test_what_has_not_begun_is_dropped_by_a_cancel(on):
+    queue(on.node, on.plan())
+    assert on.command("operation", "cancel", "a set").returncode == 0
+    assert (on.files(), on.left()) == (on.before, ())
+
+
+def test_what_never_began_is_dropped_by_recover_only_after_its_time(on, monkeypatch):
+    queue(on.node, on.plan())
+    with pytest.raises(Refused) as caught:
+        recover.settle(on.node, on.key)
+    assert caught.value.code == "operation.queued"
+    later = time.time() + recover.QUEUED_SECONDS
+    monkeypatch.setattr(recover.time, "time", lambda: later)
+    assert "is dropped" in recover.settle(on.node, on.key)
+    assert (on.files(), on.left()) == (on.before, ())
+
+
+def test_it_is_run_once(on):
+    queue(on.node, on.plan())
+    assert on.run() == 0
+    assert on.run() != 0
+    assert on.made() == OURS
+
+
+def test_what_fails_is_undone_and_says_at_which_step(on):
+    on.served.statuses = [404]
+    failed = here(on.node, on.plan())
+    assert "files set a set failed at fetch" in failed.error.message
+    assert failed.error.state == "Everything was put back."
+    assert (on.files(), on.left()) == (on.before, ())
+
+
+def test_what_only_a_person_may_end_is_left_and_named(on):
+    queue(on.node, on.plan(Unfinished.LEAVE))
+    with on.node.transaction(on.story().plan) as transaction:
+        transaction.reopen(Standing.APPLYING)
+    said = on.command("recover")
+    assert said.returncode == 3
+    assert "operation.left" in said.stderr
+    assert on.story() is not None
+
+
+def test_a_name_that_nothing_open_has_is_refused_with_what_is_open(half_way):
+    said = half_way.command("operation", "show", "nothing")
+    assert said.returncode == 3
+    assert half_way.key in said.stderr
+
+
+def test_status_names_what_is_open(half_way):
+    shown = json.loads(half_way.command("status", "--format", "json").stdout)["data"]
+    assert [row["key"] for row in shown["operations"]] == [half_way.key]
+    assert not shown["hand_offs"]
+    assert "files set" in half_way.command("status").stdout
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """The operations of somebody who is not root, on root's host."""
+    home = tmp_path / "home"
+    with serving() as served:
+        tmp_path.chmod(0o755)
+        on = FilesHost(tmp_path, served, own=str(home / "vfioctl"), processes=True)
+        home.mkdir()
+        for place in tmp_path.parents:
+            if str(place) in (tempfile.gettempdir(), "/"):
+                break
+            place.chmod(0o755)
+        for path in (home, on.root / ".kit", on.root / "srv", *(on.root / "srv").iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        yield on
+        served.pause.set()
+
+
+def as_nobody(on, work):
+    """The status of `work`, done in a process without root, whose state lies in their own directory."""
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            status = work()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def verb(on, *argv):
+    return lambda: main(on.node, argv, {"XDG_STATE_HOME": os.path.dirname(on.own)})
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@needs_root
+def test_somebody_else_runs_operations_of_their_own(theirs):
+    assert as_nobody(theirs, lambda: int(here(theirs.node, theirs.plan()).error is not None)) == 0
+    assert theirs.made() == OURS
+    assert Path(theirs.root, "srv/written").stat().st_uid == NOBODY
+    assert not Path(theirs.root, "run/vfioctl").exists()
+    assert not Path(theirs.root, "var/lib/vfioctl").exists()
+
+
+@needs_root
+def test_somebody_else_recovers_and_cancels_what_is_theirs(theirs):
+    def leave_open():
+        queue(theirs.node, theirs.plan())
+        with theirs.node.transaction(theirs.story().plan) as transaction:
+            transaction.reopen(Standing.APPLYING)
+        return 0
+
+    assert as_nobody(theirs, leave_open) == 0
+    assert as_nobody(theirs, verb(theirs, "operation", "show", theirs.key)) == 0
+    assert as_nobody(theirs, verb(theirs, "operation", "cancel", theirs.key)) == 3  # nobody works on it
+    assert as_nobody(theirs, verb(theirs, "recover")) == 0
+    assert theirs.left() == ()
+    assert as_nobody(theirs, verb(theirs, "recover")) == 77  # nothing of theirs is open: the rest is root's
+
+
+def test_a_plan_that_is_blocked_is_refused_with_nothing_touched(on):
+    Path(on.root, "srv/copied").write_text("precious")
+    before = on.files()
+    with pytest.raises(Refused):
+        here(on.node, replace(on.plan()))
+    assert on.files() == before

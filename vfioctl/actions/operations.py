@@ -1,0 +1,270 @@
+"""What is open, of any operation: listed, shown, followed, cancelled. `history` has what has ended.
+
+Root sees the host's operations; somebody else their own, which lie in their own directory.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.actions import worker as workers
+from vfioctl.actions.errors import Interrupted
+from vfioctl.actions.facts import running
+from vfioctl.actions.lookup import no_such
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.frozen import asdict
+from vfioctl.operations import UNNAMED
+from vfioctl.result import Error, Message, Result
+from vfioctl.txn import history, recover
+from vfioctl.txn.follow import Follower, progress
+from vfioctl.txn.journal import Moment, Standing, Story, open_uuids, read_both
+from vfioctl.txn.kind import kind
+from vfioctl.txn.plan import Action
+from vfioctl.txn.runner import name_of
+from vfioctl.wait import Backoff, until
+
+if TYPE_CHECKING:
+    from vfioctl.actions.caller import Call
+    from vfioctl.compose import Composition
+    from vfioctl.paths import Paths
+
+LOOK = 0.1  # seconds between two looks at a journal that is followed
+LONGEST_FOLLOW = 7 * 24 * 3600.0
+AGAIN_SECONDS = 3.0  # in which a second ^C asks to cancel
+CANCEL_SECONDS = 10.0
+SHORTEST = 4  # characters of a key that may stand for it
+
+
+def node_of(call: Call) -> Composition:
+    """The host with the operations of this caller: root's, or their own."""
+    if call.administers or not call.caller.state:
+        return call.composition
+    return call.composition.owned(call.caller.state)
+
+
+def listed(call: Call) -> Result:
+    """Every open operation: what it is, how far it is, and the process that works on it."""
+    paths, errors = node_of(call).paths, []
+    rows = []
+    for key in _open(paths):
+        try:
+            story = read_both(paths, key)
+        except VfioctlError as error:
+            errors.append(Error(error.code, error.message, error.state, error.hints))
+            continue
+        rows += [_row(paths, story)] if story else []
+    result = Result(data={"operations": rows}, errors=tuple(errors), exit_status=1 if errors else 0)
+    return result if call.administers else result.saying(
+        Message("Only your own operations are listed; root sees those of the host.")
+    )
+
+
+def shown(call: Call, word: str) -> Result:
+    """One open operation with each of its steps. Raises Refused("operation.unknown")."""
+    paths = node_of(call).paths
+    story = _story(paths, word)
+    return Result(data={"operation": {**_row(paths, story), "steps": _steps(story)}})
+
+
+def cancelled(call: Call, word: str) -> Result:
+    """Ask the process of an operation to stop; it undoes its work. Raises Refused where that cannot be."""
+    node = node_of(call)
+    story = _story(node.paths, word)
+    _may_be_cancelled(story)
+    key, name = story.plan.key, name_of(story.plan)
+    if story.standing is Standing.QUEUED and _dropped(node, key):
+        return Result(data={"key": key, "ended": True}).saying(Message(f"{name} had not begun; it is dropped."))
+    worker = workers.of(node.paths, key)
+    if worker is None:
+        raise Refused(
+            "operation.alone", f"No process works on {name}: it was interrupted.", state="Nothing was changed.",
+            hints=("End it with: vfioctl recover",),
+        )  # fmt: skip
+    try:
+        worker.send(signal.SIGTERM)
+        ended = until(worker.is_gone, CANCEL_SECONDS)
+    finally:
+        worker.close()
+    if ended:
+        return Result(data={"key": key, "ended": True}).saying(Message(f"{name} was cancelled."))
+    said = Message(f"{name} is asked to stop; it comes to the end of its step first.",
+                   hint=f"See how far it is with: vfioctl operation follow {key}")  # fmt: skip
+    return Result(data={"key": key, "ended": False}).saying(said)
+
+
+def followed(call: Call, word: str) -> Result:
+    """Tell what an operation does until it has ended. ^C leaves it running; a second one asks to cancel it."""
+    node = node_of(call)
+    story = _story(node.paths, word)
+    key, name = story.plan.key, name_of(story.plan)
+    follower = Follower(node.paths, key)
+    try:
+        _follow(call, follower, node.paths, key)
+    except KeyboardInterrupt:
+        return _interrupted(call, key, name)
+    finally:
+        follower.close()
+    return _how_it_ended(node.paths, story)
+
+
+def _follow(call: Call, follower: Follower, paths: Paths, key: str) -> None:
+    began: dict[str, float] = {}
+    for _ in Backoff(LONGEST_FOLLOW, first=LOOK, longest=LOOK):
+        for said in follower.look():
+            call.caller.tell(_line(said, began))
+        if follower.is_over() or key not in open_uuids(paths):
+            return
+        if workers_gone(paths, key):
+            return
+
+
+def workers_gone(paths: Paths, key: str) -> bool:
+    """Whether nobody works on what waits for nobody: it was interrupted, or it is held open."""
+    story = read_both(paths, key)
+    if story is None or story.standing is Standing.QUEUED:
+        return False
+    return not any(item.uuid == key for item in running(paths))
+
+
+def _line(said: Moment | Standing, began: dict[str, float]) -> str:
+    if isinstance(said, Standing):
+        return f"  {said}"
+    if said.what == "intent":
+        began[said.step] = said.at
+        return f"  {said.action:<5}  {said.step} …"
+    if said.what == "progress":
+        of = f" of {said.total} ({100 * said.done // said.total} %)" if said.total else ""
+        return f"         {said.step}: {said.done}{of} {said.unit}"
+    took = said.at - began.pop(said.step, said.at)
+    note = f"  {said.note}" if said.note else ""
+    return f"  {said.action:<5}  {said.step:<44} {took:6.2f} s  {said.what}{note}"
+
+
+def _interrupted(call: Call, key: str, name: str) -> Result:
+    """The first ^C only ends the following; a second one soon after it asks to cancel."""
+    call.caller.tell(f"{name} goes on; ^C once more within {AGAIN_SECONDS:g} s asks to cancel it.")
+    try:
+        until(lambda: False, AGAIN_SECONDS)
+    except KeyboardInterrupt:
+        return cancelled(call, key)
+    raise Interrupted(f"Interrupted. {name} goes on; follow it with: vfioctl operation follow {key}")
+
+
+def _how_it_ended(paths: Paths, story: Story) -> Result:
+    """What the history says of an operation that has ended since `story` was read."""
+    key, name = story.plan.key, name_of(story.plan)
+    now = read_both(paths, key)
+    if now is not None:
+        return _still_open(now, paths)
+    record = next((one for one in history.read_all(paths).runs if one.uuid == key), None)
+    data = {"key": key, "ended": True, "record": record.id if record else None, "ok": record.ok if record else None}
+    if record is None or record.ok:
+        return Result(data=data).saying(Message(f"{name} has ended: {record.message if record else 'no record'}."))
+    return Result(data=data, errors=(Error(record.code, record.message),), exit_status=1)
+
+
+def _still_open(story: Story, paths: Paths) -> Result:
+    row = _row(paths, story)
+    data = {"key": story.plan.key, "ended": False, "record": None, "ok": None}
+    if not row["unfinished"]:
+        return Result(data=data).saying(Message(f"{name_of(story.plan)} has done its work, and is held open."))
+    error = Error(
+        "operation.alone", f"No process works on {name_of(story.plan)} any more: it was interrupted.",
+        "Its journal is kept.", ("End it with: vfioctl recover",),
+    )  # fmt: skip
+    return Result(data=data, errors=(error,), exit_status=1)
+
+
+def _may_be_cancelled(story: Story) -> None:
+    """Raise Refused where cancelling could not bring back what was."""
+    plan, name = story.plan, name_of(story.plan)
+    begun = set(story.begun(Action.APPLY))
+    why, hint = "", "See how far it is with: vfioctl status"
+    if story.standing in (Standing.UNDOING, Standing.RETURNING):
+        why = f"it is being undone already (it stands at {story.standing})"
+    elif story.standing is Standing.GIVEN:
+        why, hint = "it has done its work", "See: vfioctl status"
+    elif plan.point_of_no_return in begun:
+        why = f"its step {plan.point_of_no_return} cannot be taken back, so it goes on to its end"
+    if why:
+        raise Refused("operation.too_late", f"{name} is not cancelled: {why}.", state="Nothing was changed.",
+                      hints=(hint,))  # fmt: skip
+
+
+def _dropped(node: Composition, key: str) -> bool:
+    """Whether an operation that waits for its process is gone now; not where that has begun at this moment."""
+    try:
+        recover.drop(node, key)
+    except VfioctlError:
+        return False
+    return True
+
+
+def _open(paths: Paths) -> tuple[str, ...]:
+    try:
+        return open_uuids(paths)
+    except PermissionError:
+        return ()
+
+
+def _story(paths: Paths, word: str) -> Story:
+    """The open operation that `word` names: its key, the beginning of that, or its subject."""
+    stories = [story for key in _open(paths) if (story := _readable(paths, key))]
+    found = [one for one in stories if word in (one.plan.key, one.plan.subject)]
+    if not found and len(word) >= SHORTEST:
+        found = [one for one in stories if one.plan.key.startswith(word)]
+    if len(found) == 1:
+        return found[0]
+    message = f"{word!r} names {len(found)} open operations" if found else f"There is no open operation {word!r}"
+    refused = no_such("operation.unknown", message, word, (one.plan.key for one in found or stories), "Open are")
+    refused.hints = (*refused.hints, "What has ended is listed by: vfioctl history")
+    raise refused
+
+
+def _readable(paths: Paths, key: str) -> Story | None:
+    try:
+        return read_both(paths, key)
+    except VfioctlError:
+        return None
+
+
+def _row(paths: Paths, story: Story) -> dict[str, Any]:
+    process = next((item.pid for item in running(paths) if item.uuid == story.plan.key), None)
+    long_step = progress(paths.boot_journal(story.plan.key)) if process else None
+    settled = story.standing in (Standing.GIVEN, Standing.QUEUED)
+    return {
+        "key": story.plan.key, "operation": story.plan.operation, "subject": story.plan.subject,
+        "standing": str(story.standing), "since": story.started, "process": process,
+        "unfinished": process is None and not settled, "without_process": str(story.plan.unfinished),
+        "progress": _progress(long_step),
+    }  # fmt: skip
+
+
+def _progress(moment: Moment | None) -> dict[str, Any] | None:
+    if moment is None:
+        return None
+    known = asdict(moment)
+    return {name: known[name] for name in ("step", "done", "total", "unit")}
+
+
+def _steps(story: Story) -> list[dict[str, Any]]:
+    begun, done, undone = story.begun(Action.APPLY), story.finished(Action.APPLY), story.finished(Action.UNDO)
+    return [
+        {
+            "id": step.id, "kind": step.kind, "resource": step.resource, "reason": step.reason,
+            "undo": str(kind(step.kind).undo_of(step.params)),
+            "state": "undone" if step.id in undone else "done" if step.id in done
+            else "begun" if step.id in begun else "open",
+        }
+        for step in story.plan.all_steps()
+    ]  # fmt: skip
+
+
+def others(paths: Paths) -> Iterator[dict[str, Any]]:
+    """The rows of what is open and no hand-off: `status` names them beside those."""
+    for key in _open(paths):
+        story = _readable(paths, key)
+        if story and story.plan.operation != UNNAMED:
+            yield _row(paths, story)

@@ -1,0 +1,1 @@
+"""`vfioctl operation …`: what is open, of any operation."""

@@ -1,0 +1,177 @@
+"""Runs an operation: here, or in a process of its own. An operation is a journal and a process; knows none by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import Refused, StepFailed, Stuck, VfioctlError
+from vfioctl.frozen import frozen
+from vfioctl.txn import history
+from vfioctl.txn.clock import Deadline
+from vfioctl.txn.journal import Standing, read_both
+from vfioctl.txn.resources import operation_lock, resource_locks
+
+if TYPE_CHECKING:
+    from vfioctl.txn.clock import Stopwatch
+    from vfioctl.txn.engine import Failure
+    from vfioctl.txn.node import Node
+    from vfioctl.txn.plan import Plan
+    from vfioctl.txn.transaction import Transaction
+
+LOCK_SECONDS = 30.0  # with others who have what it needs
+
+
+@frozen
+class Ended:
+    """How an operation ended: `error` is None where it did what it was asked for; `warnings` are best-effort steps."""
+
+    plan: Plan
+    error: VfioctlError | None = None
+    warnings: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()  # what an undo found that the operation had not made
+
+
+def here(
+    node: Node, plan: Plan, *, stop: Callable[[], bool] = bool, watch: Stopwatch | None = None
+) -> Ended:
+    """Run `plan` in this process. What fails is undone. Raises Refused with nothing touched, Busy."""
+    refuse(plan)
+    lock = operation_lock(node.paths, plan.key)
+    lock.acquire()
+    with (
+        lock, resource_locks(node.paths, plan.resources, deadline=LOCK_SECONDS) as fds,
+        node.transaction(plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction,
+    ):  # fmt: skip
+        transaction.begin(node.machine().host().boot_id())
+        return _carry_out(node, transaction)
+
+
+def queue(node: Node, plan: Plan) -> None:
+    """Commit `plan` for a process of its own, which `run` is. Raises Refused with nothing touched, Busy."""
+    refuse(plan)
+    lock = operation_lock(node.paths, plan.key)
+    lock.acquire()
+    with lock, resource_locks(node.paths, plan.resources, deadline=LOCK_SECONDS), node.transaction(plan) as waiting:
+        waiting.begin(node.machine().host().boot_id())
+        waiting.journal.standing(Standing.QUEUED)
+
+
+def run(
+    node: Node, key: str, *, stop: Callable[[], bool] = bool, watch: Stopwatch | None = None
+) -> Ended:
+    """Run what `queue` has committed as `key`. Raises Refused("operation.unknown", "operation.begun"), Busy."""
+    lock = operation_lock(node.paths, key)
+    lock.acquire(deadline=LOCK_SECONDS)
+    with lock:
+        story = read_both(node.paths, key)
+        if story is None:
+            raise Refused("operation.unknown", f"There is no operation {key}.", state="Nothing was changed.")
+        if story.standing is not Standing.QUEUED:
+            raise Refused(
+                "operation.begun", f"The operation {key} has begun already: it stands at {story.standing}.",
+                state="Nothing was changed.", hints=("Finish what was interrupted with: vfioctl recover",),
+            )  # fmt: skip
+        with (
+            resource_locks(node.paths, story.plan.resources, deadline=LOCK_SECONDS) as fds,
+            node.transaction(story.plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction,
+        ):  # fmt: skip
+            transaction.reopen(Standing.APPLYING, lenient=False)
+            return _carry_out(node, transaction)
+
+
+def apart(node: Node, plan: Plan) -> None:
+    """Let a process of its own run `plan`: a transient unit where root may start one, else a detached process.
+
+    Returns when it was started. Raises what `queue` raises; nothing stays of an operation that cannot be started.
+    """
+    from vfioctl.txn.spawn import spawn
+
+    queue(node, plan)
+    try:
+        spawn(node, f"vfioctl-run-{plan.key}", ("run", plan.key, *filter(None, (node.paths.own,))))
+    except (VfioctlError, OSError):
+        with node.transaction(plan) as transaction:
+            transaction.reopen()
+            transaction.forget()
+        raise
+
+
+def refuse(plan: Plan) -> None:
+    """Raise Refused with everything that blocks `plan`, at once."""
+    if said := plan.blocks:
+        raise Refused(
+            said[0].code, f"{name_of(plan)} was refused: " + " ".join(finding.message for finding in said),
+            state="Nothing was changed.", hints=tuple(dict.fromkeys(one.hint for one in said if one.hint)),
+        )  # fmt: skip
+
+
+def name_of(plan: Plan) -> str:
+    """The operation in a sentence: what it is, and about what."""
+    return f"{plan.operation} {plan.subject}".strip()
+
+
+def _carry_out(node: Node, transaction: Transaction) -> Ended:
+    plan, engine = transaction.plan, transaction.engine
+    failure = transaction.apply(deadline=Deadline(plan.limits.prepare)) or _hold(transaction)
+    error = _undone(node, transaction, failure) if failure else None
+    if failure is None and not plan.way_back:
+        transaction.forget()
+    warnings = tuple(warning.message for warning in engine.warnings)
+    keep(node, transaction, error, "; ".join((*warnings, *engine.left)) or "done")
+    return Ended(plan, error, warnings, tuple(engine.left))
+
+
+def _hold(transaction: Transaction) -> Failure | None:
+    """What has a way back stays open until somebody runs it. What cannot be said so could not be brought back."""
+    if not transaction.plan.way_back:
+        return None
+    from vfioctl.txn.engine import Failure
+    from vfioctl.txn.plan import Action
+
+    try:
+        transaction.hold()
+    except OSError as error:
+        return Failure(transaction.plan.steps[-1], Action.APPLY, error)
+    return None
+
+
+def _undone(node: Node, transaction: Transaction, failure: Failure) -> VfioctlError:
+    """Undo what was begun; the error says what failed and how all stands. Its journal goes where nothing is left."""
+    from vfioctl.txn.transaction import begun
+
+    plan = transaction.plan
+    transaction.journal.standing(Standing.UNDOING)
+    names = begun(read_both(node.paths, plan.key))
+    secondary = transaction.undo(names, deadline=Deadline(plan.limits.undo))
+    if not secondary:
+        transaction.forget()
+    return _error(plan, failure, secondary, tuple(transaction.engine.left))
+
+
+def _error(plan: Plan, failure: Failure, secondary: tuple[Failure, ...], left: tuple[str, ...]) -> VfioctlError:
+    cause = failure.error
+    said = cause.message if isinstance(cause, VfioctlError) else str(cause)
+    hints = cause.hints if isinstance(cause, VfioctlError) else ()
+    state = "Everything was put back."
+    if secondary:
+        state = f"Not everything could be put back: {'; '.join(one.message for one in secondary)}."
+        hints = (*hints, "Finish it with: vfioctl recover")
+    return (Stuck if isinstance(cause, Stuck) else StepFailed)(
+        failure.code, f"{name_of(plan)} failed at {failure.step.id}: {said}", state=" ".join((state, *left)),
+        hints=tuple(dict.fromkeys(hints)),
+    )  # fmt: skip
+
+
+def keep(node: Node, transaction: Transaction, error: VfioctlError | None, said: str) -> None:
+    """Keep how it went in the history. A full disk is no failure of the operation."""
+    plan, times = transaction.plan, transaction.engine.watch.times
+    duration = max((one.started + one.duration for one in times), default=0.0)
+    started = time.time() - duration
+    with suppress(OSError):
+        history.record(node.paths, history.of_operation(
+            node.paths, plan, started=started, duration=duration, steps=history.kept(times),
+            message=error.message if error else said, code=error.code if error else "",
+        ))  # fmt: skip
