@@ -190,7 +190,7 @@ class Rack:
             for file in (self.host.paths.boot_journal(guest.uuid), self.host.paths.disk_journal(guest.uuid)):
                 head, _, rest = Path(file).read_text().partition("\n")
                 story = json.loads(head)
-                story["plan"]["back"].append({"kind": "path.exists", "args": {"path": path}})
+                story["plan"]["proof"].append({"kind": "path.exists", "args": {"path": path}})
                 Path(file).write_text(f"{json.dumps(story)}\n{rest}")
 
 
