@@ -20,7 +20,7 @@ NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
     "disk.snapshot_delete", "unit.restart",
 }  # fmt: skip
-RECREATED = {"unit.stop", "command.run", "container.stop"}
+RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run"}
 
 
 @pytest.mark.parametrize("name", MODULES)

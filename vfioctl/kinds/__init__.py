@@ -23,5 +23,6 @@ MODULES = {  # the file of each, without .py
     "disk.snapshot": "disks/disk_snapshot",
     "disk.snapshot_delete": "disks/disk_snapshot_delete",
     "command.run": "command_run",
+    "foreign.run": "foreign_run",
     "wait.until": "wait_until",
 }

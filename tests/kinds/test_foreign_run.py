@@ -1,0 +1,156 @@
+"""foreign.run: a plugin's own function, undone by the core's steps although its plugin is gone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+
+import pytest
+from step_builders import planned, put
+
+from vfioctl.compose import compose
+from vfioctl.errors import StepRefused
+from vfioctl.kinds.foreign_run import KIND
+from vfioctl.proc import Programs
+from vfioctl.txn import judge, recover
+from vfioctl.txn.journal import Standing
+from vfioctl.txn.kind import kind
+from vfioctl.txn.machine import Machine
+from vfioctl.txn.ordering import Proposed
+from vfioctl.txn.planner import Brief, make_plan
+from vfioctl.txn.resources import Ledger
+from vfioctl.txn.runner import here, queue
+from vfioctl.txn.step import StepProposal, Undo
+
+PLUGIN = '''
+def on(params, machine):
+    with open(machine.paths.at("sys/led"), "w") as file:
+        file.write(params["value"])
+
+def broken(params, machine):
+    raise OSError("the light is out")
+'''
+BACK = {"kind": "sysfs.write", "params": {"path": "/sys/led", "value": "0"}}
+WISH = {"target": "vfioctl_party:on", "resource": "led", "params": {"value": "1"}, "undo_with": [BACK]}
+
+
+@pytest.fixture
+def machine(plain):
+    put(plain.paths.at("sys/led"), "0")
+    return plain
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """An installed plugin, which `gone` takes away."""
+    place = tmp_path / "site"
+    place.mkdir(mode=0o755)
+    (place / "vfioctl_party.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.setattr("vfioctl.kinds.foreign_run.culprit", lambda _path, _root: None)  # pytest's places are open
+    yield place
+    sys.modules.pop("vfioctl_party", None)
+
+
+def gone(plugin):
+    (plugin / "vfioctl_party.py").unlink()
+    sys.modules.pop("vfioctl_party", None)
+
+
+def led(machine):
+    with open(machine.paths.at("sys/led"), encoding="utf-8") as file:
+        return file.read().strip()
+
+
+def made(node, **changes):
+    proposal = StepProposal("light", "foreign.run", {**WISH, **changes}, "a test")
+    brief = Brief("party", "led", str(uuid.uuid4()), (Proposed("party", proposal),), lambda _steps, _held: ())
+    return make_plan(brief, node.machine().host(), Ledger(node.paths))
+
+
+@pytest.fixture
+def node(machine):
+    return compose(machine.paths.root)
+
+
+def codes(plan):
+    return [finding.code for finding in plan.findings]
+
+
+def test_its_function_is_called_and_its_plan_says_how_it_is_undone(machine, node, plugin):
+    plan = made(node)
+    assert (codes(plan), plan.steps[0].undo, plan.steps[0].touches) == ([], Undo.RECREATED, ("sysfs:/sys/led",))
+    assert "sysfs:/sys/led" in KIND.put_back(plan.steps[0].params)
+    assert here(node, plan).error is None
+    assert led(machine) == "1"
+
+
+def test_what_it_began_is_undone_without_its_plugin(machine, node, plugin):
+    plan = made(node)
+    queue(node, plan)
+    with node.transaction(plan) as transaction:
+        transaction.reopen(Standing.APPLYING)
+        transaction.journal.intent("apply", plan.steps[0])
+    put(machine.paths.at("sys/led"), "1")
+    gone(plugin)
+    assert "was undone" in recover.settle(node, plan.key)
+    assert led(machine) == "0"
+
+
+def test_a_function_that_fails_is_undone(machine, node, plugin):
+    failed = here(node, made(node, target="vfioctl_party:broken"))
+    assert "the light is out" in failed.error.message
+    assert (failed.error.state, led(machine)) == ("Everything was put back.", "0")
+
+
+def test_a_plugin_that_is_not_there_blocks_the_plan_and_refuses_the_step(machine, node, plugin):
+    plan = made(node)
+    gone(plugin)
+    assert codes(made(node)) == ["foreign.broken"]
+    refused = here(node, plan)
+    assert (refused.error.code, led(machine)) == ("foreign.broken", "0")
+
+
+def test_one_that_says_neither_undo_nor_for_good_is_refused_with_the_reason(node, plugin):
+    assert codes(made(node, undo_with=[])) == ["foreign.no_undo"]
+    for_good = made(node, undo_with=[], for_good=True)
+    assert (codes(for_good), for_good.steps[0].undo) == ([], Undo.NONE)
+
+
+@pytest.mark.parametrize("undo", [
+    {"kind": "foreign.run", "params": WISH}, {"kind": "party.run", "params": {}}, {"kind": "sysfs.write", "params": {}},
+    {"kind": "file.copy", "params": {"source": "/a", "dest": "/b"}}, "rm -rf /",
+])  # fmt: skip
+def test_an_undo_that_is_no_plain_step_of_the_core_blocks_the_plan(node, plugin, undo):
+    assert "undo_with" in KIND.unfit({**WISH, "undo_with": [undo]})
+    assert codes(made(node, undo_with=[undo])) == ["foreign.broken"]
+
+
+@pytest.mark.parametrize("target", ["os:system;", "os", "../os:system", "os.path:", 7])
+def test_a_target_is_a_module_and_a_name(target):
+    assert "target" in KIND.unfit({**WISH, "target": target})
+
+
+def test_root_calls_nothing_that_others_can_change(machine, tmp_path, monkeypatch):
+    place = tmp_path / "open"
+    place.mkdir()
+    (place / "vfioctl_open.py").write_text(PLUGIN)
+    os.chmod(place, 0o777)
+    monkeypatch.syspath_prepend(str(place))
+    step = planned(machine, "foreign.run", {**WISH, "target": "vfioctl_open:on"})
+    with pytest.raises(StepRefused) as caught:
+        KIND.apply(step, Machine(machine.paths, Programs(machine.paths.programs)))
+    assert caught.value.code == "foreign.broken"
+    assert "vfioctl_open" not in sys.modules
+
+
+def test_undo_sh_leaves_it_to_recover_and_says_so(machine, plugin):
+    step = planned(machine, "foreign.run", WISH)
+    assert "vfioctl recover" in KIND.render_undo(step, machine.paths)[0]
+    assert kind("foreign.run") is KIND
+
+
+def test_a_plan_with_it_is_obeyed_when_it_is_read_again(node, plugin):
+    plan = made(node)
+    assert judge.problem_of(plan, plan.key) == ""
