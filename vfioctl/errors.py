@@ -104,6 +104,11 @@ class Stuck(StepFailed):
     exit_status = EXIT_STUCK
 
 
+def stuck_in_kernel(resource: str) -> Stuck:
+    """The error about a `resource` on which a kernel write has not returned."""
+    return Stuck("device.stuck", f"{resource} is stuck in the kernel.", hints=("See: vfioctl status",))
+
+
 class NotRoot(Refused):
     """The command changes the host and needs root."""
 

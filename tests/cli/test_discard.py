@@ -14,10 +14,11 @@ from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
 from terminals import on_a_terminal
 
 from vfioctl.handoff import discard as discarding
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import UUID
 from vfioctl.txn.journal import open_uuids
-from vfioctl.txn.resources import Ledger, guest_lock
+from vfioctl.txn.resources import Ledger
 
 BUG = ("internal error", "Traceback")
 

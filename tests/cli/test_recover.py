@@ -26,8 +26,8 @@ from vfioctl.wait import until
 
 ENGINE = """
 import signal, sys
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.paths import Paths
-from vfioctl.txn.resources import guest_lock
 asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
 with guest_lock(Paths(sys.argv[1]), sys.argv[2]):

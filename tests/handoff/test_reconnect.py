@@ -14,12 +14,13 @@ from txn_builders import OTHER
 from txn_builders import UUID as BARE
 
 from vfioctl.handoff import markers
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.reconnect import reconnect
 from vfioctl.log import Log
 from vfioctl.testing.domains import UUID
 from vfioctl.txn.journal import Journal, Standing
 from vfioctl.txn.plan import Action
-from vfioctl.txn.resources import Ledger, guest_lock
+from vfioctl.txn.resources import Ledger
 from vfioctl.wait import until
 
 QUICK = 5.0

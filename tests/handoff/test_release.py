@@ -8,9 +8,9 @@ import time
 import pytest
 from hand_offs import BY_NAME, GPU, GUEST, stage
 
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.testing.domains import UUID
 from vfioctl.txn.journal import Journal, Standing
-from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
 

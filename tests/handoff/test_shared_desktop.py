@@ -123,4 +123,4 @@ def test_a_guest_whose_display_manager_another_one_keeps_stopped_does_not_wait_f
     assert not desk.manager_runs()
     last = json.loads(Path(desk.host.paths.last("game")).read_text())
     record = history.read(desk.host.paths, last["hand_off"])
-    assert {one.id: one.outcome for one in record.steps}[DRAWN] == "still needed by guest work"
+    assert {one.id: one.outcome for one in record.steps}[DRAWN] == "still needed by work"

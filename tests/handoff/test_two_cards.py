@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.host.host import Host
 from vfioctl.proc import Completed
 from vfioctl.testing import scenarios
@@ -17,7 +18,7 @@ from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt
 from vfioctl.txn.journal import open_uuids, read_both
-from vfioctl.txn.resources import Ledger, guest_lock
+from vfioctl.txn.resources import Ledger
 from vfioctl.wait import until
 
 MODULES = ("nvidia", "nvidia_modeset", "nvidia_uvm", "nvidia_drm")

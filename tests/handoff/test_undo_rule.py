@@ -15,12 +15,13 @@ from vfioctl.files import read_text
 from vfioctl.handoff import recovery
 from vfioctl.handoff.commit import commit
 from vfioctl.handoff.holders import Policy
+from vfioctl.handoff.outcome import read_last
 from vfioctl.handoff.planning import Order, plan
 from vfioctl.handoff.release import finish, run_late
 from vfioctl.host.host import Host
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline, as_journalled
-from vfioctl.txn.history import read_all, read_last
+from vfioctl.txn.history import read_all
 from vfioctl.txn.journal import Journal, Standing, read_both
 from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import Ledger

@@ -41,7 +41,7 @@ def test_an_unknown_kind_names_the_known_ones():
 
 ROOM = Path(kinds.__file__).parent
 SHARED = {
-    "common", "conditions", "files/download", "files/former", "files/marks", "files/place",
+    "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/place",
     "systemd/units", "systemd/unit_kill", "disks/images", "kernel/own_modules", "pci/unseen",
 }  # fmt: skip
 

@@ -14,9 +14,10 @@ from hand_offs import GPU, GUEST, Stage
 
 from vfioctl.errors import Irregular
 from vfioctl.files import Lock, create, open_plain, read_json, read_text
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.testing import snapshot
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.resources import file_name, guest_lock
+from vfioctl.txn.resources import file_name
 
 PATIENCE = 30.0  # seconds; each of these commands takes one
 BUG = ("Traceback", "internal error")

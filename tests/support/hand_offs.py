@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.host.stuck import all_stuck
 from vfioctl.testing import scenarios, snapshot
 from vfioctl.testing.crash import boundaries, crash_at, pause_at, paused
@@ -25,7 +26,6 @@ from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt, HookCall
 from vfioctl.testing.model import FakeModule, MachineSpec
 from vfioctl.txn.journal import Story, read_both
-from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
 ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from hand_offs import OUR_RECORDS, VFIO_STAYS
 
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.testing import parts, snapshot
 from vfioctl.testing.crash import boundaries, crash_at, pause_at, paused
 from vfioctl.testing.domains import domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt, HookCall
 from vfioctl.testing.model import FakeDevice, FakeProcess, FakeUnit, MachineSpec
-from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
 REFUSED = 3  # the exit status

@@ -10,13 +10,14 @@ from txn_builders import UUID, plan, step
 
 from vfioctl.frozen import replace
 from vfioctl.kinds import MODULES
+from vfioctl.kinds.common import ADDRESS
 from vfioctl.kinds.conditions import CONDITION
 from vfioctl.limits import Limits
 from vfioctl.txn import judge
 from vfioctl.txn.kind import kind
 from vfioctl.txn.operation import upgraded
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.shape import ABSOLUTE, ADDRESS, ARGV, COUNT, FLAG, NAME, PROGRAM, Shape, optional
+from vfioctl.txn.shape import ABSOLUTE, ARGV, COUNT, FLAG, NAME, PROGRAM, Shape, optional
 from vfioctl.txn.step import Condition
 
 RECORDED = sorted((Path(__file__).parent.parent / "data" / "journals").rglob("*.jsonl"))

@@ -150,4 +150,4 @@ def test_what_another_guest_keeps_stopped_is_not_waited_for(paths, kind, params)
     assert give_back(made, engine) == ()
     assert engine.warnings == []
     last = read_both(paths, UUID).records[-1]
-    assert (last.what, last.step, last.note) == ("done", "proof", "still needed by guest steam deck")
+    assert (last.what, last.step, last.note) == ("done", "proof", "still needed by steam deck")

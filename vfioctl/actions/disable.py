@@ -12,11 +12,10 @@ from vfioctl.actions.domains import find
 from vfioctl.actions.enable import kept_file
 from vfioctl.actions.facts import must_be_managed
 from vfioctl.config.edit import remove_guest
-from vfioctl.handoff import identity
+from vfioctl.handoff import identity, outcome
 from vfioctl.handoff.markers import uuid_of
 from vfioctl.reach import must_answer
 from vfioctl.result import Message, Result
-from vfioctl.txn import history
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
@@ -33,7 +32,7 @@ def disable(call: Call, guest: str, xml: str | None = None) -> Result:
     before = hostdev_mode.before(paths, guest)
     change = _restore(call, guest, xml, before)
     _put_aside(paths, guest)
-    history.settle(paths, guest)
+    outcome.settle(paths, guest)
     if before:
         identity.unpin(paths, before.uuid)
         hostdev_mode.forget(paths, before.uuid)

@@ -13,10 +13,10 @@ from vfioctl.config.load import load_guest, managed_guests
 from vfioctl.errors import Refused
 from vfioctl.frozen import frozen
 from vfioctl.handoff.markers import undone_by_sh
+from vfioctl.kinds import PCI
 from vfioctl.paths import LOCK_PREFIX, LOCK_SUFFIX
 from vfioctl.plugin import manifest
 from vfioctl.result import Message
-from vfioctl.txn.resources import EXCLUSIVE
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call, Caller
@@ -125,11 +125,11 @@ def unseen_messages(host: Host, caller: Caller) -> Iterator[Message]:
 
 def owners(paths: Paths) -> dict[str, str]:
     """The guests that hold a device, by address, as far as the ledger may be read; not those whom undo.sh undid."""
-    held = [entry for entry in VisibleLedger(paths).readable()[0] if entry.resource.startswith(EXCLUSIVE)]
+    held = [entry for entry in VisibleLedger(paths).readable()[0] if entry.resource.startswith(PCI)]
     gone = undone_by_sh(paths) if held else ()
     found = {}
     for entry in held:
         guests = [name for uuid, name in entry.holders.items() if uuid not in gone]
         if guests:
-            found[entry.resource.removeprefix(EXCLUSIVE)] = ", ".join(guests)
+            found[entry.resource.removeprefix(PCI)] = ", ".join(guests)
     return found

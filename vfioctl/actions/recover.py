@@ -13,12 +13,12 @@ from vfioctl.actions.live import teller
 from vfioctl.actions.lookup import is_uuid, must_be_known
 from vfioctl.actions.operations import node_of
 from vfioctl.errors import VfioctlError
-from vfioctl.handoff import damaged
+from vfioctl.handoff import damaged, outcome
 from vfioctl.handoff.recovery import is_in_use
 from vfioctl.handoff.recovery import recover as finish
 from vfioctl.log import Log
 from vfioctl.result import Error, Message, Result
-from vfioctl.txn import blobs, history
+from vfioctl.txn import blobs
 from vfioctl.txn.clock import Stopwatch
 from vfioctl.txn.journal import Standing, open_uuids, read_both
 
@@ -106,8 +106,8 @@ def _settle(paths: Paths, guest: str | None) -> list[str]:
     with suppress(OSError):  # what cannot be removed now is for the next one
         blobs.sweep(paths)
     opened = open_uuids(paths)
-    lasts = (last for last in history.read_lasts(paths) if guest in (None, last.guest, last.uuid))
-    return [last.guest for last in lasts if last.uuid not in opened and history.settle(paths, last.guest)]
+    lasts = (last for last in outcome.read_lasts(paths) if guest in (None, last.guest, last.uuid))
+    return [last.guest for last in lasts if last.uuid not in opened and outcome.settle(paths, last.guest)]
 
 
 def _name_of(paths: Paths, uuid: str) -> str:

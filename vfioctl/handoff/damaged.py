@@ -18,10 +18,11 @@ from vfioctl.handoff import markers
 from vfioctl.host.drivers import is_vfio
 from vfioctl.host.pci import driver
 from vfioctl.host.readers import ADDRESS
+from vfioctl.kinds import PCI
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import ends_of, read_both
 from vfioctl.txn.plan import Plan
-from vfioctl.txn.resources import EXCLUSIVE, Entry, Ledger
+from vfioctl.txn.resources import Entry, Ledger
 
 if TYPE_CHECKING:
     from typing import Any
@@ -43,8 +44,8 @@ def entries(paths: Paths, uuid: str) -> tuple[Entry, ...]:
 
 def devices(paths: Paths, uuid: str) -> tuple[str, ...]:
     """The PCI functions that it holds: by the ledger, and where that is lost by the journal, while they are away."""
-    held = {entry.resource.removeprefix(EXCLUSIVE) for entry in entries(paths, uuid)
-            if entry.resource.startswith(EXCLUSIVE)}  # fmt: skip
+    held = {entry.resource.removeprefix(PCI) for entry in entries(paths, uuid)
+            if entry.resource.startswith(PCI)}  # fmt: skip
     return tuple(sorted(held.union(address for address in _named(paths, uuid) if _is_away(paths, address))))
 
 
@@ -108,7 +109,7 @@ def _in_words(line: Mapping[str, Any]) -> str:
 
 def refuse_needed(paths: Paths, plan: Plan, uuid: str, error: VfioctlError) -> None:
     """Raise Refused when the hand-off of `uuid`, whose journal cannot be read, holds a device that `plan` needs."""
-    wanted = {name.removeprefix(EXCLUSIVE) for name in plan.resources if name.startswith(EXCLUSIVE)}
+    wanted = {name.removeprefix(PCI) for name in plan.resources if name.startswith(PCI)}
     if needed := sorted(wanted & set(devices(paths, uuid))):
         raise Refused(
             error.code,

@@ -14,12 +14,13 @@ from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError, reason
 from vfioctl.frozen import asdict
 from vfioctl.handoff import armed, damaged, markers, remains
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.remains import Remains
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.txn import generation
 from vfioctl.txn.journal import open_uuids
-from vfioctl.txn.resources import Ledger, guest_lock, resource_locks
+from vfioctl.txn.resources import Ledger, resource_locks
 
 LOCK_SECONDS = 5.0
 REPORT = "report.json"

@@ -13,10 +13,10 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, VfioctlError
 from vfioctl.handoff import background, markers, observers, recovery
 from vfioctl.handoff.home import WayHome
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action
-from vfioctl.txn.resources import guest_lock
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

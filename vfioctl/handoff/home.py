@@ -16,15 +16,16 @@ from vfioctl.errors import Busy, StepFailed, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.handoff import notes
 from vfioctl.handoff.commit import forget
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.outcome import Ending, amend, keep
-from vfioctl.kinds import conditions
+from vfioctl.kinds import PCI, conditions
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action, Part, Plan
-from vfioctl.txn.resources import EXCLUSIVE, Ledger, guest_lock, turns
+from vfioctl.txn.resources import Ledger, turns
 from vfioctl.txn.step import Condition, Scope, Step
 from vfioctl.wait import until
 
@@ -140,7 +141,7 @@ class WayHome:
             return False  # what is open is this hand-off itself
         paths = self.composition.paths
         again, ledger = os.path.exists(paths.boot_journal(self.plan.key)), Ledger(paths)
-        return again or any(ledger.entries(f"{EXCLUSIVE}{address}") for address in notes.devices(self.plan))
+        return again or any(ledger.entries(f"{PCI}{address}") for address in notes.devices(self.plan))
 
     def _amend(self, ending: Ending) -> None:
         """Keep what the proof has shown, while no later hand-off of the guest has an outcome of its own to keep."""

@@ -1,17 +1,25 @@
-"""What a hand-off notes in its plan beside the steps: its devices, and how their drivers were. Pure."""
+"""What is a hand-off's own in the engine: its name, its lock, and what it notes in its plan beside the steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.txn.resources import TAKEN
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from vfioctl.paths import Paths
     from vfioctl.txn.plan import Plan
 
 HAND_OFF = "hand-off"  # the operation's name
+
+
+def guest_lock(paths: Paths, uuid: str) -> files.Lock:
+    """The lock that one hand-off of the guest holds from its first look to its last write."""
+    return files.Lock(paths.key_lock(uuid), f"The guest {TAKEN}")
 
 
 def made(

@@ -8,8 +8,9 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.libvirt import name_problem
 from vfioctl.frozen import asdict
 from vfioctl.handoff.notes import HAND_OFF
+from vfioctl.kinds.common import ADDRESS
 from vfioctl.txn.plan import Unfinished
-from vfioctl.txn.shape import ADDRESS, TEXT, Shape, is_text, many, shown, table
+from vfioctl.txn.shape import TEXT, Shape, is_text, many, shown, table
 
 if TYPE_CHECKING:
     from typing import Any

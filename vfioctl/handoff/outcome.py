@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import time
 
+from vfioctl import files
 from vfioctl.errors import Refused, VfioctlError, reason
-from vfioctl.frozen import frozen, replace
+from vfioctl.frozen import asdict, frozen, replace
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn import history
 from vfioctl.txn.clock import StepTime
+
+
+@frozen
+class Last:
+    """How the last hand-off of a guest ended; shown first by `status`."""
+
+    guest: str
+    uuid: str
+    event: str
+    ok: bool
+    when: float
+    message: str = ""
+    code: str = ""
+    state: str = ""
+    hints: tuple[str, ...] = ()
+    hand_off: str = ""  # id of the record, empty when there is none
 
 
 @frozen
@@ -42,7 +60,7 @@ def keep(paths: Paths, log: Log, ending: Ending) -> str:
     try:
         recorded = ending.times is not None or ending.refused
         name = _repeated(paths, ending) or (_record(paths, ending) if recorded else "")
-        history.write_last(paths, _last(ending, name))
+        write_last(paths, _last(ending, name))
     except OSError as error:
         log.warning(f"The outcome of {ending.guest} could not be kept: {reason(error)}.", guest=ending.guest)
     if not ending.error:  # an error is said once, by the boundary that it reaches
@@ -54,16 +72,16 @@ def amend(paths: Paths, log: Log, ending: Ending, name: str) -> None:
     """Keep the message of `ending`, whose record is called `name`, anew; also as the guest's last, where it is that."""
     try:
         history.record(paths, replace(history.read(paths, name), message=ending.text))
-        last = history.read_last(paths, ending.guest)
+        last = read_last(paths, ending.guest)
         if last and last.hand_off == name:
-            history.write_last(paths, replace(last, message=ending.text))
+            write_last(paths, replace(last, message=ending.text))
     except (OSError, VfioctlError) as error:
         log.warning(f"What was seen of {ending.guest} could not be kept: {error}.", guest=ending.guest)
 
 
 def _repeated(paths: Paths, ending: Ending) -> str:
     """The record of the same failure when it was the last outcome too: who tries again and again adds none."""
-    last = history.read_last(paths, ending.guest)
+    last = read_last(paths, ending.guest)
     if last is None or ending.error is None:
         return ""
     told, now = (last.uuid, last.event, last.code), (ending.uuid, ending.event, ending.error.code)
@@ -90,10 +108,45 @@ def _record(paths: Paths, ending: Ending) -> str:
     return name
 
 
-def _last(ending: Ending, name: str) -> history.Last:
+def _last(ending: Ending, name: str) -> Last:
     error = ending.error
-    return history.Last(
+    return Last(
         guest=ending.guest, uuid=ending.uuid, event=ending.event, ok=error is None, when=time.time(),
         message=error.message if error else ending.message, code=error.code if error else "",
         state=error.state if error else "", hints=error.hints if error else (), hand_off=name,
     )  # fmt: skip
+
+
+def write_last(paths: Paths, last: Last) -> None:
+    """Keep how the last hand-off of a guest ended. Raises OSError."""
+    files.write_json(paths.last(last.guest), asdict(last))
+
+
+def read_last(paths: Paths, guest: str) -> Last | None:
+    """How the last hand-off of `guest` ended; None when there was none or its record is damaged."""
+    try:
+        value = files.read_json(paths.last(guest))
+        hints = tuple(map(str, value.get("hints", ()))) if value else ()
+        found: Last | None = history.built(Last, {**value, "hints": hints}) if value else None
+    except (ValueError, TypeError, AttributeError, OSError):
+        return None
+    return found
+
+
+def read_lasts(paths: Paths) -> tuple[Last, ...]:
+    """The last outcome of every guest that has one, by name. Raises PermissionError where they are hidden."""
+    try:
+        names = sorted(os.listdir(os.path.dirname(paths.last("x"))))
+    except FileNotFoundError:
+        return ()
+    found = (read_last(paths, name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    return tuple(last for last in found if last)
+
+
+def settle(paths: Paths, guest: str) -> bool:
+    """Take a failure of the last hand-off of `guest` as dealt with: `status` shows it no more, its record stays."""
+    last = read_last(paths, guest)
+    if last is None or last.ok:
+        return False
+    files.remove(paths.last(guest))
+    return True

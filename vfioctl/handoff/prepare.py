@@ -15,6 +15,7 @@ from vfioctl.frozen import frozen, replace
 from vfioctl.handoff import deadman, identity, markers, notes, recovery
 from vfioctl.handoff.ask import Asked, ask, read_config
 from vfioctl.handoff.commit import commit, forget
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.limits import Limits
 from vfioctl.log import Log
@@ -23,7 +24,7 @@ from vfioctl.txn.clock import Allowance, Deadline, StepTime, Stopwatch
 from vfioctl.txn.engine import Engine, Failure
 from vfioctl.txn.journal import Standing, read_both
 from vfioctl.txn.plan import Action, Plan
-from vfioctl.txn.resources import guest_lock, resource_locks
+from vfioctl.txn.resources import resource_locks
 from vfioctl.wait import until
 
 if TYPE_CHECKING:

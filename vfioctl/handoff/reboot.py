@@ -14,12 +14,12 @@ from vfioctl.handoff.commit import forget
 from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.host.readers import link_name
+from vfioctl.kinds import PCI
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Standing, Story
 from vfioctl.txn.plan import Action, Plan
-from vfioctl.txn.resources import EXCLUSIVE
 from vfioctl.txn.step import Lifetime, Scope, Step
 
 CUT_OFF = {
@@ -68,7 +68,7 @@ def _standing(paths: Paths, plan: Plan, address: str) -> str:
     if not os.path.exists(paths.pci(address)):
         return f"{address} is not there"
     now = link_name(paths.pci(address, "driver"))
-    known = (step.baseline for step in plan.steps if step.resource == f"{EXCLUSIVE}{address}")
+    known = (step.baseline for step in plan.steps if step.resource == f"{PCI}{address}")
     before = next((baseline["driver"] for baseline in known if "driver" in baseline), now)
     return f"{address} is {_on(now)}" + ("" if now == before else f" (before: {_on(before)})")
 

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.handoff import finish, markers, notes, recovery, release
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.host.host import Host
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn import generation
 from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
-from vfioctl.txn.resources import guest_lock, resource_locks
+from vfioctl.txn.resources import resource_locks
 
 LOCK_SECONDS = 1.0
 

@@ -10,6 +10,7 @@ from vfioctl.errors import Refused, VfioctlError
 from vfioctl.handoff import armed, markers, notes
 from vfioctl.handoff.armed import Attempt
 from vfioctl.handoff.home import WayHome
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.host.host import Host
 from vfioctl.host.processes import comm
 from vfioctl.log import Log
@@ -18,7 +19,6 @@ from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.engine import pending
 from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
 from vfioctl.txn.plan import Action, Part, Plan
-from vfioctl.txn.resources import guest_lock
 
 PATIENCE = 10.0  # with others who have what one step needs
 

@@ -9,11 +9,11 @@ from vfioctl.errors import VfioctlError
 from vfioctl.handoff import background, markers
 from vfioctl.handoff.finish import finish, finish_later
 from vfioctl.handoff.home import WayHome
+from vfioctl.handoff.notes import guest_lock
 from vfioctl.log import Log
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.plan import Action, Part
-from vfioctl.txn.resources import guest_lock
 
 STARTED_SECONDS = 10.0
 BUSY_RESERVE = 2.0

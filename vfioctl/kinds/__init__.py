@@ -26,3 +26,4 @@ MODULES = {  # the file of each, without .py
     "foreign.run": "foreign_run",
     "wait.until": "wait_until",
 }
+PCI = "pci:"  # before the address of a function, in the names of resources

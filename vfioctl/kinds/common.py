@@ -13,10 +13,14 @@ from vfioctl.errors import StepFailed, Stuck, VfioctlError
 from vfioctl.files import renew_lock
 from vfioctl.findings import Finding
 from vfioctl.host import overrides
+from vfioctl.host.readers import ADDRESS as PCI_ADDRESS
 from vfioctl.host.readers import link_name
 from vfioctl.host.stuck import record_stuck
 from vfioctl.kernel_io import StuckRead
+from vfioctl.kinds import PCI
+from vfioctl.kinds.stuck import refuse_stuck, swap_or_record, write_or_record
 from vfioctl.proc import Completed, in_child
+from vfioctl.txn.shape import Form
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 LEAST_WRITE = 1.0  # a write gets this much even at the end of a deadline: less would call a healthy device stuck
 OUTLIVES_US = 24 * 3600.0  # a program in a detached child is never killed: its parent judges it
 NO_OVERRIDE = ("", "(null)")  # what the kernel shows when driver_override is not set
+ADDRESS = Form("a PCI address", lambda value: isinstance(value, str) and PCI_ADDRESS.fullmatch(value) is not None)
 
 
 class Primitive:
@@ -39,7 +44,7 @@ class Primitive:
     takes: Shape
     keeps: Shape
     about = ""
-    marks = blind = one_way = passive = spontaneous = opaque = restarts = False
+    marks = blind = one_way = passive = exclusive = spontaneous = opaque = restarts = False
 
     def unfit(self, params: Json) -> str:
         return self.takes.problem(params)
@@ -84,11 +89,12 @@ class Primitive:
 class DeviceChange(Primitive):
     """What changes of one PCI function share: {address, …}, and the driver that it was on."""
 
+    exclusive = True
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
 
     def resource(self, params: Json) -> str:
-        return f"pci:{params['address']}"
+        return f"{PCI}{params['address']}"
 
     def baseline(self, params: Json, host: Host) -> Json:
         return {"driver": host.device(params["address"]).driver}
@@ -128,7 +134,7 @@ def read_override(machine: Machine, address: str) -> str | None:
 
     Raises Stuck when the read does not return.
     """
-    machine.refuse_stuck(address)
+    refuse_stuck(machine, address)
     path = machine.paths.pci(address, "driver_override")
     try:
         return overrides.read_override(machine.programs.writer, machine.paths, address)
@@ -148,7 +154,7 @@ def write_device(machine: Machine, address: str, path: str, value: str, *, deadl
     Raises StepFailed("device.write_failed") with the kernel's reason, Stuck when the write does not return.
     """
     try:
-        machine.write_device(address, path, value, deadline=max(deadline, LEAST_WRITE))
+        write_or_record(machine, address, path, value, deadline=max(deadline, LEAST_WRITE))
     except OSError as error:
         raise StepFailed("device.write_failed", f"{doing} failed: {error.strerror} ({path}).") from error
 
@@ -165,7 +171,9 @@ def aim_override(machine: Machine, address: str, value: str | None, *, deadline:
     path = machine.paths.pci(address, "driver_override")
     written, unless = f"{value or ''}\n", (value,) if value else NO_OVERRIDE
     try:
-        before, after = machine.swap_device(address, path, written, deadline=max(deadline, LEAST_WRITE), unless=unless)
+        before, after = swap_or_record(
+            machine, address, path, written, deadline=max(deadline, LEAST_WRITE), unless=unless
+        )
     except OSError as error:
         raise StepFailed(
             "device.write_failed",

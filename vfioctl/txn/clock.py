@@ -1,4 +1,4 @@
-"""Where the time of a hand-off went: one line a step, and the deadline that all of them share."""
+"""Where the time of an operation went: one line a step, and the deadline that all of them share."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vfioctl.txn.step import Step
 
 @frozen
 class StepTime:
-    """One step, or part of the hand-off's own work, as it ran.
+    """One step, or part of the operation's own work, as it ran.
 
-    Seconds since the start of the hand-off; `outcome` is done, a no-op's reason or an error.
+    Seconds since the start of the operation; `outcome` is done, a no-op's reason or an error.
     """
 
     id: str
@@ -29,7 +29,7 @@ class StepTime:
 
 
 def own(name: str, started: float, duration: float) -> StepTime:
-    """The time of something that is no step of the plan: the hand-off's own work."""
+    """The time of something that is no step of the plan: the operation's own work."""
     return StepTime(name, name, "own", Action.APPLY, started, duration, "done")
 
 
@@ -108,7 +108,7 @@ class Allowance:
 
 
 class Deadline:
-    """A moment that a step, or a whole part of a hand-off, must not pass."""
+    """A moment that a step, or a whole part of an operation, must not pass."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds

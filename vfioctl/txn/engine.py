@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from vfioctl.errors import Busy, DeadlineExceeded, StepFailed, StepRefused, Stuck, VfioctlError
+from vfioctl.errors import Busy, DeadlineExceeded, StepFailed, StepRefused, VfioctlError, stuck_in_kernel
 from vfioctl.frozen import frozen, replace
 from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.journal import Journal
@@ -199,7 +199,7 @@ class Engine:
         return tuple(failures)
 
     def let_go(self, steps: tuple[Step, ...], uuid: str, *, deadline: Deadline) -> tuple[Failure, ...]:
-        """Hold no longer what `steps` have not changed; what a guest that shared it has left meanwhile is undone."""
+        """Hold no longer what `steps` have not changed; what one that shared it has left meanwhile is undone."""
         failures: list[Failure] = []
         for step in reversed(steps):
             if not self._left_to_others(step, uuid, deadline) and self.ledger.is_inherited(step, uuid):
@@ -207,7 +207,7 @@ class Engine:
         return tuple(failures)
 
     def _left_to_others(self, step: Step, uuid: str, deadline: Deadline) -> bool:
-        """Whether other guests hold the step's resource and put it back from now on: seen and left in one turn."""
+        """Whether others hold the step's resource and put it back from now on: seen and left in one turn."""
         if not self.ledger.others(step, uuid):
             return False
         with self.turn(step, deadline):
@@ -245,7 +245,7 @@ class Engine:
         return tuple(failures)
 
     def _in_vain(self, step: Step, uuid: str) -> str:
-        """Why a step of the way back cannot come true now: another guest holds what it needs in another way."""
+        """Why a step of the way back cannot come true now: somebody else holds what it needs in another way."""
         if others := self.ledger.others_with(*kind(step.kind).needs(step.params), uuid):
             return _needed(others)
         return ""
@@ -280,7 +280,7 @@ class Engine:
         form = kind(step.kind)
         state = form.probe(step, machine)
         if state is State.STUCK:
-            raise Stuck("device.stuck", f"{step.resource} is stuck in the kernel.", hints=("See: vfioctl status",))
+            raise stuck_in_kernel(step.resource)
         if state is State.BEFORE:
             return "already as it was"
         note = ""
@@ -293,13 +293,13 @@ class Engine:
 
 
 def _needed(others: tuple[str, ...]) -> str:
-    return f"still needed by guest {', '.join(others)}"
+    return f"still needed by {', '.join(others)}"
 
 
 def pending(plan: Plan, finished: frozenset[str], applied: frozenset[str], part: Part | None) -> tuple[ReturnItem, ...]:
     """The pieces of the way back that are not done yet; `part` None means all of them.
 
-    Undoing a piece again may change what a later one on the same device has put back, so that one follows again.
+    Undoing a piece again may change what a later one on the same resource has put back, so that one follows again.
     """
     done = {Action.UNDO: finished, Action.APPLY: applied}
     left: list[ReturnItem] = []

@@ -1,4 +1,4 @@
-"""Counts how often any hand-off changed its standing since boot: a plan made across such a change is made anew."""
+"""Counts how often any operation changed its standing since boot: a plan made across such a change is made anew."""
 
 from __future__ import annotations
 

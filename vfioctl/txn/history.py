@@ -1,4 +1,4 @@
-"""One durable record of each run of an operation, and the last outcome of each guest. Damaged files are named."""
+"""One durable record of each run of an operation. Damaged files are named, never fatal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTS, FLAGS, TIMES = ("steps", "hints"), ("ok", "refused"), ("started", "durati
 
 @frozen
 class StepTime:
-    """How long one step took: seconds, and `started_offset` counts from the start of the hand-off."""
+    """How long one step took: seconds, and `started_offset` counts from the start of the operation."""
 
     id: str
     kind: str
@@ -62,22 +62,6 @@ class Run:
 
 
 @frozen
-class Last:
-    """How the last hand-off of a guest ended; shown first by `status`."""
-
-    guest: str
-    uuid: str
-    event: str
-    ok: bool
-    when: float
-    message: str = ""
-    code: str = ""
-    state: str = ""
-    hints: tuple[str, ...] = ()
-    hand_off: str = ""  # id of the record, empty when there is none
-
-
-@frozen
 class Records:
     """Every record, newest first, and the names of the files that cannot be read."""
 
@@ -89,7 +73,7 @@ def new_id(paths: Paths, subject: str, started: float, operation: str = "") -> s
     """An unused id that sorts by time: 20261121T101530-win11, in UTC; with "+operation" where that is another one."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started))
     name, sort = _plain(subject), f"{OF}{_plain(operation)}" if operation else ""
-    wanted, number = f"{stamp}-{name or 'guest'}{sort}", 2
+    wanted, number = f"{stamp}-{name or 'unnamed'}{sort}", 2
     found = wanted
     while os.path.lexists(_path(paths, found)):
         found, number = f"{wanted}-{number}", number + 1
@@ -134,12 +118,12 @@ def read(paths: Paths, name: str) -> Run:
     """The record with the id `name`. Raises Refused("history.unknown"), VfioctlError("history.damaged")."""
     if "/" in name or "\0" in name or (value := _read(_path(paths, name), name)) is None:
         raise Refused(
-            "history.unknown", f"There is no hand-off {name!r} in the history.",
+            "history.unknown", f"There is no record {name!r} in the history.",
             hints=("List them with: vfioctl history",),
         )
     try:
-        steps = tuple(_build(StepTime, step) for step in value.get("steps", ()))
-        made: Run = _build(Run, {**value, "steps": steps})
+        steps = tuple(built(StepTime, step) for step in value.get("steps", ()))
+        made: Run = built(Run, {**value, "steps": steps})
         return made
     except (TypeError, AttributeError) as error:
         raise _damaged(name, str(error)) from None
@@ -156,7 +140,7 @@ def _damaged(name: str, why: str) -> VfioctlError:
     return VfioctlError("history.damaged", f"The record {name} cannot be read: {why}.")
 
 
-def _build(kind: Any, value: Mapping[str, Any]) -> Any:
+def built(kind: Any, value: Mapping[str, Any]) -> Any:
     """`kind` from JSON; fields of a newer version are left out. Raises TypeError when one is missing or is no such."""
     known = {field.name: value[field.name] for field in fields(kind) if field.name in value}
     for name, item in known.items():
@@ -196,39 +180,6 @@ def _oldest(names: list[str], keep: int) -> list[str]:
 def kept(times: Iterable[clock.StepTime]) -> tuple[StepTime, ...]:
     """The times of the steps as a record keeps them."""
     return tuple(StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action) for t in times)
-
-
-def write_last(paths: Paths, last: Last) -> None:
-    """Keep how the last hand-off of a guest ended. Raises OSError."""
-    files.write_json(paths.last(last.guest), asdict(last))
-
-
-def read_last(paths: Paths, guest: str) -> Last | None:
-    """How the last hand-off of `guest` ended; None when there was none or its record is damaged."""
-    try:
-        value = files.read_json(paths.last(guest))
-        return _build(Last, {**value, "hints": tuple(map(str, value.get("hints", ())))}) if value else None
-    except (ValueError, TypeError, AttributeError, OSError):
-        return None
-
-
-def read_lasts(paths: Paths) -> tuple[Last, ...]:
-    """The last outcome of every guest that has one, by name. Raises PermissionError where they are hidden."""
-    try:
-        names = sorted(os.listdir(os.path.dirname(paths.last("x"))))
-    except FileNotFoundError:
-        return ()
-    found = (read_last(paths, name.removesuffix(".json")) for name in names if name.endswith(".json"))
-    return tuple(last for last in found if last)
-
-
-def settle(paths: Paths, guest: str) -> bool:
-    """Take a failure of the last hand-off of `guest` as dealt with: `status` shows it no more, its record stays."""
-    last = read_last(paths, guest)
-    if last is None or last.ok:
-        return False
-    files.remove(paths.last(guest))
-    return True
 
 
 def ids(paths: Paths) -> list[str]:

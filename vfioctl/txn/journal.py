@@ -1,4 +1,4 @@
-"""The journal of one hand-off: append-only JSON lines, the intent before the act and the done or refused after it.
+"""The journal of one operation: append-only JSON lines, the intent before the act and the done or refused after it.
 
 Two files: boot entries in /run (a reboot resets the hardware, so they may go with it and are not synced), disk entries
 in /var/lib, synced, with the boot id. Asks nothing and changes nothing else; what is true the machine must say.
@@ -32,7 +32,7 @@ WHAT = ("intent", "done", "refused")
 
 
 class Standing(StrEnum):
-    """How far a hand-off is."""
+    """How far an operation is."""
 
     QUEUED = "queued"  # committed for a process that has not begun yet
     APPLYING = "applying"
@@ -73,7 +73,7 @@ class Story:
     standing: Standing
     records: tuple[Moment, ...] = ()
     torn: bool = False
-    given: bool = False  # whether the guest ever had its devices, whatever came after
+    given: bool = False  # whether it was ever held, whatever came after
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def begun(self, action: Action) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def quiet(_moment: Moment) -> None:
 
 
 class Journal:
-    """The two files of one hand-off, open for appending. `observe` gets each moment once it is written."""
+    """The two files of one operation, open for appending. `observe` gets each moment once it is written."""
 
     def __init__(self, paths: Paths, uuid: str, *, observe: Callable[[Moment], None] = quiet) -> None:
         self.boot_path = paths.boot_journal(uuid)
@@ -200,7 +200,7 @@ class Journal:
         self._fds.clear()
 
     def end(self) -> None:
-        """The hand-off is over and nothing is left to undo: remove both files, the boot one last."""
+        """The operation is over and nothing is left to undo: remove both files, the boot one last."""
         self.close()
         files.remove(f"{self.boot_path}{PROGRESS}")
         files.remove(self.disk_path)
@@ -293,7 +293,7 @@ def _in_this_schema(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def uuid_of(path: str) -> str:
-    """The UUID of the guest whose journal lies at `path`."""
+    """The key of the operation whose journal lies at `path`."""
     return os.path.basename(path).removesuffix(SUFFIX)
 
 
@@ -335,7 +335,7 @@ def _is_of_start(record: Moment, plan: Plan) -> bool:
 
 
 def read_both(paths: Paths, uuid: str) -> Story | None:
-    """The story of the guest with `uuid` from both files, boot entries first; None when there is none."""
+    """The story of the operation `uuid` from both files, boot entries first; None when there is none."""
     boot, disk = read(paths.boot_journal(uuid)), read(paths.disk_journal(uuid))
     if boot is None or disk is None or boot.boot_id != disk.boot_id:
         return disk if boot is None else boot
@@ -348,7 +348,7 @@ def read_both(paths: Paths, uuid: str) -> Story | None:
 
 
 def open_uuids(paths: Paths) -> tuple[str, ...]:
-    """The UUIDs of all guests with a journal, of this boot or on disk."""
+    """The keys of all operations with a journal, of this boot or on disk."""
     found: set[str] = set()
     for directory in (os.path.dirname(paths.boot_journal("x")), os.path.dirname(paths.disk_journal("x"))):
         try:

@@ -35,6 +35,7 @@ class Kind(Protocol):
     blind: bool  # nothing on the machine tells whether it was applied: only the journal does
     one_way: bool  # somebody loses by it what no undo brings back: the point of no return
     passive: bool  # changes nothing, so that two of them cannot clash
+    exclusive: bool  # one holder at a time: nobody shares what it changes
     spontaneous: bool  # may come about without having been begun, for another step's sake
     opaque: bool  # runs a program or a unit: what that brings about nobody can tell
     restarts: bool  # its undo starts what looks at the machine as it finds it then
@@ -47,7 +48,7 @@ class Kind(Protocol):
         """How far the undo of a step with `params` restores what was: `undo_class`, or less."""
 
     def resource(self, params: Json) -> str:
-        """The resource that a step with `params` changes: "pci:…", "module:…", "unit:…", "sysfs:…"."""
+        """The resource that a step with `params` changes: "module:…", "unit:…", "sysfs:…"."""
 
     def touches(self, params: Json) -> tuple[str, ...]:
         """Further resources that it locks."""
@@ -59,7 +60,7 @@ class Kind(Protocol):
         """What speaks against it, from the facts, before anything is touched. Holders are the planner's business."""
 
     def needs(self, params: Json) -> tuple[str, str]:
-        """The kind and resource of the step that makes this one vain while another guest holds it; "" for none."""
+        """The kind and resource of the step that makes this one vain while somebody else holds it; "" for none."""
 
     def put_back(self, params: Json) -> str:
         """What its undo brings about, in words; "" where the baseline says it."""
@@ -98,7 +99,7 @@ class Kind(Protocol):
         """Where `probe` answers FOREIGN: a sentence that names what is there, and the command that removes it."""
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
-        """The undo as lines of POSIX sh, each idempotent, using the helper functions of handoff/undo_sh.py."""
+        """The undo as lines of POSIX sh, each idempotent, using the helper functions of undo.sh."""
 
 
 # Lies above this room, and each kind is imported when a step of it is met.

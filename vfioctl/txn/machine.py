@@ -1,15 +1,12 @@
-"""The machine as steps see it: paths, facts, programs, and writes that record a stuck device. No plan, no journal."""
+"""The machine as steps see it: paths, facts, programs, and who watches a long step. No plan, no journal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen, replace
 from vfioctl.host.host import Host
-from vfioctl.host.stuck import StuckDevice, read_stuck, record_stuck
-from vfioctl.kernel_io import StuckWrite
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 
@@ -62,32 +59,3 @@ class Machine:
         from vfioctl.reach import Reach  # few steps need it
 
         return Reach(self.programs.silent)
-
-    def stuck(self, address: str) -> StuckDevice | None:
-        """The stuck write on `address`, while its process still waits in the kernel."""
-        return read_stuck(self.paths, address)
-
-    def refuse_stuck(self, address: str) -> None:
-        """Raise Stuck when a kernel write on `address` has not returned."""
-        if stuck := self.stuck(address):
-            raise Stuck(
-                "device.stuck",
-                f"{address} is stuck: process {stuck.pid} waits in the kernel writing {stuck.value!r} to {stuck.path}.",
-                state="Nothing is written to it.",
-                hints=("See what to do with: vfioctl status",),
-            )
-
-    def write_device(self, address: str, path: str, value: str, *, deadline: float) -> None:
-        """Write to a kernel file under the device lock of `address`, in a child; record the device when it is stuck."""
-        self.swap_device(address, path, value, deadline=deadline)
-
-    def swap_device(
-        self, address: str, path: str, value: str, *, deadline: float, unless: tuple[str, ...] = ()
-    ) -> tuple[str, str]:
-        """Write as `write_device` does unless the file says one of `unless`; return what it said before and after."""
-        self.refuse_stuck(address)
-        try:
-            return self.programs.writer.swap(path, value, deadline=deadline, unless=unless)
-        except StuckWrite as stuck:
-            record_stuck(self.paths, address, stuck.pid, stuck.path, stuck.value)
-            raise

@@ -84,7 +84,7 @@ def _cycle(items: list[Proposed]) -> Refused:
         "plan.cycle",
         f"These steps each want to run before the other: {named}.",
         state="Nothing was changed.",
-        hints=("Disable one of the plugins in the guest file with: disabled_plugins = [\"NAME\"]",),
+        hints=("Disable one of the plugins with the setting: disabled_plugins = [\"NAME\"]",),
     )
 
 
@@ -141,5 +141,5 @@ def _clash(code: str, one: Proposed, two: Proposed, what: str) -> Refused:
         code,
         f"Plugins {one.plugin} and {two.plugin} want different things of {what}.",
         state="Nothing was changed.",
-        hints=("Disable one of them in the guest file with: disabled_plugins = [\"NAME\"]",),
+        hints=("Disable one of them with the setting: disabled_plugins = [\"NAME\"]",),
     )

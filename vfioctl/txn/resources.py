@@ -1,7 +1,7 @@
-"""The ledger: one baseline a resource, taken by the first guest that changes it, and the guests that hold it.
+"""The ledger: one baseline a resource, taken by the first operation that changes it, and the ones that hold it.
 
-Written only under the resource's lock. A device is held by one guest; a unit, a module or a sysfs value can be shared
-by guests that wish the same, and the last one puts the baseline back.
+Written only under the resource's lock. What is exclusive has one holder; a unit, a module or a sysfs value can be
+shared by those that wish the same, and the last one puts the baseline back. Holders are known by their keys.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, reason
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.paths import Paths
+from vfioctl.txn.kind import kind as form_of
 from vfioctl.txn.step import Json, Step
 
 if TYPE_CHECKING:
     from vfioctl.txn.clock import Deadline
 
-EXCLUSIVE = "pci:"
-# What is named by a domain, a guest file or the second of a start: the others are as many as the machine has parts.
+# What is named by settings, users or the second of a start: the others are as many as the machine has parts.
 PASSING = ("command:", "container:", "disk:", "file:", "process:", "session:", "snapshot:")
 LONGEST_NAME = 200
 ANY = Exception  # a damaged file may make anything of what reads it
@@ -47,9 +47,9 @@ QUOTED = _Quoting({code: chr(code) if chr(code) in PLAIN else _quoted(code) for 
 
 @frozen
 class Entry:
-    """One changed resource. `wish` is what its holders agreed on; `holders` maps the guests' UUIDs to names.
+    """One changed resource. `wish` is what its holders agreed on; `holders` maps keys to subjects.
 
-    `inherited`: a guest that may have changed it has left it so to these holders, who put it back, begun or not.
+    `inherited`: one that may have changed it has left it so to these holders, who put it back, begun or not.
     """
 
     resource: str
@@ -108,89 +108,89 @@ class Ledger:
         ends = tuple(f"{file_name(f' {resource}')}.json" for resource in resources) or ".json"
         return tuple(os.path.join(self.paths.ledger, name) for name in names if name.endswith(ends))
 
-    def conflict(self, step: Step, uuid: str) -> Entry | None:
-        """The entry of another guest whose wish this step contradicts."""
-        return self.conflicts((step,), uuid).get(step.resource)
+    def conflict(self, step: Step, key: str) -> Entry | None:
+        """The entry of another holder whose wish this step contradicts."""
+        return self.conflicts((step,), key).get(step.resource)
 
-    def conflicts(self, steps: Sequence[Step], uuid: str) -> dict[str, Entry]:
-        """The entries of other guests whose wishes `steps` contradict, by resource. One listing serves all steps."""
+    def conflicts(self, steps: Sequence[Step], key: str) -> dict[str, Entry]:
+        """The entries of other holders whose wishes `steps` contradict, by resource. One listing serves all steps."""
         if not (resources := {step.resource for step in steps if step.resource}):
             return {}
         held: dict[str, list[Entry]] = {}
         for entry in self.entries(*resources):
-            if _others(entry, uuid):
+            if _others(entry, key):
                 held.setdefault(entry.resource, []).append(entry)
         return {step.resource: other for step in steps if (other := _contradicted(step, held.get(step.resource, ())))}
 
-    def join(self, step: Step, uuid: str, guest: str) -> None:
-        """Hold the step's resource for `uuid`. Raises Refused("resource.conflict")."""
-        self.join_all((step,), uuid, guest)
+    def join(self, step: Step, key: str, subject: str) -> None:
+        """Hold the step's resource for `key`. Raises Refused("resource.conflict")."""
+        self.join_all((step,), key, subject)
 
-    def join_all(self, steps: Sequence[Step], uuid: str, guest: str) -> None:
-        """Hold the resources of all `steps` for `uuid`. Raises Refused("resource.conflict"), and holds none then."""
-        for resource, other in self.conflicts(steps, uuid).items():
+    def join_all(self, steps: Sequence[Step], key: str, subject: str) -> None:
+        """Hold the resources of all `steps` for `key`. Raises Refused("resource.conflict"), and holds none then."""
+        for resource, other in self.conflicts(steps, key).items():
             raise Refused(
                 "resource.conflict",
-                f"{resource} is held by guest {', '.join(_others(other, uuid).values())}, which wants it otherwise.",
+                f"{resource} is held by {', '.join(_others(other, key).values())}, which wants it otherwise.",
                 hints=("See who holds what with: vfioctl status",),
             )
         for step in steps:
             if step.resource:
-                self._join(step, uuid, guest)
+                self._join(step, key, subject)
 
-    def _join(self, step: Step, uuid: str, guest: str) -> None:
+    def _join(self, step: Step, key: str, subject: str) -> None:
         entry = self.entry(step.kind, step.resource)
-        baseline = entry.baseline if entry and _others(entry, uuid) else step.baseline
-        holders = {**(entry.holders if entry else {}), uuid: guest}
-        inherited = bool(entry and entry.inherited and _others(entry, uuid))
+        baseline = entry.baseline if entry and _others(entry, key) else step.baseline
+        holders = {**(entry.holders if entry else {}), key: subject}
+        inherited = bool(entry and entry.inherited and _others(entry, key))
         self._write(Entry(step.resource, step.kind, dict(step.params), dict(baseline), holders, inherited))
 
-    def is_held(self, step: Step, uuid: str) -> bool:
-        """Whether `uuid` holds the step's resource."""
+    def is_held(self, step: Step, key: str) -> bool:
+        """Whether `key` holds the step's resource."""
         entry = self.entry(step.kind, step.resource)
-        return entry is not None and uuid in entry.holders
+        return entry is not None and key in entry.holders
 
-    def is_inherited(self, step: Step, uuid: str) -> bool:
-        """Whether `uuid` has to put the step's resource back although it need not have changed it itself."""
+    def is_inherited(self, step: Step, key: str) -> bool:
+        """Whether `key` has to put the step's resource back although it need not have changed it itself."""
         entry = self._on_the_way_home(step.kind, step.resource)
-        return entry is not None and entry.inherited and uuid in entry.holders
+        return entry is not None and entry.inherited and key in entry.holders
 
-    def others(self, step: Step, uuid: str) -> tuple[str, ...]:
-        """The names of the other guests that hold the step's resource the same way."""
-        return self.others_with(step.kind, step.resource, uuid)
+    def others(self, step: Step, key: str) -> tuple[str, ...]:
+        """The names of the others that hold the step's resource the same way."""
+        return self.others_with(step.kind, step.resource, key)
 
-    def others_with(self, kind: str, resource: str, uuid: str) -> tuple[str, ...]:
-        """The names of the other guests that hold `resource` by a step of `kind`."""
+    def others_with(self, kind: str, resource: str, key: str) -> tuple[str, ...]:
+        """The names of the others that hold `resource` by a step of `kind`."""
         entry = self._on_the_way_home(kind, resource) if resource else None
-        return tuple(_others(entry, uuid).values()) if entry else ()
+        return tuple(_others(entry, key).values()) if entry else ()
 
     def _on_the_way_home(self, kind: str, resource: str) -> Entry | None:
-        """As `entry`. A damaged one of a device counts as none: one guest holds it, the one that brings it home."""
+        """As `entry`. A damaged one that is exclusive counts as none: one holds it, the one that brings it home."""
         try:
             return self.entry(kind, resource)
         except Refused:
-            if not resource.startswith(EXCLUSIVE):
+            if not form_of(kind).exclusive:
                 raise
             return None
 
-    def leave(self, step: Step, uuid: str) -> None:
+    def leave(self, step: Step, key: str) -> None:
         """Hold the step's resource no longer; the last holder removes the entry."""
         entry = self._on_the_way_home(step.kind, step.resource)
         if entry is None:
-            files.remove(self._path(step.kind, step.resource))  # there is none, or a damaged one of a device
+            files.remove(self._path(step.kind, step.resource))  # there is none, or a damaged one that was exclusive
             return
-        if uuid not in entry.holders:
+        if key not in entry.holders:
             return
-        if holders := _others(entry, uuid):
+        if holders := _others(entry, key):
             self._write(Entry(entry.resource, entry.kind, entry.wish, entry.baseline, holders, inherited=True))
         else:
             files.remove(self._path(entry.kind, entry.resource))
 
-    def drop(self, uuid: str) -> None:
-        """Forget `uuid` as a holder of anything: nobody puts back for it what only it held."""
+    def drop(self, key: str) -> None:
+        """Forget `key` as a holder of anything: nobody puts back for it what only it held."""
         for entry in self.readable()[0]:
-            if holders := _others(entry, uuid):
-                if uuid in entry.holders:
+            if holders := _others(entry, key):
+                if key in entry.holders:
                     self._write(replace(entry, holders=holders, inherited=True))
             else:
                 files.remove(self._path(entry.kind, entry.resource))
@@ -219,7 +219,7 @@ def _is_whole(entry: Entry, name: str) -> bool:
     if not all(isinstance(value, dict) for value in (entry.wish, entry.baseline, entry.holders)):
         return False
     texts = (entry.resource, entry.kind, *entry.holders, *entry.holders.values())
-    if not all(isinstance(text, str) for text in texts) or any("/" in uuid for uuid in entry.holders):
+    if not all(isinstance(text, str) for text in texts) or any("/" in key for key in entry.holders):
         return False
     return name == f"{file_name(f'{entry.kind} {entry.resource}')}.json"
 
@@ -228,29 +228,24 @@ def _corrupt(path: str, why: str) -> Refused:
     from vfioctl.shell import word  # only for what is damaged
 
     return Refused(
-        "ledger.corrupt", f"{path} cannot be read: {why}. It says which guests hold a resource, and how that was.",
+        "ledger.corrupt", f"{path} cannot be read: {why}. It says who holds a resource, and how that was.",
         state="Nothing was changed.",
-        hints=(f"When no guest runs that may hold it, remove it with: rm -- {word(path)}",),
+        hints=(f"When nobody may hold it any more, remove it with: rm -- {word(path)}",),
     )  # fmt: skip
 
 
 def _agrees(entry: Entry, step: Step) -> bool:
-    """Whether both can hold the resource: never a device, and else only for the same change."""
+    """Whether both can hold the resource: never what is exclusive, and else only the same change."""
     same = entry.kind == step.kind and dict(entry.wish) == dict(step.params)
-    return same and not entry.resource.startswith(EXCLUSIVE)
+    return same and not form_of(entry.kind).exclusive
 
 
 def _contradicted(step: Step, held: Iterable[Entry]) -> Entry | None:
     return next((entry for entry in held if not _agrees(entry, step)), None)
 
 
-def _others(entry: Entry, uuid: str) -> dict[str, str]:
-    return {holder: name for holder, name in entry.holders.items() if holder != uuid}
-
-
-def guest_lock(paths: Paths, uuid: str) -> files.Lock:
-    """The lock that one hand-off of the guest holds from its first look to its last write."""
-    return files.Lock(paths.key_lock(uuid), f"The guest {TAKEN}")
+def _others(entry: Entry, key: str) -> dict[str, str]:
+    return {holder: name for holder, name in entry.holders.items() if holder != key}
 
 
 def operation_lock(paths: Paths, key: str) -> files.Lock:
@@ -274,7 +269,7 @@ def turns(paths: Paths, *, longest: float = inf) -> Callable[[Step, Deadline], A
 
 @contextmanager
 def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float) -> Iterator[tuple[int, ...]]:
-    """Hold the locks of `resources`, taken in sorted order so that two hand-offs cannot wait for each other.
+    """Hold the locks of `resources`, taken in sorted order so that two operations cannot wait for each other.
 
     All of them together have `deadline` seconds. Yields the descriptors, to be inherited by helper programs. Raises
     Busy.

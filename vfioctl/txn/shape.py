@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen, replace
-from vfioctl.host.readers import ADDRESS as PCI_ADDRESS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -81,10 +80,6 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_address(value: Any) -> bool:
-    return isinstance(value, str) and PCI_ADDRESS.fullmatch(value) is not None
-
-
 def _is_unit(value: Any) -> bool:
     return is_text(value) and 0 < len(value) <= LONGEST_NAME and "/" not in value
 
@@ -133,7 +128,6 @@ TEXT = Form("a text", is_text)
 FLAG = Form("true or false", lambda value: isinstance(value, bool))
 COUNT = Form("a whole number", _is_count)
 PID = Form("the id of a process", lambda value: _is_count(value) and value > 0)
-ADDRESS = Form("a PCI address", _is_address)
 NAME = Form("a name without a slash", is_name)
 UNIT = Form("the name of a unit", _is_unit)
 ABSOLUTE = Form('an absolute path without ".."', is_absolute)

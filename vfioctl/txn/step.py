@@ -38,7 +38,7 @@ class Scope(StrEnum):
     """Until when a step's effect is to be undone. The later one promises more."""
 
     TRANSACTION = "transaction"  # undone when prepare fails, kept once it succeeded
-    LEASE = "lease"  # undone when the guest gives the device back
+    LEASE = "lease"  # undone on the way back
 
 
 class Lifetime(StrEnum):
@@ -112,8 +112,8 @@ class Step:
     params: Json
     reason: str
     phase: Phase
-    resource: str  # "pci:0000:01:00.0", "module:nvidia", "unit:lightdm.service", "sysfs:/sys/…"
-    baseline: Json  # from the facts, or from the ledger when another guest holds the resource; what marks our work too
+    resource: str  # "module:nvidia", "unit:lightdm.service", "sysfs:/sys/…"
+    baseline: Json  # from the facts, or from the ledger when another one holds the resource; what marks our work too
     undo: Undo
     scope: Scope
     lifetime: Lifetime
@@ -122,7 +122,7 @@ class Step:
     releases: tuple[Release, ...] = ()
     best_effort: bool = False
     stall: float = 0.0
-    touches: tuple[str, ...] = field(default=())  # further resources to lock, e.g. each device on a module
+    touches: tuple[str, ...] = field(default=())  # further resources to lock, e.g. whatever is on a module
 
 
 @frozen

@@ -13,6 +13,7 @@ from vfioctl.kinds.common import driver_of
 from vfioctl.kinds.kernel.module_load import KIND as LOAD
 from vfioctl.kinds.kernel.module_unload import KIND as UNLOAD
 from vfioctl.kinds.pci.driver_override import KIND as OVERRIDE
+from vfioctl.kinds.stuck import stuck_write
 from vfioctl.testing.model import FakeProcess
 from vfioctl.txn.step import State, StepProposal
 
@@ -121,7 +122,7 @@ def test_an_unload_that_never_returns_makes_its_devices_stuck(idle_card):
         with pytest.raises(Stuck):
             act(step, machine)
     assert fake.kernel.calls() == []
-    stuck = machine.stuck(GPU)
+    stuck = stuck_write(machine, GPU)
     assert stuck is not None
     os.killpg(stuck.pid, 9)
 

@@ -14,6 +14,7 @@ from vfioctl.files import Lock
 from vfioctl.kinds.common import driver_of, read_override
 from vfioctl.kinds.pci.driver_bind import KIND as BIND
 from vfioctl.kinds.pci.driver_override import KIND as OVERRIDE
+from vfioctl.kinds.stuck import stuck_write
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess
 from vfioctl.txn.machine import Machine
@@ -283,7 +284,7 @@ def test_an_unbind_that_blocks_on_an_open_sound_node_is_looked_at_anew_when_it_c
     assert driver_of(machine.paths, AUDIO) is None, "the link goes before the kernel waits"
     assert BIND.probe(bound, machine) is State.STUCK
     fake.kernel.end_process(pid)
-    assert until(lambda: machine.stuck(AUDIO) is None, 5)
+    assert until(lambda: stuck_write(machine, AUDIO) is None, 5)
     assert BIND.probe(bound, machine) is State.BETWEEN
     assert BIND.undo(bound, machine) is None
     assert OVERRIDE.undo(aimed, machine) is None

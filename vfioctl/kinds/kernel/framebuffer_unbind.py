@@ -10,6 +10,7 @@ from vfioctl.errors import DeadlineExceeded
 from vfioctl.findings import Finding
 from vfioctl.host.readers import link_name
 from vfioctl.kinds.common import Primitive, write_device
+from vfioctl.kinds.stuck import stuck_write
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import NAME, Shape, maybe
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
@@ -55,7 +56,7 @@ class FramebufferUnbind(Primitive):
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
-        if machine.stuck(step.params["device"]):
+        if stuck_write(machine, step.params["device"]):
             return State.STUCK
         return State.BEFORE if _driver(machine.paths, step.params["device"]) else State.AFTER
 

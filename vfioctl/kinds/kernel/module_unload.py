@@ -10,6 +10,7 @@ from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.readers import text
 from vfioctl.kinds.common import (
+    ADDRESS,
     Primitive,
     driver_of,
     load_module,
@@ -21,9 +22,10 @@ from vfioctl.kinds.common import (
     seconds,
     set_override,
 )
+from vfioctl.kinds.stuck import refuse_stuck, stuck_write
 from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.shape import ADDRESS, NAME, PROGRAM, Shape, many, maybe, optional, table
+from vfioctl.txn.shape import NAME, PROGRAM, Shape, many, maybe, optional, table
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
@@ -78,7 +80,7 @@ class ModuleUnload(Primitive):
 
     def guard(self, step: Step, machine: Machine) -> None:
         for address in step.params.get("devices", ()):
-            machine.refuse_stuck(address)
+            refuse_stuck(machine, address)
         until(lambda: not _users(step, machine.host()), min(SETTLE, step.deadline))
         _refuse_users(step, machine)
 
@@ -93,7 +95,7 @@ class ModuleUnload(Primitive):
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
-        if any(machine.stuck(address) for address in step.params.get("devices", ())):
+        if any(stuck_write(machine, address) for address in step.params.get("devices", ())):
             return State.STUCK
         wanted = step.baseline["modules"]
         loaded = _loaded(wanted, machine.paths)
@@ -104,7 +106,7 @@ class ModuleUnload(Primitive):
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         for address in step.baseline["drivers"]:
-            machine.refuse_stuck(address)
+            refuse_stuck(machine, address)
         if self.probe(step, machine) is State.BEFORE:
             return "the modules are loaded and the devices on their drivers"
         deadline = Deadline(step.deadline)

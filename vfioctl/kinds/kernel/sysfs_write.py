@@ -12,6 +12,7 @@ from vfioctl.errors import StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.readers import ADDRESS, text
 from vfioctl.kinds.common import Primitive, seconds, write_device
+from vfioctl.kinds.stuck import refuse_stuck, stuck_write
 from vfioctl.shell import call
 from vfioctl.txn.shape import FLAG, TEXT, Form, Shape, is_absolute, is_text, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
@@ -74,7 +75,7 @@ class SysfsWrite(Primitive):
 
     def probe(self, step: Step, machine: Machine) -> State:
         path = step.params["path"]
-        if machine.stuck(_owner(path)):
+        if stuck_write(machine, _owner(path)):
             return State.STUCK
         now = read_value(machine.paths, path)
         if now is None:
@@ -133,7 +134,7 @@ def read_value(paths: Paths, path: str) -> str | None:
 
 
 def _refuse_stuck(machine: Machine, path: str) -> None:
-    machine.refuse_stuck(_owner(path))
+    refuse_stuck(machine, _owner(path))
 
 
 def _is_refused(failure: StepFailed) -> bool:

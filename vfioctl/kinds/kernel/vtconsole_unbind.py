@@ -13,6 +13,7 @@ from vfioctl.host.readers import entries, text
 from vfioctl.host.stuck import record_stuck
 from vfioctl.kernel_io import StuckRead
 from vfioctl.kinds.common import LEAST_WRITE, Primitive
+from vfioctl.kinds.stuck import refuse_stuck, write_or_record
 from vfioctl.shell import call
 from vfioctl.txn.shape import FLAG, TEXT, Shape
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
@@ -118,7 +119,7 @@ def _name(paths: Paths, entry: str) -> str:
 def _consoles(machine: Machine, name: str) -> Iterator[tuple[str, bool]]:
     """The directory of each console of that name, and whether it is bound. Raises Stuck."""
     for path in _directories(machine.paths, name):
-        machine.refuse_stuck(os.path.basename(path))
+        refuse_stuck(machine, os.path.basename(path))
         yield path, _is_bound(machine, path)
 
 
@@ -153,8 +154,9 @@ def _switch(machine: Machine, path: str, deadline: float, *, on: bool) -> None:
     """A console that vanishes under the write has done what was wanted, or is rebuilt by the kernel."""
     doing = f"{'Binding' if on else 'Unbinding'} {os.path.basename(path)}"
     try:
-        machine.write_device(
-            os.path.basename(path), os.path.join(path, "bind"), "1" if on else "0", deadline=max(deadline, LEAST_WRITE)
+        write_or_record(
+            machine, os.path.basename(path), os.path.join(path, "bind"), "1" if on else "0",
+            deadline=max(deadline, LEAST_WRITE),
         )
     except (FileNotFoundError, NotADirectoryError):
         return

@@ -9,9 +9,10 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.readers import text
-from vfioctl.kinds.common import DeviceChange, name_holders, write_device
+from vfioctl.kinds.common import ADDRESS, DeviceChange, name_holders, write_device
+from vfioctl.kinds.stuck import refuse_stuck, stuck_write
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.shape import ADDRESS, NAME, Shape, maybe, optional
+from vfioctl.txn.shape import NAME, Shape, maybe, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class DeviceReset(DeviceChange):
 
     def guard(self, step: Step, machine: Machine) -> None:
         address = step.params["address"]
-        machine.refuse_stuck(address)
+        refuse_stuck(machine, address)
         host = machine.host()
         if holders := [h for h in host.holders((address,)) if not h.is_untouchable]:
             raise StepFailed("device.held", f"{address} is not reset: it is held by {name_holders(holders)}.")
@@ -57,13 +58,13 @@ class DeviceReset(DeviceChange):
         try:
             _reset(machine, address, deadline)
         finally:
-            if not machine.stuck(address):
+            if not stuck_write(machine, address):
                 _choose(machine, address, chosen, before or "default", deadline)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
         """A reset leaves no trace to ask for."""
-        if machine.stuck(step.params["address"]):
+        if stuck_write(machine, step.params["address"]):
             return State.STUCK
         return State.AFTER if os.path.exists(machine.paths.pci(step.params["address"])) else State.BETWEEN
 

@@ -12,6 +12,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import (
+    ADDRESS,
     DeviceChange,
     driver_of,
     driver_present,
@@ -28,9 +29,10 @@ from vfioctl.kinds.common import (
 from vfioctl.kinds.kernel.own_modules import load_missing, missing, own_modules
 from vfioctl.kinds.pci import HANGING, is_unbound_alone
 from vfioctl.kinds.pci.unseen import unseen_findings
+from vfioctl.kinds.stuck import refuse_stuck, stuck_write
 from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.shape import ADDRESS, FLAG, NAME, Shape, many, maybe, optional
+from vfioctl.txn.shape import FLAG, NAME, Shape, many, maybe, optional
 from vfioctl.txn.step import State, Undo
 from vfioctl.wait import until
 
@@ -77,13 +79,13 @@ class DriverBind(DeviceChange):
     def await_undo(self, step: Step, machine: Machine) -> None:
         """Nobody else need wait for a QEMU that has not let go yet: a module that is shared is not locked meanwhile."""
         address, at_home = step.params["address"], (None, step.baseline["driver"])
-        if step.touches and driver_of(machine.paths, address) not in at_home and not machine.stuck(address):
+        if step.touches and driver_of(machine.paths, address) not in at_home and not stuck_write(machine, address):
             until(lambda: not machine.host().vfio_open((address,)), step.deadline)
 
     def guard(self, step: Step, machine: Machine) -> None:
         """Refuse what would wedge the kernel, whatever plugins say: a device that is held, or a driver that hangs."""
         address = step.params["address"]
-        machine.refuse_stuck(address)
+        refuse_stuck(machine, address)
         _must_exist(machine.paths, address)
         driver = driver_of(machine.paths, address)
         if driver is None or driver == step.params["driver"]:
@@ -105,7 +107,7 @@ class DriverBind(DeviceChange):
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         address, wanted = step.params["address"], step.params["driver"]
-        machine.refuse_stuck(address)
+        refuse_stuck(machine, address)
         current, deadline = driver_of(machine.paths, address), Deadline(step.deadline)
         if current == wanted:
             _stay_awake(step, machine, deadline)
@@ -122,7 +124,7 @@ class DriverBind(DeviceChange):
 
     def probe(self, step: Step, machine: Machine) -> State:
         address = step.params["address"]
-        if machine.stuck(address):
+        if stuck_write(machine, address):
             return State.STUCK
         driver = driver_of(machine.paths, address)
         if not os.path.exists(machine.paths.pci(address)):
@@ -133,7 +135,7 @@ class DriverBind(DeviceChange):
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         address, home = step.params["address"], step.baseline["driver"]
-        machine.refuse_stuck(address)
+        refuse_stuck(machine, address)
         _must_exist(machine.paths, address)
         current, deadline = driver_of(machine.paths, address), Deadline(step.deadline)
         if current == home:

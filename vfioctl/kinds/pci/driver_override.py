@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.kinds.common import NO_OVERRIDE, Primitive, aim_override, read_override, seconds
+from vfioctl.kinds.common import ADDRESS, NO_OVERRIDE, Primitive, aim_override, read_override, seconds
+from vfioctl.kinds.stuck import refuse_stuck, stuck_write
 from vfioctl.shell import call
-from vfioctl.txn.shape import ADDRESS, TEXT, Shape, maybe
+from vfioctl.txn.shape import TEXT, Shape, maybe
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class DriverOverride(Primitive):
 
     def probe(self, step: Step, machine: Machine) -> State:
         address = step.params["address"]
-        if machine.stuck(address):
+        if stuck_write(machine, address):
             return State.STUCK
         if not os.path.exists(machine.paths.pci(address)):
             return State.BETWEEN
@@ -54,7 +55,7 @@ class DriverOverride(Primitive):
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         address, value = step.params["address"], _plain(step.baseline["value"])
-        machine.refuse_stuck(address)
+        refuse_stuck(machine, address)
         if not os.path.exists(machine.paths.pci(address)):
             return f"{address} is gone, and its driver_override with it"
         return aim_override(machine, address, value, deadline=step.deadline)

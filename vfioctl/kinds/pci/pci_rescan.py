@@ -7,9 +7,10 @@ import os
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.host.readers import text
-from vfioctl.kinds.common import Primitive, name_holders, write_device
+from vfioctl.kinds.common import ADDRESS, Primitive, name_holders, write_device
+from vfioctl.kinds.stuck import refuse_stuck, stuck_write
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.shape import ADDRESS, TEXT, Shape, maybe, optional
+from vfioctl.txn.shape import TEXT, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 from vfioctl.wait import until
 
@@ -41,10 +42,10 @@ class PciRescan(Primitive):
         return {"identity": _identity(host.paths, address) if address else None}
 
     def guard(self, step: Step, machine: Machine) -> None:
-        machine.refuse_stuck(BUS)
+        refuse_stuck(machine, BUS)
         if not (address := step.params.get("address")):
             return
-        machine.refuse_stuck(address)
+        refuse_stuck(machine, address)
         host = machine.host()
         holders = [h for h in host.holders((address,)) if not h.is_untouchable] if host.has_device(address) else []
         if holders:
@@ -64,7 +65,7 @@ class PciRescan(Primitive):
 
     def probe(self, step: Step, machine: Machine) -> State:
         address = step.params.get("address")
-        if machine.stuck(BUS) or (address and machine.stuck(address)):
+        if stuck_write(machine, BUS) or (address and stuck_write(machine, address)):
             return State.STUCK
         return State.BETWEEN if address and not os.path.exists(machine.paths.pci(address)) else State.AFTER
 
