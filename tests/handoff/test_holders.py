@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vfioctl.handoff.holders import Policy, holder_findings
 from vfioctl.host.model import Holder, Session
-from vfioctl.txn.step import Release
+from vfioctl.txn.step import Frees
 
 CARD = "0000:01:00.0"
 
@@ -40,18 +40,18 @@ def test_pid_1_and_logind_are_tolerated():
 
 
 def test_a_unit_may_be_stopped_only_when_it_is_listed():
-    held, release = [holder(unit="ollama.service")], [Release(unit="ollama.service")]
+    held, release = [holder(unit="ollama.service")], [Frees(unit="ollama.service")]
     assert codes(held, release) == ["holder.alive"]
     assert codes(held, release, units=frozenset({"ollama.service"})) == []
 
 
 def test_a_greeter_is_ended_freely():
-    assert codes([holder(session="c1")], [Release(session="c1")], sessions=(session(),)) == []
+    assert codes([holder(session="c1")], [Frees(session="c1")], sessions=(session(),)) == []
 
 
 def test_a_users_session_blocks_until_the_guest_file_allows_it():
     user = session("2", klass="user", user="ada")
-    held, release = [holder(session="2")], [Release(session="2")]
+    held, release = [holder(session="2")], [Frees(session="2")]
     (finding,) = holder_findings(held, release, Policy(sessions=(user,), guest="win11"))
     assert finding.code == "session.active"
     assert "session 2 of user ada" in finding.message
@@ -60,27 +60,27 @@ def test_a_users_session_blocks_until_the_guest_file_allows_it():
 
 def test_a_remote_session_is_never_ended():
     rescue = session("3", klass="user", seat="", remote=True)
-    found = codes([holder(session="3")], [Release(session="3")], sessions=(rescue,), end_sessions=True)
+    found = codes([holder(session="3")], [Frees(session="3")], sessions=(rescue,), end_sessions=True)
     assert found == ["holder.alive"]
 
 
 def test_a_session_on_a_tty_that_holds_the_card_counts_as_graphical():
     sway = session("4", klass="user", seat="", type="tty")
-    assert codes([holder(session="4")], [Release(session="4")], sessions=(sway,), end_sessions=True) == []
+    assert codes([holder(session="4")], [Frees(session="4")], sessions=(sway,), end_sessions=True) == []
 
 
 def test_a_user_unit_is_released_only_by_its_own_user():
     held = [holder(user_unit="pipewire.service", uid=1000)]
     user = session("2", klass="user", uid=1000)
-    assert codes(held, [Release(unit="pipewire.service", uid=1000)], sessions=(user,)) == []
-    assert codes(held, [Release(unit="pipewire.service", uid=1001)], sessions=(user,)) == ["holder.alive"]
+    assert codes(held, [Frees(unit="pipewire.service", uid=1000)], sessions=(user,)) == []
+    assert codes(held, [Frees(unit="pipewire.service", uid=1001)], sessions=(user,)) == ["holder.alive"]
 
 
 def test_a_pid_that_was_used_again_is_not_released():
     user = session("2", klass="user")
     held = [holder(session="2")]
-    assert codes(held, [Release(pid=500, start_time=8)], sessions=(user,), end_sessions=True) == ["holder.alive"]
-    assert codes(held, [Release(pid=500, start_time=7)], sessions=(user,), end_sessions=True) == []
+    assert codes(held, [Frees(pid=500, start_time=8)], sessions=(user,), end_sessions=True) == ["holder.alive"]
+    assert codes(held, [Frees(pid=500, start_time=7)], sessions=(user,), end_sessions=True) == []
 
 
 def test_a_process_in_a_container_is_named_with_it():

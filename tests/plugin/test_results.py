@@ -9,9 +9,9 @@ from vfioctl.plugin.types import (
     Condition,
     DoctorCheck,
     Finding,
+    Frees,
     GpuHandoff,
     Lifetime,
-    Release,
     Scope,
     SnapshotBackend,
     StepProposal,
@@ -72,8 +72,17 @@ def test_a_malformed_finding_is_refused(finding):
 
 def test_a_release_that_is_none_is_refused():
     with pytest.raises(BadResultError):
+        checked_steps([StepProposal("x", "wait.until", {}, "because", frees=("lightdm.service",))])
+    assert checked_steps([StepProposal("x", "wait.until", {}, "because", frees=(Frees(unit="a"),))])
+
+
+def test_what_a_step_frees_may_have_its_name_of_plugin_api_1():
+    from vfioctl.plugin.types import Release
+
+    old = StepProposal("x", "wait.until", {}, "because", releases=(Release(unit="a"),))
+    assert checked_steps([old])[0].promises == (Frees(unit="a"),)
+    with pytest.raises(BadResultError):
         checked_steps([StepProposal("x", "wait.until", {}, "because", releases=("lightdm.service",))])
-    assert checked_steps([StepProposal("x", "wait.until", {}, "because", releases=(Release(unit="a"),))])
 
 
 def test_a_reason_is_required():

@@ -39,7 +39,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.events.element",
               "vfioctl.checking"),
 }  # fmt: skip
-STEP_TYPES = ("StepProposal", "Release", "Condition")
+STEP_TYPES = ("StepProposal", "Frees", "Condition")
 
 
 def page(title: str, *parts: str) -> str:

@@ -10,7 +10,7 @@ from txn_builders import proposal
 
 from vfioctl.errors import Refused
 from vfioctl.txn.ordering import Proposed, merged, ordered
-from vfioctl.txn.step import Phase, Release, StepProposal
+from vfioctl.txn.step import Frees, Phase, StepProposal
 
 
 def ids(proposals):
@@ -54,11 +54,12 @@ def test_a_cycle_names_both_plugins():
 
 def test_twins_become_one_step_that_releases_for_both():
     unit = {"unit": "x.service"}
-    one = proposal("a", kind="unit.stop", params=unit, releases=(Release(unit="x.service"),))
-    two = proposal("b", kind="unit.stop", params=unit, plugin="other", releases=(Release(pid=7, start_time=9),))
+    one = proposal("a", kind="unit.stop", params=unit, frees=(Frees(unit="x.service"),))
+    of_api_1 = {"releases": (Frees(pid=7, start_time=9),)}
+    two = proposal("b", kind="unit.stop", params=unit, plugin="other", **of_api_1)
     (united,) = merged([one, two])
     assert united.step.id == "a"
-    assert united.step.releases == (Release(unit="x.service"), Release(pid=7, start_time=9))
+    assert united.step.frees == (Frees(unit="x.service"), Frees(pid=7, start_time=9))
 
 
 def test_two_wishes_for_one_resource_are_refused_with_both_plugins():

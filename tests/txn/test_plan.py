@@ -8,11 +8,11 @@ from txn_builders import plan, step
 
 from vfioctl.findings import Finding, Severity
 from vfioctl.txn.plan import Action, Part, Plan
-from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, Undo
+from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, Undo
 
 
 def test_a_plan_reads_back_from_json_as_it_was():
-    first = step("a", releases=(Release(unit="x.service"),), touches=("pci:0000:01:00.0",))
+    first = step("a", releases=(Frees(unit="x.service"),), touches=("pci:0000:01:00.0",))
     whole = plan(first, step("b", phase=Phase.BEFORE), returns=(step("c", phase=Phase.AFTER),))
     assert Plan.from_json(json.loads(json.dumps(whole.to_json()))) == whole
 

@@ -26,7 +26,7 @@ from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
 from vfioctl.txn.planner import new_id
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import Condition, Phase, Release, StepProposal
+from vfioctl.txn.step import Condition, Frees, Phase, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.handoff.containers import Chosen
@@ -214,7 +214,7 @@ def _own_steps(request: Request) -> Iterable[Proposed]:
     for unit in request.config.units if request.host.booted_with_systemd() else ():
         yield Proposed(CORE, StepProposal(
             id=f"unit.stop:{unit}", kind="unit.stop", params={"unit": unit}, phase=Phase.BEFORE,
-            reason="the guest file lists it under units", releases=(Release(unit=unit),),
+            reason="the guest file lists it under units", frees=(Frees(unit=unit),),
         ))  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
 from vfioctl.host import container_tools
 from vfioctl.host.containers import DOCKER, PODMAN, live_restore, named, user_of
-from vfioctl.txn.step import Phase, Release, StepProposal
+from vfioctl.txn.step import Frees, Phase, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.host.container_tools import Seen, Which
@@ -50,7 +50,7 @@ def chosen(request: Request) -> Chosen:
         else:
             uid = user_of(request.host.paths, found[0].user)[1] if found[0].user else None
             proposals.append(_stop(entry, *found, uid))
-    ids = frozenset(str(release.container) for step in proposals for release in step.releases if release.container)
+    ids = frozenset(str(release.container) for step in proposals for release in step.promises if release.container)
     ends = DOCKER_UNIT in request.config.units and not live_restore(request.host.paths)
     return Chosen(tuple(proposals), tuple(findings), ids, frozenset({DOCKER_UNIT} if ends else ()))
 
@@ -96,7 +96,7 @@ def _stop(entry: str, which: Which, seen: Seen, uid: int | None) -> StepProposal
     return StepProposal(
         id=f"container.stop:{entry}", kind="unit.stop" if seen.unit else "container.stop", params=params,
         reason="the guest file lists it under containers", phase=Phase.BEFORE, deadline=SECONDS,
-        before=(f"unit.stop:{DOCKER_UNIT}",), releases=(Release(container=seen.id, uid=uid),),
+        before=(f"unit.stop:{DOCKER_UNIT}",), frees=(Frees(container=seen.id, uid=uid),),
     )  # fmt: skip
 
 

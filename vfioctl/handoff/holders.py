@@ -8,7 +8,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen
 from vfioctl.host.model import Holder, Session
-from vfioctl.txn.step import Release
+from vfioctl.txn.step import Frees
 
 if TYPE_CHECKING:
     from vfioctl.host.containers import Container
@@ -44,7 +44,7 @@ class Policy:
 
 
 def holder_findings(
-    holders: Sequence[Holder], releases: Sequence[Release], policy: Policy, *, session_named: bool = False
+    holders: Sequence[Holder], releases: Sequence[Frees], policy: Policy, *, session_named: bool = False
 ) -> Iterable[Finding]:
     """A block for each holder that no allowed release covers, naming pid, command and unit or session.
 
@@ -58,7 +58,7 @@ def holder_findings(
             yield _blocked(holder, policy)
 
 
-def _is_allowed(release: Release, policy: Policy, holders: Sequence[Holder]) -> bool:
+def _is_allowed(release: Frees, policy: Policy, holders: Sequence[Holder]) -> bool:
     if release.container is not None:
         return release.container in policy.containers
     if release.session is not None:
@@ -83,7 +83,7 @@ def _is_graphical(session: Session, holders: Sequence[Holder]) -> bool:
     return bool(session.seat) or any(holder.belongs_to(session) for holder in holders)
 
 
-def _covers(release: Release, holder: Holder, policy: Policy) -> bool:
+def _covers(release: Frees, holder: Holder, policy: Policy) -> bool:
     if release.container is not None:
         return holder.container == release.container and holder.manager == release.uid
     if release.session is not None:

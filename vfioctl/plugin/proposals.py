@@ -9,9 +9,9 @@ from vfioctl.plugin.types import (
     VENDOR_RANK,
     Condition,
     Finding,
+    Frees,
     GpuHandoff,
     Phase,
-    Release,
     Request,
     Severity,
     StepProposal,
@@ -131,7 +131,7 @@ def unit_stop(unit: str, reason: str) -> StepProposal:
     """Stop a system unit that holds the device, and start it again on the way back."""
     return StepProposal(
         id=f"unit.stop:{unit}", kind="unit.stop", params={"unit": unit}, reason=reason, phase=Phase.BEFORE,
-        releases=(Release(unit=unit),),
+        frees=(Frees(unit=unit),),
     )  # fmt: skip
 
 

@@ -10,9 +10,9 @@ from vfioctl.kinds import MODULES
 from vfioctl.plugin.types import (
     Condition,
     Finding,
+    Frees,
     GpuHandoff,
     Phase,
-    Release,
     Severity,
     SnapshotBackend,
     StepProposal,
@@ -114,7 +114,8 @@ def _check_step(step: StepProposal) -> None:
         if not isinstance(others, tuple) or not all(isinstance(other, str) for other in others):
             raise BadResultError(f"the step {step.id!r} whose before and after are not tuples of ids")
     _check_promises(step)
-    many(Release)(step.releases)
+    many(Frees)(step.frees)
+    many(Frees)(step.releases)
     _check_json(step.params, f"the parameters of {step.id!r}")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import field, frozen
-from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, StepProposal
+from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,8 +23,21 @@ if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
 
 __all__ = [
-    "API_VERSION", "Condition", "DoctorCheck", "Finding", "GpuHandoff", "Lifetime", "Outcome", "Phase", "Release",
-    "Request", "Scope", "Severity", "SnapshotBackend", "StepProposal",
+    "API_VERSION",
+    "Condition",
+    "DoctorCheck",
+    "Finding",
+    "Frees",
+    "GpuHandoff",
+    "Lifetime",
+    "Outcome",
+    "Phase",
+    "Release",
+    "Request",
+    "Scope",
+    "Severity",
+    "SnapshotBackend",
+    "StepProposal",
 ]  # fmt: skip
 
 API_VERSION = 2  # what `api` in vfioctl-plugin.toml says for a plugin that is written today
@@ -32,6 +45,8 @@ SUPPORTED_API = range(1, API_VERSION + 1)
 
 GENERIC_RANK = 0  # the rank of a claim that fits any device: every other one wins over it
 VENDOR_RANK = 50  # the rank of a claim for one kind of device
+
+Release = Frees  # its name in plugin API 1
 
 
 @frozen

@@ -89,7 +89,7 @@ def _cycle(items: list[Proposed]) -> Refused:
 
 
 def merged(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
-    """The proposals without twins: two of the same kind, parameters and phase become one that releases for both.
+    """The proposals without twins: two of the same kind, parameters and phase become one that frees for both.
 
     Raises Refused("plan.conflict") when two want different things of one resource, and "plan.duplicate" for one id
     with two meanings.
@@ -111,7 +111,7 @@ def _united(first: Proposed, second: Proposed) -> Proposed:
     return Proposed(first.plugin, StepProposal(
         id=one.id, kind=one.kind, params=one.params, reason=one.reason, phase=one.phase,
         before=(*one.before, *two.before), after=(*one.after, *two.after),
-        deadline=max(one.deadline, two.deadline), releases=tuple(dict.fromkeys((*one.releases, *two.releases))),
+        deadline=max(one.deadline, two.deadline), frees=tuple(dict.fromkeys((*one.promises, *two.promises))),
         best_effort=one.best_effort and two.best_effort,
         scope=_stronger(one.scope, two.scope), lifetime=_stronger(one.lifetime, two.lifetime),
     ))  # fmt: skip

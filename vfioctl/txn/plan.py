@@ -10,7 +10,7 @@ from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import asdict, field, fields, frozen
 from vfioctl.limits import Limits
 from vfioctl.txn.kind import kind
-from vfioctl.txn.step import Condition, Lifetime, Phase, Release, Scope, Step, Undo
+from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, Step, Undo
 
 if TYPE_CHECKING:
     from typing import Any
@@ -162,7 +162,7 @@ def step_from_json(data: Mapping[str, Any]) -> Step:
             "undo": Undo(data["undo"]),
             "scope": Scope(data["scope"]),
             "lifetime": Lifetime(data["lifetime"]),
-            "releases": tuple(Release(**item) for item in data.get("releases", ())),
+            "releases": tuple(Frees(**item) for item in data.get("releases", ())),
             "touches": tuple(data.get("touches", ())),
         }
     )

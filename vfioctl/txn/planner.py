@@ -81,7 +81,7 @@ def _step(item: Proposed, host: Host, ledger: Ledger, key: str, identifier: str)
         baseline=dict(held.baseline if held and shared else _baseline(form, proposal, host, identifier)),
         undo=form.undo_of(proposal.params), scope=strongest(form.scope, proposal.scope),
         lifetime=strongest(form.lifetime, proposal.lifetime), plugin=item.plugin,
-        deadline=proposal.deadline, releases=proposal.releases, best_effort=proposal.best_effort,
+        deadline=proposal.deadline, releases=proposal.promises, best_effort=proposal.best_effort,
         stall=proposal.stall, touches=form.touches(proposal.params),
     )  # fmt: skip
 

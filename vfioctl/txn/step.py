@@ -65,7 +65,7 @@ class State(StrEnum):
 
 
 @frozen
-class Release:
+class Frees:
     """A promise that a step makes holders let go. Exactly one of unit, session, pid and container is set.
 
     `uid` tells a user's unit or container from one of the system. A pid counts only with its start time.
@@ -96,11 +96,17 @@ class StepProposal:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     deadline: float = 10.0
-    releases: tuple[Release, ...] = ()
+    frees: tuple[Frees, ...] = ()
     best_effort: bool = False  # a failure is a warning, not an undo
     scope: Scope | None = None
     lifetime: Lifetime | None = None
     stall: float = 0.0
+    releases: tuple[Frees, ...] = ()  # the name of `frees` in plugin API 1
+
+    @property
+    def promises(self) -> tuple[Frees, ...]:
+        """What it frees, whichever name the plugin knows."""
+        return (*self.frees, *self.releases)
 
 
 @frozen
@@ -119,7 +125,7 @@ class Step:
     lifetime: Lifetime
     plugin: str
     deadline: float = 10.0
-    releases: tuple[Release, ...] = ()
+    releases: tuple[Frees, ...] = ()  # what it frees, as journals name it
     best_effort: bool = False
     stall: float = 0.0
     touches: tuple[str, ...] = field(default=())  # further resources to lock, e.g. whatever is on a module

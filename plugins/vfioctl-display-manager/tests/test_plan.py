@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vfioctl.plugin.types import Phase, Release, Severity, StepProposal
+from vfioctl.plugin.types import Frees, Phase, Severity, StepProposal
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess, FakeSession, FakeUnit
 from vfioctl.testing.scenarios import GPU, SOUND
@@ -21,8 +21,8 @@ SECOND = "0000:02:00.0"
 def test_a_greeter_ends_with_its_display_manager(start_host, ask, desktops):
     said = ask(start_host(desktops.greeter()))
     assert said.ids == ["display-manager.stop:lightdm.service", "display-manager.free"]
-    assert said.step("display-manager.stop:lightdm.service").releases == (
-        Release(unit="lightdm.service"), Release(session="c1"))
+    assert said.step("display-manager.stop:lightdm.service").frees == (
+        Frees(unit="lightdm.service"), Frees(session="c1"))
     assert said.findings == ()
     assert not said.plan().blocks
 
@@ -114,7 +114,7 @@ def test_the_parts_of_a_session_in_the_users_manager_end_with_it_and_do_not_come
     ]
     shell = said.step(f"display-manager.stop:1000:{SHELL}")
     assert shell.params == {"unit": SHELL, "uid": 1000, "restart": False}
-    assert shell.releases == (Release(unit=SHELL, uid=1000),)
+    assert shell.frees == (Frees(unit=SHELL, uid=1000),)
     assert not said.plan().blocks
 
 
@@ -128,7 +128,7 @@ def test_a_compositor_in_the_users_manager_stands_for_the_session(start_host, as
 def test_a_rescue_session_over_ssh_survives(start_host, ask, desktops):
     said = ask(start_host(desktops.gnome(ssh=True)), session="end")
     assert [step.id for step in said.before if step.kind == "session.end"] == ["display-manager.end:2"]
-    assert all(release.session != "9" for step in said.before for release in step.releases)
+    assert all(release.session != "9" for step in said.before for release in step.frees)
 
 
 def test_a_process_of_an_ssh_session_on_the_card_is_left_to_the_core(start_host, ask, desktops):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from vfioctl.plugin import (
     TYPE_CHECKING,
+    Frees,
     Phase,
-    Release,
     Request,
     Session,
     StepProposal,
@@ -101,7 +101,7 @@ def _end_sessions(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
         yield StepProposal(
             id=f"{PLUGIN}.end:{session.id}", kind="session.end", params=_session_params(session, request, told=told),
             reason=_why_session(session, desktop, told=told), phase=Phase.BEFORE, deadline=_deadline(request),
-            releases=(Release(session=session.id),),
+            frees=(Frees(session=session.id),),
         )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def _stop(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
             params={"unit": name, **({"passing": True} if comes_back(desktop, request) else {})},
             reason=f"it has {', '.join(desktop.screens or desktop.addresses)}, or takes it when it starts",
             phase=Phase.BEFORE, deadline=_deadline(request),
-            releases=(Release(unit=name), *(Release(session=session.id) for session in greeters)),
+            frees=(Frees(unit=name), *(Frees(session=session.id) for session in greeters)),
         )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _stop_units(desktop: Desktop, request: Request) -> Iterator[StepProposal]:
     previous: tuple[str, ...] = ()
     for unit in desktop.units:
         step = _unit_stop(unit.uid, unit.name, _why_unit(unit, desktop), request, comes_back=unit.comes_back)
-        yield replace(step, after=previous, releases=(Release(unit=unit.name, uid=unit.uid),))
+        yield replace(step, after=previous, frees=(Frees(unit=unit.name, uid=unit.uid),))
         previous = (step.id,)
 
 

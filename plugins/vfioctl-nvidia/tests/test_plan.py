@@ -73,7 +73,7 @@ def test_services_are_stopped_only_when_they_run_and_their_hold_is_declared(star
     host = facts(start_host(replace(machine, units=(*others, powerd), processes=())))
     stops = [step for step in claim(host).steps if step.kind == "unit.stop"]
     assert [(step.params["unit"], step.phase) for step in stops] == [("nvidia-powerd.service", Phase.BEFORE)]
-    assert stops[0].releases[0].unit == "nvidia-powerd.service"
+    assert stops[0].frees[0].unit == "nvidia-powerd.service"
 
 
 def test_the_sound_function_is_covered_so_that_nobody_else_is_asked(start_host: Start):

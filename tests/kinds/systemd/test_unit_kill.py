@@ -15,7 +15,7 @@ from vfioctl.kinds.systemd.unit_restart import KIND as RESTART
 from vfioctl.kinds.systemd.unit_stop import KIND as STOP
 from vfioctl.testing import scenarios
 from vfioctl.testing.model import FakeProcess, FakeSession, FakeUnit
-from vfioctl.txn.step import Release, State
+from vfioctl.txn.step import Frees, State
 
 MANAGER = "lightdm.service"
 DATABASE = "postgresql.service"
@@ -78,7 +78,7 @@ def test_it_is_the_same_unit_under_its_alias(greeter, unit):
 def test_a_login_screen_that_it_waits_for_is_killed_first_and_then_it_ends_by_itself(greeter):
     fake, machine = greeter
     fake.kernel.set_unit(MANAGER, stop_waits=True)
-    step = stop(machine, releases=(Release(unit=MANAGER), Release(session="c1")))
+    step = stop(machine, releases=(Frees(unit=MANAGER), Frees(session="c1")))
     assert STOP.apply(step, machine).endswith("s and ended when its login screen (session-c1.scope) was killed")
     assert kills(fake) == [["session-c1.scope"]]
     assert (state(fake), fake.kernel.sessions()) == ("inactive", {})
@@ -87,7 +87,7 @@ def test_a_login_screen_that_it_waits_for_is_killed_first_and_then_it_ends_by_it
 def test_it_is_killed_as_well_when_that_does_not_help(greeter):
     fake, machine = greeter
     fake.kernel.set_unit(MANAGER, ignores_term=True)
-    step = stop(machine, releases=(Release(unit=MANAGER), Release(session="c1")))
+    step = stop(machine, releases=(Frees(unit=MANAGER), Frees(session="c1")))
     assert STOP.apply(step, machine).endswith("and was killed")
     assert kills(fake) == [["session-c1.scope"], [MANAGER]]
 
@@ -95,7 +95,7 @@ def test_it_is_killed_as_well_when_that_does_not_help(greeter):
 def test_a_users_session_that_has_the_number_of_a_login_screen_by_now_is_not_killed(greeter):
     fake, machine = greeter
     fake.kernel.set_unit(MANAGER, ignores_term=True)
-    step = stop(machine, releases=(Release(unit=MANAGER), Release(session="c1")))
+    step = stop(machine, releases=(Frees(unit=MANAGER), Frees(session="c1")))
     fake.kernel.end_session("c1")
     fake.kernel.add_session(FakeSession("c1", "alice", 1000, leader=fake.kernel.add_process(FakeProcess("sway"))))
     STOP.apply(step, machine)

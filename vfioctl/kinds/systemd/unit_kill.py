@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vfioctl.proc import Completed
     from vfioctl.txn.clock import Deadline
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Release
+    from vfioctl.txn.step import Frees, Json
 
 ALIAS = "display-manager.service"
 PATIENCE = 2 / 3  # of the time belongs to the unit, to end by itself
@@ -40,7 +40,7 @@ def is_stopping(params: Json, machine: Machine) -> bool:
 
 
 def carry_out(
-    params: Json, verb: str, machine: Machine, deadline: Deadline, *, may_kill: bool, releases: Iterable[Release] = ()
+    params: Json, verb: str, machine: Machine, deadline: Deadline, *, may_kill: bool, releases: Iterable[Frees] = ()
 ) -> tuple[Completed, str]:
     """Run `systemctl VERB` on the unit, and say what had to be killed for it; "": nothing.
 
@@ -63,7 +63,7 @@ def carry_out(
         raise
 
 
-def _end(params: Json, machine: Machine, deadline: Deadline, releases: Iterable[Release]) -> str:
+def _end(params: Json, machine: Machine, deadline: Deadline, releases: Iterable[Frees]) -> str:
     """Kill the login screens, and the unit itself when it does not end without them; return what was done."""
     if scopes := _login_screens(machine, {one.session for one in releases}):
         machine.programs.run(_kill(*scopes), deadline=deadline.left)  # fails when they have ended meanwhile

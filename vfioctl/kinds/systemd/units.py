@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import Unit
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Release, Step, StepProposal
+    from vfioctl.txn.step import Frees, Json, Step, StepProposal
 
 STOP = "unit.stop"  # what needs a unit to run is in vain while another guest holds it stopped
 
@@ -88,7 +88,7 @@ def check(proposal: StepProposal, host: Host) -> Iterable[Finding]:
         yield Finding("unit.unknown", f"There is no unit {title(params)}.", hint="See: systemctl list-units")
 
 
-def stop(params: Json, machine: Machine, *, deadline: float, releases: tuple[Release, ...] = ()) -> str | None:
+def stop(params: Json, machine: Machine, *, deadline: float, releases: tuple[Frees, ...] = ()) -> str | None:
     """Stop the unit and see it inactive; the display manager is killed when it does not end. `releases` are the step's.
 
     Raises StepFailed, DeadlineExceeded.
@@ -105,7 +105,7 @@ def stop(params: Json, machine: Machine, *, deadline: float, releases: tuple[Rel
     return killed or None
 
 
-def start(params: Json, machine: Machine, *, deadline: float, releases: tuple[Release, ...] = ()) -> str | None:
+def start(params: Json, machine: Machine, *, deadline: float, releases: tuple[Frees, ...] = ()) -> str | None:
     """Start the unit, forgetting earlier failures first, which would count against it. Raises StepFailed.
 
     One that is still stopping starts when that has ended; the display manager is killed for it, as by `stop`.
