@@ -37,7 +37,7 @@ def give(here):
         wish = proposal("governor", params={"path": "/sys/governor", "value": "1"}, phase=Phase.RUNNING)
         host, ledger = Host(here.paths, here.programs), Ledger(here.paths)
         made = plan(Order(guest, uuid, (), (wish,), Policy), host, ledger)
-        made = replace(made, drivers={"nvidia": "535.1"}, **changes)
+        made = replace(made, notes={**made.notes, "drivers": {"nvidia": "535.1"}}, **changes)
         with here.transaction(made) as transaction:
             commit(transaction, host.boot_id())
             transaction.hold()

@@ -90,7 +90,7 @@ def test_a_journal_of_a_version_that_kept_no_parameters_comes_home_in_silence(gi
     for path in (given.paths.boot_journal(UUID), given.paths.disk_journal(UUID)):
         head, *lines = Path(path).read_text().split("\n")
         older = json.loads(head)
-        del older["plan"]["parameters"]
+        del older["plan"]["notes"]["parameters"]
         Path(path).write_text("\n".join((json.dumps(older), *lines)))
     assert "another" not in come_home(given)
 

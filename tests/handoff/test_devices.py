@@ -48,23 +48,23 @@ def test_ports_of_a_network_card_in_one_group_go_together(start_host):
 def test_a_cards_sound_in_a_group_of_its_own_goes_along_by_its_device_link(start_host):
     gpu, sound = parts.nvidia_card(GPU, group=14)
     machine = scenarios.two_gpu()
-    devices = (gpu, replace(sound, group=15), *(one for one in machine.devices if one.address not in (GPU, SOUND)))
-    assert planned(start_host(replace(machine, devices=devices)), GPU).devices == (GPU, SOUND)
+    there = (gpu, replace(sound, group=15), *(one for one in machine.devices if one.address not in (GPU, SOUND)))
+    assert devices(planned(start_host(replace(machine, devices=there)), GPU)) == (GPU, SOUND)
 
 
 def test_sound_alone_leaves_its_card_where_the_groups_allow_it(start_host):
     gpu, sound = parts.nvidia_card(GPU, group=14)
     machine = scenarios.two_gpu()
-    devices = (gpu, replace(sound, group=15), *(one for one in machine.devices if one.address not in (GPU, SOUND)))
-    assert planned(start_host(replace(machine, devices=devices)), SOUND).devices == (SOUND,)
+    there = (gpu, replace(sound, group=15), *(one for one in machine.devices if one.address not in (GPU, SOUND)))
+    assert devices(planned(start_host(replace(machine, devices=there)), SOUND)) == (SOUND,)
 
 
 def test_a_function_that_is_left_out_is_not_given(start_host):
     processor = parts.amdgpu_card("0000:05:00.0", group=12, bridge="0000:00:08.1", device=0x15BF)
     apart = tuple(replace(one, group=12 + n) for n, one in enumerate(processor))
     fake = start_host(headless(*apart, modules=parts.amdgpu_modules()))
-    assert planned(fake, "0000:05:00.0").devices == ("0000:05:00.0", "0000:05:00.1")
-    assert planned(fake, "0000:05:00.0", exclude=("0000:05:00.1",)).devices == ("0000:05:00.0",)
+    assert devices(planned(fake, "0000:05:00.0")) == ("0000:05:00.0", "0000:05:00.1")
+    assert devices(planned(fake, "0000:05:00.0", exclude=("0000:05:00.1",))) == ("0000:05:00.0",)
 
 
 def test_a_group_that_is_unviable_by_what_is_left_out_says_so_and_how_to_take_it_along(start_host):

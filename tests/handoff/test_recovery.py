@@ -23,7 +23,7 @@ NEVER = {"condition": {"kind": "path.exists", "args": {"path": "/never"}}}
 def test_a_return_that_a_start_has_to_finish_first_gets_no_more_time_than_a_release(here, give):
     proof = step("proof", kind="wait.until", params=NEVER, resource="", phase=Phase.RETURN, deadline=60.0)
     item = ReturnItem("proof", Action.APPLY, Part.DETACHED)
-    give("win11", UUID, returns=(proof,), way_back=(item,), budget=Limits(release=0.5, finish=60.0))
+    give("win11", UUID, returns=(proof,), way_back=(item,), limits=Limits(release=0.5, finish=60.0))
     began = time.monotonic()
     recovery.recover(here, UUID, Log(here.paths, stderr=None), in_hook=True)
     assert time.monotonic() - began < 10
