@@ -12,6 +12,7 @@ from vfioctl.compose import Composition
 from vfioctl.frozen import replace
 from vfioctl.handoff import markers, release
 from vfioctl.handoff.notes import parameters
+from vfioctl.handoff.operation import as_shown
 from vfioctl.log import Log
 from vfioctl.plugin import manifest
 from vfioctl.plugin.types import PluginInfo
@@ -87,10 +88,13 @@ def test_a_module_that_came_back_with_another_parameter_is_told_with_both_values
 def test_a_journal_of_a_version_that_kept_no_parameters_comes_home_in_silence(given, tmp_path):
     (tmp_path / "sys" / "module" / "nvidia" / "parameters").mkdir(parents=True)
     (tmp_path / "sys" / "module" / "nvidia" / "parameters" / "open").write_text("1\n")
+    story = read_both(given.paths, UUID)
+    assert story
+    former = as_shown(story.plan)  # as schema 2 had it
+    del former["parameters"]
     for path in (given.paths.boot_journal(UUID), given.paths.disk_journal(UUID)):
         head, *lines = Path(path).read_text().split("\n")
-        older = json.loads(head)
-        del older["plan"]["notes"]["parameters"]
+        older = {**json.loads(head), "plan": former}
         Path(path).write_text("\n".join((json.dumps(older), *lines)))
     assert "another" not in come_home(given)
 
