@@ -12,6 +12,7 @@ from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import check_guest_name, parse_argv, read_stdin
 from vfioctl.events.model import Event, Operation
 from vfioctl.ownership import secure_state
+from vfioctl.wait import Stop
 
 if TYPE_CHECKING:
     from vfioctl.events.model import Domain
@@ -72,19 +73,6 @@ def _domain(guest: str) -> Domain:
             error.code, f"{guest} was not started: {error.message}", state="Nothing was changed.",
             hints=(f"See what libvirt has with: virsh dumpxml {argument(guest)}",),
         ) from error  # fmt: skip
-
-
-class Stop:
-    """Remembers SIGTERM: the running step is finished, then everything is undone."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def ask(self, *_: object) -> None:
-        self._asked = True
-
-    def is_asked(self) -> bool:
-        return self._asked
 
 
 def _returning(composition: Composition, event: Event, log: logs.Log) -> None:

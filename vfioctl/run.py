@@ -11,19 +11,7 @@ from vfioctl.errors import EXIT_USAGE, VfioctlError
 from vfioctl.log import Log
 from vfioctl.ownership import secure_state
 from vfioctl.txn.runner import run
-
-
-class Stop:
-    """Remembers SIGTERM: the running step comes to a checkpoint or its end, then everything is undone."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def ask(self, *_: object) -> None:
-        self.asked = True
-
-    def is_asked(self) -> bool:
-        return self.asked
+from vfioctl.wait import Stop
 
 
 def main(composition: Composition, argv: Sequence[str]) -> int:

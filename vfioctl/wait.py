@@ -1,4 +1,4 @@
-"""The only place that sleeps: back-off between two looks at a condition, up to a deadline."""
+"""The only place that sleeps: back-off between two looks at a condition, up to a deadline; and being asked to stop."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ class Backoff:
 def until(condition: Callable[[], bool], deadline: float) -> bool:
     """Whether `condition` came true within `deadline` seconds."""
     return any(condition() for _ in Backoff(deadline))
+
+
+class Stop:
+    """Remembers that somebody asked to stop; `ask` is a signal handler, and whoever works looks at `is_asked`."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, *_: object) -> None:
+        self._asked = True
+
+    def is_asked(self) -> bool:
+        return self._asked

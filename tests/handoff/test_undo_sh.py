@@ -407,6 +407,9 @@ def every_step(machine):
         planned(machine, "sysfs.write", {"path": f"/sys/{HOSTILE}", "value": "1"}, baseline={"value": HOSTILE}),
         planned(machine, "inhibit.sleep", {"who": HOSTILE, "why": HOSTILE}),
         planned(machine, "command.run", {"argv": ["x"], "undo_argv": [HOSTILE, "-n", ""]}),
+        planned(machine, "foreign.run", {"target": "a:b", "resource": HOSTILE, "undo_with": [
+            {"kind": "sysfs.write", "params": {"path": "/sys/a", "value": HOSTILE}},
+        ]}),
         planned(machine, "file.copy", {"source": "/a", "dest": f"/{HOSTILE}"}, scope=Scope.LEASE),
         planned(machine, "file.write", {"path": f"/{HOSTILE}", "blob": BLOB, "size": 1}, scope=Scope.LEASE,
                 baseline={"former": None, "operation": OPERATION}),
