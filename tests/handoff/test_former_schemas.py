@@ -22,7 +22,7 @@ SNAPSHOT = BY_NAME["snapshot"]
 UNMARKED = 1  # nothing that was made under it bears a mark
 NEVER_GIVEN = (Standing.APPLYING, Standing.UNDOING)
 
-each_standing = pytest.mark.parametrize("standing", Standing)
+each_standing = pytest.mark.parametrize("standing", [one for one in Standing if one is not Standing.QUEUED])
 each_schema = pytest.mark.parametrize("schema", [1, 2])
 
 

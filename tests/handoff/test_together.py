@@ -220,7 +220,7 @@ def test_a_start_waits_for_a_card_that_is_on_its_way_home(make_rack):
 def _opened(pid: int, part: str) -> list[str]:
     """What the process has open, by a part of its name; nothing when it is gone."""
     try:
-        return [name for fd in os.scandir(f"/proc/{pid}/fd") if part in (name := os.readlink(fd.path))]
+        return [name for fd in os.listdir(f"/proc/{pid}/fd") if part in (name := os.readlink(f"/proc/{pid}/fd/{fd}"))]
     except OSError:
         return []
 

@@ -144,8 +144,8 @@ def _line(said: Moment | Standing, began: dict[str, float]) -> str:
 
 def _interrupted(call: Call, key: str, name: str) -> Result:
     """The first ^C only ends the following; a second one soon after it asks to cancel."""
-    call.caller.tell(f"{name} goes on; ^C once more within {AGAIN_SECONDS:g} s asks to cancel it.")
     try:
+        call.caller.tell(f"{name} goes on; ^C once more within {AGAIN_SECONDS:g} s asks to cancel it.")
         until(lambda: False, AGAIN_SECONDS)
     except KeyboardInterrupt:
         return cancelled(call, key)

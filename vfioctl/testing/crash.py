@@ -62,11 +62,11 @@ def boundaries(root: str | os.PathLike[str]) -> tuple[str, ...]:
         return ()
 
 
-def boundary(root: str) -> Callable[[Moment], None]:
+def boundary(root: str) -> Callable[[Moment | str], None]:
     """What the kit's composition calls at each boundary: counts it, and dies there when the plan says so."""
 
-    def passed(moment: Moment) -> None:
-        if moment.what == "progress":
+    def passed(moment: Moment | str) -> None:
+        if isinstance(moment, Moment) and moment.what == "progress":
             return
         fd = os.open(os.path.join(root, BOUNDARIES), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -37,7 +37,7 @@ ROWS = (
     _verb("operation list", "List what is open: hand-offs and every other operation.", "operations:view"),
     _verb("operation show", "Show one open operation, step by step.", "operations:one"),
     _verb("operation follow", "Follow an operation until it has ended.", "general:messages_only"),
-    _verb("operation cancel", "Ask an operation to stop; it undoes its work.", "general:messages_only", "destroy"),
+    _verb("operation cancel", "Ask an operation to stop: it undoes its work.", "general:messages_only", "destroy"),
     _verb("config show", "Show every setting of a guest with its value.", "settings:show"),
     _verb("config get", "Show one setting.", "settings:one"),
     _verb("config set", "Change one setting; comments are kept.", "general:messages_only", "change"),
