@@ -62,6 +62,14 @@ def test_twins_become_one_step_that_releases_for_both():
     assert united.step.frees == (Frees(unit="x.service"), Frees(pid=7, start_time=9))
 
 
+@pytest.mark.parametrize(("one", "two", "both"), [(5.0, 9.0, 9.0), (5.0, 0.0, 0.0), (0.0, 0.0, 0.0)])
+def test_twins_are_as_patient_with_a_stall_as_the_more_patient_one(one, two, both):
+    params = {"path": "/sys/x", "value": "1"}
+    twins = [proposal("a", plugin="a", params=params, stall=one), proposal("b", plugin="b", params=params, stall=two)]
+    (united,) = merged(twins)
+    assert united.step.stall == both
+
+
 def test_two_wishes_for_one_resource_are_refused_with_both_plugins():
     one = proposal("a", plugin="one", params={"path": "/sys/x", "value": "1"})
     two = proposal("b", plugin="two", params={"path": "/sys/x", "value": "2"})

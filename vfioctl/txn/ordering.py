@@ -114,6 +114,7 @@ def _united(first: Proposed, second: Proposed) -> Proposed:
         deadline=max(one.deadline, two.deadline), frees=tuple(dict.fromkeys((*one.promises, *two.promises))),
         best_effort=one.best_effort and two.best_effort,
         scope=_stronger(one.scope, two.scope), lifetime=_stronger(one.lifetime, two.lifetime),
+        stall=max(one.stall, two.stall) if one.stall and two.stall else 0.0,  # as patient as the more patient one
     ))  # fmt: skip
 
 
