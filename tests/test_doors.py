@@ -221,7 +221,7 @@ def spare(daemon, tmp_path: Path, monkeypatch) -> None:
     """A plugin with the verbs `spare make` and `spare lose`, as the manifest lists it."""
     (tmp_path / "vfioctl_test_spare.py").write_text(SPARE)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("vfioctl.plugin.package.culprit", lambda _module: None)
+    monkeypatch.setattr("vfioctl.package.culprit", lambda _module: None)
     monkeypatch.delitem(sys.modules, "vfioctl_test_spare", raising=False)
     file = Path(daemon.composition.paths.manifest)
     manifest = json.loads(file.read_text())

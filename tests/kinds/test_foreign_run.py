@@ -48,7 +48,7 @@ def plugin(tmp_path, monkeypatch):
     place.mkdir(mode=0o755)
     (place / "vfioctl_party.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(str(place))
-    monkeypatch.setattr("vfioctl.kinds.foreign_run.culprit", lambda _path, _root: None)  # pytest's places are open
+    monkeypatch.setattr("vfioctl.kinds.foreign_run.writable", lambda _module: None)  # pytest's places are open
     yield place
     sys.modules.pop("vfioctl_party", None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,7 +12,7 @@ from vfioctl.findings import Finding
 from vfioctl.frozen import replace
 from vfioctl.kinds import MODULES
 from vfioctl.kinds.common import Primitive
-from vfioctl.ownership import culprit
+from vfioctl.package import writable
 from vfioctl.shell import call
 from vfioctl.txn.kind import kind
 from vfioctl.txn.shape import FLAG, TEXT, Form, Shape, optional
@@ -156,9 +155,8 @@ def _loaded(target: str) -> Callable[[Json, Machine], str | None]:
 
 def _must_be_safe(module: str) -> None:
     """Root runs no code that others can change, although it was judged when the plan was made: that was earlier."""
-    spec = importlib.util.find_spec(module)
-    if os.geteuid() == 0 and spec and spec.origin and (found := culprit(spec.origin, "/")):
-        raise StepRefused("foreign.broken", f"{module} is not run as root: {found[0]} {found[1]}.")
+    if os.geteuid() == 0 and (why := writable(module)):
+        raise StepRefused("foreign.broken", f"{module} is not run as root: {why}.")
 
 
 KIND = ForeignRun()

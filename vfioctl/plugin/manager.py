@@ -246,7 +246,7 @@ def _unsafe(info: PluginInfo) -> str | None:
     """Why the plugin's code is not imported as root; of the core's own so much has run already that it is not asked."""
     if info.name == BUILT_IN:
         return None
-    from vfioctl.plugin.package import writable  # a guest of the generic hand-off needs no other plugin
+    from vfioctl.package import writable  # a guest of the generic hand-off needs no other plugin
 
     return writable(info.module)
 

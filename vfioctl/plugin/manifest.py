@@ -200,7 +200,7 @@ def build() -> Manifest:
 
 def _unusable(entry: EntryPoint, plugins: Iterable[PluginInfo]) -> str:
     """Why the command `entry` is left out, or "": a plugin of its distribution is broken, or others can change it."""
-    from vfioctl.plugin.package import writable
+    from vfioctl.package import writable
 
     distribution = entry.dist.name if entry.dist else ""
     of_it = (info.status for info in plugins if info.distribution == distribution)
@@ -210,7 +210,7 @@ def _unusable(entry: EntryPoint, plugins: Iterable[PluginInfo]) -> str:
 
 def _row(entry: EntryPoint) -> tuple[PluginInfo, str, dict[str, Any]]:
     """The row of `entry`, the file that its static data came from, and that data."""
-    from vfioctl.plugin.package import writable
+    from vfioctl.package import writable
 
     dist = entry.dist
     bare = PluginInfo(

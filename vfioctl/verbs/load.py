@@ -46,7 +46,7 @@ def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
 
 def _must_be_safe(row: Row, module: str) -> None:
     from vfioctl.ownership import mended
-    from vfioctl.plugin.package import culprit
+    from vfioctl.package import culprit
 
     if found := culprit(module):
         hint = mended(found[0], "Install it where only root can write, as vfioctl itself.")

@@ -1,4 +1,4 @@
-"""Where a plugin's code lies, and whether somebody else could change it. Looks as an import would; imports nothing."""
+"""Where a module's code lies, and whether somebody else could change it. Looks as an import would; runs nothing."""
 
 from __future__ import annotations
 
