@@ -127,7 +127,7 @@ def fork_detached(work: Callable[[], object], *, keep_fds: tuple[int, ...] = (),
             os.setsid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             close_all_but(*keep_fds)
-            output = _output(log)
+            output = open_log(log)
             os.dup2(output, 1)
             os.dup2(output, 2)
             work()
@@ -136,7 +136,7 @@ def fork_detached(work: Callable[[], object], *, keep_fds: tuple[int, ...] = (),
     return pid
 
 
-def _output(path: str) -> int:
+def open_log(path: str) -> int:
     """The file `path` to append to, or nowhere: work is never left undone for want of a log."""
     try:
         return files.open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from vfioctl.errors import Refused
-from vfioctl.handoff import background, helper
-from vfioctl.handoff.background import Timer
+from vfioctl.handoff import helper
+from vfioctl.txn import background
+from vfioctl.txn.background import Timer
 
 
 def logged(here) -> str:

@@ -11,10 +11,11 @@ import os
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
-from vfioctl.handoff import armed, background, markers
+from vfioctl.handoff import armed, markers
 from vfioctl.handoff.armed import Attempt
-from vfioctl.handoff.background import Timer
 from vfioctl.host.processes import is_alive
+from vfioctl.txn import background
+from vfioctl.txn.background import Timer
 from vfioctl.wait import Backoff, until
 
 if TYPE_CHECKING:

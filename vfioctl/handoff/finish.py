@@ -11,9 +11,10 @@ from contextlib import ExitStack, suppress
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, VfioctlError
-from vfioctl.handoff import background, markers, observers, recovery
+from vfioctl.handoff import markers, observers, recovery
 from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.notes import guest_lock
+from vfioctl.txn import background
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action

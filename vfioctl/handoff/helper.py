@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from vfioctl.compose import Composition
 from vfioctl.errors import EXIT_USAGE
-from vfioctl.handoff import armed, background
+from vfioctl.handoff import armed
 from vfioctl.handoff.armed import Attempt
 from vfioctl.log import Log
+from vfioctl.txn import background
 
 
 def main(composition: Composition, argv: Sequence[str]) -> int:

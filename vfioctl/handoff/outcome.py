@@ -95,17 +95,10 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _record(paths: Paths, ending: Ending) -> str:
-    times = ending.times or ()
-    duration = max((item.started + item.duration for item in times), default=0.0)
-    started = time.time() - duration
-    name = history.new_id(paths, ending.guest, started)
-    history.record(paths, history.Run(
-        id=name, guest=ending.guest, uuid=ending.uuid, event=ending.event, started=started,
-        duration=duration, ok=ending.error is None, message=ending.text,
-        steps=history.kept(times),
-        code=ending.error.code if ending.error else "", refused=ending.refused,
-    ))  # fmt: skip
-    return name
+    return history.keep_run(
+        paths, ending.times or (), subject=ending.guest, key=ending.uuid, event=ending.event, message=ending.text,
+        code=ending.error.code if ending.error else "", ok=ending.error is None, refused=ending.refused,
+    )  # fmt: skip
 
 
 def _last(ending: Ending, name: str) -> Last:

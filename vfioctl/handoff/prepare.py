@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
-from vfioctl.errors import Busy, Refused, StepFailed, Stuck, VfioctlError
+from vfioctl.errors import Busy, Refused, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.findings import Severity
 from vfioctl.frozen import frozen, replace
@@ -21,7 +21,7 @@ from vfioctl.limits import Limits
 from vfioctl.log import Log
 from vfioctl.txn import generation
 from vfioctl.txn.clock import Allowance, Deadline, StepTime, Stopwatch
-from vfioctl.txn.engine import Engine, Failure
+from vfioctl.txn.engine import Engine, Failure, undone
 from vfioctl.txn.journal import Standing, read_both
 from vfioctl.txn.plan import Action, Plan
 from vfioctl.txn.resources import resource_locks
@@ -291,21 +291,9 @@ def _explain(
     plan: Plan, begun: tuple[str, ...], failure: Failure, secondary: tuple[Failure, ...], left: Iterable[str]
 ) -> VfioctlError:
     """One error: what failed, on which device, how the host stands, what to do next."""
-    cause = failure.error
     lost = plan.point_of_no_return
-    state = "Everything was put back."
-    hints = cause.hints if isinstance(cause, VfioctlError) else ()
+    message = f"{plan.subject} was not started: {failure.step.id} on {failure.step.resource} failed: {failure.cause}"
     if lost and lost in begun:
-        state = "The host is back with its login screen; the session that was ended is not."
-    if secondary:
-        state = f"Not everything could be put back: {'; '.join(item.message.rstrip('.') for item in secondary)}."
-        hints = (*hints, "Finish it with: vfioctl recover")
-    state = " ".join((state, *left))
-    what = cause.message if isinstance(cause, VfioctlError) else str(cause)
-    message = f"{plan.subject} was not started: {failure.step.id} on {failure.step.resource} failed: {what}"
-    return _same_kind(cause)(failure.code, message, state=state, hints=tuple(dict.fromkeys(hints)))
-
-
-def _same_kind(cause: Exception) -> type[VfioctlError]:
-    """The class that carries the cause's exit status."""
-    return Stuck if isinstance(cause, Stuck) else StepFailed
+        back = "The host is back with its login screen; the session that was ended is not."
+        return undone(message, failure, secondary, left, back)
+    return undone(message, failure, secondary, left)

@@ -6,11 +6,12 @@ from contextlib import suppress
 
 from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
-from vfioctl.handoff import background, markers
+from vfioctl.handoff import markers
 from vfioctl.handoff.finish import finish, finish_later
 from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.log import Log
+from vfioctl.txn import background
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.plan import Action, Part

@@ -6,10 +6,10 @@ Everything it needs stands in the plan, so it undoes what an older version or a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
-from vfioctl.errors import Busy, DeadlineExceeded, StepFailed, StepRefused, VfioctlError, stuck_in_kernel
+from vfioctl.errors import Busy, DeadlineExceeded, StepFailed, StepRefused, Stuck, VfioctlError, stuck_in_kernel
 from vfioctl.frozen import frozen, replace
 from vfioctl.txn.clock import Deadline, Stopwatch
 from vfioctl.txn.journal import Journal
@@ -36,6 +36,11 @@ class Failure:
     def message(self) -> str:
         said = str(self.error) or type(self.error).__name__
         return f"{self.step.id}: {said}"
+
+    @property
+    def cause(self) -> str:
+        """What the error says, without its hints."""
+        return self.error.message if isinstance(self.error, VfioctlError) else str(self.error)
 
     @property
     def code(self) -> str:
@@ -290,6 +295,24 @@ class Engine:
             note = form.foreign(step, machine)
             self.left.append(note)
         return note
+
+
+def undone(
+    message: str, failure: Failure, secondary: tuple[Failure, ...], left: Iterable[str],
+    state: str = "Everything was put back.",
+) -> VfioctlError:
+    """The error about `failure`, of its exit status, once everything was undone: `message`, how all stands, what to do.
+
+    `secondary` is what could not be undone; without it `state` says how it is.
+    """
+    cause = failure.error
+    hints = cause.hints if isinstance(cause, VfioctlError) else ()
+    if secondary:
+        state = f"Not everything could be put back: {'; '.join(item.message.rstrip('.') for item in secondary)}."
+        hints = (*hints, "Finish it with: vfioctl recover")
+    return (Stuck if isinstance(cause, Stuck) else StepFailed)(
+        failure.code, message, state=" ".join((state, *left)), hints=tuple(dict.fromkeys(hints))
+    )
 
 
 def _needed(others: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from vfioctl.paths import Paths
     from vfioctl.txn import clock
-    from vfioctl.txn.plan import Plan
 
 KEEP, KEEP_OTHERS = 500, 200
 OF = "+"  # in an id, before an operation that is not the one without a name
@@ -80,15 +79,20 @@ def new_id(paths: Paths, subject: str, started: float, operation: str = "") -> s
     return found
 
 
-def of_operation(
-    paths: Paths, plan: Plan, *, started: float, duration: float, steps: tuple[StepTime, ...], message: str, code: str
-) -> Run:
-    """The record of one run of `plan`; it went well where `code` is empty."""
-    return Run(
-        id=new_id(paths, plan.subject, started, plan.operation), guest=plan.subject, uuid=plan.key,
-        event=plan.operation, started=started, duration=duration, ok=not code, message=message, steps=steps, code=code,
-        operation=plan.operation,
+def keep_run(
+    paths: Paths, times: Sequence[clock.StepTime], *, subject: str, key: str, event: str, operation: str = "",
+    message: str, code: str = "", ok: bool, refused: bool = False,
+) -> str:
+    """Keep one run that ends now and took `times`; returns the id of its record. Raises OSError."""
+    duration = max((one.started + one.duration for one in times), default=0.0)
+    started = time.time() - duration
+    steps = tuple(StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action) for t in times)
+    made = Run(
+        new_id(paths, subject, started, operation), subject, key, event, started, duration, ok, message, steps, code,
+        refused, operation,
     )  # fmt: skip
+    record(paths, made)
+    return made.id
 
 
 def _plain(text: str) -> str:
@@ -175,11 +179,6 @@ def prune(paths: Paths, *, keep: int) -> int:
 
 def _oldest(names: list[str], keep: int) -> list[str]:
     return names[:-keep] if keep else names
-
-
-def kept(times: Iterable[clock.StepTime]) -> tuple[StepTime, ...]:
-    """The times of the steps as a record keeps them."""
-    return tuple(StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action) for t in times)
 
 
 def ids(paths: Paths) -> list[str]:

@@ -15,7 +15,7 @@ from vfioctl.txn.engine import pending
 from vfioctl.txn.journal import Standing, read_both
 from vfioctl.txn.plan import Action, Unfinished
 from vfioctl.txn.resources import operation_lock, resource_locks
-from vfioctl.txn.runner import LOCK_SECONDS, keep, name_of
+from vfioctl.txn.runner import LOCK_SECONDS, forget, keep, name_of
 from vfioctl.txn.step import Lifetime
 
 if TYPE_CHECKING:
@@ -61,13 +61,7 @@ def drop(node: Node, key: str) -> None:
         if story is not None and story.standing is not Standing.QUEUED:
             raise Refused("operation.begun", f"{name_of(story.plan)} has begun.", state="Nothing was changed.")
         if story is not None:
-            _forget(node, story)
-
-
-def _forget(node: Node, story: Story) -> None:
-    with node.transaction(story.plan) as transaction:
-        transaction.reopen()
-        transaction.forget()
+            forget(node, story.plan)
 
 
 def _drop(node: Node, story: Story) -> str:
@@ -78,7 +72,7 @@ def _drop(node: Node, story: Story) -> str:
             "operation.queued", f"{name_of(story.plan)} has not begun yet; its process is about to.",
             state="Nothing was changed.", hints=(f"See: vfioctl operation show {story.plan.key}",),
         )  # fmt: skip
-    _forget(node, story)
+    forget(node, story.plan)
     return f"{name_of(story.plan)} never began; it is dropped."
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import Refused, StepFailed, Stuck, VfioctlError
+from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.txn import history
 from vfioctl.txn.clock import Deadline
@@ -87,16 +86,20 @@ def apart(node: Node, plan: Plan) -> None:
 
     Returns when it was started. Raises what `queue` raises; nothing stays of an operation that cannot be started.
     """
-    from vfioctl.txn.spawn import spawn
+    from vfioctl.txn.background import spawn
 
     queue(node, plan)
     try:
-        spawn(node, f"vfioctl-run-{plan.key}", ("run", plan.key, *filter(None, (node.paths.own,))))
+        spawn(node, ("run", plan.key, *filter(None, (node.paths.own,))), name=f"vfioctl-run-{plan.key}")
     except (VfioctlError, OSError):
-        with node.transaction(plan) as transaction:
-            transaction.reopen()
-            transaction.forget()
+        forget(node, plan)
         raise
+
+
+def forget(node: Node, plan: Plan) -> None:
+    """Forget an operation of which nothing has begun; the caller has its lock."""
+    with node.transaction(plan).reopen() as transaction:
+        transaction.forget()
 
 
 def refuse(plan: Plan) -> None:
@@ -140,6 +143,7 @@ def _hold(transaction: Transaction) -> Failure | None:
 
 def _undone(node: Node, transaction: Transaction, failure: Failure) -> VfioctlError:
     """Undo what was begun; the error says what failed and how all stands. Its journal goes where nothing is left."""
+    from vfioctl.txn.engine import undone
     from vfioctl.txn.transaction import begun
 
     plan = transaction.plan
@@ -148,30 +152,16 @@ def _undone(node: Node, transaction: Transaction, failure: Failure) -> VfioctlEr
     secondary = transaction.undo(names, deadline=Deadline(plan.limits.undo))
     if not secondary:
         transaction.forget()
-    return _error(plan, failure, secondary, tuple(transaction.engine.left))
-
-
-def _error(plan: Plan, failure: Failure, secondary: tuple[Failure, ...], left: tuple[str, ...]) -> VfioctlError:
-    cause = failure.error
-    said = cause.message if isinstance(cause, VfioctlError) else str(cause)
-    hints = cause.hints if isinstance(cause, VfioctlError) else ()
-    state = "Everything was put back."
-    if secondary:
-        state = f"Not everything could be put back: {'; '.join(one.message for one in secondary)}."
-        hints = (*hints, "Finish it with: vfioctl recover")
-    return (Stuck if isinstance(cause, Stuck) else StepFailed)(
-        failure.code, f"{name_of(plan)} failed at {failure.step.id}: {said}", state=" ".join((state, *left)),
-        hints=tuple(dict.fromkeys(hints)),
-    )  # fmt: skip
+    said = f"{name_of(plan)} failed at {failure.step.id}: {failure.cause}"
+    return undone(said, failure, secondary, transaction.engine.left)
 
 
 def keep(node: Node, transaction: Transaction, error: VfioctlError | None, said: str) -> None:
     """Keep how it went in the history. A full disk is no failure of the operation."""
-    plan, times = transaction.plan, transaction.engine.watch.times
-    duration = max((one.started + one.duration for one in times), default=0.0)
-    started = time.time() - duration
+    plan = transaction.plan
     with suppress(OSError):
-        history.record(node.paths, history.of_operation(
-            node.paths, plan, started=started, duration=duration, steps=history.kept(times),
-            message=error.message if error else said, code=error.code if error else "",
-        ))  # fmt: skip
+        history.keep_run(
+            node.paths, transaction.engine.watch.times, subject=plan.subject, key=plan.key, event=plan.operation,
+            operation=plan.operation, message=error.message if error else said, code=error.code if error else "",
+            ok=error is None,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Starts a part of ours that outlives the hook: a transient unit where systemd runs, else a detached process."""
+"""Starts a part of ours that outlives its caller: a transient unit where systemd runs, else a detached process."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import os
 from collections.abc import Callable
 
 from vfioctl import files
-from vfioctl.compose import Composition
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.files import Lock
 from vfioctl.frozen import frozen
-from vfioctl.host.units import literal
+from vfioctl.host.units import is_booted, literal
 from vfioctl.log import Log
 from vfioctl.ownership import secure_state, writable_itself
 from vfioctl.paths import Paths
-from vfioctl.proc import fork_detached
+from vfioctl.proc import fork_detached, open_log
+
+if TYPE_CHECKING:
+    from vfioctl.txn.node import Node
 
 SPAWN_SECONDS = 5.0
 PLAIN = frozenset("/-_.")  # systemd reads some of the others in a path of its own way
@@ -36,20 +39,39 @@ class Timer:
 
 
 def start(
-    composition: Composition, arguments: tuple[str, ...], work: Work, log: Log, *, lock: Lock | None = None,
+    node: Node, arguments: tuple[str, ...], work: Work, log: Log, *, lock: Lock | None = None,
     name: str = "", timer: Timer | None = None,
 ) -> None:
     """Run our own `arguments` as a transient unit, or `work`, which is the same, in a detached process.
 
-    The unit takes the guest's lock itself after `lock` was released here; the process inherits it. The unit is called
+    The unit takes the lock itself after `lock` was released here; the process inherits it. The unit is called
     `name`, or else after the first two arguments. `timer` is for the unit alone: the process runs at once.
     """
     options = timer.options() if timer else ()
-    if _as_unit(composition, f"vfioctl-{name or '-'.join(arguments[:2])}", options, arguments, log):
+    if _as_unit(node, f"vfioctl-{name or '-'.join(arguments[:2])}", options, arguments, log):
         return
-    output = _output(composition.paths)
+    output = _output(node.paths)
     inherited = (lock.fd,) if lock and lock.fd >= 0 else ()
-    fork_detached(lambda: run(composition, work), keep_fds=inherited, log=output)
+    fork_detached(lambda: run(node, work), keep_fds=inherited, log=output)
+
+
+def spawn(node: Node, arguments: tuple[str, ...], *, name: str) -> None:
+    """Run our own `arguments` as a transient unit called `name`, or in a detached process.
+
+    That is a new program and no fork of this one, which may be a server with threads.
+    """
+    if os.geteuid() == 0 and _as_unit(node, name, (), arguments, Log(node.paths, stderr=None)):
+        return
+    import subprocess  # only where there is no unit
+
+    fd = open_log(_output(node.paths))
+    try:
+        subprocess.run(  # a shell that ends at once is its parent: nobody here has to wait for it
+            ("/bin/sh", "-c", '"$@" &', "sh", *node.self_argv, *arguments), stdin=subprocess.DEVNULL, stdout=fd,
+            stderr=fd, cwd="/", env={"LC_ALL": "C.UTF-8"}, start_new_session=True, check=True, timeout=SPAWN_SECONDS,
+        )  # fmt: skip
+    finally:
+        os.close(fd)
 
 
 def _output(paths: Paths) -> str:
@@ -62,14 +84,15 @@ def _output(paths: Paths) -> str:
     return os.path.join(paths.log, "background.log") if usable else os.devnull
 
 
-def run(composition: Composition, work: Work) -> int:
+def run(node: Node, work: Work) -> int:
     """Run a background part to its end; returns its exit status. Its stderr is a file or the journal."""
-    log = Log(composition.paths)
+    log = Log(node.paths)
     try:
-        secure_state(composition.paths)
+        if not node.paths.own or os.geteuid() == 0:
+            secure_state(node.paths)
         work(log)
     except VfioctlError as error:
-        log.error(str(error))
+        log.error(str(error), code=error.code)
         return error.exit_status
     except Exception as error:  # noqa: BLE001 -- a detached process has nobody above it that would tell
         from traceback import format_exception
@@ -80,16 +103,16 @@ def run(composition: Composition, work: Work) -> int:
 
 
 def _as_unit(
-    composition: Composition, name: str, options: tuple[str, ...], arguments: tuple[str, ...], log: Log
+    node: Node, name: str, options: tuple[str, ...], arguments: tuple[str, ...], log: Log
 ) -> bool:
-    if not os.path.isdir(composition.paths.at("run/systemd/system")):  # sd_booted(3)
+    if not is_booted(node.paths):
         return False
     argv = (
         "systemd-run", "--quiet", "--collect", "--no-block", f"--unit={name}", "--property=KillMode=process",
-        *options, "--", *literal((*composition.self_argv, *arguments)),
+        *options, "--", *literal((*node.self_argv, *arguments)),
     )  # fmt: skip
     try:
-        ended = composition.programs.run(argv, deadline=SPAWN_SECONDS)
+        ended = node.programs.run(argv, deadline=SPAWN_SECONDS)
     except VfioctlError as error:
         log.warning(f"No transient unit for {name}, a detached process instead: {error}")
         return False
