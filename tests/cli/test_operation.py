@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from downloads import CONTENT, serving
 from files_operation import NAME, OURS, FilesHost
+from somebody import NOBODY, without_root
 
 from vfioctl.cli.app import main
 from vfioctl.errors import Refused
@@ -24,7 +25,6 @@ from vfioctl.txn.runner import apart, here, queue
 from vfioctl.wait import until
 
 SECONDS = 20.0
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -208,21 +208,6 @@ def theirs(tmp_path):
         served.pause.set()
 
 
-def as_nobody(on, work):
-    """The status of `work`, done in a process without root, whose state lies in their own directory."""
-    child = os.fork()
-    if child == 0:
-        status = 99
-        try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            status = work()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def verb(on, *argv):
     return lambda: main(on.node, argv, {"XDG_STATE_HOME": os.path.dirname(on.own)})
 
@@ -232,7 +217,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @needs_root
 def test_somebody_else_runs_operations_of_their_own(theirs):
-    assert as_nobody(theirs, lambda: int(here(theirs.node, theirs.plan()).error is not None)) == 0
+    assert without_root(lambda: int(here(theirs.node, theirs.plan()).error is not None)) == 0
     assert theirs.made() == OURS
     assert Path(theirs.root, "srv/written").stat().st_uid == NOBODY
     assert not Path(theirs.root, "run/vfioctl").exists()
@@ -247,12 +232,12 @@ def test_somebody_else_recovers_and_cancels_what_is_theirs(theirs):
             transaction.reopen(Standing.APPLYING)
         return 0
 
-    assert as_nobody(theirs, leave_open) == 0
-    assert as_nobody(theirs, verb(theirs, "operation", "show", theirs.key)) == 0
-    assert as_nobody(theirs, verb(theirs, "operation", "cancel", theirs.key)) == 3  # nobody works on it
-    assert as_nobody(theirs, verb(theirs, "recover")) == 0
+    assert without_root(leave_open) == 0
+    assert without_root(verb(theirs, "operation", "show", theirs.key)) == 0
+    assert without_root(verb(theirs, "operation", "cancel", theirs.key)) == 3  # nobody works on it
+    assert without_root(verb(theirs, "recover")) == 0
     assert theirs.left() == ()
-    assert as_nobody(theirs, verb(theirs, "recover")) == 77  # nothing of theirs is open: the rest is root's
+    assert without_root(verb(theirs, "recover")) == 77  # nothing of theirs is open: the rest is root's
 
 
 def test_a_plan_that_is_blocked_is_refused_with_nothing_touched(on):

@@ -7,8 +7,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import pytest
+from somebody import without_root
 
 from vfioctl.cli.app import main
 from vfioctl.compose import compose
@@ -17,7 +19,6 @@ from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID, domain
 from vfioctl.txn.history import Run, record
 
-NOBODY = 65534
 CARD = "0000:01:00.0"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -33,27 +34,18 @@ def as_nobody(root: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
 
     def call(*arguments: str) -> tuple[int, str]:
         output = tmp_path / "output"
-        output.touch()
         main(compose(str(root)), arguments, {})
-        child = os.fork()
-        if child == 0:
-            _be_nobody(output, lambda: main(compose(str(root)), arguments, {}))
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status), output.read_text()
+        with open(output, "w") as stream:
+            status = without_root(lambda: _told(stream, lambda: main(compose(str(root)), arguments, {})))
+        return status, output.read_text()
 
     return call
 
 
-def _be_nobody(output: Path, work: Callable[[], int]) -> None:
-    status = 99
-    try:
-        sys.stdout = sys.stderr = open(output, "w")  # noqa: SIM115 -- closed by the end of the process
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-        status = work()
-    finally:
-        os._exit(status)
+def _told(stream: TextIO, work: Callable[[], int]) -> int:
+    """The status of `work`, whose words go to `stream`."""
+    sys.stdout = sys.stderr = stream
+    return work()
 
 
 def card(root: Path) -> None:

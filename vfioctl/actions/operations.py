@@ -6,7 +6,6 @@ Root sees the host's operations; somebody else their own, which lie in their own
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions import worker as workers
@@ -15,10 +14,9 @@ from vfioctl.actions.facts import running
 from vfioctl.actions.lookup import no_such
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import asdict
-from vfioctl.operations import UNNAMED
 from vfioctl.result import Error, Message, Result
 from vfioctl.txn import history, recover
-from vfioctl.txn.follow import Follower, progress
+from vfioctl.txn.follow import Follower, how_far, progress
 from vfioctl.txn.journal import Moment, Standing, Story, open_uuids, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action
@@ -54,7 +52,7 @@ def listed(call: Call) -> Result:
         except VfioctlError as error:
             errors.append(Error(error.code, error.message, error.state, error.hints))
             continue
-        rows += [_row(paths, story)] if story else []
+        rows += [row(paths, story)] if story else []
     result = Result(data={"operations": rows}, errors=tuple(errors), exit_status=1 if errors else 0)
     return result if call.administers else result.saying(
         Message("Only your own operations are listed; root sees those of the host.")
@@ -65,7 +63,7 @@ def shown(call: Call, word: str) -> Result:
     """One open operation with each of its steps. Raises Refused("operation.unknown")."""
     paths = node_of(call).paths
     story = _story(paths, word)
-    return Result(data={"operation": {**_row(paths, story), "steps": _steps(story)}})
+    return Result(data={"operation": {**row(paths, story), "steps": _steps(story)}})
 
 
 def cancelled(call: Call, word: str) -> Result:
@@ -110,22 +108,22 @@ def followed(call: Call, word: str) -> Result:
 
 
 def _follow(call: Call, follower: Follower, paths: Paths, key: str) -> None:
+    """What is written after the last look at its process is told as well: the look comes first."""
     began: dict[str, float] = {}
     for _ in Backoff(LONGEST_FOLLOW, first=LOOK, longest=LOOK):
+        goes_on = _goes_on(paths, key)
         for said in follower.look():
             call.caller.tell(_line(said, began))
-        if follower.is_over() or key not in open_uuids(paths):
-            return
-        if workers_gone(paths, key):
+        if not goes_on:
             return
 
 
-def workers_gone(paths: Paths, key: str) -> bool:
-    """Whether nobody works on what waits for nobody: it was interrupted, or it is held open."""
+def _goes_on(paths: Paths, key: str) -> bool:
+    """Whether a process works on it, or is about to."""
+    if any(item.uuid == key for item in running(paths)):
+        return True
     story = read_both(paths, key)
-    if story is None or story.standing is Standing.QUEUED:
-        return False
-    return not any(item.uuid == key for item in running(paths))
+    return story is not None and story.standing is Standing.QUEUED
 
 
 def _line(said: Moment | Standing, began: dict[str, float]) -> str:
@@ -135,8 +133,7 @@ def _line(said: Moment | Standing, began: dict[str, float]) -> str:
         began[said.step] = said.at
         return f"  {said.action:<5}  {said.step} …"
     if said.what == "progress":
-        of = f" of {said.total} ({100 * said.done // said.total} %)" if said.total else ""
-        return f"         {said.step}: {said.done}{of} {said.unit}"
+        return f"         {said.step}: {how_far(said.done, said.total, said.unit)}"
     took = said.at - began.pop(said.step, said.at)
     note = f"  {said.note}" if said.note else ""
     return f"  {said.action:<5}  {said.step:<44} {took:6.2f} s  {said.what}{note}"
@@ -166,9 +163,8 @@ def _how_it_ended(paths: Paths, story: Story) -> Result:
 
 
 def _still_open(story: Story, paths: Paths) -> Result:
-    row = _row(paths, story)
     data = {"key": story.plan.key, "ended": False, "record": None, "ok": None}
-    if not row["unfinished"]:
+    if not row(paths, story)["unfinished"]:
         return Result(data=data).saying(Message(f"{name_of(story.plan)} has done its work, and is held open."))
     error = Error(
         "operation.alone", f"No process works on {name_of(story.plan)} any more: it was interrupted.",
@@ -230,7 +226,8 @@ def _readable(paths: Paths, key: str) -> Story | None:
         return None
 
 
-def _row(paths: Paths, story: Story) -> dict[str, Any]:
+def row(paths: Paths, story: Story) -> dict[str, Any]:
+    """One open operation as it is shown."""
     process = next((item.pid for item in running(paths) if item.uuid == story.plan.key), None)
     long_step = progress(paths.boot_journal(story.plan.key)) if process else None
     settled = story.standing in (Standing.GIVEN, Standing.QUEUED)
@@ -260,11 +257,3 @@ def _steps(story: Story) -> list[dict[str, Any]]:
         }
         for step in story.plan.all_steps()
     ]  # fmt: skip
-
-
-def others(paths: Paths) -> Iterator[dict[str, Any]]:
-    """The rows of what is open and no hand-off: `status` names them beside those."""
-    for key in _open(paths):
-        story = _readable(paths, key)
-        if story and story.plan.operation != UNNAMED:
-            yield _row(paths, story)

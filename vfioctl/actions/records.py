@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.actions.facts import running
+from vfioctl.actions.operations import row
 from vfioctl.actions.visible_ledger import VisibleLedger
 from vfioctl.config.load import managed_guests
 from vfioctl.errors import VfioctlError
@@ -25,6 +27,7 @@ from vfioctl.txn.journal import open_uuids, read_both
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
+    from vfioctl.txn.journal import Story
 
 
 class Records:
@@ -81,11 +84,21 @@ class Records:
         """Every open journal, with the process that works on it."""
         return self.rows(self._hand_offs())
 
-    def _hand_offs(self) -> Iterator[dict[str, Any]]:
-        for wrong in VisibleLedger(self.paths).readable()[1]:
-            self._keep(wrong)
-        busy = {item.uuid: item.pid for item in running(self.paths)}
-        by_sh = markers.undone_by_sh(self.paths)
+    def operations(self) -> list[dict[str, Any]]:
+        """Every other open operation."""
+        return self.rows(self._operations())
+
+    def _operations(self) -> Iterator[dict[str, Any]]:
+        for story in self.stories:
+            if story.plan.operation != notes.HAND_OFF:
+                yield row(self.paths, story)
+
+    @cached_property
+    def stories(self) -> tuple[Story, ...]:
+        """Every open journal, read once. Raises PermissionError where they are hidden."""
+        return tuple(self._stories())
+
+    def _stories(self) -> Iterator[Story]:
         for uuid in open_uuids(self.paths):
             try:
                 story = read_both(self.paths, uuid)
@@ -93,7 +106,17 @@ class Records:
                 self._keep(error)
                 self.hurt[damaged.guest_of(self.paths, uuid)] = damaged.devices(self.paths, uuid)
                 continue
-            if story and story.plan.operation == notes.HAND_OFF:
+            if story:
+                yield story
+
+    def _hand_offs(self) -> Iterator[dict[str, Any]]:
+        for wrong in VisibleLedger(self.paths).readable()[1]:
+            self._keep(wrong)
+        busy = {item.uuid: item.pid for item in running(self.paths)}
+        by_sh = markers.undone_by_sh(self.paths)
+        for story in self.stories:
+            if story.plan.operation == notes.HAND_OFF:
+                uuid = story.plan.key
                 pid, qemu = busy.get(uuid), user(story, self.host)
                 yield {
                     "guest": story.plan.subject, "uuid": uuid, "standing": str(story.standing), "since": story.started,

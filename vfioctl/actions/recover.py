@@ -33,7 +33,10 @@ def unfinished(call: Call, guest: str | None, *, abort: bool = False) -> tuple[s
 
     Raises NotRoot, Misuse, Refused: "state.writable", "guest.unknown".
     """
-    paths = _node(call).paths
+    return _chosen(call, _node(call).paths, guest, abort=abort)
+
+
+def _chosen(call: Call, paths: Paths, guest: str | None, *, abort: bool) -> tuple[str, ...]:
     chosen = [uuid for uuid in open_uuids(paths) if guest in (None, uuid, _name_of(paths, uuid))]
     chosen += [uuid for uuid in at_work(paths, guest) if abort and uuid not in chosen]
     if guest and not chosen and not is_uuid(guest):  # nothing is open of a UUID then
@@ -54,11 +57,11 @@ def _node(call: Call) -> Composition:
 
 def may_act(call: Call, chosen: Iterable[str]) -> bool:
     """Whether there may be something to do: not every guest of `chosen` simply runs with its devices."""
-    return any(_is_open(call, uuid) for uuid in chosen)
-
-
-def _is_open(call: Call, uuid: str) -> bool:
     node = _node(call)
+    return any(_is_open(node, uuid) for uuid in chosen)
+
+
+def _is_open(node: Composition, uuid: str) -> bool:
     try:
         story = read_both(node.paths, uuid)
     except VfioctlError:
@@ -71,7 +74,7 @@ def recover(call: Call, guest: str | None = None, *, abort: bool = False) -> Res
     rows, errors, status = [], [], 0
     messages: list[Message] = []
     node = _node(call)
-    for uuid in unfinished(call, guest, abort=abort):
+    for uuid in _chosen(call, node.paths, guest, abort=abort):
         messages += stop(node.paths, uuid) if abort else ()
         row, error, exit_status = _recover(call, node, uuid, abort=abort)
         rows.append(row)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.actions import guests, operations
+from vfioctl.actions import guests
 from vfioctl.actions.facts import owners, unseen_messages
 from vfioctl.actions.firing import warnings
 from vfioctl.actions.lookup import must_be_known
@@ -30,7 +30,7 @@ def status(call: Call, guest: str | None = None) -> Result:
     paths, host = call.composition.paths, call.composition.machine().host()
     records = Records(paths, host)
     data = {"last": records.outcomes(), "hand_offs": records.hand_offs(), "stuck": records.stuck()}
-    data["operations"] = list(operations.others(paths))
+    data["operations"] = records.operations()
     data["guests"] = guests.rows(records, data["hand_offs"], data["last"])
     data["cards"] = records.rows(_devices(paths, host, host.gpus()))
     data["devices"] = records.rows(_devices(paths, host, _others(paths, host)))

@@ -5,7 +5,6 @@ Needs the test kit. Changes nothing on this host but a temporary directory.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -23,11 +22,13 @@ from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt, HookCall
 from vfioctl.testing.scenarios import GPU, SOUND, named
 from vfioctl.testing.snapshot import difference, take
-from vfioctl.txn.journal import open_uuids
+from vfioctl.txn.follow import Follower
+from vfioctl.txn.journal import Moment, open_uuids
 from vfioctl.wait import Backoff, until
 
 if TYPE_CHECKING:
     from vfioctl.cli.render.output import Output
+    from vfioctl.paths import Paths
 
 GUEST = "win11"
 WAYS = {"nvidia": "single-gpu-nvidia-desktop", "amdgpu": "single-gpu-amdgpu-desktop"}
@@ -70,58 +71,42 @@ class Stage:
         self.say(title)
         ended: list[HookCall] = []
         thread = threading.Thread(target=lambda: ended.append(work()))
-        follower = Follower(self.paths.boot_journal(UUID), self.output)
-        follower.skip()
+        steps = Steps(self.paths, self.output)
+        steps.follower.skip()
         thread.start()
         try:
             for _ in Backoff(HOOK_SECONDS, longest=POLL):
-                follower.look()
+                steps.look()
                 if not thread.is_alive():
                     break
         finally:
             thread.join()  # also at ^C: what libvirt's side still calls lies on the simulated host
-        follower.look()
+        steps.look()
+        steps.follower.close()
         return ended[0]
 
 
-class Follower:
-    """Reads a journal while it is written; once opened, it can be read to its end although it is removed."""
+class Steps:
+    """A line for each step of the guest's operation as it ends."""
 
-    def __init__(self, path: str, output: Output) -> None:
-        self.path = path
+    def __init__(self, paths: Paths, output: Output) -> None:
+        self.follower = Follower(paths, UUID)
         self.output = output
-        self.fd = -1
-        self.rest = b""
         self.began: dict[str, float] = {}
 
     def look(self) -> None:
         """Show what came since the last look."""
-        if self.fd < 0 and not self._open():
-            return
-        *lines, self.rest = (self.rest + os.read(self.fd, 1 << 20)).split(b"\n")
-        for line in filter(None, lines):
-            self._tell(json.loads(line))
+        for said in self.follower.look():
+            if isinstance(said, Moment):
+                self._tell(said)
 
-    def _open(self) -> bool:
-        try:
-            self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _tell(self, record: dict[str, Any]) -> None:
-        what = record.get("what")
-        if what == "intent":
-            self.began[record["step"]] = record["at"]
-        elif what == "done" and record["step"] in self.began:
-            took = record["at"] - self.began.pop(record["step"])
-            note = f"  {record['note']}" if record.get("note") else ""
-            self.output.line(f"  {record['action']:<5}  {record['step']:<44} {took:6.2f} s{note}")
-
-    def skip(self) -> None:
-        """Pass over what was written so far."""
-        if self.fd >= 0 or self._open():
-            os.lseek(self.fd, 0, os.SEEK_END)
+    def _tell(self, moment: Moment) -> None:
+        if moment.what == "intent":
+            self.began[moment.step] = moment.at
+        elif moment.what == "done" and moment.step in self.began:
+            took = moment.at - self.began.pop(moment.step)
+            note = f"  {moment.note}" if moment.note else ""
+            self.output.line(f"  {moment.action:<5}  {moment.step:<44} {took:6.2f} s{note}")
 
 
 def open_shell(scenario: str) -> int:

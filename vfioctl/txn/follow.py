@@ -42,10 +42,6 @@ class Follower:
             self._progress = now
             yield now
 
-    def is_over(self) -> bool:
-        """Whether the journal was removed since it was opened: the operation has ended."""
-        return self.boot.is_removed()
-
     def close(self) -> None:
         self.boot.close()
         self.disk.close()
@@ -72,9 +68,6 @@ class _Lines:
             found += [said for line in lines if (said := _said(line)) is not None]
         return found
 
-    def is_removed(self) -> bool:
-        return self.fd >= 0 and os.fstat(self.fd).st_nlink == 0
-
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
@@ -87,6 +80,12 @@ class _Lines:
             except FileNotFoundError:
                 return False
         return True
+
+
+def how_far(done: int, total: int, unit: str) -> str:
+    """How far a long step is, for a person; a `total` of 0 is not known."""
+    of = f" of {total} ({100 * done // total} %)" if total else ""
+    return f"{done}{of} {unit}"
 
 
 def progress(path: str) -> Moment | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.tables import Column, moment, table
+from vfioctl.txn.follow import how_far
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,8 +52,7 @@ def progress(item: Mapping[str, Any]) -> str:
     said = item["progress"]
     if not said:
         return ""
-    of = f" of {said['total']} ({100 * said['done'] // said['total']} %)" if said["total"] else ""
-    return f"{item['subject']}: {said['step']}: {said['done']}{of} {said['unit']}"
+    return f"{item['subject']}: {said['step']}: {how_far(said['done'], said['total'], said['unit'])}"
 
 
 def _row(item: Mapping[str, Any]) -> tuple[object, ...]:
