@@ -47,8 +47,8 @@ def _answer(composition: Composition, event: Event, log: logs.Log) -> int:
 
 def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
     from vfioctl.handoff import incoming
-    from vfioctl.handoff.ask import is_managed
-    from vfioctl.handoff.prepare import Circumstances, prepare
+    from vfioctl.handoff.make_plan import is_managed
+    from vfioctl.handoff.prepare import prepare
 
     if not is_managed(composition, event.guest):
         return
@@ -57,7 +57,7 @@ def _prepare(composition: Composition, event: Event, log: logs.Log) -> None:
     stop = Stop()
     signal.signal(signal.SIGTERM, stop.ask)
     arrives = incoming.take(composition.paths, event.guest)
-    prepare(composition, domain, Circumstances(log, stop.is_asked), incoming=arrives)
+    prepare(composition, domain, log, incoming=arrives, stop=stop.is_asked)
 
 
 def _domain(guest: str) -> Domain:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from vfioctl.events.domain import read_domain
-from vfioctl.handoff import ask as asking
 from vfioctl.handoff import containers
-from vfioctl.handoff.ask import ask, read_config
+from vfioctl.handoff import make_plan as planner
+from vfioctl.handoff.make_plan import make_plan, read_config
 from vfioctl.log import Log
 from vfioctl.testing import scenarios
 from vfioctl.testing.domains import UUID, domain
@@ -40,7 +40,7 @@ def planned(fake: FakeHost, settings: str = "") -> Plan:
     libvirt.manage("win11", settings)
     log = Log(fake.paths, stderr=None)
     config, known = read_config(libvirt.composition, "win11", log)
-    return ask(libvirt.composition, read_domain(XML), config, known).plan
+    return make_plan(libvirt.composition, read_domain(XML), config, known).plan
 
 
 def told(plan: Plan) -> dict[str, str]:
@@ -142,7 +142,7 @@ def test_a_listed_service_that_owns_no_container_is_said_to_be_in_vain(start_hos
 
 
 def test_each_unit_that_something_is_said_of_is_one_that_is_asked_about() -> None:
-    assert {containers.DOCKER_UNIT, *containers.IN_VAIN} == asking.DAEMONS
+    assert {containers.DOCKER_UNIT, *containers.IN_VAIN} == planner.DAEMONS
 
 
 def test_a_rootless_container_does_not_end_with_the_systems_docker(start_host) -> None:

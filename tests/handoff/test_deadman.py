@@ -10,7 +10,7 @@ import pytest
 from hand_offs import BY_NAME, GPU, GUEST, stage
 
 from vfioctl.handoff import deadman, markers
-from vfioctl.handoff.armed import Attempt
+from vfioctl.handoff.attempts import Attempt
 from vfioctl.log import Log
 from vfioctl.testing.domains import UUID
 from vfioctl.txn.history import read_all

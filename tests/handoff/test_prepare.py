@@ -24,7 +24,7 @@ def test_cards_that_cannot_be_pinned_are_given_all_the_same(on):
     place = on.host.paths.at("var/lib/vfioctl/identity")
     with open(place, "w", encoding="utf-8"):
         call = on.prepare()
-    assert (call.status, on.story().standing) == (0, Standing.GIVEN)
+    assert (call.status, on.story().standing) == (0, Standing.HELD)
     assert "could not be pinned" in call.stderr
 
 

@@ -71,7 +71,7 @@ def test_a_guest_whose_started_never_came_is_no_longer_the_dead_mans(on):
     pid = run_qemu(on, GPU, SOUND)
     come_back(on)
     assert not mark(on, markers.ARMED).exists()
-    assert on.story().standing is Standing.GIVEN
+    assert on.story().standing is Standing.HELD
     stops(on, pid)
 
 
@@ -102,7 +102,7 @@ def test_a_guest_that_has_its_devices_counts_as_given_whatever_the_journal_says(
     pid = run_qemu(on, GPU, SOUND)
     stand(on, standing)
     come_back(on)
-    assert on.story().standing is Standing.GIVEN
+    assert on.story().standing is Standing.HELD
     assert drivers(on) == ["vfio-pci", "vfio-pci"]
     stops(on, pid)
 
@@ -177,7 +177,7 @@ def test_devices_that_another_guest_of_the_name_has_open_are_not_taken(on):
     come_back(on)
     assert on.wait_for_rest()
     assert drivers(on) == ["vfio-pci", "vfio-pci"]
-    assert on.story().standing is Standing.GIVEN
+    assert on.story().standing is Standing.HELD
 
 
 def test_a_hand_off_that_another_process_works_on_is_left_to_it_without_a_wait(on):
@@ -207,4 +207,4 @@ def test_a_hand_off_of_an_earlier_boot_is_left_to_recover(on):
     for path in (Path(on.host.paths.boot_journal(UUID)), Path(on.host.paths.disk_journal(UUID))):
         path.write_text(path.read_text().replace(now, "an-earlier-boot"))
     come_back(on)
-    assert (on.story().standing, on.story().boot_id) == (Standing.GIVEN, "an-earlier-boot")
+    assert (on.story().standing, on.story().boot_id) == (Standing.HELD, "an-earlier-boot")

@@ -30,7 +30,7 @@ def test_a_second_part_that_comes_after_the_next_start_leaves_that_start_alone(o
     assert on.prepare().status == 0
     assert on.command("finish", UUID).returncode == 0
     assert driver(on) == "vfio-pci"
-    assert on.story().standing is Standing.GIVEN
+    assert on.story().standing is Standing.HELD
 
 
 def test_the_second_part_does_everything_when_the_hook_could_do_nothing(on):
@@ -106,4 +106,4 @@ def test_it_leaves_a_later_start_of_the_guest_alone(on):
     on.stop()
     assert on.prepare().status == 0
     assert on.command("finish", UUID, former).returncode == 0
-    assert (driver(on), on.story().standing) == ("vfio-pci", Standing.GIVEN)
+    assert (driver(on), on.story().standing) == ("vfio-pci", Standing.HELD)

@@ -9,8 +9,8 @@ import time
 import pytest
 from hand_offs import BY_NAME, GPU, GUEST, stage
 
-from vfioctl.handoff import armed, markers
-from vfioctl.handoff.armed import Attempt
+from vfioctl.handoff import attempts, markers
+from vfioctl.handoff.attempts import Attempt
 from vfioctl.host.processes import start_time
 from vfioctl.paths import Paths
 
@@ -57,7 +57,7 @@ def test_an_abort_takes_the_devices_back_all_the_same(on):
 def test_recover_brings_the_devices_home_once_the_dead_man_would(on, how):
     pid = os.getpid()
     ours = start_time(Paths(), pid)
-    late = Attempt(pid, ours, time.monotonic_ns() - int((armed.DAEMON_ALIVE + 1) * armed.NANO))
+    late = Attempt(pid, ours, time.monotonic_ns() - int((attempts.DAEMON_ALIVE + 1) * attempts.NANO))
     arm(on, NOBODY if how == "the daemon is gone" else late)
     assert on.command("recover").returncode == 0
     assert driver(on) == "igb"

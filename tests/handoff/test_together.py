@@ -13,7 +13,7 @@ import pytest
 from racks import CARDS, GIVEN, HOME, Rack, machine
 
 from vfioctl.files import Lock
-from vfioctl.handoff.home import PROOF_SECONDS
+from vfioctl.handoff.way_back import PROOF_SECONDS
 from vfioctl.limits import Limits
 from vfioctl.testing.crash import crash_at, pause_at, paused
 from vfioctl.testing.host import FakeHost

@@ -146,10 +146,10 @@ def test_what_lived_in_the_boot_is_not_undone_after_a_restart(bench, restart):
     assert bench.said() == ["on"]
 
 
-@pytest.mark.parametrize("standing", [Standing.GIVEN, Standing.RETURNING])
+@pytest.mark.parametrize("standing", [Standing.HELD, Standing.RETURNING])
 @pytest.mark.parametrize(("scope", "left"), [(None, "variables"), (Scope.LEASE, None)])
 def test_after_a_restart_a_start_keeps_what_it_made_for_good_and_the_lease_ends(bench, standing, scope, left):
-    bench.run(bench.plan(command(Lifetime.DISK), copy(scope=scope)), standing=Standing.GIVEN)
+    bench.run(bench.plan(command(Lifetime.DISK), copy(scope=scope)), standing=Standing.HELD)
     with Journal(bench.paths, UUID) as journal:
         journal.reopen()
         journal.standing(standing)
@@ -167,7 +167,7 @@ def given(bench, *, missing):
     made = bench.plan(command(best_effort=True))
     if missing:
         os.unlink(bench.paths.at("usr/bin/on"))
-    bench.run(made, standing=Standing.GIVEN)
+    bench.run(made, standing=Standing.HELD)
     with Journal(bench.paths, UUID) as journal:
         journal.reopen()
         journal.standing(Standing.RETURNING)
@@ -184,14 +184,14 @@ def test_a_return_undoes_a_command_that_has_run_and_no_other(bench, missing, sai
 
 def test_a_command_for_after_the_start_that_never_came_is_not_undone(bench):
     late = proposal("late", kind="command.run", params=COMMAND, phase=Phase.RUNNING)
-    bench.run(bench.plan(late), standing=Standing.GIVEN)
+    bench.run(bench.plan(late), standing=Standing.HELD)
     bench.recover()
     assert bench.said() == []
 
 
 def test_a_command_for_after_the_start_is_not_run_where_its_intent_cannot_be_written(bench, monkeypatch):
     late = proposal("late", kind="command.run", params=COMMAND, phase=Phase.RUNNING)
-    bench.run(bench.plan(late), standing=Standing.GIVEN)
+    bench.run(bench.plan(late), standing=Standing.HELD)
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -204,9 +204,9 @@ def test_a_command_for_after_the_start_is_not_run_where_its_intent_cannot_be_wri
 
 def test_what_another_guest_has_left_to_this_one_is_undone_although_this_one_was_refused(bench):
     first, second = bench.plan(command(), uuid=OTHER), bench.plan(command(best_effort=True))
-    bench.run(first, standing=Standing.GIVEN)
+    bench.run(first, standing=Standing.HELD)
     os.unlink(bench.paths.at("usr/bin/on"))
-    bench.run(second, standing=Standing.GIVEN)
+    bench.run(second, standing=Standing.HELD)
     recovery.recover(bench.here, OTHER, bench.log)
     assert bench.said() == ["on"]
     bench.recover()
@@ -215,7 +215,7 @@ def test_what_another_guest_has_left_to_this_one_is_undone_although_this_one_was
 
 def test_what_another_guest_has_left_to_a_start_that_was_killed_before_it_is_undone_by_its_release(bench):
     first, second = bench.plan(command(), uuid=OTHER), bench.plan(copy(), command(after=("copy",)))
-    bench.run(first, standing=Standing.GIVEN)
+    bench.run(first, standing=Standing.HELD)
     bench.run(second, dies_after=1)
     recovery.recover(bench.here, OTHER, bench.log)
     with Journal(bench.paths, UUID) as journal:
@@ -238,7 +238,7 @@ def test_after_a_restart_it_says_what_was_undone_and_keeps_a_record_of_it(bench)
 
 
 def test_after_a_restart_with_nothing_on_a_disk_it_says_so(bench):
-    bench.run(bench.plan(command()), standing=Standing.GIVEN)
+    bench.run(bench.plan(command()), standing=Standing.HELD)
     bench.restart()
     assert bench.recover() == "win11: the host was restarted while it had its devices. Nothing else was left to undo."
     assert read_last(bench.paths, "win11").ok
@@ -273,7 +273,7 @@ def test_what_is_foreign_is_named_with_what_removes_it_and_does_not_keep_the_boo
 
 
 def test_what_another_guest_left_on_a_disk_before_the_restart_is_settled_before_a_start_that_needs_it(bench):
-    bench.run(bench.plan(copy(scope=Scope.LEASE)), standing=Standing.GIVEN)
+    bench.run(bench.plan(copy(scope=Scope.LEASE)), standing=Standing.HELD)
     assert recovery.unsettled(bench.paths, bench.plan(copy(), uuid=OTHER)) == ()
     bench.restart()
     assert recovery.unsettled(bench.paths, bench.plan(copy(), uuid=OTHER)) == (UUID,)

@@ -9,7 +9,7 @@ from vfioctl.compose import compose
 from vfioctl.config.model import GuestConfig
 from vfioctl.events.domain import read_domain
 from vfioctl.findings import Finding, Severity
-from vfioctl.handoff.ask import ask
+from vfioctl.handoff.make_plan import make_plan
 from vfioctl.plugin import manifest
 from vfioctl.testing.domains import domain
 from vfioctl.testing.host import FakeHost
@@ -21,7 +21,7 @@ def planned(fake: FakeHost, *hostdevs: str, xml: str = "", **settings: Any) -> P
     wanted = read_domain((xml or domain("win11", hostdevs=hostdevs)).encode())
     known = manifest.build().plugins
     tables = {info.name: {key: row.get("default") for key, row in info.table.items()} for info in known}
-    return ask(compose(fake.root), wanted, GuestConfig(wanted.name, tables=tables, **settings), known).plan
+    return make_plan(compose(fake.root), wanted, GuestConfig(wanted.name, tables=tables, **settings), known).plan
 
 
 def codes(plan: Plan, *severities: Severity) -> list[str]:

@@ -84,7 +84,7 @@ def test_disk_entries_alone_survive_a_reboot(journal, paths):
 
 
 def test_the_standing_is_that_of_the_last_line_about_it(journal, paths):
-    journal.standing(Standing.GIVEN)
+    journal.standing(Standing.HELD)
     journal.standing(Standing.RETURNING)
     assert read_both(paths, UUID).standing is Standing.RETURNING
 
@@ -93,7 +93,7 @@ def test_a_guest_that_has_its_devices_again_has_nothing_undone(journal, paths):
     journal.done(Action.APPLY, BOOT)
     journal.standing(Standing.RETURNING)
     journal.done(Action.UNDO, BOOT)
-    journal.standing(Standing.GIVEN)
+    journal.standing(Standing.HELD)
     story = read_both(paths, UUID)
     assert (story.finished(Action.APPLY), story.finished(Action.UNDO)) == ({"a"}, frozenset())
 
@@ -168,6 +168,6 @@ def test_a_line_of_garbage_is_passed_over(journal, paths, line):
     journal.intent(Action.APPLY, BOOT)
     with open(paths.boot_journal(UUID), "a", encoding="utf-8") as file:
         file.write(f"{line}\n")
-    journal.standing(Standing.GIVEN)
+    journal.standing(Standing.HELD)
     story = read_both(paths, UUID)
-    assert (story.torn, story.standing, story.begun(Action.APPLY)) == (True, Standing.GIVEN, ("a",))
+    assert (story.torn, story.standing, story.begun(Action.APPLY)) == (True, Standing.HELD, ("a",))

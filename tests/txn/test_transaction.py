@@ -100,7 +100,7 @@ def test_it_holds_what_it_has_done_and_another_process_brings_it_back(bench):
         transaction.hold()
     assert bench.values() == ["1", "1"]
     story = read_both(bench.paths, UUID)
-    assert story.standing is Standing.GIVEN
+    assert story.standing is Standing.HELD
     with bench.transaction().reopen(Standing.RETURNING) as later:
         assert later.give_back(story.plan.way_back, deadline=Deadline(SECONDS)) == ()
         later.forget()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.actions.facts import guest_config
 from vfioctl.errors import Refused
-from vfioctl.handoff.ask import ask, warnings
+from vfioctl.handoff.make_plan import make_plan, warnings
 from vfioctl.result import Message
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def foretold(call: Call, domain: Domain, plugins: Mapping[str, PluginInfo]) -> t
     """The warnings of the plan for `domain` as it is now; what blocks a start may be gone until there is one."""
     config = guest_config(call, domain.name, plugins)
     try:
-        asked = ask(call.composition, domain, config, tuple(plugins.values()))
+        planned = make_plan(call.composition, domain, config, tuple(plugins.values()))
     except Refused:  # plugins that contradict each other: `plan` says which
         return ()
-    found = (item for item in warnings(asked) if not item.code.startswith(SETTLED))
+    found = (item for item in warnings(planned) if not item.code.startswith(SETTLED))
     return tuple(Message(item.message, "warning", item.code, item.hint) for item in found)

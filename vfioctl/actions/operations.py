@@ -180,7 +180,7 @@ def _may_be_cancelled(story: Story) -> None:
     why, hint = "", "See how far it is with: vfioctl status"
     if story.standing in (Standing.UNDOING, Standing.RETURNING):
         why = f"it is being undone already (it stands at {story.standing})"
-    elif story.standing is Standing.GIVEN:
+    elif story.standing is Standing.HELD:
         why, hint = "it has done its work", "See: vfioctl status"
     elif plan.point_of_no_return in begun:
         why = f"its step {plan.point_of_no_return} cannot be taken back, so it goes on to its end"
@@ -230,7 +230,7 @@ def row(paths: Paths, story: Story) -> dict[str, Any]:
     """One open operation as it is shown."""
     process = next((item.pid for item in running(paths) if item.uuid == story.plan.key), None)
     long_step = progress(paths.boot_journal(story.plan.key)) if process else None
-    settled = story.standing in (Standing.GIVEN, Standing.QUEUED)
+    settled = story.standing in (Standing.HELD, Standing.QUEUED)
     return {
         "key": story.plan.key, "operation": story.plan.operation, "subject": story.plan.subject,
         "standing": str(story.standing), "since": story.started, "process": process,

@@ -10,7 +10,7 @@ from vfioctl.actions.enable import no_device
 from vfioctl.actions.facts import guest_config, plugin_infos, unseen_messages
 from vfioctl.actions.firing import warnings
 from vfioctl.actions.visible_ledger import VisibleLedger
-from vfioctl.handoff.ask import ask, is_managed
+from vfioctl.handoff.make_plan import is_managed, make_plan
 from vfioctl.handoff.notes import devices
 from vfioctl.handoff.operation import as_shown
 from vfioctl.kinds.conditions import describe
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
     from vfioctl.actions.given import Given
     from vfioctl.findings import Finding
-    from vfioctl.handoff.ask import Asked
+    from vfioctl.handoff.make_plan import Planned
     from vfioctl.txn.plan import Plan
 
 NO_PLAN: dict[str, Any] = {"plan": None, "back": [], "point_of_no_return": None, "blocked": False, "managed": True}
@@ -35,12 +35,12 @@ def plan(call: Call, guest: str, xml: str | None = None, *, end_session: bool = 
     plugins = plugin_infos(call)
     config = guest_config(call, guest, plugins, {"session": "end"} if end_session else {})
     ledger = VisibleLedger(call.composition.paths)
-    asked = ask(
+    planned = make_plan(
         call.composition, domain, config, tuple(plugins.values()), ledger=None if call.administers else ledger
     )
-    blocks = (Error(item.code, item.message, hints=_hints(item)) for item in asked.plan.blocks)
-    data = {**_data(call, asked.plan), "running": None}
-    messages = _messages(call, asked, hidden=ledger.hidden)
+    blocks = (Error(item.code, item.message, hints=_hints(item)) for item in planned.plan.blocks)
+    data = {**_data(call, planned.plan), "running": None}
+    messages = _messages(call, planned, hidden=ledger.hidden)
     return refused(data, tuple(blocks)).saying(*messages)
 
 
@@ -68,10 +68,10 @@ def _data(call: Call, plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _messages(call: Call, asked: Asked, *, hidden: bool) -> tuple[Message, ...]:
+def _messages(call: Call, planned: Planned, *, hidden: bool) -> tuple[Message, ...]:
 
-    plan = asked.plan
-    unseen = unseen_messages(asked.request.host, call.caller)
+    plan = planned.plan
+    unseen = unseen_messages(planned.request.host, call.caller)
     said = [] if call.administers else list(unseen)  # for root each of them blocks
     if hidden:
         text = "What other guests hold could not be read without root."

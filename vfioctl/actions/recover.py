@@ -66,7 +66,7 @@ def _is_open(node: Composition, uuid: str) -> bool:
         story = read_both(node.paths, uuid)
     except VfioctlError:
         return False  # it is only said
-    return story is not None and not (story.standing is Standing.GIVEN and is_in_use(story, node.machine().host()))
+    return story is not None and not (story.standing is Standing.HELD and is_in_use(story, node.machine().host()))
 
 
 def recover(call: Call, guest: str | None = None, *, abort: bool = False) -> Result:

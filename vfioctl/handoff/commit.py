@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused
-from vfioctl.handoff import armed, markers, notes
+from vfioctl.handoff import attempts, markers, notes
 from vfioctl.host.stuck import drop_ended
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def commit(transaction: Transaction, boot_id: str) -> None:
     plan, paths = transaction.plan, transaction.paths
     try:
         transaction.begin(
-            boot_id, lambda: markers.write(paths, plan, armed=str(armed.by_caller(paths))), lambda: _clear(transaction)
+            boot_id,
+            lambda: markers.write(paths, plan, armed=str(attempts.by_caller(paths))),
+            lambda: _clear(transaction),
         )
     except Refused as error:
         if error.code not in HINTS:

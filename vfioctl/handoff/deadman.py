@@ -11,8 +11,8 @@ import os
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
-from vfioctl.handoff import armed, markers
-from vfioctl.handoff.armed import Attempt
+from vfioctl.handoff import attempts, markers
+from vfioctl.handoff.attempts import Attempt
 from vfioctl.host.processes import is_alive
 from vfioctl.txn import background
 from vfioctl.txn.background import Timer
@@ -41,7 +41,7 @@ class Watched:
 
 def arm(composition: Composition, plan: Plan, log: Log) -> None:
     """Start the watch over the attempt that was just committed."""
-    attempt = armed.read(composition.paths, plan.subject)
+    attempt = attempts.read(composition.paths, plan.subject)
     if attempt is None:
         return
     watched = Watched(plan.key, plan.subject, attempt)
@@ -73,7 +73,7 @@ def watch(composition: Composition, watched: Watched, log: Log) -> None:
 
 def _is_over(paths: Paths, watched: Watched) -> bool:
     """Whether this attempt needs nobody: another one of the same guest has a dead-man of its own."""
-    if armed.read(paths, watched.guest) != watched.attempt or not os.path.exists(paths.boot_journal(watched.uuid)):
+    if attempts.read(paths, watched.guest) != watched.attempt or not os.path.exists(paths.boot_journal(watched.uuid)):
         return True
     return markers.uuid_of(paths, watched.guest) != watched.uuid
 

@@ -13,7 +13,7 @@ from vfioctl import files
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError, reason
 from vfioctl.frozen import asdict
-from vfioctl.handoff import armed, damaged, markers, remains
+from vfioctl.handoff import attempts, damaged, markers, remains
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.remains import Remains
 from vfioctl.host.host import Host
@@ -62,7 +62,7 @@ def _living(paths: Paths, host: Host, uuid: str) -> Iterator[str]:
     held = damaged.devices(paths, uuid)
     if pids := host.vfio_open(held) if held else ():
         yield f"process {pids[0]} has its devices open"
-    attempt = armed.of(paths, guest, uuid) if guest else None
+    attempt = attempts.of(paths, guest, uuid) if guest else None
     if attempt and attempt.may_go_on(paths):
         yield f"process {attempt.daemon} is starting the guest"
 

@@ -12,8 +12,8 @@ from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, VfioctlError
 from vfioctl.handoff import markers, observers, recovery
-from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.notes import guest_lock
+from vfioctl.handoff.way_back import WayBack
 from vfioctl.txn import background
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.kind import kind
@@ -84,7 +84,7 @@ def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, lo
             return
         _close_undone(composition, uuid, log)
         _let_cards_come(composition, story)
-        home = WayHome(composition, story, (own.fd,), log)
+        home = WayBack(composition, story, (own.fd,), log)
         done = home.run(None, seconds=story.plan.limits.finish)
         error = None if done else home.leave_open("release")
         if done:

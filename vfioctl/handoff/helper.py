@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from vfioctl.compose import Composition
 from vfioctl.errors import EXIT_USAGE
-from vfioctl.handoff import armed
-from vfioctl.handoff.armed import Attempt
+from vfioctl.handoff import attempts
+from vfioctl.handoff.attempts import Attempt
 from vfioctl.log import Log
 from vfioctl.txn import background
 
@@ -19,7 +19,7 @@ def main(composition: Composition, argv: Sequence[str]) -> int:
             return background.run(composition, lambda log: _finish(composition, uuid, log))
         case ["finish", uuid, started]:
             return background.run(composition, lambda log: _finish(composition, uuid, log, attempt=started))
-        case ["deadman", uuid, guest, *words] if attempt := armed.parse(words):
+        case ["deadman", uuid, guest, *words] if attempt := attempts.parse(words):
             return background.run(composition, lambda log: _watch(composition, uuid, guest, attempt, log))
     Log(composition.paths).error(f"This is started by vfioctl itself, not by hand: {' '.join(argv)}")
     return EXIT_USAGE

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vfioctl.compose import Composition
-    from vfioctl.handoff.home import WayHome
     from vfioctl.handoff.outcome import Ending
+    from vfioctl.handoff.way_back import WayBack
     from vfioctl.log import Log
     from vfioctl.plugin.types import Outcome, PluginInfo
 
 
-def tell(composition: Composition, home: WayHome, log: Log) -> None:
+def tell(composition: Composition, home: WayBack, log: Log) -> None:
     """Call the observers of the guest's plugins. The return is over by now: nothing here can fail it."""
     if home.ending is None:
         return
@@ -32,8 +32,8 @@ def tell(composition: Composition, home: WayHome, log: Log) -> None:
         log.warning(finding.message, guest=home.plan.subject, code=finding.code)
 
 
-def _used(composition: Composition, home: WayHome, log: Log) -> Iterable[PluginInfo]:
-    from vfioctl.handoff.ask import read_config
+def _used(composition: Composition, home: WayBack, log: Log) -> Iterable[PluginInfo]:
+    from vfioctl.handoff.make_plan import read_config
     from vfioctl.plugin.manager import select
 
     host = composition.machine().host()

@@ -11,16 +11,16 @@ from vfioctl.compose import Composition
 from vfioctl.errors import Busy, Refused, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.findings import Severity
-from vfioctl.frozen import frozen, replace
+from vfioctl.frozen import replace
 from vfioctl.handoff import deadman, identity, markers, notes, recovery
-from vfioctl.handoff.ask import Asked, ask, read_config
 from vfioctl.handoff.commit import commit, forget
+from vfioctl.handoff.make_plan import Planned, make_plan, read_config
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.outcome import Ending, keep
 from vfioctl.limits import Limits
 from vfioctl.log import Log
 from vfioctl.txn import generation
-from vfioctl.txn.clock import Allowance, Deadline, StepTime, Stopwatch
+from vfioctl.txn.clock import Allowance, Deadline, Stopwatch
 from vfioctl.txn.engine import Engine, Failure, undone
 from vfioctl.txn.journal import Standing, read_both
 from vfioctl.txn.plan import Action, Plan
@@ -35,45 +35,38 @@ REPLANS = 3  # at least
 FEW = 20  # findings that a refusal says, and warnings that a start does
 
 
-@frozen
-class Circumstances:
-    """What the caller brings: the log, whether to stop, who sees each step as it ends."""
-
-    log: Log
-    stop: Callable[[], bool] = bool
-    tell: Callable[[StepTime], None] | None = None
-
-
-def prepare(composition: Composition, domain: Domain, around: Circumstances, *, incoming: bool = False) -> Plan:
-    """Hand the devices of `domain` over; returns the plan that was carried out.
+def prepare(
+    composition: Composition, domain: Domain, log: Log, *, incoming: bool = False, stop: Callable[[], bool] = bool
+) -> Plan:
+    """Hand the devices of `domain` over; returns the plan that was carried out. `stop` says whether to give up.
 
     Raises Refused with nothing touched, StepFailed after an undo, Stuck when the kernel does not return.
     """
     begun = False
     try:
         with _own_lock(composition, domain) as lock:
-            recovery.settle_former(composition, domain.name, domain.uuid, around.log, fds=(lock.fd,))
-            config, known = read_config(composition, domain.name, around.log)
+            recovery.settle_former(composition, domain.name, domain.uuid, log, fds=(lock.fd,))
+            config, known = read_config(composition, domain.name, log)
 
             allowance = Allowance(min(config.deadlines.plan, config.deadlines.prepare))
 
-            def make() -> Asked:
+            def make() -> Planned:
                 with allowance.taking() as seconds:
-                    asked = ask(composition, domain, config, known, incoming=incoming, seconds=seconds)
-                return replace(asked, took=allowance.spent)
+                    planned = make_plan(composition, domain, config, known, incoming=incoming, seconds=seconds)
+                return replace(planned, took=allowance.spent)
 
             waiting = Deadline(config.deadlines.prepare)
-            with _settled_plan(composition, make, around.log, waiting) as (asked, fds):
+            with _settled_plan(composition, make, log, waiting) as (planned, fds):
                 begun = True
-                return _carry_out(composition, asked, around, (lock.fd, *fds))
+                return _carry_out(composition, planned, log, stop, (lock.fd, *fds))
     except Refused as error:
-        keep(composition.paths, around.log, Ending(domain.name, domain.uuid, "prepare", error=error))
+        keep(composition.paths, log, Ending(domain.name, domain.uuid, "prepare", error=error))
         raise
     except OSError as error:
         if begun or error.errno not in files.NO_ROOM:
             raise
         refusal = _no_room(domain.name, error)
-        keep(composition.paths, around.log, Ending(domain.name, domain.uuid, "prepare", error=refusal))
+        keep(composition.paths, log, Ending(domain.name, domain.uuid, "prepare", error=refusal))
         raise refusal from error
 
 
@@ -104,8 +97,8 @@ def _refusal(guest: str, why: str, cause: VfioctlError) -> Refused:
 
 @contextmanager
 def _settled_plan(
-    composition: Composition, make: Callable[[], Asked], log: Log, waiting: Deadline
-) -> Iterator[tuple[Asked, tuple[int, ...]]]:
+    composition: Composition, make: Callable[[], Planned], log: Log, waiting: Deadline
+) -> Iterator[tuple[Planned, tuple[int, ...]]]:
     """A plan without blocks, and the locks of its resources: made anew when another hand-off moved in between.
 
     A baseline must not be taken from a host that another transaction was changing. Those that are under way are waited
@@ -115,21 +108,21 @@ def _settled_plan(
     while tries < REPLANS or (hopeful and waiting.left):
         tries += 1
         before = generation.current(composition.paths)
-        asked = make()
-        if _came_home(composition, asked.plan, log, waiting):
+        planned = make()
+        if _came_home(composition, planned.plan, log, waiting):
             continue
-        refuse(asked.plan)
-        with _resources(composition, asked.plan, waiting) as fds:
-            unsettled = recovery.unsettled(composition.paths, asked.plan, log)
+        refuse(planned.plan)
+        with _resources(composition, planned.plan, waiting) as fds:
+            unsettled = recovery.unsettled(composition.paths, planned.plan, log)
             # Unrelated hand-offs count as well, so the plan is made anew under the locks, where nothing of it moves.
-            now = asked if before == generation.current(composition.paths) or unsettled else make()
+            now = planned if before == generation.current(composition.paths) or unsettled else make()
             refuse(now.plan)
-            if not unsettled and set(now.plan.resources) <= set(asked.plan.resources):
+            if not unsettled and set(now.plan.resources) <= set(planned.plan.resources):
                 yield now, fds
                 return
-        hopeful = all(_settle_other(composition, asked.plan, uuid, log, waiting) for uuid in unsettled)
+        hopeful = all(_settle_other(composition, planned.plan, uuid, log, waiting) for uuid in unsettled)
     raise Refused(
-        "lock.busy", f"{asked.plan.subject} was not started: other hand-offs keep changing what it needs.",
+        "lock.busy", f"{planned.plan.subject} was not started: other hand-offs keep changing what it needs.",
         state="Nothing was changed.", hints=("See what they do with: vfioctl status",),
     )  # fmt: skip
 
@@ -199,19 +192,21 @@ def _see(plan: Plan) -> str:
     return f"See everything with: vfioctl plan {argument(plan.subject)}"
 
 
-def _carry_out(composition: Composition, asked: Asked, around: Circumstances, fds: tuple[int, ...]) -> Plan:
-    plan = asked.plan
-    _warn(plan, around.log)
-    watch = Stopwatch(tell=around.tell)
-    with composition.transaction(plan, fds, watch=watch, stop=around.stop) as transaction:
-        commit(transaction, asked.request.host.boot_id())
+def _carry_out(
+    composition: Composition, planned: Planned, log: Log, stop: Callable[[], bool], fds: tuple[int, ...]
+) -> Plan:
+    plan = planned.plan
+    _warn(plan, log)
+    watch = Stopwatch()
+    with composition.transaction(plan, fds, watch=watch, stop=stop) as transaction:
+        commit(transaction, planned.request.host.boot_id())
         with watch.part("dead-man"):
-            deadman.arm(composition, plan, around.log)
-        deadline = Deadline(plan.limits.prepare - asked.took)
+            deadman.arm(composition, plan, log)
+        deadline = Deadline(plan.limits.prepare - planned.took)
         failure = transaction.apply(deadline=deadline) or _mark_given(transaction)
         if failure:
-            raise _undone(composition, transaction, failure, around.log)
-    _given(composition, asked, transaction.engine, around.log)
+            raise _undone(composition, transaction, failure, log)
+    _given(composition, planned, transaction.engine, log)
     return plan
 
 
@@ -234,33 +229,33 @@ def _mark_given(transaction: Transaction) -> Failure | None:
     return None
 
 
-def _given(composition: Composition, asked: Asked, engine: Engine, log: Log) -> None:
-    plan = asked.plan
+def _given(composition: Composition, planned: Planned, engine: Engine, log: Log) -> None:
+    plan = planned.plan
     for failure in engine.warnings:
         log.warning(f"{plan.subject}: {failure.message}", guest=plan.subject, code=failure.code)
-    if asked.request.domain.pci_addresses:
-        _keep_mode(composition, asked, log)
-    if identity.unpinned(composition.paths, plan.key, asked.request.devices):
-        _pin(composition, asked, log)
+    if planned.request.domain.pci_addresses:
+        _keep_mode(composition, planned, log)
+    if identity.unpinned(composition.paths, plan.key, planned.request.devices):
+        _pin(composition, planned, log)
     message = f"{', '.join(notes.devices(plan)) or 'nothing'} given"
     keep(composition.paths, log, Ending(plan.subject, plan.key, "prepare", tuple(engine.watch.times), message=message))
 
 
-def _keep_mode(composition: Composition, asked: Asked, log: Log) -> None:
+def _keep_mode(composition: Composition, planned: Planned, log: Log) -> None:
     from vfioctl.handoff import managed  # only guests with a hostdev need it
 
-    guest = asked.plan.subject
+    guest = planned.plan.subject
     try:
-        managed.keep(composition.paths, asked.request.domain)
+        managed.keep(composition.paths, planned.request.domain)
     except OSError as error:
         log.warning(f"{guest}: how its cards are managed could not be kept: {error}.", guest=guest)
 
 
-def _pin(composition: Composition, asked: Asked, log: Log) -> None:
+def _pin(composition: Composition, planned: Planned, log: Log) -> None:
     """Pin the cards. The guest has them by now: a disk that is full is no reason to fail its start."""
-    plan = asked.plan
+    plan = planned.plan
     try:
-        identity.pin(composition.paths, plan.key, plan.subject, asked.request.devices)
+        identity.pin(composition.paths, plan.key, plan.subject, planned.request.devices)
     except OSError as error:
         log.warning(f"{plan.subject}: its cards could not be pinned: {error}.", guest=plan.subject)
         return

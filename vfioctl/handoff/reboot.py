@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from vfioctl.compose import Composition
 from vfioctl.handoff import notes
 from vfioctl.handoff.commit import forget
-from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.outcome import Ending, keep
+from vfioctl.handoff.way_back import WayBack
 from vfioctl.host.readers import link_name
 from vfioctl.kinds import PCI
 from vfioctl.paths import Paths
@@ -24,11 +24,11 @@ from vfioctl.txn.step import Lifetime, Scope, Step
 
 CUT_OFF = {
     Standing.APPLYING: "in mid-hand-off", Standing.UNDOING: "while its hand-off was being undone",
-    Standing.GIVEN: "while it had its devices", Standing.RETURNING: "in the middle of its return",
+    Standing.HELD: "while it had its devices", Standing.RETURNING: "in the middle of its return",
 }  # fmt: skip
 
 
-def settle(home: WayHome, *, in_hook: bool) -> str:
+def settle(home: WayBack, *, in_hook: bool) -> str:
     """Undo what outlives a boot, close the books, and return what was done. The caller holds the locks.
 
     Raises VfioctlError("return.unfinished") with what is left; the journal is kept then.

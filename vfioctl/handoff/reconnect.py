@@ -77,7 +77,7 @@ def _left_by_another(composition: Composition, story: Story, host: Host, log: Lo
 
 def _runs(composition: Composition, story: Story, host: Host, log: Log) -> None:
     plan, paths = story.plan, composition.paths
-    given = story.standing is Standing.GIVEN
+    given = story.standing is Standing.HELD
     if not given and recovery.has_its_devices(story, host):
         said = f"{plan.subject} has its devices, though its hand-off stood at {story.standing}: it counts as given."
         log.warning(said)
@@ -99,7 +99,7 @@ def _give(composition: Composition, story: Story, log: Log) -> None:
         resource_locks(paths, plan.resources, deadline=LOCK_SECONDS),
         composition.transaction(plan).reopen() as transaction,
     ):
-        transaction.journal.standing(Standing.GIVEN)
+        transaction.journal.standing(Standing.HELD)
         for step in plan.changes:
             try:
                 transaction.ledger.join(step, plan.key, plan.subject)

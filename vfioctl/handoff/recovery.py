@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.handoff import armed, markers, notes
-from vfioctl.handoff.armed import Attempt
-from vfioctl.handoff.home import WayHome
+from vfioctl.handoff import attempts, markers, notes
+from vfioctl.handoff.attempts import Attempt
 from vfioctl.handoff.notes import guest_lock
+from vfioctl.handoff.way_back import WayBack
 from vfioctl.host.host import Host
 from vfioctl.host.processes import comm
 from vfioctl.log import Log
@@ -35,7 +35,7 @@ def user(story: Story, host: Host) -> int | None:
     """
     plan = story.plan
     qemu = host.qemu_of(plan.key, plan.subject)
-    return qemu if qemu and (_has_open(qemu, plan, host) or armed.of(host.paths, plan.subject, plan.key)) else None
+    return qemu if qemu and (_has_open(qemu, plan, host) or attempts.of(host.paths, plan.subject, plan.key)) else None
 
 
 def has_its_devices(story: Story, host: Host) -> bool:
@@ -72,7 +72,7 @@ def recover(
             return _another(composition, uuid, watch, patience)
         if spare_start:
             _refuse_starting(composition, story)
-        home = WayHome(composition, story, (lock.fd,), log, watch=watch, patience=PATIENCE)
+        home = WayBack(composition, story, (lock.fd,), log, watch=watch, patience=PATIENCE)
         said = settle(home, in_hook=in_hook)
     if in_hook or not home.unseen:
         return said
@@ -88,9 +88,9 @@ def _another(composition: Composition, key: str, watch: Stopwatch | None, patien
 
 def starting(paths: Paths, story: Story) -> Attempt | None:
     """The attempt that has given the guest its devices, while its daemon may still be about to start QEMU."""
-    if story.standing is not Standing.GIVEN:
+    if story.standing is not Standing.HELD:
         return None
-    attempt = armed.of(paths, story.plan.subject, story.plan.key)
+    attempt = attempts.of(paths, story.plan.subject, story.plan.key)
     return attempt if attempt and attempt.may_go_on(paths) else None
 
 
@@ -111,14 +111,14 @@ def _refuse_starting(composition: Composition, story: Story) -> None:
     )  # fmt: skip
 
 
-def settle(home: WayHome, *, in_hook: bool = False) -> str:
+def settle(home: WayBack, *, in_hook: bool = False) -> str:
     """`recover` for a caller that holds the guest's lock."""
     story, host = home.story, home.composition.machine().host()
     if story.boot_id != host.boot_id():
         from vfioctl.handoff import reboot  # once in a boot
 
         return reboot.settle(home, in_hook=in_hook)
-    came_so_far = story.standing in (Standing.GIVEN, Standing.RETURNING)
+    came_so_far = story.standing in (Standing.HELD, Standing.RETURNING)
     if user(story, host) is not None if came_so_far else has_its_devices(story, host):
         return f"{story.plan.subject} is running with its devices."
     if came_so_far:
@@ -132,7 +132,7 @@ def settle(home: WayHome, *, in_hook: bool = False) -> str:
     return _home(home)
 
 
-def _home(home: WayHome) -> str:
+def _home(home: WayBack) -> str:
     return " ".join((f"{home.plan.subject}: everything is home{home.but}.", *home.left))
 
 
@@ -146,7 +146,7 @@ def _refuse_in_use(plan: Plan, host: Host) -> None:
         )  # fmt: skip
 
 
-def _undo(home: WayHome, *, in_hook: bool) -> str:
+def _undo(home: WayBack, *, in_hook: bool) -> str:
     """A prepare that never ended: undo what it began, both scopes, in reverse. In a hook the next start follows."""
     plan = home.plan
     with home.transaction().reopen(Standing.UNDOING) as transaction:
@@ -177,7 +177,7 @@ def settle_former(composition: Composition, guest: str, uuid: str, log: Log, *, 
     if story is None:
         return
     try:
-        settle(WayHome(composition, story, fds, log, patience=PATIENCE), in_hook=True)
+        settle(WayBack(composition, story, fds, log, patience=PATIENCE), in_hook=True)
     except VfioctlError as error:
         raise _unfinished(guest, str(error)) from error
     if read_both(composition.paths, uuid):
@@ -258,4 +258,4 @@ def _others(paths: Paths, plan: Plan, log: Log | None = None) -> Iterator[Story]
 
 def _is_settled(paths: Paths, story: Story) -> bool:
     """Whether the guest has its devices and keeps them: one of an earlier boot has no journal in /run any more."""
-    return story.standing is Standing.GIVEN and os.path.exists(paths.boot_journal(story.plan.key))
+    return story.standing is Standing.HELD and os.path.exists(paths.boot_journal(story.plan.key))

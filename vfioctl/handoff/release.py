@@ -8,8 +8,8 @@ from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.handoff import markers
 from vfioctl.handoff.finish import finish, finish_later
-from vfioctl.handoff.home import WayHome
 from vfioctl.handoff.notes import guest_lock
+from vfioctl.handoff.way_back import WayBack
 from vfioctl.log import Log
 from vfioctl.txn import background
 from vfioctl.txn.clock import Deadline
@@ -43,7 +43,7 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         story = read_both(paths, uuid)
         if story is None:
             return  # whoever held the lock has finished it
-        _in_hook(WayHome(composition, story, (lock.fd,), log), deadline)
+        _in_hook(WayBack(composition, story, (lock.fd,), log), deadline)
         markers.set_mark(paths, guest, markers.RELEASED)
         background.start(
             composition, ("finish", uuid), lambda said: finish(composition, uuid, said, lock=lock), log, lock=lock
@@ -60,7 +60,7 @@ def _leave_behind(composition: Composition, story: Story, log: Log) -> None:
         markers.clear(paths, plan.subject)
 
 
-def _in_hook(home: WayHome, deadline: Deadline) -> None:
+def _in_hook(home: WayBack, deadline: Deadline) -> None:
     """The first part; when others have what it needs for too long, the detached part does it as well."""
     try:
         home.run(Part.HOOK, seconds=deadline.left)

@@ -36,7 +36,7 @@ class Standing(StrEnum):
 
     QUEUED = "queued"  # committed for a process that has not begun yet
     APPLYING = "applying"
-    GIVEN = "given"
+    HELD = "given"
     UNDOING = "undoing"
     RETURNING = "returning"
 
@@ -310,7 +310,7 @@ def _story(head: dict[str, Any], plan: Plan, lines: list[str]) -> Story:
             records.append(said)
             continue
         standing = said
-        if standing is Standing.GIVEN:  # it has everything: what was done of a return before counts no more
+        if standing is Standing.HELD:  # it has everything: what was done of a return before counts no more
             given, records = True, [record for record in records if _is_of_start(record, plan)]
     return Story(
         plan=plan, boot_id=head["boot_id"], started=head["started"], version=head["version"],

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 QUEUED_SECONDS = 30.0  # in which the process of an operation that waits for it has begun
 NOTHING = "Nothing was left to do."
-CAME_FAR = (Standing.GIVEN, Standing.RETURNING)
+CAME_FAR = (Standing.HELD, Standing.RETURNING)
 
 
 def settle(node: Node, key: str, *, patience: float = 0.0, watch: Stopwatch | None = None) -> str:

@@ -87,7 +87,7 @@ class Transaction:
 
     def hold(self) -> None:
         """Say that everything is done, and stays so until the way back. Raises OSError where it cannot be written."""
-        self.journal.standing(Standing.GIVEN)
+        self.journal.standing(Standing.HELD)
         generation.bump(self.paths)
 
     def undo(self, begun: tuple[str, ...], *, deadline: Deadline) -> tuple[Failure, ...]:

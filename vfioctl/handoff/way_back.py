@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PROOF_SECONDS = 10.0
 
 
-class WayHome:
+class WayBack:
     """One return. `fds` is the guest's lock, which helper programs inherit; the caller holds it.
 
     `patience`: the most seconds that one step waits for its turn.
@@ -165,9 +165,9 @@ class WayHome:
             return False
 
     def _tell_updates(self) -> None:
-        from vfioctl.handoff import updates  # a start that finds nothing unfinished does without it
+        from vfioctl.handoff import drift  # a start that finds nothing unfinished does without it
 
-        for said in updates.found(self.plan, self.composition.machine().host()):
+        for said in drift.found(self.plan, self.composition.machine().host()):
             self.log.warning(f"{self.plan.subject}: {said}.", guest=self.plan.subject)
 
     def close(self, event: str) -> None:

@@ -39,7 +39,7 @@ LEAST = 0.05  # seconds; a timer of none never rings
 
 
 @frozen
-class Asked:
+class Planned:
     """A plan with what it was made of; `took` is what planning has taken of the time of prepare, in seconds."""
 
     plan: Plan
@@ -47,7 +47,7 @@ class Asked:
     took: float = 0.0
 
 
-class Gathered:
+class Answers:
     """What plugins said so far."""
 
     def __init__(self, proposals: Iterable[Proposed], findings: Iterable[Finding]) -> None:
@@ -66,10 +66,10 @@ def read_config(composition: Composition, guest: str, log: Log) -> tuple[GuestCo
     return load_guest(composition.paths, guest, {info.name: info for info in found.plugins}), found.plugins
 
 
-def ask(
+def make_plan(
     composition: Composition, domain: Domain, config: GuestConfig, known: Sequence[PluginInfo], *,
     incoming: bool = False, ledger: Ledger | None = None, seconds: float | None = None,
-) -> Asked:
+) -> Planned:
     """The plan for a start of `domain` now, made within `seconds`, or else the setting deadlines.plan.
 
     Raises Refused where the parts contradict each other, and ("plan.deadline"). What may wait in the kernel is looked
@@ -78,7 +78,7 @@ def ask(
     limit = config.deadlines.plan if seconds is None else seconds
     try:
         with clock(max(LEAST, limit)):
-            return _ask(composition, domain, config, known, incoming=incoming, ledger=ledger)
+            return _make_plan(composition, domain, config, known, incoming=incoming, ledger=ledger)
     except Hung as error:
         silent = ", ".join(composition.programs.silent)
         raise _too_late(config, silent) from error
@@ -97,10 +97,10 @@ def _too_late(config: GuestConfig, silent: str) -> Refused:
     )  # fmt: skip
 
 
-def _ask(
+def _make_plan(
     composition: Composition, domain: Domain, config: GuestConfig, known: Sequence[PluginInfo], *,
     incoming: bool, ledger: Ledger | None,
-) -> Asked:  # fmt: skip
+) -> Planned:  # fmt: skip
     host = composition.machine().host()
     chosen = wanted(domain, config, host)
     request = Request(
@@ -120,7 +120,7 @@ def _ask(
         policy=lambda: policy(request, usable, said.containers), back=tuple(said.back), findings=findings,
         budget=config.deadlines, id=request.operation,
     )  # fmt: skip
-    return Asked(plan(order, host, ledger or Ledger(composition.paths)), request)
+    return Planned(plan(order, host, ledger or Ledger(composition.paths)), request)
 
 
 def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple[Finding, ...]:
@@ -132,12 +132,12 @@ def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple
     return findings(config, [info.name for info in known])
 
 
-def _gather(plugins: Plugins, request: Request) -> Gathered:
+def _gather(plugins: Plugins, request: Request) -> Answers:
     for device in request.devices:
         request.host.disk_claims(device.address)  # kept; a disk at rest may take longer than a plugin is given
     if plugins.answer("vfioctl_snapshot"):
         _wake(request)
-    said = Gathered(_own_steps(request), plugins.preflight(request))
+    said = Answers(_own_steps(request), plugins.preflight(request))
     _gather_containers(request, said)
     for claim in _claims(plugins, request, said):
         said.proposals += [Proposed(claim.plugin, step) for step in claim.steps]
@@ -170,7 +170,7 @@ def _start(request: Request, proposals: Iterable[Proposed]) -> tuple[Finding, ..
     return start_findings(request, (item.step for item in proposals)) if request.devices else ()
 
 
-def _claims(plugins: Plugins, request: Request, said: Gathered) -> Iterable[GpuHandoff]:
+def _claims(plugins: Plugins, request: Request, said: Answers) -> Iterable[GpuHandoff]:
     """One claim a device; a function that a card's claim covers is not asked about. Cards are asked first."""
     covered: set[str] = set()
     for device in sorted(request.devices, key=lambda device: not device.is_card):
@@ -192,14 +192,14 @@ def _unclaimed(address: str) -> Finding:
     )
 
 
-def _gather_snapshots(plugins: Plugins, request: Request, said: Gathered) -> None:
+def _gather_snapshots(plugins: Plugins, request: Request, said: Answers) -> None:
     for disk in request.domain.disks:
         if backend := plugins.snapshot(disk, request):
             said.proposals += [Proposed(backend.plugin, step) for step in (*backend.create, *backend.delete)]
             said.findings += backend.findings
 
 
-def _gather_containers(request: Request, said: Gathered) -> None:
+def _gather_containers(request: Request, said: Answers) -> None:
     if not request.config.containers and DAEMONS.isdisjoint(request.config.units):
         return
     from vfioctl.handoff.containers import chosen  # few guest files list any
@@ -240,6 +240,6 @@ def is_managed(composition: Composition, guest: str) -> bool:
     return os.path.lexists(composition.paths.guest_config(guest))
 
 
-def warnings(asked: Asked) -> tuple[Finding, ...]:
+def warnings(planned: Planned) -> tuple[Finding, ...]:
     """What is to be said although it does not block."""
-    return tuple(finding for finding in asked.plan.findings if finding.severity is Severity.WARN)
+    return tuple(finding for finding in planned.plan.findings if finding.severity is Severity.WARN)
