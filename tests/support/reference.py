@@ -32,10 +32,12 @@ MADE = "<!-- Generated from the code: pytest tests/contract/test_reference.py --
 PLUGIN_DIRS = tuple(sorted(path.parent for path in (ROOT / "plugins").glob(f"*/*/{FILE}")))
 BORDER = ("Request", "GpuHandoff", "SnapshotBackend", "DoctorCheck", "Outcome")
 API: Mapping[str, tuple[str, ...]] = {
-    "Hooks and what they return": ("vfioctl.plugin.markers", "vfioctl.plugin.types", "vfioctl.txn", "vfioctl.findings"),
+    "Hooks and what they return": ("vfioctl.plugin.markers", "vfioctl.plugin.types", "vfioctl.txn.step",
+                                 "vfioctl.findings"),
     "Facts": ("vfioctl.host", "vfioctl.events.model", "vfioctl.config"),
     "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
-    "Commands": ("vfioctl.result",),
+    "Commands": ("vfioctl.result", "vfioctl.txn.plan", "vfioctl.txn.planner", "vfioctl.plugin.operations",
+                 "vfioctl.limits"),
     "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.events.element",
               "vfioctl.checking"),
 }  # fmt: skip

@@ -13,12 +13,21 @@ from vfioctl.ownership import secure_state
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.plugin.operations import OperationRequest
+    from vfioctl.result import Result
+    from vfioctl.txn.journal import Moment
 
 NOTHING_CHANGED = "Nothing was changed."
 
 
 def unheard(_line: str) -> None:
     """Where lines go that nobody follows."""
+
+
+def unseen(_moment: Moment) -> None:
+    """Where the moments of an operation go that nobody watches."""
 
 
 def nobody(_question: str) -> None:
@@ -29,8 +38,9 @@ def nobody(_question: str) -> None:
 class Caller:
     """Whose request it is. `agreed`: the codes of questions that are answered with yes beforehand.
 
-    `environment` has this caller's settings (VFIOCTL_*), `tell` gets a line for each step as it ends, and `ask` puts a
-    question: True or False is the answer, None says that nobody is there to give one. `stdin` reads at most so many
+    `environment` has this caller's settings (VFIOCTL_*), `tell` gets a line for each step as it ends, `observe` each
+    moment of an operation as data, and `ask` puts a question: True or False is the answer, None says that nobody is
+    there to give one. `stdin` reads at most so many
     bytes of what a file called "-" stands for; None where there is no such thing. `state` is the directory of one who
     does not administer the host, for the operations of their own.
     """
@@ -39,6 +49,7 @@ class Caller:
     agreed: frozenset[str] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
     tell: Callable[[str], None] = unheard
+    observe: Callable[[Moment], None] = unseen
     ask: Callable[[str], bool | None] = nobody
     stdin: Callable[[int], bytes] | None = None
     state: str = ""
@@ -60,6 +71,14 @@ class Call:
         self.composition = composition
         self.caller = caller
         self.verb = verb
+
+    @property
+    def paths(self) -> Paths:
+        return self.composition.paths
+
+    def host(self) -> Host:
+        """The facts of the machine, read now."""
+        return self.composition.machine().host()
 
     @property
     def administers(self) -> bool:
@@ -109,3 +128,12 @@ class Call:
             raise Unconfirmed(code, said, told, hints=(f"Go on without being asked: {again}",))
         if not answer:
             raise Unconfirmed(code, "It was not agreed to.", told)
+
+    def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
+        """Plan, check, agree to and run an operation; `dry_run` ends before that, `apart` has its own process.
+
+        Raises Refused with nothing touched, Busy.
+        """
+        from vfioctl.actions.perform import perform  # few verbs change something
+
+        return perform(self, request, dry_run=dry_run, apart=apart)

@@ -12,12 +12,13 @@ from vfioctl.actions import worker as workers
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.facts import running
 from vfioctl.actions.lookup import no_such
+from vfioctl.actions.moments import Told
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import asdict
 from vfioctl.result import Error, Message, Result
 from vfioctl.txn import history, recover
-from vfioctl.txn.follow import Follower, how_far, progress
-from vfioctl.txn.journal import Moment, Standing, Story, open_uuids, read_both
+from vfioctl.txn.follow import Follower, progress
+from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action
 from vfioctl.txn.runner import name_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
     from vfioctl.compose import Composition
     from vfioctl.paths import Paths
+    from vfioctl.txn.journal import Moment
 
 LOOK = 0.1  # seconds between two looks at a journal that is followed
 LONGEST_FOLLOW = 7 * 24 * 3600.0
@@ -109,11 +111,11 @@ def followed(call: Call, word: str) -> Result:
 
 def _follow(call: Call, follower: Follower, paths: Paths, key: str) -> None:
     """What is written after the last look at its process is told as well: the look comes first."""
-    began: dict[str, float] = {}
+    told = Told(call.caller)
     for _ in Backoff(LONGEST_FOLLOW, first=LOOK, longest=LOOK):
         goes_on = _goes_on(paths, key)
         for said in follower.look():
-            call.caller.tell(_line(said, began))
+            told(said)
         if not goes_on:
             return
 
@@ -124,19 +126,6 @@ def _goes_on(paths: Paths, key: str) -> bool:
         return True
     story = read_both(paths, key)
     return story is not None and story.standing is Standing.QUEUED
-
-
-def _line(said: Moment | Standing, began: dict[str, float]) -> str:
-    if isinstance(said, Standing):
-        return f"  {said}"
-    if said.what == "intent":
-        began[said.step] = said.at
-        return f"  {said.action:<5}  {said.step} …"
-    if said.what == "progress":
-        return f"         {said.step}: {how_far(said.done, said.total, said.unit)}"
-    took = said.at - began.pop(said.step, said.at)
-    note = f"  {said.note}" if said.note else ""
-    return f"  {said.action:<5}  {said.step:<44} {took:6.2f} s  {said.what}{note}"
 
 
 def _interrupted(call: Call, key: str, name: str) -> Result:

@@ -64,7 +64,8 @@ the machine: the start is refused where the guest needs the plugin, and goes on 
 `claims = ["10de:*"]` limits a plugin to guests that get such a card; `units` lists the units that it may stop.
 
 **Commands.** A row `[[command]]` of the static file adds a verb to the command line: a click command that returns a
-`Result` and prints nothing. docs/plugins/commands.md has its keys.
+`Result` and prints nothing. docs/plugins/commands.md has its keys. A verb that changes something hands an
+`OperationRequest` of steps to `call.perform`; docs/plugins/operations.md shows one.
 
 **Testing.** `vfioctl.testing` brings a simulated machine. The fixture `start_host` of its pytest plugin starts one,
 `FakeLibvirt` calls the hook as libvirt would, and `snapshot` says what of the machine is not as it was before:
@@ -109,7 +110,9 @@ if TYPE_CHECKING:
         VtConsole,
     )
     from vfioctl.host.processes import start_time
+    from vfioctl.limits import Limits
     from vfioctl.plugin.markers import hookimpl
+    from vfioctl.plugin.operations import Call, OperationRequest, Question, content_name
     from vfioctl.plugin.power import keep_awake
     from vfioctl.plugin.proposals import (
         bind,
@@ -144,6 +147,8 @@ if TYPE_CHECKING:
     )
     from vfioctl.result import Message, Result
     from vfioctl.shell import argument, word
+    from vfioctl.txn.plan import Unfinished
+    from vfioctl.txn.planner import new_id
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
 
 __all__ = [
@@ -151,6 +156,7 @@ __all__ = [
     "GENERIC_RANK",
     "TYPE_CHECKING",
     "VENDOR_RANK",
+    "Call",
     "Condition",
     "Connector",
     "DeviceNode",
@@ -168,11 +174,14 @@ __all__ = [
     "Hostdev",
     "IommuGroup",
     "Lifetime",
+    "Limits",
     "Message",
     "Module",
+    "OperationRequest",
     "Outcome",
     "PciDevice",
     "Phase",
+    "Question",
     "Refused",
     "Request",
     "Result",
@@ -181,6 +190,7 @@ __all__ = [
     "Severity",
     "SnapshotBackend",
     "StepProposal",
+    "Unfinished",
     "Unit",
     "VfioctlError",
     "VtConsole",
@@ -188,6 +198,7 @@ __all__ = [
     "bind",
     "bind_id",
     "console_steps",
+    "content_name",
     "drives_console",
     "field",
     "framebuffer_steps",
@@ -199,6 +210,7 @@ __all__ = [
     "keep_awake",
     "kernel_version",
     "last_console_steps",
+    "new_id",
     "numbers",
     "override",
     "override_id",
@@ -229,7 +241,9 @@ _MODULES = {
     "vfioctl.host.host": "Host",
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
     "vfioctl.host.processes": "start_time",
+    "vfioctl.limits": "Limits",
     "vfioctl.plugin.markers": "hookimpl",
+    "vfioctl.plugin.operations": "Call OperationRequest Question content_name",
     "vfioctl.plugin.power": "keep_awake",
     "vfioctl.plugin.proposals": "bind bind_id console_steps drives_console framebuffer_steps given_functions "
     "home_conditions is_within kernel_version last_console_steps numbers override override_id staying sysfs "
@@ -238,6 +252,8 @@ _MODULES = {
     "VENDOR_RANK",
     "vfioctl.result": "Message Result",
     "vfioctl.shell": "argument word",
+    "vfioctl.txn.plan": "Unfinished",
+    "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
 }
 

@@ -1,0 +1,170 @@
+"""An operation that a verb asks for: foretold, refused, agreed to, run here or apart, undone, given up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from pathlib import Path
+
+import pytest
+from downloads import serving
+from files_operation import FilesHost
+from somebody import NOBODY
+
+from vfioctl.actions.caller import Call, Caller
+from vfioctl.actions.errors import Interrupted, Unconfirmed
+from vfioctl.frozen import replace
+from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
+from vfioctl.txn.journal import Moment
+
+CONTENT = b"what the verb wants\n"
+
+
+@pytest.fixture
+def on(tmp_path: Path):
+    with serving() as served:
+        tmp_path.chmod(0o755)
+        host = FilesHost(tmp_path, served, processes=True)
+        (tmp_path / "usr/bin/broken").write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "usr/bin/broken").chmod(0o755)
+        yield host
+        served.pause.set()
+
+
+def write(name: str, path: str, **wish) -> StepProposal:
+    params = {"path": path, "blob": name, "size": len(CONTENT)}
+    return StepProposal("write", "file.write", params, "the verb wants it", **wish)
+
+
+def request(*more: StepProposal, path: str = "/srv/made", **wishes) -> OperationRequest:
+    name = content_name(CONTENT)
+    return OperationRequest(
+        "shelf", "shelf fill", "shelf:top", str(uuid.uuid4()), (write(name, path), *more), contents={name: CONTENT},
+        **wishes,
+    )  # fmt: skip
+
+
+def failing() -> StepProposal:
+    return StepProposal("note", "command.run", {"argv": ["broken"]}, "a test", after=("write",))
+
+
+def call(on: FilesHost, **of_the_caller) -> Call:
+    return Call(on.node, Caller(os.geteuid(), **of_the_caller), "shelf fill")
+
+
+def blobs(on: FilesHost) -> list[str]:
+    place = Path(on.node.paths.blobs)
+    return sorted(os.listdir(place)) if place.is_dir() else []
+
+
+def is_untouched(on: FilesHost) -> bool:
+    return on.files() == on.before and not blobs(on)
+
+
+def test_what_is_asked_for_is_done_and_recorded(on):
+    result = call(on).perform(request())
+    assert ((on.root / "srv/made").read_bytes(), result.exit_status) == (CONTENT, 0)
+    about = result.data["operation"]
+    assert (about["operation"], about["subject"]) == ("shelf fill", "shelf:top")
+    assert (about["ended"], about["ok"]) == (True, True)
+    assert about["record"] in on.command("history", "--format", "json").stdout
+    assert [step["id"] for step in result.data["steps"]] == ["write"]
+
+
+def test_its_content_lies_nowhere_afterwards(on):
+    call(on).perform(request())
+    assert blobs(on) == []
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(on):
+    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",), "vfioctl shelf fill --yes"))
+    result = call(on).perform(wanted, dry_run=True)
+    assert (result.data["dry_run"], result.data["operation"]["ended"], result.exit_status) == (True, False, 0)
+    assert result.data["steps"][0]["undo"] == "exact"
+    assert is_untouched(on)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_finding_that_blocks_refuses_it_with_nothing_touched(on, dry_run):
+    full = Finding("shelf.full", "The shelf is full.", Severity.BLOCK, hint="Empty it.")
+    result = call(on).perform(request(findings=(full,)), dry_run=dry_run)
+    error, = result.errors
+    assert (error.code, error.state, error.hints) == ("shelf.full", "Nothing was changed.", ("Empty it.",))
+    assert (result.exit_status, is_untouched(on)) == (3, True)
+
+
+def test_what_the_kind_of_a_step_finds_refuses_it_too(on):
+    result = call(on).perform(request(path="/srv/source"))
+    assert ([error.code for error in result.errors], is_untouched(on)) == (["file.exists"], True)
+
+
+def test_a_finding_that_warns_comes_with_the_result(on):
+    dusty = Finding("shelf.dusty", "The shelf is dusty.", Severity.WARN)
+    result = call(on).perform(request(findings=(dusty,)))
+    assert [(said.code, said.level) for said in result.messages] == [("shelf.dusty", "warning")]
+
+
+def test_a_question_without_an_answer_leaves_everything(on):
+    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",), "vfioctl shelf fill --yes"))
+    with pytest.raises(Unconfirmed) as refused:
+        call(on).perform(wanted)
+    assert (refused.value.code, refused.value.lines) == ("shelf.unconfirmed", ("It is filled.",))
+    assert is_untouched(on)
+
+
+def test_a_question_that_is_agreed_to_is_not_asked(on):
+    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",), "vfioctl shelf fill --yes"))
+    result = call(on, agreed=frozenset({"shelf.unconfirmed"})).perform(wanted)
+    assert result.data["operation"]["ok"]
+
+
+def test_what_fails_is_undone_and_says_where(on):
+    result = call(on).perform(request(failing()))
+    error, = result.errors
+    assert (result.data["operation"]["ok"], result.exit_status) == (False, 1)
+    assert "shelf fill shelf:top failed at note" in error.message
+    assert (is_untouched(on), on.story()) == (True, None)
+
+
+def test_each_moment_is_observed_and_told(on):
+    seen: list[Moment] = []
+    lines: list[str] = []
+    call(on, observe=seen.append, tell=lines.append).perform(request())
+    assert [(moment.step, moment.what) for moment in seen] == [("write", "intent"), ("write", "done")]
+    assert [line.split()[1] for line in lines] == ["write", "write"]
+
+
+def test_giving_up_undoes_what_was_begun(on):
+    def give_up(moment: Moment) -> None:
+        if moment.what == "done":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    wanted = request(failing())
+    with pytest.raises(Interrupted, match="was undone"):
+        call(on, observe=give_up).perform(wanted)
+    assert is_untouched(on)
+
+
+def test_apart_it_is_followed_to_its_end(on):
+    lines: list[str] = []
+    result = call(on, tell=lines.append).perform(request(), apart=True)
+    assert (result.data["operation"]["ok"], (on.root / "srv/made").read_bytes()) == (True, CONTENT)
+    assert any("done" in line for line in lines)
+    assert blobs(on) == []
+
+
+def test_apart_what_fails_comes_back_as_its_error(on):
+    result = call(on).perform(request(failing()), apart=True)
+    assert (result.data["operation"]["ok"], result.exit_status, len(result.errors)) == (False, 1, 1)
+    assert is_untouched(on)
+
+
+def test_somebody_else_has_the_operation_in_a_state_of_their_own(on, tmp_path_factory):
+    own = tmp_path_factory.mktemp("state")
+    asked = Call(on.node, Caller(NOBODY, state=str(own)), "shelf fill")
+    seen: list[Path] = []
+    asked.caller = replace(asked.caller, observe=lambda _moment: seen.extend(own.rglob("*.json*")))
+    assert asked.perform(request()).data["operation"]["ok"]
+    assert seen
+    assert not Path(on.node.paths.state).exists()

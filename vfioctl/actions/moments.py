@@ -1,0 +1,37 @@
+"""The moments of an operation as lines for somebody who follows. Reads and prints nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vfioctl.txn.follow import how_far
+from vfioctl.txn.journal import Standing
+
+if TYPE_CHECKING:
+    from vfioctl.actions.caller import Caller
+    from vfioctl.txn.journal import Moment
+
+
+class Told:
+    """Passes the moments of one operation on to `caller`: as they are, and as a line each."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self._began: dict[str, float] = {}
+
+    def __call__(self, said: Moment | Standing) -> None:
+        if not isinstance(said, Standing):
+            self.caller.observe(said)
+        self.caller.tell(self._line(said))
+
+    def _line(self, said: Moment | Standing) -> str:
+        if isinstance(said, Standing):
+            return f"  {said}"
+        if said.what == "intent":
+            self._began[said.step] = said.at
+            return f"  {said.action:<5}  {said.step} …"
+        if said.what == "progress":
+            return f"         {said.step}: {how_far(said.done, said.total, said.unit)}"
+        took = said.at - self._began.pop(said.step, said.at)
+        note = f"  {said.note}" if said.note else ""
+        return f"  {said.action:<5}  {said.step:<44} {took:6.2f} s  {said.what}{note}"

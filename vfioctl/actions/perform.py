@@ -1,0 +1,144 @@
+"""Has an operation planned, checked, agreed to and run: the way of every verb that changes something by steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.actions.caller import NOTHING_CHANGED
+from vfioctl.actions.errors import Interrupted
+from vfioctl.actions.moments import Told
+from vfioctl.actions.operations import followed, node_of
+from vfioctl.findings import Finding, Severity
+from vfioctl.frozen import replace
+from vfioctl.ownership import secure_state
+from vfioctl.result import Error, Message, Result, failed, refused
+from vfioctl.txn import blobs, history, recover, runner
+from vfioctl.txn.journal import read_both
+from vfioctl.txn.kind import kind
+from vfioctl.txn.ordering import Proposed
+from vfioctl.txn.planner import Brief, make_plan
+from vfioctl.txn.resources import Ledger
+
+if TYPE_CHECKING:
+    from vfioctl.actions.caller import Call
+    from vfioctl.compose import Composition
+    from vfioctl.paths import Paths
+    from vfioctl.plugin.operations import OperationRequest
+    from vfioctl.txn.plan import Plan
+    from vfioctl.txn.resources import Entry
+    from vfioctl.txn.runner import Ended
+    from vfioctl.txn.step import Step
+
+
+def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
+    """The result of the operation, whose data has `operation`, `steps` and `dry_run`. What fails is undone.
+
+    Raises Refused and Unconfirmed with nothing touched, Busy, and Interrupted where the caller gave up.
+    """
+    node = node_of(call)
+    if call.administers:
+        secure_state(node.paths)
+    with _contents(node.paths, request):
+        plan = _planned(node, request)
+        if dry_run or plan.blocks:
+            return _foretold(plan, dry_run=dry_run)
+        if asked := request.question:
+            call.need_agreement(asked.code, asked.lines, asked.again)
+        return _apart(call, node, plan) if apart else _here(call, node, plan)
+
+
+@contextmanager
+def _contents(paths: Paths, request: OperationRequest) -> Iterator[None]:
+    """The contents that the plan names, kept as long as a journal is open for them."""
+    try:
+        for name, content in request.contents.items():
+            blobs.store(paths, content, name)
+        yield
+    finally:
+        if read_both(paths, request.key) is None:
+            blobs.drop(paths, *request.contents)
+
+
+def _planned(node: Composition, request: OperationRequest) -> Plan:
+    brief = Brief(
+        operation=request.operation, subject=request.subject, key=request.key, checks=_conflicts,
+        proposals=tuple(Proposed(request.plugin, proposal) for proposal in request.proposals),
+        findings=request.findings, limits=request.limits, unfinished=request.unfinished, notes=request.notes,
+        id=request.id,
+    )  # fmt: skip
+    return make_plan(brief, node.machine().host(), Ledger(node.paths))
+
+
+def _conflicts(_steps: tuple[Step, ...], held: Mapping[str, Entry]) -> Iterable[Finding]:
+    for resource, other in held.items():
+        names = ", ".join(other.holders.values())
+        message = f"{resource} is held by {names}, which wants it otherwise."
+        yield Finding("resource.conflict", message, Severity.BLOCK, hint="See who holds what with: vfioctl status")
+
+
+def _foretold(plan: Plan, *, dry_run: bool) -> Result:
+    """What would be done; refused when something blocks it."""
+    errors = (
+        Error(item.code, item.message, NOTHING_CHANGED, (item.hint,) if item.hint else ()) for item in plan.blocks
+    )
+    return refused(_data(plan, dry_run=dry_run), tuple(errors)).saying(*_warnings(plan))
+
+
+def _here(call: Call, node: Composition, plan: Plan) -> Result:
+    try:
+        ended = runner.here(replace(node, observe=Told(call.caller)), plan)
+    except KeyboardInterrupt:
+        raise _given_up(node, plan) from None
+    return _ended(node.paths, plan, ended)
+
+
+def _given_up(node: Composition, plan: Plan) -> Interrupted:
+    """What was begun is undone, as after a crash; a second ^C leaves that to `recover`."""
+    name = runner.name_of(plan)
+    try:
+        return Interrupted(f"Interrupted. {recover.settle(node, plan.key)}")
+    except KeyboardInterrupt:
+        return Interrupted(f"Interrupted twice: {name} is not undone. Do it with: vfioctl recover")
+
+
+def _ended(paths: Paths, plan: Plan, ended: Ended) -> Result:
+    record = next((one for one in history.read_all(paths).runs if one.uuid == plan.key), None)
+    data = _data(plan, ended=True, ok=ended.error is None, record=record.id if record else None)
+    said = (*_warnings(plan), *(Message(text, "warning") for text in (*ended.warnings, *ended.left)))
+    if ended.error is None:
+        return Result(data=data).saying(*said)
+    return replace(failed("", ended.error), data=data).saying(*said)
+
+
+def _apart(call: Call, node: Composition, plan: Plan) -> Result:
+    runner.apart(node, plan)
+    result = followed(call, plan.key)
+    state = {key: result.data[key] for key in ("ended", "ok", "record") if key in result.data}
+    return replace(result, data=_data(plan, **state)).saying(*_warnings(plan))
+
+
+# ---------------------------------------------------------------- as data
+
+
+def _data(plan: Plan, *, dry_run: bool = False, **state: Any) -> dict[str, Any]:
+    about = {"key": plan.key, "operation": plan.operation, "subject": plan.subject, "id": plan.id}
+    return {
+        "operation": {**about, "ended": False, "ok": None, "record": None, **state},
+        "steps": [_step(step) for step in plan.steps],
+        "dry_run": dry_run,
+    }  # fmt: skip
+
+
+def _step(step: Step) -> dict[str, Any]:
+    undo = str(kind(step.kind).undo_of(step.params))
+    return {"id": step.id, "kind": step.kind, "resource": step.resource, "reason": step.reason, "undo": undo}
+
+
+def _warnings(plan: Plan) -> tuple[Message, ...]:
+    levels = {Severity.WARN: "warning", Severity.INFO: "info"}
+    return tuple(
+        Message(item.message, levels[item.severity], item.code, item.hint)
+        for item in plan.findings if item.severity in levels
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""What a verb of a plugin hands over to have an operation run, and the call that it gets. Types only; runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.findings import Finding
+from vfioctl.frozen import field, frozen
+from vfioctl.limits import Limits
+from vfioctl.txn.plan import Unfinished
+from vfioctl.txn.step import StepProposal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Protocol
+
+    from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
+    from vfioctl.result import Result
+else:
+    Protocol = object
+
+# A copy of a large disk takes hours: what limits an operation are the deadlines and the stall limits of its steps.
+UNHURRIED = Limits(prepare=7 * 24 * 3600.0, undo=3600.0, finish=3600.0)
+
+
+@frozen
+class Question:
+    """What a person must agree to before anything is touched. `code` is what --yes and other doors agree to.
+
+    `lines` say what will be done or lost; `again` is the command line that does not ask.
+    """
+
+    code: str
+    lines: tuple[str, ...]
+    again: str
+
+
+@frozen
+class OperationRequest:
+    """An operation as a plugin wants it. `operation` is called as the verb ("snapshot create"), `plugin` as itself.
+
+    `subject` is what it is about, for people; `key` is a new UUID, which names the journal. `id` marks what the steps
+    make, and may stand in names; one is made up where it is empty. `contents` are those that the steps name by
+    `content_name`: they lie in private files, never in the plan. `findings` refuse or warn before anything is touched.
+    """
+
+    plugin: str
+    operation: str
+    subject: str
+    key: str
+    proposals: tuple[StepProposal, ...]
+    unfinished: Unfinished = Unfinished.UNDO
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    question: Question | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+    limits: Limits = UNHURRIED
+
+
+def content_name(content: bytes) -> str:
+    """What steps call `content`, such as the `blob` of file.write: its checksum, and what makes it unique."""
+    from vfioctl.txn.blobs import new_name
+
+    return new_name(content)
+
+
+class Caller(Protocol):
+    """Whose request it is."""
+
+    @property
+    def uid(self) -> int: ...
+
+    @property
+    def tell(self) -> Callable[[str], None]:
+        """Takes a line for somebody who follows."""
+
+
+class Call(Protocol):
+    """What a verb gets with `@click.pass_obj`: the host that it is about, its caller, the way to change something."""
+
+    @property
+    def caller(self) -> Caller: ...
+
+    @property
+    def paths(self) -> Paths: ...
+
+    @property
+    def administers(self) -> bool:
+        """Whether the caller administers the host: root."""
+
+    def host(self) -> Host:
+        """The facts of this machine, read now."""
+
+    def need_root(self) -> None:
+        """Raise NotRoot("not_root") where the caller is not root."""
+
+    def agree(self, *codes: str) -> None:
+        """Answer the questions `codes` with yes: what --yes means. It comes before the question."""
+
+    def need_agreement(self, code: str, lines: Iterable[str], again: str) -> None:
+        """Tell `lines`, and return when the caller says yes; else raise Refused(`code`)."""
+
+    def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
+        """Plan, check, ask, and run the operation; see docs/plugins/operations.md for the data of its result.
+
+        `dry_run` ends before the question. `apart` runs it in a process of its own and follows that: for what may end
+        the login of the caller, such as the start of a managed guest. Raises Refused with nothing touched, Busy.
+        """
