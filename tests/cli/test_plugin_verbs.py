@@ -179,10 +179,13 @@ def test_completion_offers_the_verbs_without_importing_them(garden, composition,
     assert ended.stderr == "[]\n"
 
 
-def test_the_man_page_of_an_installation_lists_the_verbs_without_importing_them(garden, composition) -> None:
+def test_the_man_page_of_an_installation_has_the_verbs_of_plugins_and_what_rows_say_of_broken_ones(
+    garden, composition
+) -> None:
     shown = reference.man(App(composition, {}).verbs)
-    assert ".SS vfioctl plant sow\nSow a seed.\n" in shown
-    assert imported() == set()
+    assert ".SS vfioctl plant sow [OPTIONS] SEED\n" in shown
+    assert ".B \\-\\-depth INTEGER" in shown
+    assert ".SS vfioctl plant burn\n" in shown
 
 
 # ---------------------------------------------------------------- results

@@ -26,10 +26,18 @@ from vfioctl.plugin.static import FILE, read_static
 from vfioctl.plugin.types import PluginInfo
 from vfioctl.txn import step
 from vfioctl.txn.kind import Kind, kind
+from vfioctl.verbs import listed
 
 ROOT = Path(__file__).parents[2]
 MADE = "<!-- Generated from the code: pytest tests/contract/test_reference.py --regenerate -->"
 PLUGIN_DIRS = tuple(sorted(path.parent for path in (ROOT / "plugins").glob(f"*/*/{FILE}")))
+SHIPPED = listed.of({  # the verbs of the plugins that are made here
+    "groups": [group for place in PLUGIN_DIRS for group in read_static(str(place))["group"]],
+    "commands": [
+        {"view": "", "effect": "change", **row, "plugin": data["name"], "prints": False}
+        for data in (read_static(str(place)) for place in PLUGIN_DIRS) for row in data["command"]
+    ],
+})  # fmt: skip
 BORDER = ("Request", "GpuHandoff", "SnapshotBackend", "DoctorCheck", "Outcome")
 API: Mapping[str, tuple[str, ...]] = {
     "Hooks and what they return": ("vfioctl.plugin.markers", "vfioctl.plugin.types", "vfioctl.txn.step",

@@ -10,6 +10,7 @@ from vfioctl import __version__
 from vfioctl.cli.app import PROGRAM, root_group
 from vfioctl.cli.lazy import made
 from vfioctl.cli.options import shared_options
+from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.log import MAX_BYTES, ROTATIONS
 from vfioctl.txn.history import KEEP
@@ -55,18 +56,22 @@ class Verb:
     options: tuple[tuple[str, str], ...]
 
 
-def verbs() -> Iterator[Verb]:
-    """Every built-in command in the order of --help."""
+def verbs(listed: Verbs = BUILT_IN) -> Iterator[Verb]:
+    """Every command in the order of --help; one that cannot be loaded has what its row says."""
     root = click.Context(root_group(), info_name=PROGRAM)
-    yield from _verbs("", root)
+    yield from _verbs(listed, "", root)
 
 
-def _verbs(path: str, parent: click.Context) -> Iterator[Verb]:
-    for entry in BUILT_IN.below(path):
-        command = made(entry)
+def _verbs(listed: Verbs, path: str, parent: click.Context) -> Iterator[Verb]:
+    for entry in listed.below(path):
+        try:
+            command = made(entry)
+        except VfioctlError:
+            yield Verb(f"{PROGRAM} {entry.name}", f"{PROGRAM} {entry.name}", (entry.help,), ())
+            continue
         ctx = click.Context(command, info_name=last_word(entry), parent=parent)
         if isinstance(entry, Group):
-            yield from _verbs(entry.name, ctx)
+            yield from _verbs(listed, entry.name, ctx)
         elif not entry.hidden:
             yield _verb(command, ctx)
 
@@ -80,14 +85,14 @@ def _verb(command: click.Command, ctx: click.Context) -> Verb:
     return Verb(ctx.command_path, usage, paragraphs, tuple(record for record in records if record))
 
 
-def markdown() -> str:
-    """docs/reference/cli.md."""
+def markdown(listed: Verbs = BUILT_IN) -> str:
+    """docs/reference/cli.md, of the verbs that are `listed`."""
     parts = [
         "# Command line",
         "<!-- Generated from the commands: pytest tests/contract/test_cli_reference.py --regenerate -->",
         "Every command takes `--format json` (see [json.md](json.md)) and `--no-color`, before or after its name.",
     ]
-    for verb in verbs():
+    for verb in verbs(listed):
         parts += [f"## {verb.name}", f"```\n{verb.usage}\n```", *verb.paragraphs]
         parts += ["\n".join(f"- `{option}`: {text}" for option, text in verb.options)] if verb.options else []
     parts += ["## Exit status", "\n".join(f"- **{status}**: {text}" for status, text in EXIT_STATUSES)]
@@ -97,7 +102,7 @@ def markdown() -> str:
 
 
 def man(listed: Verbs = BUILT_IN) -> str:
-    """docs/man/vfioctl.1, in man(7) macros; those of plugins in `listed` come with what their rows say."""
+    """docs/man/vfioctl.1, in man(7) macros, of the verbs that are `listed`."""
     lines = [
         '.\\" Generated from the commands: pytest tests/contract/test_cli_reference.py --regenerate',
         f'.TH VFIOCTL 1 "" "vfioctl {__version__}" "User Commands"',
@@ -107,13 +112,10 @@ def man(listed: Verbs = BUILT_IN) -> str:
         _roff(DESCRIPTION),
         ".SH COMMANDS",
     ]  # fmt: skip
-    for verb in verbs():
+    for verb in verbs(listed):
         lines += [f".SS {_roff(verb.usage)}", *_paragraphs(verb.paragraphs)]
         for option, text in verb.options:
             lines += [".TP", f".B {_roff(option)}", _roff(text)]
-    for row in listed.rows:
-        if row.plugin:
-            lines += [f".SS {_roff(f'{PROGRAM} {row.name}')}", _roff(row.help)]
     lines += _pairs("EXIT STATUS", ((str(status), text) for status, text in EXIT_STATUSES))
     lines += _pairs("ENVIRONMENT", ENVIRONMENT)
     lines += _pairs("FILES", FILES)

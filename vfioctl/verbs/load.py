@@ -19,7 +19,22 @@ def load(row: Row) -> click.Command:
     A plugin's is judged first, since the manifest was written at another time: Refused of the same code.
     """
     found: click.Command = _imported(row, row.target, "command", click.Command)
+    if why := "" if row.prints else unsuited(found):
+        raise _broken(row, row.target, "command", why)
     return found
+
+
+def unsuited(command: click.Command) -> str:
+    """Why `command` can be asked for from a terminal only, or ""; a verb is for every door."""
+    for param in command.params:
+        named = "/".join(param.opts) or str(param.name)
+        if getattr(param, "prompt", None):
+            return f"{named} asks by itself (prompt=); call.need_agreement does"
+        if param.envvar:
+            return f"{named} reads the environment (envvar=)"
+        if isinstance(param.type, click.File):
+            return f"{named} opens a file while the command line is read (click.File)"
+    return ""
 
 
 def load_view(row: Row) -> Any:
@@ -35,13 +50,16 @@ def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
     try:
         return _checked(getattr(importlib.import_module(module), attribute), expected)
     except (Exception, SystemExit) as error:
-        named = f"The command {row.name!r}" if what == "command" else f"The view of the command {row.name!r}"
-        why = str(error).rstrip(".") or type(error).__name__
-        raise VfioctlError(
-            "plugin.command_broken",
-            f"{named} of {row.plugin or 'a plugin'} ({target}) cannot be loaded: {why}.",
-            hints=("See what is installed with: vfioctl plugins list",),
-        ) from error
+        raise _broken(row, target, what, str(error).rstrip(".") or type(error).__name__) from error
+
+
+def _broken(row: Row, target: str, what: str, why: str) -> VfioctlError:
+    named = f"The command {row.name!r}" if what == "command" else f"The view of the command {row.name!r}"
+    return VfioctlError(
+        "plugin.command_broken",
+        f"{named} of {row.plugin or 'a plugin'} ({target}) cannot be loaded: {why}.",
+        hints=("See what is installed with: vfioctl plugins list",),
+    )  # fmt: skip
 
 
 def _must_be_safe(row: Row, module: str) -> None:
