@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from distributions import distribution
 
 from vfioctl.cli import reference
 from vfioctl.cli.app import App
-from vfioctl.plugin import manifest
+from vfioctl.plugin import guard, manifest
 from vfioctl.plugin.types import API_VERSION
 from vfioctl.verbs.listed import of
 from vfioctl.verbs.merged import merged
@@ -230,6 +231,16 @@ def test_the_wrong_option_of_a_verb_is_a_usage_error_of_that_verb(run, garden) -
     shown = run("plant", "sow", "--format", "json", "--dept", "3", "oak")
     assert (shown.status, shown.envelope["command"]) == (2, "plant sow")
     assert "--depth" in shown.envelope["errors"][0]["message"]
+
+
+def test_a_command_whose_import_hangs_is_given_up(run, site, composition, monkeypatch) -> None:
+    monkeypatch.setattr("vfioctl.plugin.guard.call", partial(guard.call, alarm=0.2))
+    hangs = {**FILES, "garden_pkg/broken.py": "import time\ntime.sleep(60)\n"}
+    distribution(site, "vfioctl-garden", hangs, "[vfioctl]\ngarden = garden_pkg.plugin\n")
+    write(composition)
+    commands = {row["name"]: row for row in plugin_row(run, "garden")["commands"]}
+    assert commands["plant burn"]["status"].endswith("its import did not return within 0.2 s.")
+    assert commands["plant sow"]["status"] == "ok"
 
 
 # ---------------------------------------------------------------- lists

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vfioctl.errors import Refused, VfioctlError
+from vfioctl.plugin import guard
 from vfioctl.verbs.row import Row
 
 OURS = "vfioctl."
@@ -47,10 +48,13 @@ def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
     if module.startswith(OURS):
         return _checked(getattr(importlib.import_module(module), attribute), expected)
     _must_be_safe(row, module)
-    try:
-        return _checked(getattr(importlib.import_module(module), attribute), expected)
-    except (Exception, SystemExit) as error:
-        raise _broken(row, target, what, str(error).rstrip(".") or type(error).__name__) from error
+    called = guard.call(lambda: _checked(getattr(importlib.import_module(module), attribute), expected))
+    if error := called.error:
+        hangs = isinstance(error, guard.Hung)
+        why = f"its import {called.problem}" if hangs else str(error).rstrip(".") or type(error).__name__
+        raise _broken(row, target, what, why) from error
+    return called.value
+
 
 
 def _broken(row: Row, target: str, what: str, why: str) -> VfioctlError:
