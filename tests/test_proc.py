@@ -113,3 +113,38 @@ def test_a_detached_process_is_in_a_session_of_its_own_and_writes_to_its_log(tmp
     assert log.read_text() == f"{pid} {pid}\n"
 
 
+
+
+def test_what_a_program_says_is_heard_while_it_runs_and_kept_whole(programs, tmp_path):
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    script(tmp_path, "count", f"echo one; {wait}; echo two; echo bad >&2; exit 3")
+    heard = []
+
+    def listen(said):
+        heard.append(said)
+        (tmp_path / "go").touch()
+
+    ended = programs.follow(["count"], deadline=20, heard=listen)
+    assert heard[0] == "one\n"
+    assert "".join(heard) == ended.stdout == "one\ntwo\n"
+    assert (ended.returncode, ended.stderr) == (3, "bad\n")
+
+
+def test_silence_is_heard_too_and_what_hears_it_can_end_the_program(programs, tmp_path):
+    script(tmp_path, "slow", f"sleep 60 & echo $! >{tmp_path}/pid; wait")
+
+    def stop(said):
+        if not said and (tmp_path / "pid").exists():
+            raise StepFailed("engine.interrupted", "It was asked to stop.")
+
+    with pytest.raises(StepFailed, match="asked to stop"):
+        programs.follow(["slow"], deadline=20, heard=stop)
+    pid = int((tmp_path / "pid").read_text())
+    assert until(lambda: not is_alive(Paths(), pid, start_time(Paths(), pid) or 0), 5)
+
+
+def test_a_program_that_is_followed_has_a_deadline(programs, tmp_path):
+    script(tmp_path, "slow", "sleep 60")
+    with pytest.raises(DeadlineExceeded) as caught:
+        programs.follow(["slow"], deadline=0.3, heard=lambda _: None)
+    assert caught.value.code == "program.deadline"

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import subprocess
 
 KILL_GRACE = 0.5
+LISTEN = 0.25  # seconds between two looks at what a program says
 
 
 @frozen
@@ -82,20 +83,49 @@ class Programs:
         """
         from subprocess import TimeoutExpired  # most hand-offs of a second card run no program
 
-        program = argv[0] if argv[0].startswith("/") else self.find(argv[0])
-        if program is None:
-            raise StepFailed("program.missing", f"The program {argv[0]} is not installed (searched in {self.path}).")
         started = time.monotonic()
-        child = self._spawn([program, *argv[1:]])
+        child = self._spawn([self._program(argv[0]), *argv[1:]])
         try:
             out, err = child.communicate(stdin, timeout=max(0.05, deadline))
         except TimeoutExpired:
-            if not kill_group(child):
-                self._leave_behind()
-            raise DeadlineExceeded(
-                "program.deadline", f"{' '.join(argv)} did not end within {deadline:g} s and was killed."
-            ) from None
+            self._end(child)
+            raise _too_long(argv, deadline) from None
         return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
+
+    def follow(self, argv: Sequence[str], *, deadline: float, heard: Callable[[str], None]) -> Completed:
+        """Run `argv` as `run` does; `heard` gets what came on stdout since, "" for nothing, several times a second.
+
+        What `heard` raises ends the program, and is raised.
+        """
+        from subprocess import TimeoutExpired
+
+        started, said = time.monotonic(), {1: b"", 2: b""}
+        child = self._spawn([self._program(argv[0]), *argv[1:]])
+        try:
+            for stream, data in _spoken(child):
+                said[stream] += data
+                heard(data.decode(errors="replace") if stream == 1 else "")
+                if time.monotonic() - started > deadline:
+                    raise _too_long(argv, deadline)
+            child.communicate(timeout=KILL_GRACE)
+        except TimeoutExpired:
+            self._end(child)
+            raise _too_long(argv, deadline) from None
+        except BaseException:
+            self._end(child)
+            raise
+        out, err = (said[stream].decode(errors="replace") for stream in (1, 2))
+        return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
+
+    def _program(self, name: str) -> str:
+        program = name if name.startswith("/") else self.find(name)
+        if program is None:
+            raise StepFailed("program.missing", f"The program {name} is not installed (searched in {self.path}).")
+        return program
+
+    def _end(self, child: subprocess.Popen[str]) -> None:
+        if not kill_group(child):
+            self._leave_behind()
 
     def _leave_behind(self) -> None:
         """Keep our locks for ourselves: a program that nothing ends would hold them for as long as it waits."""
@@ -113,6 +143,32 @@ class Programs:
             )  # fmt: skip
         except OSError as error:
             raise StepFailed("program.unusable", f"{argv[0]} cannot be started: {error.strerror}.") from error
+
+
+def _too_long(argv: Sequence[str], deadline: float) -> DeadlineExceeded:
+    said = f"{' '.join(argv)} did not end within {deadline:g} s and was killed."
+    return DeadlineExceeded("program.deadline", said)
+
+
+def _spoken(child: subprocess.Popen[str]) -> Iterator[tuple[int, bytes]]:
+    """What `child` says until it closes both streams: (1 or 2, data), or nothing on stdout after a while of silence."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdin.close()
+    child.stdin = None  # what ends it would flush it
+    streams = {child.stdout.fileno(): 1, child.stderr.fileno(): 2}
+    poller = select.poll()
+    for fd in streams:
+        poller.register(fd, select.POLLIN)
+    while streams:
+        for fd, _ in poller.poll(LISTEN * 1000) or ((-1, 0),):
+            data = b"" if fd < 0 else os.read(fd, 65536)
+            if not data and fd >= 0:
+                poller.unregister(fd)
+                del streams[fd]
+            else:
+                yield streams.get(fd, 1), data
 
 
 def fork_detached(work: Callable[[], object], *, keep_fds: tuple[int, ...] = (), log: str = os.devnull) -> int:

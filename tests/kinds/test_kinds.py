@@ -14,11 +14,12 @@ from vfioctl.kinds import MODULES
 from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
-COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete"}
+COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
+          "disk.overlay", "disk.merge"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
-    "disk.snapshot_delete", "unit.restart",
+    "disk.snapshot_delete", "unit.restart", "file.delete",
 }  # fmt: skip
 RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run"}
 
@@ -42,7 +43,8 @@ def test_an_unknown_kind_names_the_known_ones():
 ROOM = Path(kinds.__file__).parent
 SHARED = {
     "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/place",
-    "systemd/units", "systemd/unit_kill", "disks/images", "kernel/own_modules", "pci/unseen",
+    "files/sparse", "disks/images", "disks/locks", "disks/made", "disks/qemu", "systemd/units", "systemd/unit_kill",
+    "kernel/own_modules", "pci/unseen",
 }  # fmt: skip
 
 

@@ -57,10 +57,11 @@ CODES = (
     Code("fetch.unmarked", "The file system keeps no marks, so that a download without a checksum "
          "could not be told from another file.", "Give the sha256 that the file must have."),
     Code("fetch.unreachable", "The server of a download cannot be reached.", "See the reason that is given."),
-    Code("file.changed", "A file that was to be replaced has changed since the plan.",
+    Code("file.changed", "A file that was to be replaced or removed has changed since the plan.",
          "Look at it, then plan it once more."),
     Code("file.copy_failed", "A file could not be copied.", "See the reason that is given."),
     Code("file.deadline", "Copying a file took too long.", "Give more time, or make room on the disk."),
+    Code("file.delete_failed", "A file could not be removed.", "See the reason that is given."),
     Code("file.exists", "A step would overwrite a file that is there already.",
          "Remove or rename that file."),
     Code("file.irregular", "What should be a plain file is a FIFO, link, socket, device or directory, another user's, "

@@ -11,6 +11,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
+from vfioctl.kinds.files import sparse
 from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
 from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
@@ -84,7 +85,7 @@ class FileCopy(Primitive):
         temporary = _temporary(step, dest)
         deadline = Deadline(step.deadline)
         try:
-            _copy(source, temporary, deadline, author=_operation(step))
+            _copy(source, temporary, author=_operation(step), told=_teller(machine, deadline, source))
             _put_in_place(temporary, dest, deadline)
         except OSError as error:
             message = f"{source} could not be copied to {dest}: {error.strerror}."
@@ -198,8 +199,8 @@ def _is_same(one: str, other: str) -> bool:
     return True
 
 
-def _copy(source: str, dest: str, deadline: Deadline, *, author: str) -> None:
-    """Bytes, owner and permissions, not setuid, and the mark of `author`. Raises OSError, DeadlineExceeded."""
+def _copy(source: str, dest: str, *, author: str, told: Callable[[int, int], None]) -> None:
+    """Bytes, owner and permissions, not setuid, and the mark of `author`. Raises OSError, and what `told` raises."""
     files.remove(dest)
     with open(_open_plain(source), "rb") as reading:
         status = os.fstat(reading.fileno())
@@ -207,14 +208,23 @@ def _copy(source: str, dest: str, deadline: Deadline, *, author: str) -> None:
         try:
             if author:
                 mark(fd, author)
-            while chunk := reading.read(CHUNK):
-                _must_be_in_time(deadline, source)
-                files.write_all(fd, chunk)
+            sparse.copy(reading.fileno(), fd, told)
             os.fchown(fd, status.st_uid, status.st_gid)
             os.fchmod(fd, status.st_mode & 0o777)
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _teller(machine: Machine, deadline: Deadline, path: str) -> Callable[[int, int], None]:
+    """What hears how far a copy of `path` is, and ends it where it has to stop."""
+
+    def told(done: int, size: int) -> None:
+        _must_be_in_time(deadline, path)
+        machine.checkpoint()
+        machine.progress(done, size, "bytes")
+
+    return told
 
 
 def _must_be_in_time(deadline: Deadline, path: str) -> None:

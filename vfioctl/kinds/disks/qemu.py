@@ -1,0 +1,81 @@
+"""qemu-img as the steps use it that make images: what it says of one, and its long work. Chooses no image."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepFailed
+from vfioctl.frozen import frozen
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vfioctl.proc import Completed
+    from vfioctl.txn.machine import Machine
+
+LOOK = 5.0  # seconds for a look at an image
+PERCENT = re.compile(r"\((\d+(?:\.\d+)?)/100%\)")  # what -p writes
+NO_ROOM = "No space left on device"
+
+
+def unheard(_done: float) -> None:
+    """What is done at once tells nothing."""
+
+
+@frozen
+class Image:
+    """`size` is what a guest sees, in bytes; `flaw` says why nothing can be made from it, "" for nothing."""
+
+    size: int
+    flaw: str
+
+
+def look(run: Callable[..., Completed], path: str, form: str, *, deadline: float = LOOK) -> Image:
+    """The image at `path` of the format `form`, as `run` runs qemu-img; no other file of its chain is opened.
+
+    Raises StepFailed("disk.unreadable").
+    """
+    shown = run(("qemu-img", "info", "-U", "--output=json", "-f", form, "--", path), deadline=deadline)
+    if not shown.ok:
+        raise StepFailed("disk.unreadable", f"The image {path} cannot be read as {form}: {shown.why()}.")
+    try:
+        said = json.loads(shown.stdout)
+        return Image(said["virtual-size"], next(_flaws(said), ""))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StepFailed("disk.unreadable", f"What qemu-img says of {path} is not understood.") from error
+
+
+def _flaws(said: Mapping[str, Any]) -> Iterator[str]:
+    specific = (said.get("format-specific") or {}).get("data") or {}
+    if said.get("encrypted"):
+        yield "it is encrypted"
+    if specific.get("data-file"):
+        yield "its data lies in another file"
+    if specific.get("corrupt"):
+        yield "it is marked as corrupt"
+    if said.get("snapshots"):
+        yield "it has internal snapshots, which must not be mixed with external ones"
+
+
+def work(
+    machine: Machine, argv: tuple[str, ...], *, deadline: float, path: str, heard: Callable[[float], None] = unheard
+) -> None:
+    """Run qemu-img to its end; `heard` is told several times a second how much is done, 0 to 1, and may raise.
+
+    Raises StepFailed("disk.no_room", "disk.failed"), DeadlineExceeded, and what `heard` raises: it is ended then.
+    """
+    done = 0.0
+
+    def listen(said: str) -> None:
+        nonlocal done
+        found = PERCENT.findall(said)
+        done = float(found[-1]) / 100 if found else done
+        heard(done)
+
+    ended = machine.programs.follow(argv, deadline=deadline, heard=listen)
+    if not ended.ok:
+        code = "disk.no_room" if NO_ROOM in ended.stderr else "disk.failed"
+        raise StepFailed(code, f"{path} could not be made: {ended.why()}.")
