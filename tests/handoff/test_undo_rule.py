@@ -12,7 +12,7 @@ from txn_builders import OTHER, UUID, proposal
 
 from vfioctl.errors import VfioctlError
 from vfioctl.files import read_text
-from vfioctl.handoff import recovery
+from vfioctl.handoff import others, recovery
 from vfioctl.handoff.commit import commit
 from vfioctl.handoff.holders import Policy
 from vfioctl.handoff.outcome import read_last
@@ -274,9 +274,9 @@ def test_what_is_foreign_is_named_with_what_removes_it_and_does_not_keep_the_boo
 
 def test_what_another_guest_left_on_a_disk_before_the_restart_is_settled_before_a_start_that_needs_it(bench):
     bench.run(bench.plan(copy(scope=Scope.LEASE)), standing=Standing.HELD)
-    assert recovery.unsettled(bench.paths, bench.plan(copy(), uuid=OTHER)) == ()
+    assert others.unsettled(bench.paths, bench.plan(copy(), uuid=OTHER)) == ()
     bench.restart()
-    assert recovery.unsettled(bench.paths, bench.plan(copy(), uuid=OTHER)) == (UUID,)
+    assert others.unsettled(bench.paths, bench.plan(copy(), uuid=OTHER)) == (UUID,)
 
 
 def test_the_times_of_a_step_that_was_refused_say_why(bench):

@@ -97,6 +97,8 @@ CODES = (
          "Wait for it, or `vfioctl recover --abort GUEST`."),
     Code("operation.alone", "No process works on an operation any more: it was interrupted.",
          "End it with `vfioctl recover`."),
+    Code("operation.beside", "An operation would change a guest whose own one is not finished.",
+         "Wait until it has ended, or `vfioctl recover`."),
     Code("operation.begun", "An operation that was to be begun has begun already.",
          "See `vfioctl operation list`; `vfioctl recover` ends what was interrupted."),
     Code("operation.left", "An operation was interrupted that only a person may end.",

@@ -25,6 +25,8 @@ CODES = (
          "`vfioctl enable GUEST --end-session`; a door repeats the call and agrees to this code."),
     Code("event.malformed", "The hook was called with another number of arguments than libvirt gives.",
          "Call it only through libvirt; `vfioctl hook verify` checks the installation."),
+    Code("guest.in_operation", "A guest was started while an operation works on its domain.",
+         "`vfioctl operation list`; wait until it has ended, or `vfioctl recover` where it was interrupted."),
     Code("guest.name", "The name of the guest cannot be a file name.",
          "Rename the guest with `virsh domrename`."),
     Code("guest.no_device", "A guest has no PCI device, so nothing is handed over when it starts.",

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, VfioctlError
-from vfioctl.handoff import markers, observers, recovery
+from vfioctl.handoff import markers, observers
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.way_back import WayBack
 from vfioctl.txn import background
@@ -107,16 +107,20 @@ def _is_ours(story: Story, attempt: str) -> bool:
 
 def _let_cards_come(composition: Composition, story: Story) -> None:
     """A display manager takes the cards that it finds when it starts: those that come home now are waited for."""
+    from vfioctl.handoff import others  # the hook does without it
+
     undone = (story.plan.step(item.step) for item in story.plan.way_back if item.action is Action.UNDO)
     if any(kind(step.kind).restarts for step in undone):
         with suppress(VfioctlError):  # what cannot be read is nobody's way home
-            until(lambda: not recovery.on_their_way(composition.paths, story.plan), CARDS_SECONDS)
+            until(lambda: not others.on_their_way(composition.paths, story.plan), CARDS_SECONDS)
 
 
 def _close_undone(composition: Composition, uuid: str, log: Log) -> None:
     """Guests that undo.sh brought home still stand in the ledger, and would keep what they shared from coming back."""
     for other in markers.undone_by_sh(composition.paths):
         if other != uuid:
+            from vfioctl.handoff import recovery  # few hosts have one
+
             try:
                 recovery.recover(composition, other, log, in_hook=True)
             except VfioctlError as error:

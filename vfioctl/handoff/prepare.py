@@ -12,7 +12,7 @@ from vfioctl.errors import Busy, Refused, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.findings import Severity
 from vfioctl.frozen import replace
-from vfioctl.handoff import deadman, identity, markers, notes, recovery
+from vfioctl.handoff import deadman, identity, markers, notes, others, recovery
 from vfioctl.handoff.commit import commit, forget
 from vfioctl.handoff.make_plan import Planned, make_plan, read_config
 from vfioctl.handoff.notes import guest_lock
@@ -113,7 +113,7 @@ def _settled_plan(
             continue
         refuse(planned.plan)
         with _resources(composition, planned.plan, waiting) as fds:
-            unsettled = recovery.unsettled(composition.paths, planned.plan, log)
+            unsettled = others.unsettled(composition.paths, planned.plan, log)
             # Unrelated hand-offs count as well, so the plan is made anew under the locks, where nothing of it moves.
             now = planned if before == generation.current(composition.paths) or unsettled else make()
             refuse(now.plan)
@@ -143,7 +143,7 @@ def _came_home(composition: Composition, plan: Plan, log: Log, waiting: Deadline
     if {finding.code for finding in plan.blocks} != {HELD}:
         return False
     try:
-        returning = recovery.returning(composition.paths, plan)
+        returning = others.returning(composition.paths, plan)
         return bool(returning) and all(_settle_other(composition, plan, uuid, log, waiting) for uuid in returning)
     except Refused as error:
         log.warning(f"{plan.subject}: {error}", guest=plan.subject)
@@ -157,7 +157,7 @@ def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log, wai
     """
 
     def is_settled() -> bool:
-        return uuid not in recovery.unsettled(composition.paths, plan)
+        return uuid not in others.unsettled(composition.paths, plan)
 
     def is_tried() -> bool:
         try:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.handoff import attempts, markers, notes
 from vfioctl.handoff.attempts import Attempt
 from vfioctl.handoff.notes import guest_lock
-from vfioctl.handoff.way_back import WayBack
 from vfioctl.host.host import Host
 from vfioctl.host.processes import comm
 from vfioctl.log import Log
 from vfioctl.paths import Paths
 from vfioctl.txn.clock import Deadline, Stopwatch
-from vfioctl.txn.engine import pending
-from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
-from vfioctl.txn.plan import Action, Part, Plan
+from vfioctl.txn.journal import Standing, Story, read_both
+from vfioctl.txn.plan import Action, Plan
+from vfioctl.txn.resources import DOMAIN
+
+if TYPE_CHECKING:
+    from vfioctl.handoff.way_back import WayBack
 
 PATIENCE = 10.0  # with others who have what one step needs
 
@@ -68,16 +70,31 @@ def recover(
         if story is None or unless():
             return "Nothing was left to do."
         if story.plan.operation != notes.HAND_OFF:
+            if in_hook:
+                _refuse_libvirt(story)
             lock.release()
             return _another(composition, uuid, watch, patience)
         if spare_start:
             _refuse_starting(composition, story)
+        from vfioctl.handoff.way_back import WayBack  # a start that finds nothing unfinished does without it
+
         home = WayBack(composition, story, (lock.fd,), log, watch=watch, patience=PATIENCE)
         said = settle(home, in_hook=in_hook)
     if in_hook or not home.unseen:
         return said
     home.prove()
     return _home(home)
+
+
+def _refuse_libvirt(story: Story) -> None:
+    """Raise Refused for an operation that changes a domain: libvirt, which waits for the hook, would not answer it."""
+    if any(name.startswith(DOMAIN) for name in story.plan.resources):
+        from vfioctl.txn.runner import name_of
+
+        raise Refused(
+            "guest.in_operation", f"{name_of(story.plan)} is not finished, and needs libvirt for that.",
+            state="Nothing was changed.", hints=("Finish it with: vfioctl recover",),
+        )  # fmt: skip
 
 
 def _another(composition: Composition, key: str, watch: Stopwatch | None, patience: float) -> str:
@@ -176,6 +193,8 @@ def settle_former(composition: Composition, guest: str, uuid: str, log: Log, *, 
     story = _refuse_damaged(composition.paths, guest, uuid)
     if story is None:
         return
+    from vfioctl.handoff.way_back import WayBack
+
     try:
         settle(WayBack(composition, story, fds, log, patience=PATIENCE), in_hook=True)
     except VfioctlError as error:
@@ -212,50 +231,3 @@ def _unfinished(guest: str, why: str) -> Refused:
         "guest.unfinished", f"{guest} was not started: its last hand-off is not finished. {why}",
         state="Nothing more was changed.", hints=("Finish it with: vfioctl recover", "See: vfioctl status"),
     )  # fmt: skip
-
-
-def unsettled(paths: Paths, plan: Plan, log: Log | None = None) -> tuple[str, ...]:
-    """The UUIDs of other hand-offs that are under way, or from before a restart, and concern a resource of `plan`.
-
-    For a caller that holds those resources' locks: nobody works on them at this moment. What cannot be read is said in
-    `log`. Raises Refused where such a one holds a device of `plan`.
-    """
-    return tuple(
-        story.plan.key for story in _others(paths, plan, log)
-        if not _is_settled(paths, story) and set(story.plan.resources) & set(plan.resources)
-    )
-
-
-def returning(paths: Paths, plan: Plan) -> tuple[str, ...]:
-    """The UUIDs of other hand-offs that are bringing home a device of `plan`."""
-    homeward = (story for story in _others(paths, plan) if story.standing in (Standing.RETURNING, Standing.UNDOING))
-    return tuple(story.plan.key for story in homeward if set(notes.devices(story.plan)) & set(notes.devices(plan)))
-
-
-def on_their_way(paths: Paths, plan: Plan) -> bool:
-    """Whether a process is bringing home the devices of another guest at this moment."""
-    returning = (story for story in _others(paths, plan) if story.standing is Standing.RETURNING)
-    underway = (one for one in returning if pending(one.plan, one.finished(Action.UNDO), frozenset(), Part.HOOK))
-    return any(guest_lock(paths, one.plan.key).is_held_elsewhere() for one in underway)
-
-
-def _others(paths: Paths, plan: Plan, log: Log | None = None) -> Iterator[Story]:
-    """The other guests' hand-offs that are open. One that cannot be read stops nobody who needs no device of it."""
-    for uuid in open_uuids(paths):
-        try:
-            story = read_both(paths, uuid) if uuid != plan.key else None
-        except VfioctlError as error:
-            from vfioctl.handoff import damaged  # few hosts have one
-
-            damaged.refuse_needed(paths, plan, uuid, error)
-            if log:
-                hints = " ".join(damaged.way_out(paths, uuid))
-                log.warning(f"{plan.subject} starts all the same: {error.message} {hints}", uuid=uuid, code=error.code)
-            continue
-        if story:
-            yield story
-
-
-def _is_settled(paths: Paths, story: Story) -> bool:
-    """Whether the guest has its devices and keeps them: one of an earlier boot has no journal in /run any more."""
-    return story.standing is Standing.HELD and os.path.exists(paths.boot_journal(story.plan.key))

@@ -347,6 +347,11 @@ def read_both(paths: Paths, uuid: str) -> Story | None:
     )  # fmt: skip
 
 
+def is_settled(paths: Paths, story: Story) -> bool:
+    """Whether it has done its work and keeps it: one of an earlier boot has no journal in /run any more."""
+    return story.standing is Standing.HELD and os.path.exists(paths.boot_journal(story.plan.key))
+
+
 def open_uuids(paths: Paths) -> tuple[str, ...]:
     """The keys of all operations with a journal, of this boot or on disk."""
     found: set[str] = set()

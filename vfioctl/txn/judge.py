@@ -12,7 +12,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.txn import operation
 from vfioctl.txn.kind import is_condition, kind
-from vfioctl.txn.plan import Plan
+from vfioctl.txn.plan import EXPECTS, Plan
 from vfioctl.txn.shape import (
     FLAG,
     TEXT,
@@ -38,6 +38,7 @@ STEP = Shape(
 PLAN = Shape(
     operation=TEXT, subject=TEXT, id=TEXT, notes=Form("an object", lambda value: isinstance(value, Mapping))
 )
+NOTES = Shape(**{EXPECTS: optional(many(TEXT))})
 FINDING = Shape(code=TEXT, message=TEXT, hint=TEXT, source=TEXT)
 HEAD = Shape(
     boot_id=TEXT, version=TEXT, started=Form("a time", is_number),
@@ -58,6 +59,9 @@ def problem_of_head(head: Mapping[str, Any]) -> str:
 def _problems(plan: Plan, key: str) -> Iterator[str]:
     if said := PLAN.problem(plan.__dict__):
         yield said
+        return
+    if said := NOTES.problem(plan.notes):
+        yield f"its notes are wrong: {said}"
         return
     known = operation.find(plan.operation)
     if known and (said := known.problem(plan)):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 3  # since 3 a plan may be of any operation; those before are translated by the one that wrote them
 READABLE_SCHEMAS = (1, 2, 3)
+EXPECTS = "expects"  # in the notes: those of its resources of which a hook may run meanwhile, as its own steps call it
 
 
 class Action(StrEnum):
@@ -82,6 +83,10 @@ class Plan:
     def point_of_no_return(self) -> str | None:
         """The id of the first step whose effect no undo restores."""
         return next((step.id for step in self.steps if kind(step.kind).one_way), None)
+
+    def expects(self, resource: str) -> bool:
+        """Whether its own steps bring about a hook of `resource`, which runs while the plan has that."""
+        return resource in self.notes.get(EXPECTS, ())
 
     def step(self, identifier: str) -> Step:
         """The step called `identifier`; raises KeyError."""

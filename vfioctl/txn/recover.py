@@ -13,8 +13,9 @@ from vfioctl.frozen import replace
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.engine import pending
 from vfioctl.txn.journal import Standing, read_both
+from vfioctl.txn.locks import plan_locks
 from vfioctl.txn.plan import Action, Unfinished
-from vfioctl.txn.resources import operation_lock, resource_locks
+from vfioctl.txn.resources import operation_lock
 from vfioctl.txn.runner import LOCK_SECONDS, forget, keep, name_of
 from vfioctl.txn.step import Lifetime
 
@@ -46,7 +47,7 @@ def settle(node: Node, key: str, *, patience: float = 0.0, watch: Stopwatch | No
         if story.standing is Standing.QUEUED:
             return _drop(node, story)
         with (
-            resource_locks(node.paths, story.plan.resources, deadline=LOCK_SECONDS) as fds,
+            plan_locks(node.paths, story.plan, deadline=LOCK_SECONDS, beside_ruins=True) as fds,
             node.transaction(story.plan, (lock.fd, *fds), watch=watch) as transaction,
         ):  # fmt: skip
             return _Settling(node, story, transaction).end()

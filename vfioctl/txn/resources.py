@@ -28,6 +28,7 @@ PASSING = ("command:", "container:", "disk:", "file:", "process:", "session:", "
 LONGEST_NAME = 200
 ANY = Exception  # a damaged file may make anything of what reads it
 TAKEN = "is being handed off"  # what holds a lock, for who waits for it in vain
+DOMAIN = "domain:"  # the resource of what changes a domain, before its UUID
 PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-"
 
 
@@ -267,6 +268,17 @@ def turns(paths: Paths, *, longest: float = inf) -> Callable[[Step, Deadline], A
     return turn
 
 
+def domain(uuid: str) -> str:
+    """The resource of the domain `uuid`."""
+    return f"{DOMAIN}{uuid}"
+
+
+def resource_lock(paths: Paths, name: str) -> files.Lock:
+    """The lock of one resource."""
+    what = "The domain is worked on" if name.startswith(DOMAIN) else f"{name.partition(':')[2] or name} {TAKEN}"
+    return files.Lock(os.path.join(paths.locks, file_name(name) + ".lock"), what, passing=name.startswith(PASSING))
+
+
 @contextmanager
 def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float) -> Iterator[tuple[int, ...]]:
     """Hold the locks of `resources`, taken in sorted order so that two operations cannot wait for each other.
@@ -276,13 +288,7 @@ def resource_locks(paths: Paths, resources: tuple[str, ...], *, deadline: float)
     """
     end = time.monotonic() + deadline
     with ExitStack() as stack:
-        locks = [
-            files.Lock(
-                os.path.join(paths.locks, file_name(name) + ".lock"), f"{name.partition(':')[2] or name} {TAKEN}",
-                passing=name.startswith(PASSING),
-            )
-            for name in sorted(set(resources))
-        ]  # fmt: skip
+        locks = [resource_lock(paths, name) for name in sorted(set(resources))]
         for lock in locks:
             lock.acquire(deadline=max(0.0, end - time.monotonic()))
             stack.enter_context(lock)

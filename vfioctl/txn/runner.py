@@ -11,7 +11,8 @@ from vfioctl.frozen import frozen
 from vfioctl.txn import history
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.journal import Standing, read_both
-from vfioctl.txn.resources import operation_lock, resource_locks
+from vfioctl.txn.locks import plan_locks
+from vfioctl.txn.resources import operation_lock
 
 if TYPE_CHECKING:
     from vfioctl.txn.clock import Stopwatch
@@ -41,7 +42,7 @@ def here(
     lock = operation_lock(node.paths, plan.key)
     lock.acquire()
     with (
-        lock, resource_locks(node.paths, plan.resources, deadline=LOCK_SECONDS) as fds,
+        lock, plan_locks(node.paths, plan, deadline=LOCK_SECONDS) as fds,
         node.transaction(plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction,
     ):  # fmt: skip
         transaction.begin(node.machine().host().boot_id())
@@ -53,7 +54,7 @@ def queue(node: Node, plan: Plan) -> None:
     refuse(plan)
     lock = operation_lock(node.paths, plan.key)
     lock.acquire()
-    with lock, resource_locks(node.paths, plan.resources, deadline=LOCK_SECONDS), node.transaction(plan) as waiting:
+    with lock, plan_locks(node.paths, plan, deadline=LOCK_SECONDS), node.transaction(plan) as waiting:
         waiting.begin(node.machine().host().boot_id())
         waiting.journal.standing(Standing.QUEUED)
 
@@ -74,7 +75,7 @@ def run(
                 state="Nothing was changed.", hints=("Finish what was interrupted with: vfioctl recover",),
             )  # fmt: skip
         with (
-            resource_locks(node.paths, story.plan.resources, deadline=LOCK_SECONDS) as fds,
+            plan_locks(node.paths, story.plan, deadline=LOCK_SECONDS) as fds,
             node.transaction(story.plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction,
         ):  # fmt: skip
             transaction.reopen(Standing.APPLYING, lenient=False)
