@@ -14,6 +14,7 @@ from somebody import NOBODY
 
 from vfioctl.actions.caller import Call, Caller
 from vfioctl.actions.errors import Interrupted, Unconfirmed
+from vfioctl.errors import VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
 from vfioctl.txn.journal import Moment
@@ -97,6 +98,25 @@ def test_a_finding_that_blocks_refuses_it_with_nothing_touched(on, dry_run):
 def test_what_the_kind_of_a_step_finds_refuses_it_too(on):
     result = call(on).perform(request(path="/srv/source"))
     assert ([error.code for error in result.errors], is_untouched(on)) == (["file.exists"], True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"key": "../../etc/passwd"}, "the key '../../etc/passwd', which is no UUID"),
+        ({"proposals": (replace(failing(), kind="no.such"),)}, "the step 'note' of the unknown kind str 'no.such'"),
+        ({"proposals": (replace(failing(), params={"argv": "true"}),)}, "the step 'note' of the kind command.run: "),
+        ({"proposals": (failing(), failing())}, "two steps with the id 'note'"),
+        ({"contents": {"me": b""}}, "the content str 'me', which is not bytes by their content_name"),
+        ({"notes": {"when": {1, 2}}}, "the notes, which are not a JSON object"),
+    ],
+)
+def test_a_request_that_is_malformed_is_blamed_on_its_plugin(on, wrong, why):
+    with pytest.raises(VfioctlError, match="The plugin shelf asked for an operation with") as refused:
+        call(on).perform(replace(request(), **wrong))
+    assert (refused.value.code, refused.value.state) == ("plugin.bad_result", "Nothing was changed.")
+    assert why in refused.value.message
+    assert is_untouched(on)
 
 
 def test_a_finding_that_warns_comes_with_the_result(on):

@@ -170,7 +170,8 @@ def test_hooks_answer_in_a_thread_that_has_no_clock(make_plugin, request_of):
         ("[StepProposal('x', 'wait.until', {}, 'r', phase='soon')]", "phase"),
         ("[StepProposal('x', 'wait.until', {}, 'r', deadline=0)]", "deadline"),
         ("[StepProposal('x', 'wait.until', {}, 'r', after='y')]", "after"),
-        ("[StepProposal('x', 'wait.until', {}, 'r'), StepProposal('x', 'wait.until', {'a': 1}, 'r')]", "two steps"),
+        ("[StepProposal('x', 'command.run', {'argv': ['true']}, 'r')] * 2", "two steps"),
+        ("[StepProposal('x', 'command.run', {}, 'r')]", "argv is missing"),
     ],
 )
 def test_a_malformed_proposal_is_named_and_dropped(make_plugin, request_of, returned, said):
@@ -292,7 +293,7 @@ def test_post_stop_steps_and_doctor_checks_come_with_their_plugin(make_plugin, r
     source = """
     @hookimpl
     def vfioctl_post_stop(request):
-        return [StepProposal("w", "wait.until", {}, "r", phase=Phase.AFTER)]
+        return [StepProposal("w", "command.run", {"argv": ["true"]}, "r", phase=Phase.AFTER)]
     @hookimpl
     def vfioctl_doctor_checks():
         return [DoctorCheck("c", "s", lambda host: ())]

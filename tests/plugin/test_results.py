@@ -17,7 +17,8 @@ from vfioctl.plugin.types import (
     StepProposal,
 )
 
-STEP = StepProposal("x", "wait.until", {"a": 1}, "because")
+WAIT = {"condition": {"kind": "path.exists", "args": {"path": "/"}}}
+STEP = StepProposal("x", "wait.until", WAIT, "because")
 
 
 def test_nothing_is_a_fine_answer():
@@ -29,7 +30,7 @@ def test_nothing_is_a_fine_answer():
 def test_well_formed_answers_pass_as_they_are():
     claim = GpuHandoff("p", "0000:01:00.0", 50, (STEP,), back=(Condition("path.exists", {"path": "/x"}),))
     assert one(GpuHandoff)(claim) is claim
-    backend = SnapshotBackend("p", "vda", 1, (STEP,), delete=(StepProposal("y", "wait.until", {}, "because"),))
+    backend = SnapshotBackend("p", "vda", 1, (STEP,), delete=(StepProposal("y", "wait.until", WAIT, "because"),))
     assert one(SnapshotBackend)(backend) is backend
     check = DoctorCheck("c", "s", lambda host: ())
     assert many(DoctorCheck)(iter([check])) == (check,)
@@ -72,17 +73,17 @@ def test_a_malformed_finding_is_refused(finding):
 
 def test_a_release_that_is_none_is_refused():
     with pytest.raises(BadResultError):
-        checked_steps([StepProposal("x", "wait.until", {}, "because", frees=("lightdm.service",))])
-    assert checked_steps([StepProposal("x", "wait.until", {}, "because", frees=(Frees(unit="a"),))])
+        checked_steps([StepProposal("x", "wait.until", WAIT, "because", frees=("lightdm.service",))])
+    assert checked_steps([StepProposal("x", "wait.until", WAIT, "because", frees=(Frees(unit="a"),))])
 
 
 def test_what_a_step_frees_may_have_its_name_of_plugin_api_1():
     from vfioctl.plugin.types import Release
 
-    old = StepProposal("x", "wait.until", {}, "because", releases=(Release(unit="a"),))
+    old = StepProposal("x", "wait.until", WAIT, "because", releases=(Release(unit="a"),))
     assert checked_steps([old])[0].promises == (Frees(unit="a"),)
     with pytest.raises(BadResultError):
-        checked_steps([StepProposal("x", "wait.until", {}, "because", releases=("lightdm.service",))])
+        checked_steps([StepProposal("x", "wait.until", WAIT, "because", releases=("lightdm.service",))])
 
 
 def test_a_reason_is_required():
@@ -100,6 +101,6 @@ def test_a_step_that_promises_less_than_its_kind_or_in_other_words_is_refused(pr
 
 
 def test_a_step_may_promise_more_than_its_kind():
-    steps = (StepProposal("x", "command.run", {}, "because", lifetime=Lifetime.DISK),
-             StepProposal("y", "file.copy", {}, "because", scope=Scope.LEASE))  # fmt: skip
+    steps = (StepProposal("x", "command.run", {"argv": ["true"]}, "because", lifetime=Lifetime.DISK),
+             StepProposal("y", "file.copy", {"source": "/a", "dest": "/b"}, "because", scope=Scope.LEASE))  # fmt: skip
     assert checked_steps(steps) == steps

@@ -13,6 +13,7 @@ from vfioctl.actions.operations import followed, node_of
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import replace
 from vfioctl.ownership import secure_state
+from vfioctl.plugin.requests import checked
 from vfioctl.result import Error, Message, Result, failed, refused
 from vfioctl.txn import blobs, history, recover, runner
 from vfioctl.txn.journal import read_both
@@ -37,6 +38,7 @@ def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apa
 
     Raises Refused and Unconfirmed with nothing touched, Busy, and Interrupted where the caller gave up.
     """
+    checked(request)
     node = node_of(call)
     if call.administers:
         secure_state(node.paths)

@@ -39,7 +39,7 @@ def one(kind: type[T]) -> Callable[[object], T | None]:
         if value is None:
             return None
         if not isinstance(value, kind):
-            raise BadResultError(f"{_shown(value)} instead of {kind.__name__} or None")
+            raise BadResultError(f"{shown(value)} instead of {kind.__name__} or None")
         _check_content(value)
         return value
 
@@ -53,11 +53,11 @@ def many(kind: type[T]) -> Callable[[object], tuple[T, ...]]:
         if value is None:
             return ()
         if isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
-            raise BadResultError(f"{_shown(value)} instead of several {kind.__name__}")
+            raise BadResultError(f"{shown(value)} instead of several {kind.__name__}")
         items = tuple(value)
         for item in items:
             if not isinstance(item, kind):
-                raise BadResultError(f"{_shown(item)} among several {kind.__name__}")
+                raise BadResultError(f"{shown(item)} among several {kind.__name__}")
             _check_content(item)
         return items
 
@@ -78,7 +78,7 @@ def _check_content(value: object) -> None:
         case Finding():
             _check_finding(value)
         case Condition():
-            _check_json(value.args, f"the arguments of {value.kind!r}")
+            check_json(value.args, f"the arguments of {value.kind!r}")
         case GpuHandoff():
             _check_claim(value, value.steps)
             many(Condition)(value.back)
@@ -88,7 +88,7 @@ def _check_content(value: object) -> None:
 
 def _check_claim(claim: GpuHandoff | SnapshotBackend, steps: tuple[object, ...]) -> None:
     if not isinstance(claim.rank, int):
-        raise BadResultError(f"the rank {_shown(claim.rank)}")
+        raise BadResultError(f"the rank {shown(claim.rank)}")
     checked_steps(steps)
     many(Finding)(claim.findings)
 
@@ -103,11 +103,11 @@ def _check_ids(steps: tuple[StepProposal, ...]) -> None:
 
 def _check_step(step: StepProposal) -> None:
     if not isinstance(step.id, str) or not step.id:
-        raise BadResultError(f"a step with the id {_shown(step.id)}")
+        raise BadResultError(f"a step with the id {shown(step.id)}")
     if step.kind not in MODULES:
-        raise BadResultError(f"the step {step.id!r} of the unknown kind {_shown(step.kind)}")
+        raise BadResultError(f"the step {step.id!r} of the unknown kind {shown(step.kind)}")
     if not isinstance(step.phase, Phase):
-        raise BadResultError(f"the step {step.id!r} in the phase {_shown(step.phase)}")
+        raise BadResultError(f"the step {step.id!r} in the phase {shown(step.phase)}")
     if not isinstance(step.reason, str) or not isinstance(step.deadline, int | float) or step.deadline <= 0:
         raise BadResultError(f"the step {step.id!r} without a reason and a deadline")
     for others in (step.before, step.after):
@@ -116,7 +116,9 @@ def _check_step(step: StepProposal) -> None:
     _check_promises(step)
     many(Frees)(step.frees)
     many(Frees)(step.releases)
-    _check_json(step.params, f"the parameters of {step.id!r}")
+    check_json(step.params, f"the parameters of {step.id!r}")
+    if wrong := kind(step.kind).unfit(step.params):
+        raise BadResultError(f"the step {step.id!r} of the kind {step.kind}: {wrong}")
 
 
 def _check_promises(step: StepProposal) -> None:
@@ -130,7 +132,7 @@ def _check_promise(step: StepProposal, asked: Promise | None, least: Promise) ->
     if asked is None:
         return
     if not isinstance(asked, type(least)):
-        raise BadResultError(f"the step {step.id!r} with {_shown(asked)} instead of a {type(least).__name__}")
+        raise BadResultError(f"the step {step.id!r} with {shown(asked)} instead of a {type(least).__name__}")
     if strongest(least, asked) is not asked:
         raise BadResultError(f"the step {step.id!r}, which promises {asked}, though {step.kind} promises {least}")
 
@@ -139,10 +141,10 @@ def _check_finding(finding: Finding) -> None:
     if not isinstance(finding.severity, Severity) or not all(
         isinstance(text, str) for text in (finding.code, finding.message, finding.hint)
     ):
-        raise BadResultError(f"the finding {_shown(finding.code)} without code, message, severity or hint")
+        raise BadResultError(f"the finding {shown(finding.code)} without code, message, severity or hint")
 
 
-def _check_json(value: Any, what: str) -> None:
+def check_json(value: Any, what: str) -> None:
     """Raise unless `value` is a JSON object as it is: the journal must give back what was planned."""
     try:
         same = isinstance(value, dict) and json.loads(json.dumps(value)) == value
@@ -152,5 +154,5 @@ def _check_json(value: Any, what: str) -> None:
         raise BadResultError(f"{what}, which are not a JSON object")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     return f"{type(value).__name__} {value!r:.80}"

@@ -1,0 +1,42 @@
+"""What a verb of a plugin may ask for: checked in type and content, so that nothing odd reaches planner or journal."""
+
+from __future__ import annotations
+
+import re
+
+from vfioctl.errors import VfioctlError
+from vfioctl.plugin.operations import OperationRequest, Question
+from vfioctl.plugin.results import BadResultError, check_json, checked_steps, many, shown
+from vfioctl.plugin.types import Finding
+from vfioctl.txn.blobs import is_name
+from vfioctl.txn.plan import Unfinished
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # it names files
+
+
+def checked(request: OperationRequest) -> OperationRequest:
+    """The request itself. Raises VfioctlError("plugin.bad_result") naming the plugin and what is wrong with it."""
+    try:
+        _check(request)
+    except BadResultError as error:
+        raise VfioctlError(
+            "plugin.bad_result", f"The plugin {request.plugin} asked for an operation with {error}.",
+            state="Nothing was changed.", hints=("See it with: vfioctl plugins list",),
+        ) from error
+    return request
+
+
+def _check(request: OperationRequest) -> None:
+    for name in ("plugin", "operation", "subject", "key", "id"):
+        if not isinstance(value := getattr(request, name), str):
+            raise BadResultError(f"the {name} {shown(value)}")
+    if not UUID.fullmatch(request.key):
+        raise BadResultError(f"the key {request.key!r}, which is no UUID")
+    if not isinstance(request.unfinished, Unfinished) or not isinstance(request.question, Question | None):
+        raise BadResultError("an end or a question of the wrong type")
+    for name, content in request.contents.items():
+        if not is_name(name) or not isinstance(content, bytes):
+            raise BadResultError(f"the content {shown(name)}, which is not bytes by their content_name")
+    checked_steps(request.proposals)
+    many(Finding)(request.findings)
+    check_json(request.notes, "the notes")
