@@ -13,7 +13,7 @@ from contextlib import suppress
 
 def begin(config: str) -> None:
     """Measure from here on. The simulated machine is not measured: it would only be slower."""
-    if "vfioctl.testing.server" in sys.orig_argv:
+    if "vfioctl.testing.forkserver" in sys.orig_argv:
         return
     import coverage
 

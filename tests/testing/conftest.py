@@ -22,7 +22,7 @@ def machine_of(start_host: Callable[..., FakeHost]) -> Iterator[Callable[..., Ma
     yield start
     for machine in machines:
         server = machine.host._server
-        if server is None or server.poll() is not None:
+        if server is None or server.has_ended():
             continue  # the test has killed it; names that the kernel remembers would tell nothing
         machine.kernel.release()
         for process in machine.kernel.processes():

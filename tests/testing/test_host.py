@@ -42,6 +42,10 @@ def is_running(pid):
         return False
 
 
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_two_processes_meet_one_machine(machine_of):
     machine = machine_of(scenarios.generic_nic())
     code = "import sys; sys.stdout.write(open(sys.argv[1]).read())"
@@ -63,10 +67,12 @@ def test_nothing_is_left_when_the_test_or_the_server_is_killed(fake_root, victim
     argv = [sys.executable, "-I", "-c", LIVES, str(fake_root), "generic-nic"]
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     server = int(child.stdout.readline())
+    fork_server = parent_of(server)
     os.kill(child.pid if victim == "test" else server, signal.SIGKILL)
     assert until(lambda: not mounts(fake_root) and not is_running(server), SECONDS)
     child.kill()
     child.communicate()
+    assert until(lambda: not is_running(fork_server), SECONDS)
 
 
 def test_whoever_waits_in_the_kernel_gets_an_error_when_the_machine_ends(machine_of):

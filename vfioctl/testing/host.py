@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from types import TracebackType
 
@@ -13,6 +12,7 @@ from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 from vfioctl.testing import guest_files, programs
 from vfioctl.testing.control import Control
+from vfioctl.testing.forkserver import Served, fork_server
 from vfioctl.testing.model import MachineSpec, to_json
 from vfioctl.testing.server import MOUNT, READY
 from vfioctl.testing.stores import stores
@@ -39,7 +39,7 @@ class FakeHost:
         self.programs = Programs(self.paths.programs)
         self.kernel = Control(self.root)
         self.argv = (sys.executable, *ENTRY, "--root", self.root)
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: Served | None = None
         self._socket: socket.socket | None = None
 
     def __enter__(self) -> FakeHost:
@@ -56,13 +56,8 @@ class FakeHost:
         self._build()
         ours, theirs = socket.socketpair()
         log = os.path.join(self.root, ".kit", "server.log")
-        with open(log, "wb") as output:
-            self._server = subprocess.Popen(
-                [sys.executable, "-I", "-m", "vfioctl.testing.server", self.root, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
-                start_new_session=True,
-            )  # fmt: skip
-        theirs.close()
+        with theirs, open(log, "wb") as output:
+            self._server = fork_server().start(self.root, theirs.fileno(), output.fileno())
         self._socket = ours
         ours.settimeout(START_DEADLINE)
         if ours.recv(len(READY)) != READY:
@@ -108,9 +103,8 @@ class FakeHost:
             self._socket.close()
             self._socket = None
         if self._server:
-            try:
-                self._server.wait(START_DEADLINE)
-            except subprocess.TimeoutExpired:
+            if not self._server.has_ended(START_DEADLINE):
                 self._server.kill()
-                self._server.wait()
+                self._server.has_ended(START_DEADLINE)
+            self._server.forget()
             self._server = None

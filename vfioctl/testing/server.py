@@ -6,8 +6,6 @@ import os
 import re
 import select
 import subprocess
-import sys
-from collections.abc import Sequence
 
 from vfioctl.testing.fuse import Mount, Session
 from vfioctl.testing.kernel.nodes import Directory
@@ -83,14 +81,3 @@ class Server:
                     return
             self.machine.systemd.tick()
             self.machine.kernel.pump()
-
-
-def main(argv: Sequence[str]) -> int:
-    """`python -m vfioctl.testing.server ROOT FD`: FD is a socket whose other end the test keeps."""
-    root, parent = argv
-    Server(root, int(parent)).run()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
