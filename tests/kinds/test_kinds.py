@@ -15,13 +15,13 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
 COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
-          "disk.overlay", "disk.merge"}  # fmt: skip
+          "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
     "disk.snapshot_delete", "unit.restart", "file.delete",
 }  # fmt: skip
-RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run"}
+RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase"}
 
 
 @pytest.mark.parametrize("name", MODULES)

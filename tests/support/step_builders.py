@@ -53,8 +53,11 @@ def put(path: str, text: str) -> str:
 
 
 def program(machine: Machine, name: str, script: str) -> None:
-    """Install a shell script as a program of the machine."""
-    os.chmod(put(machine.paths.at("usr/bin", name), f"#!/bin/sh\n{script}\n"), 0o755)
+    """Install a shell script as a program of the machine. The link to a real one gives way first."""
+    path = machine.paths.at("usr/bin", name)
+    if os.path.islink(path):
+        os.unlink(path)
+    os.chmod(put(path, f"#!/bin/sh\n{script}\n"), 0o755)
 
 
 def dash(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

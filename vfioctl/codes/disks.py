@@ -7,6 +7,8 @@ from vfioctl.codes.code import Code
 CODES = (
     Code("disk.busy", "A guest or a program has a disk image open that is to be used or removed.",
          "Shut the guest down, or end the program, then try again."),
+    Code("disk.changed", "A disk image lies over another one than was planned, so that it is left alone.",
+         "Look at the chain with `qemu-img info --backing-chain`, then plan it once more."),
     Code("disk.failed", "qemu-img could not make a disk image.", "See the reason that is given."),
     Code("disk.incomplete", "A disk image that another one is based on does not exist.",
          "Bring the file back, or correct its name with `qemu-img rebase -u`."),

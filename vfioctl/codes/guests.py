@@ -58,6 +58,8 @@ CODES = (
          "See the reason that qemu-img gave."),
     Code("snapshot.foreign", "Somebody else has made a snapshot of the name that a step is about.",
          "Delete it with `qemu-img snapshot -d`, unless somebody needs it."),
+    Code("snapshot.missing", "A disk image has no snapshot of the name that a step is about.",
+         "See what it has with `qemu-img snapshot -l IMAGE`."),
     Code("snapshot.unreadable", "The snapshots of a disk image cannot be read.",
          "See what `qemu-img info IMAGE` says."),
     Code("start.backing_format", "An image does not state the format of its backing file, which is based on another.",
