@@ -17,5 +17,5 @@ def test_the_old_control_link_of_a_card_is_no_node(tmp_path: Path) -> None:
         (drm / name).mkdir(parents=True)
         (drm / name / "dev").write_text(f"{number}\n")
     (drm / "controlD64").symlink_to("card0")
-    found = nodes.of_function(Paths(str(tmp_path)), GPU, "bochs-drm")
+    found = nodes.of_function(Paths(str(tmp_path)), GPU, ("driver", "drm"), "bochs-drm")
     assert [node.path for node in found] == ["/dev/dri/card0", "/dev/dri/renderD128"]

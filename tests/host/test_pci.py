@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -149,3 +150,33 @@ def test_facts_leave_the_tree_as_it_was(tree: Tree) -> None:
     host.unviable((CARD,))
     host.mounted_controllers()
     assert tree.snapshot() == before
+
+
+def test_what_is_known_of_a_function_is_not_read_again(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty of them are asked about by each plugin and check; a new host reads all of it anew."""
+    base = tree.device(CARD, driver="bochs-drm", group=14)
+    tree.device(SOUND, driver="snd_hda_intel", group=14)
+    tree.write(f"{base}/drm/card0/dev", "226:0\n")
+    host = tree.host()
+    host.functions(CARD)
+    asked: list[str] = []
+    for name in ("listdir", "open", "readlink"):
+        _record(monkeypatch, name, asked)
+    for address in (CARD, SOUND):
+        host.nodes(address), host.dependents(address), host.group(address), host.displays()
+        host.unseen((address,)), host.framebuffers(address)
+    own = [path for path in asked if path.endswith((CARD, SOUND, "/class", "/driver", "/iommu_group"))]
+    assert own == []
+    tree.write(f"{base}/class", "0x040300\n")
+    assert (host.kind(CARD), tree.host().kind(CARD)) == (0x0300, 0x0403)
+
+
+def _record(monkeypatch: pytest.MonkeyPatch, name: str, asked: list[str]) -> None:
+    """Keep the path of each call of os.`name` in `asked`."""
+    real = getattr(os, name)
+
+    def called(path: str, *args: object, **more: object) -> object:
+        asked.append(str(path))
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(os, name, called)

@@ -24,8 +24,9 @@ class Wanted:
 def wanted(domain: Domain, config: GuestConfig, host: Host) -> Wanted:
     """The devices that `domain` and its guest file ask for, with what is taken along, without what is left out."""
     named = tuple(dict.fromkeys((*domain.pci_addresses, *config.devices, *config.include)))
-    missing = tuple(_missing(domain, [address for address in named if not host.has_device(address)]))
-    there = (address for address in named if host.has_device(address))
+    gone = [address for address in named if not host.has_device(address)]
+    missing = tuple(_missing(domain, gone))
+    there = (address for address in named if address not in gone)
     chosen = choose(there, config.exclude, host, config.allow_in_use)
     said = (
         *missing, *_excluded(domain, config, named, host),

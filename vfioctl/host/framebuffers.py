@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from vfioctl.host.model import Framebuffer
 from vfioctl.host.readers import ADDRESS, entries, flag, link_name
 from vfioctl.paths import Paths
 
+DEVICES = "sys/bus/platform/devices"
 
-def of_card(paths: Paths, address: str) -> tuple[Framebuffer, ...]:
-    """The platform framebuffers whose parent is the card at `address`.
+
+def names(paths: Paths) -> tuple[str, ...]:
+    """The names of all platform framebuffers."""
+    return tuple(name for name in entries(paths.at(DEVICES)) if "framebuffer" in name)
+
+
+def of_card(paths: Paths, every: Iterable[str], address: str) -> tuple[Framebuffer, ...]:
+    """Those of the platform framebuffers called `every` whose parent is the card at `address`.
 
     Older kernels give them no parent (drivers/firmware/sysfb.c sets one since Linux 6.9): then they are the
     boot card's.
     """
-    base = paths.at("sys/bus/platform/devices")
-    names = (name for name in entries(base) if "framebuffer" in name)
-    mine = (name for name in names if _belongs(paths, os.path.join(base, name), address))
+    base = paths.at(DEVICES)
+    mine = (name for name in every if _belongs(paths, os.path.join(base, name), address))
     return tuple(Framebuffer(name, link_name(os.path.join(base, name, "driver"))) for name in mine)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
-from vfioctl.host import cgroups, drivers, pci, processes
+from vfioctl.host import cgroups, drivers, processes
 from vfioctl.host.model import AUDIO_CLASSES, CARD_CLASSES, DeviceNode, Holder
 from vfioctl.host.readers import table
 from vfioctl.kernel_io import Writer
@@ -51,17 +51,17 @@ def vanished_nodes(kind: int, nodes: tuple[DeviceNode, ...]) -> tuple[str, ...]:
 
 def of_functions(host: Host, addresses: tuple[str, ...], shared: frozenset[str]) -> Scan:
     """Who has a node of `addresses`; of those in `shared`, and of all on one driver, also the driver's own nodes."""
-    kinds = {address: kind for address in addresses if (kind := pci.kind(host.paths, address)) is not None}
-    whole = {address for address in kinds if address in shared or _is_alone(host.paths, address, addresses)}
+    kinds = {address: kind for address in addresses if (kind := host.kind(address)) is not None}
+    whole = {address for address in kinds if address in shared or _is_alone(host, address, addresses)}
     watched = [node for address in kinds for node in host.nodes(address) if node.address or address in whole]
     gone = {path for address, kind in kinds.items() for path in vanished_nodes(kind, host.nodes(address))}
     return host.scan(watched, tuple(sorted(gone)))
 
 
-def _is_alone(paths: Paths, address: str, addresses: tuple[str, ...]) -> bool:
+def _is_alone(host: Host, address: str, addresses: tuple[str, ...]) -> bool:
     """Whether no device besides `addresses` is on its driver: then the nodes of the whole driver are its own."""
-    name = pci.driver(paths, address)
-    return name is not None and set(drivers.addresses_on(paths, name)) <= set(addresses)
+    name = host.driver(address)
+    return name is not None and set(drivers.addresses_on(host.paths, name)) <= set(addresses)
 
 
 def scan(

@@ -17,7 +17,6 @@ from vfioctl.host import (
     iommu,
     modules,
     nodes,
-    overrides,
     pci,
     sessions,
     system,
@@ -39,7 +38,6 @@ from vfioctl.host.model import (
     Unit,
     VtConsole,
 )  # fmt: skip
-from vfioctl.host.stuck import read_stuck
 from vfioctl.paths import Paths
 from vfioctl.proc import Completed, Programs
 
@@ -66,7 +64,7 @@ class Host:
         self.paths = paths
         self.programs = programs
         self._known: dict[Any, Any] = {}
-        self._devices: dict[str, PciDevice] = {}
+        self._functions = pci.Functions(paths, programs)
 
     def _once(self, key: Any, read: Callable[[], T]) -> T:
         if key not in self._known:
@@ -82,38 +80,47 @@ class Host:
 
     def devices(self) -> tuple[PciDevice, ...]:
         """Every PCI function, sorted by address."""
-        self._load(self.addresses())
-        return tuple(self._devices[address] for address in self.addresses() if address in self._devices)
+        return self._functions.load(self.addresses())
 
     def displays(self) -> tuple[PciDevice, ...]:
         """Every graphics function, sorted by address; of the others only the class is read."""
-        found = self._once("displays", lambda: pci.of_classes(self.paths, self.addresses(), DISPLAY_CLASSES))
-        return self._loaded(found)
+        return self._functions.load(self._once("displays", lambda: self._of_classes(DISPLAY_CLASSES)))
 
     def gpus(self) -> tuple[PciDevice, ...]:
         """Every card, with a screen or without, sorted by address; of the others only the class is read."""
-        return self._loaded(self._once("gpus", self._read_gpus))
+        return self._functions.load(self._once("gpus", self._read_gpus))
 
     def _read_gpus(self) -> tuple[str, ...]:
         driven = (address for name in CARD_DRIVERS for address in drivers.addresses_on(self.paths, name))
-        return tuple(sorted({*pci.of_classes(self.paths, self.addresses(), CARD_CLASSES), *driven}))
+        return tuple(sorted({*self._of_classes(CARD_CLASSES), *driven}))
+
+    def _of_classes(self, kinds: tuple[int, ...]) -> tuple[str, ...]:
+        return tuple(address for address in self.addresses() if self.kind(address) in kinds)
+
+    def kind(self, address: str) -> int | None:
+        """Base class and sub-class of the function at `address`, or None when there is none."""
+        return self._functions.kind(address)
+
+    def driver(self, address: str) -> str | None:
+        """The driver that the function at `address` is bound to, or None."""
+        return self._functions.driver(address)
 
     def device(self, address: str) -> PciDevice:
         """The function at `address`. Raises VfioctlError("pci.unknown")."""
-        if address not in self._devices:
-            self._load(self._slot(address))
-        if address not in self._devices:
+        if address not in self._functions.known:
+            self._functions.load(self._slot(address))
+        if address not in self._functions.known:
             raise pci.unknown(address)
-        return self._devices[address]
+        return self._functions.known[address]
 
     def has_device(self, address: str) -> bool:
         """Whether a function is at `address`."""
-        return address in self._devices or pci.exists(self.paths, address)
+        return address in self._functions.known or pci.exists(self.paths, address)
 
     def functions(self, address: str) -> tuple[PciDevice, ...]:
         """All functions of the slot of `address`, itself among them. Raises VfioctlError("pci.unknown")."""
         self.device(address)
-        return self._loaded(self._slot(address))
+        return self._functions.load(self._slot(address))
 
     def companions(self, address: str) -> tuple[PciDevice, ...]:
         """The functions that go along where the one at `address` goes. Raises VfioctlError("pci.unknown")."""
@@ -124,7 +131,7 @@ class Host:
 
     def dependents(self, address: str) -> tuple[Dependent, ...]:
         """What goes with the driver of the function at `address`, and who uses it."""
-        virtual, below = pci.dependents(self.paths, address)
+        virtual, below = pci.dependents(self.paths, address, self._functions.files(address))
         if not (virtual or below):
             return ()
         from vfioctl.host import dependents  # few functions have any
@@ -134,21 +141,6 @@ class Host:
     def _slot(self, address: str) -> tuple[str, ...]:
         return pci.slot_addresses(self.addresses(), address)
 
-    def _loaded(self, addresses: tuple[str, ...]) -> tuple[PciDevice, ...]:
-        self._load(addresses)
-        return tuple(self._devices[address] for address in addresses if address in self._devices)
-
-    def _load(self, addresses: Iterable[str]) -> None:
-        """Read the devices at `addresses` that are not known yet, with one reader child for all of them."""
-        read = [pci.read(self.paths, address) for address in addresses if address not in self._devices]
-        fresh = [device for device in read if device]
-        recorded = {device.address for device in fresh if read_stuck(self.paths, device.address)}
-        asked = tuple(device.address for device in fresh if device.address not in recorded)
-        known, hung = overrides.read_overrides(self.programs.writer, self.paths, asked)
-        for device in fresh:
-            stuck = device.address in recorded or device.address in hung
-            self._devices[device.address] = pci.with_override(device, known.get(device.address), stuck=stuck)
-
     # IOMMU, drivers, modules
 
     def iommu_on(self) -> bool:
@@ -157,15 +149,15 @@ class Host:
 
     def group(self, address: str) -> IommuGroup | None:
         """The IOMMU group of the function at `address`; None without an IOMMU."""
-        return self._once(("group", address), lambda: iommu.group_of(self.paths, address))
+        number = self._functions.iommu_group(address)
+        return None if number is None else self._once(("group", number), lambda: iommu.read(self.paths, number))
 
     def unviable(self, addresses: Iterable[str]) -> tuple[PciDevice, ...]:
         """The other members of the groups of `addresses` whose host driver keeps those from being given."""
         given = frozenset(addresses)
         groups = [group for group in map(self.group, sorted(given)) if group]
         others = sorted({member for group in groups for member in group.members} - given)
-        self._load(others)
-        members = [self._devices[other] for other in others if other in self._devices]
+        members = self._functions.load(others)
         return tuple(
             member for member in members
             if iommu.stands_in_the_way(member, is_vfio=self.is_vfio_driver(member.driver or ""))
@@ -207,7 +199,8 @@ class Host:
 
     def framebuffers(self, address: str) -> tuple[Framebuffer, ...]:
         """The platform framebuffers on the card at `address`."""
-        return self._once(("framebuffers", address), lambda: framebuffers.of_card(self.paths, address))
+        every = self._once("framebuffers", lambda: framebuffers.names(self.paths))
+        return self._once(("framebuffers", address), lambda: framebuffers.of_card(self.paths, every, address))
 
     def cards(self, address: str) -> tuple[str, ...]:
         """The DRM cards ("card0") of the function at `address`."""
@@ -222,7 +215,8 @@ class Host:
     def nodes(self, address: str) -> tuple[DeviceNode, ...]:
         """The device nodes of the function at `address` and those that its driver has for all its devices."""
         return self._once(
-            ("nodes", address), lambda: nodes.of_function(self.paths, address, pci.driver(self.paths, address))
+            ("nodes", address),
+            lambda: nodes.of_function(self.paths, address, self._functions.files(address), self.driver(address)),
         )
 
     def holders(self, addresses: Iterable[str], *, shared: Iterable[str] = ()) -> tuple[Holder, ...]:
@@ -372,7 +366,7 @@ class Host:
 
     def disk_claims(self, address: str) -> tuple[Claim, ...]:
         """What has the disks behind the function at `address` in use, or may have; none where it has no disk."""
-        kind = pci.kind(self.paths, address)
+        kind = self.kind(address)
         if kind is None or kind >> 8 in (DISPLAY, MULTIMEDIA):
             return ()
         from vfioctl.host import blocks  # of the others few have a disk

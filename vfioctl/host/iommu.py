@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from vfioctl.host.model import IommuGroup, PciDevice
-from vfioctl.host.readers import ADDRESS, entries, link_name, parse_number, text
+from vfioctl.host.readers import ADDRESS, entries, text
 from vfioctl.paths import Paths
 
 # Drivers that promise not to do DMA into the group: vfio's own view of a viable group (vfio.rst).
@@ -17,11 +17,8 @@ def is_on(paths: Paths) -> bool:
     return bool(entries(paths.at("sys/class/iommu")))
 
 
-def group_of(paths: Paths, address: str) -> IommuGroup | None:
-    """The group of the function at `address`; None without an IOMMU."""
-    number = parse_number(link_name(paths.pci(address, "iommu_group")))
-    if number is None:
-        return None
+def read(paths: Paths, number: int) -> IommuGroup:
+    """The group `number`."""
     base = paths.at("sys/kernel/iommu_groups", str(number))
     members = tuple(name for name in entries(os.path.join(base, "devices")) if ADDRESS.fullmatch(name))
     return IommuGroup(number, text(os.path.join(base, "type")) or "unknown", members)

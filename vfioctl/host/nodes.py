@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from vfioctl.host.drivers import is_vfio
 from vfioctl.host.model import DeviceNode
@@ -22,10 +22,12 @@ NVIDIA_PER_CARD = "/dev/nvidia"
 NVIDIA_SHARED = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools")
 
 
-def of_function(paths: Paths, address: str, driver: str | None) -> tuple[DeviceNode, ...]:
-    """Every device node of the function at `address`, bound to `driver`."""
+def of_function(paths: Paths, address: str, shown: Sequence[str], driver: str | None) -> tuple[DeviceNode, ...]:
+    """Every device node of the function at `address`, bound to `driver`.
+
+    The names `shown` of its files decide where to look: most functions have none of it.
+    """
     base = paths.pci(address)
-    shown = entries(base)  # what is there decides where to look: most functions have none of it
     found = [*_i2c(base, shown, address)]
     if "drm" in shown:
         found += _drm(base, address)
@@ -33,7 +35,8 @@ def of_function(paths: Paths, address: str, driver: str | None) -> tuple[DeviceN
         found += _sound(base, address)
     if "graphics" in shown:
         found += _in_class(f"{base}/graphics", entries(f"{base}/graphics"), "/dev", "fb", address)
-    found += _vfio(paths, base, driver, address)
+    if "vfio-dev" in shown or is_vfio(paths, driver or ""):
+        found += group_nodes(paths, base, link_name(f"{base}/iommu_group"), address)
     if "accel" in shown:
         found += _in_class(f"{base}/accel", entries(f"{base}/accel"), "/dev/accel", "accel", address)
     if driver == "nvidia":  # nvidia-gpu is the kernel's own driver of a USB-C port and has none of its nodes
@@ -79,11 +82,6 @@ def _i2c(base: str, shown: Iterable[str], address: str) -> Iterator[DeviceNode]:
         if entry.startswith("i2c-") or entry == "ddc":
             adapters = f"{base}/{entry}/i2c-dev"
             yield from _in_class(adapters, entries(adapters), "/dev", "i2c", address)
-
-
-def _vfio(paths: Paths, base: str, driver: str | None, address: str) -> Iterator[DeviceNode]:
-    if is_vfio(paths, driver or "") or os.path.isdir(os.path.join(base, "vfio-dev")):
-        yield from group_nodes(paths, base, link_name(os.path.join(base, "iommu_group")), address)
 
 
 def group_nodes(paths: Paths, base: str, group: str | None, address: str | None) -> Iterator[DeviceNode]:

@@ -70,7 +70,12 @@ def parse_number(word: str | None, base: int = 10) -> int | None:
 
 def flag(path: str) -> bool | None:
     """The kernel file `path` as a truth value, or None when it says neither 0 nor 1."""
-    return {"0": False, "1": True}.get(text(path) or "")
+    return parse_flag(text(path))
+
+
+def parse_flag(word: str | None) -> bool | None:
+    """`word` as a truth value, or None when it is neither 0 nor 1."""
+    return {"0": False, "1": True}.get(word or "")
 
 
 def link_name(path: str) -> str | None:

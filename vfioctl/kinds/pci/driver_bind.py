@@ -96,10 +96,10 @@ class DriverBind(DeviceChange):
                 f"{address} is on {driver}, which never returns from an unbind while it is used; it is not unbound.",
                 hints=("Its modules are unloaded instead; see docs/explanation/safety.md",),
             )
-        _refuse_dependents(machine, address)
-        _refuse_disks(machine, address)
-        shared = (address,) if driver in HANGING else ()  # who has a node of the driver may hold any of its devices
         host = machine.host()
+        _refuse_dependents(host, address)
+        _refuse_disks(host, address)
+        shared = (address,) if driver in HANGING else ()  # who has a node of the driver may hold any of its devices
         if blocking := _blocking(host.holders((address,), shared=shared), driver):
             raise StepFailed("device.held", f"{address} ({driver}) is held by {name_holders(blocking)}.")
         for finding in unseen_findings(host.unseen((address,), shared=shared), (address,)):
@@ -166,9 +166,9 @@ def _blocking(holders: Iterable[Holder], driver: str) -> tuple[Holder, ...]:
     )  # fmt: skip
 
 
-def _refuse_dependents(machine: Machine, address: str) -> None:
+def _refuse_dependents(host: Host, address: str) -> None:
     """Raise StepFailed while somebody uses what vanishes with the driver: its remove() would wait for them."""
-    for item in machine.host().dependents(address):
+    for item in host.dependents(address):
         if item.users:
             raise StepFailed(
                 f"device.{item.kind}_in_use", f"{address} has {item.name}, which {', '.join(item.users)} uses.",
@@ -176,9 +176,9 @@ def _refuse_dependents(machine: Machine, address: str) -> None:
             )  # fmt: skip
 
 
-def _refuse_disks(machine: Machine, address: str) -> None:
+def _refuse_disks(host: Host, address: str) -> None:
     """Raise StepFailed while a disk behind it is in use: one may have been mounted since the plan was made."""
-    if held := [claim for claim in machine.host().disk_claims(address) if claim.is_certain]:
+    if held := [claim for claim in host.disk_claims(address) if claim.is_certain]:
         uses = "; ".join(f"{claim.device} is {claim.what}" for claim in held)
         hints = tuple(dict.fromkeys(claim.help for claim in held))
         raise StepFailed("device.disk_in_use", f"{address} is the controller of a disk in use: {uses}.", hints=hints)
