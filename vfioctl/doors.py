@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.caller import Call
 from vfioctl.actions.errors import Misuse, Unconfirmed, os_failure
-from vfioctl.actions.lookup import no_such
-from vfioctl.config.schema import suggestion
 from vfioctl.errors import EXIT_USAGE, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.result import Message, Result, failed
+from vfioctl.unknown import no_such, suggestion
 from vfioctl.verbs.listed import read
 from vfioctl.verbs.merged import merged
 from vfioctl.verbs.table import BUILT_IN

@@ -61,6 +61,11 @@ class Paths:
     def guest_configs(self) -> str:
         return self.at("etc/vfioctl/guests")
 
+    @property
+    def nodes(self) -> str:
+        """One file for each host whose libvirt is asked besides this one's."""
+        return self.at("etc/vfioctl/nodes")
+
     def guest_config(self, guest: str) -> str:
         return os.path.join(self.guest_configs, f"{guest}.toml")
 

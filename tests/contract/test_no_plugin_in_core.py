@@ -23,6 +23,8 @@ MEANT = {
     "kinds/pci/__init__.py": {"nvidia"},  # a driver whose unbind hangs
     "events/domain.py": {"snapshot"},  # an attribute of <disk>
     "kinds/disks/images.py": {"snapshot"},  # a command of qemu-img
+    "kinds/disks/disk_snapshot_apply.py": {"snapshot"},  # the same
+    "virt/snapshots.py": {"snapshot"},  # an attribute of the disks of a snapshot
     "cli/demo.py": {"nvidia", "amdgpu"},  # simulated machines
     "cli/commands/demo.py": {"nvidia", "amdgpu"},
 }

@@ -28,7 +28,8 @@ def modules_after(*names: str) -> set[str]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_heavy_is_imported_on(path):
-    assert modules_after(*PATHS[path]) & HEAVY == set()
+    seen = modules_after(*PATHS[path])
+    assert {name for name in seen if name in HEAVY or name.startswith("vfioctl.virt")} == set()
 
 
 @pytest.mark.parametrize("path", PATHS)

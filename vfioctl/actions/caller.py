@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin.operations import OperationRequest
     from vfioctl.result import Result
     from vfioctl.txn.journal import Moment
+    from vfioctl.virt.connection import Connection
 
 NOTHING_CHANGED = "Nothing was changed."
 
@@ -128,6 +129,15 @@ class Call:
             raise Unconfirmed(code, said, told, hints=(f"Go on without being asked: {again}",))
         if not answer:
             raise Unconfirmed(code, "It was not agreed to.", told)
+
+    def connection(self, node: str = "", *, read_only: bool = False) -> Connection:
+        """The libvirt of `node`: a name or a URI, "" for this host. Whoever opens it closes it (`with`).
+
+        Raises Refused("node.*", "libvirt.*"): also while a hook runs here, since libvirt answers nobody then.
+        """
+        from vfioctl.actions.libvirt import connection  # only verbs of guests ask it
+
+        return connection(self, node, read_only=read_only)
 
     def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
         """Plan, check, agree to and run an operation; `dry_run` ends before that, `apart` has its own process.

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.errors import Misuse
-from vfioctl.actions.lookup import no_such
 from vfioctl.frozen import asdict
 from vfioctl.handoff import damaged, remains
 from vfioctl.handoff import discard as discarded
 from vfioctl.log import Log
 from vfioctl.result import Result
 from vfioctl.txn.journal import open_uuids
+from vfioctl.unknown import no_such
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call

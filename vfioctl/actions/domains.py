@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.facts import refuse_while_running
-from vfioctl.actions.lookup import no_such
 from vfioctl.actions.programs import SetupPrograms
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
@@ -19,6 +18,7 @@ from vfioctl.events.libvirt import INPUT_CAP, check_guest_name
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.setup import daemon
+from vfioctl.unknown import no_such
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call, Caller

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
-from vfioctl.actions.lookup import no_such
 from vfioctl.actions.visible_ledger import VisibleLedger
 from vfioctl.config.load import load_guest, managed_guests
 from vfioctl.errors import Refused
@@ -17,6 +16,7 @@ from vfioctl.kinds import PCI
 from vfioctl.paths import LOCK_PREFIX, LOCK_SUFFIX
 from vfioctl.plugin import manifest
 from vfioctl.result import Message
+from vfioctl.unknown import no_such
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call, Caller

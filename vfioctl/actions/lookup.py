@@ -5,32 +5,23 @@ Asks libvirt nothing and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from vfioctl.config.load import managed_guests
-from vfioctl.config.schema import suggestion
-from vfioctl.errors import Refused, VfioctlError
+from vfioctl.errors import VfioctlError
 from vfioctl.txn.history import ids, read_all
 from vfioctl.txn.journal import open_uuids, read_both
+from vfioctl.unknown import no_such
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
     from vfioctl.paths import Paths
 
-MOST_NAMES = 20
 LAST = "last"
-
-
-def no_such(code: str, message: str, word: str, known: Iterable[str], what: str) -> Refused:
-    """The refusal of a `word` that names nothing: the nearest of `known`, and the list of them as `what`."""
-    names = tuple(known)
-    near = suggestion(word, names)
-    listed = (f"{what}: {', '.join(names[:MOST_NAMES])}{', …' if names[MOST_NAMES:] else ''}",) if names else ()
-    return Refused(code, f"{message}{near}" if near else f"{message}.", state="Nothing was changed.", hints=listed)
 
 
 def function(host: Host, address: str) -> PciDevice:

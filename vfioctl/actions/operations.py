@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from vfioctl.actions import worker as workers
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.facts import running
-from vfioctl.actions.lookup import no_such
 from vfioctl.actions.moments import Told
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import asdict
@@ -22,6 +21,7 @@ from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action
 from vfioctl.txn.runner import name_of
+from vfioctl.unknown import no_such
 from vfioctl.wait import Backoff, until
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.domains import guests, no_guest
 from vfioctl.actions.facts import guest_config, plugin_infos
-from vfioctl.actions.lookup import no_such
 from vfioctl.config.load import managed_guests, unknown_variables
 from vfioctl.config.schema import settings
 from vfioctl.errors import Refused
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.result import Message, Result
 from vfioctl.shell import argument
+from vfioctl.unknown import no_such
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from vfioctl.cli.options import shared_options
 from vfioctl.errors import VfioctlError
+from vfioctl.unknown import suggestion
 from vfioctl.verbs.load import load
 from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
@@ -74,8 +75,6 @@ class LazyGroup(click.Group):
 
     def _nearest(self, ctx: click.Context, word: str) -> str:
         """`; did you mean "X"?`, where X is near, another word for it, or the same verb in one of the groups."""
-        from vfioctl.config.schema import suggestion
-
         rows = () if self.path else _verbs(ctx).rows
         inner = {last_word(row): row.name for row in rows if " " in row.name and not row.hidden}
         if said := OTHER_WORDS.get(word) or inner.get(word):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vfioctl.codes import devices, disks, engine, guests, host
+from vfioctl.codes import devices, disks, engine, guests, host, libvirt
 from vfioctl.codes.code import Code
 
 __all__ = ["CODES", "Code"]
 
-CODES = tuple(sorted((*devices.CODES, *disks.CODES, *engine.CODES, *guests.CODES, *host.CODES)))
+CODES = tuple(sorted((*devices.CODES, *disks.CODES, *engine.CODES, *guests.CODES, *host.CODES, *libvirt.CODES)))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from vfioctl import files
 from vfioctl.config.load import check_source, written
 from vfioctl.config.plugins import unknown_in
-from vfioctl.config.schema import Setting, WrongValue, parse_text, settings, suggestion
+from vfioctl.config.schema import Setting, WrongValue, parse_text, settings
 from vfioctl.config.source import Problem, Source, parse_source
 from vfioctl.errors import ConfigError, Refused
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.log import plain
 from vfioctl.ownership import secure
 from vfioctl.shell import argument
+from vfioctl.unknown import suggestion
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.config.model import GuestConfig
-from vfioctl.config.schema import SETTINGS, VARIABLE, Setting, WrongValue, check, join, parse_text, settings, suggestion
+from vfioctl.config.schema import SETTINGS, VARIABLE, Setting, WrongValue, check, join, parse_text, settings
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.frozen import fields, frozen
 from vfioctl.limits import Limits
+from vfioctl.unknown import suggestion
 
 if TYPE_CHECKING:
     from typing import Any

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.config.schema import suggestion
 from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.errors import Refused
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
+from vfioctl.unknown import suggestion
 
 if TYPE_CHECKING:
     from typing import Any

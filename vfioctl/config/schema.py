@@ -254,15 +254,6 @@ def _scalar(kind: str, text: str) -> Any:
     return {"int": int, "float": float, "str": str}[kind](text)
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """'; did you mean "X"?' with the nearest of `known`, or nothing."""
-    import difflib  # only when something is already wrong
-
-    folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
-    return f'; did you mean "{folded[near[0]]}"?' if near else ""
-
-
 def join(prefix: str, key: str) -> str:
     """The dotted path of `key` below `prefix`, quoted as TOML does where it must be."""
     bare = key.replace("_", "").replace("-", "")

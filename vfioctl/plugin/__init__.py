@@ -150,6 +150,11 @@ if TYPE_CHECKING:
     from vfioctl.txn.plan import Unfinished
     from vfioctl.txn.planner import new_id
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
+    from vfioctl.virt.connection import Connection
+    from vfioctl.virt.disks import Firmware, GuestDisk, guest_disks, guest_firmware, guest_hostdevs, guest_tpm
+    from vfioctl.virt.guests import Guest, other_sources, read_guest, read_guests
+    from vfioctl.virt.nodes import Node
+    from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
 
 __all__ = [
     "API_VERSION",
@@ -158,6 +163,7 @@ __all__ = [
     "VENDOR_RANK",
     "Call",
     "Condition",
+    "Connection",
     "Connector",
     "DeviceNode",
     "Disk",
@@ -165,10 +171,14 @@ __all__ = [
     "Domain",
     "Element",
     "Finding",
+    "Firmware",
     "Framebuffer",
     "Frees",
     "GpuHandoff",
+    "Guest",
     "GuestConfig",
+    "GuestDisk",
+    "GuestSnapshot",
     "Holder",
     "Host",
     "Hostdev",
@@ -177,6 +187,7 @@ __all__ = [
     "Limits",
     "Message",
     "Module",
+    "Node",
     "OperationRequest",
     "Outcome",
     "PciDevice",
@@ -204,6 +215,10 @@ __all__ = [
     "framebuffer_steps",
     "frozen",
     "given_functions",
+    "guest_disks",
+    "guest_firmware",
+    "guest_hostdevs",
+    "guest_tpm",
     "home_conditions",
     "hookimpl",
     "is_within",
@@ -212,10 +227,14 @@ __all__ = [
     "last_console_steps",
     "new_id",
     "numbers",
+    "other_sources",
     "override",
     "override_id",
     "parse_element",
     "read_bytes",
+    "read_guest",
+    "read_guests",
+    "read_snapshots",
     "read_text",
     "replace",
     "start_time",
@@ -255,6 +274,11 @@ _MODULES = {
     "vfioctl.txn.plan": "Unfinished",
     "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
+    "vfioctl.virt.connection": "Connection",
+    "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm",
+    "vfioctl.virt.guests": "Guest other_sources read_guest read_guests",
+    "vfioctl.virt.nodes": "Node",
+    "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
 }
 
 

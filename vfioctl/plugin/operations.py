@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.result import Result
+    from vfioctl.virt.connection import Connection
 else:
     Protocol = object
 
@@ -102,6 +103,9 @@ class Call(Protocol):
 
     def need_agreement(self, code: str, lines: Iterable[str], again: str) -> None:
         """Tell `lines`, and return when the caller says yes; else raise Refused(`code`)."""
+
+    def connection(self, node: str = "", *, read_only: bool = False) -> Connection:
+        """The libvirt of `node`: a name or a URI, "" for this host; `with` closes it. Raises Refused, VfioctlError."""
 
     def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
         """Plan, check, ask, and run the operation; see docs/plugins/operations.md for the data of its result.

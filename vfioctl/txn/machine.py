@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.frozen import frozen, replace
+from vfioctl.frozen import field, frozen, replace
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 
 if TYPE_CHECKING:
     from vfioctl.reach import Reach
+    from vfioctl.virt.connection import Connection
 
 
 def unwatched(*_said: object) -> None:
@@ -26,6 +27,7 @@ class Machine:
     programs: Programs
     report: Callable[[int, int, str], None] = unwatched
     check: Callable[[], None] = unwatched
+    opened: dict[str, Connection] = field(default_factory=dict)  # by URI, for as long as the process works
 
     def holding(self, *fds: int) -> Machine:
         """The same, whose programs inherit `fds` as well: the locks of one step."""
@@ -52,6 +54,13 @@ class Machine:
     def host(self) -> Host:
         """Facts read anew."""
         return Host(self.paths, self.programs)
+
+    def libvirt(self, uri: str) -> Connection:
+        """The connection to the libvirt at `uri`, opened when first asked for. Raises VfioctlError("libvirt.*")."""
+        from vfioctl.virt.connection import borrowed  # only steps of libvirt ask it
+        from vfioctl.virt.nodes import of_uri
+
+        return borrowed(self.opened, of_uri(uri))
 
     @property
     def reach(self) -> Reach:

@@ -1,0 +1,1 @@
+"""What libvirt says, over any URI, as frozen data. Changes nothing; never on the way of a hook."""

@@ -1,0 +1,117 @@
+"""A connection to the libvirt of a node. Every call has a deadline: what hangs in libvirt does not hang us.
+
+A daemon that is stopped, or a host that is gone, answers no call and ends none. So each runs in a thread that nobody
+waits for longer than its time; libvirt-python lets go of the interpreter during a call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.virt.errors import silent, translating
+from vfioctl.virt.nodes import LOCAL, Node
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from libvirt import virConnect
+
+OPEN = 10.0  # seconds
+CALL = 30.0
+T = TypeVar("T")
+
+
+def binding() -> Any:
+    """The module libvirt. Raises Refused("libvirt.missing") where the extra is not installed."""
+    try:
+        import libvirt
+    except ImportError as error:
+        raise Refused(
+            "libvirt.missing", "libvirt-python is not installed here, so libvirt is not asked.",
+            state="Nothing was changed.", hints=("docs/how-to/install.md says how to install it beside vfioctl.",),
+        ) from error
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr otherwise
+    return libvirt
+
+
+class Connection:
+    """An open connection. `libvirt` is libvirt's own object, for calls within `ask`."""
+
+    def __init__(self, node: Node, handle: virConnect) -> None:
+        self.node = node
+        self.libvirt = handle
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(self, work: Callable[[virConnect], T], doing: str, *, limit: float = CALL) -> T:
+        """What `work` returns on the connection. Raises VfioctlError: libvirt's as ours, and "libvirt.unanswered"."""
+        return _bounded(self.node, lambda: work(self.libvirt), doing, limit)
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """The version of libvirt at the other end."""
+        number = self.ask(lambda connection: int(connection.getLibVersion()), "its version")
+        return number // 1_000_000, number // 1_000 % 1_000, number % 1_000
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the other end was there at the last call."""
+        return bool(self.libvirt.isAlive())
+
+    def close(self) -> None:
+        """Let go of it; what the other end makes of that does not matter any more."""
+        with suppress(VfioctlError):
+            self.ask(lambda connection: connection.close(), "the end of a connection", limit=1.0)
+
+
+def connect(node: Node = LOCAL, *, limit: float = OPEN, read_only: bool = False) -> Connection:
+    """A connection to `node`, opened within `limit` seconds.
+
+    Raises VfioctlError: "libvirt.missing", "libvirt.down", "libvirt.denied", "libvirt.unanswered", "libvirt.failed".
+    """
+    libvirt = binding()
+    way = libvirt.openReadOnly if read_only else libvirt.open
+    return Connection(node, _bounded(node, lambda: way(node.uri), "a connection", limit))
+
+
+def borrowed(opened: dict[str, Connection], node: Node) -> Connection:
+    """The connection to `node` out of `opened`, which gets one where none is there or the other end has gone.
+
+    Whoever has `opened` closes what is in it. Raises what `connect` raises.
+    """
+    known = opened.get(node.uri)
+    if known is None or not known.is_alive:
+        known = opened[node.uri] = connect(node)
+    return known
+
+
+def _bounded(node: Node, work: Callable[[], T], doing: str, limit: float) -> T:
+    """What `work` gives within `limit` seconds. The thread of one that hangs ends with the process."""
+    given: list[T] = []
+    raised: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            with translating(node, doing):
+                given.append(work())
+        except BaseException as error:  # noqa: BLE001 -- raised below, where it is waited for
+            raised.append(error)
+
+    thread = threading.Thread(target=call, daemon=True, name="libvirt")
+    thread.start()
+    thread.join(limit)
+    if raised:
+        raise raised[0]
+    if thread.is_alive() or not given:
+        raise silent(node, doing, limit)
+    return given[0]

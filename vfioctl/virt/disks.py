@@ -1,0 +1,92 @@
+"""What a guest's configuration says of its disks, firmware and devices. Reads the XML; opens no image, asks nobody."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from vfioctl.frozen import frozen
+
+
+@frozen
+class GuestDisk:
+    """A disk: `kind` is file, block, network, volume …; `device` disk, cdrom, floppy or lun; "" for no source."""
+
+    target: str
+    source: str
+    format: str
+    kind: str = "file"
+    device: str = "disk"
+    readonly: bool = False
+    shareable: bool = False
+    transient: bool = False
+    backing: tuple[str, ...] = ()  # the files below it, as far as the XML has them; nearest first
+
+
+@frozen
+class Firmware:
+    """How the guest boots: `nvram` is the file of its variables, "" where libvirt has not chosen one yet."""
+
+    uefi: bool = False
+    nvram: str = ""
+    template: str = ""
+
+
+def guest_disks(xml: str) -> tuple[GuestDisk, ...]:
+    """The disks in the order of the XML."""
+    return tuple(_disk(one) for one in _root(xml).iterfind("devices/disk"))
+
+
+def guest_firmware(xml: str) -> Firmware:
+    """UEFI is what has a pflash loader, or asks for firmware='efi' (formatdomain, BIOS bootloader)."""
+    system = _root(xml).find("os")
+    if system is None:
+        return Firmware()
+    loader, nvram = system.find("loader"), system.find("nvram")
+    uefi = system.get("firmware") == "efi" or (loader is not None and loader.get("type") == "pflash")
+    if nvram is None:
+        return Firmware(uefi)
+    source = nvram.find("source")
+    file = (source.get("file", "") if source is not None else "") or (nvram.text or "").strip()
+    return Firmware(uefi, file, nvram.get("template", ""))
+
+
+def guest_tpm(xml: str) -> str:
+    """The backend of the TPM: emulator, passthrough, external; "" for none."""
+    backend = _root(xml).find("devices/tpm/backend")
+    return backend.get("type", "") if backend is not None else ""
+
+
+def guest_hostdevs(xml: str) -> int:
+    """How many devices of the host it gets."""
+    return len(_root(xml).findall("devices/hostdev"))
+
+
+def _root(xml: str) -> ET.Element:
+    return ET.fromstring(xml)
+
+
+def _disk(disk: ET.Element) -> GuestDisk:
+    target, driver = disk.find("target"), disk.find("driver")
+    return GuestDisk(
+        target=target.get("dev", "") if target is not None else "",
+        source=_source(disk), format=driver.get("type", "") if driver is not None else "",
+        kind=disk.get("type", "file"), device=disk.get("device", "disk"),
+        readonly=disk.find("readonly") is not None, shareable=disk.find("shareable") is not None,
+        transient=disk.find("transient") is not None, backing=_backing(disk),
+    )  # fmt: skip
+
+
+def _source(element: ET.Element) -> str:
+    source = element.find("source")
+    if source is None:
+        return ""
+    return next((found for name in ("file", "dev", "dir", "name", "volume") if (found := source.get(name))), "")
+
+
+def _backing(disk: ET.Element) -> tuple[str, ...]:
+    found: list[str] = []
+    layer = disk.find("backingStore")
+    while layer is not None and (source := _source(layer)):
+        found.append(source)
+        layer = layer.find("backingStore")
+    return tuple(found)
