@@ -124,6 +124,12 @@ class Lab:
         assert self._holder is not None
         return os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
 
+    @property
+    def uri(self) -> str:
+        """The daemon's URI for a process outside of the namespace."""
+        assert self._holder is not None
+        return f"qemu+unix:///system?socket=/proc/{self._holder.pid}/root/run/libvirt/libvirt-sock"
+
     def inside(self, *argv: str) -> list[str]:
         """`argv` so that it runs in the namespace, as the very process that is started."""
         assert self._holder is not None
