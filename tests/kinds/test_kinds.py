@@ -15,11 +15,12 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
 COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
-          "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply"}  # fmt: skip
+          "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "domain.define",
+          "domain.start", "domain.stop", "snapshot.record", "snapshot.forget"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
-    "disk.snapshot_delete", "unit.restart", "file.delete",
+    "disk.snapshot_delete", "unit.restart", "file.delete", "domain.stop",
 }  # fmt: skip
 RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase"}
 
@@ -44,7 +45,7 @@ ROOM = Path(kinds.__file__).parent
 SHARED = {
     "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/place",
     "files/sparse", "disks/images", "disks/locks", "disks/made", "disks/qemu", "systemd/units", "systemd/unit_kill",
-    "kernel/own_modules", "pci/unseen",
+    "kernel/own_modules", "pci/unseen", "libvirt/agent", "libvirt/documents", "libvirt/domains", "libvirt/marks",
 }  # fmt: skip
 
 

@@ -119,16 +119,15 @@ class Lab:
         (self.etc / "libvirtd.conf").write_text(f'host_uuid = "{uuid.uuid4()}"\n')
 
     @property
-    def namespace(self) -> str:
-        """The mount namespace, as /proc/PID/ns/mnt names it."""
+    def holder_pid(self) -> int:
+        """The process that keeps the namespace: what lies in it is below /proc/PID/root."""
         assert self._holder is not None
-        return os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
+        return self._holder.pid
 
     @property
-    def uri(self) -> str:
-        """The daemon's URI for a process outside of the namespace."""
-        assert self._holder is not None
-        return f"qemu+unix:///system?socket=/proc/{self._holder.pid}/root/run/libvirt/libvirt-sock"
+    def namespace(self) -> str:
+        """The mount namespace, as /proc/PID/ns/mnt names it."""
+        return os.readlink(f"/proc/{self.holder_pid}/ns/mnt")
 
     def inside(self, *argv: str) -> list[str]:
         """`argv` so that it runs in the namespace, as the very process that is started."""

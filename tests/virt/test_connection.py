@@ -45,6 +45,16 @@ def test_a_call_that_hangs_is_given_up(mock: Connection) -> None:
     assert error.value.code == "libvirt.unanswered"
 
 
+def test_who_watches_a_call_can_end_the_wait_for_it(mock: Connection) -> None:
+    def stop() -> None:
+        raise VfioctlError("engine.interrupted", "It was asked to stop.")
+
+    began = time.monotonic()
+    with pytest.raises(VfioctlError, match="asked to stop"):
+        mock.ask(lambda _libvirt: time.sleep(5), "a nap", watch=stop)
+    assert time.monotonic() - began < 3
+
+
 def test_no_daemon_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(VfioctlError, match="libvirt does not answer: Failed to connect socket") as error:
         connect(Node("local", f"qemu+unix:///system?socket={tmp_path}/none"))

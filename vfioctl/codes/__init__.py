@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from vfioctl.codes import devices, disks, engine, guests, host, libvirt
+from vfioctl.codes import devices, disks, domains, engine, guests, host, libvirt
 from vfioctl.codes.code import Code
 
 __all__ = ["CODES", "Code"]
 
-CODES = tuple(sorted((*devices.CODES, *disks.CODES, *engine.CODES, *guests.CODES, *host.CODES, *libvirt.CODES)))
+PARTS = (devices, disks, domains, engine, guests, host, libvirt)
+CODES = tuple(sorted(code for part in PARTS for code in part.CODES))

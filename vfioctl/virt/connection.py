@@ -7,6 +7,7 @@ waits for longer than its time; libvirt-python lets go of the interpreter during
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 OPEN = 10.0  # seconds
 CALL = 30.0
+LOOK = 0.1  # between two looks whether somebody wants to wait no longer
 T = TypeVar("T")
+
+
+def unwatched() -> None:
+    """What may end a wait where nobody watches it."""
 
 
 def binding() -> Any:
@@ -53,9 +59,14 @@ class Connection:
     ) -> None:
         self.close()
 
-    def ask(self, work: Callable[[virConnect], T], doing: str, *, limit: float = CALL) -> T:
-        """What `work` returns on the connection. Raises VfioctlError: libvirt's as ours, and "libvirt.unanswered"."""
-        return _bounded(self.node, lambda: work(self.libvirt), doing, limit)
+    def ask(
+        self, work: Callable[[virConnect], T], doing: str, *, limit: float = CALL, watch: Callable[[], None] = unwatched
+    ) -> T:
+        """What `work` returns on the connection. Raises VfioctlError: libvirt's as ours, and "libvirt.unanswered".
+
+        `watch` is called several times a second; what it raises ends the wait, not what libvirt does.
+        """
+        return _bounded(self.node, lambda: work(self.libvirt), doing, limit, watch)
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -65,11 +76,8 @@ class Connection:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the other end answers. libvirt itself sees only at the next call that a daemon was restarted."""
-        try:
-            return bool(self.version)
-        except VfioctlError:
-            return False
+        """Whether the other end was there at the last call."""
+        return bool(self.libvirt.isAlive())
 
     def close(self) -> None:
         """Let go of it; what the other end makes of that does not matter any more."""
@@ -98,7 +106,9 @@ def borrowed(opened: dict[str, Connection], node: Node) -> Connection:
     return known
 
 
-def _bounded(node: Node, work: Callable[[], T], doing: str, limit: float) -> T:
+def _bounded(
+    node: Node, work: Callable[[], T], doing: str, limit: float, watch: Callable[[], None] = unwatched
+) -> T:
     """What `work` gives within `limit` seconds. The thread of one that hangs ends with the process."""
     given: list[T] = []
     raised: list[BaseException] = []
@@ -112,7 +122,10 @@ def _bounded(node: Node, work: Callable[[], T], doing: str, limit: float) -> T:
 
     thread = threading.Thread(target=call, daemon=True, name="libvirt")
     thread.start()
-    thread.join(limit)
+    end = time.monotonic() + limit
+    while thread.is_alive() and (left := end - time.monotonic()) > 0:
+        thread.join(min(left, LOOK))
+        watch()
     if raised:
         raise raised[0]
     if thread.is_alive() or not given:

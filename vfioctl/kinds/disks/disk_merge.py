@@ -88,8 +88,8 @@ class Merging:
 
     def _copied(self, top: str) -> None:
         share = self._share(top)
-        with open(top, "rb") as file:
-            sparse.copy(file.fileno(), self.fd, lambda done, size: self._tell(share * done / (size or 1)))
+        with locks.seen(top) as fd:
+            sparse.copy(fd, self.fd, lambda done, size: self._tell(share * done / (size or 1)))
 
     def _rebased(self, top: str, base: str) -> None:
         """First the name of what is below it is made absolute: the copy may lie elsewhere."""
@@ -150,13 +150,10 @@ def _problems(top: str, base: str) -> Iterator[tuple[str, str]]:
 
 def _is_written(path: str) -> bool:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with locks.seen(path) as fd:
+            return locks.is_written(fd)
     except OSError:
         return False
-    try:
-        return locks.is_written(fd)
-    finally:
-        os.close(fd)
 
 
 def _ends(params: Json, paths: Paths) -> tuple[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.disks import locks, qemu
@@ -56,16 +54,13 @@ class DiskOverlay(Making):
 def _problem(backing: str, *, live: bool) -> tuple[str, str] | None:
     """Why nothing may be made above it, by code and sentence."""
     try:
-        fd = os.open(backing, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with locks.seen(backing) as fd:
+            busy = locks.is_written(fd) and not live
     except FileNotFoundError:
         return "file.missing", f"There is no disk image {backing}."
     except OSError as error:
         return "disk.unreadable", f"The image {backing} cannot be opened: {error.strerror}."
-    try:
-        busy = locks.is_written(fd) and not live
-        return ("disk.busy", f"{backing} is in use: a guest or a program may write to it.") if busy else None
-    finally:
-        os.close(fd)
+    return ("disk.busy", f"{backing} is in use: a guest or a program may write to it.") if busy else None
 
 
 KIND = DiskOverlay()

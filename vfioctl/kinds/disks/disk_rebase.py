@@ -146,11 +146,8 @@ def _to(step: Step, paths: Paths) -> str:
 
 
 def _is_open(path: str) -> bool:
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
+    with locks.seen(path) as fd:
         return locks.is_open(fd)
-    finally:
-        os.close(fd)
 
 
 KIND = DiskRebase()

@@ -9,10 +9,22 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 FIRST, COUNT = 100, 200  # every byte that is locked
 WRITES = FIRST + 1  # BLK_PERM_WRITE is bit 1
 LOCK = struct.Struct("hhqqi4x")  # struct flock of a 64-bit Linux: type, whence, start, length, pid
+
+
+@contextmanager
+def seen(path: str) -> Iterator[int]:
+    """A descriptor of the image, a file or a block device, to look at; never waited for. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def is_open(fd: int) -> bool:

@@ -193,12 +193,22 @@ def _is_ours(step: Step, there: Place) -> bool:
     except OSError:
         return False
     try:
-        untouched = os.getxattr(fd, LEFT) == str(os.fstat(fd).st_mtime_ns).encode()
-        return mark_of(fd) == _operation(step) and untouched and not locks.is_open(fd)
+        return mark_of(fd) == _operation(step) and _is_as_left(fd)
     except OSError:
         return False  # it has no such attribute
     finally:
         os.close(fd)
+
+
+def is_changed(path: str) -> bool:
+    """Whether the image, which a step has made, was written to since or is open. One that no step made is not."""
+    with locks.seen(path) as fd:
+        return LEFT in os.listxattr(fd) and not _is_as_left(fd)
+
+
+def _is_as_left(fd: int) -> bool:
+    """Whether nobody has written to it since, or has it open. Raises OSError where it has no such attribute."""
+    return os.getxattr(fd, LEFT) == str(os.fstat(fd).st_mtime_ns).encode() and not locks.is_open(fd)
 
 
 def _operation(step: Step) -> str:

@@ -1,0 +1,102 @@
+"""An operation on a guest of a real libvirtd, killed at every boundary, with a restart of the host, without plugins."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from disk_images import content, fill
+from domain_operation import BOUNDARIES, STEPS, DomainHost
+
+from vfioctl.testing.crash import crash_at
+from vfioctl.txn.plan import Unfinished
+from vfioctl.txn.runner import queue
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
+pytestmark = pytest.mark.matrix
+each_boundary = pytest.mark.parametrize("number", BOUNDARIES)
+
+
+@pytest.fixture
+def on(lab: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DomainHost]:
+    tmp_path.chmod(0o755)
+    host = DomainHost(tmp_path, lab, f"m{abs(hash(request.node.name))}")
+    yield host
+    host.remove()
+
+
+def killed_at(on: DomainHost, number: int, unfinished: Unfinished = Unfinished.UNDO) -> None:
+    """Its process died at boundary `number`."""
+    queue(on.node, on.plan(unfinished))
+    crash_at(on.root, number)
+    assert on.run() == -signal.SIGKILL
+    crash_at(on.root, None)
+
+
+def restart(on: DomainHost) -> None:
+    """The host begins anew: no guest runs."""
+    if on.handle.isActive():
+        on.handle.destroy()
+    on.boot("second")
+
+
+def recover(on: DomainHost) -> str:
+    ended = on.command("recover")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@each_boundary
+@pytest.mark.parametrize("restarted", [False, True], ids=["at once", "after a restart"])
+def test_the_guest_is_as_before_and_nothing_of_ours_is_left(on: DomainHost, number: int, *, restarted: bool) -> None:
+    killed_at(on, number)
+    if restarted:
+        restart(on)
+    ended = on.recover_uninstalled()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert on.is_as_before()
+    assert on.files() == on.before
+    assert on.left() == ()
+
+
+@each_boundary
+def test_what_is_to_be_finished_is_finished(on: DomainHost, number: int) -> None:
+    killed_at(on, number, Unfinished.FINISH)
+    restart(on)
+    recover(on)
+    assert on.made() == on.ours
+    assert "overlay.qcow2" in on.xml
+    assert on.handle.snapshotListNames() == ["before"]
+    assert on.handle.isActive() == (number < BOUNDARIES[-1]), "a start that was done is not done again"
+    assert on.left() == ()
+
+
+@pytest.mark.parametrize("number", range(2 * STEPS.index("define") + 2, BOUNDARIES[-1]))
+def test_a_guest_that_somebody_has_used_meanwhile_keeps_its_disk(on: DomainHost, number: int) -> None:
+    """Nothing that it has written is lost, and recover says what stays."""
+    killed_at(on, number)
+    if not on.handle.isActive():
+        on.handle.create()
+    on.handle.destroy()
+    fill(on.root / "srv/overlay.qcow2", 9, 3)
+    seen = content(on.root / "srv/overlay.qcow2")
+    said = recover(on)
+    assert "keeps its configuration" in said
+    assert "written to since" in said
+    assert "overlay.qcow2" in on.xml
+    assert content(on.root / "srv/overlay.qcow2") == seen
+    assert on.handle.snapshotNum() == 0
+    assert on.left() == ()
+
+
+@pytest.mark.parametrize("number", range(2 * STEPS.index("define") + 1, BOUNDARIES[-1]))
+def test_what_somebody_edited_meanwhile_stays(on: DomainHost, number: int) -> None:
+    killed_at(on, number)
+    edited = on.xml.replace("<on_crash>destroy<", "<on_crash>preserve<")
+    on.handle.connect().defineXML(edited)
+    recover(on)
+    assert on.xml == edited
+    assert on.handle.snapshotNum() == 0

@@ -1,0 +1,88 @@
+"""An operation on a guest of a private libvirtd that is off: another disk, a snapshot's record, a start at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from disk_images import create, fill
+from libvirt_machine import DISK, uri_of
+from operation_host import OperationHost
+
+from vfioctl.kinds.libvirt.documents import canonical
+from vfioctl.txn import blobs
+
+STEPS = ("copy", "overlay", "define", "record", "start")
+BOUNDARIES = tuple(range(1, 2 * len(STEPS) + 1))
+SNAPSHOT = """\
+<domainsnapshot><name>before</name><state>shutoff</state><creationTime>1700000000</creationTime>
+<memory snapshot='no'/><disks><disk name='vda' snapshot='external' type='file'><driver type='qcow2'/>
+<source file='{overlay}'/></disk></disks>{domain}</domainsnapshot>
+"""
+
+
+class DomainHost(OperationHost):
+    """A directory, and a guest of `lab` whose disk lies in it."""
+
+    name = "domain set"
+    ours = ("srv/overlay.qcow2", "srv/vars.fd.copy")
+
+    def __init__(self, root: Path, lab: Any, name: str) -> None:
+        self.lab, self.guest, self.disk = lab, name, root / "srv/disk.qcow2"
+        super().__init__(root)
+
+    def furnish(self) -> None:
+        os.symlink(shutil.which("qemu-img") or "", self.root / "usr/bin/qemu-img")
+        fill(create(self.disk), 5, 0)
+        (self.root / "srv/vars.fd").write_bytes(bytes(64 << 10))
+        disk = DISK.format(path=self.disk, target="vda")
+        self.uuid = self.lab.define(self.guest, devices=disk + "<graphics type='vnc' passwd='hunter2'/>")
+        self.former = self.xml
+
+    @property
+    def handle(self) -> Any:
+        return self.node.machine().libvirt(uri_of(self.lab)).libvirt.lookupByUUIDString(self.uuid)
+
+    @property
+    def xml(self) -> str:
+        import libvirt
+
+        return str(self.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+
+    def is_as_before(self) -> bool:
+        """Whether libvirt keeps of it what it did, knows no snapshot, and it is off."""
+        handle = self.handle
+        return canonical(self.xml) == canonical(self.former) and not handle.snapshotNum() and not handle.isActive()
+
+    def blob(self, text: str) -> str:
+        return blobs.store(self.node.paths, text.encode()).name
+
+    def wishes(self) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
+        about, overlay = {"uri": uri_of(self.lab), "uuid": self.uuid}, str(self.root / "srv/overlay.qcow2")
+        after = self.former.replace(str(self.disk), overlay)
+        return (
+            ("copy", "file.copy", {"source": "/srv/vars.fd", "dest": "/srv/vars.fd.copy"}),
+            ("overlay", "disk.overlay", {
+                "path": "/srv/overlay.qcow2", "backing": "/srv/disk.qcow2", "backing_format": "qcow2", "mode": "0600",
+                "owner": os.getuid(), "group": os.getgid(),
+            }),
+            ("define", "domain.define", {**about, "blob": self.blob(after), "former": self.blob(self.former)}),
+            ("record", "snapshot.record", {
+                **about, "name": "before", "blob": self.blob(SNAPSHOT.format(overlay=overlay, domain=self.former)),
+            }),
+            ("start", "domain.start", about),
+        )  # fmt: skip
+
+    def remove(self) -> None:
+        """The guest, however it was left."""
+        import libvirt
+
+        handle = self.handle
+        if handle.isActive():
+            handle.destroy()
+        for snapshot in handle.listAllSnapshots():
+            snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+        handle.undefine()

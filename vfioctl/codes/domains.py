@@ -1,0 +1,26 @@
+"""Codes of the steps that change what libvirt keeps and runs."""
+
+from __future__ import annotations
+
+from vfioctl.codes.code import Code
+
+CODES = (
+    Code("domain.changed", "The configuration of a guest was changed since the plan, or is gone.",
+         "Look at it, then plan it once more."),
+    Code("domain.exists", "There is a guest of that name or UUID already.", "Choose another name."),
+    Code("domain.off", "A guest is off that has to run.", "Start it first."),
+    Code("domain.running", "A guest runs that has to be off.", "Shut it down first."),
+    Code("domain.saved", "A guest has a saved state: its next start would go on from that, on its present disks.",
+         "Start it and shut it down, or discard the saved state with `virsh managedsave-remove`."),
+    Code("guest.deaf", "A guest did not shut down in its time.",
+         "Look at its console; `virsh destroy` switches it off."),
+    Code("guest.no_agent", "The agent of a guest is not connected, so that its file systems cannot stand still.",
+         "Start qemu-guest-agent in it, or do without a standstill."),
+    Code("guest.not_frozen", "The file systems of a guest did not come to a standstill.",
+         "Look at its agent, or do without a standstill."),
+    Code("snapshot.changed", "A snapshot that libvirt knows was changed since the plan, or is gone.",
+         "Look at it, then plan it once more."),
+    Code("snapshot.exists", "The guest has a snapshot of that name already.", "Choose another name."),
+    Code("snapshot.malformed", "What a step is to record is not the snapshot that it names.",
+         "Report it to who made the plugin."),
+)  # fmt: skip

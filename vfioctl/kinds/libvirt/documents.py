@@ -1,0 +1,125 @@
+"""libvirt's XML as the steps compare it: one spelling, and whether libvirt has made something of what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from xml.etree import ElementTree as ET
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepFailed
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+# What libvirt adds by itself to the definition of a domain, and to whose elements it adds attributes (formatdomain).
+ADDED = frozenset((
+    "address", "alias", "audio", "backingStore", "boot", "controller", "driver", "input", "listen", "memballoon",
+    "model", "seclabel", "target",
+))  # fmt: skip
+# What a snapshot's record is known by; the domain in it is libvirt's own text of it (formatsnapshot).
+RECORD = ("name", "creationTime", "state", "description", "parent", "disks")
+
+
+def canonical(document: str) -> str:
+    """`document` in one spelling: order of attributes, quotes, blanks. Raises StepFailed("domain.malformed").
+
+    An empty <metadata> is left out: libvirt keeps it when the last of what was in it goes.
+    """
+    root = _root(document)
+    for parent in list(root.iter()):
+        for child in [one for one in parent if one.tag == "metadata" and not len(one)]:
+            parent.remove(child)
+    return ET.canonicalize(ET.tostring(root, encoding="unicode"), strip_text=True)
+
+
+def covers(asked: str, present: str) -> bool:
+    """Whether `present` is what libvirt makes of `asked`: all of it, and nothing more than libvirt adds by itself."""
+    return canonical(asked) == canonical(present) or _covers(_root(asked), _root(present))
+
+
+def same_record(asked: str, present: str) -> bool:
+    """Whether `present` is the record of a snapshot that libvirt keeps of `asked`."""
+    one, other = _root(asked), _root(present)
+    return all(_same_part(one.find(part), other.find(part)) for part in RECORD)
+
+
+def reparented(document: str, parent: str) -> str:
+    """The record `document` of a snapshot, with another one above it."""
+    root = _root(document)
+    for former in root.findall("parent"):
+        root.remove(former)
+    above = ET.SubElement(root, "parent")
+    ET.SubElement(above, "name").text = parent
+    return ET.tostring(root, encoding="unicode")
+
+
+def name_of(document: str) -> str:
+    """The name of a domain or snapshot."""
+    return _root(document).findtext("name", "")
+
+
+def sources(document: str) -> frozenset[str]:
+    """The files that the disks of a domain, or of the record of a snapshot, are on."""
+    return frozenset(found for one in _root(document).iterfind(".//disk/source") if (found := one.get("file")))
+
+
+def drives(document: str) -> dict[str, str]:
+    """The files by the disks' targets, of a domain or of a snapshot."""
+    found: dict[str, str] = {}
+    for disk in _root(document).iterfind(".//disk"):
+        target, source = disk.find("target"), disk.find("source")
+        name = disk.get("name") or ("" if target is None else target.get("dev")) or ""
+        if source is not None and (path := source.get("file")):
+            found[name] = path
+    return found
+
+
+def same_drives(asked: str, present: str) -> bool:
+    """Whether the record `present` of a snapshot has put the same disks on the same files as `asked`."""
+    root = _root(present).find("disks")
+    return root is not None and drives(asked) == drives(ET.tostring(root, encoding="unicode"))
+
+
+def _root(document: str) -> Element:
+    try:
+        return ET.fromstring(document)  # it comes from libvirt, or from a blob that only we write
+    except ET.ParseError as error:
+        raise StepFailed("domain.malformed", f"The XML that a step names cannot be read: {error}.") from error
+
+
+def _same_part(one: Element | None, other: Element | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return _covers(one, other)
+
+
+def _covers(asked: Element, present: Element) -> bool:
+    if asked.tag != present.tag or _text(asked) != _text(present):
+        return False
+    more = present.attrib.keys() - asked.attrib.keys()
+    if asked.attrib.items() - present.attrib.items() or (more and asked.tag not in ADDED):
+        return False
+    left = [child for child in present if not _is_empty_metadata(child)]
+    for child in _exact_first(asked, left):
+        found = next((one for one in left if _covers(child, one)), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return all(child.tag in ADDED for child in left)
+
+
+def _exact_first(asked: Element, present: Iterable[Element]) -> list[Element]:
+    """The children of `asked`, first those that are there as they are: what is less sure takes nothing from them."""
+    known = {ET.tostring(one) for one in present}
+    wanted = [child for child in asked if not _is_empty_metadata(child)]
+    return sorted(wanted, key=lambda child: ET.tostring(child) not in known)
+
+
+def _is_empty_metadata(element: Element) -> bool:
+    return element.tag == "metadata" and not len(element)
+
+
+def _text(element: Element) -> str:
+    return (element.text or "").strip()
+
+

@@ -1,0 +1,107 @@
+"""domain.start: starts a guest, which fires libvirt's hooks. The undo switches off what this operation has started.
+
+A mark says so. It is set in the configuration, so that the guest has it from its first moment, and taken from there
+while the guest is still paused: one that runs with the mark in its configuration was started by somebody after a crash.
+"""
+
+from __future__ import annotations
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepRefused
+from vfioctl.kinds.libvirt import marks
+from vfioctl.kinds.libvirt.domains import URI, UUID, Domain, DomainChange, on
+from vfioctl.txn.shape import NAME, Shape
+from vfioctl.txn.step import Lifetime, Scope, State, Undo
+
+if TYPE_CHECKING:
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step
+
+
+class DomainStart(DomainChange):
+    """{uri, uuid}"""
+
+    name = "domain.start"
+    summary = "Starts a guest; switched off again only on failure, and only when it was started by this."
+    marks = True
+    undo_class = Undo.EXACT
+    scope = Scope.TRANSACTION
+    lifetime = Lifetime.DISK  # no guest runs after a restart of its host, but the mark is in its configuration
+    takes = Shape(uri=URI, uuid=UUID)
+    keeps = Shape(operation=NAME)
+
+    def put_back(self, params: Json) -> str:  # noqa: ARG002
+        return "it is switched off"
+
+    def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:  # noqa: ARG002
+        if domain.handle.isActive():
+            said = f"The guest {domain.handle.name()} is running already."
+            raise StepRefused("domain.running", said, hints=("Shut it down first, or leave it as it is.",))
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        def look(domain: Domain) -> None:
+            if _state(step, domain) not in (State.AFTER, State.BETWEEN):
+                self.must_fit(step.params, domain, machine)
+
+        on(step, machine, look)
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        """libvirt answers when its hooks have ended: that may be as long as the step has time."""
+        return on(step, machine, lambda domain: _start(step, domain))
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State(on(step, machine, lambda domain: _state(step, domain)))
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        return on(step, machine, lambda domain: _stop(step, domain))
+
+    def foreign(self, step: Step, machine: Machine) -> str:  # noqa: ARG002
+        return f"The guest {step.params['uuid']} was started by somebody else, and runs on."
+
+
+def _operation(step: Step) -> str:
+    return str(step.baseline["operation"])
+
+
+def _start(step: Step, domain: Domain) -> str | None:
+    import libvirt
+
+    handle = domain.handle
+    if _state(step, domain) is State.AFTER:
+        return "it is running already"
+    try:
+        if not handle.isActive():
+            marks.configure(handle, marks.STARTED, _operation(step))
+            handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    finally:
+        marks.configure(handle, marks.STARTED, "")
+    handle.resume()
+    return None
+
+
+def _stop(step: Step, domain: Domain) -> str | None:
+    handle = domain.handle
+    if marks.configured(handle, marks.STARTED) == _operation(step):
+        marks.configure(handle, marks.STARTED, "")
+    if marks.running(handle, marks.STARTED) != _operation(step):
+        return "it is off, or was not started by this"
+    handle.destroy()
+    return None
+
+
+def _state(step: Step, domain: Domain) -> State:
+    import libvirt
+
+    if (handle := domain.found) is None:
+        return State.BEFORE
+    pending = marks.configured(handle, marks.STARTED) == _operation(step)
+    if not handle.isActive():
+        return State.BETWEEN if pending else State.BEFORE
+    if marks.running(handle, marks.STARTED) != _operation(step):
+        return State.FOREIGN
+    if handle.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+        return State.BETWEEN
+    return State.FOREIGN if pending else State.AFTER
+
+
+KIND = DomainStart()

@@ -1,0 +1,104 @@
+"""domain.stop: asks a guest to shut down, again and again, or switches it off. Starts none: that is the user's.
+
+An agent that is not connected is never asked, since libvirt would wait for it. A guest that boots hears no button.
+"""
+
+from __future__ import annotations
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.kinds.libvirt.agent import is_connected
+from vfioctl.kinds.libvirt.domains import URI, UUID, Domain, DomainChange, asked, on
+from vfioctl.txn.clock import Deadline
+from vfioctl.txn.shape import Form, Shape, is_seconds, one_of
+from vfioctl.txn.step import State, Undo
+from vfioctl.wait import Backoff
+
+if TYPE_CHECKING:
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step
+
+AGAIN = 10.0  # seconds after which it is asked once more, in the other way
+ANSWER = 5.0  # for libvirt to pass the wish on
+SECONDS = Form("a number of seconds", is_seconds)
+
+
+class DomainStop(DomainChange):
+    """{uri, uuid, how, seconds}: how: "shutdown" asks it, through its agent where that is connected and by its power
+    button, for so many seconds; "destroy" switches it off"""
+
+    name = "domain.stop"
+    summary = "Shuts a guest down, or switches it off; it is not started again."
+    undo_class = Undo.NONE
+    takes = Shape(uri=URI, uuid=UUID, how=one_of("shutdown", "destroy"), seconds=SECONDS)
+
+    def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:  # noqa: ARG002
+        if domain.found is None:
+            raise StepFailed("guest.unknown", f"libvirt has no guest with the UUID {domain.uuid}.")
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        on(step, machine, lambda domain: self.must_fit(step.params, domain, machine))
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        if not on(step, machine, _is_on):
+            return "it is off already"
+        if step.params["how"] == "destroy":
+            on(step, machine, lambda domain: domain.handle.destroy())
+            return None
+        _shut_down(step, machine)
+        return None
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State.BEFORE if on(step, machine, _is_on) else State.AFTER
+
+    def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
+        return "it is not started again"
+
+
+def _shut_down(step: Step, machine: Machine) -> None:
+    """Raise StepFailed("guest.deaf") when it is still on in the end."""
+    end, through_agent = Deadline(min(step.params["seconds"], step.deadline)), True
+    while end.left:
+        _ask(step, machine, through_agent=through_agent)
+        through_agent = not through_agent
+        for _ in Backoff(min(AGAIN, end.left)):
+            machine.checkpoint()
+            if not on(step, machine, _is_on):
+                return
+    raise StepFailed(
+        "guest.deaf", f"The guest {step.params['uuid']} has not shut down within {step.params['seconds']:g} s.",
+        state="It may still do so.", hints=(f"Look at its console, or: virsh destroy --domain {step.params['uuid']}",),
+    )  # fmt: skip
+
+
+def _ask(step: Step, machine: Machine, *, through_agent: bool) -> None:
+    """Pass the wish on once; one that is not taken is passed on in the other way later."""
+    import libvirt
+
+    unheard = (
+        libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED, libvirt.VIR_ERR_OPERATION_INVALID,
+        libvirt.VIR_ERR_OPERATION_TIMEOUT,
+    )  # fmt: skip
+
+    def ask(domain: Domain) -> None:
+        agent = through_agent and is_connected(domain.handle)
+        way = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT if agent else libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+        try:
+            domain.handle.shutdownFlags(way)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in unheard:
+                raise
+
+    try:
+        asked(machine, step.params, ask, ANSWER)
+    except VfioctlError as error:
+        if error.code != "libvirt.unanswered":
+            raise
+
+
+def _is_on(domain: Domain) -> bool:
+    found = domain.found
+    return found is not None and bool(found.isActive())
+
+
+KIND = DomainStop()
