@@ -106,6 +106,13 @@ make_venv() {
     printf '%s\n' "$m_stamp" >"$venv/stamp"
 }
 
+# add_binding: builds libvirt-python into the virtual environment. Fails where what it is built from is missing.
+add_binding() {
+    if "$venv/bin/python" -c 'import libvirt' 2>/dev/null; then return 0; fi
+    pip install --no-deps --require-hashes -r "$here/requirements/libvirt-build.txt" &&
+        pip install --no-deps --require-hashes --no-build-isolation -r "$here/requirements/libvirt.txt"
+}
+
 unreachable='ConnectionError|ConnectTimeout|ProxyError|[Cc]onnection (refused|timed out)|unreachable|[Nn]ame (resolution|or serv)'
 
 # pip ARGUMENT…: says what went wrong, with its cause, and nothing otherwise.

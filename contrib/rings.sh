@@ -169,7 +169,8 @@ in_tree() {
     fi
     say "Debian $debian: making or finding its tree"
     # shellcheck disable=SC2086 # the packages are words
-    i_tree=$("$python" -m tests.lab tree --debian "$debian" --cache "$cache/lab" $ring1_packages $ring2_packages) || {
+    i_tree=$("$python" -m tests.lab tree --debian "$debian" --cache "$cache/lab" \
+        $ring1_packages $binding_packages $ring2_packages) || {
         skip "$i_ring" "its tree could not be made: $i_tree"
         return
     }

@@ -29,6 +29,7 @@ top=$(dirname "$here")
 . "$here/rings.sh"
 
 ring1_packages='fuse3 dash busybox-static shellcheck strace btrfs-progs'
+binding_packages='gcc libc6-dev libvirt-dev pkg-config python3-dev'
 ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils'
 other_pythons='3.12 3.14' # Debian 12 has 3.11, Debian 13 has 3.13
 share=24 # one of so many parts: what CI runs on the other Debian, and on the other Pythons
@@ -97,6 +98,8 @@ fi
 # shellcheck disable=SC2046,SC2086 # the packages are words
 want $(venv_package) $ring1_packages || skip 1 "packages are missing (see above)"
 make_venv "$cache/test-venv" run build testing dev
+# shellcheck disable=SC2086 # the packages are words
+{ want $binding_packages && add_binding; } || skip 1 "libvirt-python cannot be built"
 install_wheels
 cd "$top" || exit 1
 umask 022

@@ -9,9 +9,9 @@ from hand_offs import BY_NAME, GPU, stage
 from recoveries import as_before, run_undo_sh
 from txn_builders import UUID, step
 
-from vfioctl.handoff import recovery
 from vfioctl.limits import Limits
 from vfioctl.log import Log
+from vfioctl.txn import recover
 from vfioctl.txn.history import read_all
 from vfioctl.txn.journal import read_both
 from vfioctl.txn.plan import Action, Part, ReturnItem
@@ -25,7 +25,7 @@ def test_a_return_that_a_start_has_to_finish_first_gets_no_more_time_than_a_rele
     item = ReturnItem("proof", Action.APPLY, Part.DETACHED)
     give("win11", UUID, returns=(proof,), way_back=(item,), limits=Limits(release=0.5, finish=60.0))
     began = time.monotonic()
-    recovery.recover(here, UUID, Log(here.paths, stderr=None), in_hook=True)
+    recover.settle(here, UUID, log=Log(here.paths, stderr=None), hurried=True)
     assert time.monotonic() - began < 10
     assert read_both(here.paths, UUID) is None
 

@@ -12,7 +12,7 @@ from txn_builders import OTHER, UUID, proposal
 
 from vfioctl.errors import VfioctlError
 from vfioctl.files import read_text
-from vfioctl.handoff import others, recovery
+from vfioctl.handoff import others
 from vfioctl.handoff.commit import commit
 from vfioctl.handoff.holders import Policy
 from vfioctl.handoff.outcome import read_last
@@ -20,9 +20,10 @@ from vfioctl.handoff.planning import Order, plan
 from vfioctl.handoff.release import finish, run_late
 from vfioctl.host.host import Host
 from vfioctl.log import Log
+from vfioctl.txn import recover
 from vfioctl.txn.clock import Deadline, as_journalled
 from vfioctl.txn.history import read_all
-from vfioctl.txn.journal import Journal, Standing, read_both
+from vfioctl.txn.journal import Journal, Moment, Standing, read_both
 from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Lifetime, Phase, Scope
@@ -74,7 +75,7 @@ class Bench:
             path.write_text("\n".join((json.dumps({**json.loads(header), "boot_id": "an-earlier-boot"}), *lines)))
 
     def recover(self):
-        return recovery.recover(self.here, UUID, self.log)
+        return recover.settle(self.here, UUID, log=self.log)
 
     def said(self):
         return (read_text(self.paths.at("said")) or "").split()
@@ -88,13 +89,13 @@ class KilledError(BaseException):
 
 
 class Killer:
-    """Dies after so many records."""
+    """Dies after so many records; how far a step is, is none."""
 
     def __init__(self, records: int) -> None:
         self.left = records
 
-    def __call__(self, _name: str) -> None:
-        self.left -= 1
+    def __call__(self, moment: Moment) -> None:
+        self.left -= moment.what != "progress"
         if not self.left:
             raise KilledError
 
@@ -207,7 +208,7 @@ def test_what_another_guest_has_left_to_this_one_is_undone_although_this_one_was
     bench.run(first, standing=Standing.HELD)
     os.unlink(bench.paths.at("usr/bin/on"))
     bench.run(second, standing=Standing.HELD)
-    recovery.recover(bench.here, OTHER, bench.log)
+    recover.settle(bench.here, OTHER, log=bench.log)
     assert bench.said() == ["on"]
     bench.recover()
     assert bench.said() == ["on", "off"]
@@ -217,7 +218,7 @@ def test_what_another_guest_has_left_to_a_start_that_was_killed_before_it_is_und
     first, second = bench.plan(command(), uuid=OTHER), bench.plan(copy(), command(after=("copy",)))
     bench.run(first, standing=Standing.HELD)
     bench.run(second, dies_after=1)
-    recovery.recover(bench.here, OTHER, bench.log)
+    recover.settle(bench.here, OTHER, log=bench.log)
     with Journal(bench.paths, UUID) as journal:
         journal.reopen()
         journal.standing(Standing.RETURNING)

@@ -129,6 +129,12 @@ class Lab:
         """The mount namespace, as /proc/PID/ns/mnt names it."""
         return os.readlink(f"/proc/{self.holder_pid}/ns/mnt")
 
+    @property
+    def uri(self) -> str:
+        """The daemon's URI for a process outside of the namespace."""
+        assert self._holder is not None
+        return f"qemu+unix:///system?socket=/proc/{self._holder.pid}/root/run/libvirt/libvirt-sock"
+
     def inside(self, *argv: str) -> list[str]:
         """`argv` so that it runs in the namespace, as the very process that is started."""
         assert self._holder is not None

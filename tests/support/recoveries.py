@@ -30,7 +30,7 @@ sys.exit(main(sys.argv[1:]))
 """
 # What undo.sh leaves for vfioctl itself: the marks, the journals and the holders; its log lies beside ours.
 LEFT_BY_SH = (f"run/vfioctl/guests/{GUEST}", f"run/vfioctl/guests/{GUEST}/*", "run/vfioctl/resources/*",
-              f"run/vfioctl/journal/{UUID}.jsonl", f"var/lib/vfioctl/journal/{UUID}.jsonl")  # fmt: skip
+              f"run/vfioctl/journal/{UUID}.jsonl*", f"var/lib/vfioctl/journal/{UUID}.jsonl")  # fmt: skip
 
 
 def as_before(on: Stage, *allowed: str) -> None:

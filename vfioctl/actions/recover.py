@@ -15,12 +15,12 @@ from vfioctl.actions.operations import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.handoff import damaged, outcome
 from vfioctl.handoff.recovery import is_in_use
-from vfioctl.handoff.recovery import recover as finish
 from vfioctl.log import Log
 from vfioctl.result import Error, Message, Result
 from vfioctl.txn import blobs
 from vfioctl.txn.clock import Stopwatch
 from vfioctl.txn.journal import Standing, open_uuids, read_both
+from vfioctl.txn.recover import settle as finish
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
@@ -89,7 +89,7 @@ def _recover(call: Call, node: Composition, uuid: str, *, abort: bool) -> tuple[
     paths, watch = node.paths, Stopwatch(tell=teller(call.caller))
     row: dict[str, Any] = {"uuid": uuid, "guest": _name_of(paths, uuid)}
     try:
-        said = finish(node, uuid, Log(paths, stderr=None), watch=watch, spare_start=not abort)
+        said = finish(node, uuid, log=Log(paths, stderr=None), watch=watch, spare=not abort)
     except VfioctlError as error:
         whose = f"{row['guest']}: " if row["guest"] and row["guest"] not in error.message else ""
         shown = Error(error.code, f"{whose}{error.message}", error.state, error.hints)

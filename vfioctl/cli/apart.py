@@ -1,4 +1,4 @@
-"""Runs a command line of ours apart from the user's session, in a transient system unit, and follows what it says.
+"""Follows what a command line of ours says that runs apart from the user's session, in a transient system unit.
 
 The terminal may end with the session that the command ends; the unit goes on. Decides nothing about what is run.
 """
@@ -17,13 +17,13 @@ from vfioctl.errors import DeadlineExceeded, VfioctlError
 from vfioctl.host import cgroups, units
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.host.readers import text
+from vfioctl.txn.background import SPAWN_SECONDS, start_unit
 from vfioctl.wait import Backoff, until
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition
     from vfioctl.paths import Paths
 
-SPAWN_SECONDS = 5.0
 LOOK = 0.05
 SHELL = "/bin/sh"
 # Says who it is, runs the command, says how it ended. When nobody follows any more, nobody needs what was said.
@@ -61,14 +61,8 @@ class Apart:
         """Raises VfioctlError or OSError when it does not run; one that begins later finds no place, and ends."""
         files.make_private_dir(self.place)
         try:
-            ended = self.composition.programs.run(
-                ("systemd-run", "--quiet", "--collect", f"--unit={self.unit}", "--property=KillMode=process",
-                 "--setenv=LC_ALL=C.UTF-8", "--",
-                 *units.literal((SHELL, "-c", SCRIPT, "sh", str(os.getpid()), self.place, *self.argv))),
-                deadline=SPAWN_SECONDS,
-            )  # fmt: skip
-            if not ended.ok:
-                raise VfioctlError("program.failed", f"{ended.why()}.")
+            script = (SHELL, "-c", SCRIPT, "sh", str(os.getpid()), self.place, *self.argv)
+            start_unit(self.composition, self.unit, script, "--setenv=LC_ALL=C.UTF-8")
             if not until(self._is_there, SPAWN_SECONDS):
                 raise DeadlineExceeded("program.deadline", f"{self.unit} does not begin within {SPAWN_SECONDS:g} s.")
         except VfioctlError:

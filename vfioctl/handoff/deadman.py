@@ -1,7 +1,7 @@
 """The dead-man: brings the card home when libvirtd dies in mid-prepare and no hook will ever come again.
 
 Armed before the first effect, disarmed by `started`, an undo or `release`. Watches one attempt, no later one of the
-same guest; acts only through recovery.
+same guest; acts only through txn/recover.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def watch(composition: Composition, watched: Watched, log: Log) -> None:
         return
     while not _is_over(composition.paths, watched):
         try:
-            from vfioctl.handoff import recovery  # few starts need it: none shares the processor with its import
+            from vfioctl.txn import recover  # few starts need it: none shares the processor with its import
 
-            about.notice(f"dead-man: {recovery.recover(composition, watched.uuid, log)}")
+            about.notice(f"dead-man: {recover.settle(composition, watched.uuid, log=log)}")
         except (VfioctlError, OSError, ImportError) as error:  # vfioctl may be replaced at this moment
             about.warning(f"dead-man: {error}")
             if isinstance(error, VfioctlError) and error.code.startswith("journal."):

@@ -18,6 +18,7 @@ from vfioctl.txn import background
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action
+from vfioctl.txn.settling import Case
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, lo
             return
         _close_undone(composition, uuid, log)
         _let_cards_come(composition, story)
-        home = WayBack(composition, story, (own.fd,), log)
+        home = WayBack(Case(composition, story, (own.fd,), log))
         done = home.run(None, seconds=story.plan.limits.finish)
         error = None if done else home.leave_open("release")
         if done:
@@ -119,9 +120,9 @@ def _close_undone(composition: Composition, uuid: str, log: Log) -> None:
     """Guests that undo.sh brought home still stand in the ledger, and would keep what they shared from coming back."""
     for other in markers.undone_by_sh(composition.paths):
         if other != uuid:
-            from vfioctl.handoff import recovery  # few hosts have one
+            from vfioctl.txn import recover  # few hosts have one
 
             try:
-                recovery.recover(composition, other, log, in_hook=True)
+                recover.settle(composition, other, log=log, hurried=True)
             except VfioctlError as error:
                 log.warning(f"What undo.sh has undone is not closed yet: {error}", uuid=other)

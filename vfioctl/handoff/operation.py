@@ -1,4 +1,4 @@
-"""The hand-off as an operation of the engine: what its notes must look like, and its plans of earlier schemas."""
+"""The hand-off as an operation of the engine: its notes, its plans of earlier schemas, its lock, how it is ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.libvirt import name_problem
 from vfioctl.frozen import asdict
-from vfioctl.handoff.notes import HAND_OFF
+from vfioctl.handoff.notes import HAND_OFF, guest_lock
 from vfioctl.kinds.common import ADDRESS
 from vfioctl.txn.plan import Unfinished
 from vfioctl.txn.shape import TEXT, Shape, is_text, many, shown, table
@@ -15,7 +15,10 @@ from vfioctl.txn.shape import TEXT, Shape, is_text, many, shown, table
 if TYPE_CHECKING:
     from typing import Any
 
+    from vfioctl.files import Lock
+    from vfioctl.paths import Paths
     from vfioctl.txn.plan import Plan
+    from vfioctl.txn.settling import Case, Settling
 
 NOTES = Shape(
     devices=many(ADDRESS), identities=table(ADDRESS, TEXT), drivers=table(TEXT, TEXT),
@@ -46,6 +49,18 @@ def upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
     now = {RENAMED.get(name, name): data[name] for name in FORMER if name in data and name not in NOTES.forms}
     noted = {name: data.get(name, {}) for name in NOTES.forms} | {"devices": data["devices"]}
     return {"operation": HAND_OFF, **now, "unfinished": Unfinished.RETURN, "notes": noted}
+
+
+def lock(paths: Paths, key: str) -> Lock:
+    """The lock of the guest: whoever finds it taken reads that the guest is being handed off."""
+    return guest_lock(paths, key)
+
+
+def settle(case: Case) -> Settling:
+    """How a hand-off is ended without its process."""
+    from vfioctl.handoff.settle import Settle  # who only judges a plan does without it
+
+    return Settle(case)
 
 
 def as_shown(plan: Plan) -> dict[str, Any]:

@@ -156,13 +156,17 @@ def _settle_other(composition: Composition, plan: Plan, uuid: str, log: Log, wai
     Returns whether it is settled now: not where its guest has the devices, whatever its journal says.
     """
 
+    from vfioctl.txn import recover  # few starts meet one
+
     def is_settled() -> bool:
         return uuid not in others.unsettled(composition.paths, plan)
 
     def is_tried() -> bool:
         try:
             if not is_settled():
-                recovery.recover(composition, uuid, log, in_hook=True, patience=waiting.left, unless=is_settled)
+                recover.settle(
+                    composition, uuid, log=log, hurried=True, patience=waiting.left, unless=is_settled
+                )
         except Busy:
             return False
         except VfioctlError as error:

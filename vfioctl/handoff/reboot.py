@@ -1,4 +1,4 @@
-"""A hand-off that a restart of the host cut off: undoes what lies on a disk, and says how the devices are now.
+"""A hand-off that a restart of the host cut off: closes its books, and says how the devices are now.
 
 The restart has reset the hardware and emptied /run, so what lived in that boot is neither asked about nor undone.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from vfioctl.compose import Composition
 from vfioctl.handoff import notes
 from vfioctl.handoff.commit import forget
 from vfioctl.handoff.outcome import Ending, keep
@@ -16,11 +15,8 @@ from vfioctl.handoff.way_back import WayBack
 from vfioctl.host.readers import link_name
 from vfioctl.kinds import PCI
 from vfioctl.paths import Paths
-from vfioctl.txn.clock import Deadline
-from vfioctl.txn.engine import Engine
 from vfioctl.txn.journal import Standing, Story
-from vfioctl.txn.plan import Action, Plan
-from vfioctl.txn.step import Lifetime, Scope, Step
+from vfioctl.txn.plan import Plan
 
 CUT_OFF = {
     Standing.APPLYING: "in mid-hand-off", Standing.UNDOING: "while its hand-off was being undone",
@@ -28,38 +24,25 @@ CUT_OFF = {
 }  # fmt: skip
 
 
-def settle(home: WayBack, *, in_hook: bool) -> str:
-    """Undo what outlives a boot, close the books, and return what was done. The caller holds the locks.
+def begins(story: Story) -> str:
+    """What has cut it off, for a sentence to go on from."""
+    return f"{story.plan.subject}: the host was restarted {CUT_OFF[story.standing]}"
 
-    Raises VfioctlError("return.unfinished") with what is left; the journal is kept then.
-    """
-    plan, here = home.plan, home.composition
-    begins = f"{plan.subject}: the host was restarted {CUT_OFF[home.story.standing]}"
-    seconds = plan.limits.release if in_hook else plan.limits.finish
-    with home.transaction().reopen() as transaction:
-        engine = transaction.engine
-        home.failures += engine.undo_steps(due(home.story), plan.key, deadline=Deadline(seconds))
-    home.tell_left(engine)
-    if home.failures:
-        raise home.leave_open("recover", f"{begins}, and not everything that outlives a boot could be undone")
-    message = " ".join((f"{begins}.", *_told(here, plan, engine), *home.left))
-    times = tuple(engine.watch.times)
-    keep(here.paths, home.log, Ending(plan.subject, plan.key, "recover", times or None, message=message))
-    forget(transaction)
+
+def close(home: WayBack) -> str:
+    """What outlives a boot is undone: close the books, and return what was done."""
+    plan, paths = home.plan, home.node.paths
+    message = " ".join((f"{begins(home.story)}.", *_told(home), *home.left))
+    times = tuple(home.watch.times)
+    keep(paths, home.log, Ending(plan.subject, plan.key, "recover", times or None, message=message))
+    forget(home.transaction())
     return message
 
 
-def due(story: Story) -> tuple[Step, ...]:
-    """The steps to undo: what was begun and lies on a disk, but for what a start keeps that has succeeded."""
-    kept, begun = story.given, story.begun(Action.APPLY)
-    lasting = (step for step in story.plan.changes if step.lifetime is Lifetime.DISK and step.id in begun)
-    return tuple(step for step in lasting if not (kept and step.scope is Scope.TRANSACTION))
-
-
-def _told(here: Composition, plan: Plan, engine: Engine) -> Iterator[str]:
-    if devices := [_standing(here.paths, plan, address) for address in notes.devices(plan)]:
+def _told(home: WayBack) -> Iterator[str]:
+    if devices := [_standing(home.node.paths, home.plan, address) for address in notes.devices(home.plan)]:
         yield f"Now {', '.join(devices)}."
-    undone = [time.id for time in engine.watch.times if time.outcome == "done"]
+    undone = [time.id for time in home.watch.times if time.outcome == "done"]
     yield f"Undone: {', '.join(undone)}." if undone else "Nothing else was left to undo."
 
 

@@ -15,6 +15,7 @@ from vfioctl.txn import background
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.plan import Action, Part
+from vfioctl.txn.settling import Case
 
 STARTED_SECONDS = 10.0
 BUSY_RESERVE = 2.0
@@ -43,7 +44,7 @@ def release(composition: Composition, guest: str, log: Log) -> None:
         story = read_both(paths, uuid)
         if story is None:
             return  # whoever held the lock has finished it
-        _in_hook(WayBack(composition, story, (lock.fd,), log), deadline)
+        _in_hook(WayBack(Case(composition, story, (lock.fd,), log)), deadline)
         markers.set_mark(paths, guest, markers.RELEASED)
         background.start(
             composition, ("finish", uuid), lambda said: finish(composition, uuid, said, lock=lock), log, lock=lock

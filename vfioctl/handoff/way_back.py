@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from math import inf
 
-from vfioctl.checking import TYPE_CHECKING
-from vfioctl.compose import Composition
 from vfioctl.errors import Busy, StepFailed, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.handoff import notes
@@ -19,47 +17,33 @@ from vfioctl.handoff.commit import forget
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.outcome import Ending, amend, keep
 from vfioctl.kinds import PCI, conditions
-from vfioctl.log import Log
-from vfioctl.txn.clock import Deadline, StepTime, Stopwatch, as_journalled, own
+from vfioctl.txn.clock import Deadline, StepTime, as_journalled, own
 from vfioctl.txn.engine import Engine, Failure, pending
 from vfioctl.txn.journal import Standing, Story, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action, Part, Plan
 from vfioctl.txn.resources import Ledger, turns
+from vfioctl.txn.settling import Case, Settling
 from vfioctl.txn.step import Condition, Scope, Step
 from vfioctl.wait import until
-
-if TYPE_CHECKING:
-    from vfioctl.txn.transaction import Transaction
 
 PROOF_SECONDS = 10.0
 
 
-class WayBack:
-    """One return. `fds` is the guest's lock, which helper programs inherit; the caller holds it.
+class WayBack(Settling):
+    """One return. Each step has locks of its own."""
 
-    `patience`: the most seconds that one step waits for its turn.
-    """
+    patience = inf  # the most seconds that one step waits for its turn
 
-    def __init__(
-        self, composition: Composition, story: Story, fds: tuple[int, ...], log: Log, *,
-        watch: Stopwatch | None = None, failures: Iterable[Failure] = (), patience: float = inf,
-    ) -> None:
-        self.composition = composition
-        self.story = story
-        self.fds = fds
-        self.log = log
-        self.watch = watch or Stopwatch()
-        self.failures = list(failures)
-        self.turn = turns(composition.paths, longest=patience)
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self.turn = turns(self.node.paths, longest=self.patience)
         self.unseen: tuple[Condition, ...] = ()
-        self.left: list[str] = []
         self.ending: Ending | None = None
         self.kept = ""
 
-    @property
-    def plan(self) -> Plan:
-        return self.story.plan
+    def locks(self) -> AbstractContextManager[tuple[int, ...]]:
+        return nullcontext(())
 
     def run(self, part: Part | None, *, seconds: float, accept_others: bool = False) -> bool:
         """Run what is left of `part` (None: all) within `seconds`; whether everything of it is back.
@@ -69,9 +53,9 @@ class WayBack:
         """
         from vfioctl.handoff import astray  # a start that finds nothing unfinished does without it
 
-        paths, uuid = self.composition.paths, self.plan.key
+        paths, uuid = self.node.paths, self.plan.key
         now = read_both(paths, uuid) or self.story
-        undone = now.finished(Action.UNDO) - astray.astray(self.plan, self.composition.machine())
+        undone = now.finished(Action.UNDO) - astray.astray(self.plan, self.node.machine())
         way = _way(now, Ledger(paths))
         items = pending(way, undone, now.finished(Action.APPLY) - self._steps(), part)
         deadline = Deadline(seconds)
@@ -80,24 +64,24 @@ class WayBack:
             self.failures += transaction.give_back(items, deadline=deadline)
             if part is None:
                 self.failures += engine.let_go(_idle(now, way), uuid, deadline=deadline)
-        self.tell_left(engine)
+        self.tell(engine)
         self._find_astray(accept_others=accept_others)
         if part is None:
             self.unseen = self._not_seen(self.plan.proof)
             self._tell_updates()
-        for failure in (*self.failures, *engine.warnings):
-            self.log.warning(f"{self.plan.subject}: {failure.message}", guest=self.plan.subject, code=failure.code)
+        self._warn(self.failures)
         return not self.failures
 
-    def transaction(self) -> Transaction:
-        """The transaction that comes home; each step has locks of its own."""
-        return self.composition.transaction(self.plan, self.fds, watch=self.watch, turn=self.turn)
-
-    def tell_left(self, engine: Engine) -> None:
-        """Name what stays since no step of this hand-off made it, in the log and in the outcome."""
-        self.left += engine.left
+    def tell(self, engine: Engine) -> None:
+        """Name in the log what stays, as no step of it made that, and what could not be done and need not be."""
+        super().tell(engine)
         for said in engine.left:
             self.log.warning(f"{self.plan.subject}: {said}", guest=self.plan.subject)
+        self._warn(engine.warnings)
+
+    def _warn(self, failures: Iterable[Failure]) -> None:
+        for failure in failures:
+            self.log.warning(f"{self.plan.subject}: {failure.message}", guest=self.plan.subject, code=failure.code)
 
     def _steps(self) -> frozenset[str]:
         """Steps of prepare have APPLY records too; those are not pieces of the way back."""
@@ -115,7 +99,7 @@ class WayBack:
 
         if not self.unseen:
             return
-        hopeless = self.failures or astray.astray(self.plan, self.composition.machine())
+        hopeless = self.failures or astray.astray(self.plan, self.node.machine())
         until(self._is_shown, 0.0 if hopeless else PROOF_SECONDS)
         if self._is_overtaken():
             return
@@ -139,13 +123,13 @@ class WayBack:
         """Whether the guest or another one is being handed a device of this one already."""
         if self.ending is None or self.ending.error:
             return False  # what is open is this hand-off itself
-        paths = self.composition.paths
+        paths = self.node.paths
         again, ledger = os.path.exists(paths.boot_journal(self.plan.key)), Ledger(paths)
         return again or any(ledger.entries(f"{PCI}{address}") for address in notes.devices(self.plan))
 
     def _amend(self, ending: Ending) -> None:
         """Keep what the proof has shown, while no later hand-off of the guest has an outcome of its own to keep."""
-        paths = self.composition.paths
+        paths = self.node.paths
         with suppress(Busy), guest_lock(paths, ending.uuid):
             amend(paths, self.log, ending, self.kept)
 
@@ -154,12 +138,12 @@ class WayBack:
         from vfioctl.handoff import astray
 
         told = {failure.step.id for failure in self.failures}
-        found = astray.failures(self.plan, self.composition.machine(), accept_others=accept_others)
+        found = astray.failures(self.plan, self.node.machine(), accept_others=accept_others)
         self.failures += [failure for failure in found if failure.step.id not in told]
 
     def _is_so(self, condition: Condition) -> bool:
         try:
-            return conditions.evaluate(condition, self.composition.machine())
+            return conditions.evaluate(condition, self.node.machine())
         except VfioctlError as error:  # who cannot be asked has not been seen
             self.log.warning(f"{self.plan.subject}: {error}", guest=self.plan.subject)
             return False
@@ -167,7 +151,7 @@ class WayBack:
     def _tell_updates(self) -> None:
         from vfioctl.handoff import drift  # a start that finds nothing unfinished does without it
 
-        for said in drift.found(self.plan, self.composition.machine().host()):
+        for said in drift.found(self.plan, self.node.machine().host()):
             self.log.warning(f"{self.plan.subject}: {said}.", guest=self.plan.subject)
 
     def close(self, event: str) -> None:
@@ -175,7 +159,7 @@ class WayBack:
         transaction = self.transaction()
         transaction.leave_all()
         self.ending = Ending(self.plan.subject, self.plan.key, event, self._times(event), message=self._said())
-        self.kept = keep(self.composition.paths, self.log, self.ending)
+        self.kept = keep(self.node.paths, self.log, self.ending)
         forget(transaction)
 
     def leave_open(self, event: str, what: str = "") -> VfioctlError:
@@ -190,12 +174,12 @@ class WayBack:
             hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
         )
         self.ending = Ending(self.plan.subject, self.plan.key, event, self._times(event), error=error)
-        keep(self.composition.paths, self.log, self.ending)
+        keep(self.node.paths, self.log, self.ending)
         return error
 
     def _times(self, event: str) -> tuple[StepTime, ...]:
         """The whole return, with what the hook and other processes did of it."""
-        story = read_both(self.composition.paths, self.plan.key) or self.story
+        story = read_both(self.node.paths, self.plan.key) or self.story
         actions = {step.id: Action.UNDO for step in self.plan.changes}
         actions |= {step.id: Action.APPLY for step in self.plan.returns}
         times = as_journalled(self.plan, story.records, actions)

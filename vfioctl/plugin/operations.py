@@ -45,6 +45,8 @@ class OperationRequest:
     `subject` is what it is about, for people; `key` is a new UUID, which names the journal. `id` marks what the steps
     make, and may stand in names; one is made up where it is empty. `contents` are those that the steps name by
     `content_name`: they lie in private files, never in the plan. `findings` refuse or warn before anything is touched.
+    `notes` are the plugin's own, but for `expects`: the resources `domain:UUID` of the guests that its own steps start,
+    which vfioctl's hook refuses otherwise.
     """
 
     plugin: str

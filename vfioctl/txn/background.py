@@ -107,15 +107,20 @@ def _as_unit(
 ) -> bool:
     if not is_booted(node.paths):
         return False
-    argv = (
-        "systemd-run", "--quiet", "--collect", "--no-block", f"--unit={name}", "--property=KillMode=process",
-        *options, "--", *literal((*node.self_argv, *arguments)),
-    )  # fmt: skip
     try:
-        ended = node.programs.run(argv, deadline=SPAWN_SECONDS)
+        start_unit(node, name, (*node.self_argv, *arguments), *options)
     except VfioctlError as error:
         log.warning(f"No transient unit for {name}, a detached process instead: {error}")
         return False
+    return True
+
+
+def start_unit(node: Node, name: str, argv: tuple[str, ...], *options: str) -> None:
+    """Have systemd start `argv` as the transient unit `name`. Raises VfioctlError where it does not."""
+    ended = node.programs.run(
+        ("systemd-run", "--quiet", "--collect", "--no-block", f"--unit={name}", "--property=KillMode=process",
+         *options, "--", *literal(argv)),
+        deadline=SPAWN_SECONDS,
+    )  # fmt: skip
     if not ended.ok:
-        log.warning(f"No transient unit for {name}, a detached process instead: {ended.why()}")
-    return ended.ok
+        raise VfioctlError("program.failed", f"{ended.why()}.")

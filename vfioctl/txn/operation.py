@@ -1,4 +1,4 @@
-"""What the engine asks of an operation: whether its plan may be obeyed. Finds it by name; knows none itself."""
+"""What the engine asks of an operation: whether its plan may be obeyed, and how it is ended. Knows none by name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import importlib
 from collections.abc import Mapping
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import VfioctlError
 
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
+    from vfioctl.files import Lock
+    from vfioctl.paths import Paths
     from vfioctl.txn.plan import Plan
+    from vfioctl.txn.settling import Case, Settling
 else:
     Protocol = object
 
@@ -27,6 +31,12 @@ class Operation(Protocol):
     def upgraded(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """A plan that an earlier schema wrote, as this one has it. Raises KeyError, TypeError, ValueError."""
 
+    def lock(self, paths: Paths, key: str) -> Lock:
+        """The lock of one of them, in its words; without this it is resources.operation_lock."""
+
+    def settle(self, case: Case) -> Settling:
+        """How one of them is ended without its process; without this by what its plan says."""
+
 
 def find(name: str) -> Operation | None:
     """The operation called `name`; None for one that is not installed."""
@@ -40,3 +50,26 @@ def upgraded(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """A plan without a name of its operation, as this schema has it. Raises KeyError, TypeError, ValueError."""
     wrote = find(importlib.import_module(REGISTER).UNNAMED)
     return wrote.upgraded(data) if wrote else data
+
+
+def lock_of(paths: Paths, key: str) -> Lock:
+    """The lock of the operation `key`, as its sort has it; where nothing tells its sort, as the one without a name."""
+    from vfioctl.txn.journal import read_both
+    from vfioctl.txn.resources import operation_lock
+
+    try:
+        story = read_both(paths, key)
+    except VfioctlError:
+        story = None  # who reads it under the lock says why
+    known: Any = find(story.plan.operation if story else importlib.import_module(REGISTER).UNNAMED)
+    made: Lock = getattr(known, "lock", operation_lock)(paths, key)
+    return made
+
+
+def settling(case: Case) -> Settling:
+    """How the operation of `case` is ended: as its sort says where that is installed, else as its plan says."""
+    from vfioctl.txn.settling import Settling
+
+    known: Any = find(case.story.plan.operation)
+    made: Settling = getattr(known, "settle", Settling)(case)
+    return made

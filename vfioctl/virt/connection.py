@@ -76,8 +76,11 @@ class Connection:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the other end was there at the last call."""
-        return bool(self.libvirt.isAlive())
+        """Whether the other end answers. libvirt itself sees only at the next call that a daemon was restarted."""
+        try:
+            return bool(self.version)
+        except VfioctlError:
+            return False
 
     def close(self) -> None:
         """Let go of it; what the other end makes of that does not matter any more."""

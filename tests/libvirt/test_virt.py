@@ -1,0 +1,119 @@
+"""`virt` asks a real daemon: one that is restarted, stopped or killed; by somebody without the right."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from somebody import NOBODY
+
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.virt.connection import Connection, borrowed, connect
+from vfioctl.virt.guests import other_sources, read_guest, read_guests
+from vfioctl.virt.nodes import Node
+
+DENIED = """
+from vfioctl.errors import VfioctlError
+from vfioctl.virt.connection import connect
+try:
+    connect()
+except VfioctlError as error:
+    print(error.code, error.message)
+"""
+CDROM = "<disk type='file' device='cdrom'><source file='{}'/><target dev='sda' bus='sata'/></disk>"
+
+
+@pytest.fixture
+def daemon(make_lab: Callable[..., Any]) -> Any:
+    lab = make_lab()
+    lab.start()
+    return lab
+
+
+@pytest.fixture
+def asked(daemon: Any) -> Iterator[Connection]:
+    with connect(Node("local", daemon.uri)) as connection:
+        yield connection
+
+
+def test_the_version_is_that_of_the_daemon(asked: Connection, libvirt_version: Any) -> None:
+    assert asked.version[:2] == libvirt_version
+
+
+def test_a_guest_is_off_then_runs_and_is_off_again(daemon: Any, asked: Connection) -> None:
+    uuid = daemon.define("win11")
+    before = read_guest(asked, "win11")
+    daemon.virsh("start", "win11")
+    running = read_guest(asked, uuid)
+    daemon.virsh("destroy", "win11")
+    assert (before.state, running.state, read_guest(asked, "win11").state) == ("off", "running", "off")
+    assert (before.live_xml, "<domain type='qemu' id=" in running.live_xml) == ("", True)
+    assert running.xml == before.xml
+
+
+def test_a_guest_that_is_paused_is_told_apart(daemon: Any, asked: Connection) -> None:
+    daemon.define("win11")
+    daemon.virsh("start", "win11", "--paused")
+    assert read_guests(asked)[0].state == "paused"
+
+
+def test_what_a_saved_guest_uses_is_known(daemon: Any, asked: Connection, tmp_path: Any) -> None:
+    image = tmp_path / "install.iso"
+    image.write_bytes(bytes(4096))
+    daemon.define("win11", devices=CDROM.format(image))
+    daemon.virsh("start", "win11")
+    daemon.virsh("managedsave", "win11")
+    assert read_guest(asked, "win11").state == "saved"
+    assert str(image) in other_sources(asked, "")
+
+
+def test_an_unknown_guest_is_refused_with_the_nearest(daemon: Any, asked: Connection) -> None:
+    daemon.define("win11")
+    with pytest.raises(Refused, match='did you mean "win11"'):
+        read_guest(asked, "win1")
+
+
+def test_after_a_restart_of_the_daemon_the_call_fails_and_the_next_connection_answers(
+    daemon: Any, asked: Connection
+) -> None:
+    daemon.restart()
+    with pytest.raises(VfioctlError) as error:
+        read_guests(asked)
+    assert error.value.code in ("libvirt.down", "libvirt.failed")
+    with borrowed({asked.node.uri: asked}, asked.node) as again:
+        assert read_guests(again) == ()
+
+
+def test_a_daemon_that_stands_still_is_given_up_and_answers_later(daemon: Any, asked: Connection) -> None:
+    os.kill(daemon.daemon_pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(VfioctlError) as error:
+            asked.ask(lambda libvirt: libvirt.listAllDomains(), "the list of guests", limit=0.5)
+        with pytest.raises(VfioctlError) as unopened:
+            connect(asked.node, limit=0.5)
+    finally:
+        os.kill(daemon.daemon_pid, signal.SIGCONT)
+    assert (error.value.code, unopened.value.code) == ("libvirt.unanswered", "libvirt.unanswered")
+    assert read_guests(asked) == ()
+
+
+def test_a_daemon_that_is_gone_is_down(daemon: Any) -> None:
+    daemon.sigkill()
+    with pytest.raises(VfioctlError) as error:
+        connect(Node("local", daemon.uri))
+    assert error.value.code == "libvirt.down"
+
+
+def test_somebody_without_the_right_is_denied(make_lab: Callable[..., Any]) -> None:
+    lab = make_lab()
+    with (lab.etc / "libvirtd.conf").open("a") as file:
+        file.write('unix_sock_group = "root"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    lab.start()
+    argv = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", sys.executable, "-I", "-c", DENIED]
+    said = subprocess.run(lab.inside(*argv), capture_output=True, text=True, check=True, timeout=60, cwd="/")
+    assert said.stdout.startswith("libvirt.denied libvirt failed at a connection: "), said
