@@ -140,6 +140,11 @@ def test_the_lock_of_a_guest_is_that_of_a_hand_off_also_while_nothing_is_open(he
     assert os.path.exists(here.paths.key_lock(UUID))  # its file stays: others may wait for it
 
 
+def test_where_there_is_nothing_no_file_is_left_either(here):
+    assert recover.settle(here, OTHER) == recover.NOTHING
+    assert not os.path.exists(here.paths.locks)
+
+
 def test_a_hook_ends_nothing_that_needs_libvirt(here):
     interrupted(here, touches=(domain(UUID),))
     with pytest.raises(Refused, match="needs libvirt for that"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 
 from vfioctl.checking import TYPE_CHECKING
@@ -52,16 +53,23 @@ def upgraded(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return wrote.upgraded(data) if wrote else data
 
 
-def lock_of(paths: Paths, key: str) -> Lock:
-    """The lock of the operation `key`, as its sort has it; where nothing tells its sort, as the one without a name."""
+def lock_of(paths: Paths, key: str) -> Lock | None:
+    """The lock of the operation `key`, as its sort has it; None where it has neither a journal nor a process.
+
+    Where nothing tells its sort, it is that of the one without a name.
+    """
     from vfioctl.txn.journal import read_both
     from vfioctl.txn.resources import operation_lock
 
+    name = importlib.import_module(REGISTER).UNNAMED
     try:
-        story = read_both(paths, key)
+        if story := read_both(paths, key):
+            name = story.plan.operation
+        elif not os.path.exists(paths.key_lock(key)):
+            return None
     except VfioctlError:
-        story = None  # who reads it under the lock says why
-    known: Any = find(story.plan.operation if story else importlib.import_module(REGISTER).UNNAMED)
+        pass  # who reads it under the lock says why
+    known: Any = find(name)
     made: Lock = getattr(known, "lock", operation_lock)(paths, key)
     return made
 

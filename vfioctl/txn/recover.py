@@ -34,6 +34,8 @@ def settle(
     ("operation.queued", or what its sort refuses), and VfioctlError with what is left. The journal is kept then.
     """
     lock = operation.lock_of(node.paths, key)
+    if lock is None:
+        return NOTHING
     lock.acquire(deadline=patience)
     with lock:
         story = read_both(node.paths, key)
