@@ -14,8 +14,10 @@ from somebody import NOBODY
 
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.virt.connection import Connection, borrowed, connect
+from vfioctl.virt.events import events
 from vfioctl.virt.guests import other_sources, read_guest, read_guests
 from vfioctl.virt.nodes import Node
+from vfioctl.wait import Stop
 
 DENIED = """
 from vfioctl.errors import VfioctlError
@@ -109,11 +111,25 @@ def test_a_daemon_that_is_gone_is_down(daemon: Any) -> None:
     assert error.value.code == "libvirt.down"
 
 
+def test_events_come_and_are_watched_again_after_a_restart_of_the_daemon(daemon: Any) -> None:
+    ended = Stop()
+    watched = events(Node("local", daemon.uri), stop=ended.is_asked)
+    assert next(watched).kind == "watched"
+    daemon.define("win11")
+    assert (first := next(watched)).kind == "defined"
+    daemon.restart()
+    assert [next(watched).kind, next(watched).kind] == ["lost", "watched"]
+    daemon.virsh("start", "win11")
+    assert next(one for one in watched if one.kind == "started").uuid == first.uuid
+    ended.ask()
+    assert [one.kind for one in watched if one.kind == "lost"] == []
+
+
 def test_somebody_without_the_right_is_denied(make_lab: Callable[..., Any]) -> None:
     lab = make_lab()
     with (lab.etc / "libvirtd.conf").open("a") as file:
         file.write('unix_sock_group = "root"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
     lab.start()
-    argv = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", sys.executable, "-I", "-c", DENIED]
+    argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable, "-I", "-c", DENIED]
     said = subprocess.run(lab.inside(*argv), capture_output=True, text=True, check=True, timeout=60, cwd="/")
     assert said.stdout.startswith("libvirt.denied libvirt failed at a connection: "), said
