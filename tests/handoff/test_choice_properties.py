@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from topologies import Topology, ask, follow, topologies
+from topologies import Topology, ask, follow, numbers, some, topologies
 
 from vfioctl.config.model import GuestConfig
 
 MOST_TURNS = 4
 
 
+NAMED, INCLUDE, EXCLUDE = numbers(1, 2), numbers(0, 1), numbers(0, 2)
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Topology, tuple[str, ...], GuestConfig]:
     """A topology, what a domain names of it, and what its guest file says."""
     topology = draw(topologies())
-    every = st.sampled_from([device.address for device in topology.devices])
-    named = draw(st.lists(every, min_size=1, max_size=2, unique=True))
-    include = draw(st.lists(every, max_size=1))
-    exclude = draw(st.lists(every, max_size=2, unique=True))
-    return topology, tuple(named), GuestConfig("win11", include=tuple(include), exclude=tuple(exclude))
+    named, include, exclude = (some(topology, draw(which)) for which in (NAMED, INCLUDE, EXCLUDE))
+    return topology, named, GuestConfig("win11", include=include, exclude=exclude)
 
 
 @given(topologies())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 from hypothesis import strategies as st
 
@@ -76,29 +77,43 @@ class Topology:
         ), self.mounted, self.only_network)  # fmt: skip
 
 
-# Of one function: its class, which driver it is on, its group, links to others of its slot, whether it is virtual.
-FUNCTION = st.tuples(
-    st.sampled_from(tuple(DRIVER)), st.sampled_from((None, "vfio-pci", "", "")), st.integers(1, 4), st.integers(0, 15),
-    st.booleans(),
-)  # fmt: skip
+Row = tuple[int, str | None, int, int, bool]
+# Of one function: its class, which driver it is on ("": its own), its group, links to others of its slot, whether it is
+# virtual. One number is drawn for all of it: hypothesis works long for each draw.
+ROWS: tuple[Row, ...] = tuple(product(DRIVER, (None, "vfio-pci", "", ""), range(1, 5), range(16), (False, True)))
+LISTS_OF_ROWS = st.lists(st.integers(0, len(ROWS) - 1), min_size=1, max_size=len(SLOTS) * 4)
+
+
+def numbers(least: int, most: int) -> st.SearchStrategy[list[int]]:
+    """So many functions of any topology, for `some`. Made once, since a strategy costs more than what it draws."""
+    return st.lists(st.integers(0, len(SLOTS) * 4 - 1), min_size=least, max_size=most)
+
+
+def some(topology: Topology, which: Iterable[int]) -> tuple[str, ...]:
+    """The addresses of the functions of those numbers, each once."""
+    every = topology.devices
+    return tuple(dict.fromkeys(every[number % len(every)].address for number in which))
+
+
+MOUNTED, ONLY_NETWORK = numbers(0, 2), numbers(0, 1)
 
 
 @st.composite
 def topologies(draw: st.DrawFn) -> Topology:
     """Three slots with up to four functions each, any grouping, links within a slot, now and then virtual functions."""
-    rows = draw(st.lists(FUNCTION, min_size=1, max_size=len(SLOTS) * 4))
+    rows = [ROWS[number] for number in draw(LISTS_OF_ROWS)]
     devices = [_device(f"{SLOTS[n % len(SLOTS)]}.{n // len(SLOTS)}", row) for n, row in enumerate(rows)]
     devices = [_virtual(device, devices) if row[4] else device for device, row in zip(devices, rows, strict=True)]
     devices = [
         replace(device, virtual=tuple(one.address for one in devices if one.physical == device.address))
         for device in devices
     ]
-    addresses = st.sampled_from([device.address for device in devices])
-    mounted, only = draw(st.frozensets(addresses, max_size=2)), draw(st.frozensets(addresses, max_size=1))
-    return Topology(tuple(sorted(devices, key=lambda device: device.address)), mounted, only)
+    bare = Topology(tuple(sorted(devices, key=lambda device: device.address)), frozenset(), frozenset())
+    mounted, only = some(bare, draw(MOUNTED)), some(bare, draw(ONLY_NETWORK))
+    return Topology(bare.devices, frozenset(mounted), frozenset(only))
 
 
-def _device(address: str, row: tuple[int, str | None, int, int, bool]) -> PciDevice:
+def _device(address: str, row: Row) -> PciDevice:
     kind, driver, group_number, links, _ = row
     linked = (f"{address[:-1]}{n}" for n in range(4) if links >> n & 1)
     return PciDevice(
