@@ -64,10 +64,11 @@ ring1() {
         rest="$rest --ignore=tests/contract --ignore=tests/cli/test_help.py"
     fi
     examples=$(printf %s "$seed" | cksum | cut -d" " -f1)
+    # More workers than processors: tests wait as long as they work, for deadlines and for the processes that they start.
     # shellcheck disable=SC2086 # options are words
-    tests 1 unit tests plugins -m 'not ring2' $rest --ignore=tests/matrix --hypothesis-profile="$profile" \
-        --hypothesis-seed="$examples" -n "$(nproc)" --dist=worksteal
-    # shellcheck disable=SC2086 # a case of a matrix waits more than it works: for deadlines, and for the processes that it starts
+    tests 1 unit tests plugins -m 'not ring2' $rest --ignore=tests/matrix $shard --hypothesis-profile="$profile" \
+        --hypothesis-seed="$examples" -n "$((2 * $(nproc)))" --dist=worksteal
+    # shellcheck disable=SC2086 # options are words
     tests 1 matrix tests/matrix $shard --hypothesis-profile="$profile" --hypothesis-seed="$examples" \
         -n "$((2 * $(nproc)))" --dist=worksteal
     case $coverage$outer$part in '' | 1/*) for other in $other_pythons; do with_python "$other"; done ;; esac

@@ -42,12 +42,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(HOURS)
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)  # what takes long is begun first
+    items.sort(key=_turn)
     if seed := config.getoption("--shard"):
         _keep(config, items, lambda item: not item.get_closest_marker("matrix") or _is_drawn(seed, item.nodeid))
     if part := config.getoption("--part"):
         number, of = _part(part)
         _keep(config, items, lambda item: zlib.crc32(item.nodeid.encode()) % of == number - 1)
+
+
+def _turn(item: pytest.Item) -> int:
+    """What waits for its like is begun first, by one worker, and then what takes long."""
+    if "alone" in getattr(item, "fixturenames", ()):
+        return 0
+    return 1 if item.get_closest_marker("timeout") else 2
 
 
 def _part(word: str) -> tuple[int, int]:

@@ -9,9 +9,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from damage import CARD, HURT, HURT_UUID, KINDS, journal_of
+from damage import CARD, EACH_TIME, HURT, HURT_UUID, KINDS, journal_of
 from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
 from terminals import on_a_terminal
+from turns import in_turn
 
 from vfioctl.handoff import discard as discarding
 from vfioctl.handoff.notes import guest_lock
@@ -44,7 +45,7 @@ def place_of(on: Stage) -> Path:
     return place
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", in_turn(KINDS, always=EACH_TIME))
 def test_each_kind_of_damage_is_put_aside_and_the_guest_starts_again(on, kind):
     path = journal_of(on.host.paths, GUEST, UUID)
     KINDS[kind](path)

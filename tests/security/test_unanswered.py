@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hand_offs import BY_NAME, GPU, GUEST, Stage
 from silent import needs_fuse, silent
+from turns import in_turn
 
 from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import DiskXml, domain
@@ -58,9 +59,13 @@ CASES = [
     *((needs, False, settings) for needs in NEEDS for settings in ("", SNAPSHOTS, SNAPSHOTS + 'policy = "require"\n')),
     *((needs, True, settings) for needs in ("disk", "raw disk") for settings in ("", SNAPSHOTS)),
 ]  # fmt: skip
+EACH_TIME = [  # each need and each setting once: a case waits for the 10 s of a look
+    ("disk", False, SNAPSHOTS), ("raw disk", False, ""), ("two disks", False, ""), ("nvram", False, ""),
+    ("disk and nvram", False, SNAPSHOTS + 'policy = "require"\n'), ("disk", True, SNAPSHOTS), ("raw disk", True, ""),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("needs", "stats", "settings"), CASES)
+@pytest.mark.parametrize(("needs", "stats", "settings"), in_turn(CASES, always=EACH_TIME))
 def test_a_start_whose_disk_does_not_answer_is_refused_by_name(machine, needs: str, stats, settings: str):
     """`stats`: the client remembers names and attributes, so that only an open or a read waits."""
     stage = prepared(machine, settings, **NEEDS[needs])

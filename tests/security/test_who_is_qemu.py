@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hand_offs import GPU, GUEST, Stage
 from locked_memory import ALICE, running_as
+from turns import in_turn
 
 from vfioctl.handoff import markers
 from vfioctl.kinds.common import driver_of
@@ -36,7 +37,8 @@ DISGUISES = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=DISGUISES)
+# "both" is the other two in one.
+@pytest.fixture(params=in_turn(DISGUISES, always=["all of its arguments", "both"]))
 def alice(request: pytest.FixtureRequest, place: Path) -> Iterator[int]:
     """A process of another user, disguised as the QEMU of the guest."""
     directory = place / "alice" / ("dev/vfio" if "file" in request.param or request.param == "both" else "")

@@ -158,6 +158,9 @@ KINDS: dict[str, Damage] = {
 }  # fmt: skip
 
 
+# Read differently: not at all, not whole, not as ours, not as a plan, not as a step, not as a file.
+EACH_TIME = ("empty", "torn header", "newer schema", "guest is a path", "params are empty", "pipe", "link to itself")
+
 ANYTHING = (
     None, True, -1, 10**400, float("nan"), "", "/etc/victim", "../x", "a\0b", "\ud800", "x" * 3000, [], [None], {},
     {"a": 1}, "driver.bind", "disk", "undo",
