@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, asdict, fields, replace
 
 import pytest
 
+from vfioctl import frozen as ours
 from vfioctl.frozen import field, frozen
 
 
@@ -45,6 +46,13 @@ def test_the_standard_librarys_helpers_work():
     assert replace(Card("a"), driver="x") == Card("a", "x")
     assert asdict(Card("a")) == {"address": "a", "driver": None, "links": {}}
     assert [item.name for item in fields(Card)] == ["address", "driver", "links"]
+
+
+def test_a_copy_has_the_fields_of_its_class_and_no_others():
+    card = Card("a", "x")
+    assert ours.replace(card, driver=None) == Card("a") != card
+    with pytest.raises(TypeError, match="Card has no field colour"):
+        ours.replace(card, colour="red")
 
 
 def test_equal_values_of_two_classes_differ():

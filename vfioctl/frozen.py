@@ -46,7 +46,13 @@ if not TYPE_CHECKING:
 
     def replace(given, /, **changes):
         """A copy of `given` with some fields changed."""
-        return type(given)(**{**given.__dict__, **changes})
+        made = object.__new__(type(given))
+        known = made.__dict__
+        known.update(given.__dict__)
+        known.update(changes)
+        if len(known) != len(given.__dict__):
+            _refuse_arguments(type(given).__name__, tuple(given.__dict__), (), changes)
+        return made
 
     def asdict(given):
         """`given` as a dictionary, with all that it holds."""
@@ -86,7 +92,8 @@ def _init(self: Any, *args: Any, **values: Any) -> None:
     form = self.__frozen_form__
     known = self.__dict__
     known.update(form)
-    known.update(zip(form, args, strict=False))
+    if args:
+        known.update(zip(form, args, strict=False))
     known.update(values)
     if len(known) != len(form) or len(args) > len(form) or (args and values):
         _refuse_arguments(type(self).__name__, tuple(form), args, values)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SECONDS = 3.0  # for one look; a plugin that takes it has 5
 REMEMBERED = 30.0
 TABLE = "/proc/self/mountinfo"
-ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in mount points (proc(5))
+ESCAPED = r"\\([0-7]{3})"  # blanks in mount points (proc(5)); compiled where there are some
 MEMORY = frozenset((
     "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "hugetlbfs", "mqueue", "proc",
     "pstore", "ramfs", "securityfs", "sysfs", "tmpfs", "tracefs",
@@ -125,7 +125,7 @@ def _doubtful(sure: frozenset[str]) -> frozenset[str]:
             found.discard(point)  # what lies over another one is what is seen
         else:
             found.add(point)
-    return frozenset(ESCAPED.sub(_unescaped, point) if "\\" in point else point for point in found) - {"/"}
+    return frozenset(re.sub(ESCAPED, _unescaped, point) if "\\" in point else point for point in found) - {"/"}
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -11,11 +11,13 @@ import re
 import sys
 from collections.abc import Sequence
 
-from vfioctl.compose import Composition
-from vfioctl.entry import dispatch, end
-from vfioctl.frozen import replace
-from vfioctl.proc import Completed, Programs
-from vfioctl.testing.entry import composition
+from vfioctl.entry import dispatch, end, prepare_process
+
+prepare_process(sys.argv[4:])  # before the hook's own imports, as its entry does
+from vfioctl.compose import Composition  # noqa: E402
+from vfioctl.frozen import replace  # noqa: E402
+from vfioctl.proc import Completed, Programs  # noqa: E402
+from vfioctl.testing.entry import composition  # noqa: E402
 
 TRUE = "/bin/true"
 MOMENT = re.compile(r"\b\d{9,}$")  # nanoseconds

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pyexpat as expat  # xml.parsers.expat, without the three files around it
 from collections.abc import Container, Iterator
-from xml.parsers import expat
 
 from vfioctl.errors import Refused, VfioctlError
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.frozen import frozen, replace
-from vfioctl.handoff.holders import Policy, holder_findings
 from vfioctl.host.host import Host
 from vfioctl.host.model import Holder, PciDevice
 from vfioctl.host.stuck import read_stuck
@@ -17,6 +17,9 @@ from vfioctl.paths import Paths
 from vfioctl.txn import journal
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Step
+
+if TYPE_CHECKING:
+    from vfioctl.handoff.holders import Policy
 
 
 @frozen
@@ -30,9 +33,12 @@ class Wanted:
 
 def device_findings(
     wanted: Wanted, steps: tuple[Step, ...], held: Mapping[str, Entry], host: Host, ledger: Ledger, *,
-    session_named: bool,
+    said: Iterable[Finding],
 ) -> Iterable[Finding]:  # fmt: skip
-    """Everything that keeps the devices where they are, once `steps` are known; `held` is what other guests hold."""
+    """Everything that keeps the devices where they are, once `steps` are known; `held` is what other guests hold.
+
+    What of it is `said` already is not said again.
+    """
     yield from _stuck_findings(wanted, host)
     yield from _ledger_findings(wanted, held, ledger.paths)
     yield from _kin_findings(wanted, ledger)
@@ -40,9 +46,10 @@ def device_findings(
     free, shared = _free(wanted, steps, held)
     yield from unseen_findings(host.unseen(free, shared=shared), free)
     if holders := host.holders(free, shared=shared):
-        yield from holder_findings(
-            holders, releases, _informed(wanted.policy(), holders, host), session_named=session_named
-        )
+        from vfioctl.handoff.holders import SESSION_ACTIVE, holder_findings  # most starts find none
+
+        named = any(finding.code == SESSION_ACTIVE for finding in said)
+        yield from holder_findings(holders, releases, _informed(wanted.policy(), holders, host), session_named=named)
 
 
 def _informed(policy: Policy, holders: tuple[Holder, ...], host: Host) -> Policy:

@@ -15,7 +15,6 @@ from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
 from vfioctl.handoff import identity
 from vfioctl.handoff.devices import wanted
-from vfioctl.handoff.holders import Policy
 from vfioctl.handoff.planning import Order, plan
 from vfioctl.log import Log
 from vfioctl.plugin import manifest
@@ -30,6 +29,7 @@ from vfioctl.txn.step import Condition, Frees, Phase, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.handoff.containers import Chosen
+    from vfioctl.handoff.holders import Policy
 
 CORE = "core"
 DAEMONS = frozenset({"docker.service", "containerd.service", "podman.service"})  # what their stop means is to be said
@@ -220,7 +220,8 @@ def _own_steps(request: Request) -> Iterable[Proposed]:
 
 def policy(request: Request, plugins: Iterable[PluginInfo], containers: Chosen | None = None) -> Policy:
     """Who may be made to let go for this guest."""
-    from vfioctl.host import guests  # only where somebody has the card open
+    from vfioctl.handoff.holders import Policy  # only where somebody has the card open
+    from vfioctl.host import guests
 
     manager = request.host.display_manager()
     named = {*request.config.units, *(unit for info in plugins for unit in info.units)}

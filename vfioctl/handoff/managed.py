@@ -38,7 +38,8 @@ def findings(paths: Paths, domain: Domain) -> Iterable[Finding]:
     """A warning for each card that the running daemon has given with the other mode."""
     for dev in _cards(domain):
         former = _former(paths, str(dev.address))
-        if former and former.managed != dev.managed and (dev.managed or former.guest != domain.name):
+        differs = former and former.managed != dev.managed and (dev.managed or former.guest != domain.name)
+        if former and differs and is_alive(paths, former.daemon, former.began):
             yield _differs(dev, former, domain.name)
 
 
@@ -64,14 +65,14 @@ def _cards(domain: Domain) -> tuple[Hostdev, ...]:
 
 
 def _former(paths: Paths, address: str) -> Former | None:
-    """How the card was given by a daemon that still runs; None when nobody knows."""
+    """How the card was given, by a daemon that may be gone by now; None when nobody knows."""
     try:
         said: Any = files.read_json(_path(paths, address))
         former = Former(**said) if said else None
     except (OSError, ValueError, TypeError):  # only a warning hangs on it
         return None
     whole = former and isinstance(former.guest, str) and all(type(n) is int for n in (former.daemon, former.began))
-    return former if former and whole and is_alive(paths, former.daemon, former.began) else None
+    return former if whole else None
 
 
 def _path(paths: Paths, address: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.findings import Finding
 from vfioctl.frozen import field, frozen, replace
 from vfioctl.handoff import notes
 from vfioctl.handoff.checks import Wanted, device_findings
-from vfioctl.handoff.holders import SESSION_ACTIVE, Policy
 from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.host.host import Host
 from vfioctl.host.model import PciDevice
@@ -19,6 +19,9 @@ from vfioctl.txn.plan import Plan, Unfinished
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Entry, Ledger
 from vfioctl.txn.step import Condition, Step
+
+if TYPE_CHECKING:
+    from vfioctl.handoff.holders import Policy
 
 
 @frozen
@@ -39,10 +42,9 @@ class Order:
 def plan(order: Order, host: Host, ledger: Ledger) -> Plan:
     """The plan for `order`, with every finding at once. Raises Refused when the proposals contradict each other."""
     wanted = Wanted(order.uuid, order.devices, order.policy)
-    named = any(finding.code == SESSION_ACTIVE for finding in order.findings)
 
     def checks(steps: tuple[Step, ...], held: Mapping[str, Entry]) -> Iterable[Finding]:
-        return device_findings(wanted, steps, held, host, ledger, session_named=named)
+        return device_findings(wanted, steps, held, host, ledger, said=order.findings)
 
     brief = Brief(
         operation=HAND_OFF, subject=order.guest, key=order.uuid, proposals=order.proposals, checks=checks,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 
 from vfioctl.host.model import Connector
-from vfioctl.host.readers import entries, text
+from vfioctl.host.readers import entries, is_numbered, text
 from vfioctl.paths import Paths
-
-CARD = r"card\d+"
 
 
 def cards(paths: Paths, address: str) -> tuple[str, ...]:
     """The DRM cards ("card0") of the function at `address`."""
-    return tuple(name for name in entries(paths.pci(address, "drm")) if re.fullmatch(CARD, name))
+    return tuple(name for name in entries(paths.pci(address, "drm")) if is_numbered(name, "card"))
 
 
 def connectors(paths: Paths, address: str) -> tuple[Connector, ...]:

@@ -7,14 +7,13 @@ Open files are compared by device number through /proc/PID/fd, so that processes
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
-from vfioctl.host import cgroups, drivers, processes
+from vfioctl.host import drivers, processes
 from vfioctl.host.model import AUDIO_CLASSES, CARD_CLASSES, DeviceNode, Holder
-from vfioctl.host.readers import table
+from vfioctl.host.readers import is_numbered, table
 from vfioctl.kernel_io import Writer
 from vfioctl.paths import Paths
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from vfioctl.host.descriptors import Found, Unseen, Wanted
     from vfioctl.host.host import Host
 
-GROUP = re.compile(r"/dev/vfio/\d+")  # the file of a group has no mmap (drivers/vfio/group.c); maps cost as much as fd
+GROUP = "/dev/vfio/"  # and a number; the file of a group has no mmap (drivers/vfio/group.c); maps cost as much as fd
 CGROUP_SIZE = 1 << 16  # a line for each hierarchy of version 1, and a path may have 4096 bytes
 CARD_NODES = ("/dev/dri/", "/dev/fb")
 AUDIO_NODES = ("/dev/snd/",)
@@ -96,7 +95,7 @@ class _Watch:
         from vfioctl.host.fd_tables import COMMON_MAJORS
 
         numbers = {os.makedev(*node.rdev): node for node in nodes if node.rdev[0] not in COMMON_MAJORS}
-        mappable = bool(vanished) or not all(GROUP.fullmatch(node.path) for node in nodes)
+        mappable = bool(vanished) or not all(is_numbered(node.path, GROUP) for node in nodes)
         return cls(numbers, {node.path: node for node in nodes}, vanished, mappable)
 
     def wanted(self) -> Wanted:
@@ -123,6 +122,8 @@ def describe(paths: Paths, pid: int, held: Mapping[str, str | None]) -> Holder |
     started = processes.start_time(paths, pid)
     if started is None:
         return None
+    from vfioctl.host import cgroups  # most starts find no holder
+
     base = os.path.join(paths.proc, str(pid))
     owner = cgroups.owner((table(f"{base}/cgroup", CGROUP_SIZE) or b"").decode("utf-8", "replace"))
     return Holder(

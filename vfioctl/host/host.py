@@ -18,7 +18,6 @@ from vfioctl.host import (
     modules,
     nodes,
     pci,
-    sessions,
     system,
     units,
 )  # fmt: skip
@@ -312,6 +311,8 @@ class Host:
         """Every logind session; none without systemd."""
         if not self.booted_with_systemd():
             return ()
+        from vfioctl.host import sessions  # a start asks only where somebody has a card open
+
         return self._once("sessions", lambda: sessions.read_all(self.programs))
 
     def container(self, which: Which) -> Seen | None:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vfioctl.host.drivers import is_vfio
 from vfioctl.host.model import DeviceNode
-from vfioctl.host.readers import device_number, entries, link_name, parse_number, raw
+from vfioctl.host.readers import device_number, entries, is_numbered, link_name, parse_number, raw
 from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 
 # Linux 6.1 still shows controlD64, a link to card0 with its number, for which there is no node.
-DRM_NODE = r"(card|renderD)\d+$"
-VFIO_NODE = re.compile(r"/dev/vfio/(devices/vfio)?\d+$")
+DRM_NODES = ("card", "renderD")
+VFIO_NODE = r"/dev/vfio/(devices/vfio)?\d+$"
 LOOK_SECONDS = 2.0
 NVIDIA_PER_CARD = "/dev/nvidia"
 NVIDIA_SHARED = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools")
@@ -57,7 +57,7 @@ def _in_class(
 
 def _drm(base: str, address: str) -> Iterator[DeviceNode]:
     shown = entries(f"{base}/drm")
-    nodes = (name for name in shown if re.match(DRM_NODE, name))
+    nodes = (name for name in shown if is_numbered(name, *DRM_NODES))
     yield from _in_class(f"{base}/drm", nodes, "/dev/dri", "dri", address)
     for card in shown:
         for connector in entries(f"{base}/drm/{card}"):
@@ -121,7 +121,7 @@ def _open_numbers(directory: str) -> bytes:
 
 def _number(link: str) -> Iterator[int]:
     try:
-        if VFIO_NODE.search(os.readlink(link)) and stat.S_ISCHR((status := os.stat(link)).st_mode):
+        if re.search(VFIO_NODE, os.readlink(link)) and stat.S_ISCHR((status := os.stat(link)).st_mode):
             yield status.st_rdev
     except OSError:  # closed since
         return

@@ -16,7 +16,7 @@ from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 
 LINK_PREFIXES = ("consumer:pci:", "supplier:pci:")
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # compiled where a name is as long: few hosts have any
 UUID_LENGTH = 36
 
 
@@ -153,7 +153,7 @@ def _virtual(base: str, shown: Iterable[str]) -> tuple[str, ...]:
 
 def _mediated(shown: Iterable[str]) -> tuple[str, ...]:
     """The UUIDs of the mediated devices among the files `shown` of a function: they are directories in it."""
-    return tuple(name for name in shown if len(name) == UUID_LENGTH and UUID.fullmatch(name))
+    return tuple(name for name in shown if len(name) == UUID_LENGTH and re.fullmatch(UUID, name))
 
 
 def slot_addresses(every: tuple[str, ...], address: str) -> tuple[str, ...]:

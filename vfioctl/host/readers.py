@@ -68,6 +68,11 @@ def parse_number(word: str | None, base: int = 10) -> int | None:
         return None
 
 
+def is_numbered(name: str, *stems: str) -> bool:
+    """Whether `name` is one of `stems` and a number: "card0"."""
+    return name.rstrip("0123456789") in stems and name not in stems
+
+
 def flag(path: str) -> bool | None:
     """The kernel file `path` as a truth value, or None when it says neither 0 nor 1."""
     return parse_flag(text(path))

@@ -65,13 +65,15 @@ def boundaries(root: str | os.PathLike[str]) -> tuple[str, ...]:
 def boundary(root: str) -> Callable[[Moment | str], None]:
     """What the kit's composition calls at each boundary: counts it, and dies there when the plan says so."""
 
+    counted, planned = os.path.join(root, BOUNDARIES), os.path.join(root, PLAN)
+
     def passed(moment: Moment | str) -> None:
         if isinstance(moment, Moment) and moment.what == "progress":
             return
-        fd = os.open(os.path.join(root, BOUNDARIES), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        fd = os.open(counted, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(fd, fcntl.LOCK_EX)
         os.write(fd, f"{moment}\n".encode())
-        number, what = _planned(root)
+        number, what = _planned(root) if os.path.exists(planned) else (0, 0)  # the benchmarks meet none
         due = number and len(boundaries(root)) == number
         os.close(fd)
         if due and what == signal.SIGSTOP:

@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from vfioctl.compose import Composition, compose
-from vfioctl.entry import dispatch, end
-from vfioctl.frozen import replace
-from vfioctl.testing.crash import boundary
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.entry import dispatch, end, prepare_process
+
+if TYPE_CHECKING:
+    from vfioctl.compose import Composition
 
 MODULE = "vfioctl.testing.entry"
 USAGE = 2
@@ -20,6 +21,10 @@ USAGE = 2
 
 def composition(root: str) -> Composition:
     """The parts of the simulated host below `root`."""
+    from vfioctl.compose import compose  # these imports count as the hook's, as in vfioctl/entry.py
+    from vfioctl.frozen import replace
+    from vfioctl.testing.crash import boundary
+
     return replace(compose(root, MODULE), observe=boundary(root))
 
 
@@ -28,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) < USAGE or argv[0] != "--root":
         sys.stderr.write("Say which machine: python -m vfioctl.testing.entry --root ROOT …\n")
         return USAGE
+    prepare_process(argv[2:])
     return dispatch(composition(os.path.abspath(argv[1])), argv[2:])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from functools import cache
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
@@ -106,8 +107,9 @@ class Kind(Protocol):
 VOCABULARY = f"{__name__.partition('.')[0]}.kinds"
 
 
+@cache
 def kind(name: str) -> Kind:
-    """The kind called `name`; imports only its own module. Raises VfioctlError("step.unknown")."""
+    """The kind called `name`, looked for once; imports only its own module. Raises VfioctlError("step.unknown")."""
     modules = importlib.import_module(VOCABULARY).MODULES
     if name not in modules:
         raise VfioctlError("step.unknown", f"There is no step kind {name!r}; known are {', '.join(modules)}.")

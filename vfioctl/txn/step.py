@@ -50,8 +50,7 @@ class Lifetime(StrEnum):
 
 def strongest(one: Promise, other: Promise | None) -> Promise:
     """The scope or lifetime that promises more."""
-    order = list(type(one))
-    return one if other is None else max(one, other, key=order.index)
+    return one if other is None else max(one, other, key=list(type(one)).index)
 
 
 class State(StrEnum):

@@ -129,7 +129,7 @@ def _owner(path: str) -> str:
 def read_value(paths: Paths, path: str) -> str | None:
     """The value as it is written: of "[always] madvise never" it is "always"."""
     shown = text(paths.at(path))
-    chosen = re.search(CHOICE, shown) if shown else None
+    chosen = re.search(CHOICE, shown) if shown and "[" in shown else None
     return chosen.group(1) if chosen else shown
 
 
