@@ -44,8 +44,9 @@ def test_an_unknown_kind_names_the_known_ones():
 ROOM = Path(kinds.__file__).parent
 SHARED = {
     "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/place",
-    "files/sparse", "disks/images", "disks/locks", "disks/made", "disks/qemu", "systemd/units", "systemd/unit_kill",
-    "kernel/own_modules", "pci/unseen", "libvirt/agent", "libvirt/documents", "libvirt/domains", "libvirt/marks",
+    "files/sparse", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
+    "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
+    "libvirt/agent", "libvirt/documents", "libvirt/domains", "libvirt/marks",
 }  # fmt: skip
 
 

@@ -234,6 +234,56 @@ def test_a_new_guest_that_somebody_has_started_is_not_forgotten(guest: Guest) ->
     undo(step, guest)
 
 
+# file.delete
+
+
+def delete(guest: Guest, path: str, **more: Any) -> Step:
+    found, short = os.stat(path), path.removeprefix(guest.machine.paths.root)
+    params = {"path": short, "device": found.st_dev, "inode": found.st_ino, "uri": guest.uri, **more}
+    return planned(guest.machine, "file.delete", params, deadline=30.0)
+
+
+def needed(step: Step, guest: Guest) -> str:
+    """Why the file is not removed; "" where it is."""
+    try:
+        kind(step.kind).guard(step, guest.machine)
+    except StepRefused as error:
+        return f"{error.code}: {error.message}"
+    return ""
+
+
+def test_a_file_that_a_guest_is_configured_with_is_not_removed_by_whichever_name(guest: Guest) -> None:
+    other = guest.disk.replace(".qcow2", ".too")
+    os.link(guest.disk, other)
+    assert needed(delete(guest, guest.disk), guest).startswith("file.needed: ")
+    assert f"by {guest.disk}" in needed(delete(guest, other), guest)
+    assert needed(delete(guest, guest.disk, domain=guest.uuid), guest), "its own configuration counts"
+
+
+def test_an_image_below_that_of_a_guest_is_not_removed(guest: Guest) -> None:
+    base = create(guest.disk.replace(".qcow2", ".base"))
+    middle = create(guest.disk.replace(".qcow2", ".middle"), backing=base)
+    os.unlink(guest.disk)
+    create(guest.disk, backing=middle)
+    assert f"by {guest.disk}" in needed(delete(guest, base), guest)
+    guest.handle.undefine()
+    assert needed(delete(guest, base), guest) == ""
+
+
+def test_an_image_of_a_saved_guest_is_not_removed_though_its_configuration_has_another(guest: Guest) -> None:
+    guest.start()
+    guest.handle.managedSave(0)
+    guest.define(guest.xml.replace(guest.disk, create(overlay(guest), backing="")))
+    assert guest.disk in needed(delete(guest, guest.disk), guest)
+
+
+def test_what_only_a_snapshot_names_counts_for_others_and_not_for_who_plans_to_change_it(guest: Guest) -> None:
+    create(overlay(guest), backing=guest.disk)
+    do(recorded(guest, "one"), guest)
+    assert needed(delete(guest, overlay(guest)), guest)
+    assert needed(delete(guest, overlay(guest), domain=guest.uuid), guest) == ""
+
+
 # snapshot.record, snapshot.forget
 
 

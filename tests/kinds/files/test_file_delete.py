@@ -125,12 +125,21 @@ def test_another_name_of_it_keeps_its_content(machine):
     assert os.path.exists(f"{path}.too")
 
 
-def test_a_directory_that_others_can_write_is_refused(machine):
-    step = delete(machine)
+def test_in_a_directory_that_others_can_write_it_is_the_very_file_or_none(machine):
+    """As the NVRAM of guests, whose directory is QEMU's user's."""
+    step, elsewhere = delete(machine), machine.paths.at("/etc/precious")
+    os.makedirs(elsewhere)
+    put(f"{elsewhere}/old.qcow2", "precious")
     os.chmod(machine.paths.at("srv"), 0o777)
+    os.rename(machine.paths.at("srv"), machine.paths.at("away"))
+    os.symlink(elsewhere, machine.paths.at("srv"))
     with pytest.raises(StepRefused) as caught:
-        KIND.guard(step, machine)
-    assert caught.value.code == "file.unsafe"
+        do(step, machine)
+    assert caught.value.code == "file.changed"
+    assert os.path.exists(f"{elsewhere}/old.qcow2")
+    os.unlink(machine.paths.at("srv"))
+    os.rename(machine.paths.at("away"), machine.paths.at("srv"))
+    assert do(step, machine) is None
 
 
 def test_a_disk_that_fails_is_named(machine, monkeypatch):

@@ -1,4 +1,7 @@
-"""file.delete: removes one file for good: the one that was planned, unchanged, and only while nothing has it open."""
+"""file.delete: removes one file for good: the one that was planned, unchanged, and only while nothing has it open.
+
+In any directory, QEMU's own too: who turns the way to it elsewhere leads us to no other file of its device and inode.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.files import place
 from vfioctl.kinds.files.place import FILE, Place
-from vfioctl.txn.shape import COUNT, Shape, maybe
+from vfioctl.txn.shape import COUNT, NAME, TEXT, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
 
 
 class FileDelete(Primitive):
-    """{path, device, inode}: device, inode: numbers, which name the file that is meant: by the time of the deletion
-    another one may have its path"""
+    """{path, device, inode, uri?, domain?}: device, inode: numbers, which name the file that is meant: by the time of
+    the deletion another one may have its path; uri, domain: a node and the UUID of a guest: it stays where another
+    guest there, or this one as configured or as it runs, comes to it, through images above it as well"""
 
     name = "file.delete"
     summary = "Removes one file for good, such as an image that nothing needs; not one that has changed since the plan."
@@ -32,7 +36,7 @@ class FileDelete(Primitive):
     undo_class = Undo.NONE
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
-    takes = Shape(path=FILE, device=COUNT, inode=COUNT)
+    takes = Shape(path=FILE, device=COUNT, inode=COUNT, uri=optional(TEXT), domain=optional(NAME))
     keeps = Shape(mtime_ns=maybe(COUNT))
 
     def resource(self, params: Json) -> str:
@@ -50,7 +54,8 @@ class FileDelete(Primitive):
 
     def guard(self, step: Step, machine: Machine) -> None:
         """Raise StepRefused where it is another one, was changed, or is in use. One that is gone is no reason."""
-        place.bounded(step, machine, lambda there: _guard(step, machine, there), nowhere=lambda: None)
+        place.bounded(step, machine, lambda there: _guard(step, there), nowhere=lambda: None)
+        _must_be_unneeded(step, machine)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         nowhere = "its directory is gone"
@@ -93,10 +98,23 @@ def _probe(step: Step, there: Place) -> State:
     return State.BEFORE if same else State.FOREIGN
 
 
-def _guard(step: Step, machine: Machine, there: Place) -> None:
-    place.must_be_safe(there.path, machine.paths.root)
+def _guard(step: Step, there: Place) -> None:
     if _probe(step, there) is not State.AFTER:
         _must_be_meant(step, there)
+
+
+def _must_be_unneeded(step: Step, machine: Machine) -> None:
+    """Raise StepRefused where a guest comes to it."""
+    if not (uri := step.params.get("uri", "")):
+        return
+    from vfioctl.kinds.disks.users import way_to
+
+    path = machine.paths.at(step.params["path"])
+    if way := way_to(machine, uri, step.params.get("domain", ""), path):
+        above = "" if way == path else f", by {way}"
+        said = f"{path} is not removed: a guest needs it{above}."
+        hint = "See the disks of each guest with: virsh domblklist --inactive GUEST"
+        raise StepRefused("file.needed", said, hints=(hint,))
 
 
 def _must_be_meant(step: Step, there: Place) -> None:
