@@ -86,7 +86,7 @@ def test_after_a_restart_of_the_daemon_the_call_fails_and_the_next_connection_an
     daemon.restart()
     with pytest.raises(VfioctlError) as error:
         read_guests(asked)
-    assert error.value.code in ("libvirt.down", "libvirt.failed")
+    assert error.value.code == "libvirt.down"
     with borrowed({asked.node.uri: asked}, asked.node) as again:
         assert read_guests(again) == ()
 
@@ -123,6 +123,25 @@ def test_events_come_and_are_watched_again_after_a_restart_of_the_daemon(daemon:
     assert next(one for one in watched if one.kind == "started").uuid == first.uuid
     ended.ask()
     assert [one.kind for one in watched if one.kind == "lost"] == []
+
+
+def test_a_daemon_that_stands_still_is_lost_and_watched_again_when_it_goes_on(daemon: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("vfioctl.virt.events.KEEP_ALIVE", (1, 1))
+    watched = events(Node("local", daemon.uri))
+    assert next(watched).kind == "watched"
+    os.kill(daemon.daemon_pid, signal.SIGSTOP)
+    try:
+        assert next(watched).kind == "lost"
+    finally:
+        os.kill(daemon.daemon_pid, signal.SIGCONT)
+    assert next(watched).kind == "watched"
+
+
+def test_a_file_that_a_start_misses_is_no_daemon_that_is_down(daemon: Any, asked: Connection) -> None:
+    daemon.define("win11", devices=CDROM.format("/nowhere/install.iso"))
+    with pytest.raises(VfioctlError, match=r"/nowhere/install\.iso") as error:
+        asked.ask(lambda libvirt: libvirt.lookupByName("win11").create(), "the start of win11")
+    assert error.value.code == "libvirt.failed"
 
 
 def test_somebody_without_the_right_is_denied(make_lab: Callable[..., Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from vfioctl.txn.machine import Machine
 from vfioctl.virt import connection as module
 from vfioctl.virt.connection import Connection, borrowed, connect
 from vfioctl.virt.nodes import Node
+from vfioctl.wait import until
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 
@@ -37,6 +40,16 @@ def test_a_daemon_that_does_not_answer_is_given_up(deaf: Node) -> None:
     with pytest.raises(VfioctlError, match=r"libvirt did not answer within 0\.3 s: a connection") as error:
         connect(deaf, limit=0.3)
     assert (error.value.code, time.monotonic() - began < 5) == ("libvirt.unanswered", True)
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
+def test_an_ssh_whose_host_says_nothing_is_ended() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        uri = f"qemu+ssh://root@127.0.0.1:{host.getsockname()[1]}/system"
+        with pytest.raises(VfioctlError, match=r"libvirt on rack7 did not answer within 0\.5 s") as error:
+            connect(Node("rack7", uri), limit=0.5)
+        assert error.value.code == "libvirt.unanswered"
+        assert until(lambda: not any(thread.name == "libvirt" for thread in threading.enumerate()), 10)
 
 
 def test_a_call_that_hangs_is_given_up(mock: Connection) -> None:

@@ -50,3 +50,14 @@ def test_a_node_without_a_host_has_its_files_here() -> None:
 
 def test_a_uri_alone_is_a_node_too() -> None:
     assert (of_uri("qemu:///system"), str(of_uri("qemu+ssh://a/system"))) == (LOCAL, "qemu+ssh://a/system")
+
+
+def test_ssh_is_told_to_ask_nobody() -> None:
+    dialled = [Node("", uri).dialled for uri in (
+        "qemu+ssh://rack7/system", "qemu+ssh://rack7/system?keyfile=/k", "qemu+ssh://rack7/system?no_tty=0",
+        "qemu+tls://rack7/system",
+    )]  # fmt: skip
+    assert dialled == [
+        "qemu+ssh://rack7/system?no_tty=1", "qemu+ssh://rack7/system?keyfile=/k&no_tty=1",
+        "qemu+ssh://rack7/system?no_tty=0", "qemu+tls://rack7/system",
+    ]  # fmt: skip

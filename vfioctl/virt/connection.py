@@ -6,6 +6,8 @@ waits for longer than its time; libvirt-python lets go of the interpreter during
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 OPEN = 10.0  # seconds
 CALL = 30.0
+ALIVE = 5.0
 LOOK = 0.1  # between two looks whether somebody wants to wait no longer
 T = TypeVar("T")
 
@@ -78,7 +81,7 @@ class Connection:
     def is_alive(self) -> bool:
         """Whether the other end answers. libvirt itself sees only at the next call that a daemon was restarted."""
         try:
-            return bool(self.version)
+            return bool(self.ask(lambda handle: handle.getLibVersion(), "a sign of life", limit=ALIVE))
         except VfioctlError:
             return False
 
@@ -95,7 +98,7 @@ def connect(node: Node = LOCAL, *, limit: float = OPEN, read_only: bool = False)
     """
     libvirt = binding()
     way = libvirt.openReadOnly if read_only else libvirt.open
-    return Connection(node, _bounded(node, lambda: way(node.uri), "a connection", limit))
+    return Connection(node, _bounded(node, lambda: way(node.dialled), "a connection", limit))
 
 
 def borrowed(opened: dict[str, Connection], node: Node) -> Connection:
@@ -104,9 +107,11 @@ def borrowed(opened: dict[str, Connection], node: Node) -> Connection:
     Whoever has `opened` closes what is in it. Raises what `connect` raises.
     """
     known = opened.get(node.uri)
-    if known is None or not known.is_alive:
-        known = opened[node.uri] = connect(node)
-    return known
+    if known and known.is_alive:
+        return known
+    if known:
+        opened.pop(node.uri).close()
+    return opened.setdefault(node.uri, connect(node))
 
 
 def _bounded(
@@ -126,11 +131,25 @@ def _bounded(
     thread = threading.Thread(target=call, daemon=True, name="libvirt")
     thread.start()
     end = time.monotonic() + limit
-    while thread.is_alive() and (left := end - time.monotonic()) > 0:
-        thread.join(min(left, LOOK))
-        watch()
+    try:
+        while thread.is_alive() and (left := end - time.monotonic()) > 0:
+            thread.join(min(left, LOOK))
+            watch()
+    finally:
+        if thread.is_alive():
+            _end_children(thread)
     if raised:
         raise raised[0]
-    if thread.is_alive() or not given:
+    if not given:
         raise silent(node, doing, limit)
     return given[0]
+
+
+def _end_children(thread: threading.Thread) -> None:
+    """End what the call in `thread` has started: an ssh whose host says nothing would outlive us.
+
+    The kernel lists the children of each thread (proc(5), /proc/pid/task/tid/children).
+    """
+    with suppress(OSError), open(f"/proc/self/task/{thread.native_id}/children", encoding="ascii") as file:
+        for pid in file.read().split():
+            os.kill(int(pid), signal.SIGTERM)

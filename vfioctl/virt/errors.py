@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # What libvirt's numbers (virterror.h) come to. Whatever is not here is `libvirt.failed`.
 CODES = {
-    "VIR_ERR_SYSTEM_ERROR": "libvirt.down",  # the socket is not there, or nobody listens
-    "VIR_ERR_RPC": "libvirt.down",  # the daemon went away in the middle
     "VIR_ERR_NO_SUPPORT": "libvirt.unsupported",
     "VIR_ERR_OPERATION_UNSUPPORTED": "libvirt.unsupported",
     "VIR_ERR_CONFIG_UNSUPPORTED": "libvirt.unsupported",
@@ -37,13 +35,15 @@ HINTS = {
     "libvirt.denied": "Ask as root, or as a member of the group libvirt.",
     "guest.locked": "See what it does with: virsh list --all",
 }
-MAY_NOT = ("Permission denied", "authentication")  # of the socket's mode, which is a system error
+# What comes from the way to the daemon, not from what it does: no socket, nobody listens, it went away in the middle.
+LOST = ("VIR_ERR_SYSTEM_ERROR", "VIR_ERR_INTERNAL_ERROR", "VIR_ERR_RPC")
+MAY_NOT = ("Permission denied", "authentication")  # of the socket's mode, or of ssh
 
 
 def translated(error: libvirtError, node: Node, doing: str) -> VfioctlError:
     """What we say of `error`, which came while we were `doing` something on `node`."""
     said = " ".join(str(error.get_error_message() or error).split()).rstrip(".")
-    code = _code(error.get_error_code())
+    code = _code(error.get_error_code(), error.get_error_domain())
     if code == "libvirt.down" and any(word in said for word in MAY_NOT):
         code = "libvirt.denied"
     where = "libvirt" if node.is_local else f"libvirt on {node}"
@@ -52,9 +52,11 @@ def translated(error: libvirtError, node: Node, doing: str) -> VfioctlError:
     return VfioctlError(code, f"{where} {did}: {said}.", hints=(hint,) if hint else ())
 
 
-def _code(number: int | None) -> str:
+def _code(number: int | None, domain: int | None) -> str:
     import libvirt
 
+    if domain == libvirt.VIR_FROM_RPC and number in {getattr(libvirt, name) for name in LOST}:
+        return "libvirt.down"
     return next((code for name, code in CODES.items() if getattr(libvirt, name, -1) == number), "libvirt.failed")
 
 

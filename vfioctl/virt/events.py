@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.errors import VfioctlError
@@ -47,7 +48,7 @@ def events(node: Node, *, stop: Callable[[], bool] = bool) -> Iterator[GuestEven
     A daemon that goes away, or answers no more within 15 s, is `lost` and connected to again, for as long as it takes.
     Raises VfioctlError where the first connection cannot be made.
     """
-    binding().virEventRegisterDefaultImpl()
+    _loop()
     connection: Connection | None = connect(node)
     while connection is not None:
         with connection:
@@ -56,6 +57,12 @@ def events(node: Node, *, stop: Callable[[], bool] = bool) -> Iterator[GuestEven
             return
         yield GuestEvent(LOST, why=f"{node} does not answer")
         connection = _again(node, stop)
+
+
+@cache
+def _loop() -> None:
+    """Register libvirt's loop of events, once in a process, and before the first connection that needs it."""
+    binding().virEventRegisterDefaultImpl()
 
 
 def _again(node: Node, stop: Callable[[], bool]) -> Connection | None:
@@ -82,13 +89,14 @@ def _watched(connection: Connection, stop: Callable[[], bool]) -> Iterator[Guest
     try:
         handle.registerCloseCallback(lambda _connection, why, _opaque: closed.append(why), None)
         handle.setKeepAlive(*KEEP_ALIVE)
-        handle.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, happened, None)
+        lifecycle = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
+        connection.ask(lambda asked: asked.domainEventRegisterAny(None, lifecycle, happened, None), "its events")
         yield GuestEvent(WATCHED)
         while not (stop() or closed):
             libvirt.virEventRunDefaultImpl()
             while seen:
                 yield seen.popleft()
-    except libvirt.libvirtError:
+    except (libvirt.libvirtError, VfioctlError):
         return  # it went away before it was watched
     finally:
         libvirt.virEventRemoveTimeout(timer)

@@ -28,6 +28,13 @@ class Node:
         """Whether its guests run on this machine, so that their files are here."""
         return not urlsplit(self.uri).hostname
 
+    @property
+    def dialled(self) -> str:
+        """The URI as libvirt gets it: ssh asks no question on a terminal, as nobody might see it."""
+        if urlsplit(self.uri).scheme != "qemu+ssh" or "no_tty=" in self.uri:
+            return self.uri
+        return f"{self.uri}{'&' if '?' in self.uri else '?'}no_tty=1"
+
     def __str__(self) -> str:
         return self.name or self.uri
 
