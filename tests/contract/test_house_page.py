@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from house import arrows, below, picture
+from house import arrows, below, picture, rooms
 from reference import ROOT
 
 PAGE = ROOT / "docs/explanation/house.md"
 PICTURE = re.compile(r"(?<=<!-- picture -->\n).*(?=<!-- /picture -->)", re.DOTALL)
 
 
-@pytest.mark.parametrize("room", sorted(arrows()))
+@pytest.mark.parametrize("room", sorted(rooms()))
 def test_no_room_stands_on_itself(room: str) -> None:
     assert room not in below(room)
 

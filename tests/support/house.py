@@ -36,6 +36,11 @@ def _module(path: Path) -> str:
     return ".".join(("vfioctl", *path.relative_to(PACKAGE).with_suffix("").parts))
 
 
+def rooms() -> frozenset[str]:
+    """Every room that may import another."""
+    return frozenset(_room(_module(path)) for path in PACKAGE.rglob("*.py")).difference(ASIDE)
+
+
 @cache
 def arrows() -> Arrows:
     """Room → the rooms that it imports."""
