@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import machines
+import snapshots as records
 import together as whole
 from measure import Cost, extra, interleaved, program, run, times, turns_of
 
@@ -213,7 +214,15 @@ def together() -> Iterator[Row]:
     yield Row("together", what, 2.0, many[1] / few[1], None, "x", detail)
 
 
+def snapshots() -> Iterator[Row]:
+    """What `snapshot list` asks libvirt for; needs root, libvirtd, QEMU and libvirt-python."""
+    with records.daemon() as connection:
+        taken = median(records.seconds(connection) for _ in range(ROUNDS))
+    what = f"{records.GUESTS * records.EACH} snapshots over {records.GUESTS} guests, read from libvirt"
+    yield Row("snapshots", what, 1.0, taken, None, "s", f"the median of {ROUNDS}")
+
+
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
     "shim": shim, "prepare": prepare, "looks": looks, "engine": engine, "programs": programs, "help": help_page,
-    "devices": devices, "together": together,
+    "devices": devices, "together": together, "snapshots": snapshots,
 }  # fmt: skip

@@ -11,6 +11,9 @@ from vfioctl.virt.snapshots import read_snapshots
 
 OTHER = """<domain type='test'><name>other</name><memory>8192</memory><os><type>hvm</type></os>
 <devices><disk type='file'><source file='/srv/other.qcow2'/><target dev='vda'/></disk></devices></domain>"""
+VOLUME = OTHER.replace("disk type='file'", "disk type='volume'").replace(
+    "file='/srv/other.qcow2'", "pool='default-pool' volume='a'"
+)
 
 
 def test_a_guest_that_runs_has_both_of_its_xml(mock: Connection) -> None:
@@ -47,6 +50,21 @@ def test_what_other_guests_use_leaves_out_the_guest_itself(mock: Connection) -> 
     other = mock.libvirt.defineXML(OTHER)
     assert "/srv/other.qcow2" in other_sources(mock, read_guest(mock, "test").uuid)
     assert "/srv/other.qcow2" not in other_sources(mock, other.UUIDString())
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_volume_of_a_pool_is_known_by_its_path(mock: Connection, *, active: bool) -> None:
+    pool = mock.libvirt.storagePoolLookupByName("default-pool")
+    pool.createXML("<volume><name>a</name><capacity>1024</capacity></volume>")
+    mock.libvirt.defineXML(VOLUME)
+    if not active:
+        pool.destroy()
+    assert "/default-pool/a" in other_sources(mock, "")
+
+
+def test_a_volume_that_is_gone_is_used_by_nobody(mock: Connection) -> None:
+    mock.libvirt.defineXML(VOLUME)
+    assert "/default-pool/a" not in other_sources(mock, "")
 
 
 def test_what_only_a_snapshot_names_is_used(mock: Connection) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -10,6 +12,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.unknown import no_such
 from vfioctl.virt.connection import binding
+from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
     from libvirt import virConnect, virDomain
@@ -75,7 +78,7 @@ def paths(xml: str) -> frozenset[str]:
 
 
 def _all(libvirt: virConnect) -> tuple[Guest, ...]:
-    found = (_read(domain) for domain in libvirt.listAllDomains())
+    found = together(_read, libvirt.listAllDomains())
     return tuple(sorted((one for one in found if one), key=lambda one: one.name))
 
 
@@ -119,18 +122,43 @@ def _xml(domain: virDomain, flags: int) -> str:
 
 
 def _sources_but(libvirt: virConnect, uuid: str) -> Iterator[str]:
+    others = [domain for domain in libvirt.listAllDomains() if domain.UUIDString() != uuid]
+    return chain.from_iterable(together(partial(_sources, libvirt), others))
+
+
+def _sources(libvirt: virConnect, domain: virDomain) -> frozenset[str]:
+    """Every path that the guest names; none when it has gone meanwhile."""
     module = binding()
-    for domain in libvirt.listAllDomains():
-        if domain.UUIDString() == uuid:
-            continue
+    try:
+        every = tuple(_every_xml(domain))
+        return frozenset(chain(*map(paths, every), *(_volumes(libvirt, xml) for xml in every)))
+    except module.libvirtError as error:
+        if error.get_error_code() == module.VIR_ERR_NO_DOMAIN:
+            return frozenset()
+        raise VfioctlError(
+            "guest.unseen", f"What {domain.name()} uses could not be seen: {error.get_error_message()}.",
+        ) from error
+
+
+def _volumes(libvirt: virConnect, xml: str) -> Iterator[str]:
+    """The paths of the disks that are given as a volume of a pool (formatdomain, disk type volume)."""
+    module = binding()
+    for source in ET.fromstring(xml).iter("source"):
+        pool, volume = source.get("pool", ""), source.get("volume", "")
         try:
-            for xml in _every_xml(domain):
-                yield from paths(xml)
+            if pool and volume:
+                yield _volume(libvirt, pool, volume)
         except module.libvirtError as error:
-            if error.get_error_code() != module.VIR_ERR_NO_DOMAIN:
-                raise VfioctlError(
-                    "guest.unseen", f"What {domain.name()} uses could not be seen: {error.get_error_message()}.",
-                ) from error
+            if error.get_error_code() not in (module.VIR_ERR_NO_STORAGE_POOL, module.VIR_ERR_NO_STORAGE_VOL):
+                raise
+
+
+def _volume(libvirt: virConnect, pool: str, volume: str) -> str:
+    """The path of a volume; of one in a pool that is not active, where it is when the pool is."""
+    found = libvirt.storagePoolLookupByName(pool)
+    if found.isActive():
+        return str(found.storageVolLookupByName(volume).path())
+    return f"{ET.fromstring(found.XMLDesc()).findtext('target/path', '')}/{volume}"
 
 
 def _every_xml(domain: virDomain) -> Iterator[str]:

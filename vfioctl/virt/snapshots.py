@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.frozen import frozen
 from vfioctl.virt.connection import binding
+from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
     from libvirt import virConnect, virDomain, virDomainSnapshot
@@ -41,7 +42,7 @@ def read_snapshots(connection: Connection, uuid: str = "") -> tuple[GuestSnapsho
 
 def _all(libvirt: virConnect, uuid: str) -> tuple[GuestSnapshot, ...]:
     domains = [libvirt.lookupByUUIDString(uuid)] if uuid else libvirt.listAllDomains()
-    found = [one for domain in domains for one in _of(domain)]
+    found = [one for some in together(_of, domains) for one in some]
     return tuple(sorted(found, key=lambda one: (one.created, one.name)))
 
 
