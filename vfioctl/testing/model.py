@@ -6,6 +6,7 @@ import dataclasses
 import json
 import typing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 FIRST_PID = 5_000_000  # above any real pid: pid_max is at most 4194304
@@ -244,7 +245,11 @@ T = TypeVar("T")
 
 
 def to_json(spec: MachineSpec) -> str:
-    return json.dumps(dataclasses.asdict(spec))
+    return json.dumps(spec, default=_fields)
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    return {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
 
 
 def from_json(text: str) -> MachineSpec:
@@ -254,8 +259,14 @@ def from_json(text: str) -> MachineSpec:
 
 def build(kind: type[T], data: dict[str, Any]) -> T:
     """A spec of `kind` from plain data, nested specs included."""
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type] # mypy takes no class for hashable
     return kind(**{name: _value(hints[name], value) for name, value in data.items()})
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """Field → its type. Asked for each part of each machine, and a millisecond of work."""
+    return typing.get_type_hints(kind)
 
 
 def _value(hint: Any, value: Any) -> Any:

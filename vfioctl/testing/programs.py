@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import cache
 
 SIMULATED = (
     "systemctl", "loginctl", "busctl", "systemd-run", "systemd-inhibit", "modprobe", "rmmod", "lsmod", "modinfo",
@@ -31,10 +32,16 @@ def install(root: str) -> None:
     for name in ("sbin", "bin"):
         link(f"usr/{name}", os.path.join(root, name))
     for name in REAL:
-        if found := shutil.which(name, path=SEARCH):
+        if found := _real(name):
             link(found, os.path.join(root, "usr/bin", name))
     for name in SIMULATED:
         install_stub(root, name)
+
+
+@cache
+def _real(name: str) -> str | None:
+    """Where this computer has the program."""
+    return shutil.which(name, path=SEARCH)
 
 
 def install_stub(root: str, name: str) -> None:
