@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from disk_images import create, fill
-from libvirt_machine import Guest, machine_of
+from libvirt_machine import SCREEN, Guest, machine_of
 from step_builders import planned
 
 from vfioctl.errors import StepFailed, StepRefused
@@ -32,7 +32,7 @@ def machine(tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def guest(lab: Any, machine: Any, request: pytest.FixtureRequest) -> Iterator[Guest]:
-    made = Guest(lab, machine, f"g{abs(hash(request.node.name))}", devices="<graphics type='vnc' passwd='hunter2'/>")
+    made = Guest(lab, machine, f"g{abs(hash(request.node.name))}", devices=SCREEN)
     yield made
     made.remove()
 

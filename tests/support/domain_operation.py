@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disk_images import create, fill
-from libvirt_machine import DISK, uri_of
+from disk_images import content, create, fill
+from libvirt_machine import DISK, SCREEN, uri_of
 from operation_host import OperationHost
 
-from vfioctl.kinds.libvirt.documents import canonical
+from vfioctl.kinds.libvirt.documents import canonical, drives
 from vfioctl.txn import blobs
 
 STEPS = ("copy", "overlay", "define", "record", "start")
 BOUNDARIES = tuple(range(1, 2 * len(STEPS) + 1))
+LIVE_STEPS = ("copy", "overlay", "live", "forget")
+LIVE_BOUNDARIES = tuple(range(1, 2 * len(LIVE_STEPS) + 1))
 SNAPSHOT = """\
 <domainsnapshot><name>before</name><state>shutoff</state><creationTime>1700000000</creationTime>
 <memory snapshot='no'/><disks><disk name='vda' snapshot='external' type='file'><driver type='qcow2'/>
@@ -37,9 +39,10 @@ class DomainHost(OperationHost):
     def furnish(self) -> None:
         os.symlink(shutil.which("qemu-img") or "", self.root / "usr/bin/qemu-img")
         fill(create(self.disk), 5, 0)
+        self.seen = content(self.disk)
         (self.root / "srv/vars.fd").write_bytes(bytes(64 << 10))
         disk = DISK.format(path=self.disk, target="vda")
-        self.uuid = self.lab.define(self.guest, devices=disk + "<graphics type='vnc' passwd='hunter2'/>")
+        self.uuid = self.lab.define(self.guest, devices=disk + SCREEN)
         self.former = self.xml
 
     @property
@@ -60,21 +63,41 @@ class DomainHost(OperationHost):
     def blob(self, text: str) -> str:
         return blobs.store(self.node.paths, text.encode()).name
 
-    def wishes(self) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
-        about, overlay = {"uri": uri_of(self.lab), "uuid": self.uuid}, str(self.root / "srv/overlay.qcow2")
-        after = self.former.replace(str(self.disk), overlay)
+    @property
+    def about(self) -> dict[str, str]:
+        return {"uri": uri_of(self.lab), "uuid": self.uuid}
+
+    @property
+    def overlay(self) -> str:
+        return str(self.root / "srv/overlay.qcow2")
+
+    def files_wishes(self, **more: Any) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
+        """The steps without libvirt; `more` is for the overlay."""
         return (
             ("copy", "file.copy", {"source": "/srv/vars.fd", "dest": "/srv/vars.fd.copy"}),
             ("overlay", "disk.overlay", {
                 "path": "/srv/overlay.qcow2", "backing": "/srv/disk.qcow2", "backing_format": "qcow2", "mode": "0600",
-                "owner": os.getuid(), "group": os.getgid(),
+                "owner": os.getuid(), "group": os.getgid(), "uri": uri_of(self.lab), "domain": self.uuid, **more,
             }),
+        )  # fmt: skip
+
+    def wishes(self) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
+        about, overlay = self.about, self.overlay
+        after = self.former.replace(str(self.disk), overlay)
+        return (
+            *self.files_wishes(),
             ("define", "domain.define", {**about, "blob": self.blob(after), "former": self.blob(self.former)}),
             ("record", "snapshot.record", {
                 **about, "name": "before", "blob": self.blob(SNAPSHOT.format(overlay=overlay, domain=self.former)),
             }),
             ("start", "domain.start", about),
         )  # fmt: skip
+
+    @property
+    def disks(self) -> dict[str, str]:
+        """The files that the guest is on: as it runs, or as it is configured."""
+        handle = self.handle
+        return drives(handle.XMLDesc(0) if handle.isActive() else self.xml)
 
     def remove(self) -> None:
         """The guest, however it was left."""
@@ -86,3 +109,31 @@ class DomainHost(OperationHost):
         for snapshot in handle.listAllSnapshots():
             snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
         handle.undefine()
+
+
+class LiveHost(DomainHost):
+    """The same with a guest that runs, of which libvirt knows a snapshot `old`."""
+
+    def furnish(self) -> None:
+        import libvirt
+
+        super().furnish()
+        asked = SNAPSHOT.format(overlay=self.disk, domain=self.former).replace("before", "old")
+        old = self.handle.snapshotCreateXML(asked, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)
+        self.old = old.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
+        self.handle.create()
+
+    def is_as_before(self) -> bool:
+        handle = self.handle
+        same = canonical(self.xml) == canonical(self.former) and self.disks == {"vda": str(self.disk)}
+        return same and handle.snapshotListNames() == ["old"] and bool(handle.isActive())
+
+    def wishes(self) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
+        about = self.about
+        asked = f"""<domainsnapshot><name>now</name><disks><disk name='vda' snapshot='external' type='file'>
+          <driver type='qcow2'/><source file='{self.overlay}'/></disk></disks></domainsnapshot>"""
+        return (
+            *self.files_wishes(live=True),
+            ("live", "disk.live", {**about, "name": "now", "blob": self.blob(asked), "reuse": True}),
+            ("forget", "snapshot.forget", {**about, "name": "old", "blob": self.blob(self.old)}),
+        )  # fmt: skip

@@ -19,6 +19,8 @@ DISK = """\
   <target dev='{target}' bus='virtio'/>
 </disk>
 """
+# Two daemons of two labs would give one port to two guests.
+SCREEN = "<graphics type='vnc' passwd='hunter2'><listen type='socket'/></graphics>"
 
 
 def uri_of(lab: Any) -> str:

@@ -107,7 +107,7 @@ def test_what_is_in_use_is_not_taken_away(machine, readonly):
     do(step, machine)
     user = opened(machine.paths.at(PATH), readonly=readonly)
     assert KIND.probe(step, machine) is State.FOREIGN
-    assert "in use" in KIND.foreign(step, machine)
+    assert "needed by a guest" in KIND.foreign(step, machine)
     KIND.undo(step, machine)
     assert names(machine) == ["win11.qcow2", "win11.s1.qcow2"]
     user.communicate()

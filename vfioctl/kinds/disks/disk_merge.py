@@ -17,7 +17,7 @@ from vfioctl.kinds.disks import locks, qemu
 from vfioctl.kinds.disks.made import Making
 from vfioctl.kinds.files import sparse
 from vfioctl.kinds.files.place import FILE, MODE
-from vfioctl.txn.shape import ABSOLUTE, COUNT, TEXT, Form, Shape, one_of, optional
+from vfioctl.txn.shape import ABSOLUTE, COUNT, NAME, TEXT, Form, Shape, one_of, optional
 
 if TYPE_CHECKING:
     from vfioctl.paths import Paths
@@ -30,15 +30,16 @@ BASE = Form(f"{ABSOLUTE.words}, or nothing", lambda value: value == "" or ABSOLU
 
 
 class DiskMerge(Making):
-    """{path, top, base, format, mode, owner, group, label?}: top: a qcow2 image; base: the image below it that is kept
-    below the new one, "" for none; format: of the new image, "qcow2" or, without a base, "raw"; owner, group: numbers;
-    label: of SELinux"""
+    """{path, top, base, format, mode, owner, group, label?, uri?, domain?}: top: a qcow2 image; base: the image below
+    it that is kept below the new one, "" for none; format: of the new image, "qcow2" or, without a base, "raw"; owner,
+    group: numbers; label: of SELinux; uri, domain: a node and the UUID of the guest that is to have it: the undo leaves
+    it where that one, or another one there, does"""
 
     name = "disk.merge"
     summary = "Makes one image of several that lie above each other; removed again only on failure."
     takes = Shape(
         path=FILE, top=ABSOLUTE, base=BASE, format=one_of("qcow2", "raw"), mode=MODE, owner=COUNT, group=COUNT,
-        label=optional(TEXT),
+        label=optional(TEXT), uri=optional(TEXT), domain=optional(NAME),
     )  # fmt: skip
 
     def unfit(self, params: Json) -> str:

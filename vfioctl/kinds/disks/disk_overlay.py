@@ -7,7 +7,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.disks import locks, qemu
 from vfioctl.kinds.disks.made import Making
 from vfioctl.kinds.files.place import FILE, MODE
-from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, TEXT, Shape, one_of, optional
+from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, NAME, TEXT, Shape, one_of, optional
 
 if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
@@ -17,15 +17,16 @@ FORMATS = ("raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vpc", "vhdx")
 
 
 class DiskOverlay(Making):
-    """{path, backing, backing_format, size?, mode, owner, group, label?, live?}: size: bytes that the guest sees, those
-    of backing unless it says otherwise, never less; owner, group: numbers; label: of SELinux; live: a guest may be
-    writing to backing, since libvirt changes over to the new image later"""
+    """{path, backing, backing_format, size?, mode, owner, group, label?, live?, uri?, domain?}: size: bytes that the
+    guest sees, those of backing unless it says otherwise, never less; owner, group: numbers; label: of SELinux; live: a
+    guest may be writing to backing, since libvirt changes over to the new image later; uri, domain: a node and the UUID
+    of the guest that is to have it: the undo leaves it where that one, or another one there, does"""
 
     name = "disk.overlay"
     summary = "Makes an empty image above another one; removed again only on failure, and only while it is empty."
     takes = Shape(
         path=FILE, backing=ABSOLUTE, backing_format=one_of(*FORMATS), size=optional(COUNT), mode=MODE, owner=COUNT,
-        group=COUNT, label=optional(TEXT), live=optional(FLAG),
+        group=COUNT, label=optional(TEXT), live=optional(FLAG), uri=optional(TEXT), domain=optional(NAME),
     )  # fmt: skip
 
     def must_fit(self, params: Json, machine: Machine) -> None:

@@ -1,7 +1,8 @@
 """What the steps share that make a disk image: under a temporary name, marked, then linked. Knows no qemu-img.
 
 One mark says who made it, another one how it was left. An image that somebody has written to since, or has open, is not
-taken away, since what a guest has written would go with it: the step answers FOREIGN then.
+taken away, since what a guest has written would go with it; nor is one that a guest is configured with, whose
+configuration somebody else has edited and keeps. The step answers FOREIGN then.
 """
 
 from __future__ import annotations
@@ -121,7 +122,16 @@ class Making(Primitive):
             os.close(fd)
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State(place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.BEFORE))
+        found = place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.BEFORE)
+        return State.FOREIGN if found is State.AFTER and self._is_needed(step, machine) else State(found)
+
+    def _is_needed(self, step: Step, machine: Machine) -> bool:
+        """Whether a guest would come to it, once the other steps are undone."""
+        if not (uri := step.params.get("uri", "")):
+            return False
+        from vfioctl.kinds.disks.users import way_to
+
+        return bool(way_to(machine, uri, step.params.get("domain", ""), machine.paths.at(step.params["path"])))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         nowhere = "its directory is gone"
@@ -130,7 +140,7 @@ class Making(Primitive):
     def foreign(self, step: Step, machine: Machine) -> str:
         path = machine.paths.at(step.params["path"])
         ours = place.bounded(step, machine, lambda there: _is_marked(step, there), nowhere=bool)
-        what = "is in use, or was written to since it was made," if ours else "was made by somebody else"
+        what = "is needed by a guest, or was written to since it was made," if ours else "was made by somebody else"
         return f"{path} {what} and stays. {removal(path)}."
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:

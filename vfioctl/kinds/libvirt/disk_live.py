@@ -153,16 +153,27 @@ def _pivot(handle: Any, target: str, machine: Machine, seconds: float) -> None:
     if not handle.blockJobInfo(target, 0):  # an undo that was killed has begun it already
         handle.blockCommit(target, None, None, 0, way)
 
-    def is_ready() -> bool:
-        """Whether both say the same: until then `end` may be 0, or `cur` one less than it (virDomainBlockJobInfo)."""
+    def is_merged() -> bool:
+        """Change over as soon as both say the same: `cur` may be `end` a moment before (seen in 9.0)."""
         machine.checkpoint()
         job = handle.blockJobInfo(target, 0) or {}
         machine.progress(job.get("cur", 0), job.get("end", 0), "bytes")
-        return bool(job.get("end")) and job["cur"] == job["end"]
+        return bool(job.get("end")) and job["cur"] == job["end"] and _changed_over(handle, target)
 
-    if not until(is_ready, seconds):
+    if not until(is_merged, seconds):
         raise StepFailed("disk.failed", f"The disk {target} of {handle.name()} could not be merged in time.")
-    handle.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+
+
+def _changed_over(handle: Any, target: str) -> bool:
+    import libvirt
+
+    try:
+        handle.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_BLOCK_COPY_ACTIVE:
+            raise
+        return False
+    return True
 
 
 def _remove(path: str) -> None:
