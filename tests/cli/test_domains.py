@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vfioctl.actions import domains
+from vfioctl.actions import domains, libvirt
 from vfioctl.actions.define import define
 from vfioctl.actions.programs import SetupPrograms
 from vfioctl.cli.app import App
@@ -85,30 +85,62 @@ def test_a_damaged_file_of_libvirt_is_called_damaged(app, root) -> None:
     assert raised.value.code == "domain.malformed"
 
 
+class FakeError(Exception):
+    """libvirtError, with the numbers of virterror.h."""
+
+    def __init__(self, code: int, message: str, domain: int = 10) -> None:
+        super().__init__(message)
+        self.code, self.domain = code, domain
+
+    def get_error_code(self) -> int:
+        return self.code
+
+    def get_error_domain(self) -> int:
+        return self.domain
+
+    def get_error_message(self) -> str:
+        return str(self)
+
+
 class FakeBinding(ModuleType):
     """libvirt-python with one domain; `defined` collects what was given back."""
 
     VIR_DOMAIN_XML_INACTIVE, VIR_DOMAIN_XML_SECURE = 2, 1
-    libvirtError = RuntimeError  # noqa: N815 -- its name there
+    VIR_ERR_INTERNAL_ERROR, VIR_ERR_INVALID_ARG, VIR_ERR_SYSTEM_ERROR, VIR_ERR_RPC = 1, 8, 38, 39
+    VIR_ERR_NO_DOMAIN, VIR_ERR_CONFIG_UNSUPPORTED, VIR_FROM_RPC = 42, 67, 7
+    libvirtError = FakeError  # noqa: N815 -- its name there
 
     def __init__(self) -> None:
         super().__init__("libvirt")
         self.defined: list[str] = []
         self.flags = 0
+        self.closed = 0
+        self.lost = ""
 
     def registerErrorHandler(self, *_: object) -> None:  # noqa: N802
         return
 
     def open(self, _uri: str) -> Any:
-        return SimpleNamespace(lookupByName=self._look, defineXML=self._define, listAllDomains=self._list)
+        if self.lost:
+            raise FakeError(self.VIR_ERR_SYSTEM_ERROR, self.lost, self.VIR_FROM_RPC)
+        return SimpleNamespace(
+            lookupByName=self._look, lookupByUUIDString=self._look, defineXML=self._define, listAllDomains=self._list,
+            close=self._close,
+        )  # fmt: skip
+
+    def _close(self) -> None:
+        self.closed += 1
 
     def _list(self) -> list[Any]:
         return [SimpleNamespace(name=lambda: "win11")]
 
     def _look(self, name: str) -> Any:
         if name != "win11":
-            raise RuntimeError("Domain not found")
-        return SimpleNamespace(XMLDesc=self._describe)
+            raise FakeError(self.VIR_ERR_NO_DOMAIN, "Domain not found")
+        return SimpleNamespace(
+            XMLDesc=self._describe, state=lambda: [5, 0], hasManagedSaveImage=lambda: 0, isPersistent=lambda: 1,
+            UUIDString=lambda: UUID, name=lambda: name,
+        )  # fmt: skip
 
     def _describe(self, flags: int) -> str:
         self.flags = flags
@@ -116,7 +148,7 @@ class FakeBinding(ModuleType):
 
     def _define(self, xml: str) -> None:
         if "refuse" in xml:
-            raise RuntimeError("unsupported configuration")
+            raise FakeError(self.VIR_ERR_CONFIG_UNSUPPORTED, "unsupported configuration")
         self.defined.append(xml)
 
 
@@ -130,7 +162,7 @@ def binding(monkeypatch) -> FakeBinding:
 @pytest.fixture
 def ours(app, monkeypatch) -> App:
     """The same, for the host whose libvirtd answers."""
-    monkeypatch.setattr(domains, "OURS", app.composition.paths.root)
+    monkeypatch.setattr(libvirt, "OURS", app.composition.paths.root)
     return app
 
 
@@ -140,6 +172,26 @@ def test_the_binding_gives_a_domain_that_can_be_changed_with_nothing_lost(ours, 
     assert binding.flags == binding.VIR_DOMAIN_XML_INACTIVE | binding.VIR_DOMAIN_XML_SECURE
     define(ours, found, found.xml)
     assert binding.defined == [XML]
+
+
+def test_every_connection_is_closed(ours, binding) -> None:
+    found = domains.find(ours, "win11", None)
+    define(ours, found, found.xml)
+    assert (binding.closed, domains.guests(ours), binding.closed) == (3, ("win11",), 4)
+
+
+def test_a_guest_that_libvirt_does_not_know_is_refused_with_the_nearest(ours, binding) -> None:
+    with pytest.raises(Refused, match='did you mean "win11"') as raised:
+        domains.find(ours, "win1", None)
+    assert (raised.value.code, raised.value.hints) == ("guest.unknown", ("The guests of this host: win11",))
+
+
+@pytest.mark.parametrize(("said", "code"), [("No such file or directory", "down"), ("Permission denied", "denied")])
+def test_a_daemon_that_cannot_be_asked_is_refused_in_its_words(ours, binding, said: str, code: str) -> None:
+    binding.lost = f"Failed to connect socket to '/run/libvirt/libvirt-sock': {said}"
+    with pytest.raises(Refused, match=f"libvirt-sock': {said}") as raised:
+        domains.find(ours, "win11", None)
+    assert (raised.value.code, raised.value.state) == (f"libvirt.{code}", "Nothing was changed.")
 
 
 def test_what_libvirt_says_is_passed_on(ours, binding) -> None:

@@ -37,7 +37,7 @@ def test_a_guest_is_found_by_its_uuid_too(mock: Connection) -> None:
 def test_an_unknown_guest_is_refused_with_the_nearest(mock: Connection) -> None:
     with pytest.raises(Refused, match='There is no guest \'tset\'; did you mean "test"') as refused:
         read_guest(mock, "tset")
-    assert (refused.value.code, refused.value.hints) == ("guest.unknown", ("The guests of mock: test",))
+    assert (refused.value.code, refused.value.hints) == ("guest.unknown", ("The guests of this host: test",))
 
 
 def test_a_guest_whose_start_takes_a_saved_memory_is_not_off(mock: Connection) -> None:

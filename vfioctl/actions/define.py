@@ -6,15 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.actions.domains import Found, Way, connect, find, python_binding, virsh_options
+from vfioctl.actions.domains import Found, Way, find, virsh_options
 from vfioctl.actions.facts import refuse_while_running
+from vfioctl.actions.libvirt import connection
 from vfioctl.actions.programs import SetupPrograms
 from vfioctl.errors import VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.shell import word
 
 if TYPE_CHECKING:
-    from vfioctl.actions.caller import Call, Caller
+    from vfioctl.actions.caller import Call
     from vfioctl.paths import Paths
 
 
@@ -53,17 +54,14 @@ def _keep(paths: Paths, found: Found) -> str:
 
 def _give(call: Call, found: Found, xml: bytes) -> None:
     if found.way is Way.BINDING:
-        _through_binding(xml, call.caller)
+        _through_binding(call, found, xml)
     else:
         _through_virsh(call, found, xml)
 
 
-def _through_binding(xml: bytes, caller: Caller) -> None:
-    libvirt = python_binding()
-    try:
-        connect(libvirt, caller).defineXML(xml.decode())
-    except libvirt.libvirtError as error:
-        raise VfioctlError("libvirt.define", str(error)) from error
+def _through_binding(call: Call, found: Found, xml: bytes) -> None:
+    with connection(call) as libvirt:
+        libvirt.ask(lambda handle: handle.defineXML(xml.decode()), f"the definition of {found.domain.name}")
 
 
 def _through_virsh(call: Call, found: Found, xml: bytes) -> None:

@@ -8,24 +8,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vfioctl.actions.facts import refuse_while_running
+from vfioctl.actions.libvirt import connection, down, has_daemon
 from vfioctl.actions.programs import SetupPrograms
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.events.libvirt import INPUT_CAP, check_guest_name
 from vfioctl.frozen import frozen
-from vfioctl.host.host import Host
-from vfioctl.setup import daemon
 from vfioctl.unknown import no_such
+from vfioctl.virt.connection import is_installed
+from vfioctl.virt.guests import read_guest, read_names
+from vfioctl.virt.nodes import LOCAL
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call, Caller
     from vfioctl.events.model import Domain
+    from vfioctl.virt.connection import Connection
 
-URI = "qemu:///system"
-OURS = "/"
 STDIN = "-"
 XML = "Or give the domain's XML with: --xml FILE"
 
@@ -91,11 +92,9 @@ def _from_stdin(caller: Caller) -> bytes:
 def guests(call: Call) -> tuple[str, ...]:
     """The name of every guest of this host. Raises Refused: "libvirt.busy", "libvirt.down"."""
     refuse_while_running(call.composition.paths)
-    if binding := _own_binding(call):
-        try:
-            return tuple(sorted(domain.name() for domain in connect(binding, call.caller).listAllDomains()))
-        except binding.libvirtError as error:
-            raise _down(call, str(error)) from error
+    if _has_binding(call):
+        with _connected(call) as libvirt:
+            return read_names(libvirt)
     programs = SetupPrograms(call.composition.programs)
     if programs.find("virsh"):
         return _virsh_names(call, programs)
@@ -104,8 +103,9 @@ def guests(call: Call) -> tuple[str, ...]:
 
 def _from_libvirt(call: Call, guest: str) -> Found:
     refuse_while_running(call.composition.paths)
-    if binding := _own_binding(call):
-        data = _through_binding(call, binding, guest)
+    if _has_binding(call):
+        with _connected(call) as libvirt:
+            data = read_guest(libvirt, guest).xml.encode()
         return Found(read_domain(data), data, "libvirt", Way.BINDING)
     programs = SetupPrograms(call.composition.programs)
     if programs.find("virsh"):
@@ -117,36 +117,14 @@ def _from_libvirt(call: Call, guest: str) -> Found:
 # ---------------------------------------------------------------- libvirt-python
 
 
-def _own_binding(call: Call) -> Any:
-    """The binding, for the host whose daemon it reaches; None for another root."""
-    return python_binding() if call.composition.paths.root == OURS else None
+def _has_binding(call: Call) -> bool:
+    """Whether libvirt-python is there to ask, and the daemon that it reaches is that of this root."""
+    return has_daemon(call.composition.paths) and is_installed()
 
 
-def python_binding() -> Any:
-    """The module libvirt of the extra `libvirt`, or None."""
-    try:
-        import libvirt
-    except ImportError:
-        return None
-    return libvirt
-
-
-def connect(libvirt: Any, caller: Caller) -> Any:
-    """A connection, read-only without root. Raises libvirtError."""
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr otherwise
-    return libvirt.open(URI) if caller.is_root else libvirt.openReadOnly(URI)
-
-
-def _through_binding(call: Call, libvirt: Any, guest: str) -> bytes:
-    flags = libvirt.VIR_DOMAIN_XML_INACTIVE | (libvirt.VIR_DOMAIN_XML_SECURE if call.caller.is_root else 0)
-    try:
-        connection = connect(libvirt, call.caller)
-    except libvirt.libvirtError as error:
-        raise _down(call, str(error)) from error
-    try:
-        return bytes(connection.lookupByName(guest).XMLDesc(flags).encode())
-    except libvirt.libvirtError as error:
-        raise unknown(guest, str(error), (domain.name() for domain in connection.listAllDomains())) from error
+def _connected(call: Call) -> Connection:
+    """Without root only the read-only socket answers."""
+    return connection(call, read_only=not call.caller.is_root)
 
 
 # ---------------------------------------------------------------- virsh
@@ -154,7 +132,7 @@ def _through_binding(call: Call, libvirt: Any, guest: str) -> bytes:
 
 def virsh_options(caller: Caller) -> tuple[str, ...]:
     """Without root only the read-only socket answers."""
-    return ("-c", URI) if caller.is_root else ("-c", URI, "--readonly")
+    return ("-c", LOCAL.uri) if caller.is_root else ("-c", LOCAL.uri, "--readonly")
 
 
 def _through_virsh(call: Call, programs: SetupPrograms, guest: str) -> bytes:
@@ -177,7 +155,7 @@ def _virsh_names(call: Call, programs: SetupPrograms) -> tuple[str, ...]:
     try:
         said = programs.run("virsh", *virsh_options(call.caller), "list", "--all", "--name").decode(errors="replace")
     except VfioctlError as error:
-        raise _down(call, error.message) from error
+        raise down(call, error.message) from error
     return tuple(sorted(filter(None, map(str.strip, said.splitlines()))))
 
 
@@ -189,7 +167,7 @@ def _names_of_files(call: Call) -> tuple[str, ...]:
     try:
         names = os.listdir(call.composition.paths.at("etc/libvirt/qemu"))
     except OSError as error:
-        raise _down(call, "neither virsh nor libvirt-python is there to ask") from error
+        raise down(call, "neither virsh nor libvirt-python is there to ask") from error
     return tuple(sorted(name.removesuffix(".xml") for name in names if name.endswith(".xml")))
 
 
@@ -223,15 +201,3 @@ def unknown(guest: str, why: str, names: Iterable[str] | None) -> Refused:
         "guest.unknown", f"The domain of {guest} could not be read: {why.rstrip('.')}.",
         state="Nothing was changed.", hints=("Give its XML with: --xml FILE",),
     )  # fmt: skip
-
-
-def _down(call: Call, why: str) -> Refused:
-    """Nobody at the other end: not a word about the guest, which may well exist."""
-    said = [part.strip(" .") for part in why.split("error:") if part.strip(" .")]
-    reason = ": ".join(said[1:] or said)
-    host = Host(call.composition.paths, call.composition.programs)
-    there = daemon.find(host)
-    hint = f"Start it with: {daemon.start_command(host)}"
-    if there and there.pid:
-        hint = f"See why with: journalctl -b -u {there.name}"
-    return Refused("libvirt.down", f"libvirt does not answer: {reason}.", state="Nothing was changed.", hints=(hint,))

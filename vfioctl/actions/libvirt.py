@@ -6,25 +6,60 @@ from typing import TYPE_CHECKING
 
 from vfioctl.actions.facts import refuse_while_running
 from vfioctl.config.nodes import find
-from vfioctl.errors import Refused
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.host.host import Host
+from vfioctl.setup import daemon
 from vfioctl.virt.connection import connect
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
+    from vfioctl.paths import Paths
     from vfioctl.virt.connection import Connection
+    from vfioctl.virt.nodes import Node
 
 OURS = "/"
+NOTHING_CHANGED = "Nothing was changed."
+
+
+def has_daemon(paths: Paths) -> bool:
+    """Whether the daemon that answers on this machine is that of the root of `paths`."""
+    return paths.root == OURS
 
 
 def connection(call: Call, node: str = "", *, read_only: bool = False) -> Connection:
-    """The libvirt of `node`: a name or a URI, "" for this host. Whoever opens it closes it."""
+    """The libvirt of `node`: a name or a URI, "" for this host. Whoever opens it closes it.
+
+    Raises Refused: "node.*", "libvirt.*".
+    """
     paths = call.paths
     wanted = find(paths, node)
     if wanted.is_local and wanted.uri.startswith("qemu:"):
         refuse_while_running(paths)
-        if paths.root != OURS:
+        if not has_daemon(paths):
             raise Refused(
                 "libvirt.other_root", f"{paths.root} has no libvirt daemon; that of {OURS} is not asked for it.",
-                state="Nothing was changed.", hints=("Ask without --root.",),
+                state=NOTHING_CHANGED, hints=("Ask without --root.",),
             )  # fmt: skip
-    return connect(wanted, read_only=read_only)
+    try:
+        return connect(wanted, read_only=read_only)
+    except VfioctlError as error:
+        raise _refused(call, wanted, error) from error
+
+
+def _refused(call: Call, node: Node, error: VfioctlError) -> Refused:
+    """The `error` of a connection that was not opened: whoever wants one has touched nothing yet."""
+    if error.code == "libvirt.down" and node.is_local:
+        return down(call, str(error.__cause__))
+    return Refused(error.code, error.message, state=NOTHING_CHANGED, hints=error.hints)
+
+
+def down(call: Call, why: str) -> Refused:
+    """Nobody at the other end: not a word about a guest, which may well exist. `why` is what libvirt or virsh said."""
+    said = [part.strip(" .") for part in why.split("error:") if part.strip(" .")]
+    reason = ": ".join(said[1:] or said)
+    host = Host(call.composition.paths, call.composition.programs)
+    there = daemon.find(host)
+    hint = f"Start it with: {daemon.start_command(host)}"
+    if there and there.pid:
+        hint = f"See why with: journalctl -b -u {there.name}"
+    return Refused("libvirt.down", f"libvirt does not answer: {reason}.", state=NOTHING_CHANGED, hints=(hint,))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vfioctl import files
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.virt.errors import silent, translating
 from vfioctl.virt.nodes import LOCAL, Node
@@ -45,6 +46,14 @@ def binding() -> Any:
         ) from error
     libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr otherwise
     return libvirt
+
+
+def is_installed() -> bool:
+    """Whether libvirt-python is there."""
+    try:
+        return bool(binding())
+    except Refused:
+        return False
 
 
 class Connection:
@@ -150,6 +159,6 @@ def _end_children(thread: threading.Thread) -> None:
 
     The kernel lists the children of each thread (proc(5), /proc/pid/task/tid/children).
     """
-    with suppress(OSError), open(f"/proc/self/task/{thread.native_id}/children", encoding="ascii") as file:
-        for pid in file.read().split():
+    with suppress(OSError):
+        for pid in (files.read_text(f"/proc/self/task/{thread.native_id}/children") or "").split():
             os.kill(int(pid), signal.SIGTERM)

@@ -51,13 +51,18 @@ def read_guests(connection: Connection) -> tuple[Guest, ...]:
     return connection.ask(_all, "the list of guests")
 
 
+def read_names(connection: Connection) -> tuple[str, ...]:
+    """The names of every guest, sorted. Raises VfioctlError as `Connection.ask`."""
+    return connection.ask(lambda libvirt: tuple(sorted(one.name() for one in libvirt.listAllDomains())), "the guests")
+
+
 def read_guest(connection: Connection, word: str) -> Guest:
     """The guest that `word` names: its name or its UUID. Raises Refused("guest.unknown"), VfioctlError."""
     found = connection.ask(lambda libvirt: _named(libvirt, word), f"the guest {word}")
     if found is None:
-        names = connection.ask(lambda libvirt: [one.name() for one in libvirt.listAllDomains()], "the list of guests")
-        listed = f"The guests of {connection.node}"
-        raise no_such("guest.unknown", f"There is no guest {word!r}", word, sorted(names), listed)
+        node = connection.node
+        listed = f"The guests of {'this host' if node.is_local else node}"
+        raise no_such("guest.unknown", f"There is no guest {word!r}", word, read_names(connection), listed)
     return found
 
 
