@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.journal import Moment
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.plan import Plan
+    from vfioctl.txn.settling import Case, Settling
     from vfioctl.txn.transaction import Transaction
 
 
@@ -46,6 +47,12 @@ class Composition:
         from vfioctl.txn.machine import Machine  # `--help` composes too, and needs no machine
 
         return Machine(self.paths, self.programs.holding(*lock_fds))
+
+    def settling(self, case: Case) -> Settling:
+        """How an operation of a plugin's is ended."""
+        from vfioctl.plugin.advice import settling
+
+        return settling(case)
 
     def transaction(
         self, plan: Plan, fds: tuple[int, ...] = (), *, watch: Stopwatch | None = None, stop: Callable[[], bool] = bool,

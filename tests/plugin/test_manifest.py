@@ -109,6 +109,7 @@ def test_the_built_in_plugin_is_in_the_manifest():
         (command(moon="1"), "command 'grow' has the unknown key moon"),
         (command() + '[[command]]\nname = "grow"\nhelp = "x"\ntarget = "a:b"\n', "command 'grow' stands there twice"),
         ('name = "odd"\napi = 1\n[[group]]\nname = "x"\n', "group 'x': help must be"),
+        ('name = "odd"\napi = 1\n[[operation]]\nname = "x"\n', "operation 'x': target must be"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "tree"\n', "config.x.type"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "int"\ndefault = "a"\n', "config.x.default"),
         ('name = "odd"\napi = 1\n[config.x]\ntype = "int"\nmoon = 1\n', "config.x must be"),

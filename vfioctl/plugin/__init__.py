@@ -65,7 +65,8 @@ the machine: the start is refused where the guest needs the plugin, and goes on 
 
 **Commands.** A row `[[command]]` of the static file adds a verb to the command line: a click command that returns a
 `Result` and prints nothing. docs/plugins/commands.md has its keys. A verb that changes something hands an
-`OperationRequest` of steps to `call.perform`; docs/plugins/operations.md shows one.
+`OperationRequest` of steps to `call.perform`; docs/plugins/operations.md shows one. A row `[[operation]]` names the
+function that says what becomes of it where its process was killed.
 
 **Testing.** `vfioctl.testing` brings a simulated machine. The fixture `start_host` of its pytest plugin starts one,
 `FakeLibvirt` calls the hook as libvirt would, and `snapshot` says what of the machine is not as it was before:
@@ -112,7 +113,7 @@ if TYPE_CHECKING:
     from vfioctl.host.processes import start_time
     from vfioctl.limits import Limits
     from vfioctl.plugin.markers import hookimpl
-    from vfioctl.plugin.operations import Call, OperationRequest, Question, content_name
+    from vfioctl.plugin.operations import Advice, Call, Interrupted, OperationRequest, Question, content_name
     from vfioctl.plugin.power import keep_awake
     from vfioctl.plugin.proposals import (
         bind,
@@ -161,6 +162,7 @@ __all__ = [
     "GENERIC_RANK",
     "TYPE_CHECKING",
     "VENDOR_RANK",
+    "Advice",
     "Call",
     "Condition",
     "Connection",
@@ -182,6 +184,7 @@ __all__ = [
     "Holder",
     "Host",
     "Hostdev",
+    "Interrupted",
     "IommuGroup",
     "Lifetime",
     "Limits",
@@ -262,7 +265,7 @@ _MODULES = {
     "vfioctl.host.processes": "start_time",
     "vfioctl.limits": "Limits",
     "vfioctl.plugin.markers": "hookimpl",
-    "vfioctl.plugin.operations": "Call OperationRequest Question content_name",
+    "vfioctl.plugin.operations": "Advice Call Interrupted OperationRequest Question content_name",
     "vfioctl.plugin.power": "keep_awake",
     "vfioctl.plugin.proposals": "bind bind_id console_steps drives_console framebuffer_steps given_functions "
     "home_conditions is_within kernel_version last_console_steps numbers override override_id staying sysfs "

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 EFFECTS = ("read", "change", "destroy")
 COMMAND_KEYS = {"name", "help", "target", "view", "effect"}
-GROUP_KEYS = {"name", "help"}
+ROWS: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
+    ("command", COMMAND_KEYS, ("help", "target")), ("group", {"name", "help"}, ("help",)),
+    ("operation", {"name", "target"}, ("target",)),
+)  # fmt: skip
 MOST_WORDS = 3
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
@@ -52,8 +55,8 @@ def in_order(commands: Iterable[PluginCommand]) -> tuple[PluginCommand, ...]:
 
 
 def problems(data: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the rows `[[command]]` and `[[group]]`, in sentences."""
-    for key, keys, needed in (("command", COMMAND_KEYS, ("help", "target")), ("group", GROUP_KEYS, ("help",))):
+    """What is wrong with the rows `[[command]]`, `[[group]]` and `[[operation]]`, in sentences."""
+    for key, keys, needed in ROWS:
         rows = data.get(key, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             yield f"{key} must be tables [[{key}]]"

@@ -108,6 +108,11 @@ def load(paths: Paths, programs: Programs, refresh: Sequence[str]) -> Manifest:
     return replace(manifest, rebuilt=why)
 
 
+def known(paths: Paths) -> Manifest | None:
+    """The manifest as it is written, for who does without one that is missing, stale or not ours."""
+    return _read(paths)[0]
+
+
 def _read(paths: Paths) -> tuple[Manifest | None, str]:
     """The manifest in the file when it is valid, else None and why not."""
     try:
@@ -234,6 +239,7 @@ def _with_static(bare: PluginInfo, data: dict[str, Any]) -> PluginInfo:
     info = replace(
         bare, api=data["api"], claims=tuple(data["claims"]), table=data["config"], summary=data["summary"],
         opt_in=data["opt_in"], units=tuple(data["units"]),
+        operations={row["name"]: row["target"] for row in data["operation"]},
     )  # fmt: skip
     if data["name"] != bare.name:
         return replace(info, status=f"broken: {FILE} says {data['name']!r}, its entry point {bare.name!r}")

@@ -63,6 +63,31 @@ class OperationRequest:
     limits: Limits = UNHURRIED
 
 
+@frozen
+class Interrupted:
+    """An operation of the plugin's whose process is gone. `begun` and `done` are ids of its steps, in order.
+
+    `restarted`: the host was, since. The rest is what the `OperationRequest` had.
+    """
+
+    operation: str
+    subject: str
+    key: str
+    id: str
+    notes: Mapping[str, Any]
+    begun: tuple[str, ...]
+    done: tuple[str, ...]
+    restarted: bool
+
+
+@frozen
+class Advice:
+    """What becomes of an interrupted operation, whatever its plan says; `said` is the sentence when that is done."""
+
+    unfinished: Unfinished
+    said: str = ""
+
+
 def content_name(content: bytes) -> str:
     """What steps call `content`, such as the `blob` of file.write: its checksum, and what makes it unique."""
     from vfioctl.txn.blobs import new_name

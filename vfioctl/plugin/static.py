@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FILE = "vfioctl-plugin.toml"
 LARGEST = 1 << 20
 TYPES: Mapping[str, type] = {"str": str, "bool": bool, "int": int, "float": float, "list": list, "table": dict}
-LISTS = ("claims", "units", "code", "command", "group")
+LISTS = ("claims", "units", "code", "command", "group", "operation")
 KEYS = {"name", "api", "summary", "opt_in", "config", *LISTS}
 ENTRY_KEYS = {"type", "default", "summary", "choices"}
 CODE_KEYS = {"name", "meaning", "remedy"}

@@ -131,6 +131,7 @@ class PluginInfo:
     summary: str = ""
     opt_in: bool = False  # imported only for guests whose file has its table
     units: tuple[str, ...] = ()  # system units that it may stop when they hold the device: its documented list
+    operations: Mapping[str, str] = field(default_factory=dict)  # whose end it advises on: the function of each
 
 
 @frozen

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.engine import Turn
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.plan import Plan
+    from vfioctl.txn.settling import Case, Settling
     from vfioctl.txn.transaction import Transaction
 else:
     Protocol = object
@@ -34,6 +35,9 @@ class Node(Protocol):
         """What starts us again on the same node."""
 
     def machine(self, *lock_fds: int) -> Machine: ...
+
+    def settling(self, case: Case) -> Settling:
+        """How an operation that the core does not know is ended: as its plugin advises where there is one."""
 
     def transaction(
         self, plan: Plan, fds: tuple[int, ...] = (), *, watch: Stopwatch | None = None, stop: Callable[[], bool] = bool,

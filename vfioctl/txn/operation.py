@@ -76,8 +76,6 @@ def lock_of(paths: Paths, key: str) -> Lock | None:
 
 def settling(case: Case) -> Settling:
     """How the operation of `case` is ended: as its sort says where that is installed, else as its plan says."""
-    from vfioctl.txn.settling import Settling
-
     known: Any = find(case.story.plan.operation)
-    made: Settling = getattr(known, "settle", Settling)(case)
+    made: Settling = getattr(known, "settle", case.node.settling)(case)
     return made

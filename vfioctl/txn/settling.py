@@ -104,7 +104,7 @@ class Settling:
 
     def verdict(self) -> Unfinished:
         """What is done with it; LEAVE where nothing is to do. Raises Refused where that is not for us to decide."""
-        unfinished = self.plan.unfinished
+        unfinished = self.unfinished
         if unfinished is Unfinished.LEAVE:
             raise self._left_to_a_person()
         if self.case.hurried:
@@ -112,6 +112,18 @@ class Settling:
         if unfinished is Unfinished.FINISH and self.story.standing is Standing.APPLYING:
             return unfinished
         return Unfinished.RETURN if self.story.standing in CAME_FAR else Unfinished.UNDO
+
+    @property
+    def unfinished(self) -> Unfinished:
+        """What becomes of it."""
+        return self.plan.unfinished
+
+    def sentence(self, verdict: Unfinished) -> str:
+        """What was done with it, in words."""
+        from vfioctl.txn.runner import name_of
+
+        when = "after a restart of the host it" if self.is_rebooted else "it"
+        return f"{name_of(self.plan)} was interrupted; {when} {DONE[verdict]}."
 
     @property
     def lasting_seconds(self) -> float:
@@ -160,10 +172,9 @@ class Settling:
 
     def ended(self, verdict: Unfinished) -> str:
         """It is over: keep the record, forget the journal, and return the sentence."""
-        from vfioctl.txn.runner import keep, name_of
+        from vfioctl.txn.runner import keep
 
-        when = "after a restart of the host it" if self.is_rebooted else "it"
-        said = " ".join((f"{name_of(self.plan)} was interrupted; {when} {DONE[verdict]}.", *self.left))
+        said = " ".join((self.sentence(verdict), *self.left))
         transaction = self.transaction()
         keep(self.node, transaction, None, said)
         transaction.forget()
