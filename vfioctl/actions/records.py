@@ -18,8 +18,8 @@ from vfioctl.config.load import managed_guests
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict
 from vfioctl.handoff import damaged, markers, notes
+from vfioctl.handoff.in_use import starting, user
 from vfioctl.handoff.outcome import read_lasts
-from vfioctl.handoff.recovery import starting, user
 from vfioctl.host.stuck import all_stuck
 from vfioctl.result import Error, Message
 from vfioctl.txn.journal import open_uuids, read_both

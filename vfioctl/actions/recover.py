@@ -14,7 +14,7 @@ from vfioctl.actions.lookup import is_uuid, must_be_known
 from vfioctl.actions.operations import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.handoff import damaged, outcome
-from vfioctl.handoff.recovery import is_in_use
+from vfioctl.handoff.in_use import is_in_use
 from vfioctl.log import Log
 from vfioctl.result import Error, Message, Result
 from vfioctl.txn import blobs

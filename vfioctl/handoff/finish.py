@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, VfioctlError
-from vfioctl.handoff import markers, observers
+from vfioctl.handoff import markers
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.way_back import WayBack
 from vfioctl.txn import background
@@ -90,6 +90,8 @@ def _bring_home(composition: Composition, own: Lock, uuid: str, attempt: str, lo
         error = None if done else home.leave_open("release")
         if done:
             home.close("release")
+    from vfioctl.handoff import observers  # the hook does without it
+
     home.prove()
     observers.tell(composition, home, log)
     if error:

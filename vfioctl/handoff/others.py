@@ -1,12 +1,13 @@
-"""What else is open while a guest is started or comes home: other hand-offs, and operations on the guest's domain."""
+"""What else is open while a guest is started or comes home: its last hand-off, those of others, operations on it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
+from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.handoff import notes
+from vfioctl.handoff import markers, notes
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.log import Log
 from vfioctl.paths import Paths
@@ -17,6 +18,62 @@ from vfioctl.txn.resources import domain, resource_lock
 from vfioctl.wait import until
 
 MOMENT = 2.0  # in which a process that has locked the guest's domain says what for, or lets go of it
+
+
+def settle_former(composition: Composition, guest: str, uuid: str, log: Log, *, fds: tuple[int, ...] = ()) -> None:
+    """Reconcile what an earlier run of this guest, or another guest of the same name, left open.
+
+    The caller holds the lock of `uuid`, whose descriptor is in `fds`. Raises Refused("guest.unfinished") when it cannot
+    be finished now.
+    """
+    former = markers.uuid_of(composition.paths, guest)
+    if former and former != uuid:
+        _refuse_damaged(composition.paths, guest, former)
+        _finish_other(composition, former, guest, log)
+    story = _refuse_damaged(composition.paths, guest, uuid)
+    if story is None:
+        return
+    from vfioctl.txn import operation  # a start that finds nothing unfinished does without it
+    from vfioctl.txn.settling import Case
+
+    try:
+        operation.settling(Case(composition, story, fds, log, hurried=True)).end()
+    except VfioctlError as error:
+        raise _unfinished(guest, str(error)) from error
+    if read_both(composition.paths, uuid):
+        raise _unfinished(guest, "A process still has its devices open.")
+
+
+def _refuse_damaged(paths: Paths, guest: str, uuid: str) -> Story | None:
+    """The story of `uuid`. Raises Refused with the way out where it cannot be read."""
+    try:
+        return read_both(paths, uuid)
+    except VfioctlError as error:
+        from vfioctl.handoff import damaged  # few hosts have one
+
+        raise Refused(
+            error.code, f"{guest} was not started: its last hand-off cannot be finished. {error.message}",
+            state="Nothing was changed.", hints=damaged.way_out(paths, uuid),
+        ) from error  # fmt: skip
+
+
+def _finish_other(composition: Composition, former: str, guest: str, log: Log) -> None:
+    from vfioctl.txn import recover
+
+    try:
+        recover.settle(composition, former, log=log, hurried=True)
+    except VfioctlError as error:
+        raise _unfinished(guest, str(error)) from error
+    if read_both(composition.paths, former):
+        raise _unfinished(guest, f"Another guest of this name ({former}) still runs with its devices.")
+    markers.clear(composition.paths, guest)
+
+
+def _unfinished(guest: str, why: str) -> Refused:
+    return Refused(
+        "guest.unfinished", f"{guest} was not started: its last hand-off is not finished. {why}",
+        state="Nothing more was changed.", hints=("Finish it with: vfioctl recover", "See: vfioctl status"),
+    )  # fmt: skip
 
 
 def unsettled(paths: Paths, plan: Plan, log: Log | None = None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from vfioctl.errors import Busy, Refused, VfioctlError
 from vfioctl.events.model import Domain
 from vfioctl.findings import Severity
 from vfioctl.frozen import replace
-from vfioctl.handoff import deadman, identity, markers, notes, others, recovery
+from vfioctl.handoff import deadman, identity, markers, notes, others
 from vfioctl.handoff.commit import commit, forget
 from vfioctl.handoff.make_plan import Planned, make_plan, read_config
 from vfioctl.handoff.notes import guest_lock
@@ -45,7 +45,7 @@ def prepare(
     begun = False
     try:
         with _own_lock(composition, domain) as lock:
-            recovery.settle_former(composition, domain.name, domain.uuid, log, fds=(lock.fd,))
+            others.settle_former(composition, domain.name, domain.uuid, log, fds=(lock.fd,))
             config, known = read_config(composition, domain.name, log)
 
             allowance = Allowance(min(config.deadlines.plan, config.deadlines.prepare))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from vfioctl.compose import Composition
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.handoff import finish, markers, notes, recovery, release
+from vfioctl.handoff import finish, in_use, markers, notes, release
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.host.host import Host
 from vfioctl.log import Log
@@ -78,7 +78,7 @@ def _left_by_another(composition: Composition, story: Story, host: Host, log: Lo
 def _runs(composition: Composition, story: Story, host: Host, log: Log) -> None:
     plan, paths = story.plan, composition.paths
     given = story.standing is Standing.HELD
-    if not given and recovery.has_its_devices(story, host):
+    if not given and in_use.has_its_devices(story, host):
         said = f"{plan.subject} has its devices, though its hand-off stood at {story.standing}: it counts as given."
         log.warning(said)
         _give(composition, story, log)

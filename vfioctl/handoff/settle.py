@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.handoff import notes, reboot
-from vfioctl.handoff.recovery import has_its_devices, is_in_use, starting, user
+from vfioctl.handoff.in_use import has_its_devices, is_in_use, starting, user
 from vfioctl.handoff.way_back import WayBack
 from vfioctl.host.host import Host
 from vfioctl.host.processes import comm
