@@ -19,6 +19,7 @@ __all__ = ["asdict", "field", "fields", "frozen", "replace"]
 
 NEEDED = object()
 ATOMS = (str, int, float, bool, type(None))  # of which most of a plan is made
+SEQUENCES = (list, tuple)
 
 
 class Field:
@@ -59,13 +60,13 @@ if not TYPE_CHECKING:
         return {name: _plain(value) for name, value in given.__dict__.items()}
 
     def _plain(value):
-        if type(value) in ATOMS:
+        if isinstance(value, ATOMS):
             return value
-        if hasattr(value, "__frozen_fields__"):
-            return asdict(value)
         if isinstance(value, dict):
             return {key: _plain(item) for key, item in value.items()}
-        return type(value)(map(_plain, value)) if isinstance(value, list | tuple) else value
+        if isinstance(value, SEQUENCES):
+            return type(value)(map(_plain, value))
+        return asdict(value) if hasattr(value, "__frozen_fields__") else value
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

@@ -47,7 +47,7 @@ class Paths:
 
     def pci(self, address: str, *parts: str) -> str:
         """The sysfs path of the function at `address` (DDDD:BB:DD.F), or of a file in it."""
-        return os.path.join(self.pci_devices, address, *parts)
+        return self.at("sys/bus/pci/devices", address, *parts)
 
     @property
     def etc(self) -> str:

@@ -34,7 +34,8 @@ The ratchet for `prepare` is {ratchet:.2f}: a later run may lower it and never r
 
 A hook calls programs only where systemd runs; "what programs add" is measured there, on a host whose card nobody
 holds, with each program replaced by `true` and its answer taken from a recording. The cards of the rack have no host
-driver, and are handed over all at once. The simulated /run is a tmpfs, as on every host; the rest lies on a disk.
+driver, and are handed over all at once. The simulated /run is a tmpfs, as on every host; the rest lies on a disk. What
+the test kit counts at each boundary of the journal is left out.
 
 Half of a hook's time is the start of Python and its imports. So frozen classes are made without the standard library's
 `dataclasses`, and what only some guests need is imported late; `tests/contract/test_startup.py` keeps it so. A hook

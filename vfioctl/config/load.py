@@ -6,7 +6,7 @@ Precedence in that order; every value knows where it came from. A wrong file: do
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.config.model import GuestConfig
@@ -15,7 +15,6 @@ from vfioctl.config.source import Problem, Source, read_source
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.frozen import fields, frozen
 from vfioctl.limits import Limits
-from vfioctl.unknown import suggestion
 
 if TYPE_CHECKING:
     from typing import Any
@@ -92,7 +91,13 @@ def unknown_variables(environment: Mapping[str, str], plugins: Mapping[str, Conf
     known = {*(setting.variable for setting in settings(plugins).values()), *OWN_VARIABLES}
     for name in sorted(environment):
         if name.startswith(VARIABLE) and name not in known:
-            yield f"{name} sets nothing{suggestion(name, known).rstrip('?')}"
+            yield f"{name} sets nothing{_near(name, known).rstrip('?')}"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    from vfioctl.unknown import suggestion  # a start whose settings are right does without
+
+    return suggestion(name, known)
 
 
 def managed_guests(paths: Paths) -> tuple[str, ...]:
@@ -194,7 +199,7 @@ class _Reader:
     def _unknown(self, path: str, key: str, value: Any, prefix: str) -> Problem:
         names = {known[len(prefix) + 1 if prefix else 0 :].partition(".")[0] for known in self.known
                  if known.startswith(f"{prefix}." if prefix else "")}  # fmt: skip
-        near = suggestion(key, names | (set(self.plugins) if not prefix else set()))
+        near = _near(key, names | (set(self.plugins) if not prefix else set()))
         if isinstance(value, dict) and not prefix:
             return self.source.problem("config.plugin_missing", path, f"plugin {key} is not installed{near}")
         expected = f"expected one of {', '.join(sorted(names))}" if names else f"plugin {prefix} has no settings"
@@ -223,7 +228,7 @@ def _text_layer(known: Mapping[str, Setting], given: Mapping[str, Any], names: M
     for path, value in given.items():
         if path not in known:
             problems.append(
-                Problem("config.unknown", path, names[path], 0, f"no such setting{suggestion(path, known)}")
+                Problem("config.unknown", path, names[path], 0, f"no such setting{_near(path, known)}")
             )
             continue
         try:

@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from vfioctl.compose import Composition
 
 MODULE = "vfioctl.testing.entry"
+UNCOUNTED = ".kit/uncounted"  # where this file is, no boundary is counted and nobody dies: benchmarks make it
 USAGE = 2
 
 
 def composition(root: str) -> Composition:
     """The parts of the simulated host below `root`."""
-    from vfioctl.compose import compose  # these imports count as the hook's, as in vfioctl/entry.py
+    from vfioctl.compose import compose  # this import is the hook's, as in vfioctl/entry.py
+
+    plain = compose(root, MODULE)
+    if os.path.exists(os.path.join(root, UNCOUNTED)):
+        return plain
     from vfioctl.frozen import replace
     from vfioctl.testing.crash import boundary
 
-    return replace(compose(root, MODULE), observe=boundary(root))
+    return replace(plain, observe=boundary(root))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -135,16 +135,17 @@ class Ledger:
                 f"{resource} is held by {', '.join(_others(other, key).values())}, which wants it otherwise.",
                 hints=("See who holds what with: vfioctl status",),
             )
+        there = frozenset(self._files())
         for step in steps:
             if step.resource:
-                self._join(step, key, subject)
+                path = self._path(step.kind, step.resource)
+                self._join(path, _read(path) if path in there else None, step, key, subject)
 
-    def _join(self, step: Step, key: str, subject: str) -> None:
-        entry = self.entry(step.kind, step.resource)
+    def _join(self, path: str, entry: Entry | None, step: Step, key: str, subject: str) -> None:
         baseline = entry.baseline if entry and _others(entry, key) else step.baseline
         holders = {**(entry.holders if entry else {}), key: subject}
         inherited = bool(entry and entry.inherited and _others(entry, key))
-        self._write(Entry(step.resource, step.kind, dict(step.params), dict(baseline), holders, inherited))
+        self._write(path, Entry(step.resource, step.kind, dict(step.params), dict(baseline), holders, inherited))
 
     def is_held(self, step: Step, key: str) -> bool:
         """Whether `key` holds the step's resource."""
@@ -176,28 +177,29 @@ class Ledger:
 
     def leave(self, step: Step, key: str) -> None:
         """Hold the step's resource no longer; the last holder removes the entry."""
-        entry = self._on_the_way_home(step.kind, step.resource)
+        entry, path = self._on_the_way_home(step.kind, step.resource), self._path(step.kind, step.resource)
         if entry is None:
-            files.remove(self._path(step.kind, step.resource))  # there is none, or a damaged one that was exclusive
+            files.remove(path)  # there is none, or a damaged one that was exclusive
             return
         if key not in entry.holders:
             return
         if holders := _others(entry, key):
-            self._write(Entry(entry.resource, entry.kind, entry.wish, entry.baseline, holders, inherited=True))
+            self._write(path, replace(entry, holders=holders, inherited=True))
         else:
-            files.remove(self._path(entry.kind, entry.resource))
+            files.remove(path)
 
     def drop(self, key: str) -> None:
         """Forget `key` as a holder of anything: nobody puts back for it what only it held."""
         for entry in self.readable()[0]:
+            path = self._path(entry.kind, entry.resource)
             if holders := _others(entry, key):
                 if key in entry.holders:
-                    self._write(replace(entry, holders=holders, inherited=True))
+                    self._write(path, replace(entry, holders=holders, inherited=True))
             else:
-                files.remove(self._path(entry.kind, entry.resource))
+                files.remove(path)
 
-    def _write(self, entry: Entry) -> None:
-        files.write_json(self._path(entry.kind, entry.resource), asdict(entry), durable=False)
+    def _write(self, path: str, entry: Entry) -> None:
+        files.write_json(path, asdict(entry), durable=False)
 
 
 def _read(path: str) -> Entry | None:
