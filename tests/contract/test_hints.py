@@ -9,16 +9,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hints import VERBS
 
 from vfioctl.verbs.row import last_word
-from vfioctl.verbs.table import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"(?:\bwith: |\bsee: |\bSee: |`|\$ |\bOr: )vfioctl ((?:[a-z]+ ?){1,2})")
 GUEST_NEXT = re.compile(
     r"(?:vfioctl (?:enable|disable|plan|status|recover|recover --abort|config get|config show)|virsh edit|--guest) $"
 )
-KNOWN = {entry.name: {last_word(child) for child in BUILT_IN.below(entry.name)} for entry in BUILT_IN.below()}
+KNOWN = {entry.name: {last_word(child) for child in VERBS.below(entry.name)} for entry in VERBS.below()}
 SOURCES = sorted([*ROOT.glob("vfioctl/**/*.py"), *ROOT.glob("plugins/*/vfioctl_*/*.py")])
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "README.md"])
 

@@ -31,6 +31,7 @@ ALLOWED = {
     "vfioctl/cli/apart.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/actions/names.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
+    "plugins/vfioctl-snapshot/vfioctl_snapshot/headers.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/disks/locks.py": "an image, which may be a block device; never waited for",
     "vfioctl/kinds/files/former.py": "a stream over a descriptor of Place.open",
     "vfioctl/kinds/files/place.py": "names in a directory that is held open, judged as they are opened",

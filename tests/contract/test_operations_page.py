@@ -28,6 +28,7 @@ def verb() -> ModuleType:
 def note(tmp_path: Path) -> Path:
     (tmp_path / "proc/sys/kernel/random").mkdir(parents=True)
     (tmp_path / "proc/sys/kernel/random/boot_id").write_text("first\n")
+    (tmp_path / ".kit").mkdir()
     (tmp_path / "etc/motd.d").mkdir(parents=True)
     return tmp_path / "etc/motd.d/shelf"
 

@@ -8,18 +8,23 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
+from reference import SHIPPED
 
 from vfioctl.cli.app import root_group
+from vfioctl.verbs.merged import merged
 from vfioctl.verbs.table import BUILT_IN
+
+VERBS = merged(BUILT_IN, SHIPPED.rows, SHIPPED.groups)[0]  # those of the plugins that are made here as well
 
 UNKNOWN = "X"  # stands for what is only known when the message is made
 # A command to type stands in backticks, behind a dollar or sudo, in a block of shell, and in messages behind a colon;
 # what else begins a line is a command only if it begins like one.
 TYPED = re.compile(r"(?P<before>`|: |\$ |sudo |^ *)(?:/opt/vfioctl/bin/)?vfioctl(?P<rest> [^`\n|&>#]*)?")
 ENDS_AT = re.compile(r"[.,;)](?= |$)| {2,}|\"|, | \(| or | and |…|$")
-COMMAND_NAMES = {entry.name for entry in BUILT_IN.below()}
+COMMAND_NAMES = {entry.name for entry in VERBS.below()}
 SHELL = ("sh", "shell", "console", "bash")
 
 
@@ -84,7 +89,7 @@ def problem(hint: Hint) -> str:
     words = list(hint.words)
     if not words or words[0].isupper():
         return ""
-    context = click.Context(command, info_name="vfioctl")
+    context = click.Context(command, info_name="vfioctl", obj=SimpleNamespace(verbs=VERBS, found=VERBS, unread=""))
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name = words.pop(0)
         if name in (UNKNOWN, "…", "..."):

@@ -8,19 +8,27 @@ from vfioctl.txn.follow import how_far
 from vfioctl.txn.journal import Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vfioctl.actions.caller import Caller
     from vfioctl.txn.journal import Moment
 
 
-class Told:
-    """Passes the moments of one operation on to `caller`: as they are, and as a line each."""
+def unheard(_moment: Moment) -> None:
+    """Where nobody else observes."""
 
-    def __init__(self, caller: Caller) -> None:
+
+class Told:
+    """Passes the moments of one operation on to `caller`, as they are and as a line each; `also` gets them first."""
+
+    def __init__(self, caller: Caller, also: Callable[[Moment], None] = unheard) -> None:
         self.caller = caller
+        self.also = also
         self._began: dict[str, float] = {}
 
     def __call__(self, said: Moment | Standing) -> None:
         if not isinstance(said, Standing):
+            self.also(said)
             self.caller.observe(said)
         self.caller.tell(self._line(said))
 

@@ -90,7 +90,7 @@ def _foretold(plan: Plan, *, dry_run: bool) -> Result:
 
 def _here(call: Call, node: Composition, plan: Plan) -> Result:
     try:
-        ended = runner.here(replace(node, observe=Told(call.caller)), plan)
+        ended = runner.here(replace(node, observe=Told(call.caller, node.observe)), plan)
     except KeyboardInterrupt:
         raise _given_up(node, plan) from None
     return _ended(node.paths, plan, ended)

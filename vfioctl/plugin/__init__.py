@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from vfioctl.errors import Refused, VfioctlError
     from vfioctl.events.element import Element, parse_element
     from vfioctl.events.model import Disk, Domain, Hostdev
-    from vfioctl.files import read_bytes, read_text
+    from vfioctl.files import open_plain, read_bytes, read_text
     from vfioctl.findings import Finding, Severity
     from vfioctl.frozen import field, frozen, replace
     from vfioctl.host.host import Host
@@ -230,6 +230,7 @@ __all__ = [
     "last_console_steps",
     "new_id",
     "numbers",
+    "open_plain",
     "other_sources",
     "override",
     "override_id",
@@ -257,7 +258,7 @@ _MODULES = {
     "vfioctl.errors": "Refused VfioctlError",
     "vfioctl.events.element": "Element parse_element",
     "vfioctl.events.model": "Disk Domain Hostdev",
-    "vfioctl.files": "read_bytes read_text",
+    "vfioctl.files": "open_plain read_bytes read_text",
     "vfioctl.findings": "Finding Severity",
     "vfioctl.frozen": "field frozen replace",
     "vfioctl.host.host": "Host",

@@ -8,6 +8,7 @@ import time
 LONGEST = 60
 PLAIN = re.compile(r"[A-Za-z0-9._-]*")
 OPERATION = r"(?:-[0-9a-f]{8})?"  # the id that the core adds; the first versions did not
+REVERTED = re.compile(r"\.vfioctl-[0-9a-f]{8}\.fd$")  # the NVRAM that a revert has put in the place of the former
 STAMPS = {"{date}": ("%Y%m%d", r"(\d{8})"), "{time}": ("%H%M%S", r"(\d{6})")}
 
 
@@ -49,3 +50,8 @@ def outdated(template: str, names: tuple[str, ...], keep: int) -> tuple[str, ...
     """Of `names`, those that are ours and older than the `keep` newest, oldest first; none when `keep` is 0."""
     dated = sorted((stamp, name) for name in set(names) if (stamp := stamp_of(template, name)))
     return tuple(name for _, name in dated[:-keep]) if keep > 0 else ()
+
+
+def nvram_stem(nvram: str) -> str:
+    """The path of an NVRAM without what a revert has added to it: the copies of all times begin with it."""
+    return REVERTED.sub("", nvram)

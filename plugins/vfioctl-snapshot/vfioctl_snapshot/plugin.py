@@ -19,7 +19,7 @@ from vfioctl.plugin import (
     hookimpl,
 )
 from vfioctl_snapshot.choice import FORMAT, Choice, choices, choose
-from vfioctl_snapshot.naming import outdated
+from vfioctl_snapshot.naming import nvram_stem, outdated
 from vfioctl_snapshot.settings import PLUGIN, Settings, finding
 
 CREATE_DEADLINE = 20.0
@@ -84,7 +84,7 @@ def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
         return ()
     if not any(choice.wanted for choice in choices(settings, request)):
         return ()
-    copy = f"{nvram}.{settings.full_name(request)}"
+    copy = f"{nvram_stem(nvram)}.{settings.full_name(request)}"
     return (StepProposal(
         id="snapshot.nvram", kind="file.copy", params={"source": nvram, "dest": copy},
         reason="keep the firmware's variables that belong to the snapshot", phase=Phase.BEFORE, deadline=COPY_DEADLINE,
@@ -97,14 +97,15 @@ def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:
     settings, nvram = Settings.of(request), request.domain.nvram
     if not settings.usable or not nvram or request.incoming:
         return
-    directory, prefix = os.path.dirname(nvram), f"{os.path.basename(nvram)}."
+    stem = nvram_stem(nvram)
+    directory, prefix = os.path.dirname(stem), f"{os.path.basename(stem)}."
     copies = (name.removeprefix(prefix) for name in _listed(request, directory) if name.startswith(prefix))
     due = outdated(settings.name, (*copies, settings.snapshot_name(request)), settings.keep)
     more = f"; {len(due) - MOST} more go after later stops" if len(due) > MOST else ""
     for name in due[:MOST]:
         yield StepProposal(
             id=f"snapshot.prune:nvram:{name}", kind="command.run",
-            params={"argv": ["rm", "-f", "--", request.host.paths.at(f"{nvram}.{name}")]},
+            params={"argv": ["rm", "-f", "--", request.host.paths.at(f"{stem}.{name}")]},
             reason=f"only the {settings.keep} newest copies of the NVRAM are kept{more}", phase=Phase.AFTER,
             best_effort=True,
         )  # fmt: skip

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.plugin import Disk, Finding, Request, Severity, field, frozen
+from vfioctl.plugin import TYPE_CHECKING, Finding, Refused, Severity, field, frozen, read_text
 from vfioctl_snapshot.naming import name_at, template_problem
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Disk, GuestDisk, Host, Request
 
 PLUGIN = "snapshot"
 REQUIRE, TRY, SKIP = "require", "try", "skip"
 DRIVES = ("cdrom", "floppy")
+MOST_IMAGES = 190
 
 
 @frozen
@@ -21,12 +25,18 @@ class Settings:
     disks: dict[str, str] = field(default_factory=dict)
     keep: int = 5
     name: str = "vfioctl-{date}-{time}"
+    chain: int = 100
+
+    @property
+    def longest_chain(self) -> int:
+        """How many images may lie over each other: libvirt itself reads no more than 200."""
+        return min(max(self.chain, 1), MOST_IMAGES)
 
     @classmethod
     def of(cls, request: Request) -> Settings:
         return cls(**request.config.table(PLUGIN))
 
-    def policy_of(self, disk: Disk) -> str:
+    def policy_of(self, disk: Disk | GuestDisk) -> str:
         """require, try or skip. A drive whose medium changes is left alone unless it is named."""
         return self.disks.get(disk.target, SKIP if disk.device in DRIVES else self.policy)
 
@@ -62,3 +72,18 @@ class Settings:
 
 def finding(code: str, message: str, severity: Severity = Severity.BLOCK, hint: str = "") -> Finding:
     return Finding(code, message, severity, hint, PLUGIN)
+
+
+def settings_of(host: Host, guest: str) -> Settings:
+    """The settings of `guest` for the verbs, without its other tables. Raises Refused("snapshot.settings")."""
+    import tomllib
+
+    path = host.paths.guest_config(guest)
+    try:
+        table = tomllib.loads(read_text(path) or "").get(PLUGIN, {})
+        return Settings(**table)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Refused(
+            "snapshot.settings", f"The table [snapshot] of {path} cannot be used: {error}.",
+            state="Nothing was changed.", hints=("See what is wrong with: vfioctl config validate",),
+        ) from error  # fmt: skip

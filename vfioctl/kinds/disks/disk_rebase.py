@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BELOW = Form(f"{ABSOLUTE.words}, or nothing", lambda value: value == "" or ABSOLUTE.fits(value))
 FORMATS = ("qcow2", "raw")
+BLOCK = 512  # bytes, of st_blocks
 
 
 class DiskRebase(Primitive):
@@ -83,10 +84,12 @@ class DiskRebase(Primitive):
             return f"{path} does not lie over {params['backing']} any more"
         below = ("-b", machine.paths.at(params["to"]), "-F", params["to_format"]) if params["to"] else ("-b", "")
         argv = ("qemu-img", "rebase", "-p", "-f", "qcow2", *below, "--", path)
+        backing = machine.paths.at(params["backing"])
+        total = machine.reach.ask(backing, lambda: os.stat(backing).st_blocks * BLOCK)
 
         def heard(done: float) -> None:
             machine.checkpoint()
-            machine.progress(round(done * 100), 100, "percent")
+            machine.progress(int(done * total), total, "bytes")
 
         qemu.work(machine, argv, deadline=step.deadline, path=path, heard=heard)
         return None

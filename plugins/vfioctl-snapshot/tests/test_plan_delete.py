@@ -1,0 +1,105 @@
+"""The plans of `snapshot delete` and `prune`: what takes in what, what goes and what stays."""
+
+from __future__ import annotations
+
+from snapshot_builders import NVRAM, UUID, codes, disk, facts, image, record, told
+from vfioctl_snapshot.delete import delete, outdated
+from vfioctl_snapshot.record import Part, place
+
+BASE, ONE, TWO = "/images/vda.qcow2", "/images/vda.one.qcow2", "/images/vda.two.qcow2"
+FIRST = record("one", Part("vda", BASE, "qcow2", ONE))
+SECOND = record("two", Part("vda", ONE, "qcow2", TWO))
+
+
+def guest(*more, source: str = TWO, records=(FIRST, SECOND), **wishes):
+    images = (image(BASE, used=5 << 20), image(ONE, BASE, used=3 << 20), image(TWO, ONE), *more)
+    return facts(disk(source=source), images=images, records=records, **wishes)
+
+
+def gone(name: str) -> str:
+    return f"file.delete {place(UUID, name)}"
+
+
+def test_one_in_the_middle_goes_into_what_lies_over_it():
+    rebase = f"disk.rebase {TWO}: {ONE} -> {BASE}"
+    assert told(delete(guest(), (SECOND,))) == [rebase, f"file.delete {ONE}", gone("two")]
+
+
+def test_the_oldest_leaves_nothing_below():
+    rebase = f"disk.rebase {ONE}: {BASE} -> nothing"
+    assert told(delete(guest(), (FIRST,))) == [rebase, f"file.delete {BASE}", gone("one")]
+
+
+def test_two_that_lie_over_each_other_go_in_one_step():
+    assert told(delete(guest(), (FIRST, SECOND))) == [
+        f"disk.rebase {TWO}: {ONE} -> nothing", f"file.delete {BASE}", gone("one"), f"file.delete {ONE}", gone("two"),
+    ]  # fmt: skip
+
+
+def test_several_images_over_one_each_take_in_what_they_need():
+    fork = image("/images/vda.after-one.qcow2", BASE)
+    found = guest(fork, source=fork.path, records=(FIRST, SECOND, record("kept", Part("vda", TWO, "qcow2"))))
+    assert told(delete(found, (FIRST,)))[:2] == [
+        f"disk.rebase {fork.path}: {BASE} -> nothing", f"disk.rebase {ONE}: {BASE} -> nothing",
+    ]  # fmt: skip
+
+
+def test_a_state_that_nothing_lies_over_only_goes():
+    kept = record("kept", Part("vda", TWO, "qcow2"))
+    found = guest(image("/images/x.qcow2", BASE), source="/images/x.qcow2", records=(FIRST, SECOND, kept))
+    assert told(delete(found, (kept,))) == [f"file.delete {TWO}", gone("kept")]
+
+
+def test_an_image_that_another_snapshot_holds_stays():
+    twin = record("twin", Part("vda", BASE, "qcow2"))
+    assert told(delete(guest(records=(FIRST, SECOND, twin)), (FIRST,))) == [gone("one")]
+
+
+def test_an_image_that_the_guest_writes_to_stays_and_that_is_said():
+    draft = delete(guest(source=ONE, records=(SECOND,)), (SECOND,))
+    assert told(draft) == [gone("two")]
+    assert any("stays, since it is in use" in line for line in draft.lost)
+
+
+def test_a_part_that_is_gone_keeps_nobody_from_deleting_the_rest():
+    lost = record("lost", Part("vda", "/images/gone.qcow2", "qcow2"))
+    assert told(delete(guest(records=(FIRST, SECOND, lost)), (lost,))) == [gone("lost")]
+
+
+def test_the_copy_of_the_nvram_goes_but_never_the_one_in_use():
+    with_copy = record("one", Part("vda", BASE, "qcow2", ONE), nvram=f"{NVRAM}.one")
+    assert "command.run" in told(delete(guest(records=(with_copy,), source=ONE, nvram=NVRAM), (with_copy,)))
+    in_use = record("one", Part("vda", BASE, "qcow2", ONE), nvram=NVRAM)
+    assert "command.run" not in told(delete(guest(records=(in_use,), source=ONE, nvram=NVRAM), (in_use,)))
+
+
+def test_what_is_lost_is_named_with_its_size():
+    assert [line.strip() for line in delete(guest(), (SECOND,)).lost] == [
+        "Snapshot 'two' of guest win11 is deleted; nobody can go back to it any more:", f"vda: {ONE}, 3.0 MiB",
+    ]  # fmt: skip
+
+
+def test_what_a_clone_lies_over_is_not_deleted():
+    draft = delete(guest(image("/images/clone.qcow2", BASE)), (FIRST,))
+    assert codes(draft) == [("snapshot.needed", "block")]
+    assert "/images/clone.qcow2" in draft.findings[0].message
+    assert told(draft) == []
+
+
+def test_what_another_guest_names_is_not_deleted():
+    assert codes(delete(guest(others=frozenset({BASE})), (FIRST,))) == [("snapshot.needed", "block")]
+
+
+def test_what_is_taken_in_must_fit():
+    draft = delete(guest(free={"/images": 1 << 20}), (FIRST,))
+    assert codes(draft) == [("snapshot.no_room", "block")]
+
+
+def test_a_running_guest_is_refused():
+    assert codes(delete(guest(state="running"), (FIRST,))) == [("snapshot.running", "block")]
+
+
+def test_the_oldest_are_outdated():
+    assert [one.name for one in outdated((FIRST, SECOND), 1)] == ["one"]
+    assert outdated((FIRST, SECOND), 2) == outdated((FIRST,), 5) == ()
+    assert len(outdated((FIRST, SECOND), 0)) == 2

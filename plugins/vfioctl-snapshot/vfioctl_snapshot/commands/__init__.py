@@ -1,0 +1,1 @@
+"""The verbs `vfioctl snapshot …`, one file each. They read facts, choose a plan and hand it over."""

@@ -1,0 +1,36 @@
+"""`vfioctl snapshot create`: keeps a guest as it is now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Result, new_id
+from vfioctl_snapshot import names
+from vfioctl_snapshot.commands.work import Doing, changing, disks_only, perform, subject, wish
+from vfioctl_snapshot.create import create as draft
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+
+
+@click.command()
+@click.argument("guest")
+@click.argument("name", required=False)
+@disks_only
+@changing
+@click.pass_obj
+def create(call: Call, guest: str, name: str | None, node: str, *, disks_only: bool, dry_run: bool) -> Result:
+    """Keep GUEST, which is off, as it is now: its disks, its NVRAM and its configuration of them.
+
+    The guest goes on in new images over its present ones, which nobody writes to any more. `vfioctl snapshot revert`
+    goes back. Without NAME the snapshot is called after the moment.
+    """
+    about = subject(call, guest, node)
+    wanted = wish(name or "", new_id(), disks_only=disks_only)
+    called = name or names.free(names.stamp(wanted.now), about.names)
+    names.check_new(called, about.facts.name, about.names)
+    wanted = wish(called, wanted.operation, disks_only=disks_only)
+    made = draft(about.facts, about.settings, wanted)
+    return perform(call, about.facts, made, Doing("create", wanted.operation, dry_run=dry_run))

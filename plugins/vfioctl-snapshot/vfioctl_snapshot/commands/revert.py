@@ -1,0 +1,76 @@
+"""`vfioctl snapshot revert`: a guest is as it was at a snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Message, Result, argument, new_id
+from vfioctl_snapshot import inside, names
+from vfioctl_snapshot.commands.work import Doing, Subject, again, asking, changing, disks_only, perform, subject, wish
+from vfioctl_snapshot.create import Wish
+from vfioctl_snapshot.record import INTERNAL, Record
+from vfioctl_snapshot.revert import revert as draft
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+
+LOSS = "snapshot.unconfirmed_revert"  # the question whether the present state may be lost
+
+
+@click.command()
+@click.argument("guest")
+@click.argument("name")
+@click.option("--discard", is_flag=True, help="Do not keep the present state.")
+@disks_only
+@asking
+@changing
+@click.pass_obj
+def revert(
+    call: Call, guest: str, name: str, node: str, *, discard: bool, disks_only: bool, yes: bool, dry_run: bool
+) -> Result:
+    """Put GUEST, which is off, back to the snapshot NAME: its disks and its NVRAM.
+
+    The present state is kept first as a snapshot `before-revert-DATE`, unless --discard is given. The snapshot stays
+    and can be gone back to again. The rest of the configuration of the guest is left as it is.
+    """
+    about = subject(call, guest, node)
+    record = about.named(name)
+    if yes:
+        call.agree(LOSS)
+    wanted = wish("", new_id(), disks_only=disks_only)
+    kept = names.free(f"{names.BEFORE_REVERT}{names.stamp(wanted.now)}", about.names)
+    wanted = Wish(kept, wanted.operation, wanted.now, disks_only)
+    line = again("revert", guest, argument(record.name), "--discard")
+    how = Doing("revert", wanted.operation, LOSS, dry_run, line, finish=discard)
+    if record.method == INTERNAL:
+        return _inside(call, about, record, wanted, how, discard=discard)
+    made = draft(about.facts, record, wanted, keep=not discard, limit=about.settings.longest_chain)
+    return _said(perform(call, about.facts, made, how), guest, "" if discard else kept)
+
+
+def _inside(call: Call, about: Subject, record: Record, wanted: Wish, how: Doing, *, discard: bool) -> Result:
+    """Going back needs the present state kept in any case; it is deleted afterwards where nobody wants it."""
+    guest, kept = about.facts.name, inside.kept_name(wanted)
+    if discard:
+        lines = (f"The present state of guest {guest} is lost, with all that was written since it was last kept.",)
+        if not how.dry_run:
+            call.need_agreement(LOSS, lines, how.again)
+    result = perform(call, about.facts, inside.revert(about.facts, record, wanted), how)
+    if not discard or how.dry_run or result.exit_status:
+        return _said(result, guest, kept)
+    call.agree(LOSS)
+    now = subject(call, guest, about.facts.node)
+    deletion = inside.delete(now.facts, (now.named(kept),))
+    gone = perform(call, now.facts, deletion, Doing("delete", new_id(), LOSS, finish=True))
+    return Result(
+        data=result.data, messages=(*result.messages, *gone.messages), errors=gone.errors, exit_status=gone.exit_status
+    )
+
+
+def _said(result: Result, guest: str, kept: str) -> Result:
+    if result.exit_status or result.data["dry_run"] or not kept:
+        return result
+    back = f"vfioctl snapshot revert {argument(guest)} {argument(kept)}"
+    return result.saying(Message(f"What was there before is the snapshot {kept!r}.", hint=f"Back to it: {back}"))

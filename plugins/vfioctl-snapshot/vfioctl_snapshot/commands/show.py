@@ -1,0 +1,83 @@
+"""`vfioctl snapshot list` and `show`: what there is, whoever made it. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vfioctl.plugin import Message, Result, argument
+from vfioctl_snapshot import facts as graph
+from vfioctl_snapshot.commands.work import Subject, seen, seen_all
+from vfioctl_snapshot.known import mixed
+from vfioctl_snapshot.record import EXTERNAL, Record
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+    from vfioctl_snapshot.facts import Facts
+
+ONLY_ROOT = "Only what libvirt knows is shown; root sees the snapshots of vfioctl, and those inside the images."
+
+
+@click.command("list")
+@click.argument("guest", required=False)
+@click.option("--node", default="local", show_default=True, help="The node of the guests, or its URI.")
+@click.pass_obj
+def listed(call: Call, guest: str | None, node: str) -> Result:
+    """List the snapshots of GUEST, or of every guest: those of vfioctl, of libvirt, and inside the images."""
+    subjects = (seen(call, guest, node),) if guest else seen_all(call, node)
+    result = Result(data={"snapshots": [row for about in subjects for row in _rows(about)]})
+    result = result.saying(*(message for about in subjects for message in _warnings(about)))
+    return result if call.administers else result.saying(Message(ONLY_ROOT))
+
+
+@click.command()
+@click.argument("guest")
+@click.argument("name")
+@click.option("--node", default="local", show_default=True, help="The node of the guest, or its URI.")
+@click.pass_obj
+def show(call: Call, guest: str, name: str, node: str) -> Result:
+    """Show the snapshot NAME of GUEST: each part of it, what lies below, and what would be lost with it."""
+    about = seen(call, guest, node)
+    record = about.named(name)
+    data = {**_row(about, record), "disks": [_disk(about.facts, record, part) for part in record.disks],
+            "nvram_copy": record.nvram, "skipped": dict(record.skipped), "uuid": record.uuid,
+            "before": graph.parent(about.facts, record)}  # fmt: skip
+    result = Result(data={"snapshot": data}).saying(*_warnings(about))
+    return result if call.administers else result.saying(Message(ONLY_ROOT))
+
+
+def _rows(about: Subject) -> Iterator[dict[str, Any]]:
+    return (_row(about, record) for record in about.known)
+
+
+def _row(about: Subject, record: Record) -> dict[str, Any]:
+    return {
+        "name": record.name, "guest": about.facts.name, "created": record.created, "origin": record.origin,
+        "method": record.method, "state": record.state, "memory": record.memory,
+        "disks": [part.target for part in record.disks], "nvram": bool(record.nvram),
+        "current": graph.current(about.facts) == record.name,
+        "missing": list(graph.missing_parts(about.facts, record)) if about.files_seen else [],
+    }  # fmt: skip
+
+
+def _disk(facts: Facts, record: Record, part: Any) -> dict[str, Any]:
+    image = facts.images.get(part.image)
+    below = [path for path, _ in graph.chain(facts, part.image, part.format)[1:]] if record.method == EXTERNAL else []
+    return {
+        "target": part.target, "image": part.image, "format": part.format, "there": image is not None,
+        "size": image.size if image else None, "used": image.used if image else None, "below": below,
+        "above": sorted(graph.dependents(facts, part.image)),
+    }  # fmt: skip
+
+
+def _warnings(about: Subject) -> Iterator[Message]:
+    guest = about.facts.name
+    for name, why in about.facts.records.damaged.items():
+        text = f"What is written down of snapshot {name!r} of guest {guest} cannot be used: {why}. Its images stay."
+        yield Message(text, "warning", "snapshot.record_damaged")
+    if mixed(about.known):
+        text = f"Guest {guest} has internal and external snapshots side by side; that has cost people their data."
+        hint = f"Delete those of one kind, one by one, beginning with: vfioctl snapshot show {argument(guest)} NAME"
+        yield Message(text, "warning", "snapshot.mixed", hint)

@@ -1,0 +1,151 @@
+"""What the verbs share: options, the snapshot that is meant, and how a draft becomes an operation. Prints nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from vfioctl.plugin import Finding, Message, OperationRequest, Question, Result, Severity, Unfinished, argument, frozen
+from vfioctl_snapshot import known as snapshots
+from vfioctl_snapshot.create import Wish
+from vfioctl_snapshot.look import glance, glances, look
+from vfioctl_snapshot.names import unknown
+from vfioctl_snapshot.record import Record, place
+from vfioctl_snapshot.settings import PLUGIN, Settings, settings_of
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+    from vfioctl_snapshot.facts import Facts
+    from vfioctl_snapshot.steps import Draft
+
+    Command = TypeVar("Command", bound=Callable[..., Result])
+
+PRIVATE = 0o700
+
+
+def changing(command: Command) -> Command:
+    """The options of a verb that changes something."""
+    options = (
+        click.option("--dry-run", is_flag=True, help="Only say what would be done."),
+        click.option("--node", default="local", show_default=True, help="The node of the guest, or its URI."),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def asking(command: Command) -> Command:
+    """The option of a verb that asks."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def disks_only(command: Command) -> Command:
+    return click.option("--disks-only", is_flag=True, help="Leave NVRAM and virtual TPM alone.")(command)
+
+
+@frozen
+class Subject:
+    """The guest of a verb: what is known of it, and all its snapshots, oldest first."""
+
+    facts: Facts
+    settings: Settings
+    known: tuple[Record, ...]
+
+    def named(self, name: str) -> Record:
+        """The snapshot `name`, whole or without the id at its end. Raises Refused("snapshot.unknown")."""
+        found = [record for record in self.known if record.name == name]
+        found = found or [record for record in self.known if record.name.rpartition("-")[0] == name]
+        if len(found) == 1:
+            return found[0]
+        raise unknown(name, self.facts.name, [record.name for record in self.known])
+
+    @property
+    def files_seen(self) -> bool:
+        return self.facts.files_seen
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(record.name for record in self.known) | frozenset(self.facts.records.damaged)
+
+
+def subject(call: Call, guest: str, node: str) -> Subject:
+    """The guest `guest` with every image around it. Raises what libvirt answers, and NotRoot."""
+    call.need_root()
+    return _subject(call, look(call, guest, node))
+
+
+def seen(call: Call, guest: str, node: str) -> Subject:
+    """The same for a look, also without root."""
+    return _subject(call, glance(call, guest, node))
+
+
+def seen_all(call: Call, node: str) -> tuple[Subject, ...]:
+    """Every guest of the node, for a look."""
+    return tuple(_subject(call, facts) for facts in glances(call, node))
+
+
+def _subject(call: Call, facts: Facts) -> Subject:
+    settings = settings_of(call.host(), facts.name)
+    return Subject(facts, settings, snapshots.known(facts, settings.name))
+
+
+def wish(name: str, operation: str, *, disks_only: bool) -> Wish:
+    return Wish(name, operation, time.time(), disks_only)
+
+
+@frozen
+class Doing:
+    """How a draft is carried out: as which verb, what is asked, whether only foretold, and what to type instead."""
+
+    verb: str
+    operation: str
+    code: str = ""
+    dry_run: bool = False
+    again: str = ""
+    finish: bool = False  # what was begun is finished, since its first half alone would be worse
+
+
+def perform(call: Call, facts: Facts, draft: Draft, how: Doing) -> Result:
+    """The result of the operation, with what the draft shows."""
+    request = OperationRequest(
+        plugin=PLUGIN, operation=f"snapshot {how.verb}", subject=f"guest:{facts.name}", key=str(uuid.uuid4()),
+        proposals=draft.steps.made, unfinished=Unfinished.FINISH if how.finish else Unfinished.UNDO,
+        contents={content.name: content.data for content in draft.contents}, findings=draft.findings,
+        question=Question(how.code, draft.lost, how.again) if draft.lost else None, notes={"uuid": facts.uuid},
+        id=how.operation,
+    )  # fmt: skip
+    with _directory(call, facts.uuid):
+        result = call.perform(request, dry_run=how.dry_run)
+    return Result(
+        data={**result.data, "guest": facts.name, "uuid": facts.uuid, "node": facts.node, **draft.shown},
+        messages=(*result.messages, *(Message(line) for line in draft.lost if how.dry_run)), errors=result.errors,
+        exit_status=result.exit_status,
+    )  # fmt: skip
+
+
+@contextmanager
+def _directory(call: Call, guest: str) -> Iterator[None]:
+    """The directory of the records of the domain `guest`, there while it is needed, and gone when it is empty."""
+    path = call.paths.at(place(guest))
+    os.makedirs(path, PRIVATE, exist_ok=True)
+    try:
+        yield
+    finally:
+        for empty in (path, os.path.dirname(path)):
+            with suppress(OSError):
+                os.rmdir(empty)
+
+
+def again(verb: str, guest: str, *rest: str) -> str:
+    """The command line that does not ask."""
+    return " ".join(("vfioctl snapshot", verb, argument(guest), *rest, "--yes"))
+
+
+def blocks(findings: tuple[Finding, ...]) -> bool:
+    return any(found.severity is Severity.BLOCK for found in findings)

@@ -1,0 +1,140 @@
+"""Reads what the plans are made from: the guest from libvirt, everything else from files. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import (
+    Refused,
+    guest_disks,
+    guest_firmware,
+    guest_hostdevs,
+    guest_tpm,
+    other_sources,
+    read_guest,
+    read_guests,
+    read_snapshots,
+    replace,
+)
+from vfioctl_snapshot import images
+from vfioctl_snapshot.facts import Facts, File
+from vfioctl_snapshot.names import NOTHING_CHANGED
+from vfioctl_snapshot.naming import nvram_stem
+from vfioctl_snapshot.record import Records, place, records
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, Connection, Guest, GuestDisk, GuestSnapshot, Host
+    from vfioctl_snapshot.headers import Image
+
+
+def look(call: Call, word: str, node: str) -> Facts:
+    """The guest of the name or UUID `word`, for a plan: every image around its own as well.
+
+    Raises Refused("snapshot.elsewhere") for a guest of another host: its files are there.
+    """
+    with call.connection(node) as connection:
+        where = connection.node
+        if not where.is_local:
+            raise Refused(
+                "snapshot.elsewhere", f"The disks of guest {word} lie on {where}, and are changed there.",
+                state=NOTHING_CHANGED, hints=(f"Run it on {where}, without --node.",),
+            )  # fmt: skip
+        facts = _of(call, connection, read_guest(connection, word))
+        others = other_sources(connection, facts.uuid)
+    host = call.host()
+    kept = (path for record in facts.records.readable for path in (*record.images, *record.overlays))
+    found = images.around(host, (*facts.active, *kept, *_plain(host, others)))
+    return replace(
+        facts, images=found, others=images.same(host, found, others), free=images.room(host, found),
+        disks=tuple(_called(host, found, disk) for disk in facts.disks),
+    )  # fmt: skip
+
+
+def glance(call: Call, word: str, node: str) -> Facts:
+    """The same for a look: only its own images, and what lies below them; no other guest is asked about."""
+    with call.connection(node) as connection:
+        return _seen(call, _of(call, connection, read_guest(connection, word)))
+
+
+def glances(call: Call, node: str) -> tuple[Facts, ...]:
+    """The same for every guest of the node."""
+    with call.connection(node) as connection:
+        known = read_snapshots(connection)
+        return tuple(
+            _seen(call, _of(call, connection, one, tuple(each for each in known if each.guest == one.uuid)))
+            for one in read_guests(connection)
+        )  # fmt: skip
+
+
+def _seen(call: Call, facts: Facts) -> Facts:
+    if not facts.files_seen:
+        return facts
+    kept = (path for record in facts.records.readable for path in record.images)
+    return replace(facts, images=images.named(call.host(), (*facts.active, *kept)))
+
+
+def _of(
+    call: Call, connection: Connection, found: Guest, known: tuple[GuestSnapshot, ...] | None = None
+) -> Facts:
+    """What libvirt says of the guest, and what is written down of it here."""
+    here, host = connection.node.is_local and call.administers, call.host()
+    xml = found.xml or found.live_xml
+    firmware, kept = guest_firmware(xml), records(host, found.uuid) if here else Records()
+    return Facts(
+        uuid=found.uuid, name=found.name, uri=connection.node.uri, node=connection.node.name, state=found.state,
+        xml=found.xml, disks=tuple(map(_stated, guest_disks(xml))), saved=found.saved, persistent=found.persistent,
+        nvram=firmware.nvram, uefi=firmware.uefi, vtpm=guest_tpm(xml) == "emulator", hostdevs=guest_hostdevs(xml),
+        records=kept, files_seen=here, libvirt=read_snapshots(connection, found.uuid) if known is None else known,
+        files={file.path: file for file in _named(host, firmware.nvram, found.uuid, kept)} if here else {},
+    )  # fmt: skip
+
+
+def _stated(disk: GuestDisk) -> GuestDisk:
+    """A disk whose format nobody states is raw to libvirt."""
+    return replace(disk, format=disk.format or "raw")
+
+
+def _called(host: Host, found: dict[str, Image], disk: GuestDisk) -> GuestDisk:
+    """The disk with its image as that is called here: a file may have several paths."""
+    return replace(disk, source=next(iter(images.same(host, found, (disk.source,))))) if disk.source else disk
+
+
+def _plain(host: Host, paths: Iterable[str]) -> Iterator[str]:
+    """Those of `paths` that are plain files here: a device of another guest is no business of ours."""
+    for path in sorted(paths):
+        there = host.paths.at(path)
+        if host.ask(there, partial(os.path.isfile, there)):
+            yield path
+
+
+def _named(host: Host, nvram: str, uuid: str, kept: Records) -> Iterator[File]:
+    """The NVRAM, what begins with its name beside it, and the records."""
+    directory, name = os.path.split(nvram_stem(nvram))
+    beside = (f"{directory}/{found}" for found in _listed(host, directory) if found.startswith(name)) if nvram else ()
+    written = (path for one in kept.readable for path in (one.nvram, place(uuid, one.name)) if path)
+    yield from filter(None, (_file(host, path) for path in dict.fromkeys((*beside, *written))))
+
+
+def _listed(host: Host, directory: str) -> list[str]:
+    there = host.paths.at(directory)
+    try:
+        return host.ask(os.path.join(there, ""), partial(os.listdir, there))
+    except OSError:
+        return []
+
+
+def _file(host: Host, path: str) -> File | None:
+    there = host.paths.at(path)
+    try:
+        device, inode = host.ask(there, partial(_identity, there))
+    except OSError:
+        return None
+    return File(path, device, inode)
+
+
+def _identity(path: str) -> list[int]:
+    status = os.lstat(path)
+    return [status.st_dev, status.st_ino]

@@ -1,0 +1,125 @@
+"""What speaks against an operation on the snapshots of a guest, each by code, sentence and next step. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from vfioctl.plugin import TYPE_CHECKING, Finding, argument
+from vfioctl_snapshot.facts import OFF, Facts, chain, dependents, missing_parts
+from vfioctl_snapshot.record import Record
+from vfioctl_snapshot.settings import finding
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import GuestDisk
+
+FORMATS = ("qcow2", "raw")
+
+
+def of_state(facts: Facts, verb: str) -> Iterator[Finding]:
+    """The guest must be off, kept by libvirt, and without a saved memory that would beat everything."""
+    guest = argument(facts.name)
+    if facts.saved:
+        said = f"Guest {facts.name} has a saved memory image: its next start would go on with the disks as they are."
+        hint = f"Start it with `virsh start {guest}`, or discard that state with `virsh managedsave-remove {guest}`."
+        yield finding("snapshot.saved", said, hint=hint)
+    elif facts.state != OFF:
+        said = f"Guest {facts.name} is {facts.state}; snapshot {verb} needs it off."
+        yield finding("snapshot.running", said, hint=f"Shut it down first: virsh shutdown {guest}")
+    if not facts.persistent:
+        said = f"Guest {facts.name} is transient: libvirt forgets it when it stops, and its disks with it."
+        yield finding("snapshot.transient", said, hint="Define it first: virsh define FILE")
+
+
+def of_disk(facts: Facts, disk: GuestDisk) -> tuple[str, str] | None:
+    """The code and the reason why `disk` cannot have an overlay."""
+    if disk.kind != "file" or not disk.source:
+        return "snapshot.not_here", f"it is no image file on this host (its type is {disk.kind!r})"
+    if disk.readonly or disk.shareable or disk.transient:
+        return "snapshot.unsuited", "it is read-only, shared or transient"
+    if disk.format not in FORMATS:
+        return "snapshot.format", f"it is a {disk.format or 'guessed'} image; overlays are made of qcow2 and raw ones"
+    return _of_image(facts, disk)
+
+
+def _of_image(facts: Facts, disk: GuestDisk) -> tuple[str, str] | None:
+    image = facts.images.get(disk.source)
+    if image is None:
+        return "snapshot.unreadable", f"its image {disk.source} is not there, or cannot be read"
+    if disk.format == "qcow2" and image.problem:
+        return "snapshot.format", image.problem
+    if disk.source in facts.others:
+        return "snapshot.shared", f"another guest has its image {disk.source} as well, and would go on writing to it"
+    if over := sorted(set(dependents(facts, disk.source)) - facts.family):
+        return "snapshot.shared", f"{over[0]} lies over its image, so that it must not be written to"
+    if disk.format == "qcow2" and image.snapshots:
+        said = f"{disk.source} has {len(image.snapshots)} internal snapshots, and the two kinds must not be mixed"
+        return "snapshot.mixed", said
+    return None
+
+
+def of_chain(facts: Facts, target: str, path: str, form: str, limit: int) -> Iterator[Finding]:
+    """One more image may lie over `path`, and each below says its format."""
+    images = chain(facts, path, form)
+    for image, found in images:
+        if found not in FORMATS:
+            said = f"{image} below {target} has no stated format, and would have to be guessed."
+            yield finding("snapshot.backing", said, hint="State it with: qemu-img rebase -u -F FORMAT -b BACKING IMAGE")
+    if len(images) >= limit:
+        said = f"{len(images)} images lie over each other for {target} of guest {facts.name}; no more than {limit} may."
+        hint = f"Delete old snapshots: vfioctl snapshot prune {argument(facts.name)} --keep 10"
+        yield finding("snapshot.chain", said, hint=hint)
+
+
+def of_vtpm(facts: Facts) -> Iterator[Finding]:
+    """Its state belongs to the disks: with an older disk an encrypted guest asks for its recovery key."""
+    if facts.vtpm:
+        said = f"Guest {facts.name} has a virtual TPM, whose state cannot be kept with the snapshot."
+        hint = "Only the disks, with the guest's recovery key at hand: --disks-only"
+        yield finding("snapshot.vtpm_state", said, hint=hint)
+
+
+def of_parts(facts: Facts, record: Record) -> Iterator[Finding]:
+    """Everything that belongs to the snapshot is there, and the guest has its disks."""
+    for missing in missing_parts(facts, record):
+        said = f"Snapshot {record.name!r} of guest {facts.name} is incomplete: {missing} is not there."
+        yield finding("snapshot.incomplete", said, hint="Put it back, or delete the snapshot.")
+    for part in record.disks:
+        if facts.disk(part.target) is None:
+            said = f"Guest {facts.name} has no disk {part.target} any more, which snapshot {record.name!r} holds."
+            yield finding("snapshot.disk_gone", said, hint=f"Attach {part.image} as {part.target} first.")
+
+
+def without_nvram(facts: Facts, record: Record) -> Finding:
+    """A disk with the firmware's variables of another time may not boot."""
+    said = f"Snapshot {record.name!r} of guest {facts.name} has no copy of the NVRAM, so that it may not boot."
+    again = f"vfioctl snapshot revert {argument(facts.name)} {argument(record.name)} --disks-only"
+    return finding("snapshot.without_nvram", said, hint=f"Only the disks, with the NVRAM as it is now: {again}")
+
+
+def of_need(facts: Facts, path: str) -> Iterator[Finding]:
+    """Nobody but this guest and its snapshots may depend on an image that goes."""
+    if path in facts.others:
+        said = f"{path} is a disk of another guest, or of one of its snapshots; it is not deleted."
+        yield finding("snapshot.needed", said, hint="See who has it with: virsh domblklist --inactive GUEST")
+    for over in sorted(set(dependents(facts, path)) - facts.family):
+        said = f"{over} lies over {path} and is lost without it; it is not deleted."
+        yield finding("snapshot.needed", said, hint=f"If nobody needs it, remove it first: rm {argument(over)}")
+
+
+def of_room(facts: Facts, path: str, needed: int) -> Iterator[Finding]:
+    """What is merged into `path` fits beside it."""
+    directory = os.path.dirname(path)
+    there = facts.free.get(directory, 0)
+    if needed > there:
+        what = f"what is merged into {os.path.basename(path)} may take {mib(needed)}"
+        said = f"{directory} has {mib(there)} free; {what}."
+        yield finding("snapshot.no_room", said, hint="Make room first.")
+
+
+def mib(size: int) -> str:
+    """`size` bytes for people."""
+    for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 1024:.0f} KiB"

@@ -1,0 +1,124 @@
+"""The plan of going back: new images over those of a snapshot, its NVRAM, and what was there kept before. Pure.
+
+One change of the domain swaps all of it at once. The former NVRAM stays under its name; the guest gets a copy of the
+snapshot's under a new one, so that the snapshot can be gone back to again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vfioctl.plugin import Finding, Severity, StepProposal, replace
+from vfioctl_snapshot import names, refusals, steps
+from vfioctl_snapshot.create import Wish, content, kept_nvram
+from vfioctl_snapshot.domain_xml import changed
+from vfioctl_snapshot.facts import Facts, chain, dependents
+from vfioctl_snapshot.record import Part, Record, place
+from vfioctl_snapshot.settings import finding
+from vfioctl_snapshot.steps import Draft, Steps, Target
+
+
+def revert(facts: Facts, record: Record, wish: Wish, *, keep: bool, limit: int) -> Draft:
+    """The draft of going back to `record`; `wish` names what is kept of the present state, unless not `keep`."""
+    overlays = _overlays(facts, record)
+    kept = _kept(facts, record, wish)
+    findings = (
+        *refusals.of_state(facts, "revert"), *refusals.of_parts(facts, record), *_of_guest(facts, record, wish, limit),
+    )  # fmt: skip
+    shown = {"snapshot": record.shown(), "kept": kept.shown() if keep else None}
+    if any(found.severity is Severity.BLOCK for found in findings):
+        return Draft(Steps(), findings=findings, shown=shown)
+    made, contents = _swap(facts, record, overlays, wish, kept if keep else None)
+    lost = _lost(facts, kept)
+    if not keep:
+        made = made.then(*_discarded(facts, kept))
+    return Draft(made, contents, findings, () if keep else lost, shown)
+
+
+def _overlays(facts: Facts, record: Record) -> tuple[Part, ...]:
+    """The new images over those of the snapshot."""
+    taken, known = set(facts.images), [one.name for one in facts.records.readable]
+    parts = []
+    for part in record.disks:
+        path = names.overlay(part.image, f"after-{record.name}", known, taken)
+        taken.add(path)
+        parts.append(Part(part.target, part.image, part.format, path))
+    return tuple(parts)
+
+
+def _kept(facts: Facts, record: Record, wish: Wish) -> Record:
+    """The present state as a snapshot: the images that the guest leaves, and the NVRAM that it leaves."""
+    targets = {part.target for part in record.disks}
+    disks = tuple(Part(disk.target, disk.source, disk.format) for disk in facts.disks if disk.target in targets)
+    leaves = bool(record.nvram) and not wish.disks_only
+    nvram = facts.nvram if leaves and facts.nvram_exists else kept_nvram(facts, replace(wish, disks_only=False))
+    return Record(
+        name=wish.name, uuid=facts.uuid, guest=facts.name, created=wish.now, disks=disks, origin="revert",
+        nvram=nvram, uefi=facts.uefi,
+    )  # fmt: skip
+
+
+def _of_guest(facts: Facts, record: Record, wish: Wish, limit: int) -> Iterator[Finding]:
+    for part in record.disks:
+        disk = facts.disk(part.target)
+        if disk and (why := refusals.of_disk(facts, disk)) and why[0] in ("snapshot.mixed", "snapshot.not_here"):
+            yield finding(why[0], f"{part.target} of guest {facts.name} is not put back: {why[1]}.")
+        yield from refusals.of_chain(facts, part.target, part.image, part.format, limit)
+    if wish.disks_only:
+        return
+    yield from refusals.of_vtpm(facts)
+    if facts.uefi and not record.nvram and facts.nvram_exists:
+        yield refusals.without_nvram(facts, record)
+
+
+def _swap(
+    facts: Facts, record: Record, overlays: tuple[Part, ...], wish: Wish, kept: Record | None
+) -> tuple[Steps, tuple[steps.Content, ...]]:
+    at, made = Target(facts.uri, facts.uuid), Steps()
+    for part in overlays:
+        made = made.then(steps.overlay(part.target, part.overlay, part.image, part.format, facts.images[part.image]))
+    nvram = ""
+    if record.nvram and not wish.disks_only:
+        nvram = names.nvram_in_use(facts.nvram, wish.operation)
+        made = made.then(steps.copy("nvram", record.nvram, nvram, "the firmware's variables of the snapshot"))
+    elif kept and kept.nvram:
+        made = made.then(steps.copy("nvram", facts.nvram, kept.nvram, "the firmware's variables as they are now"))
+    contents = []
+    if kept:
+        contents.append(content(kept.to_json()))
+        made = made.then(steps.write(place(facts.uuid, kept.name), contents[0]))
+    former = content(facts.xml.encode())
+    sources = {part.target: (part.overlay, "qcow2") for part in overlays}
+    new = content(changed(facts.xml, sources, nvram).encode())
+    made = made.then(steps.define(at, new.name, former.name, f"the guest goes on from {record.name!r}"))
+    return made, (*contents, former, new)
+
+
+def _discarded(facts: Facts, kept: Record) -> Iterator[StepProposal]:
+    """The deletion of what only the present state needs; images that a snapshot holds stay."""
+    held = {path for record in facts.records.readable for path in record.images}
+    for part in kept.disks:
+        image = facts.images[part.image]
+        if part.image not in held and not _is_needed(facts, part.image):
+            yield steps.delete(image, f"the present state of {part.target} is discarded")
+    if kept.nvram == facts.nvram and facts.nvram_exists:
+        yield steps.remove_copy(facts.nvram, "the present state of the firmware's variables is discarded")
+
+
+def _is_needed(facts: Facts, path: str) -> bool:
+    below = {found for part in _frozen(facts) for found, _ in chain(facts, part.image, part.format)}
+    return path in facts.others or path in below or bool(tuple(dependents(facts, path)))
+
+
+def _frozen(facts: Facts) -> Iterator[Part]:
+    for record in facts.records.readable:
+        yield from record.disks
+
+
+def _lost(facts: Facts, kept: Record) -> tuple[str, ...]:
+    lines = [f"The present state of guest {facts.name} is lost, with all that was written since it was last kept:"]
+    for part in kept.disks:
+        image = facts.images.get(part.image)
+        size = f", {refusals.mib(image.used)}" if image else ""
+        lines.append(f"  {part.target}: {part.image}{size}")
+    return tuple(lines)

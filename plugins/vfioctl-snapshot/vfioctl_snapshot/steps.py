@@ -1,0 +1,144 @@
+"""The single steps that the plans are made of, each with its reason. Pure; the order is the plans' to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vfioctl.plugin import TYPE_CHECKING, Finding, Phase, StepProposal, field, frozen
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vfioctl.plugin import GuestSnapshot
+    from vfioctl_snapshot.facts import File
+    from vfioctl_snapshot.headers import Image
+
+DAY = 24 * 3600.0  # a long copy is limited by its stall, not by its whole time
+STALL = 300.0
+SHORT = 30.0
+
+
+@frozen
+class Steps:
+    """Steps in the order in which they were added: each one comes after those before it."""
+
+    made: tuple[StepProposal, ...] = ()
+
+    def then(self, *more: StepProposal) -> Steps:
+        made = list(self.made)
+        for step in more:
+            made.append(StepProposal(**{**step.__dict__, "after": tuple(one.id for one in made)}))
+        return Steps(tuple(made))
+
+
+@frozen
+class Content:
+    """What a step writes; `name` is what the steps call it."""
+
+    name: str
+    data: bytes
+
+
+@frozen
+class Target:
+    """Whose steps they are: the domain and where it is."""
+
+    uri: str
+    uuid: str
+
+
+def overlay(target: str, path: str, backing: str, form: str, like: Image) -> StepProposal:
+    params = {
+        "path": path, "backing": backing, "backing_format": form, "mode": f"0{like.mode & 0o777:o}",
+        "owner": like.owner, "group": like.group,
+    }  # fmt: skip
+    return _step(f"snapshot:overlay:{target}", "disk.overlay", params, f"{target} is written here from now on")
+
+
+def copy(name: str, source: str, dest: str, reason: str) -> StepProposal:
+    return _step(f"snapshot:{name}", "file.copy", {"source": source, "dest": dest}, reason)
+
+
+def write(path: str, content: Content) -> StepProposal:
+    params = {"path": path, "blob": content.name, "size": len(content.data), "mode": "0600"}
+    return _step("snapshot:record", "file.write", params, "what belongs to the snapshot is written down")
+
+
+def define(at: Target, blob: str, former: str, reason: str) -> StepProposal:
+    params = {"uri": at.uri, "uuid": at.uuid, "blob": blob, "former": former}
+    return _step("snapshot:domain", "domain.define", params, reason)
+
+
+def tell_libvirt(at: Target, name: str, blob: str) -> StepProposal:
+    params = {"uri": at.uri, "uuid": at.uuid, "name": name, "blob": blob}
+    return _step(f"snapshot:libvirt:{name}", "snapshot.record", params, "virsh snapshot-list shows it as well")
+
+
+def forget(at: Target, snapshot: GuestSnapshot, known: tuple[GuestSnapshot, ...], blob: str) -> StepProposal:
+    name, children = snapshot.name, [one.name for one in known if one.parent == snapshot.name]
+    params = {
+        "uri": at.uri, "uuid": at.uuid, "name": name, "blob": blob, "children": children,
+        "current": snapshot.current,
+    }  # fmt: skip
+    return _step(f"snapshot:forget:{name}", "snapshot.forget", params, "libvirt forgets its record; no disk is touched")
+
+
+def keep_inside(target: str, path: str, name: str) -> StepProposal:
+    params = {"backend": "qcow2", "path": path, "name": name}
+    return _step(f"snapshot:keep:{target}", "disk.snapshot", params, f"{target} as it is now is kept inside its image")
+
+
+def go_back(at: Target, target: str, path: str, name: str, kept: str) -> StepProposal:
+    params = {"path": path, "name": name, "kept": kept, "domain": at.uuid}
+    return _step(f"snapshot:back:{target}", "disk.snapshot_apply", params, f"{target} is as it was at {name!r}")
+
+
+def take_out(target: str, path: str, name: str) -> StepProposal:
+    params = {"backend": "qcow2", "path": path, "name": name}
+    return _step(f"snapshot:out:{target}:{name}", "disk.snapshot_delete", params, f"{target} of snapshot {name!r}")
+
+
+def rebase(at: Target, image: Image, former: tuple[str, str], to: tuple[str, str], reason: str) -> StepProposal:
+    params = {
+        "path": image.path, "backing": former[0], "backing_format": former[1], "to": to[0], "to_format": to[1],
+        "domain": at.uuid,
+    }  # fmt: skip
+    return StepProposal(
+        id=f"snapshot:rebase:{image.path}", kind="disk.rebase", params=params, reason=reason, phase=Phase.GIVE,
+        deadline=DAY, stall=STALL,
+    )  # fmt: skip
+
+
+def delete(image: Image | File, reason: str) -> StepProposal:
+    """What cannot be deleted stays, and is said: to undo the others would bring back what has lost a part by then."""
+    params = {"path": image.path, "device": image.device, "inode": image.inode}
+    return StepProposal(
+        id=f"snapshot:delete:{image.path}", kind="file.delete", params=params, reason=reason, phase=Phase.GIVE,
+        deadline=SHORT, best_effort=True,
+    )  # fmt: skip
+
+
+def remove_copy(path: str, reason: str) -> StepProposal:
+    """The removal of a copy of an NVRAM: their directory is QEMU's user's, where file.delete removes nothing."""
+    return StepProposal(
+        id=f"snapshot:remove:{path}", kind="command.run", params={"argv": ["rm", "-f", "--", path]}, reason=reason,
+        phase=Phase.GIVE, deadline=SHORT, best_effort=True,
+    )  # fmt: skip
+
+
+def _step(identifier: str, kind: str, params: Mapping[str, Any], reason: str) -> StepProposal:
+    return StepProposal(id=identifier, kind=kind, params=params, reason=reason, phase=Phase.GIVE, deadline=SHORT)
+
+
+@frozen
+class Draft:
+    """What an operation on snapshots will do: its steps, their contents, and what the user is told.
+
+    `lost` are the lines of what nobody brings back; where there are any, the user is asked. `shown` is for the data.
+    """
+
+    steps: Steps
+    contents: tuple[Content, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    lost: tuple[str, ...] = ()
+    shown: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,100 @@
+"""How the verbs look on a terminal: lines made from the data and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+WIDEST = 34
+STEP = 1024.0  # from one unit to the next
+
+
+def listed(data: Mapping[str, Any]) -> Iterator[str]:
+    """One line a snapshot, the present one marked."""
+    rows = data["snapshots"]
+    if not rows:
+        yield "There are no snapshots."
+        return
+    cells = [("", "GUEST", "NAME", "MADE", "BY", "STATE", "DISKS"), *(_cells(row) for row in rows)]
+    widths = [min(WIDEST, max(len(line[column]) for line in cells)) for column in range(len(cells[0]))]
+    for line in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    disks = ",".join(row["disks"]) + ("+nvram" if row["nvram"] else "")
+    state = "incomplete" if row["missing"] else row["state"] + (", memory" if row["memory"] else "")
+    mark = "*" if row["current"] else ""
+    return mark, row["guest"], row["name"], moment(row["created"]), row["origin"], state, disks or "-"
+
+
+def moment(seconds: float) -> str:
+    """A moment in local time, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def shown(data: Mapping[str, Any]) -> Iterator[str]:
+    """A snapshot with each of its parts."""
+    one = data["snapshot"]
+    yield f"{one['name']} of {one['guest']}, made {moment(one['created'])} by {one['origin']} ({one['method']})"
+    yield f"  guest    {one['state']}{', with its memory' if one['memory'] else ''}"
+    if one["before"]:
+        yield f"  after    {one['before']}"
+    for disk in one["disks"]:
+        yield from _disk(disk)
+    for target, why in one["skipped"].items():
+        yield f"  {target:<8} has no part in it: {why}"
+    yield f"  nvram    {one['nvram_copy'] or 'no copy'}"
+    for part in one["missing"]:
+        yield f"  missing  {part}"
+    if one["current"]:
+        yield "  The guest went on from here."
+
+
+def _disk(disk: Mapping[str, Any]) -> Iterator[str]:
+    size = f", {amount(disk['used'])} of {amount(disk['size'])}" if disk["there"] else ", which is gone"
+    yield f"  {disk['target']:<8} {disk['image']} ({disk['format']}{size})"
+    for path in disk["below"]:
+        yield f"           over {path}"
+    for path in disk["above"]:
+        yield f"           needed by {path}"
+
+
+def amount(size: int) -> str:
+    """Bytes for people."""
+    number, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if number < STEP:
+            break
+        number, unit = number / STEP, larger
+    return f"{number:.0f} {unit}" if unit in ("B", "KiB") else f"{number:.1f} {unit}"
+
+
+def changed(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was done, or would be."""
+    if data["dry_run"]:
+        yield "Would be done, in this order:"
+        yield from (f"  {step['kind']:<20} {step['resource'] or '-'}: {step['reason']}" for step in data["steps"])
+        return
+    if data["operation"] and data["operation"]["ok"]:
+        yield from _done(data)
+
+
+def _done(data: Mapping[str, Any]) -> Iterator[str]:
+    verb, guest = data["operation"]["operation"].removeprefix("snapshot "), data["guest"]
+    if verb == "create":
+        yield f"Snapshot {data['snapshot']['name']!r} of guest {guest} is made: {_parts(data['snapshot'])}."
+    elif verb == "revert":
+        yield f"Guest {guest} is as it was at {data['snapshot']['name']!r}: {_parts(data['snapshot'])}."
+    else:
+        yield f"Guest {guest} has these snapshots no more: {_names(data['snapshots'])}."
+
+
+def _parts(snapshot: Mapping[str, Any]) -> str:
+    targets = ", ".join(part["target"] for part in snapshot["disks"])
+    return f"{targets} and its NVRAM" if snapshot["nvram"] else targets
+
+
+def _names(snapshots: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(one["name"] for one in snapshots)

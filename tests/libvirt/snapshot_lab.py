@@ -1,0 +1,187 @@
+"""A host with a private libvirtd and real images, on which `vfioctl snapshot` is run as a user runs it.
+
+vfioctl runs in a tree that shows the machine's programs and the private libvirtd, and has its own /etc, /run and /var:
+so it works on "/", and nothing of the machine is touched. The tree is mounted in the private namespace alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import uuid as uuids
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+IMAGES = "/var/lib/libvirt/images"
+NVRAM = "/var/lib/libvirt/qemu/nvram"
+RECORDS = "/var/lib/vfioctl/snapshots"
+DEADLINE = 60
+SIZE = 4 << 20
+SECTION = 1 << 20
+ENTRY = "vfioctl.testing.entry"
+TREE = """\
+set -e
+mount -t tmpfs -o mode=0755 tmpfs "$1"
+for place in /*; do
+    case ${place#/} in etc|var|run) continue ;; esac
+    if [ -L "$place" ]; then cp -P "$place" "$1$place"; continue; fi
+    [ -d "$place" ] || continue
+    mkdir "$1$place"
+    case ${place#/} in dev|proc|sys) mount --rbind "$place" "$1$place" ;; *) mount --bind "$place" "$1$place" ;; esac
+done
+cp -a /etc "$1/etc"
+for place in /var/lib/libvirt /run/libvirt /var/cache/libvirt; do
+    mkdir -p "$1$place"
+    mount --bind "$place" "$1$place"
+done
+ln -s /run "$1/var/run"
+mkdir -p "$1/.kit" "$1/var/log" "$1/etc/vfioctl/guests"
+"""
+DISK = """\
+<disk type='file' device='disk'>
+  <driver name='qemu' type='{form}'/><source file='{path}'/><target dev='{target}' bus='virtio'/>
+</disk>
+"""
+UEFI = "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram>{nvram}</nvram>"
+DOMAIN = """\
+<domain type='qemu'>
+  <name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type>{firmware}</os><features><acpi/></features>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    {devices}<controller type='usb' model='none'/><memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+
+class SnapshotLab:
+    """`lab` is the private libvirtd; every call of a hook is a line of `calls`."""
+
+    def __init__(self, lab: Any, place: Path) -> None:
+        self.lab = lab
+        self.place = place
+        self.tree = str(place / "tree")
+        self.calls = place / "calls"
+        self.calls.touch()
+        os.mkdir(self.tree)
+        argv = lab.inside("sh", "-c", TREE, "tree", self.tree)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """A program in the tree."""
+        return subprocess.run(
+            self.lab.inside("chroot", self.tree, *argv), capture_output=True, text=True, check=False, timeout=DEADLINE,
+            env={**self.lab.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def must(self, *argv: str) -> str:
+        done = self.run(*argv)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def cli(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """`vfioctl ARGV` on this host."""
+        return self.run(sys.executable, "-m", ENTRY, "--root", "/", *argv)
+
+    def done(self, *argv: str) -> str:
+        """`vfioctl snapshot ARGV`, which must succeed; what it says."""
+        ended = self.cli("snapshot", *argv)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    def refused(self, *argv: str) -> str:
+        """`vfioctl snapshot ARGV`, which must be refused; what it says."""
+        ended = self.cli("snapshot", *argv)
+        assert ended.returncode == 3, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    def listed(self, guest: str) -> list[dict[str, Any]]:
+        """The snapshots of the guest, as data."""
+        found: list[dict[str, Any]] = json.loads(self.done("list", guest, "--format", "json"))["data"]["snapshots"]
+        return found
+
+    def names(self, guest: str) -> list[str]:
+        return [row["name"] for row in self.listed(guest)]
+
+    def files(self) -> set[str]:
+        """Every image, NVRAM and record that is there; what another guest of this lab has counts too."""
+        return set(self.run("find", IMAGES, NVRAM, RECORDS, "-type", "f").stdout.split())
+
+    def left_open(self) -> list[str]:
+        """What is left of operations: journals and contents."""
+        places = ("/var/lib/vfioctl/journal", "/run/vfioctl/journal", "/var/lib/vfioctl/blobs")
+        return self.run("find", *places, "-type", "f").stdout.split()
+
+
+class Guest:
+    """A guest that is off, with disks of real bytes, and an NVRAM where it has UEFI."""
+
+    def __init__(self, host: SnapshotLab, *, disks: int = 1, uefi: bool = False, form: str = "qcow2") -> None:
+        self.host, self.uuid = host, str(uuids.uuid4())
+        self.name = f"g{self.uuid[:8]}"
+        self.targets = [f"vd{letter}" for letter in "abc"[:disks]]
+        host.must("mkdir", "-p", NVRAM)
+        for number, target in enumerate(self.targets):
+            path = f"{IMAGES}/{self.name}-{target}.{form}"
+            host.must("qemu-img", "create", "-q", "-f", form, path, str(SIZE))
+            self.fill(path, 0x10 + number, form=form)
+        nvram = f"{NVRAM}/{self.name}_VARS.fd" if uefi else ""
+        if uefi:
+            self.write_nvram(nvram, "first")
+        paths = {target: f"{IMAGES}/{self.name}-{target}.{form}" for target in self.targets}
+        self.define({target: (path, form) for target, path in paths.items()}, nvram)
+
+    def define(self, disks: dict[str, tuple[str, str]], nvram: str = "") -> None:
+        devices = "".join(DISK.format(form=form, path=path, target=name) for name, (path, form) in disks.items())
+        firmware = UEFI.format(nvram=nvram) if nvram else ""
+        document = self.host.place / f"{self.name}.xml"
+        document.write_text(DOMAIN.format(name=self.name, uuid=self.uuid, firmware=firmware, devices=devices))
+        self.host.lab.virsh("define", str(document))
+
+    @property
+    def xml(self) -> ET.Element:
+        return ET.fromstring(self.host.lab.virsh("dumpxml", "--inactive", self.name).stdout)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """What the guest would write to at its next start."""
+        return {
+            disk.find("target").get("dev"): disk.find("source").get("file")  # type: ignore[union-attr,misc]
+            for disk in self.xml.iterfind("devices/disk")
+        }
+
+    @property
+    def nvram(self) -> str:
+        return self.xml.findtext("os/nvram") or ""
+
+    def fill(self, path: str, pattern: int, section: int = 0, *, form: str = "qcow2") -> None:
+        command = f"write -P {pattern} {section * SECTION} {SECTION}"
+        self.host.must("qemu-io", "-f", form, "-c", command, path)
+
+    def write(self, pattern: int, section: int = 0) -> None:
+        """Write to every disk, and to the NVRAM, as the running guest does."""
+        for number, path in enumerate(self.sources.values()):
+            self.fill(path, pattern + number, section, form="qcow2" if path.endswith("qcow2") else "raw")
+        if self.nvram:
+            self.write_nvram(self.nvram, f"{pattern}/{section}")
+
+    def write_nvram(self, path: str, text: str) -> None:
+        self.host.must("sh", "-c", f"printf %s {text!r} > {path}")
+
+    def state(self) -> dict[str, str]:
+        """What the guest would see at its next start: a checksum of each disk, and its NVRAM."""
+        seen = {target: self.content(path) for target, path in self.sources.items()}
+        return {**seen, "nvram": self.host.must("cat", self.nvram)} if self.nvram else seen
+
+    def content(self, path: str) -> str:
+        form = "qcow2" if path.endswith("qcow2") else "raw"
+        raw = str(self.host.place / "seen.raw")
+        self.host.must("qemu-img", "convert", "-f", form, "-O", "raw", path, raw)
+        return hashlib.sha256(Path(raw).read_bytes()).hexdigest()

@@ -1,0 +1,249 @@
+"""`vfioctl snapshot` on guests that are off: by bytes, on a real libvirtd, which calls no hook for any of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_snapshot")
+
+HERE = Path(__file__).parent
+shapes = pytest.mark.parametrize(("uefi", "disks"), [(False, 1), (True, 3)], ids=["bios-1", "uefi-3"])
+
+
+def _lab_module() -> Any:
+    spec = importlib.util.spec_from_file_location("vfioctl_snapshot_lab", HERE / "snapshot_lab.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+snapshot_lab = _lab_module()
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    place = tmp_path_factory.mktemp("snapshots")
+    place.chmod(0o755)
+    made = snapshot_lab.SnapshotLab(module_lab, place)
+    module_lab.hook("00-told", f'echo "$@" >> {made.calls}\nexit 0\n')
+    module_lab.start()
+    made.must(sys.executable, "-m", snapshot_lab.ENTRY, "--root", "/", "plugins", "refresh")
+    yield made
+    assert made.calls.read_text() == "", "a hook was called for a guest that was off"
+
+
+@pytest.fixture
+def make(host: Any) -> Callable[..., Any]:
+    return lambda **shape: snapshot_lab.Guest(host, **shape)
+
+
+@shapes
+def test_a_guest_comes_back_as_it_was_and_what_came_between_is_kept(make, host, uefi, disks):
+    guest = make(uefi=uefi, disks=disks)
+    clean = guest.state()
+    host.done("create", guest.name, "clean")
+    assert guest.state() == clean
+    guest.write(0x40)
+    later = guest.state()
+    assert later != clean
+    host.done("revert", guest.name, "clean")
+    assert guest.state() == clean
+    (kept,) = [row["name"] for row in host.listed(guest.name) if row["origin"] == "revert"]
+    guest.write(0x60, 1)
+    host.done("revert", guest.name, kept)
+    assert guest.state() == later
+    host.done("revert", guest.name, "clean")
+    assert guest.state() == clean
+    assert host.left_open() == []
+
+
+@shapes
+def test_one_in_the_middle_goes_and_nobody_else_notices(make, host, uefi, disks):
+    guest = make(uefi=uefi, disks=disks)
+    states = []
+    for number, name in enumerate(("one", "two", "three")):
+        states.append(guest.state())
+        host.done("create", guest.name, name)
+        guest.write(0x40 + 8 * number, number)
+    present = guest.state()
+    host.done("delete", guest.name, "two", "--yes")
+    assert host.names(guest.name) == ["one", "three"]
+    assert guest.state() == present
+    for name, state in (("one", states[0]), ("three", states[2])):
+        host.done("revert", guest.name, name)
+        assert guest.state() == state
+
+
+@shapes
+def test_all_of_ours_goes_with_the_snapshots_and_the_guest_keeps_what_it_has(make, host, uefi, disks):
+    guest = make(uefi=uefi, disks=disks)
+    before = host.files()
+    for name in ("one", "two"):
+        host.done("create", guest.name, name)
+        guest.write(0x40)
+    host.done("revert", guest.name, "one")
+    present = guest.state()
+    host.done("prune", guest.name, "--keep", "0", "--yes")
+    assert host.names(guest.name) == []
+    assert guest.state() == present
+    assert len(host.files()) == len(before)
+    assert host.lab.virsh("snapshot-list", "--name", guest.name).stdout.strip() == ""
+
+
+def test_prune_keeps_the_newest(make, host):
+    guest = make()
+    for name in ("one", "two", "three"):
+        host.done("create", guest.name, name)
+    host.done("prune", guest.name, "--keep", "2", "--yes")
+    assert host.names(guest.name) == ["two", "three"]
+    assert "has no snapshots but" in host.done("prune", guest.name, "--keep", "2", "--yes")
+
+
+def test_discard_loses_the_present_state_and_nothing_else(make, host):
+    guest = make(uefi=True)
+    clean, before = guest.state(), host.files()
+    host.done("create", guest.name, "clean")
+    guest.write(0x40)
+    host.done("revert", guest.name, "clean", "--discard", "--yes")
+    assert guest.state() == clean
+    assert host.names(guest.name) == ["clean"]
+    assert len(host.files() - before) == 4  # the new image, its NVRAM, the copy of that, the record
+    assert f"{snapshot_lab.NVRAM}/{guest.name}_VARS.fd" not in host.files()
+
+
+def test_a_raw_disk_is_kept_too(make, host):
+    guest = make(form="raw")
+    clean = guest.state()
+    host.done("create", guest.name, "clean")
+    guest.write(0x40)
+    host.done("revert", guest.name, "clean", "--discard", "--yes")
+    assert guest.state() == clean
+    host.done("delete", guest.name, "clean", "--yes")
+    assert guest.state() == clean
+
+
+def test_a_dry_run_changes_no_file(make, host):
+    guest = make(uefi=True)
+    before = host.files()
+    assert "disk.overlay" in host.done("create", guest.name, "clean", "--dry-run")
+    assert host.files() == before
+    assert host.run("test", "-e", f"{snapshot_lab.RECORDS}/{guest.uuid}").returncode == 1
+
+
+def test_what_loses_something_asks_first(make, host):
+    guest = make()
+    host.done("create", guest.name, "clean")
+    for argv in (("delete", guest.name, "clean"), ("revert", guest.name, "clean", "--discard"),
+                 ("prune", guest.name, "--keep", "0")):  # fmt: skip
+        ended = host.cli("snapshot", *argv)
+        assert ended.returncode != 0
+        assert "--yes" in ended.stdout + ended.stderr
+    assert host.names(guest.name) == ["clean"]
+
+
+def test_libvirt_lists_it_as_well(make, host):
+    guest = make()
+    host.done("create", guest.name, "clean")
+    assert host.lab.virsh("snapshot-list", "--name", guest.name).stdout.split() == ["clean"]
+
+
+def test_the_guest_starts_on_what_was_made(make, host):
+    guest = make()
+    host.done("create", guest.name, "clean")
+    host.lab.virsh("start", guest.name)
+    try:
+        assert "[snapshot.running]" in host.refused("create", guest.name, "again")
+        assert "[snapshot.running]" in host.refused("revert", guest.name, "clean")
+        assert "[snapshot.running]" in host.refused("delete", guest.name, "clean", "--yes")
+    finally:
+        host.lab.virsh("destroy", guest.name)
+        host.calls.write_text("")
+
+
+def test_a_saved_guest_is_refused_by_every_verb(make, host):
+    guest = make()
+    host.done("create", guest.name, "clean")
+    host.lab.virsh("start", guest.name)
+    host.lab.virsh("managedsave", guest.name)
+    host.calls.write_text("")
+    for verb, name in (("create", "again"), ("revert", "clean"), ("delete", "clean")):
+        assert "[snapshot.saved]" in host.refused(verb, guest.name, name)
+    host.lab.virsh("managedsave-remove", guest.name)
+    host.calls.write_text("")
+
+
+def test_what_is_not_there_is_named_with_the_nearest(make, host):
+    guest = make()
+    host.done("create", guest.name, "clean")
+    assert f"Did you mean {guest.name!r}?" in host.refused("list", f"{guest.name}x")
+    assert "Did you mean 'clean'?" in host.refused("revert", guest.name, "claen")
+    assert "[snapshot.taken]" in host.refused("create", guest.name, "clean")
+    assert "[snapshot.bad_name]" in host.refused("create", guest.name, "a b")
+    assert "[node.unknown]" in host.refused("list", guest.name, "--node", "nowhere")
+
+
+def test_a_clone_keeps_what_it_lies_over(make, host):
+    guest = make()
+    base = guest.sources["vda"]
+    host.done("create", guest.name, "clean")
+    clone = f"{snapshot_lab.IMAGES}/{guest.name}-clone.qcow2"
+    host.must("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", clone)
+    said = host.refused("delete", guest.name, "clean", "--yes")
+    assert "[snapshot.needed]" in said
+    assert "-clone.qcow2" in said
+
+
+def test_another_guest_keeps_its_disk(make, host):
+    guest, other = make(), make()
+    base = guest.sources["vda"]
+    host.done("create", guest.name, "clean")
+    other.define({"vda": (base, "qcow2")})
+    assert "[snapshot.needed]" in host.refused("delete", guest.name, "clean", "--yes")
+    assert "[snapshot.shared]" in host.refused("create", other.name, "x")
+
+
+def test_what_is_incomplete_is_not_gone_back_to(make, host):
+    guest = make(disks=3)
+    host.done("create", guest.name, "clean")
+    guest.write(0x40)
+    present = guest.sources
+    host.must("mv", f"{snapshot_lab.IMAGES}/{guest.name}-vdb.qcow2", f"{snapshot_lab.IMAGES}/{guest.name}-elsewhere")
+    assert "[snapshot.incomplete]" in host.refused("revert", guest.name, "clean")
+    assert guest.sources == present
+
+
+@pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
+def test_snapshots_inside_the_images_are_gone_back_to_and_pruned(make, host, uefi):
+    """As the hook before a start makes them: qemu-img snapshot, and a copy of the NVRAM."""
+    guest, names = make(uefi=uefi, disks=2), ("vfioctl-20260101-000000-00000001", "vfioctl-20260102-000000-00000002")
+    states = []
+    for number, name in enumerate(names):
+        states.append(guest.state())
+        for path in guest.sources.values():
+            host.must("qemu-img", "snapshot", "-c", name, path)
+        if uefi:
+            host.must("cp", "-p", guest.nvram, f"{guest.nvram}.{name}")
+        guest.write(0x40 + 8 * number, number)
+    present = guest.state()
+    assert [(row["name"], row["origin"]) for row in host.listed(guest.name)] == [(name, "boot") for name in names]
+    host.done("revert", guest.name, names[0])
+    assert guest.state() == states[0]
+    (kept,) = [name for name in host.names(guest.name) if name.startswith("before-revert")]
+    host.done("revert", guest.name, kept)
+    assert guest.state() == present
+    assert "[snapshot.mixed]" in host.refused("create", guest.name, "x")
+    host.done("revert", guest.name, names[1], "--discard", "--yes")
+    assert guest.state() == states[1]
+    host.done("prune", guest.name, "--keep", "0", "--yes")
+    assert host.names(guest.name) == []
+    assert guest.state() == states[1]
