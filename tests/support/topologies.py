@@ -41,12 +41,12 @@ class Facts(Host):
         paths = Paths("/nonexistent")
         super().__init__(paths, Programs(paths.programs))
         self.topology = topology
-        self._devices.update({device.address: device for device in topology.devices})
+        self._functions.known.update({device.address: device for device in topology.devices})
         self._known["addresses"] = tuple(device.address for device in topology.devices)
         for device in topology.devices:
             members = tuple(one.address for one in topology.devices if one.iommu_group == device.iommu_group)
             name = device.driver or ""
-            self._known["group", device.address] = IommuGroup(device.iommu_group or 0, "DMA", members)
+            self._known["group", device.iommu_group] = IommuGroup(device.iommu_group or 0, "DMA", members)
             self._known["driver_module", name] = None if name in BUILT_IN else name
             self._known["vfio", name] = name == "vfio-pci"
 
