@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import signal
 import subprocess
@@ -19,11 +20,14 @@ from vfioctl.virt.guests import other_sources, read_guest, read_guests
 from vfioctl.virt.nodes import Node
 from vfioctl.wait import Stop
 
-DENIED = """
+ASKS = """
 from vfioctl.errors import VfioctlError
 from vfioctl.virt.connection import connect
+from vfioctl.virt.guests import read_guests
 try:
-    connect()
+    with connect() as connection:
+        for guest in read_guests(connection):
+            print(guest.name, guest.state, guest.xml[:7])
 except VfioctlError as error:
     print(error.code, error.message)
 """
@@ -144,11 +148,26 @@ def test_a_file_that_a_start_misses_is_no_daemon_that_is_down(daemon: Any, asked
     assert error.value.code == "libvirt.failed"
 
 
-def test_somebody_without_the_right_is_denied(make_lab: Callable[..., Any]) -> None:
+@pytest.fixture
+def as_nobody(make_lab: Callable[..., Any]) -> Callable[..., str]:
+    """What somebody says who asks a daemon that the group daemon may ask, as its member or not."""
     lab = make_lab()
     with (lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "root"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
     lab.start()
-    argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable, "-I", "-c", DENIED]
-    said = subprocess.run(lab.inside(*argv), capture_output=True, text=True, check=True, timeout=60, cwd="/")
-    assert said.stdout.startswith("libvirt.denied libvirt failed at a connection: "), said
+    lab.define("win11")
+
+    def ask(*groups: str) -> str:
+        user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", *(groups or ("--clear-groups",)))
+        argv = lab.inside(*user, sys.executable, "-I", "-c", ASKS)
+        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, cwd="/").stdout
+
+    return ask
+
+
+def test_somebody_without_the_right_is_denied(as_nobody: Callable[..., str]) -> None:
+    assert as_nobody().startswith("libvirt.denied libvirt failed at a connection: ")
+
+
+def test_a_member_of_the_group_sees_guests_with_their_configuration(as_nobody: Callable[..., str]) -> None:
+    assert as_nobody(f"--groups={grp.getgrnam('daemon').gr_gid}") == "win11 off <domain\n"

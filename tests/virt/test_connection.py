@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +21,13 @@ from vfioctl.virt.nodes import Node
 from vfioctl.wait import until
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
+
+HANGS = """
+import sys
+from vfioctl.virt.connection import connect
+from vfioctl.virt.nodes import Node
+connect(Node("", sys.argv[1]), limit=0.2)
+"""
 
 
 @pytest.fixture
@@ -48,7 +57,7 @@ def test_an_ssh_whose_host_says_nothing_is_ended() -> None:
         uri = f"qemu+ssh://root@127.0.0.1:{host.getsockname()[1]}/system"
         with pytest.raises(VfioctlError, match=r"libvirt on rack7 did not answer within 0\.5 s") as error:
             connect(Node("rack7", uri), limit=0.5)
-        assert error.value.code == "libvirt.unanswered"
+        assert (error.value.code, error.value.hints) == ("libvirt.unanswered", (f"Try: virsh -c {uri} list",))
         assert until(lambda: not any(thread.name == "libvirt" for thread in threading.enumerate()), 10)
 
 
@@ -66,6 +75,14 @@ def test_who_watches_a_call_can_end_the_wait_for_it(mock: Connection) -> None:
     with pytest.raises(VfioctlError, match="asked to stop"):
         mock.ask(lambda _libvirt: time.sleep(5), "a nap", watch=stop)
     assert time.monotonic() - began < 3
+
+
+def test_a_call_that_hangs_does_not_keep_the_process(deaf: Node) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", HANGS, deaf.uri], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert "did not answer within 0.2 s" in ended.stderr
 
 
 def test_no_daemon_is_said_so(tmp_path: Path) -> None:

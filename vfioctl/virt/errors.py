@@ -65,7 +65,7 @@ def silent(node: Node, doing: str, seconds: float) -> VfioctlError:
     where = "libvirt" if node.is_local else f"libvirt on {node}"
     return VfioctlError(
         "libvirt.unanswered", f"{where} did not answer within {seconds:g} s: {doing}. It may still come to it.",
-        hints=("See what it does with: virsh list --all",),
+        hints=(HINTS["guest.locked"] if node.is_local else f"Try: virsh -c {node.uri} list",),
     )  # fmt: skip
 
 
