@@ -75,6 +75,14 @@ def test_a_plugin_is_described_without_being_imported(install):
     assert "probe_pkg" not in sys.modules
 
 
+def test_the_operations_that_it_advises_on_are_in_the_manifest(install):
+    target = "probe_pkg.recovery:advise"
+    rows = f'[[operation]]\nname = "probe fill"\ntarget = "{target}"\n'
+    install("probe", STATIC.format(name="probe", api=API_VERSION) + rows)
+    assert row("probe").operations == {"probe fill": target}
+    assert manifest.from_json(json.loads(json.dumps(manifest.to_json(manifest.build())))).plugin("probe").operations
+
+
 def test_the_built_in_plugin_is_in_the_manifest():
     assert row("generic").status == "ok"
 
