@@ -81,8 +81,10 @@ def amend(paths: Paths, log: Log, ending: Ending, name: str) -> None:
 
 def _repeated(paths: Paths, ending: Ending) -> str:
     """The record of the same failure when it was the last outcome too: who tries again and again adds none."""
+    if ending.error is None:
+        return ""
     last = read_last(paths, ending.guest)
-    if last is None or ending.error is None:
+    if last is None:
         return ""
     told, now = (last.uuid, last.event, last.code), (ending.uuid, ending.event, ending.error.code)
     return last.hand_off if told == now and _alike(last.message, ending.error.message) else ""
