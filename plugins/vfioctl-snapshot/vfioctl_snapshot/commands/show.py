@@ -41,7 +41,8 @@ def show(call: Call, guest: str, name: str, node: str) -> Result:
     """Show the snapshot NAME of GUEST: each part of it, what lies below, and what would be lost with it."""
     about = seen(call, guest, node)
     record = about.named(name)
-    data = {**_row(about, record), "disks": [_disk(about.facts, record, part) for part in record.disks],
+    row = _row(about, record, graph.current(about.facts))
+    data = {**row, "disks": [_disk(about.facts, record, part) for part in record.disks],
             "nvram_copy": record.nvram, "skipped": dict(record.skipped), "uuid": record.uuid,
             "before": graph.parent(about.facts, record)}  # fmt: skip
     result = Result(data={"snapshot": data}).saying(*_warnings(about))
@@ -49,15 +50,16 @@ def show(call: Call, guest: str, name: str, node: str) -> Result:
 
 
 def _rows(about: Subject) -> Iterator[dict[str, Any]]:
-    return (_row(about, record) for record in about.known)
+    current = graph.current(about.facts)
+    return (_row(about, record, current) for record in about.known)
 
 
-def _row(about: Subject, record: Record) -> dict[str, Any]:
+def _row(about: Subject, record: Record, current: str) -> dict[str, Any]:
     return {
         "name": record.name, "guest": about.facts.name, "created": record.created, "origin": record.origin,
         "method": record.method, "state": record.state, "memory": record.memory,
         "disks": [part.target for part in record.disks], "nvram": bool(record.nvram),
-        "current": graph.current(about.facts) == record.name,
+        "current": record.name == current,
         "missing": list(graph.missing_parts(about.facts, record)) if about.files_seen else [],
     }  # fmt: skip
 

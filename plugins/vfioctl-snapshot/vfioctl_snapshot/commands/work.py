@@ -91,7 +91,7 @@ def seen_all(call: Call, node: str) -> tuple[Subject, ...]:
 
 
 def _subject(call: Call, facts: Facts) -> Subject:
-    settings = settings_of(call.host(), facts.name)
+    settings = settings_of(call.host(), facts.name) if facts.files_seen else Settings()
     return Subject(facts, settings, snapshots.known(facts, settings.name))
 
 

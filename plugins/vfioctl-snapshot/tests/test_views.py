@@ -1,0 +1,53 @@
+"""How the verbs look on a terminal."""
+
+from __future__ import annotations
+
+from snapshot_builders import NOW
+from vfioctl_snapshot.views import amount, changed, listed, shown
+
+ROW = {
+    "name": "clean", "guest": "win11", "created": NOW, "origin": "create", "method": "external", "state": "off",
+    "memory": False, "disks": ["vda", "vdb"], "nvram": True, "current": True, "missing": [],
+}  # fmt: skip
+DISK = {"target": "vda", "image": "/images/a.qcow2", "format": "qcow2", "there": True, "size": 1 << 30,
+        "used": 3 << 20, "below": ["/images/base"], "above": ["/images/a.clean.qcow2"]}  # fmt: skip
+
+
+def test_a_list_marks_where_the_guest_went_on():
+    head, row = listed({"snapshots": [ROW]})
+    assert head.split() == ["GUEST", "NAME", "MADE", "BY", "STATE", "DISKS"]
+    assert row.startswith("*  win11  clean")
+    assert row.endswith("create  off    vda,vdb+nvram")
+
+
+def test_an_empty_list_says_so():
+    assert list(listed({"snapshots": []})) == ["There are no snapshots."]
+
+
+def test_what_is_incomplete_is_called_so():
+    assert "incomplete" in list(listed({"snapshots": [{**ROW, "missing": ["vda's image"]}]}))[1]
+
+
+def test_a_snapshot_is_shown_with_what_it_lies_over_and_who_needs_it():
+    more = {"disks": [DISK], "nvram_copy": "/nvram/x.clean", "skipped": {"vdc": "it is read-only"}, "before": "first"}
+    text = "\n".join(shown({"snapshot": {**ROW, **more}}))
+    for part in ("3.0 MiB of 1.0 GiB", "over /images/base", "needed by /images/a.clean.qcow2", "vdc      has no part",
+                 "/nvram/x.clean", "after    first", "went on from here"):  # fmt: skip
+        assert part in text
+
+
+def test_a_dry_run_lists_the_steps_in_order():
+    step = {"kind": "disk.overlay", "resource": "file:/x", "reason": "because"}
+    assert "disk.overlay" in list(changed({"dry_run": True, "steps": [step]}))[1]
+
+
+def test_what_was_done_is_one_sentence():
+    done = {"dry_run": False, "steps": [], "guest": "win11", "operation": {"ok": True, "operation": "snapshot revert"},
+            "snapshot": {"name": "clean", "disks": [{"target": "vda"}], "nvram": "/nvram/x"}}  # fmt: skip
+    assert list(changed(done)) == ["Guest win11 is as it was at 'clean': vda and its NVRAM."]
+
+
+def test_bytes_are_told_in_the_largest_unit():
+    assert [amount(size) for size in (0, 1023, 2048, 3 << 20, 5 << 30, 1 << 40)] == [
+        "0 B", "1023 B", "2 KiB", "3.0 MiB", "5.0 GiB", "1.0 TiB",
+    ]  # fmt: skip
