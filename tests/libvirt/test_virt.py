@@ -31,6 +31,22 @@ try:
 except VfioctlError as error:
     print(error.code, error.message)
 """
+STOPS = """
+import contextlib, os, signal, sys
+from vfioctl.errors import VfioctlError
+from vfioctl.virt.connection import connect
+from vfioctl.virt.nodes import Node
+how, uri, daemon = sys.argv[1:]
+connection = connect(Node("", uri))
+os.kill(int(daemon), signal.SIGSTOP)
+if how == "asked":
+    with contextlib.suppress(VfioctlError):
+        connection.ask(lambda handle: handle.listAllDomains(), "the guests", limit=0.2)
+if how == "closed":
+    connection.close()
+if how == "dropped":
+    del connection
+"""
 CDROM = "<disk type='file' device='cdrom'><source file='{}'/><target dev='sda' bus='sata'/></disk>"
 
 
@@ -106,6 +122,15 @@ def test_a_daemon_that_stands_still_is_given_up_and_answers_later(daemon: Any, a
         os.kill(daemon.daemon_pid, signal.SIGCONT)
     assert (error.value.code, unopened.value.code) == ("libvirt.unanswered", "libvirt.unanswered")
     assert read_guests(asked) == ()
+
+
+@pytest.mark.parametrize("how", ["left", "dropped", "asked", "closed"])
+def test_a_daemon_that_stands_still_does_not_keep_a_process_that_ends(daemon: Any, how: str) -> None:
+    argv = [sys.executable, "-I", "-c", STOPS, how, daemon.uri, str(daemon.daemon_pid)]
+    try:
+        subprocess.run(argv, check=True, timeout=20)
+    finally:
+        os.kill(daemon.daemon_pid, signal.SIGCONT)
 
 
 def test_a_daemon_that_is_gone_is_down(daemon: Any) -> None:

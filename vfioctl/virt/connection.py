@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 OPEN = 10.0  # seconds
 CALL = 30.0
 ALIVE = 5.0
+LEAVE = 1.0
 LOOK = 0.1  # between two looks whether somebody wants to wait no longer
 T = TypeVar("T")
 
@@ -62,6 +64,7 @@ class Connection:
     def __init__(self, node: Node, handle: virConnect) -> None:
         self.node = node
         self.libvirt = handle
+        self._end = weakref.finalize(self, _left, node, handle)  # at the latest when the process ends
 
     def __enter__(self) -> Connection:
         return self
@@ -96,8 +99,16 @@ class Connection:
 
     def close(self) -> None:
         """Let go of it; what the other end makes of that does not matter any more."""
-        with suppress(VfioctlError):
-            self.ask(lambda connection: connection.close(), "the end of a connection", limit=1.0)
+        self._end()
+
+
+def _left(node: Node, handle: virConnect) -> None:
+    """Close it within a second; a thread that hangs keeps the object.
+
+    Where the object goes while it is open, libvirt-python waits for its daemon, and for ever for one that stands still.
+    """
+    with suppress(VfioctlError):
+        _bounded(node, handle.close, "the end of a connection", LEAVE)
 
 
 def connect(node: Node = LOCAL, *, limit: float = OPEN, read_only: bool = False) -> Connection:
