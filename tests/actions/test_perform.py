@@ -14,10 +14,12 @@ from somebody import NOBODY
 
 from vfioctl.actions.caller import Call, Caller
 from vfioctl.actions.errors import Interrupted, Unconfirmed
+from vfioctl.actions.moments import Told
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
 from vfioctl.txn.journal import Moment
+from vfioctl.txn.plan import Action
 
 CONTENT = b"what the verb wants\n"
 
@@ -153,6 +155,22 @@ def test_each_moment_is_observed_and_told(on):
     call(on, observe=seen.append, tell=lines.append).perform(request())
     assert [(moment.step, moment.what) for moment in seen] == [("write", "intent"), ("write", "done")]
     assert [line.split()[1] for line in lines] == ["write", "write"]
+
+
+def test_how_far_a_step_is_is_told_once(on):
+    lines: list[str] = []
+    told = Told(Caller(0, tell=lines.append))
+    for done in (1, 1, 2, 2):
+        told(Moment("progress", Action.APPLY, "fetch", at=1.0, done=done, total=2, unit="bytes"))
+    assert len(lines) == 2
+
+
+def test_the_history_of_a_guest_has_what_was_done_to_it(on):
+    call(on).perform(replace(request(), subject="guest:win11"))
+    call(on).perform(replace(request(path="/srv/other"), subject="guest:other"))
+    rows = [row for row in on.command("history", "--guest", "win11").stdout.splitlines() if "shelf" in row]
+    assert len(rows) == 1
+    assert " win11 " in rows[0]
 
 
 def test_giving_up_undoes_what_was_begun(on):

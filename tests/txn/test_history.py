@@ -42,6 +42,10 @@ def test_ids_say_when_and_who_and_are_never_used_twice(paths):
     assert history.new_id(paths, "窓", STARTED) == "20261121T101530-unnamed"
 
 
+def test_an_id_of_another_operation_names_what_it_is_about(paths):
+    assert history.new_id(paths, "guest:win11", STARTED, "snapshot create") == "20261121T101530-win11+snapshot"
+
+
 def test_all_records_come_newest_first(paths):
     for offset in (0, 86400, 3600):
         history.record(paths, hand_off(paths, STARTED + offset))

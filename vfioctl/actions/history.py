@@ -29,7 +29,7 @@ def history(call: Call, hand_off: str | None = None, guest: str | None = None, l
         return Result(data={"hand_offs": []}, messages=(_hidden(),))
     if guest is not None:
         must_be_known(paths, guest)
-    chosen = [item for item in records.runs if guest in (None, item.guest)][:limit]
+    chosen = [item for item in records.runs if guest is None or item.guest in (guest, f"guest:{guest}")][:limit]
     return Result(data={"hand_offs": [_row(item) for item in chosen]}, messages=_damaged(records))
 
 

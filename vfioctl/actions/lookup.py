@@ -64,7 +64,7 @@ def known_guests(paths: Paths) -> tuple[str, ...]:
     """Every guest that vfioctl has something of: a file, an open hand-off, a record. What is hidden is left out."""
     found = set(managed_guests(paths))
     with suppress(PermissionError):
-        found |= {record.guest for record in read_all(paths).runs}
+        found |= {record.guest.removeprefix("guest:") for record in read_all(paths).runs}
     with suppress(PermissionError):
         found |= set(_open_guests(paths))
     return tuple(sorted(found))

@@ -25,12 +25,15 @@ class Told:
         self.caller = caller
         self.also = also
         self._began: dict[str, float] = {}
+        self._said = ""
 
     def __call__(self, said: Moment | Standing) -> None:
         if not isinstance(said, Standing):
             self.also(said)
             self.caller.observe(said)
-        self.caller.tell(self._line(said))
+        if (line := self._line(said)) != self._said:  # how far a step is may be said before it has come further
+            self._said = line
+            self.caller.tell(line)
 
     def _line(self, said: Moment | Standing) -> str:
         if isinstance(said, Standing):

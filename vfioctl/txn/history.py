@@ -71,7 +71,7 @@ class Records:
 def new_id(paths: Paths, subject: str, started: float, operation: str = "") -> str:
     """An unused id that sorts by time: 20261121T101530-win11, in UTC; with "+operation" where that is another one."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started))
-    name, sort = _plain(subject), f"{OF}{_plain(operation)}" if operation else ""
+    name, sort = _plain(subject.rpartition(":")[2]), f"{OF}{_plain(operation)}" if operation else ""
     wanted, number = f"{stamp}-{name or 'unnamed'}{sort}", 2
     found = wanted
     while os.path.lexists(_path(paths, found)):

@@ -40,7 +40,7 @@ def one(item: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _row(item: Mapping[str, Any]) -> tuple[object, ...]:
     when, took = moment(item["started"]), seconds(item["duration"])
-    return (item["id"], item["guest"], item["event"], when, took, _end(item))
+    return (item["id"], item["guest"].removeprefix("guest:"), item["event"], when, took, _end(item))
 
 
 def _end(item: Mapping[str, Any]) -> str:
