@@ -122,6 +122,17 @@ def test_a_connection_whose_other_end_has_gone_is_opened_again(mock: Connection,
         assert second is not mock
 
 
+def test_where_no_thread_can_be_started_any_more_it_is_left_to_the_kernel(mock: Connection, monkeypatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    connection = connect(mock.node)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        connection.close()
+    assert connection.libvirt._o is None
+
+
 def test_without_the_binding_it_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "libvirt", None)
     with pytest.raises(VfioctlError, match="libvirt-python is not installed") as error:
