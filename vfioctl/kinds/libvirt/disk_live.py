@@ -10,7 +10,7 @@ import stat
 from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.libvirt import agent, marks
 from vfioctl.kinds.libvirt.documents import drives, same_drives
@@ -71,11 +71,7 @@ class DiskLive(DomainChange):
         if quiet or not step.params.get("quiesce", False):
             on(step, machine, lambda domain: _snap(step, machine.paths, domain))
             return None
-        try:
-            on(step, machine, lambda domain: _freeze(step, domain))
-            on(step, machine, lambda domain: _snap(step, machine.paths, domain))
-        finally:
-            afresh(step, machine, lambda domain: _thaw(step, domain))
+        _at_a_standstill(step, machine)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -92,10 +88,26 @@ class DiskLive(DomainChange):
         return f"The snapshot {name!r} of {uuid} is another one, or the guest was switched off since. It stays."
 
 
+def _at_a_standstill(step: Step, machine: Machine) -> None:
+    """Whatever fails is raised; whether the guest could be let go then, the undo sees by the mark."""
+    try:
+        on(step, machine, lambda domain: _freeze(step, domain))
+        on(step, machine, lambda domain: _snap(step, machine.paths, domain))
+    except BaseException:
+        with suppress(VfioctlError):
+            afresh(step, machine, lambda domain: _thaw(step, domain))
+        raise
+    afresh(step, machine, lambda domain: _thaw(step, domain))
+
+
 def _freeze(step: Step, domain: Domain) -> None:
-    """The mark goes first: whoever finds it lets the guest go on, whether or not it came to a standstill."""
+    """The mark goes first: whoever finds it lets the guest go on, whether or not it came to a standstill.
+
+    One that a process of ours that died has stopped goes on before: its agent does not stop it twice.
+    """
     import libvirt
 
+    _thaw(step, domain)
     marks.tell(domain.handle, marks.FROZEN, _operation(step))
     try:
         agent.freeze(domain.handle)

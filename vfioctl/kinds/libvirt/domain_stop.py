@@ -72,21 +72,20 @@ def _shut_down(step: Step, machine: Machine) -> None:
 
 
 def _ask(step: Step, machine: Machine, *, through_agent: bool) -> None:
-    """Pass the wish on once; one that is not taken is passed on in the other way later."""
+    """Pass the wish on once; one that libvirt is slow to pass on is not waited for."""
     import libvirt
 
-    unheard = (
-        libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED, libvirt.VIR_ERR_OPERATION_INVALID,
-        libvirt.VIR_ERR_OPERATION_TIMEOUT,
-    )  # fmt: skip
-
     def ask(domain: Domain) -> None:
-        agent = through_agent and is_connected(domain.handle)
-        way = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT if agent else libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
         try:
-            domain.handle.shutdownFlags(way)
+            if through_agent and is_connected(domain.handle):
+                domain.handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+                return
+        except libvirt.libvirtError:
+            pass  # its agent cannot, or does not answer: whatever the reason, there is the power button
+        try:
+            domain.handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
         except libvirt.libvirtError as error:
-            if error.get_error_code() not in unheard:
+            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:  # it has just ended
                 raise
 
     try:
