@@ -101,20 +101,18 @@ def read(document: bytes) -> None:
 
 
 def cost(document: bytes) -> float:
-    """Seconds of processor time, the less of two: what disturbs only adds."""
-
-    def once() -> float:
-        began = time.process_time()
-        read(document)
-        return time.process_time() - began
-
-    return min(once(), once())
+    """Seconds of processor time."""
+    began = time.process_time()
+    read(document)
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize("name", DOMAINS)
 def test_what_a_domain_costs_grows_as_it_does(name: str):
-    small, large = (cost(DOMAINS[name](size).encode()) for size in (SMALL, LARGE))
-    assert large < FACTOR * max(small, MEASURABLE)
+    """What disturbs only adds: the less of two counts, of the large one where the first costs too much."""
+    small, large = (DOMAINS[name](size).encode() for size in (SMALL, LARGE))
+    limit = FACTOR * max(min(cost(small), cost(small)), MEASURABLE)
+    assert cost(large) < limit or cost(large) < limit
 
 
 @pytest.mark.parametrize("name", DOMAINS)
