@@ -59,7 +59,7 @@ def _of(domain: virDomain) -> list[GuestSnapshot]:
 
 
 def _read(snapshot: virDomainSnapshot, uuid: str, current: str) -> GuestSnapshot:
-    xml = str(snapshot.getXMLDesc())
+    xml = _xml(snapshot)
     root = ET.fromstring(xml)
     disks = root.findall("disks/disk")
     memory = root.find("memory")
@@ -71,6 +71,17 @@ def _read(snapshot: virDomainSnapshot, uuid: str, current: str) -> GuestSnapshot
         parent=root.findtext("parent/name", ""), description=root.findtext("description", ""),
         files=tuple((one.get("name", ""), _file(one)) for one in disks if one.get("snapshot") == "external"), xml=xml,
     )  # fmt: skip
+
+
+def _xml(snapshot: virDomainSnapshot) -> str:
+    """Its XML with what is secret in the domain, or without where we may only read: it is recorded again from this."""
+    module = binding()
+    try:
+        return str(snapshot.getXMLDesc(module.VIR_DOMAIN_SNAPSHOT_XML_SECURE))
+    except module.libvirtError as error:
+        if error.get_error_code() not in (module.VIR_ERR_OPERATION_DENIED, module.VIR_ERR_ACCESS_DENIED):
+            raise
+    return str(snapshot.getXMLDesc())
 
 
 def _file(disk: ET.Element) -> str:
