@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.plugin import guard
 from vfioctl.verbs.row import Row
 
 OURS = "vfioctl."
@@ -47,6 +46,8 @@ def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
     module, _, attribute = target.partition(":")
     if module.startswith(OURS):
         return _checked(getattr(importlib.import_module(module), attribute), expected)
+    from vfioctl.plugin import guard  # --help loads no command of a plugin
+
     _must_be_safe(row, module)
     called = guard.call(lambda: _checked(getattr(importlib.import_module(module), attribute), expected))
     if error := called.error:
