@@ -57,12 +57,8 @@ class DiskLive(DomainChange):
             hint = "Start qemu-guest-agent in it, or do without --quiesce."
             raise StepRefused("guest.no_agent", said, hints=(hint,))
 
-    def guard(self, step: Step, machine: Machine) -> None:
-        def look(domain: Domain) -> None:
-            if _state(step, machine.paths, domain) is not State.AFTER:
-                self.must_fit(step.params, domain, machine)
-
-        on(step, machine, look)
+    def state(self, step: Step, paths: Paths, domain: Domain) -> State:
+        return _state(step, paths, domain)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         if on(step, machine, lambda domain: _state(step, machine.paths, domain)) is State.AFTER:
@@ -73,9 +69,6 @@ class DiskLive(DomainChange):
             return None
         _at_a_standstill(step, machine)
         return None
-
-    def probe(self, step: Step, machine: Machine) -> State:
-        return State(on(step, machine, lambda domain: _state(step, machine.paths, domain)))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         afresh(step, machine, lambda domain: _thaw(step, domain))

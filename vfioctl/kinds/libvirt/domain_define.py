@@ -48,12 +48,8 @@ class DomainDefine(DomainChange):
         elif not params.get("live", False):
             must_be_off(domain)
 
-    def guard(self, step: Step, machine: Machine) -> None:
-        def look(domain: Domain) -> None:
-            if _state(step, machine.paths, domain) is not State.AFTER:
-                self.must_fit(step.params, domain, machine)
-
-        on(step, machine, look)
+    def state(self, step: Step, paths: Paths, domain: Domain) -> State:
+        return _state(step, paths, domain)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: self._apply(step, machine, domain))
@@ -68,9 +64,6 @@ class DomainDefine(DomainChange):
             said = f"libvirt has made something else of the configuration of {domain.uuid}; the former one is back."
             raise StepFailed("libvirt.define", said)
         return None
-
-    def probe(self, step: Step, machine: Machine) -> State:
-        return State(on(step, machine, lambda domain: _state(step, machine.paths, domain)))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: _undo(step, machine.paths, domain))

@@ -14,6 +14,7 @@ from vfioctl.txn.shape import NAME, Shape
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
+    from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
 
@@ -29,6 +30,7 @@ class DomainStart(DomainChange):
     lifetime = Lifetime.DISK  # no guest runs after a restart of its host, but the mark is in its configuration
     takes = Shape(uri=URI, uuid=UUID)
     keeps = Shape(operation=NAME)
+    goes_on = (State.AFTER, State.BETWEEN)
 
     def put_back(self, params: Json) -> str:  # noqa: ARG002
         return "it is switched off"
@@ -38,19 +40,12 @@ class DomainStart(DomainChange):
             said = f"The guest {domain.handle.name()} is running already."
             raise StepRefused("domain.running", said, hints=("Shut it down first, or leave it as it is.",))
 
-    def guard(self, step: Step, machine: Machine) -> None:
-        def look(domain: Domain) -> None:
-            if _state(step, domain) not in (State.AFTER, State.BETWEEN):
-                self.must_fit(step.params, domain, machine)
-
-        on(step, machine, look)
+    def state(self, step: Step, paths: Paths, domain: Domain) -> State:  # noqa: ARG002
+        return _state(step, domain)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         """libvirt answers when its hooks have ended: that may be as long as the step has time."""
         return on(step, machine, lambda domain: _start(step, domain))
-
-    def probe(self, step: Step, machine: Machine) -> State:
-        return State(on(step, machine, lambda domain: _state(step, domain)))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: _stop(step, domain))

@@ -15,6 +15,7 @@ from vfioctl.txn.step import State, Undo
 from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
+    from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
 
@@ -30,14 +31,15 @@ class DomainStop(DomainChange):
     name = "domain.stop"
     summary = "Shuts a guest down, or switches it off; it is not started again."
     undo_class = Undo.NONE
+    goes_on = ()
     takes = Shape(uri=URI, uuid=UUID, how=one_of("shutdown", "destroy"), seconds=SECONDS)
 
     def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:  # noqa: ARG002
         if domain.found is None:
             raise StepFailed("guest.unknown", f"libvirt has no guest with the UUID {domain.uuid}.")
 
-    def guard(self, step: Step, machine: Machine) -> None:
-        on(step, machine, lambda domain: self.must_fit(step.params, domain, machine))
+    def state(self, step: Step, paths: Paths, domain: Domain) -> State:  # noqa: ARG002
+        return State.BEFORE if _is_on(domain) else State.AFTER
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         if not on(step, machine, _is_on):
@@ -47,9 +49,6 @@ class DomainStop(DomainChange):
             return None
         _shut_down(step, machine)
         return None
-
-    def probe(self, step: Step, machine: Machine) -> State:
-        return State.BEFORE if on(step, machine, _is_on) else State.AFTER
 
     def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
         return "it is not started again"

@@ -10,7 +10,7 @@ from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
 from vfioctl.txn import blobs
 from vfioctl.txn.shape import Form, Shape, is_text
-from vfioctl.txn.step import Lifetime, Scope
+from vfioctl.txn.step import Lifetime, Scope, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,12 +88,13 @@ class Domain:
 
 
 class DomainChange(Primitive):
-    """What the libvirt kinds have in common: `uri` and `uuid` say which domain. A kind does its work in `_` methods."""
+    """What the libvirt kinds have in common: `uri` and `uuid` say which domain; a kind says in which `state` it is."""
 
     exclusive = True
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
     keeps = Shape()
+    goes_on: tuple[State, ...] = (State.AFTER,)  # of an apply that was interrupted; there is nothing to judge any more
 
     def resource(self, params: Json) -> str:
         return f"domain:{params['uuid']}"
@@ -112,6 +113,20 @@ class DomainChange(Primitive):
 
     def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:
         """Raise StepFailed where it must not be done as things are now; changes nothing."""
+
+    def state(self, step: Step, paths: Paths, domain: Domain) -> State:
+        """How far the step has come, by what libvirt says."""
+        raise NotImplementedError
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        def look(domain: Domain) -> None:
+            if self.state(step, machine.paths, domain) not in self.goes_on:
+                self.must_fit(step.params, domain, machine)
+
+        on(step, machine, look)
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        return State(on(step, machine, lambda domain: self.state(step, machine.paths, domain)))
 
 
 class SnapshotChange(DomainChange):

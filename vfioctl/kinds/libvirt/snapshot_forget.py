@@ -38,18 +38,11 @@ class SnapshotForget(SnapshotChange):
             said = f"libvirt's snapshot {name!r} was changed since this was planned, or is gone."
             raise StepRefused("snapshot.changed", said, hints=("Look at it, then plan it once more.",))
 
-    def guard(self, step: Step, machine: Machine) -> None:
-        def look(domain: Domain) -> None:
-            if domain.record(step.params["name"]):
-                self.must_fit(step.params, domain, machine)
-
-        on(step, machine, look)
+    def state(self, step: Step, paths: Paths, domain: Domain) -> State:
+        return _state(step, paths, domain)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: forget(domain, step.params["name"]))
-
-    def probe(self, step: Step, machine: Machine) -> State:
-        return State(on(step, machine, lambda domain: _state(step, machine.paths, domain)))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: _undo(step, machine.paths, domain))

@@ -37,12 +37,8 @@ class SnapshotRecord(SnapshotChange):
             said = f"The guest has a snapshot {name!r} already."
             raise StepRefused("snapshot.exists", said, hints=("Choose another name.",))
 
-    def guard(self, step: Step, machine: Machine) -> None:
-        def look(domain: Domain) -> None:
-            if _state(step, machine.paths, domain) is not State.AFTER:
-                self.must_fit(step.params, domain, machine)
-
-        on(step, machine, look)
+    def state(self, step: Step, paths: Paths, domain: Domain) -> State:
+        return _state(step, paths, domain)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: self._apply(step, machine, domain))
@@ -53,9 +49,6 @@ class SnapshotRecord(SnapshotChange):
         self.must_fit(step.params, domain, machine)  # as late as can be: libvirt replaces what it finds
         record(domain, text(machine.paths, step.params["blob"]), current=step.params.get("current", True))
         return None
-
-    def probe(self, step: Step, machine: Machine) -> State:
-        return State(on(step, machine, lambda domain: _state(step, machine.paths, domain)))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: forget(domain, step.params["name"]))
