@@ -185,8 +185,8 @@ def test_a_saved_guest_is_refused_by_every_verb(make, host):
 def test_what_is_not_there_is_named_with_the_nearest(make, host):
     guest = make()
     host.done("create", guest.name, "clean")
-    assert f"Did you mean {guest.name!r}?" in host.refused("list", f"{guest.name}x")
-    assert "Did you mean 'clean'?" in host.refused("revert", guest.name, "claen")
+    assert f'did you mean "{guest.name}"?' in host.refused("list", f"{guest.name}x")
+    assert 'did you mean "clean"?' in host.refused("revert", guest.name, "claen")
     assert "[snapshot.taken]" in host.refused("create", guest.name, "clean")
     assert "[snapshot.bad_name]" in host.refused("create", guest.name, "a b")
     assert "[node.unknown]" in host.refused("list", guest.name, "--node", "nowhere")

@@ -47,7 +47,8 @@ API: Mapping[str, tuple[str, ...]] = {
     "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
     "Commands": ("vfioctl.result", "vfioctl.txn.plan", "vfioctl.txn.planner", "vfioctl.plugin.operations",
                  "vfioctl.limits"),
-    "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.events.element",
+    "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.unknown",
+              "vfioctl.events.element",
               "vfioctl.checking"),
 }  # fmt: skip
 STEP_TYPES = ("StepProposal", "Frees", "Condition")

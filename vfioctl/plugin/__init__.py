@@ -151,6 +151,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.plan import Unfinished
     from vfioctl.txn.planner import new_id
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
+    from vfioctl.unknown import no_such
     from vfioctl.virt.connection import Connection
     from vfioctl.virt.disks import Firmware, GuestDisk, guest_disks, guest_firmware, guest_hostdevs, guest_tpm
     from vfioctl.virt.guests import Guest, other_sources, read_guest, read_guests
@@ -229,6 +230,7 @@ __all__ = [
     "kernel_version",
     "last_console_steps",
     "new_id",
+    "no_such",
     "numbers",
     "open_plain",
     "other_sources",
@@ -278,6 +280,7 @@ _MODULES = {
     "vfioctl.txn.plan": "Unfinished",
     "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
+    "vfioctl.unknown": "no_such",
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm",
     "vfioctl.virt.guests": "Guest other_sources read_guest read_guests",

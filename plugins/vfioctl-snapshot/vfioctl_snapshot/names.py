@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Container, Iterable
 
-from vfioctl.plugin import Refused, argument
+from vfioctl.plugin import Refused, argument, no_such
 from vfioctl_snapshot.naming import nvram_stem
 
 LONGEST = 60
@@ -50,16 +50,9 @@ def check_new(name: str, guest: str, taken: Container[str]) -> None:
 
 def unknown(name: str, guest: str, known: Iterable[str]) -> Refused:
     """The error about a snapshot that there is not, with the nearest name that there is."""
-    import difflib
-
-    there = tuple(known)
-    near = difflib.get_close_matches(name, there, n=1)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    listed = f"There are: {', '.join(there[-10:])}" if there else "It has none"
-    return Refused(
-        "snapshot.unknown", f"Guest {guest} has no snapshot {name!r}.{meant}", state=NOTHING_CHANGED,
-        hints=(f"{listed}. See: vfioctl snapshot list {argument(guest)}",),
-    )  # fmt: skip
+    refused = no_such("snapshot.unknown", f"Guest {guest} has no snapshot {name!r}", name, known, "It has")
+    refused.hints = (*refused.hints, f"See: vfioctl snapshot list {argument(guest)}")
+    return refused
 
 
 def overlay(image: str, name: str, known: Iterable[str], taken: Container[str]) -> str:
