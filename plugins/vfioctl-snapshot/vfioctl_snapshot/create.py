@@ -114,7 +114,7 @@ def _drafted(facts: Facts, record: Record, chosen: tuple[GuestDisk, ...], findin
     made = Steps()
     for disk, part in zip(chosen, record.disks, strict=True):
         like = facts.images[disk.source]
-        made = made.then(steps.overlay(part.target, part.overlay, part.image, part.format, like))
+        made = made.then(steps.overlay(at, part, like))
     if record.nvram:
         made = made.then(steps.copy("nvram", facts.nvram, record.nvram, "the firmware's variables belong to the disks"))
     made = made.then(

@@ -103,7 +103,8 @@ def _gone(facts: Facts, record: Record, going: dict[str, Part]) -> Iterator[Step
     """Images first, then the copy of the NVRAM, the record last: what fails on the way stays listed."""
     for part in record.disks:
         if part.image in going:
-            yield steps.delete(facts.images[part.image], f"{part.target} of snapshot {record.name!r}")
+            at = Target(facts.uri, facts.uuid)
+            yield steps.delete(facts.images[part.image], f"{part.target} of snapshot {record.name!r}", at)
     reason = f"it belongs to snapshot {record.name!r}"
     if record.nvram in facts.files and record.nvram != facts.nvram:
         yield steps.remove_copy(record.nvram, reason)

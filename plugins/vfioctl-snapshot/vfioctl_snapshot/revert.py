@@ -76,7 +76,7 @@ def _swap(
 ) -> tuple[Steps, tuple[steps.Content, ...]]:
     at, made = Target(facts.uri, facts.uuid), Steps()
     for part in overlays:
-        made = made.then(steps.overlay(part.target, part.overlay, part.image, part.format, facts.images[part.image]))
+        made = made.then(steps.overlay(at, part, facts.images[part.image]))
     nvram = ""
     if record.nvram and not wish.disks_only:
         nvram = names.nvram_in_use(facts.nvram, wish.operation)
@@ -100,7 +100,8 @@ def _discarded(facts: Facts, kept: Record) -> Iterator[StepProposal]:
     for part in kept.disks:
         image = facts.images[part.image]
         if part.image not in held and not _is_needed(facts, part.image):
-            yield steps.delete(image, f"the present state of {part.target} is discarded")
+            at = Target(facts.uri, facts.uuid)
+            yield steps.delete(image, f"the present state of {part.target} is discarded", at)
     if kept.nvram == facts.nvram and facts.nvram_exists:
         yield steps.remove_copy(facts.nvram, "the present state of the firmware's variables is discarded")
 

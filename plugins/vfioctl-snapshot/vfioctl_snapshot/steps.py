@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin import GuestSnapshot
     from vfioctl_snapshot.facts import File
     from vfioctl_snapshot.headers import Image
+    from vfioctl_snapshot.record import Part
 
 DAY = 24 * 3600.0  # a long copy is limited by its stall, not by its whole time
 STALL = 300.0
@@ -47,12 +48,13 @@ class Target:
     uuid: str
 
 
-def overlay(target: str, path: str, backing: str, form: str, like: Image) -> StepProposal:
+def overlay(at: Target, part: Part, like: Image) -> StepProposal:
     params = {
-        "path": path, "backing": backing, "backing_format": form, "mode": f"0{like.mode & 0o777:o}",
-        "owner": like.owner, "group": like.group,
+        "path": part.overlay, "backing": part.image, "backing_format": part.format, "mode": f"0{like.mode & 0o777:o}",
+        "owner": like.owner, "group": like.group, "uri": at.uri, "domain": at.uuid,
     }  # fmt: skip
-    return _step(f"snapshot:overlay:{target}", "disk.overlay", params, f"{target} is written here from now on")
+    reason = f"{part.target} is written here from now on"
+    return _step(f"snapshot:overlay:{part.target}", "disk.overlay", params, reason)
 
 
 def copy(name: str, source: str, dest: str, reason: str) -> StepProposal:
@@ -109,9 +111,14 @@ def rebase(at: Target, image: Image, former: tuple[str, str], to: tuple[str, str
     )  # fmt: skip
 
 
-def delete(image: Image | File, reason: str) -> StepProposal:
-    """What cannot be deleted stays, and is said: to undo the others would bring back what has lost a part by then."""
-    params = {"path": image.path, "device": image.device, "inode": image.inode}
+def delete(image: Image | File, reason: str, at: Target | None = None) -> StepProposal:
+    """What cannot be deleted stays, and is said: to undo the others would bring back what has lost a part by then.
+
+    With `at` it stays too where a guest has come to need it since the plan.
+    """
+    params: dict[str, Any] = {"path": image.path, "device": image.device, "inode": image.inode}
+    if at:
+        params |= {"uri": at.uri, "domain": at.uuid}
     return StepProposal(
         id=f"snapshot:delete:{image.path}", kind="file.delete", params=params, reason=reason, phase=Phase.GIVE,
         deadline=SHORT, best_effort=True,
