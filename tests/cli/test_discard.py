@@ -185,7 +185,8 @@ def test_who_shares_a_resource_puts_it_back_for_both(on):
     on.guest_ends()
     ledger = Ledger(on.host.paths)
     entry = next(entry for entry in ledger.entries() if not entry.resource.startswith("pci:"))
-    ledger._write(type(entry)(**{**entry.__dict__, "holders": {**entry.holders, HURT_UUID: HURT}}))
+    path = ledger._path(entry.kind, entry.resource)
+    ledger._write(path, type(entry)(**{**entry.__dict__, "holders": {**entry.holders, HURT_UUID: HURT}}))
     damage(on)
     assert discard(on).returncode == 0
     (left,) = ledger.entries()

@@ -158,6 +158,9 @@ def test_hooks_answer_in_a_thread_that_has_no_clock(make_plugin, request_of):
     assert answers[0][0].plugin == "good"
 
 
+STARTED = {"uri": "qemu:///system", "uuid": "11111111-2222-3333-4444-555555555555"}
+
+
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
@@ -172,6 +175,7 @@ def test_hooks_answer_in_a_thread_that_has_no_clock(make_plugin, request_of):
         ("[StepProposal('x', 'wait.until', {}, 'r', after='y')]", "after"),
         ("[StepProposal('x', 'command.run', {'argv': ['true']}, 'r')] * 2", "two steps"),
         ("[StepProposal('x', 'command.run', {}, 'r')]", "argv is missing"),
+        (f"[StepProposal('x', 'domain.start', {STARTED}, 'r')]", "no hook may"),
     ],
 )
 def test_a_malformed_proposal_is_named_and_dropped(make_plugin, request_of, returned, said):

@@ -67,10 +67,11 @@ def _libraries() -> tuple[str, ...]:
 
 
 def with_command(manifest: Path, name: str, target: str) -> None:
-    """Add a command to a manifest that has none, as whoever can write it would."""
+    """Add a command to a manifest, as whoever can write it would."""
     row = {"name": name, "help": "", "target": target, "view": "", "effect": "change", "plugin": "spare",
            "distribution": "", "prints": True}  # fmt: skip
-    manifest.write_text(manifest.read_text().replace('"commands": []', f'"commands": [{json.dumps(row)}]'))
+    listed = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**listed, "commands": [*listed["commands"], row]}))
 
 
 class SparePlugin:

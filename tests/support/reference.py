@@ -83,6 +83,7 @@ def steps() -> str:
     each = (
         f"## {one.name}\n\n{one.summary}\n\n{_parameter_lines(parameters, note)}\n\n"
         f"Undo: **{one.undo_class}**. Scope: **{one.scope}**. Lifetime: **{one.lifetime}**."
+        f"{'' if one.in_hooks else ' No hook may have it.'}"
         for one, (parameters, note) in kinds
     )
     return page(

@@ -45,6 +45,7 @@ class Primitive:
     keeps: Shape
     about = ""
     marks = blind = one_way = passive = exclusive = spontaneous = opaque = restarts = False
+    in_hooks = True
 
     def unfit(self, params: Json) -> str:
         return self.takes.problem(params)

@@ -14,7 +14,7 @@ from vfioctl.errors import Refused, Unanswered
 from vfioctl.frozen import replace
 from vfioctl.plugin import guard
 from vfioctl.plugin.implementations import Implementation, find, misspelt
-from vfioctl.plugin.results import BadResultError, checked_steps, many, one
+from vfioctl.plugin.results import BadResultError, hook_steps, many, one
 from vfioctl.plugin.static import claims_match
 from vfioctl.plugin.types import (
     SUPPORTED_API,
@@ -158,7 +158,7 @@ class Plugins:
     # ------------------------------------------------------------------ calls
 
     def _proposals(self, hook: str, request: Request) -> tuple[Proposed, ...]:
-        found = self._each(hook, checked_steps, {"request": request})
+        found = self._each(hook, hook_steps, {"request": request})
         return tuple(Proposed(name, step) for name, steps in found for step in steps)
 
     def _claims(self, hook: str, kind: type[C], facts: dict[str, Any]) -> list[C]:

@@ -71,6 +71,15 @@ def checked_steps(value: object) -> tuple[StepProposal, ...]:
     return steps
 
 
+def hook_steps(value: object) -> tuple[StepProposal, ...]:
+    """The same of a hook, which has not every kind: libvirt waits for it, and its undo is written as shell as well."""
+    steps = checked_steps(value)
+    for step in steps:
+        if not kind(step.kind).in_hooks:
+            raise BadResultError(f"the step {step.id!r} of the kind {step.kind}, which no hook may have")
+    return steps
+
+
 def _check_content(value: object) -> None:
     match value:
         case StepProposal():
@@ -89,7 +98,7 @@ def _check_content(value: object) -> None:
 def _check_claim(claim: GpuHandoff | SnapshotBackend, steps: tuple[object, ...]) -> None:
     if not isinstance(claim.rank, int):
         raise BadResultError(f"the rank {shown(claim.rank)}")
-    checked_steps(steps)
+    hook_steps(steps)
     many(Finding)(claim.findings)
 
 

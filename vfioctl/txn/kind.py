@@ -39,6 +39,7 @@ class Kind(Protocol):
     exclusive: bool  # one holder at a time: nobody shares what it changes
     spontaneous: bool  # may come about without having been begun, for another step's sake
     opaque: bool  # runs a program or a unit: what that brings about nobody can tell
+    in_hooks: bool  # a hook may have it: its undo is a few lines of shell, and it asks nobody who waits for the hook
     restarts: bool  # its undo starts what looks at the machine as it finds it then
     about: str  # what it acts on, in words, where no parameter names it
 

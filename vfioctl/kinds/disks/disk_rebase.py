@@ -35,6 +35,7 @@ class DiskRebase(Primitive):
     """{path, backing, backing_format, to, to_format, domain}: path: a qcow2 image over `backing`; to: the image below
     that over which it is put, "" for none; domain: the UUID of the guest whose disk it is"""
 
+    in_hooks = False
     name = "disk.rebase"
     summary = "Puts an image over another one further down, with what it would lose copied into it first."
     undo_class = Undo.RECREATED

@@ -28,6 +28,7 @@ class DiskSnapshotApply(Primitive):
     """{path, name, kept, domain}: kept: the snapshot of the present state, which an earlier step of the same operation
     makes; domain: the UUID of the guest whose disk it is"""
 
+    in_hooks = False
     name = "disk.snapshot_apply"
     summary = "Puts a disk that is not in use back to a snapshot inside its image; undone from the one made before it."
     undo_class = Undo.EXACT

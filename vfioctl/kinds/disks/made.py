@@ -36,6 +36,7 @@ SLACK = 16 << 20  # bytes that are to be free beside what an image needs
 class Making(Primitive):
     """Makes the image `path`, which gets `mode`, `owner`, `group` and `label`; a kind fills it."""
 
+    in_hooks = False
     marks = True
     undo_class = Undo.EXACT
     scope = Scope.TRANSACTION

@@ -91,6 +91,7 @@ class DomainChange(Primitive):
     """What the libvirt kinds have in common: `uri` and `uuid` say which domain; a kind says in which `state` it is."""
 
     exclusive = True
+    in_hooks = False
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
     keeps = Shape()
