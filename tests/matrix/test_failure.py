@@ -95,8 +95,14 @@ def test_a_power_cut_in_the_middle_of_the_undo_leaves_nothing_of_ours_and_all_th
         step = on.story().plan.step(stride.step)
         fault.inject(on, step)
         on.crash_at(1)
-    assert hook.wait().status == -signal.SIGKILL
+    ended = hook.wait()
     on.crash_at(None)
+    if step.best_effort and ended.status == 0:  # a warning, and the last step: nothing was left to write
+        repair(on)
+        on.stop()
+        as_before(on, *on.scenario.kept)
+        return
+    assert ended.status == -signal.SIGKILL
     on.host.reboot()
     repair(on)
     recover(on)
