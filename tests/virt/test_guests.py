@@ -89,3 +89,7 @@ def test_a_snapshot_is_read_with_its_parent_and_whether_it_is_the_current_one(mo
 def test_paths_are_found_wherever_they_stand() -> None:
     firmware, disk = "<kernel>/boot/k</kernel><nvram template='/t'>/n</nvram>", "<disk><source dev='/dev/sda'/></disk>"
     assert paths(f"<domain><os>{firmware}</os>{disk}</domain>") == {"/boot/k", "/t", "/n", "/dev/sda"}
+
+
+def test_the_emulator_is_no_file_of_a_guest() -> None:
+    assert paths("<domain><devices><emulator>/usr/bin/qemu</emulator></devices></domain>") == set()

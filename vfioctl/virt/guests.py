@@ -72,13 +72,16 @@ def other_sources(connection: Connection, uuid: str) -> frozenset[str]:
 
 
 def paths(xml: str) -> frozenset[str]:
-    """Every file and block device that `xml` names as a disk, a backing file, NVRAM, kernel or the like."""
+    """Every file and block device that `xml` names as a disk, a backing file, NVRAM, kernel or the like.
+
+    The emulator is a program: who looks for images beside these paths has no business in its directory.
+    """
     try:
         root = ET.fromstring(xml)
     except ET.ParseError:
         return frozenset()
     attributes = {one.get(name, "") for one in root.iter() for name in ("file", "dev", "template")}
-    texts = {(one.text or "").strip() for one in root.iter()}
+    texts = {(one.text or "").strip() for one in root.iter() if one.tag != "emulator"}
     return frozenset(one for one in attributes | texts if one.startswith("/"))
 
 

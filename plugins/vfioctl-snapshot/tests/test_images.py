@@ -6,7 +6,7 @@ import os
 
 import pytest
 from vfioctl_snapshot.headers import read
-from vfioctl_snapshot.images import around, named, room, same
+from vfioctl_snapshot.images import AT_ONCE, around, named, room, same
 
 LUKS = "encrypt.format=luks,encrypt.iter-time=10"
 
@@ -77,6 +77,19 @@ def test_what_lies_beside_is_found_as_well(bench, host):
     clone = over(bench, "clone.qcow2", base)
     assert clone not in named(host, [base])
     assert around(host, [base])[clone].backing == base
+
+
+def test_a_clone_is_found_among_many_files(bench, host):
+    base = bench.image("base.qcow2")
+    for number in range(2 * AT_ONCE):
+        with open(bench.paths.at(f"images/m{number}"), "w", encoding="utf-8"):
+            pass
+    os.unlink(bench.paths.at("images/m3"))
+    os.symlink("gone", bench.paths.at("images/m3"))
+    clones = {over(bench, name, base) for name in ("a.qcow2", "z.qcow2")}
+    found = around(host, [base])
+    assert {path for path, image in found.items() if image.backing == base} == clones
+    assert len(found) == 2 * AT_ONCE - 1 + 3
 
 
 def test_one_file_with_two_paths_is_one_image(bench, host):

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Container, Iterable
+from itertools import chain, count
 
 from vfioctl.plugin import Refused, argument, no_such
 from vfioctl_snapshot.naming import nvram_stem
@@ -67,8 +68,8 @@ def overlay(image: str, name: str, known: Iterable[str], taken: Container[str]) 
             stem = stem.removesuffix(f".{other}")
             break
     stem = os.path.splitext(stem)[0] if stem == base else stem
-    paths = (f"{directory}/{stem}.{name}{number}{SUFFIX}" for number in ("", *(f"-{n}" for n in range(2, 10**6))))
-    return next(path for path in paths if path not in taken)
+    numbers = chain(("",), (f"-{number}" for number in count(2)))
+    return next(path for number in numbers if (path := f"{directory}/{stem}.{name}{number}{SUFFIX}") not in taken)
 
 
 def nvram_copy(nvram: str, name: str, taken: Container[str]) -> str:
