@@ -15,7 +15,7 @@ from hand_offs import BY_NAME, GPU, stage
 from txn_builders import UUID, plan
 
 from vfioctl.actions import worker
-from vfioctl.actions.facts import running
+from vfioctl.actions.facts import Running, refuse_while_running, running
 from vfioctl.frozen import replace
 from vfioctl.host.processes import STATE, stat_fields
 from vfioctl.limits import Limits
@@ -104,6 +104,16 @@ def test_libvirt_is_not_asked_while_a_hand_off_runs(run, paths, engine, root) ->
     assert not os.path.exists(root / "asked")
 
 
+def test_an_operation_that_is_no_hand_off_keeps_nobody_from_libvirt(paths) -> None:
+    key = "9c2f6a35-0000-4000-8000-000000000000"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with Journal(paths, key) as journal:
+        journal.begin(replace(plan(), key=key, operation="shelf fill"), boot)
+    with working(paths, key=key) as process:
+        assert running(paths) == (Running(key, process.pid),)
+        refuse_while_running(paths)
+
+
 STUBBORN = ENGINE.replace("lambda *_: asked.append(1)", "signal.SIG_IGN")
 SHORT = Limits(prepare=0.5, undo=0.5)
 
@@ -118,9 +128,9 @@ def short(paths: Paths) -> Paths:
 
 
 @contextmanager
-def working(paths: Paths, script: str = ENGINE, *argv: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that has the guest's lock."""
-    started = [sys.executable, "-I", "-c", script, paths.root, UUID, *argv]
+def working(paths: Paths, script: str = ENGINE, *argv: str, key: str = UUID) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the lock of the guest, or of the operation `key`."""
+    started = [sys.executable, "-I", "-c", script, paths.root, key, *argv]
     process = subprocess.Popen(started, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "locked\n"

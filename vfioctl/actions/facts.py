@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from vfioctl import files
 from vfioctl.actions.visible_ledger import VisibleLedger
 from vfioctl.config.load import load_guest, managed_guests
-from vfioctl.errors import Refused
+from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.handoff.markers import undone_by_sh
+from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.kinds import PCI
 from vfioctl.paths import LOCK_PREFIX, LOCK_SUFFIX
 from vfioctl.plugin import manifest
 from vfioctl.result import Message
+from vfioctl.txn.journal import read_both
 from vfioctl.unknown import no_such
 
 if TYPE_CHECKING:
@@ -101,14 +103,25 @@ def _target(directory: str, fd: str) -> str:
 
 
 def refuse_while_running(paths: Paths) -> None:
-    """Raise Refused("libvirt.busy") while a hook runs: libvirt answers nobody until it ends."""
-    if now := running(paths):
+    """Raise Refused("libvirt.busy") while a hook runs: libvirt answers nobody until it ends.
+
+    The process of another operation holds its key as well, and keeps nobody from libvirt.
+    """
+    if now := next((one for one in running(paths) if not _is_other_operation(paths, one.uuid)), None):
         raise Refused(
             "libvirt.busy",
-            f"libvirt cannot be asked while a hand-off is running (process {now[0].pid}).",
+            f"libvirt cannot be asked while a hand-off is running (process {now.pid}).",
             state="Nothing was changed.",
             hints=("See what it does with: vfioctl status", "Or give the domain's XML with: --xml FILE"),
         )
+
+
+def _is_other_operation(paths: Paths, key: str) -> bool:
+    try:
+        story = read_both(paths, key)
+    except VfioctlError:
+        return False
+    return story is not None and story.plan.operation != HAND_OFF
 
 
 def unseen_messages(host: Host, caller: Caller) -> Iterator[Message]:
