@@ -20,6 +20,7 @@ from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
 from vfioctl.txn.journal import Moment
 from vfioctl.txn.plan import Action
+from vfioctl.txn.runner import queue
 
 CONTENT = b"what the verb wants\n"
 
@@ -95,6 +96,15 @@ def test_a_finding_that_blocks_refuses_it_with_nothing_touched(on, dry_run):
     error, = result.errors
     assert (error.code, error.state, error.hints) == ("shelf.full", "Nothing was changed.", ("Empty it.",))
     assert (result.exit_status, is_untouched(on)) == (3, True)
+
+
+def test_what_blocks_it_is_explained_by_an_operation_on_the_same_that_is_not_finished(on):
+    plan = replace(on.plan(), operation="shelf fill", subject="shelf:top")
+    queue(on.node, plan)
+    full = Finding("shelf.full", "The shelf is full.", Severity.BLOCK)
+    beside, error = call(on).perform(request(findings=(full,))).errors
+    assert (beside.code, error.code) == ("operation.beside", "shelf.full")
+    assert "shelf fill shelf:top is not finished, it stands at queued." in beside.message
 
 
 def test_what_the_kind_of_a_step_finds_refuses_it_too(on):

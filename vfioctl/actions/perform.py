@@ -10,13 +10,14 @@ from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.moments import Told
 from vfioctl.actions.operations import followed, node_of
+from vfioctl.errors import VfioctlError
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import replace
 from vfioctl.ownership import secure_state
 from vfioctl.plugin.requests import checked
 from vfioctl.result import Error, Message, Result, failed, refused
 from vfioctl.txn import blobs, history, recover, runner
-from vfioctl.txn.journal import read_both
+from vfioctl.txn.journal import open_uuids, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.planner import Brief, make_plan
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from vfioctl.txn.runner import Ended
     from vfioctl.txn.step import Step
 
+BESIDE = ("See what it does with: vfioctl status", "Finish what was interrupted with: vfioctl recover")
+
 
 def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
     """The result of the operation, whose data has `operation`, `steps` and `dry_run`. What fails is undone.
@@ -45,7 +48,7 @@ def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apa
     with _contents(node.paths, request):
         plan = _planned(node, request)
         if dry_run or plan.blocks:
-            return _foretold(plan, dry_run=dry_run)
+            return _foretold(plan, tuple(_beside(node.paths, plan)), dry_run=dry_run)
         if asked := request.question:
             call.need_agreement(asked.code, asked.lines, asked.again)
         return _apart(call, node, plan) if apart else _here(call, node, plan)
@@ -80,12 +83,24 @@ def _conflicts(_steps: tuple[Step, ...], held: Mapping[str, Entry]) -> Iterable[
         yield Finding("resource.conflict", message, Severity.BLOCK, hint="See who holds what with: vfioctl status")
 
 
-def _foretold(plan: Plan, *, dry_run: bool) -> Result:
-    """What would be done; refused when something blocks it."""
-    errors = (
+def _foretold(plan: Plan, beside: tuple[Error, ...], *, dry_run: bool) -> Result:
+    """What would be done; refused when something blocks it. What is `beside` it explains that, and comes first."""
+    errors = tuple(
         Error(item.code, item.message, NOTHING_CHANGED, (item.hint,) if item.hint else ()) for item in plan.blocks
     )
-    return refused(_data(plan, dry_run=dry_run), tuple(errors)).saying(*_warnings(plan))
+    return refused(_data(plan, dry_run=dry_run), (*beside, *errors) if errors else ()).saying(*_warnings(plan))
+
+
+def _beside(paths: Paths, plan: Plan) -> Iterator[Error]:
+    """The operations on the same subject that are not finished: what they have made so far is in the way."""
+    for key in open_uuids(paths):
+        try:
+            story = read_both(paths, key)
+        except VfioctlError:  # `status` says what is wrong with it
+            continue
+        if story and story.plan.subject == plan.subject:
+            text = f"{runner.name_of(story.plan)} is not finished, it stands at {story.standing}."
+            yield Error("operation.beside", text, NOTHING_CHANGED, BESIDE)
 
 
 def _here(call: Call, node: Composition, plan: Plan) -> Result:
