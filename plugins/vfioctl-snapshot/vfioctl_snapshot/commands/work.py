@@ -131,13 +131,17 @@ def perform(call: Call, facts: Facts, draft: Draft, how: Doing) -> Result:
 
 @contextmanager
 def _directory(call: Call, guest: str) -> Iterator[None]:
-    """The directory of the records of the domain `guest`, there while it is needed, and gone when it is empty."""
+    """The directory of the records of the domain `guest`, there while it is needed, and gone when it is empty.
+
+    One that is empty before is left: another process has made it, and is about to write there.
+    """
     path = call.paths.at(place(guest))
+    others = os.path.isdir(path) and not os.listdir(path)
     os.makedirs(path, PRIVATE, exist_ok=True)
     try:
         yield
     finally:
-        for empty in (path, os.path.dirname(path)):
+        for empty in () if others else (path, os.path.dirname(path)):
             with suppress(OSError):
                 os.rmdir(empty)
 
