@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from recoveries import WITHOUT_PLUGINS
+
+from vfioctl.testing.entry import composition
+
 IMAGES = "/var/lib/libvirt/images"
 NVRAM = "/var/lib/libvirt/qemu/nvram"
 RECORDS = "/var/lib/vfioctl/snapshots"
@@ -38,8 +42,11 @@ for place in /var/lib/libvirt /run/libvirt /var/cache/libvirt; do
     mkdir -p "$1$place"
     mount --bind "$place" "$1$place"
 done
+if ! [ -d "$1$2" ]; then mkdir -p "$1$2"; mount --bind "$2" "$1$2"; fi
 ln -s /run "$1/var/run"
 mkdir -p "$1/.kit" "$1/var/log" "$1/etc/vfioctl/guests"
+echo first > "$1/.boot"
+mount --bind "$1/.boot" "$1/proc/sys/kernel/random/boot_id"
 """
 DISK = """\
 <disk type='file' device='disk'>
@@ -69,17 +76,31 @@ class SnapshotLab:
         self.calls = place / "calls"
         self.calls.touch()
         os.mkdir(self.tree)
-        argv = lab.inside("sh", "-c", TREE, "tree", self.tree)
+        argv = lab.inside("sh", "-c", TREE, "tree", self.tree, sys.prefix)
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """A program in the tree."""
         return subprocess.run(
-            self.lab.inside("chroot", self.tree, *argv), capture_output=True, text=True, check=False, timeout=DEADLINE,
-            env={**self.lab.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.DEVNULL,
+            self._inside(*argv), capture_output=True, text=True, check=False, timeout=DEADLINE,
+            env=self._environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def started(self, *argv: str) -> subprocess.Popen[str]:
+        """`vfioctl ARGV`, not waited for."""
+        return subprocess.Popen(
+            self._inside(sys.executable, "-m", ENTRY, "--root", "/", *argv), env=self._environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def _inside(self, *argv: str) -> list[str]:
+        inside: list[str] = self.lab.inside("chroot", self.tree, *argv)
+        return inside
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**self.lab.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     def must(self, *argv: str) -> str:
         done = self.run(*argv)
@@ -90,11 +111,38 @@ class SnapshotLab:
         """`vfioctl ARGV` on this host."""
         return self.run(sys.executable, "-m", ENTRY, "--root", "/", *argv)
 
-    def done(self, *argv: str) -> str:
-        """`vfioctl snapshot ARGV`, which must succeed; what it says."""
-        ended = self.cli("snapshot", *argv)
+    def cli_of(self, uid: int, group: int, *argv: str) -> subprocess.CompletedProcess[str]:
+        """The same by the user `uid`, a member of `group` and nothing else."""
+        who = (f"--reuid={uid}", f"--regid={uid}", f"--groups={group}")
+        return self.run("setpriv", *who, sys.executable, "-m", ENTRY, "--root", "/", *argv)
+
+    def restart(self, *, daemon: bool) -> None:
+        """A power cut: another boot and an empty /run, and a killed `daemon`, which takes seconds. No guest may run."""
+        self.must("sh", "-c", "cat /proc/sys/kernel/random/uuid > /.boot; rm -rf /run/vfioctl")
+        if daemon:
+            self.lab.sigkill()
+            self.lab.start()
+
+    def recover(self) -> str:
+        """`vfioctl recover`, which must succeed; what it says."""
+        return self._succeeded(self.cli("recover"))
+
+    def recover_uninstalled(self) -> str:
+        """The same after the plugins and their manifest have gone."""
+        manifest = composition("/").paths.manifest
+        self.must("mv", manifest, f"{manifest}.taken")
+        ended = self.run(sys.executable, "-I", "-c", WITHOUT_PLUGINS, "--root", "/", "recover")
+        self.must("mv", f"{manifest}.taken", manifest)
+        return self._succeeded(ended)
+
+    @staticmethod
+    def _succeeded(ended: subprocess.CompletedProcess[str]) -> str:
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
+
+    def done(self, *argv: str) -> str:
+        """`vfioctl snapshot ARGV`, which must succeed; what it says."""
+        return self._succeeded(self.cli("snapshot", *argv))
 
     def refused(self, *argv: str) -> str:
         """`vfioctl snapshot ARGV`, which must be refused; what it says."""
@@ -127,15 +175,12 @@ class Guest:
         self.host, self.uuid = host, str(uuids.uuid4())
         self.name = f"g{self.uuid[:8]}"
         self.targets = [f"vd{letter}" for letter in "abc"[:disks]]
-        host.must("mkdir", "-p", NVRAM)
-        for number, target in enumerate(self.targets):
-            path = f"{IMAGES}/{self.name}-{target}.{form}"
-            host.must("qemu-img", "create", "-q", "-f", form, path, str(SIZE))
-            self.fill(path, 0x10 + number, form=form)
-        nvram = f"{NVRAM}/{self.name}_VARS.fd" if uefi else ""
-        if uefi:
-            self.write_nvram(nvram, "first")
         paths = {target: f"{IMAGES}/{self.name}-{target}.{form}" for target in self.targets}
+        nvram = f"{NVRAM}/{self.name}_VARS.fd" if uefi else ""
+        self._do(f"mkdir -p {NVRAM}", *(
+            f"qemu-img create -q -f {form} {path} {SIZE} && {_filled(path, 0x10 + number, form=form)}"
+            for number, path in enumerate(paths.values())
+        ), *([_said(nvram, "first")] if uefi else []))  # fmt: skip
         self.define({target: (path, form) for target, path in paths.items()}, nvram)
 
     def define(self, disks: dict[str, tuple[str, str]], nvram: str = "") -> None:
@@ -161,19 +206,14 @@ class Guest:
     def nvram(self) -> str:
         return self.xml.findtext("os/nvram") or ""
 
-    def fill(self, path: str, pattern: int, section: int = 0, *, form: str = "qcow2") -> None:
-        command = f"write -P {pattern} {section * SECTION} {SECTION}"
-        self.host.must("qemu-io", "-f", form, "-c", command, path)
-
     def write(self, pattern: int, section: int = 0) -> None:
         """Write to every disk, and to the NVRAM, as the running guest does."""
-        for number, path in enumerate(self.sources.values()):
-            self.fill(path, pattern + number, section, form="qcow2" if path.endswith("qcow2") else "raw")
-        if self.nvram:
-            self.write_nvram(self.nvram, f"{pattern}/{section}")
+        filled = (_filled(path, pattern + at, section) for at, path in enumerate(self.sources.values()))
+        self._do(*filled, *([_said(nvram, f"{pattern}/{section}")] if (nvram := self.nvram) else []))
 
-    def write_nvram(self, path: str, text: str) -> None:
-        self.host.must("sh", "-c", f"printf %s {text!r} > {path}")
+    def _do(self, *commands: str) -> None:
+        """Shell commands, one after the other: each process in the tree costs time."""
+        self.host.must("sh", "-c", " && ".join(commands))
 
     def state(self) -> dict[str, str]:
         """What the guest would see at its next start: a checksum of each disk, and its NVRAM."""
@@ -185,3 +225,12 @@ class Guest:
         raw = str(self.host.place / "seen.raw")
         self.host.must("qemu-img", "convert", "-f", form, "-O", "raw", path, raw)
         return hashlib.sha256(Path(raw).read_bytes()).hexdigest()
+
+
+def _filled(path: str, pattern: int, section: int = 0, *, form: str = "") -> str:
+    form = form or ("qcow2" if path.endswith("qcow2") else "raw")
+    return f"qemu-io -f {form} -c 'write -P {pattern} {section * SECTION} {SECTION}' {path}"
+
+
+def _said(path: str, text: str) -> str:
+    return f"printf %s '{text}' > {path}"
