@@ -14,6 +14,8 @@ from operation_host import OperationHost
 
 from vfioctl.kinds.libvirt.documents import canonical, drives
 from vfioctl.txn import blobs
+from vfioctl.virt.connection import connect
+from vfioctl.virt.nodes import of_uri
 
 STEPS = ("copy", "overlay", "define", "record", "start")
 BOUNDARIES = tuple(range(1, 2 * len(STEPS) + 1))
@@ -34,6 +36,7 @@ class DomainHost(OperationHost):
 
     def __init__(self, root: Path, lab: Any, name: str) -> None:
         self.lab, self.guest, self.disk = lab, name, root / "srv/disk.qcow2"
+        self.opened = connect(of_uri(uri_of(lab)))
         super().__init__(root)
 
     def furnish(self) -> None:
@@ -47,7 +50,7 @@ class DomainHost(OperationHost):
 
     @property
     def handle(self) -> Any:
-        return self.node.machine().libvirt(uri_of(self.lab)).libvirt.lookupByUUIDString(self.uuid)
+        return self.opened.libvirt.lookupByUUIDString(self.uuid)
 
     @property
     def xml(self) -> str:
