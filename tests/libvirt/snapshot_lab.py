@@ -79,6 +79,8 @@ class SnapshotLab:
         argv = lab.inside("sh", "-c", TREE, "tree", self.tree, sys.prefix)
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+        refreshed = self.cli("plugins", "refresh")  # as `hook install` does: else each command looks for them
+        assert refreshed.returncode == 0, refreshed.stderr
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """A program in the tree."""
