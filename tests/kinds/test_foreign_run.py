@@ -64,8 +64,12 @@ def led(machine):
 
 
 def made(node, **changes):
-    proposal = StepProposal("light", "foreign.run", {**WISH, **changes}, "a test")
-    brief = Brief("party", "led", str(uuid.uuid4()), (Proposed("party", proposal),), lambda _steps, _held: ())
+    return planned_of(node, StepProposal("light", "foreign.run", {**WISH, **changes}, "a test"))
+
+
+def planned_of(node, *proposals):
+    proposed = tuple(Proposed("party", proposal) for proposal in proposals)
+    brief = Brief("party", "led", str(uuid.uuid4()), proposed, lambda _steps, _held: ())
     return make_plan(brief, node.machine().host(), Ledger(node.paths))
 
 
@@ -102,6 +106,15 @@ def test_a_function_that_fails_is_undone(machine, node, plugin):
     failed = here(node, made(node, target="vfioctl_party:broken"))
     assert "the light is out" in failed.error.message
     assert (failed.error.state, led(machine)) == ("Everything was put back.", "0")
+
+
+def test_a_failure_after_what_was_for_good_does_not_say_that_all_was_put_back(machine, node, plugin):
+    for_good = StepProposal("light", "foreign.run", {**WISH, "undo_with": [], "for_good": True}, "a test")
+    params = {**WISH, "target": "vfioctl_party:broken", "resource": "other"}
+    broken = StepProposal("broken", "foreign.run", params, "a test", after=("light",))
+    failed = here(node, planned_of(node, for_good, broken))
+    assert "the light is out" in failed.error.message
+    assert failed.error.state == "Everything was put back but what nobody can take back: light (it was for good)."
 
 
 def test_a_plugin_that_is_not_there_blocks_the_plan_and_refuses_the_step(machine, node, plugin):

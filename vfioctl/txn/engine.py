@@ -17,7 +17,7 @@ from vfioctl.txn.kind import Kind, kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action, Part, Plan, ReturnItem
 from vfioctl.txn.resources import Ledger
-from vfioctl.txn.step import State, Step
+from vfioctl.txn.step import State, Step, Undo
 
 TELL_SECONDS = 0.25  # between two words about a step's progress
 Turn = Callable[[Step, Deadline], AbstractContextManager[tuple[int, ...]]]
@@ -96,7 +96,8 @@ class Engine:
     """What runs one transaction's steps. `stop` is set by a signal handler; best-effort failures are `warnings`.
 
     `turn` holds what a step locks for as long as that one step takes (resources.turns), and yields the descriptors.
-    `refused` are the steps that changed nothing; `left` says what an undo found that the step had not made.
+    `refused` are the steps that changed nothing; `left` says what an undo found that the step had not made, `for_good`
+    what it could not take back since the step has no way back.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Engine:
         self.warnings: list[Failure] = []
         self.refused: set[str] = set()
         self.left: list[str] = []
+        self.for_good: list[str] = []
 
     def apply(self, plan: Plan, *, deadline: Deadline) -> Failure | None:
         """Run the steps of prepare; the first failure ends it and is returned, with nothing undone yet."""
@@ -291,6 +293,8 @@ class Engine:
         note = ""
         if state is not State.FOREIGN:
             note = form.undo(step, machine) or ""
+            if form.undo_of(step.params) is Undo.NONE and not form.passive:
+                self.for_good.append(f"{step.id} ({note})" if note else step.id)
         if state is State.FOREIGN or (form.marks and form.probe(step, machine) is State.FOREIGN):
             note = form.foreign(step, machine)
             self.left.append(note)

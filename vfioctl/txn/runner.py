@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
@@ -154,7 +154,14 @@ def _undone(node: Node, transaction: Transaction, failure: Failure) -> VfioctlEr
     if not secondary:
         transaction.forget()
     said = f"{name_of(plan)} failed at {failure.step.id}: {failure.cause}"
-    return undone(said, failure, secondary, transaction.engine.left)
+    return undone(said, failure, secondary, transaction.engine.left, _put_back(transaction.engine.for_good))
+
+
+def _put_back(for_good: Sequence[str]) -> str:
+    """How things are after an undo that did all it could; `for_good` are the steps that nothing takes back."""
+    if not for_good:
+        return "Everything was put back."
+    return f"Everything was put back but what nobody can take back: {', '.join(for_good)}."
 
 
 def keep(node: Node, transaction: Transaction, error: VfioctlError | None, said: str) -> None:
