@@ -1,4 +1,4 @@
-"""The plan of `snapshot create` of a guest that is off: what is made, in which order, and what is refused."""
+"""The plan of `snapshot create`: what is made, in which order, and what is refused."""
 
 from __future__ import annotations
 
@@ -96,11 +96,15 @@ def test_a_path_that_is_taken_is_not_used():
 @pytest.mark.parametrize(
     ("state", "code"),
     [
-        ({"state": "running"}, "snapshot.running"),
-        ({"state": "paused"}, "snapshot.running"),
+        ({"state": "crashed"}, "snapshot.running"),
         ({"saved": True}, "snapshot.saved"),
         ({"persistent": False}, "snapshot.transient"),
-        ({"vtpm": True}, "snapshot.vtpm_state"),
+        ({"vtpm": "emulator"}, "snapshot.vtpm_state"),
+        ({"vtpm": "passthrough"}, "snapshot.vtpm_state"),
+        ({"vtpm": "external", "state": "running"}, "snapshot.vtpm_state"),
+        ({"state": "running", "saved": True}, "snapshot.saved"),
+        ({"state": "running", "persistent": False}, "snapshot.transient"),
+        ({"state": "running", "strayed": frozenset({"vda"})}, "snapshot.strayed"),
     ],
 )
 def test_a_state_that_forbids_it_is_refused_with_nothing_planned(state, code):
@@ -109,8 +113,40 @@ def test_a_state_that_forbids_it_is_refused_with_nothing_planned(state, code):
     assert told(draft) == []
 
 
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_libvirt_changes_a_running_guest_over_when_all_else_is_there(state):
+    draft = plan(facts(disk(), disk("vdb"), nvram=NVRAM, uefi=True, state=state))
+    assert told(draft) == [
+        "disk.overlay /images/vda.clean.qcow2 over /images/vda.qcow2",
+        "disk.overlay /images/vdb.clean.qcow2 over /images/vdb.qcow2",
+        f"file.copy {NVRAM} -> {NVRAM}.clean",
+        "file.write /var/lib/vfioctl/snapshots/9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11/clean.json",
+        "disk.live clean",
+    ]
+    assert [step.params["live"] for step in draft.steps.made[:2]] == [True, True]
+    assert Record.from_json(written(draft, "file.write")).state == state
+
+
+def test_libvirt_is_asked_for_the_chosen_disks_of_a_running_guest_and_for_no_other():
+    root = ET.fromstring(written(plan(facts(disk(), disk("sda", device="cdrom"), state="running")), "disk.live"))
+    asked = {one.get("name"): (one.get("snapshot"), getattr(one.find("source"), "attrib", {}).get("file"))
+             for one in root.iterfind("disks/disk")}  # fmt: skip
+    assert asked == {"vda": ("external", "/images/vda.clean.qcow2"), "sda": ("no", None)}
+
+
+def test_only_a_running_guest_is_brought_to_a_standstill():
+    assert plan(facts(state="running"), quiesce=True).steps.made[-1].params["quiesce"] is True
+    assert "quiesce" not in plan(facts(state="running")).steps.made[-1].params
+    assert not [step for step in plan(facts(), quiesce=True).steps.made if "quiesce" in step.params]
+
+
+def test_a_strayed_disk_that_is_left_out_refuses_nothing():
+    found = facts(disk(), disk("vdb"), state="running", strayed=frozenset({"vdb"}))
+    assert codes(plan(found, settings=Settings(disks={"vdb": "skip"}))) == []
+
+
 def test_disks_only_leaves_tpm_and_nvram_out():
-    draft = plan(facts(vtpm=True, nvram=NVRAM, uefi=True), disks_only=True)
+    draft = plan(facts(vtpm="emulator", nvram=NVRAM, uefi=True), disks_only=True)
     assert codes(draft) == []
     assert not [step for step in told(draft) if step.startswith("file.copy")]
 

@@ -25,6 +25,16 @@ def test_one_in_the_middle_goes_into_what_lies_over_it():
     assert told(delete(guest(), (SECOND,))) == [rebase, f"file.delete {ONE}", gone("two")]
 
 
+def test_a_chain_that_libvirt_has_written_down_is_taken_out_first():
+    found = guest()
+    chained = guest(xml=found.xml.replace("/old", ONE))
+    draft = delete(chained, (SECOND,))
+    assert told(draft) == ["domain.define", *told(delete(found, (SECOND,)))]
+    new = next(one.data for one in draft.contents if one.name == draft.steps.made[0].params["blob"])
+    assert b"backingStore" not in new
+    assert TWO.encode() in new
+
+
 def test_the_oldest_leaves_nothing_below():
     rebase = f"disk.rebase {ONE}: {BASE} -> nothing"
     assert told(delete(guest(), (FIRST,))) == [rebase, f"file.delete {BASE}", gone("one")]

@@ -1,15 +1,16 @@
-"""The plan of a snapshot of a guest that is off: an overlay over each disk, copies of what belongs to them. Pure.
+"""The plan of a snapshot: an overlay over each disk, copies of what belongs to them. Pure.
 
-Nothing that the guest has written is touched: its images stay as they are, and it goes on in new ones over them.
+Nothing that the guest has written is touched: its images stay as they are, and it goes on in new ones over them. A
+guest that is off gets them by its configuration; one that runs is changed over by libvirt, all disks at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, content_name, frozen
+from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, StepProposal, content_name, frozen
 from vfioctl_snapshot import names, refusals, steps
-from vfioctl_snapshot.domain_xml import changed, record_xml
+from vfioctl_snapshot.domain_xml import changed, live_xml, record_xml
 from vfioctl_snapshot.facts import Facts, current
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.settings import REQUIRE, SKIP, Settings, finding
@@ -23,12 +24,16 @@ BY_POLICY = ("snapshot.not_here", "snapshot.unsuited", "snapshot.format")  # nor
 
 @frozen
 class Wish:
-    """What was asked for; `operation` marks what is made, `now` is in seconds since the epoch."""
+    """What was asked for; `operation` marks what is made, `now` is in seconds since the epoch.
+
+    `quiesce`: the guest's agent lets its file systems stand still meanwhile; one that does not run needs none.
+    """
 
     name: str
     operation: str
     now: float
     disks_only: bool = False
+    quiesce: bool = False
 
 
 def content(data: bytes) -> Content:
@@ -39,10 +44,11 @@ def create(facts: Facts, settings: Settings, wish: Wish) -> Draft:
     """The draft of the snapshot that `wish` names."""
     chosen, skipped, findings = _chosen(facts, settings)
     record = _record(facts, wish, chosen, skipped)
-    findings = (*refusals.of_state(facts, "create"), *findings, *_of_guest(facts, settings, wish, chosen, findings))
+    of_state = refusals.of_state(facts, "create", may_run=True)
+    findings = (*of_state, *findings, *_of_guest(facts, settings, wish, chosen, findings))
     if any(found.severity is Severity.BLOCK for found in findings):
         return Draft(Steps(), findings=findings, shown={"snapshot": record.shown()})
-    return _drafted(facts, record, chosen, findings)
+    return _drafted(facts, record, wish, findings)
 
 
 def _chosen(facts: Facts, settings: Settings) -> tuple[tuple[GuestDisk, ...], dict[str, str], tuple[Finding, ...]]:
@@ -76,6 +82,7 @@ def _of_guest(
     if not chosen and not any(found.severity is Severity.BLOCK for found in findings):
         yield finding("snapshot.nothing", f"Guest {facts.name} has no disk that could be snapshotted.")
     for disk in chosen:
+        yield from refusals.of_strayed(facts, disk)
         yield from refusals.of_chain(facts, disk.target, disk.source, disk.format, settings.longest_chain)
     if not wish.disks_only:
         yield from refusals.of_vtpm(facts)
@@ -94,7 +101,7 @@ def _record(facts: Facts, wish: Wish, chosen: tuple[GuestDisk, ...], skipped: di
         parts.append(Part(disk.target, disk.source, disk.format, path))
     return Record(
         name=wish.name, uuid=facts.uuid, guest=facts.name, created=wish.now, disks=tuple(parts), skipped=skipped,
-        nvram=kept_nvram(facts, wish), uefi=facts.uefi, in_libvirt=True,
+        nvram=kept_nvram(facts, wish), uefi=facts.uefi, in_libvirt=True, state=facts.state,
     )  # fmt: skip
 
 
@@ -105,24 +112,33 @@ def kept_nvram(facts: Facts, wish: Wish) -> str:
     return names.nvram_copy(facts.nvram, wish.name, facts.files)
 
 
-def _drafted(facts: Facts, record: Record, chosen: tuple[GuestDisk, ...], findings: tuple[Finding, ...]) -> Draft:
-    at = Target(facts.uri, facts.uuid)
-    former = content(facts.xml.encode())
-    new = content(changed(facts.xml, {part.target: (part.overlay, "qcow2") for part in record.disks}).encode())
-    kept = content(record.to_json())
-    libvirt = content(record_xml(record, facts.xml, _parent(facts)).encode())
+def _drafted(facts: Facts, record: Record, wish: Wish, findings: tuple[Finding, ...]) -> Draft:
+    at, kept = Target(facts.uri, facts.uuid), content(record.to_json())
     made = Steps()
-    for disk, part in zip(chosen, record.disks, strict=True):
-        like = facts.images[disk.source]
-        made = made.then(steps.overlay(at, part, like))
+    for part in record.disks:
+        made = made.then(steps.overlay(at, part, facts.images[part.image], live=facts.runs))
     if record.nvram:
         made = made.then(steps.copy("nvram", facts.nvram, record.nvram, "the firmware's variables belong to the disks"))
-    made = made.then(
-        steps.write(place(facts.uuid, record.name), kept),
-        steps.define(at, new.name, former.name, "the guest goes on in the new images"),
-        steps.tell_libvirt(at, record.name, libvirt.name),
-    )
-    return Draft(made, (former, new, kept, libvirt), findings, shown={"snapshot": record.shown()})
+    made = made.then(steps.write(place(facts.uuid, record.name), kept))
+    more, contents = _changed_over(facts, record, wish) if facts.runs else _configured(facts, record)
+    return Draft(made.then(*more), (kept, *contents), findings, shown={"snapshot": record.shown()})
+
+
+def _configured(facts: Facts, record: Record) -> tuple[tuple[StepProposal, ...], tuple[Content, ...]]:
+    """How a guest that is off gets to the new images, and libvirt to its record."""
+    at, former = Target(facts.uri, facts.uuid), content(facts.xml.encode())
+    new = content(changed(facts.xml, {part.target: (part.overlay, "qcow2") for part in record.disks}).encode())
+    libvirt = content(record_xml(record, facts.xml, _parent(facts)).encode())
+    reason = "the guest goes on in the new images"
+    define = steps.define(at, new.name, former.name, reason)
+    return (define, steps.tell_libvirt(at, record.name, libvirt.name)), (former, new, libvirt)
+
+
+def _changed_over(facts: Facts, record: Record, wish: Wish) -> tuple[tuple[StepProposal, ...], tuple[Content, ...]]:
+    """How a running guest does; libvirt writes its record by itself, and changes the configuration as well."""
+    asked = content(live_xml(record, (disk.target for disk in facts.disks)).encode())
+    at = Target(facts.uri, facts.uuid)
+    return (steps.change_over(at, record.name, asked.name, quiesce=wish.quiesce),), (asked,)
 
 
 def _parent(facts: Facts) -> str:

@@ -1,7 +1,8 @@
 """The plan of deleting snapshots: what lies over their images takes in what it needs of them, then they go. Pure.
 
 An image that is rebased says the same to its guest at every moment: clusters are copied into it before it lets go of
-what they came from (qemu-img rebase without -u). So an interruption loses nothing, and no domain has to be changed.
+what they came from (qemu-img rebase without -u). So an interruption loses nothing. The domain is changed only where
+libvirt has written the chain of a disk into it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, StepProposal
 from vfioctl_snapshot import refusals, steps
 from vfioctl_snapshot.create import content
+from vfioctl_snapshot.domain_xml import chained, without_chains
 from vfioctl_snapshot.facts import Facts, below, dependents
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.settings import finding
@@ -28,10 +30,10 @@ def delete(facts: Facts, doomed: tuple[Record, ...]) -> Draft:
     lost = tuple(_lost(facts, doomed, going))
     if any(found.severity is Severity.BLOCK for found in findings):
         return Draft(Steps(), findings=findings, shown=shown)
-    at, made = Target(facts.uri, facts.uuid), Steps()
+    at = Target(facts.uri, facts.uuid)
+    made, contents = _unchained(facts, at, going)
     for path in going:
         made = made.then(*_rebased(facts, at, path, going))
-    contents: list[Content] = []
     # What lies below one that libvirt forgets is hung elsewhere, and is another one then: so from the end.
     for snapshot in reversed(_known_to_libvirt(facts, doomed)):
         contents.append(content(snapshot.xml.encode()))
@@ -39,6 +41,15 @@ def delete(facts: Facts, doomed: tuple[Record, ...]) -> Draft:
     for record in doomed:
         made = made.then(*_gone(facts, record, going))
     return Draft(made, tuple(contents), findings, lost, shown)
+
+
+def _unchained(facts: Facts, at: Target, going: dict[str, Part]) -> tuple[Steps, list[Content]]:
+    """The configuration names none of the images that go."""
+    if not chained(facts.xml, going):
+        return Steps(), []
+    former, new = content(facts.xml.encode()), content(without_chains(facts.xml, going).encode())
+    reason = "libvirt reads the chain from the images"
+    return Steps().then(steps.define(at, new.name, former.name, reason)), [former, new]
 
 
 def _known_to_libvirt(facts: Facts, doomed: tuple[Record, ...]) -> tuple[GuestSnapshot, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from vfioctl_snapshot.record import Record
 
@@ -27,6 +27,31 @@ def changed(xml: str, sources: Mapping[str, tuple[str, str]], nvram: str = "") -
         else:
             firmware.text = nvram
     return ET.tostring(root, encoding="unicode")
+
+
+def without_chains(xml: str, going: Container[str]) -> str:
+    """`xml` without the chain of each disk that one of the images `going` is in: libvirt looks at the images then.
+
+    libvirt writes the chains down when it changes over a running guest, and starts no guest whose chain has a gap.
+    """
+    root = _parsed(xml)
+    for disk, chain in _chains(root, going):
+        disk.remove(chain)
+    return ET.tostring(root, encoding="unicode")
+
+
+def chained(xml: str, going: Container[str]) -> bool:
+    """Whether one of the images `going` is in the chain of a disk, as far as `xml` has it."""
+    return bool(_chains(_parsed(xml), going))
+
+
+def _chains(root: ET.Element, going: Container[str]) -> list[tuple[ET.Element, ET.Element]]:
+    """Each disk whose <backingStore> names one of the images `going`, with that."""
+    found = ((disk, disk.find("backingStore")) for disk in root.iterfind("devices/disk"))
+    return [
+        (disk, chain) for disk, chain in found
+        if chain is not None and any(source.get("file") in going for source in chain.iter("source"))
+    ]  # fmt: skip
 
 
 def _set_source(disk: ET.Element, path: str, form: str) -> None:
@@ -64,15 +89,24 @@ def record_xml(record: Record, domain: str, parent: str = "") -> str:
         ET.SubElement(ET.SubElement(root, "parent"), "name").text = parent
     ET.SubElement(root, "memory", {"snapshot": "no"})
     inactive = _parsed(domain)
-    _disks(ET.SubElement(root, "disks"), record, inactive)
+    targets = (element.get("dev") or "" for element in inactive.iterfind("devices/disk/target"))
+    _disks(ET.SubElement(root, "disks"), record, targets)
     root.append(inactive)
     return ET.tostring(root, encoding="unicode")
 
 
-def _disks(disks: ET.Element, record: Record, domain: ET.Element) -> None:
+def live_xml(record: Record, targets: Iterable[str]) -> str:
+    """What libvirt is asked to make of `record` of a running guest with the disks `targets`; it writes the rest."""
+    root = ET.Element("domainsnapshot")
+    ET.SubElement(root, "name").text = record.name
+    _disks(ET.SubElement(root, "disks"), record, targets)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _disks(disks: ET.Element, record: Record, targets: Iterable[str]) -> None:
     """Every disk of the domain: libvirt chooses itself for one that is not named."""
     made = {part.target: part for part in record.disks if part.overlay}
-    for target in (element.get("dev") or "" for element in domain.iterfind("devices/disk/target")):
+    for target in targets:
         if target not in made:
             ET.SubElement(disks, "disk", {"name": target, "snapshot": "no"})
             continue

@@ -11,7 +11,7 @@ from vfioctl_snapshot.record import Record, Records
 if TYPE_CHECKING:
     from vfioctl.plugin import GuestDisk, GuestSnapshot
 
-OFF = "off"
+OFF, RUNNING, PAUSED = "off", "running", "paused"
 
 
 @frozen
@@ -27,6 +27,8 @@ class File:
 class Facts:
     """`xml` is the configuration of the guest; `images` are those in the directories of its images, by their path.
 
+    `disks` are those that it has now; `strayed` are the targets of those that its configuration has otherwise.
+
     `others` are the paths that other guests of the node name. `free` has the free bytes of each directory; `files` are
     the NVRAM, what lies beside it, and the records.
     """
@@ -41,7 +43,8 @@ class Facts:
     persistent: bool = True
     nvram: str = ""
     uefi: bool = False
-    vtpm: bool = False
+    vtpm: str = ""  # the backend of its TPM: emulator, passthrough, external
+    strayed: frozenset[str] = frozenset()
     hostdevs: int = 0
     node: str = "local"
     files_seen: bool = True  # records and images could be looked at: not on another host, nor without root
@@ -54,6 +57,11 @@ class Facts:
 
     def disk(self, target: str) -> GuestDisk | None:
         return next((disk for disk in self.disks if disk.target == target), None)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a QEMU has its disks, so that only libvirt can change over from one image to another."""
+        return self.state in (RUNNING, PAUSED)
 
     @property
     def nvram_exists(self) -> bool:

@@ -81,15 +81,24 @@ def _of(
 ) -> Facts:
     """What libvirt says of the guest, and what is written down of it here."""
     here, host = connection.node.is_local and call.administers, call.host()
-    xml = found.xml or found.live_xml
+    xml = found.live_xml or found.xml
     firmware, kept = guest_firmware(xml), records(host, found.uuid) if here else Records()
     return Facts(
         uuid=found.uuid, name=found.name, uri=connection.node.uri, node=connection.node.name, state=found.state,
         xml=found.xml, disks=tuple(map(_stated, guest_disks(xml))), saved=found.saved, persistent=found.persistent,
-        nvram=firmware.nvram, uefi=firmware.uefi, vtpm=guest_tpm(xml) == "emulator", hostdevs=guest_hostdevs(xml),
-        records=kept, files_seen=here, libvirt=read_snapshots(connection, found.uuid) if known is None else known,
+        nvram=firmware.nvram, uefi=firmware.uefi, vtpm=guest_tpm(xml), hostdevs=guest_hostdevs(xml),
+        strayed=_strayed(found), records=kept, files_seen=here,
+        libvirt=read_snapshots(connection, found.uuid) if known is None else known,
         files={file.path: file for file in _named(host, firmware.nvram, found.uuid, kept)} if here else {},
     )  # fmt: skip
+
+
+def _strayed(found: Guest) -> frozenset[str]:
+    """The disks of a running guest that its configuration lacks, or has on another image: edited, or plugged in."""
+    if not (found.live_xml and found.xml):
+        return frozenset()
+    configured = {disk.target: disk.source for disk in guest_disks(found.xml)}
+    return frozenset(disk.target for disk in guest_disks(found.live_xml) if configured.get(disk.target) != disk.source)
 
 
 def _stated(disk: GuestDisk) -> GuestDisk:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 FORMATS = ("qcow2", "raw")
 
 
-def of_state(facts: Facts, verb: str) -> Iterator[Finding]:
-    """The guest must be off, kept by libvirt, and without a saved memory that would beat everything."""
+def of_state(facts: Facts, verb: str, *, may_run: bool = False) -> Iterator[Finding]:
+    """The guest must be off, unless it may run; kept by libvirt; and without a saved memory that beats everything."""
     guest = argument(facts.name)
     if facts.saved:
         said = f"Guest {facts.name} has a saved memory image: its next start would go on with the disks as they are."
         hint = f"Start it with `virsh start {guest}`, or discard that state with `virsh managedsave-remove {guest}`."
         yield finding("snapshot.saved", said, hint=hint)
-    elif facts.state != OFF:
+    elif facts.state != OFF and not (may_run and facts.runs):
         said = f"Guest {facts.name} is {facts.state}; snapshot {verb} needs it off."
         yield finding("snapshot.running", said, hint=f"Shut it down first: virsh shutdown {guest}")
     if not facts.persistent:
@@ -71,11 +71,19 @@ def of_chain(facts: Facts, target: str, path: str, form: str, limit: int) -> Ite
         yield finding("snapshot.chain", said, hint=hint)
 
 
+def of_strayed(facts: Facts, disk: GuestDisk) -> Iterator[Finding]:
+    """The guest goes on in the new image after its next start too."""
+    if disk.target in facts.strayed:
+        said = f"{disk.target} of the running guest {facts.name} is {disk.source}, but not in its configuration."
+        hint = f'Restart it, or leave that disk out: {disk.target} = "skip" under [snapshot.disks] in the guest file.'
+        yield finding("snapshot.strayed", said, hint=hint)
+
+
 def of_vtpm(facts: Facts) -> Iterator[Finding]:
     """Its state belongs to the disks: with an older disk an encrypted guest asks for its recovery key."""
     if facts.vtpm:
-        said = f"Guest {facts.name} has a virtual TPM, whose state cannot be kept with the snapshot."
-        hint = "Only the disks, with the guest's recovery key at hand: --disks-only"
+        said = f"Guest {facts.name} has a TPM ({facts.vtpm}), whose state cannot be kept with the snapshot."
+        hint = "Only the disks, with the recovery key of BitLocker or LUKS at hand: --disks-only"
         yield finding("snapshot.vtpm_state", said, hint=hint)
 
 

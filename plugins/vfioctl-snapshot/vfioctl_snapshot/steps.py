@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DAY = 24 * 3600.0  # a long copy is limited by its stall, not by its whole time
 STALL = 300.0
 SHORT = 30.0
+STANDSTILL = 60.0  # longest silence of libvirt about a running guest, whose file systems may stand still
 
 
 @frozen
@@ -48,11 +49,14 @@ class Target:
     uuid: str
 
 
-def overlay(at: Target, part: Part, like: Image) -> StepProposal:
-    params = {
+def overlay(at: Target, part: Part, like: Image, *, live: bool = False) -> StepProposal:
+    """An image over `part`, owned as that one; `live`: libvirt changes a running guest over to it."""
+    params: dict[str, Any] = {
         "path": part.overlay, "backing": part.image, "backing_format": part.format, "mode": f"0{like.mode & 0o777:o}",
         "owner": like.owner, "group": like.group, "uri": at.uri, "domain": at.uuid,
     }  # fmt: skip
+    if live:
+        params["live"] = True
     reason = f"{part.target} is written here from now on"
     return _step(f"snapshot:overlay:{part.target}", "disk.overlay", params, reason)
 
@@ -69,6 +73,17 @@ def write(path: str, content: Content) -> StepProposal:
 def define(at: Target, blob: str, former: str, reason: str) -> StepProposal:
     params = {"uri": at.uri, "uuid": at.uuid, "blob": blob, "former": former}
     return _step("snapshot:domain", "domain.define", params, reason)
+
+
+def change_over(at: Target, name: str, blob: str, *, quiesce: bool) -> StepProposal:
+    """All disks of a running guest at once. Its undo merges what was written since, however long that takes."""
+    params: dict[str, Any] = {"uri": at.uri, "uuid": at.uuid, "name": name, "blob": blob, "reuse": True}
+    if quiesce:
+        params["quiesce"] = True
+    return StepProposal(
+        id="snapshot:live", kind="disk.live", params=params, reason="the running guest goes on in the new images",
+        phase=Phase.GIVE, deadline=DAY, stall=STANDSTILL,
+    )  # fmt: skip
 
 
 def tell_libvirt(at: Target, name: str, blob: str) -> StepProposal:

@@ -95,8 +95,8 @@ def _subject(call: Call, facts: Facts) -> Subject:
     return Subject(facts, settings, snapshots.known(facts, settings.name))
 
 
-def wish(name: str, operation: str, *, disks_only: bool) -> Wish:
-    return Wish(name, operation, time.time(), disks_only)
+def wish(name: str, operation: str, *, disks_only: bool, quiesce: bool = False) -> Wish:
+    return Wish(name, operation, time.time(), disks_only, quiesce)
 
 
 @frozen

@@ -1,0 +1,202 @@
+"""`vfioctl snapshot create` of guests that run: by bytes that their QEMU writes, on a real libvirtd."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_snapshot")
+
+HERE = Path(__file__).parent
+FIRMWARE = "/usr/share/seabios/bios-256k.bin"  # no UEFI, but in a flash with an NVRAM beside it as one has it
+NVRAM_SIZE = 64 << 10
+
+
+def _lab_module() -> Any:
+    name = "vfioctl_snapshot_lab"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, HERE / "snapshot_lab.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+snapshot_lab = _lab_module()
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    place = tmp_path_factory.mktemp("running")
+    place.chmod(0o755)
+    made = snapshot_lab.SnapshotLab(module_lab, place)
+    module_lab.start()
+    made.must(sys.executable, "-m", snapshot_lab.ENTRY, "--root", "/", "plugins", "refresh")
+    return made
+
+
+class Running:
+    """A guest that is switched on, whose QEMU writes what the test says; it ends with the test."""
+
+    def __init__(self, guest: Any) -> None:
+        self.guest, self.host, self.name = guest, guest.host, guest.name
+
+    def switch_on(self, *how: str) -> None:
+        self.host.lab.virsh("start", self.name, *how)
+
+    def switch_off(self) -> None:
+        self.host.lab.virsh("destroy", self.name)
+
+    def write(self, pattern: int, section: int = 0) -> None:
+        for number in range(len(self.guest.targets)):
+            size = snapshot_lab.SECTION
+            command = f'qemu-io -d /machine/peripheral/virtio-disk{number}/virtio-backend "write -P {pattern + number} '
+            self.host.lab.virsh("qemu-monitor-command", self.name, "--hmp", f'{command}{section * size} {size}"')
+
+    @property
+    def disks(self) -> dict[str, str]:
+        """What it writes to now."""
+        lines = self.host.lab.virsh("domblklist", self.name).stdout.splitlines()[2:]
+        return dict(line.split(maxsplit=1) for line in lines if line)
+
+
+@pytest.fixture(params=[1, 3], ids=["1 disk", "3 disks"])
+def disks(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def running(host: Any, disks: int) -> Iterator[Running]:
+    made = Running(snapshot_lab.Guest(host, disks=disks))
+    made.switch_on()
+    yield made
+    host.lab.virsh("destroy", made.name, check=False)
+
+
+one_disk = pytest.mark.parametrize("disks", [1], ids=["1 disk"], indirect=True)
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
+def test_what_a_running_guest_wrote_before_comes_back_and_what_it_wrote_after_is_kept(running, host, paused):
+    guest = running.guest
+    running.write(0x40)
+    if paused:
+        host.lab.virsh("suspend", running.name)
+    host.done("create", running.name, "clean", *(("--quiesce",) if paused else ()))
+    assert running.disks == guest.sources, "its configuration has the new images as well"
+    assert all(path.endswith(".clean.qcow2") for path in running.disks.values())
+    running.write(0x60)
+    running.switch_off()
+    later = guest.state()
+    host.done("revert", running.name, "clean")
+    for number, path in enumerate(guest.sources.values()):
+        host.must("qemu-io", "-r", "-f", "qcow2", "-c", f"read -P {0x40 + number} 0 {snapshot_lab.SECTION}", path)
+    (kept,) = [row["name"] for row in host.listed(running.name) if row["origin"] == "revert"]
+    host.done("revert", running.name, kept)
+    assert guest.state() == later
+    assert host.left_open() == []
+
+
+@one_disk
+def test_what_is_kept_says_that_it_ran_and_libvirt_lists_it(running, host):
+    host.done("create", running.name, "clean")
+    (row,) = host.listed(running.name)
+    assert (row["name"], row["state"], row["origin"], row["current"]) == ("clean", "running", "create", True)
+    shown = json.loads(host.done("show", running.name, "clean", "--format", "json"))["data"]["snapshot"]
+    assert shown["missing"] == []
+    assert host.lab.virsh("snapshot-list", "--name", running.name).stdout.split() == ["clean"]
+
+
+@one_disk
+def test_once_it_is_off_one_in_the_middle_goes_and_all_of_ours_with_the_last(running, host):
+    guest, before = running.guest, len(host.files())
+    for number, name in enumerate(("one", "two", "three")):
+        running.write(0x40 + number, number)
+        host.done("create", running.name, name)
+    running.write(0x50, 3)
+    for verb, name in (("delete", "two"), ("revert", "two")):
+        said = host.refused(verb, running.name, name, *(("--yes",) if verb == "delete" else ()))
+        assert "[snapshot.running]" in said
+        assert f"virsh shutdown {running.name}" in said
+    running.switch_off()
+    present = guest.state()
+    host.done("delete", running.name, "two", "--yes")
+    assert (host.names(running.name), guest.state()) == (["one", "three"], present)
+    host.done("prune", running.name, "--keep", "0", "--yes")
+    assert (host.names(running.name), guest.state(), len(host.files())) == ([], present, before)
+    assert host.lab.virsh("snapshot-list", "--name", running.name).stdout.strip() == ""
+
+
+@one_disk
+def test_a_standstill_without_an_agent_is_refused_before_anything_is_made(running, host):
+    before, disks = host.files(), running.disks
+    said = host.refused("create", running.name, "clean", "--quiesce")
+    assert "[guest.no_agent]" in said
+    assert "--quiesce" in said
+    assert (host.files(), running.disks, host.names(running.name)) == (before, disks, [])
+
+
+@one_disk
+def test_a_dry_run_changes_nothing(running, host):
+    before, disks = host.files(), running.disks
+    assert "disk.live" in host.done("create", running.name, "clean", "--dry-run")
+    assert (host.files(), running.disks) == (before, disks)
+
+
+@one_disk
+def test_what_libvirt_refuses_in_the_end_leaves_nothing(running, host):
+    """A job runs on its disk."""
+    before, disks = host.files(), running.disks
+    host.lab.virsh("blockcopy", running.name, "vda", f"{snapshot_lab.IMAGES}/{running.name}-copy", "--transient-job")
+    try:
+        ended = host.cli("snapshot", "create", running.name, "clean")
+        assert ended.returncode not in (0, 3), ended.stdout + ended.stderr
+        assert "Everything was put back." in ended.stderr
+    finally:
+        host.lab.virsh("blockjob", running.name, "vda", "--abort")
+        host.run("rm", "-f", f"{snapshot_lab.IMAGES}/{running.name}-copy")
+    assert (host.files(), running.disks, host.names(running.name), host.left_open()) == (before, disks, [], [])
+
+
+@one_disk
+def test_a_disk_that_the_configuration_has_elsewhere_is_refused_by_name(running, host):
+    other = f"{snapshot_lab.IMAGES}/{running.name}-other.qcow2"
+    host.must("qemu-img", "create", "-q", "-f", "qcow2", other, str(snapshot_lab.SIZE))
+    running.guest.define({"vda": (other, "qcow2")})
+    said = host.refused("create", running.name, "clean")
+    assert "[snapshot.strayed]" in said
+    assert "vda" in said
+
+
+def test_the_nvram_of_a_running_guest_is_kept_and_goes_back(host):
+    if not os.path.exists(FIRMWARE):
+        pytest.skip("seabios is not installed (apt install seabios)")
+    guest = snapshot_lab.Guest(host, uefi=True)
+    document = host.place / f"{guest.name}.xml"
+    document.write_text(document.read_text().replace("/usr/share/OVMF/OVMF_CODE.fd", FIRMWARE))
+    host.lab.virsh("define", str(document))
+    fill(guest, "a")
+    running = Running(guest)
+    running.switch_on("--paused")
+    try:
+        clean = host.must("sha256sum", guest.nvram).split()[0]
+        host.done("create", running.name, "clean")
+    finally:
+        running.switch_off()
+    fill(guest, "b")
+    host.done("revert", running.name, "clean")
+    assert host.must("sha256sum", guest.nvram).split()[0] == clean
+
+
+def fill(guest: Any, letter: str) -> None:
+    """An NVRAM as large as a flash must be."""
+    guest.host.must("sh", "-c", f"head -c {NVRAM_SIZE} /dev/zero | tr '\\0' {letter} > {guest.nvram}")
