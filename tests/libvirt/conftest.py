@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 HERE = Path(__file__).parent
+OUTCOMES = pytest.StashKey[dict[str, bool]]()
 
 
 def _load(name: str) -> Any:
@@ -36,6 +37,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.ring2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With --regenerate, what a test of snapshots proves on this libvirt is recorded; see tests/support/proven.py."""
+    report = yield
+    if item.path.parent == HERE and item.path.stem.startswith("test_snapshot_") and _is_recorded(item.config):
+        outcomes = item.config.stash.setdefault(OUTCOMES, {})
+        if report.failed or report.when == "call":
+            outcomes[f"{item.path.stem}::{item.name}"] = report.passed
+    return report
+
+
+def _is_recorded(config: pytest.Config) -> bool:
+    return bool(config.getoption("--regenerate")) and not lab_module.missing()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if outcomes := session.config.stash.get(OUTCOMES, {}):
+        from proven import record
+
+        version = ".".join(map(str, lab_module.version()))
+        passed = {node for node, good in outcomes.items() if good}
+        record(version, passed, outcomes.keys() - passed)
 
 
 @pytest.fixture(scope="session")

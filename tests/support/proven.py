@@ -1,0 +1,157 @@
+"""What of `vfioctl snapshot` was proven, by which test, on which libvirt: the table of docs/reference/snapshots.md.
+
+`proven.json` beside the tests of ring 2 has what passed where; those tests write it when they run with --regenerate.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "tests/libvirt/proven.json"
+VERSIONS = {"9.0": "9.0 (Debian 12)", "11.3": "11.3 (Debian 13)"}
+HEAD = ("operation", "guest", "firmware", "result", *VERSIONS.values())
+NOT_VERIFIED = "not verified"
+VERBS, CRASHES, BAD = "test_snapshot_verbs", "test_snapshot_crashes", "test_snapshot_bad_input"
+KILLED = "test_nothing_is_lost_but_what_was_agreed_to_and_nothing_is_left"
+INSIDE = "test_snapshots_inside_the_images_are_gone_back_to_and_pruned"
+BRACKETS = str.maketrans("[]", "<>")  # fnmatch takes them for a set of letters
+STEPS = {"bios-1": {"create": 4, "revert": 3, "discard": 3, "delete": 4},
+         "uefi-3": {"create": 7, "revert": 6, "discard": 9, "delete": 9}}  # fmt: skip
+FIRMWARE = {"bios-1": "BIOS, one disk", "uefi-3": "UEFI with NVRAM, three disks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A claim and the tests that prove it, as FILE::FUNCTION or FILE::FUNCTION[CASE]; a CASE may have `*` in it.
+
+    `count`: how many cases of them must have passed.
+    """
+
+    operation: str
+    guest: str
+    firmware: str
+    result: str
+    tests: tuple[str, ...]
+    count: int = 1
+
+    def proven(self, passed: Iterable[str]) -> bool:
+        """Whether each of `tests` is among `passed`, and `count` of their cases are."""
+        found = [[one for one in passed if _is_case(one, test)] for test in self.tests]
+        return all(found) and sum(map(len, found)) >= self.count
+
+
+def _is_case(node: str, test: str) -> bool:
+    node, test = node.translate(BRACKETS), test.translate(BRACKETS)
+    return fnmatchcase(node, test) or fnmatchcase(node, f"{test}<*>")
+
+
+def _verbs(*names: str) -> tuple[str, ...]:
+    return tuple(f"{VERBS}::test_{name}" for name in names)
+
+
+def _bad(name: str) -> tuple[str, ...]:
+    return (f"{BAD}::test_{name}",)
+
+
+def _running(name: str) -> tuple[str, ...]:
+    return (f"test_snapshot_running::test_{name}",)
+
+
+def _card(name: str) -> tuple[str, ...]:
+    return (f"test_snapshot_card::test_{name}",)
+
+
+def _shapes() -> Iterable[Row]:
+    back = "a_guest_comes_back_as_it_was_and_what_came_between_is_kept"
+    middle = "one_in_the_middle_goes_and_nobody_else"
+    for shape, firmware in FIRMWARE.items():
+        yield Row("create; revert, present state kept", "off", firmware, "works", _verbs(f"{back}[{shape}]"))
+        yield Row("delete, also in the middle", "off", firmware, "works", _verbs(f"{middle}_notices[{shape}]"))
+        yield Row("prune", "off", firmware, "works",
+                  _verbs(f"all_of_ours_goes_with_the_snapshots_and_the_guest_keeps_what_it_has[{shape}]"))  # fmt: skip
+
+
+def _killed() -> Iterable[Row]:
+    """Killed at the two boundaries of each step, and recovered."""
+    for shape, firmware in FIRMWARE.items():
+        for how in ("at once", "after a power cut", "without plugins"):
+            tests = tuple(f"{CRASHES}::{KILLED}[{verb}-{shape}-*-{how}]" for verb in STEPS[shape])
+            what = f"create, revert, revert --discard, delete: killed at each boundary, `recover` {how}"
+            done = "the first two undone, the others finished"
+            yield Row(what, "off", firmware, done, tests, 2 * sum(STEPS[shape].values()))
+
+
+ROWS = (
+    *_shapes(),
+    Row("revert --discard", "off", "UEFI", "works", _verbs("discard_loses_the_present_state_and_nothing_else")),
+    Row("create, revert, delete of a raw disk", "off", "BIOS", "works", _verbs("a_raw_disk_is_kept_too")),
+    *_killed(),
+    *(Row("revert, delete, prune of the hook's snapshots inside images", "off", name.upper(), "works",
+          (f"{VERBS}::{INSIDE}[{name}]",)) for name in ("bios", "uefi")),
+    Row("list, show", "off", "UEFI", "works", _bad("a_snapshot_is_listed_and_shown")),
+    *(Row("create; revert and delete once it is off", kind, "BIOS", "works",
+          _running(f"what_a_running_guest_wrote_before_comes_back_and_what_it_wrote_after_is_kept[*{kind}*]"))
+      for kind in ("running", "paused")),
+    Row("delete in the middle, prune, of those made while it ran", "off", "BIOS", "works",
+        _running("once_it_is_off_one_in_the_middle_goes_and_all_of_ours_with_the_last")),
+    Row("create", "running", "with NVRAM", "works", _running("the_nvram_of_a_running_guest_is_kept_and_goes_back")),
+    Row("create --quiesce", "running, without an agent", "BIOS", "refused: `guest.no_agent`",
+        _running("a_standstill_without_an_agent_is_refused_before_anything_is_made")),
+    Row("create", "running on a disk that its configuration has elsewhere", "BIOS", "refused: `snapshot.strayed`",
+        _running("a_disk_that_the_configuration_has_elsewhere_is_refused_by_name")),
+    Row("revert, delete", "running", "BIOS", "refused: `snapshot.running`",
+        _verbs("the_guest_starts_on_what_was_made")),
+    Row("create, revert, delete", "saved", "BIOS", "refused: `snapshot.saved`",
+        _verbs("a_saved_guest_is_refused_by_every_verb")),
+    Row("create, revert, delete", "of another node", "BIOS", "refused: `snapshot.elsewhere`",
+        _bad("a_guest_of_another_node_is_refused")),
+    Row("revert of libvirt's external snapshot", "off", "UEFI",
+        "refused: `snapshot.without_nvram`; disks alone with `--disks-only`",
+        _bad("a_snapshot_of_libvirt_has_no_nvram_so_only_its_disks_are_put_back")),
+    Row("delete of a snapshot that others made", "off", "UEFI", "refused: `snapshot.not_ours`",
+        _bad("a_snapshot_of_libvirt_has_no_nvram_so_only_its_disks_are_put_back")),
+    Row("a second operation while one is at work", "off", "BIOS", "refused, naming the first",
+        _bad("of_two_at_once_the_second_is_told_who_is_first")),
+    Row("create, the guest edited meanwhile", "off", "UEFI", "undone, the edit stays",
+        _bad("a_guest_that_was_edited_between_plan_and_change_keeps_what_was_edited")),
+    Row("create without room", "off", "BIOS", "refused: `disk.no_room`",
+        _bad("without_room_for_the_new_image_nothing_is_left")),
+    Row("list, show; every other verb", "by a member of libvirt's group", "UEFI", "works; refused: needs root",
+        _bad("a_member_of_the_group_sees_what_libvirt_knows_and_changes_nothing")),
+    Row("revert while the hook starts the guest", "with a card", "BIOS", "refused: `libvirt.busy`",
+        _card("a_revert_while_the_hook_starts_the_guest_is_refused_and_changes_nothing")),
+    Row("a start during revert", "with a card", "BIOS", "refused: `guest.in_operation`; works after it",
+        _card("a_start_during_a_revert_is_refused_by_its_name_and_comes_up_on_the_snapshot_after_it")),
+    Row("a start after a revert that was killed", "with a card", "BIOS", "refused until `recover`",
+        _card("a_start_after_a_revert_that_was_killed_is_refused_until_that_is_recovered")),
+)  # fmt: skip
+
+
+def recorded() -> dict[str, list[str]]:
+    """What passed, by version of libvirt."""
+    found: dict[str, list[str]] = json.loads(RECORD.read_text())
+    return found
+
+
+def record(version: str, passed: Iterable[str], failed: Iterable[str]) -> None:
+    """Add what `passed`, and take away what `failed`."""
+    known = recorded()
+    now = (set(known.get(version, ())) | set(passed)) - set(failed)
+    RECORD.write_text(json.dumps({**known, version: sorted(now)}, indent=1) + "\n")
+
+
+def table() -> str:
+    """The table, as Markdown."""
+    known = recorded()
+    rows = [HEAD, ["---"] * len(HEAD)]
+    rows += [(row.operation, row.guest, row.firmware, row.result, *_cells(row, known)) for row in ROWS]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(row: Row, known: dict[str, list[str]]) -> Iterable[str]:
+    return ("proven" if row.proven(known.get(version, ())) else NOT_VERIFIED for version in VERSIONS)
