@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.facts import refuse_while_running
 from vfioctl.config.nodes import find
 from vfioctl.errors import Refused, VfioctlError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from vfioctl.virt.nodes import Node
 
 OURS = "/"
-NOTHING_CHANGED = "Nothing was changed."
 
 
 def has_daemon(paths: Paths) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from vfioctl.config.load import managed_guests
 from vfioctl.errors import VfioctlError
@@ -50,14 +49,6 @@ def record_id(paths: Paths, text: str) -> str:
     refused = no_such("history.unknown", message, text, (), "")
     refused.hints = ("List them with: vfioctl history",)
     raise refused
-
-
-def is_uuid(text: str) -> bool:
-    """Whether `text` is written like the UUID of a guest."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def known_guests(paths: Paths) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vfioctl.compose import Composition
     from vfioctl.paths import Paths
     from vfioctl.txn.journal import Moment
+    from vfioctl.txn.step import Step
 
 LOOK = 0.1  # seconds between two looks at a journal that is followed
 LONGEST_FOLLOW = 7 * 24 * 3600.0
@@ -144,7 +145,7 @@ def _how_it_ended(paths: Paths, story: Story) -> Result:
     now = read_both(paths, key)
     if now is not None:
         return _still_open(now, paths)
-    record = next((one for one in history.read_all(paths).runs if one.uuid == key), None)
+    record = history.find(paths, key)
     data = {"key": key, "ended": True, "record": record.id if record else None, "ok": record.ok if record else None}
     if record is None or record.ok:
         return Result(data=data).saying(Message(f"{name} has ended: {record.message if record else 'no record'}."))
@@ -239,10 +240,15 @@ def _steps(story: Story) -> list[dict[str, Any]]:
     begun, done, undone = story.begun(Action.APPLY), story.finished(Action.APPLY), story.finished(Action.UNDO)
     return [
         {
-            "id": step.id, "kind": step.kind, "resource": step.resource, "reason": step.reason,
-            "undo": str(kind(step.kind).undo_of(step.params)),
+            **step_row(step),
             "state": "undone" if step.id in undone else "done" if step.id in done
             else "begun" if step.id in begun else "open",
         }
         for step in story.plan.all_steps()
     ]  # fmt: skip
+
+
+def step_row(step: Step) -> dict[str, Any]:
+    """One step of a plan as it is shown."""
+    undo = str(kind(step.kind).undo_of(step.params))
+    return {"id": step.id, "kind": step.kind, "resource": step.resource, "reason": step.reason, "undo": undo}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.moments import Told
-from vfioctl.actions.operations import followed, node_of
+from vfioctl.actions.operations import followed, node_of, step_row
 from vfioctl.errors import VfioctlError
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import replace
@@ -18,7 +18,7 @@ from vfioctl.plugin.requests import checked
 from vfioctl.result import Error, Message, Result, failed, refused
 from vfioctl.txn import blobs, history, recover, runner
 from vfioctl.txn.journal import open_uuids, read_both
-from vfioctl.txn.kind import kind
+from vfioctl.txn.locks import BESIDE
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Ledger
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from vfioctl.txn.resources import Entry
     from vfioctl.txn.runner import Ended
     from vfioctl.txn.step import Step
-
-BESIDE = ("See what it does with: vfioctl status", "Finish what was interrupted with: vfioctl recover")
 
 
 def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
@@ -121,7 +119,7 @@ def _given_up(node: Composition, plan: Plan) -> Interrupted:
 
 
 def _ended(paths: Paths, plan: Plan, ended: Ended) -> Result:
-    record = next((one for one in history.read_all(paths).runs if one.uuid == plan.key), None)
+    record = history.find(paths, plan.key)
     data = _data(plan, ended=True, ok=ended.error is None, record=record.id if record else None)
     said = (*_warnings(plan), *(Message(text, "warning") for text in (*ended.warnings, *ended.left)))
     if ended.error is None:
@@ -143,14 +141,9 @@ def _data(plan: Plan, *, dry_run: bool = False, **state: Any) -> dict[str, Any]:
     about = {"key": plan.key, "operation": plan.operation, "subject": plan.subject, "id": plan.id}
     return {
         "operation": {**about, "ended": False, "ok": None, "record": None, **state},
-        "steps": [_step(step) for step in plan.steps],
+        "steps": [step_row(step) for step in plan.steps],
         "dry_run": dry_run,
     }  # fmt: skip
-
-
-def _step(step: Step) -> dict[str, Any]:
-    undo = str(kind(step.kind).undo_of(step.params))
-    return {"id": step.id, "kind": step.kind, "resource": step.resource, "reason": step.reason, "undo": undo}
 
 
 def _warnings(plan: Plan) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl.actions.abort import at_work, stop
 from vfioctl.actions.errors import Misuse
 from vfioctl.actions.live import teller
-from vfioctl.actions.lookup import is_uuid, must_be_known
+from vfioctl.actions.lookup import must_be_known
 from vfioctl.actions.operations import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.handoff import damaged, outcome
@@ -21,6 +21,7 @@ from vfioctl.txn import blobs
 from vfioctl.txn.clock import Stopwatch
 from vfioctl.txn.journal import Standing, open_uuids, read_both
 from vfioctl.txn.recover import settle as finish
+from vfioctl.txn.shape import is_uuid
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call

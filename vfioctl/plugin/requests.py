@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from vfioctl.errors import VfioctlError
 from vfioctl.plugin.operations import OperationRequest, Question
 from vfioctl.plugin.results import BadResultError, check_json, checked_steps, many, shown
 from vfioctl.plugin.types import Finding
 from vfioctl.txn.blobs import is_name
 from vfioctl.txn.plan import Unfinished
-
-UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # it names files
+from vfioctl.txn.shape import is_uuid
 
 
 def checked(request: OperationRequest) -> OperationRequest:
@@ -30,7 +27,7 @@ def _check(request: OperationRequest) -> None:
     for name in ("plugin", "operation", "subject", "key", "id"):
         if not isinstance(value := getattr(request, name), str):
             raise BadResultError(f"the {name} {shown(value)}")
-    if not UUID.fullmatch(request.key):
+    if not is_uuid(request.key):  # it names files
         raise BadResultError(f"the key {request.key!r}, which is no UUID")
     if not isinstance(request.unfinished, Unfinished) or not isinstance(request.question, Question | None):
         raise BadResultError("an end or a question of the wrong type")

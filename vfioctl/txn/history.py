@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -116,6 +117,15 @@ def read_all(paths: Paths) -> Records:
         except VfioctlError:
             damaged.append(f"{name}.json")
     return Records(tuple(found), tuple(damaged))
+
+
+def find(paths: Paths, key: str) -> Run | None:
+    """The newest readable record of the operation `key`; None when there is none."""
+    for name in reversed(ids(paths)):
+        with suppress(VfioctlError):
+            if (run := read(paths, name)).uuid == key:
+                return run
+    return None
 
 
 def read(paths: Paths, name: str) -> Run:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from vfioctl.txn.journal import Story
     from vfioctl.txn.plan import Plan
 
+# What to do about an operation that is not finished, for whoever has to wait for its end.
+BESIDE = ("See what it does with: vfioctl status", "Finish what was interrupted with: vfioctl recover")
+
 
 @contextmanager
 def plan_locks(paths: Paths, plan: Plan, *, deadline: float, beside_ruins: bool = False) -> Iterator[tuple[int, ...]]:
@@ -82,5 +85,5 @@ def _beside(plan: Plan, story: Story) -> Refused:
         "operation.beside",
         f"{name_of(plan)} was refused: {name_of(story.plan)} is not finished, it stands at {story.standing}.",
         state="Nothing was changed.",
-        hints=("See what it does with: vfioctl status", "Finish what was interrupted with: vfioctl recover"),
+        hints=BESIDE,
     )  # fmt: skip

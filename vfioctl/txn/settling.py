@@ -61,6 +61,7 @@ class Settling:
         self.watch = case.watch or Stopwatch()
         self.failures: list[Failure] = []
         self.left: list[str] = []  # what stays since it did not make it
+        self._rebooted: bool | None = None
 
     @property
     def plan(self) -> Plan:
@@ -69,7 +70,9 @@ class Settling:
     @property
     def is_rebooted(self) -> bool:
         """Whether the host was restarted since it began: what lived in that boot is gone."""
-        return self.story.boot_id != self.node.machine().host().boot_id()
+        if self._rebooted is None:
+            self._rebooted = self.story.boot_id != self.node.machine().host().boot_id()
+        return self._rebooted
 
     def end(self) -> str:
         """End it as `verdict` says; returns one sentence about what was done.

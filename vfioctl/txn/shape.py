@@ -17,6 +17,8 @@ LONGEST_NAME = 255  # bytes, NAME_MAX
 LONGEST_WAIT = 7 * 24 * 3600.0
 LATEST = 1e11  # seconds since the epoch: in the year 5138
 SHOWN = 60
+UUID_GROUPS = [8, 4, 4, 4, 12]  # digits
+HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 @frozen
@@ -55,6 +57,12 @@ def shown(value: Any) -> str:
 
 def is_text(value: Any) -> bool:
     return isinstance(value, str) and "\0" not in value
+
+
+def is_uuid(value: Any) -> bool:
+    """Whether it is written as libvirt writes a UUID: five groups of hexadecimal digits, in small letters."""
+    groups = value.split("-") if isinstance(value, str) else []
+    return [len(group) for group in groups] == UUID_GROUPS and HEXADECIMAL.issuperset("".join(groups))
 
 
 def is_name(value: Any) -> bool:
@@ -103,6 +111,11 @@ def maybe(form: Form) -> Form:
     return Form(f"{form.words} or null", lambda value: value is None or form.fits(value))
 
 
+def empty_or(form: Form) -> Form:
+    """The same, or the empty text."""
+    return Form(f"{form.words}, or nothing", lambda value: value == "" or form.fits(value))
+
+
 def many(form: Form) -> Form:
     """A list of such values."""
     return Form(
@@ -125,6 +138,7 @@ def one_of(*words: str) -> Form:
 
 
 TEXT = Form("a text", is_text)
+UUID = Form("a UUID in small letters", is_uuid)
 FLAG = Form("true or false", lambda value: isinstance(value, bool))
 COUNT = Form("a whole number", _is_count)
 PID = Form("the id of a process", lambda value: _is_count(value) and value > 0)

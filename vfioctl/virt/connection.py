@@ -58,6 +58,17 @@ def is_installed() -> bool:
         return False
 
 
+def with_secrets(describe: Callable[[int], str], secret: int, flags: int = 0) -> str:
+    """The XML that `describe` gives for `flags`, with what is secret in it, or without where we may only read."""
+    libvirt = binding()
+    try:
+        return str(describe(flags | secret))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_DENIED, libvirt.VIR_ERR_ACCESS_DENIED):
+            raise
+    return str(describe(flags))
+
+
 class Connection:
     """An open connection. `libvirt` is libvirt's own object, for calls within `ask`."""
 

@@ -34,6 +34,7 @@ HINTS = {
     "libvirt.down": "Start it with: systemctl start libvirtd",
     "libvirt.denied": "Ask as root, or as a member of the group libvirt.",
     "guest.locked": "See what it does with: virsh list --all",
+    "libvirt.unanswered": "See what it does with: virsh list --all",
 }
 # What comes from the way to the daemon, not from what it does: no socket, nobody listens, it went away in the middle.
 LOST = ("VIR_ERR_SYSTEM_ERROR", "VIR_ERR_INTERNAL_ERROR", "VIR_ERR_RPC")
@@ -46,10 +47,8 @@ def translated(error: libvirtError, node: Node, doing: str) -> VfioctlError:
     code = _code(error.get_error_code(), error.get_error_domain())
     if code == "libvirt.down" and any(word in said for word in MAY_NOT):
         code = "libvirt.denied"
-    where = "libvirt" if node.is_local else f"libvirt on {node}"
-    hint = HINTS.get(code, "") if node.is_local else f"Try: virsh -c {node.uri} list"
     did = "does not answer" if code == "libvirt.down" else f"failed at {doing}"
-    return VfioctlError(code, f"{where} {did}: {said}.", hints=(hint,) if hint else ())
+    return VfioctlError(code, f"{_where(node)} {did}: {said}.", hints=_hints(node, code))
 
 
 def _code(number: int | None, domain: int | None) -> str:
@@ -62,11 +61,18 @@ def _code(number: int | None, domain: int | None) -> str:
 
 def silent(node: Node, doing: str, seconds: float) -> VfioctlError:
     """What we say of a libvirt that does not answer."""
-    where = "libvirt" if node.is_local else f"libvirt on {node}"
-    return VfioctlError(
-        "libvirt.unanswered", f"{where} did not answer within {seconds:g} s: {doing}. It may still come to it.",
-        hints=(HINTS["guest.locked"] if node.is_local else f"Try: virsh -c {node.uri} list",),
-    )  # fmt: skip
+    code = "libvirt.unanswered"
+    said = f"{_where(node)} did not answer within {seconds:g} s: {doing}. It may still come to it."
+    return VfioctlError(code, said, hints=_hints(node, code))
+
+
+def _where(node: Node) -> str:
+    return "libvirt" if node.is_local else f"libvirt on {node}"
+
+
+def _hints(node: Node, code: str) -> tuple[str, ...]:
+    hint = HINTS.get(code, "") if node.is_local else f"Try: virsh -c {node.uri} list"
+    return (hint,) if hint else ()
 
 
 @contextmanager

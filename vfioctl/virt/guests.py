@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.unknown import no_such
-from vfioctl.virt.connection import binding
+from vfioctl.virt.connection import binding, with_secrets
 from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
@@ -119,14 +119,7 @@ def _read(domain: virDomain) -> Guest | None:
 
 
 def _xml(domain: virDomain, flags: int) -> str:
-    """The XML with what is secret in it, or without where we may only read."""
-    module = binding()
-    try:
-        return str(domain.XMLDesc(flags | module.VIR_DOMAIN_XML_SECURE))
-    except module.libvirtError as error:
-        if error.get_error_code() not in (module.VIR_ERR_OPERATION_DENIED, module.VIR_ERR_ACCESS_DENIED):
-            raise
-    return str(domain.XMLDesc(flags))
+    return with_secrets(domain.XMLDesc, binding().VIR_DOMAIN_XML_SECURE, flags)
 
 
 def _sources_but(libvirt: virConnect, uuid: str) -> Iterator[str]:

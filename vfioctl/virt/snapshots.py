@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from vfioctl.frozen import frozen
-from vfioctl.virt.connection import binding
+from vfioctl.virt.connection import binding, with_secrets
 from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def _of(domain: virDomain) -> list[GuestSnapshot]:
 
 
 def _read(snapshot: virDomainSnapshot, uuid: str, current: str) -> GuestSnapshot:
-    xml = _xml(snapshot)
+    # With what is secret in the domain: it is recorded again from this.
+    xml = with_secrets(snapshot.getXMLDesc, binding().VIR_DOMAIN_SNAPSHOT_XML_SECURE)
     root = ET.fromstring(xml)
     disks = root.findall("disks/disk")
     memory = root.find("memory")
@@ -71,17 +72,6 @@ def _read(snapshot: virDomainSnapshot, uuid: str, current: str) -> GuestSnapshot
         parent=root.findtext("parent/name", ""), description=root.findtext("description", ""),
         files=tuple((one.get("name", ""), _file(one)) for one in disks if one.get("snapshot") == "external"), xml=xml,
     )  # fmt: skip
-
-
-def _xml(snapshot: virDomainSnapshot) -> str:
-    """Its XML with what is secret in the domain, or without where we may only read: it is recorded again from this."""
-    module = binding()
-    try:
-        return str(snapshot.getXMLDesc(module.VIR_DOMAIN_SNAPSHOT_XML_SECURE))
-    except module.libvirtError as error:
-        if error.get_error_code() not in (module.VIR_ERR_OPERATION_DENIED, module.VIR_ERR_ACCESS_DENIED):
-            raise
-    return str(snapshot.getXMLDesc())
 
 
 def _file(disk: ET.Element) -> str:

@@ -15,9 +15,10 @@ from vfioctl.frozen import frozen
 from vfioctl.host import images
 from vfioctl.kinds.disks import locks, qemu
 from vfioctl.kinds.disks.made import Making
+from vfioctl.kinds.disks.users import is_same
 from vfioctl.kinds.files import sparse
 from vfioctl.kinds.files.place import FILE, MODE
-from vfioctl.txn.shape import ABSOLUTE, COUNT, NAME, TEXT, Form, Shape, one_of, optional
+from vfioctl.txn.shape import ABSOLUTE, COUNT, NAME, TEXT, Shape, empty_or, one_of, optional
 
 if TYPE_CHECKING:
     from vfioctl.paths import Paths
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 TOP = "qcow2"  # nothing else that is written today lies above another image
 BLOCK = 512  # bytes, of st_blocks
-BASE = Form(f"{ABSOLUTE.words}, or nothing", lambda value: value == "" or ABSOLUTE.fits(value))
 
 
 class DiskMerge(Making):
@@ -38,8 +38,8 @@ class DiskMerge(Making):
     name = "disk.merge"
     summary = "Makes one image of several that lie above each other; removed again only on failure."
     takes = Shape(
-        path=FILE, top=ABSOLUTE, base=BASE, format=one_of("qcow2", "raw"), mode=MODE, owner=COUNT, group=COUNT,
-        label=optional(TEXT), uri=optional(TEXT), domain=optional(NAME),
+        path=FILE, top=ABSOLUTE, base=empty_or(ABSOLUTE), format=one_of("qcow2", "raw"), mode=MODE, owner=COUNT,
+        group=COUNT, label=optional(TEXT), uri=optional(TEXT), domain=optional(NAME),
     )  # fmt: skip
 
     def unfit(self, params: Json) -> str:
@@ -49,7 +49,7 @@ class DiskMerge(Making):
 
     def needed(self, params: Json, paths: Paths) -> int:
         top, base = _ends(params, paths)
-        return _allocated(top, *(layer.path for layer in chain(top) if not _is(layer.path, base)))
+        return _allocated(top, *(layer.path for layer in chain(top) if not is_same(layer.path, base)))
 
     def must_fit(self, params: Json, machine: Machine) -> None:
         top, base = _ends(params, machine.paths)
@@ -122,7 +122,7 @@ def chain(top: str, base: str = "") -> tuple[Layer, ...]:
     while (backing := images.backing_of(path, form)) and backing.name and len(found) < images.LONGEST:
         path, form = os.path.join(os.path.dirname(path), backing.name), backing.form
         found.append(Layer(path, form))
-        if not os.path.exists(path) or _is(path, base):
+        if not os.path.exists(path) or is_same(path, base):
             break
     return tuple(found)
 
@@ -141,7 +141,7 @@ def _problems(top: str, base: str) -> Iterator[tuple[str, str]]:
             yield "disk.unstated", f"The image above {layer.path} does not say which format that has."
     if len(layers) == images.LONGEST:
         yield "disk.too_deep", f"More than {images.LONGEST} images lie below {top}, or they lie in a circle."
-    if base and not (layers and _is(layers[-1].path, base)):
+    if base and not (layers and is_same(layers[-1].path, base)):
         yield "disk.not_below", f"{base} does not lie below {top}."
     yield from (
         ("disk.busy", f"{path} is in use: a guest or a program may write to it.")
@@ -159,10 +159,6 @@ def _is_written(path: str) -> bool:
 
 def _ends(params: Json, paths: Paths) -> tuple[str, str]:
     return paths.at(params["top"]), params["base"] and paths.at(params["base"])
-
-
-def _is(path: str, base: str) -> bool:
-    return bool(base) and os.path.exists(path) and os.path.exists(base) and os.path.samefile(path, base)
 
 
 def _allocated(*paths: str) -> int:

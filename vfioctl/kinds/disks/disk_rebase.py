@@ -16,8 +16,9 @@ from vfioctl.findings import Finding
 from vfioctl.host import images
 from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.disks import locks, qemu
+from vfioctl.kinds.disks.users import is_same
 from vfioctl.shell import call
-from vfioctl.txn.shape import ABSOLUTE, NAME, Form, Shape, one_of
+from vfioctl.txn.shape import ABSOLUTE, NAME, Shape, empty_or, one_of
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
 
-BELOW = Form(f"{ABSOLUTE.words}, or nothing", lambda value: value == "" or ABSOLUTE.fits(value))
 FORMATS = ("qcow2", "raw")
 BLOCK = 512  # bytes, of st_blocks
 
@@ -42,8 +42,8 @@ class DiskRebase(Primitive):
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
     takes = Shape(
-        path=ABSOLUTE, backing=ABSOLUTE, backing_format=one_of(*FORMATS), to=BELOW, to_format=one_of(*FORMATS, ""),
-        domain=NAME,
+        path=ABSOLUTE, backing=ABSOLUTE, backing_format=one_of(*FORMATS), to=empty_or(ABSOLUTE),
+        to_format=one_of(*FORMATS, ""), domain=NAME,
     )  # fmt: skip
     keeps = Shape()
 
@@ -140,9 +140,7 @@ def _state(found: str, backing: str, to: str) -> State:
 
 def _is_same(one: str, other: str) -> bool:
     """Whether both are one image: a file may have several paths, and one that is gone has only its own."""
-    if one == other:
-        return True
-    return bool(one and other) and os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+    return one == other or is_same(one, other)
 
 
 def _to(step: Step, paths: Paths) -> str:

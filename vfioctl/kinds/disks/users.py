@@ -40,7 +40,7 @@ def _present(machine: Machine, uri: str, domain: str) -> frozenset[str]:
 
 def _way(named: Iterable[str], path: str) -> str:
     seen: set[tuple[int, int]] = set()
-    return next((start for start in named if any(_is(image, path) for image in _chain(start, seen))), "")
+    return next((start for start in named if any(is_same(image, path) for image in _chain(start, seen))), "")
 
 
 def _chain(path: str, seen: set[tuple[int, int]]) -> Iterator[str]:
@@ -63,6 +63,7 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _is(one: str, other: str) -> bool:
+def is_same(one: str, other: str) -> bool:
+    """Whether both lead to one file that is there: it may have several paths."""
     found = _identity(one)
     return found is not None and found == _identity(other)

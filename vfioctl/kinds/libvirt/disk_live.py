@@ -14,10 +14,10 @@ from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.libvirt import agent, marks
 from vfioctl.kinds.libvirt.documents import drives, same_drives
-from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, UUID, Domain, DomainChange, afresh, on, text
+from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, Domain, DomainChange, afresh, on, text
 from vfioctl.kinds.libvirt.snapshot_record import forget
 from vfioctl.txn.blobs import BLOB
-from vfioctl.txn.shape import FLAG, NAME, Shape, optional
+from vfioctl.txn.shape import FLAG, NAME, UUID, Shape, optional
 from vfioctl.txn.step import State, Undo
 from vfioctl.wait import until
 
@@ -58,10 +58,16 @@ class DiskLive(DomainChange):
             raise StepRefused("guest.no_agent", said, hints=(hint,))
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
-        return _state(step, paths, domain)
+        handle, kept = domain.found, domain.record(step.params["name"])
+        if handle is not None and marks.running(handle, marks.FROZEN) == _operation(step):
+            return State.BETWEEN
+        if not kept:
+            return State.BEFORE
+        ours = handle is not None and handle.isActive() and same_drives(text(paths, step.params["blob"]), kept)
+        return State.AFTER if ours else State.FOREIGN
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        if on(step, machine, lambda domain: _state(step, machine.paths, domain)) is State.AFTER:
+        if on(step, machine, lambda domain: self.state(step, machine.paths, domain)) is State.AFTER:
             return f"the guest has a snapshot {step.params['name']!r} already"
         quiet = on(step, machine, lambda domain: _is_paused(domain.handle))  # it writes nothing
         if quiet or not step.params.get("quiesce", False):
@@ -125,16 +131,6 @@ def _snap(step: Step, paths: Paths, domain: Domain) -> None:
     more = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT if step.params.get("reuse", False) else 0
     way = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
     domain.handle.snapshotCreateXML(text(paths, step.params["blob"]), way | more)
-
-
-def _state(step: Step, paths: Paths, domain: Domain) -> State:
-    handle, kept = domain.found, domain.record(step.params["name"])
-    if handle is not None and marks.running(handle, marks.FROZEN) == _operation(step):
-        return State.BETWEEN
-    if not kept:
-        return State.BEFORE
-    ours = handle is not None and handle.isActive() and same_drives(text(paths, step.params["blob"]), kept)
-    return State.AFTER if ours else State.FOREIGN
 
 
 def _merge(step: Step, machine: Machine, domain: Domain) -> tuple[str, ...]:

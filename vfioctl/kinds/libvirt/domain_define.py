@@ -11,17 +11,15 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.disks.made import is_changed
 from vfioctl.kinds.libvirt.documents import canonical, covers, name_of, sources
-from vfioctl.kinds.libvirt.domains import URI, UUID, Domain, DomainChange, on, text
+from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
 from vfioctl.txn.blobs import BLOB
-from vfioctl.txn.shape import FLAG, Form, Shape, optional
+from vfioctl.txn.shape import FLAG, UUID, Shape, empty_or, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
-
-FORMER = Form(f"{BLOB.words}, or nothing", lambda value: value == "" or BLOB.fits(value))
 
 
 class DomainDefine(DomainChange):
@@ -32,7 +30,7 @@ class DomainDefine(DomainChange):
     name = "domain.define"
     summary = "Gives a guest another configuration; the former one is put back only on failure."
     undo_class = Undo.EXACT
-    takes = Shape(uri=URI, uuid=UUID, blob=BLOB, former=FORMER, live=optional(FLAG))
+    takes = Shape(uri=URI, uuid=UUID, blob=BLOB, former=empty_or(BLOB), live=optional(FLAG))
 
     def put_back(self, params: Json) -> str:
         return "it has its former configuration again" if params["former"] else "libvirt forgets it; no file is removed"
@@ -49,17 +47,23 @@ class DomainDefine(DomainChange):
             must_be_off(domain)
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
-        return _state(step, paths, domain)
+        former, present = text(paths, step.params["former"]), domain.xml
+        if not present:
+            return State.FOREIGN if former else State.BEFORE
+        if former and canonical(present) == canonical(former):
+            return State.BEFORE
+        ours = not former or covers(text(paths, step.params["blob"]), present)
+        return State.AFTER if ours and not _written(step, paths) else State.FOREIGN
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: self._apply(step, machine, domain))
 
     def _apply(self, step: Step, machine: Machine, domain: Domain) -> str | None:
-        if _state(step, machine.paths, domain) is State.AFTER:
+        if self.state(step, machine.paths, domain) is State.AFTER:
             return "it has that configuration already"
         self.must_fit(step.params, domain, machine)  # as late as can be: libvirt replaces what it finds
         domain.connection.defineXML(text(machine.paths, step.params["blob"]))
-        if _state(step, machine.paths, domain) is not State.AFTER:
+        if self.state(step, machine.paths, domain) is not State.AFTER:
             _put_back(step, machine.paths, domain)
             said = f"libvirt has made something else of the configuration of {domain.uuid}; the former one is back."
             raise StepFailed("libvirt.define", said)
@@ -99,16 +103,6 @@ def _must_be_new(domain: Domain, asked: str) -> None:
             return
     said = f"There is a guest {name}, or another one with the UUID {domain.uuid}, already."
     raise StepRefused("domain.exists", said, hints=("Choose another name, or see: virsh list --all",))
-
-
-def _state(step: Step, paths: Paths, domain: Domain) -> State:
-    former, present = text(paths, step.params["former"]), domain.xml
-    if not present:
-        return State.FOREIGN if former else State.BEFORE
-    if former and canonical(present) == canonical(former):
-        return State.BEFORE
-    ours = not former or covers(text(paths, step.params["blob"]), present)
-    return State.AFTER if ours and not _written(step, paths) else State.FOREIGN
 
 
 def _written(step: Step, paths: Paths) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt import marks
-from vfioctl.kinds.libvirt.domains import URI, UUID, Domain, DomainChange, on
-from vfioctl.txn.shape import NAME, Shape
+from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on
+from vfioctl.txn.shape import NAME, UUID, Shape
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -41,11 +41,37 @@ class DomainStart(DomainChange):
             raise StepRefused("domain.running", said, hints=("Shut it down first, or leave it as it is.",))
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:  # noqa: ARG002
-        return _state(step, domain)
+        import libvirt
+
+        if (handle := domain.found) is None:
+            return State.BEFORE
+        pending = marks.configured(handle, marks.STARTED) == _operation(step)
+        if not handle.isActive():
+            return State.BETWEEN if pending else State.BEFORE
+        if marks.running(handle, marks.STARTED) != _operation(step):
+            return State.FOREIGN
+        if handle.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+            return State.BETWEEN
+        return State.FOREIGN if pending else State.AFTER
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         """libvirt answers when its hooks have ended: that may be as long as the step has time."""
-        return on(step, machine, lambda domain: _start(step, domain))
+        return on(step, machine, lambda domain: self._start(step, machine.paths, domain))
+
+    def _start(self, step: Step, paths: Paths, domain: Domain) -> str | None:
+        import libvirt
+
+        handle = domain.handle
+        if self.state(step, paths, domain) is State.AFTER:
+            return "it is running already"
+        try:
+            if not handle.isActive():
+                marks.configure(handle, marks.STARTED, _operation(step))
+                handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        finally:
+            marks.configure(handle, marks.STARTED, "")
+        handle.resume()
+        return None
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: _stop(step, domain))
@@ -58,22 +84,6 @@ def _operation(step: Step) -> str:
     return str(step.baseline["operation"])
 
 
-def _start(step: Step, domain: Domain) -> str | None:
-    import libvirt
-
-    handle = domain.handle
-    if _state(step, domain) is State.AFTER:
-        return "it is running already"
-    try:
-        if not handle.isActive():
-            marks.configure(handle, marks.STARTED, _operation(step))
-            handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-    finally:
-        marks.configure(handle, marks.STARTED, "")
-    handle.resume()
-    return None
-
-
 def _stop(step: Step, domain: Domain) -> str | None:
     handle = domain.handle
     if marks.configured(handle, marks.STARTED) == _operation(step):
@@ -82,21 +92,6 @@ def _stop(step: Step, domain: Domain) -> str | None:
         return "it is off, or was not started by this"
     handle.destroy()
     return None
-
-
-def _state(step: Step, domain: Domain) -> State:
-    import libvirt
-
-    if (handle := domain.found) is None:
-        return State.BEFORE
-    pending = marks.configured(handle, marks.STARTED) == _operation(step)
-    if not handle.isActive():
-        return State.BETWEEN if pending else State.BEFORE
-    if marks.running(handle, marks.STARTED) != _operation(step):
-        return State.FOREIGN
-    if handle.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-        return State.BETWEEN
-    return State.FOREIGN if pending else State.AFTER
 
 
 KIND = DomainStart()

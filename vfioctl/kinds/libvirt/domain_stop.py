@@ -8,9 +8,9 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.kinds.libvirt.agent import is_connected
-from vfioctl.kinds.libvirt.domains import URI, UUID, Domain, DomainChange, asked, on
+from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, asked, on
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.shape import Form, Shape, is_seconds, one_of
+from vfioctl.txn.shape import UUID, Form, Shape, is_seconds, one_of
 from vfioctl.txn.step import State, Undo
 from vfioctl.wait import Backoff
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from abc import abstractmethod
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 LOOK = 10.0  # seconds for the look of a check
-SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-UUID = Form("a UUID in small letters", lambda value: isinstance(value, str) and SHAPE.fullmatch(value) is not None)
 URI = Form("the URI of a node", lambda value: is_text(value) and "://" in value)
 SNAPSHOT = Form("the name of a snapshot", lambda value: is_text(value) and value != "" and "/" not in value)
 
@@ -115,9 +113,9 @@ class DomainChange(Primitive):
     def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:
         """Raise StepFailed where it must not be done as things are now; changes nothing."""
 
+    @abstractmethod
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
         """How far the step has come, by what libvirt says."""
-        raise NotImplementedError
 
     def guard(self, step: Step, machine: Machine) -> None:
         def look(domain: Domain) -> None:

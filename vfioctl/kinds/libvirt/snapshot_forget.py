@@ -5,10 +5,10 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.documents import reparented, same_record
-from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, UUID, Domain, SnapshotChange, on, text
+from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, Domain, SnapshotChange, on, text
 from vfioctl.kinds.libvirt.snapshot_record import forget, record
 from vfioctl.txn.blobs import BLOB
-from vfioctl.txn.shape import FLAG, Shape, many, optional
+from vfioctl.txn.shape import FLAG, UUID, Shape, many, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -39,7 +39,13 @@ class SnapshotForget(SnapshotChange):
             raise StepRefused("snapshot.changed", said, hints=("Look at it, then plan it once more.",))
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
-        return _state(step, paths, domain)
+        present = domain.record(step.params["name"])
+        if not present:
+            return State.AFTER
+        same = same_record(text(paths, step.params["blob"]), present)
+        if not same:
+            return State.FOREIGN
+        return State.BETWEEN if _orphans(step, domain) else State.BEFORE
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: forget(domain, step.params["name"]))
@@ -49,16 +55,6 @@ class SnapshotForget(SnapshotChange):
 
     def foreign(self, step: Step, machine: Machine) -> str:  # noqa: ARG002
         return f"libvirt's snapshot {step.params['name']!r} is another one than was planned, and stays."
-
-
-def _state(step: Step, paths: Paths, domain: Domain) -> State:
-    present = domain.record(step.params["name"])
-    if not present:
-        return State.AFTER
-    same = same_record(text(paths, step.params["blob"]), present)
-    if not same:
-        return State.FOREIGN
-    return State.BETWEEN if _orphans(step, domain) else State.BEFORE
 
 
 def _orphans(step: Step, domain: Domain) -> dict[str, str]:

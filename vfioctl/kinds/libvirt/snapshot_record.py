@@ -5,9 +5,9 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.documents import name_of, same_record
-from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, UUID, Domain, SnapshotChange, on, text
+from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, Domain, SnapshotChange, on, text
 from vfioctl.txn.blobs import BLOB
-from vfioctl.txn.shape import FLAG, Shape, optional
+from vfioctl.txn.shape import FLAG, UUID, Shape, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -38,13 +38,16 @@ class SnapshotRecord(SnapshotChange):
             raise StepRefused("snapshot.exists", said, hints=("Choose another name.",))
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
-        return _state(step, paths, domain)
+        present = domain.record(step.params["name"])
+        if not present:
+            return State.BEFORE
+        return State.AFTER if same_record(text(paths, step.params["blob"]), present) else State.FOREIGN
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: self._apply(step, machine, domain))
 
     def _apply(self, step: Step, machine: Machine, domain: Domain) -> str | None:
-        if _state(step, machine.paths, domain) is State.AFTER:
+        if self.state(step, machine.paths, domain) is State.AFTER:
             return f"libvirt knows of {step.params['name']!r} already"
         self.must_fit(step.params, domain, machine)  # as late as can be: libvirt replaces what it finds
         record(domain, text(machine.paths, step.params["blob"]), current=step.params.get("current", True))
@@ -83,13 +86,6 @@ def removal(uuid: str, name: str) -> str:
 
     command = f"virsh snapshot-delete --domain {uuid} --snapshotname {word(name)} --metadata"
     return f"If nobody needs it, let libvirt forget it with: {command}"
-
-
-def _state(step: Step, paths: Paths, domain: Domain) -> State:
-    present = domain.record(step.params["name"])
-    if not present:
-        return State.BEFORE
-    return State.AFTER if same_record(text(paths, step.params["blob"]), present) else State.FOREIGN
 
 
 KIND = SnapshotRecord()
