@@ -19,7 +19,7 @@ MANY = 1000
 
 
 def _module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bench_{name}", TESTS / f"libvirt/{name}.py")
+    spec = importlib.util.spec_from_file_location(f"bench_{Path(name).name}", TESTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -27,7 +27,7 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-ring2, verbs = _module("lab"), _module("snapshot_lab")
+ring2, verbs = _module("libvirt/lab"), _module("support/snapshot_lab")
 
 
 @contextmanager
@@ -39,7 +39,6 @@ def lab() -> Iterator[Any]:
         try:
             host = verbs.SnapshotLab(daemon, Path(place))
             daemon.start()
-            host.must(sys.executable, "-m", verbs.ENTRY, "--root", "/", "plugins", "refresh")
             yield host
         finally:
             daemon.close()

@@ -5,18 +5,15 @@ At once, after a power cut, and after one without the plugins; a share of the ca
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import snapshot_lab
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
 
-HERE = Path(__file__).parent
 VERBS = {
     "create": ("create", "{guest}", "again"),
     "revert": ("revert", "{guest}", "clean"),
@@ -32,30 +29,10 @@ BOUNDARIES = {
 CASES = [(*what, number) for what, most in BOUNDARIES.items() for number in range(1, most + 1)]
 
 
-def _lab_module() -> Any:
-    name = "vfioctl_snapshot_lab"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / "snapshot_lab.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-snapshot_lab = _lab_module()
-
-
 @pytest.fixture(scope="module")
 def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    place = tmp_path_factory.mktemp("crashes")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.hook("00-told", f'echo "$@" >> {made.calls}\nexit 0\n')
-    module_lab.start()
-    made.must(sys.executable, "-m", snapshot_lab.ENTRY, "--root", "/", "plugins", "refresh")
-    yield made
-    assert made.calls.read_text() == "", "a hook was called for a guest that was off"
+    with snapshot_lab.silent(module_lab, tmp_path_factory.mktemp("crashes")) as made:
+        yield made
 
 
 class Kept:

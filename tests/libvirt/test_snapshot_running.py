@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import snapshot_lab
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
 
-HERE = Path(__file__).parent
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"  # no UEFI, but in a flash with an NVRAM beside it as one has it
 NVRAM_SIZE = 64 << 10
-
-
-def _lab_module() -> Any:
-    name = "vfioctl_snapshot_lab"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / "snapshot_lab.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-snapshot_lab = _lab_module()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +23,6 @@ def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place.chmod(0o755)
     made = snapshot_lab.SnapshotLab(module_lab, place)
     module_lab.start()
-    made.must(sys.executable, "-m", snapshot_lab.ENTRY, "--root", "/", "plugins", "refresh")
     return made
 
 

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import snapshot_lab
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
 
-HERE = Path(__file__).parent
 shapes = pytest.mark.parametrize(("uefi", "disks"), [(False, 1), (True, 3)], ids=["bios-1", "uefi-3"])
-
-
-def _lab_module() -> Any:
-    spec = importlib.util.spec_from_file_location("vfioctl_snapshot_lab", HERE / "snapshot_lab.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-snapshot_lab = _lab_module()
 
 
 @pytest.fixture(scope="module")
 def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    place = tmp_path_factory.mktemp("snapshots")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.hook("00-told", f'echo "$@" >> {made.calls}\nexit 0\n')
-    module_lab.start()
-    made.must(sys.executable, "-m", snapshot_lab.ENTRY, "--root", "/", "plugins", "refresh")
-    yield made
-    assert made.calls.read_text() == "", "a hook was called for a guest that was off"
+    with snapshot_lab.silent(module_lab, tmp_path_factory.mktemp("snapshots")) as made:
+        yield made
 
 
 @pytest.fixture

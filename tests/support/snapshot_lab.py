@@ -12,6 +12,8 @@ import os
 import subprocess
 import sys
 import uuid as uuids
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -64,6 +66,17 @@ DOMAIN = """\
   </devices>
 </domain>
 """
+
+
+@contextmanager
+def silent(lab: Any, place: Path) -> Iterator[SnapshotLab]:
+    """A host whose private libvirtd is started, and calls no hook until the end of the block: its guests are off."""
+    place.chmod(0o755)
+    made = SnapshotLab(lab, place)
+    lab.hook("00-told", f'echo "$@" >> {made.calls}\nexit 0\n')
+    lab.start()
+    yield made
+    assert made.calls.read_text() == "", "a hook was called for a guest that was off"
 
 
 class SnapshotLab:
