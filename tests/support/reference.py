@@ -46,7 +46,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Guests, as libvirt has them": ("vfioctl.virt",),
     "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
     "Commands": ("vfioctl.result", "vfioctl.txn.plan", "vfioctl.txn.planner", "vfioctl.plugin.operations",
-                 "vfioctl.limits"),
+                 "vfioctl.limits", "vfioctl.verbs.options"),
     "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.unknown",
               "vfioctl.events.element",
               "vfioctl.checking"),

@@ -113,7 +113,7 @@ if TYPE_CHECKING:
     from vfioctl.host.processes import start_time
     from vfioctl.limits import Limits
     from vfioctl.plugin.markers import hookimpl
-    from vfioctl.plugin.operations import Advice, Call, Interrupted, OperationRequest, Question, content_name
+    from vfioctl.plugin.operations import Advice, Call, Interrupted, OperationRequest, Options, Question, content_name
     from vfioctl.plugin.power import keep_awake
     from vfioctl.plugin.proposals import (
         bind,
@@ -158,6 +158,10 @@ if TYPE_CHECKING:
     from vfioctl.virt.nodes import Node
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
 
+    asking: Options
+    changing: Options
+    on_node: Options
+
 __all__ = [
     "API_VERSION",
     "GENERIC_RANK",
@@ -193,6 +197,7 @@ __all__ = [
     "Module",
     "Node",
     "OperationRequest",
+    "Options",
     "Outcome",
     "PciDevice",
     "Phase",
@@ -210,8 +215,10 @@ __all__ = [
     "VfioctlError",
     "VtConsole",
     "argument",
+    "asking",
     "bind",
     "bind_id",
+    "changing",
     "console_steps",
     "content_name",
     "drives_console",
@@ -232,6 +239,7 @@ __all__ = [
     "new_id",
     "no_such",
     "numbers",
+    "on_node",
     "open_plain",
     "other_sources",
     "override",
@@ -268,7 +276,8 @@ _MODULES = {
     "vfioctl.host.processes": "start_time",
     "vfioctl.limits": "Limits",
     "vfioctl.plugin.markers": "hookimpl",
-    "vfioctl.plugin.operations": "Advice Call Interrupted OperationRequest Question content_name",
+    "vfioctl.plugin.operations": "Advice Call Interrupted OperationRequest Options Question "
+    "content_name",
     "vfioctl.plugin.power": "keep_awake",
     "vfioctl.plugin.proposals": "bind bind_id console_steps drives_console framebuffer_steps given_functions "
     "home_conditions is_within kernel_version last_console_steps numbers override override_id staying sysfs "
@@ -281,6 +290,7 @@ _MODULES = {
     "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
     "vfioctl.unknown": "no_such",
+    "vfioctl.verbs.options": "asking changing on_node",
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm",
     "vfioctl.virt.guests": "Guest other_sources read_guest read_guests",

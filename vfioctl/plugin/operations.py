@@ -13,12 +13,14 @@ from vfioctl.txn.step import StepProposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeVar
 
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.result import Result
     from vfioctl.virt.connection import Connection
+
+    Command = TypeVar("Command", bound=Callable[..., Result])
 else:
     Protocol = object
 
@@ -140,3 +142,9 @@ class Call(Protocol):
         `dry_run` ends before the question. `apart` runs it in a process of its own and follows that: for what may end
         the login of the caller, such as the start of a managed guest. Raises Refused with nothing touched, Busy.
         """
+
+
+class Options(Protocol):
+    """A decorator that gives a verb options that others have too. click makes them, which no hook may import."""
+
+    def __call__(self, command: Command, /) -> Command: ...

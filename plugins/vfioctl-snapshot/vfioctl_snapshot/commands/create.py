@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Result, new_id
+from vfioctl.plugin import Result, changing, new_id
 from vfioctl_snapshot import names
-from vfioctl_snapshot.commands.work import Doing, changing, disks_only, perform, subject, wish
+from vfioctl_snapshot.commands.work import Doing, disks_only, perform, subject, wish
 from vfioctl_snapshot.create import create as draft
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, Refused, Result, argument, new_id
+from vfioctl.plugin import Message, Refused, Result, argument, asking, changing, new_id
 from vfioctl_snapshot import inside
-from vfioctl_snapshot.commands.work import Doing, Subject, again, asking, changing, perform, subject
+from vfioctl_snapshot.commands.work import Doing, Subject, again, perform, subject
 from vfioctl_snapshot.delete import delete as draft
 from vfioctl_snapshot.delete import outdated
 from vfioctl_snapshot.names import NOTHING_CHANGED

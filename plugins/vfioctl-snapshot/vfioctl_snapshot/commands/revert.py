@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Result, argument, new_id
+from vfioctl.plugin import Message, Result, argument, asking, changing, new_id
 from vfioctl_snapshot import inside, names
-from vfioctl_snapshot.commands.work import Doing, Subject, again, asking, changing, disks_only, perform, subject, wish
+from vfioctl_snapshot.commands.work import Doing, Subject, again, disks_only, perform, subject, wish
 from vfioctl_snapshot.create import Wish
 from vfioctl_snapshot.record import INTERNAL, Record
 from vfioctl_snapshot.revert import revert as draft

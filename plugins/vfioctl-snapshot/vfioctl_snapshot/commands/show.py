@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, Result, argument
+from vfioctl.plugin import Message, Result, argument, on_node
 from vfioctl_snapshot import facts as graph
 from vfioctl_snapshot.commands.work import Subject, seen, seen_all
 from vfioctl_snapshot.known import mixed
@@ -22,7 +22,7 @@ ONLY_ROOT = "Only what libvirt knows is shown; root sees the snapshots of vfioct
 
 @click.command("list")
 @click.argument("guest", required=False)
-@click.option("--node", default="local", show_default=True, help="The node of the guests, or its URI.")
+@on_node
 @click.pass_obj
 def listed(call: Call, guest: str | None, node: str) -> Result:
     """List the snapshots of GUEST, or of every guest: those of vfioctl, of libvirt, and inside the images."""
@@ -35,7 +35,7 @@ def listed(call: Call, guest: str | None, node: str) -> Result:
 @click.command()
 @click.argument("guest")
 @click.argument("name")
-@click.option("--node", default="local", show_default=True, help="The node of the guest, or its URI.")
+@on_node
 @click.pass_obj
 def show(call: Call, guest: str, name: str, node: str) -> Result:
     """Show the snapshot NAME of GUEST: each part of it, what lies below, and what would be lost with it."""

@@ -29,22 +29,6 @@ if TYPE_CHECKING:
 PRIVATE = 0o700
 
 
-def changing(command: Command) -> Command:
-    """The options of a verb that changes something."""
-    options = (
-        click.option("--dry-run", is_flag=True, help="Only say what would be done."),
-        click.option("--node", default="local", show_default=True, help="The node of the guest, or its URI."),
-    )
-    for option in options:
-        command = option(command)
-    return command
-
-
-def asking(command: Command) -> Command:
-    """The option of a verb that asks."""
-    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
-
-
 def disks_only(command: Command) -> Command:
     return click.option("--disks-only", is_flag=True, help="Leave NVRAM and virtual TPM alone.")(command)
 
