@@ -47,7 +47,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
     "Commands": ("vfioctl.result", "vfioctl.txn.plan", "vfioctl.txn.planner", "vfioctl.plugin.operations",
                  "vfioctl.limits", "vfioctl.verbs.options"),
-    "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.unknown",
+    "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.unknown", "vfioctl.sizes",
               "vfioctl.events.element",
               "vfioctl.checking"),
 }  # fmt: skip

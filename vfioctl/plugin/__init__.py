@@ -148,6 +148,7 @@ if TYPE_CHECKING:
     )
     from vfioctl.result import Message, Result
     from vfioctl.shell import argument, word
+    from vfioctl.sizes import as_size, size
     from vfioctl.txn.plan import Unfinished
     from vfioctl.txn.planner import new_id
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
@@ -215,6 +216,7 @@ __all__ = [
     "VfioctlError",
     "VtConsole",
     "argument",
+    "as_size",
     "asking",
     "bind",
     "bind_id",
@@ -251,6 +253,7 @@ __all__ = [
     "read_snapshots",
     "read_text",
     "replace",
+    "size",
     "start_time",
     "staying",
     "sysfs",
@@ -286,6 +289,7 @@ _MODULES = {
     "VENDOR_RANK",
     "vfioctl.result": "Message Result",
     "vfioctl.shell": "argument word",
+    "vfioctl.sizes": "as_size size",
     "vfioctl.txn.plan": "Unfinished",
     "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snapshot_builders import NOW
-from vfioctl_snapshot.views import amount, changed, listed, shown
+from vfioctl_snapshot.views import changed, listed, shown
 
 ROW = {
     "name": "clean", "guest": "win11", "created": NOW, "origin": "create", "method": "external", "state": "off",
@@ -45,9 +45,3 @@ def test_what_was_done_is_one_sentence():
     done = {"dry_run": False, "steps": [], "guest": "win11", "operation": {"ok": True, "operation": "snapshot revert"},
             "snapshot": {"name": "clean", "disks": [{"target": "vda"}], "nvram": "/nvram/x"}}  # fmt: skip
     assert list(changed(done)) == ["Guest win11 is as it was at 'clean': vda and its NVRAM."]
-
-
-def test_bytes_are_told_in_the_largest_unit():
-    assert [amount(size) for size in (0, 1023, 2048, 3 << 20, 5 << 30, 1 << 40)] == [
-        "0 B", "1023 B", "2 KiB", "3.0 MiB", "5.0 GiB", "1.0 TiB",
-    ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, StepProposal
+from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, StepProposal, as_size
 from vfioctl_snapshot import refusals, steps
 from vfioctl_snapshot.create import content
 from vfioctl_snapshot.domain_xml import chained, without_chains
@@ -127,7 +127,7 @@ def _lost(facts: Facts, doomed: tuple[Record, ...], going: dict[str, Part]) -> I
         yield f"Snapshot {record.name!r} of guest {facts.name} is deleted; nobody can go back to it any more:"
         for part in record.disks:
             if part.image in going:
-                yield f"  {part.target}: {part.image}, {refusals.mib(facts.images[part.image].used)}"
+                yield f"  {part.target}: {part.image}, {as_size(facts.images[part.image].used)}"
             else:
                 yield f"  {part.target}: {part.image} stays, since it is in use"
 

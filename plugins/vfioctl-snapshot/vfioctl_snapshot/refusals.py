@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, argument
+from vfioctl.plugin import TYPE_CHECKING, Finding, argument, as_size
 from vfioctl_snapshot.facts import OFF, Facts, chain, dependents, missing_parts
 from vfioctl_snapshot.record import Record
 from vfioctl_snapshot.settings import finding
@@ -120,14 +120,6 @@ def of_room(facts: Facts, path: str, needed: int) -> Iterator[Finding]:
     directory = os.path.dirname(path)
     there = facts.free.get(directory, 0)
     if needed > there:
-        what = f"what is merged into {os.path.basename(path)} may take {mib(needed)}"
-        said = f"{directory} has {mib(there)} free; {what}."
+        what = f"what is merged into {os.path.basename(path)} may take {as_size(needed)}"
+        said = f"{directory} has {as_size(there)} free; {what}."
         yield finding("snapshot.no_room", said, hint="Make room first.")
-
-
-def mib(size: int) -> str:
-    """`size` bytes for people."""
-    for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size / 1024:.0f} KiB"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.plugin import Finding, Severity, StepProposal, replace
+from vfioctl.plugin import Finding, Severity, StepProposal, as_size, replace
 from vfioctl_snapshot import names, refusals, steps
 from vfioctl_snapshot.create import Wish, content, kept_nvram
 from vfioctl_snapshot.domain_xml import changed
@@ -120,6 +120,6 @@ def _lost(facts: Facts, kept: Record) -> tuple[str, ...]:
     lines = [f"The present state of guest {facts.name} is lost, with all that was written since it was last kept:"]
     for part in kept.disks:
         image = facts.images.get(part.image)
-        size = f", {refusals.mib(image.used)}" if image else ""
+        size = f", {as_size(image.used)}" if image else ""
         lines.append(f"  {part.target}: {part.image}{size}")
     return tuple(lines)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from vfioctl.plugin import as_size
+
 WIDEST = 34
-STEP = 1024.0  # from one unit to the next
 
 
 def listed(data: Mapping[str, Any]) -> Iterator[str]:
@@ -53,22 +54,12 @@ def shown(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _disk(disk: Mapping[str, Any]) -> Iterator[str]:
-    size = f", {amount(disk['used'])} of {amount(disk['size'])}" if disk["there"] else ", which is gone"
+    size = f", {as_size(disk['used'])} of {as_size(disk['size'])}" if disk["there"] else ", which is gone"
     yield f"  {disk['target']:<8} {disk['image']} ({disk['format']}{size})"
     for path in disk["below"]:
         yield f"           over {path}"
     for path in disk["above"]:
         yield f"           needed by {path}"
-
-
-def amount(size: int) -> str:
-    """Bytes for people."""
-    number, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if number < STEP:
-            break
-        number, unit = number / STEP, larger
-    return f"{number:.0f} {unit}" if unit in ("B", "KiB") else f"{number:.1f} {unit}"
 
 
 def changed(data: Mapping[str, Any]) -> Iterator[str]:
