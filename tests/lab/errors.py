@@ -9,3 +9,7 @@ class CannotRun(Exception):
 
 class LabError(Exception):
     """The machine did not do what it must: it died, hung, or gave no answer."""
+
+
+class Hung(LabError):
+    """Nothing moves in it any more."""

@@ -39,6 +39,10 @@ class Qmp:
         """What the card shows, as a PPM file."""
         self.execute("screendump", filename=path, device="gpu0", head=0)
 
+    def registers(self) -> str:
+        """Where each of its processors is: a hang of the emulator and one of its kernel look different there."""
+        return str(self.execute("human-monitor-command", **{"command-line": "info registers -a"}))
+
     def save(self, path: str, deadline: float) -> None:
         """Stop the machine and write its state, compressed."""
         self.execute("stop")

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.lab import pictures
 from tests.lab.commands import tail
-from tests.lab.errors import LabError
+from tests.lab.errors import Hung, LabError
 from tests.lab.line import Gone, Line
 from tests.lab.machine import Machine
 from tests.lab.process import Qemu
@@ -27,6 +27,7 @@ BOOT = 150.0
 RESUME = 60.0
 POWER_OFF = 150.0
 GRACE = 45.0  # what the inside has to tell its logs after its own deadline
+SILENCE = 90.0  # the inside says every few seconds that it lives
 SERIAL_TAIL = 30
 STILL = 1.0
 QUESTIONS = ("picture", "same_picture", "still_picture", "disk", "qemu")
@@ -110,12 +111,11 @@ class Session:
         self.line.send(order.message())
         until = time.monotonic() + order.deadline + GRACE * order.patience
         while True:
+            silence = SILENCE * order.patience
             try:
-                event = self.line.receive(until)
+                event = self.line.receive(min(until, time.monotonic() + silence))
             except TimeoutError:
-                with contextlib.suppress(LabError):  # QEMU may hang too
-                    self._keep_picture("hung")
-                raise LabError(f"No end after {order.deadline:.0f} s: it hangs.\n{self.serial_tail()}") from None
+                raise self._hung(order, silence, late=time.monotonic() >= until) from None
             except Gone:
                 assert self.qemu
                 raise LabError(f"The machine ended. {self.qemu.why_it_ended()}\n{self.serial_tail()}") from None
@@ -129,8 +129,18 @@ class Session:
                 self.line.send(self.answer(event))
             elif kind == "log":
                 self._keep(f"{event['name']}.txt", event["text"].encode())
-            else:
+            elif kind != "alive":
                 self.listen(event)
+
+    def _hung(self, order: Order, silence: float, *, late: bool) -> Hung:
+        """The error, after everything that shows why was kept."""
+        assert self.qmp
+        with contextlib.suppress(LabError):  # QEMU may hang too
+            for look in ("first", "second"):
+                self._keep(f"registers-{look}.txt", self.qmp.registers().encode())
+            self._keep_picture("hung")
+        why = f"No end after {order.deadline:.0f} s" if late else f"Not a word for {silence:.0f} s"
+        return Hung(f"{why}: it hangs.\n{self.serial_tail()}")
 
     def wait_done(self, patience: float) -> None:
         """Until the agent waits for the next order: the machine may be saved then."""
@@ -246,7 +256,7 @@ class Session:
         return f"The end of its serial console:\n{said}" if said else "It wrote nothing on its serial console."
 
     def note(self, event: Event) -> None:
-        if event["event"] != "log":
+        if event["event"] not in {"log", "alive"}:
             self._keep("events.jsonl", json.dumps(event).encode() + b"\n")
 
     def _keep(self, name: str, data: bytes) -> None:

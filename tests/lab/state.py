@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.lab import cache, commands, image, payload
-from tests.lab.errors import LabError
+from tests.lab.errors import Hung, LabError
 from tests.lab.machine import Machine
 from tests.lab.session import Event, Order, Session
 
@@ -72,7 +73,22 @@ def _files(names: tuple[str, ...]) -> list[bytes]:
 
 
 def _make(place: Place, part: str, below: Machine, body: str, wheels: str) -> None:
-    """Run a module of inside/ on an overlay of the machine below, then save disk and memory together."""
+    """Run a module of inside/ on an overlay of the machine below, then save disk and memory together.
+
+    An emulator that hangs says nothing of vfioctl, so it gets a second try. What the first one left is kept.
+    """
+    try:
+        _made(place, part, below, body, wheels)
+    except Hung as hung:
+        keep = os.path.join(place.keep, body)
+        shutil.rmtree(f"{keep}-hung", ignore_errors=True)
+        os.rename(keep, f"{keep}-hung")
+        first, _, _ = str(hung).partition("\n")
+        place.listen({"event": "note", "text": f"{first} A second try; what the first one left: {keep}-hung"})
+        _made(place, part, below, body, wheels)
+
+
+def _made(place: Place, part: str, below: Machine, body: str, wheels: str) -> None:
     disk, tar = os.path.join(part, "disk.qcow2"), os.path.join(part, "payload.tar")
     overlay(disk, below.disk)
     payload.write(tar, wheels=wheels)

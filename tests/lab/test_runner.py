@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from tests.lab import commands, payload, pictures, process, run, shards
+from tests.lab import commands, payload, pictures, process, run, shards, state
 from tests.lab.cache import Cache, contents, key
-from tests.lab.errors import CannotRun, LabError
+from tests.lab.errors import CannotRun, Hung, LabError
 from tests.lab.inside.scenario import Scenario, every
 from tests.lab.machine import Machine
 from tests.lab.session import Order, Session
@@ -289,6 +289,36 @@ def test_a_kernel_that_qemu_refuses_is_said_with_its_words(machine, tmp_path):
 def test_a_scenario_that_never_ends_fails_with_what_the_machine_said_last(machine):
     with pytest.raises(LabError, match=r"(?s)it hangs.*last words"):
         machine("tell(event='booted'); serial('last words\\n'); time.sleep(100)")
+
+
+def test_a_machine_that_falls_silent_hangs_and_shows_where_its_processors_are(machine, monkeypatch, tmp_path):
+    monkeypatch.setattr("tests.lab.session.SILENCE", 20.0)
+    script = (
+        "tell(event='booted'); line.recv(1000); tell(event='alive')\n"
+        "for place in ('one', 'two'):\n"
+        "    qmp.recv(1000); qmp.sendall(json.dumps({'return': place}).encode() + b'\\n')\n"
+        "time.sleep(100)"
+    )
+    with pytest.raises(Hung, match="Not a word for 0 s: it hangs"):
+        machine(script)
+    assert [(tmp_path / f"keep/registers-{look}.txt").read_text() for look in ("first", "second")] == ["one", "two"]
+
+
+def test_a_saved_machine_whose_making_hangs_is_made_once_more(tmp_path, monkeypatch):
+    made, heard = [], []
+
+    def hangs_first(*words):
+        made.append(words)
+        if len(made) == 1:
+            raise Hung("Not a word for 90 s: it hangs.")
+
+    monkeypatch.setattr(state, "_made", hangs_first)
+    place = state.Place(Cache(str(tmp_path)), "bookworm", "", 1.0, str(tmp_path), heard.append)
+    (tmp_path / "settle").mkdir()
+    state._make(place, "", Machine("", "", "", ""), "settle", "")
+    assert len(made) == 2
+    assert "A second try; what the first one left" in heard[0]["text"]
+    assert (tmp_path / "settle-hung").is_dir()
 
 
 def test_a_verdict_is_passed_on_with_the_checks_before_it(machine):

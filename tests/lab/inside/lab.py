@@ -81,7 +81,7 @@ class Lab:
     def _boot(
         self, how: str, then: Then, append: str, devices: tuple[str, ...], memory: dict[str, Any]
     ) -> NoReturn:  # fmt: skip
-        self.channel.tell(how, then=then.__name__, append=append, devices=list(devices), memory=memory)
+        self.channel.end(how, then=then.__name__, append=append, devices=list(devices), memory=memory)
         if how == "shut_down":
             os.execvp("systemctl", ["systemctl", "poweroff"])
         if how == "reset":

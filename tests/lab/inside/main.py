@@ -32,6 +32,7 @@ def run(order: dict[str, Any], line: io.FileIO) -> None:
     checks.PATIENCE[0] = order["patience"]
     signal.signal(signal.SIGALRM, _too_late)
     signal.alarm(int(order["deadline"]))
+    channel.beat()
     verdict, why = "passed", ""
     try:
         body = getattr(importlib.import_module(order["module"]), order["body"])
@@ -43,7 +44,7 @@ def run(order: dict[str, Any], line: io.FileIO) -> None:
     signal.alarm(0)
     if verdict == "failed":
         _show_logs(channel)
-    channel.tell("end", verdict=verdict, why=why)
+    channel.end("end", verdict=verdict, why=why)
 
 
 def _too_late(*_: object) -> NoReturn:
