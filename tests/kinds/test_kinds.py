@@ -16,13 +16,18 @@ from vfioctl.txn.step import Lifetime, Scope, Undo
 
 COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
           "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "domain.define",
-          "domain.start", "domain.stop", "snapshot.record", "snapshot.forget"}  # fmt: skip
+          "domain.start", "domain.stop", "domain.reboot", "domain.suspend", "domain.resume", "domain.save",
+          "domain.restore", "domain.discard_saved", "domain.rename", "domain.tune", "device.attach", "device.detach",
+          "device.media",
+          "snapshot.record", "snapshot.forget"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
     "disk.snapshot_delete", "unit.restart", "file.delete", "domain.stop",
+    "domain.reboot", "domain.resume", "domain.save", "domain.restore", "domain.discard_saved",
 }  # fmt: skip
-RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase"}
+RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase",
+             "device.detach"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -46,7 +51,7 @@ SHARED = {
     "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/place",
     "files/sparse", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
-    "libvirt/agent", "libvirt/documents", "libvirt/domains", "libvirt/marks",
+    "libvirt/agent", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/marks",
 }  # fmt: skip
 
 

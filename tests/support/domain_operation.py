@@ -21,6 +21,12 @@ STEPS = ("copy", "overlay", "define", "record", "start")
 BOUNDARIES = tuple(range(1, 2 * len(STEPS) + 1))
 LIVE_STEPS = ("copy", "overlay", "live", "forget")
 LIVE_BOUNDARIES = tuple(range(1, 2 * len(LIVE_STEPS) + 1))
+HOTPLUG_STEPS = ("attach", "insert", "detach", "pause")
+HOTPLUG_BOUNDARIES = tuple(range(1, 2 * len(HOTPLUG_STEPS) + 1))
+RENAME_BOUNDARIES = (1, 2, 3, 4)
+SCSI = "<controller type='scsi' model='virtio-scsi'/>"
+SCSI_DISK = DISK.replace("bus='virtio'", "bus='scsi'")
+DRIVE = "<disk type='file' device='cdrom'>{source}<target dev='hdc' bus='ide'/><readonly/></disk>"
 SNAPSHOT = """\
 <domainsnapshot><name>before</name><state>shutoff</state><creationTime>1700000000</creationTime>
 <memory snapshot='no'/><disks><disk name='vda' snapshot='external' type='file'><driver type='qcow2'/>
@@ -140,3 +146,60 @@ class LiveHost(DomainHost):
             ("live", "disk.live", {**about, "name": "now", "blob": self.blob(asked), "reuse": True}),
             ("forget", "snapshot.forget", {**about, "name": "old", "blob": self.blob(self.old)}),
         )  # fmt: skip
+
+
+class HotplugHost(DomainHost):
+    """A guest that runs, with a SCSI disk and an empty drive: it gets a disk and a medium, loses one, and pauses."""
+
+    name = "guest attach"
+    ours = ()
+
+    def furnish(self) -> None:
+        import libvirt
+
+        super().furnish()
+        for name in ("more", "second"):
+            create(self.root / f"srv/{name}.qcow2")
+        (self.root / "srv/one.iso").write_bytes(bytes(1 << 16))
+        self.second = SCSI_DISK.format(path=self.root / "srv/second.qcow2", target="sdb")
+        for device in (SCSI, self.second, DRIVE.format(source="")):
+            self.handle.attachDeviceFlags(device, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        self.former = self.xml
+        self.handle.create()
+        self.disks_before = self.disks
+
+    def wishes(self) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
+        about = {**self.about, "where": ["live", "config"]}
+        more = SCSI_DISK.format(path=self.root / "srv/more.qcow2", target="sda")
+        medium = DRIVE.format(source=f"<source file='{self.root}/srv/one.iso'/>")
+        return (
+            ("attach", "device.attach", {**about, "blob": self.blob(more)}),
+            ("insert", "device.media", {
+                **about, "blob": self.blob(medium), "former": self.blob(DRIVE.format(source="")),
+            }),
+            ("detach", "device.detach", {**about, "blob": self.blob(self.second)}),
+            ("pause", "domain.suspend", self.about),
+        )  # fmt: skip
+
+    @property
+    def configured(self) -> dict[str, str]:
+        """The files of its configuration's disks."""
+        return drives(self.xml)
+
+    @property
+    def is_paused(self) -> bool:
+        return bool(self.handle.state()[0] == 3)  # VIR_DOMAIN_PAUSED
+
+
+class RenameHost(DomainHost):
+    """A guest that is off, which gets another configuration, then another name."""
+
+    name = "guest rename"
+    ours = ()
+
+    def wishes(self) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
+        after = self.former.replace("<on_crash>destroy<", "<on_crash>restart<")
+        return (
+            ("define", "domain.define", {**self.about, "blob": self.blob(after), "former": self.blob(self.former)}),
+            ("rename", "domain.rename", {**self.about, "name": f"{self.guest}-new", "former": self.guest}),
+        )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOOK = 0.2  # seconds between two looks whether to stop
 KEEP_ALIVE = (5, 3)  # seconds between two questions, and how many may stay without an answer
 LONGEST_OUTAGE = 365 * 24 * 3600.0
-WATCHED, LOST = "watched", "lost"
+WATCHED, LOST, REBOOTED = "watched", "lost", "rebooted"
 # virDomainEventType (libvirt-domain.h)
 KINDS = (
     "defined", "undefined", "started", "suspended", "resumed", "stopped", "shutdown", "pmsuspended", "crashed",
@@ -31,7 +31,7 @@ KINDS = (
 
 @frozen
 class GuestEvent:
-    """`kind` is one of KINDS; or `watched` when the node is watched from now on, `lost` when it is not any more.
+    """`kind` is one of KINDS, or `rebooted`; `watched` when the node is watched from now on, `lost` when no longer.
 
     What happened between `lost` and the next `watched` is not told: whoever counts on it reads the guests again.
     """
@@ -85,12 +85,18 @@ def _watched(connection: Connection, stop: Callable[[], bool]) -> Iterator[Guest
         name = KINDS[kind] if kind < len(KINDS) else str(kind)
         seen.append(GuestEvent(name, domain.UUIDString(), domain.name(), str(detail)))
 
+    def began_anew(_connection: Any, domain: Any, _opaque: Any) -> None:
+        seen.append(GuestEvent(REBOOTED, domain.UUIDString(), domain.name()))
+
+    def register(asked: Any) -> None:
+        asked.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, happened, None)
+        asked.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, began_anew, None)
+
     timer = libvirt.virEventAddTimeout(int(LOOK * 1000), lambda _timer, _opaque: None, None)
     try:
         handle.registerCloseCallback(lambda _connection, why, _opaque: closed.append(why), None)
         handle.setKeepAlive(*KEEP_ALIVE)
-        lifecycle = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
-        connection.ask(lambda asked: asked.domainEventRegisterAny(None, lifecycle, happened, None), "its events")
+        connection.ask(register, "its events")
         yield GuestEvent(WATCHED)
         while not (stop() or closed):
             libvirt.virEventRunDefaultImpl()

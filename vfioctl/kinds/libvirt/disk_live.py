@@ -14,7 +14,7 @@ from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.libvirt import agent, marks
 from vfioctl.kinds.libvirt.documents import drives, same_drives
-from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, Domain, DomainChange, afresh, on, text
+from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, Domain, DomainChange, afresh, is_paused, on, text
 from vfioctl.kinds.libvirt.snapshot_record import forget
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import FLAG, NAME, UUID, Shape, optional
@@ -52,7 +52,7 @@ class DiskLive(DomainChange):
         if domain.record(name):
             said = f"The guest has a snapshot {name!r} already."
             raise StepRefused("snapshot.exists", said, hints=("Choose another name.",))
-        if params.get("quiesce", False) and not _is_paused(domain.handle) and not agent.is_connected(domain.handle):
+        if params.get("quiesce", False) and not is_paused(domain.handle) and not agent.is_connected(domain.handle):
             said = f"The agent of the guest {domain.handle.name()} is not connected, so that nothing can stand still."
             hint = "Start qemu-guest-agent in it, or do without --quiesce."
             raise StepRefused("guest.no_agent", said, hints=(hint,))
@@ -69,7 +69,7 @@ class DiskLive(DomainChange):
     def apply(self, step: Step, machine: Machine) -> str | None:
         if on(step, machine, lambda domain: self.state(step, machine.paths, domain)) is State.AFTER:
             return f"the guest has a snapshot {step.params['name']!r} already"
-        quiet = on(step, machine, lambda domain: _is_paused(domain.handle))  # it writes nothing
+        quiet = on(step, machine, lambda domain: is_paused(domain.handle))  # it writes nothing
         if quiet or not step.params.get("quiesce", False):
             on(step, machine, lambda domain: _snap(step, machine.paths, domain))
             return None
@@ -182,12 +182,6 @@ def _remove(path: str) -> None:
     with suppress(FileNotFoundError), locks.seen(path) as fd:
         if stat.S_ISREG(os.lstat(path).st_mode) and not locks.is_open(fd):
             os.unlink(path)
-
-
-def _is_paused(handle: Any) -> bool:
-    import libvirt
-
-    return bool(handle.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
 
 
 def _operation(step: Step) -> str:

@@ -5,6 +5,9 @@ An agent that is not connected is never asked, since libvirt would wait for it. 
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.kinds.libvirt.agent import is_connected
@@ -15,6 +18,9 @@ from vfioctl.txn.step import State, Undo
 from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
@@ -56,10 +62,10 @@ class DomainStop(DomainChange):
 
 def _shut_down(step: Step, machine: Machine) -> None:
     """Raise StepFailed("guest.deaf") when it is still on in the end."""
-    end, through_agent = Deadline(min(step.params["seconds"], step.deadline)), True
+    end, times = Deadline(min(step.params["seconds"], step.deadline)), 0
     while end.left:
-        _ask(step, machine, through_agent=through_agent)
-        through_agent = not through_agent
+        times += 1
+        tell(machine, times, _ask(step, machine, through_agent=times % 2 == 1))
         for _ in Backoff(min(AGAIN, end.left)):
             machine.checkpoint()
             if not on(step, machine, _is_on):
@@ -70,28 +76,52 @@ def _shut_down(step: Step, machine: Machine) -> None:
     )  # fmt: skip
 
 
-def _ask(step: Step, machine: Machine, *, through_agent: bool) -> None:
-    """Pass the wish on once; one that libvirt is slow to pass on is not waited for."""
+def _ask(step: Step, machine: Machine, *, through_agent: bool) -> str:
+    """Pass the wish on once, and say to what; one that libvirt is slow to pass on is not waited for."""
     import libvirt
 
-    def ask(domain: Domain) -> None:
-        try:
-            if through_agent and is_connected(domain.handle):
-                domain.handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
-                return
-        except libvirt.libvirtError:
-            pass  # its agent cannot, or does not answer: whatever the reason, there is the power button
-        try:
-            domain.handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:  # it has just ended
-                raise
+    agent, button = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
 
+    def ask(domain: Domain) -> str:
+        handle = domain.handle
+        by_agent, by_button = partial(handle.shutdownFlags, agent), partial(handle.shutdownFlags, button)
+        return wish(handle, by_agent, by_button, through_agent=through_agent)
+
+    return passed_on(machine, step.params, ask)
+
+
+def passed_on(machine: Machine, params: Json, ask: Callable[[Domain], str]) -> str:
+    """What `ask` was asked; a libvirt that is slow to pass it on is not waited for."""
     try:
-        asked(machine, step.params, ask, ANSWER)
+        return asked(machine, params, ask, ANSWER)
     except VfioctlError as error:
         if error.code != "libvirt.unanswered":
             raise
+        return "libvirt, which is slow to pass it on"
+
+
+def wish(handle: Any, agent: Callable[[], object], button: Callable[[], object], *, through_agent: bool) -> str:
+    """Ask a guest by its `agent`, where that is connected, or by its power `button`; returns which.
+
+    Raises libvirtError. Where its agent cannot, or does not answer, there is the power button.
+    """
+    import libvirt
+
+    if through_agent and is_connected(handle):
+        with suppress(libvirt.libvirtError):
+            agent()
+            return "its agent"
+    try:
+        button()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:  # it has just ended
+            raise
+    return "its power button"
+
+
+def tell(machine: Machine, times: int, whom: str) -> None:
+    """Say how often a guest was asked, and how the last time."""
+    machine.progress(times, 0, f"request to {whom}" if times == 1 else f"requests, the last to {whom}")
 
 
 def _is_on(domain: Domain) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
 from vfioctl.txn import blobs
@@ -168,3 +168,17 @@ def afresh(step: Step, machine: Machine, work: Callable[[Domain], T]) -> T:
 def text(paths: Paths, blob: str) -> str:
     """The XML in `blob`, "" for none. Raises StepFailed("blob.missing", "blob.damaged")."""
     return blobs.read(paths, blob).decode() if blob else ""
+
+
+def must_run(handle: Any) -> None:
+    """Raise StepRefused("domain.off") where the guest is off."""
+    if not handle.isActive():
+        said = f"The guest {handle.name()} is off."
+        raise StepRefused("domain.off", said, hints=(f"Start it first: virsh start --domain {handle.UUIDString()}",))
+
+
+def is_paused(handle: Any) -> bool:
+    """Whether the guest runs, and stands still: whoever made it."""
+    import libvirt
+
+    return bool(handle.state()[0] == libvirt.VIR_DOMAIN_PAUSED)

@@ -1,4 +1,4 @@
-"""Marks in the metadata of a guest: which operation has started it, or lets its file systems stand still.
+"""Marks in the metadata of a guest: which operation has started or paused it, or lets its file systems stand still.
 
 Those of the configuration stay until they are taken away; those of the running guest go with its end.
 """
@@ -10,7 +10,7 @@ from vfioctl.checking import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-STARTED, FROZEN = "urn:vfioctl:started", "urn:vfioctl:frozen"
+STARTED, FROZEN, PAUSED = "urn:vfioctl:started", "urn:vfioctl:frozen", "urn:vfioctl:paused"
 KEY = "vfioctl"
 
 
