@@ -382,6 +382,19 @@ def test_a_snapshot_is_forgotten_and_comes_back_with_what_was_below_it(
     assert undo(step, guest) is None
 
 
+def test_what_is_below_a_forgotten_snapshot_keeps_the_disks_that_it_had(guest: Guest) -> None:
+    """libvirt itself would let them be those of the forgotten one, whose image may be gone by then."""
+    do(recorded(guest, "one"), guest)
+    do(recorded(guest, "two", parent="one"), guest)
+    kept = guest.handle.snapshotLookupByName("two")
+    overlay = guest.disk.replace(".qcow2", ".one.qcow2")
+    document = kept.getXMLDesc().replace(f"<source file='{guest.disk}'", f"<source file='{overlay}'")
+    guest.handle.snapshotCreateXML(document, 1 | 2)  # redefined, and the current one
+    do(forgotten(guest, "one", children=["two"]), guest)
+    assert tree(guest) == {"two*": ""}
+    assert overlay in guest.handle.snapshotLookupByName("two").getXMLDesc()
+
+
 def test_another_snapshot_of_that_name_is_not_forgotten(guest: Guest) -> None:
     first = recorded(guest, "one")
     do(first, guest)

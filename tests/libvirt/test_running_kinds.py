@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from disk_images import content, create, fill
+from forwarding import forwarded
 from libvirt_machine import DISK, Guest, machine_of
 from step_builders import planned
 
@@ -303,6 +304,31 @@ def test_a_name_that_a_snapshot_has_is_refused(guest: Guest) -> None:
         do(other, guest)
     assert caught.value.code == "snapshot.exists"
     assert state(other, guest) is State.FOREIGN
+
+
+@pytest.mark.parametrize("pooled", [True, False], ids=["in a pool", "in none"])
+def test_the_images_of_another_node_go_by_their_pool_or_are_said_to_stay(
+    guest: Guest, lab: Any, *, pooled: bool
+) -> None:
+    directory = guest.machine.paths.at("srv")
+    if pooled:
+        pool = guest.connection.storagePoolDefineXML(
+            f"<pool type='dir'><name>{guest.name}</name><target><path>{directory}</path></target></pool>"
+        )
+        pool.create()
+    guest.start()
+    with forwarded(lab) as node:
+        guest.uri = node
+        step = live(guest)
+        do(step, guest)
+        said = undo(step, guest)
+    assert present(guest) == present_off(guest)
+    assert [os.path.exists(path) for path in files(guest).values()] == [not pooled] * 2
+    assert (said is None) is pooled
+    assert said is None or "could not be removed; nothing uses it any more" in said
+    if pooled:
+        pool.destroy()
+        pool.undefine()
 
 
 def test_without_an_agent_nothing_can_stand_still_and_nothing_is_done(guest: Guest) -> None:

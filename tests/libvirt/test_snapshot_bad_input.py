@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
-import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 
 import pytest
 import snapshot_lab
+from forwarding import forwarded
 
 from vfioctl.wait import until
 
@@ -142,37 +140,8 @@ def test_a_snapshot_is_listed_and_shown(host: Any, make: Callable[..., Any]) -> 
 def test_a_guest_of_another_node_is_refused(host: Any, make: Callable[..., Any]) -> None:
     guest = make()
     before = host.files()
-    with forwarded(host) as node:
+    with forwarded(host.lab) as node:
         assert host.cli("snapshot", "list", guest.name, "--node", node).returncode == 0
         for verb in (("create", guest.name, "x"), ("revert", guest.name, "x"), ("delete", guest.name, "x", "--yes")):
             assert "[snapshot.elsewhere]" in host.refused(*verb, "--node", node)
     assert host.files() == before
-
-
-@contextmanager
-def forwarded(host: Any) -> Iterator[str]:
-    """A URI of the daemon that leads over the loopback, as if it were another host's."""
-    there = f"/proc/{host.lab.holder_pid}/root/run/libvirt/libvirt-sock"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=_serve, args=(server, there), daemon=True).start()
-        yield f"qemu+tcp://127.0.0.1:{server.getsockname()[1]}/system"
-
-
-def _serve(server: socket.socket, there: str) -> None:
-    while True:
-        try:
-            client, _ = server.accept()
-        except OSError:
-            return
-        threading.Thread(target=_forward, args=(client, there), daemon=True).start()
-
-
-def _forward(client: socket.socket, there: str) -> None:
-    """Both directions of one connection, until one end closes it."""
-    with client, socket.socket(socket.AF_UNIX) as daemon:
-        daemon.connect(there)
-        while ready := select.select([client, daemon], [], [])[0]:
-            for end in ready:
-                if not (data := end.recv(65536)):
-                    return
-                (daemon if end is client else client).sendall(data)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import snapshot_lab
+from running_guests import Running, fill, with_flash
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
-
-FIRMWARE = "/usr/share/seabios/bios-256k.bin"  # no UEFI, but in a flash with an NVRAM beside it as one has it
-NVRAM_SIZE = 64 << 10
 
 
 @pytest.fixture(scope="module")
@@ -24,31 +21,6 @@ def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     made = snapshot_lab.SnapshotLab(module_lab, place)
     module_lab.start()
     return made
-
-
-class Running:
-    """A guest that is switched on, whose QEMU writes what the test says; it ends with the test."""
-
-    def __init__(self, guest: Any) -> None:
-        self.guest, self.host, self.name = guest, guest.host, guest.name
-
-    def switch_on(self, *how: str) -> None:
-        self.host.lab.virsh("start", self.name, *how)
-
-    def switch_off(self) -> None:
-        self.host.lab.virsh("destroy", self.name)
-
-    def write(self, pattern: int, section: int = 0) -> None:
-        for number in range(len(self.guest.targets)):
-            size = snapshot_lab.SECTION
-            command = f'qemu-io -d /machine/peripheral/virtio-disk{number}/virtio-backend "write -P {pattern + number} '
-            self.host.lab.virsh("qemu-monitor-command", self.name, "--hmp", f'{command}{section * size} {size}"')
-
-    @property
-    def disks(self) -> dict[str, str]:
-        """What it writes to now."""
-        lines = self.host.lab.virsh("domblklist", self.name).stdout.splitlines()[2:]
-        return dict(line.split(maxsplit=1) for line in lines if line)
 
 
 @pytest.fixture(params=[1, 3], ids=["1 disk", "3 disks"])
@@ -160,12 +132,7 @@ def test_a_disk_that_the_configuration_has_elsewhere_is_refused_by_name(running,
 
 
 def test_the_nvram_of_a_running_guest_is_kept_and_goes_back(host):
-    if not os.path.exists(FIRMWARE):
-        pytest.skip("seabios is not installed (apt install seabios)")
-    guest = snapshot_lab.Guest(host, uefi=True)
-    document = host.place / f"{guest.name}.xml"
-    document.write_text(document.read_text().replace("/usr/share/OVMF/OVMF_CODE.fd", FIRMWARE))
-    host.lab.virsh("define", str(document))
+    guest = with_flash(host)
     fill(guest, "a")
     running = Running(guest)
     running.switch_on("--paused")
@@ -177,8 +144,3 @@ def test_the_nvram_of_a_running_guest_is_kept_and_goes_back(host):
     fill(guest, "b")
     host.done("revert", running.name, "clean")
     assert host.must("sha256sum", guest.nvram).split()[0] == clean
-
-
-def fill(guest: Any, letter: str) -> None:
-    """An NVRAM as large as a flash must be."""
-    guest.host.must("sh", "-c", f"head -c {NVRAM_SIZE} /dev/zero | tr '\\0' {letter} > {guest.nvram}")

@@ -20,6 +20,7 @@ VERBS, CRASHES, BAD = "test_snapshot_verbs", "test_snapshot_crashes", "test_snap
 KILLED = "test_nothing_is_lost_but_what_was_agreed_to_and_nothing_is_left"
 INSIDE = "test_snapshots_inside_the_images_are_gone_back_to_and_pruned"
 BRACKETS = str.maketrans("[]", "<>")  # fnmatch takes them for a set of letters
+REACH = {"of another node": "of another node", "by a member of libvirt's group": "by a member of the group"}
 STEPS = {"bios-1": {"create": 4, "revert": 3, "discard": 3, "delete": 4},
          "uefi-3": {"create": 7, "revert": 6, "discard": 9, "delete": 9}}  # fmt: skip
 FIRMWARE = {"bios-1": "BIOS, one disk", "uefi-3": "UEFI with NVRAM, three disks"}
@@ -60,6 +61,10 @@ def _bad(name: str) -> tuple[str, ...]:
 
 def _running(name: str) -> tuple[str, ...]:
     return (f"test_snapshot_running::test_{name}",)
+
+
+def _reach(name: str, where: str) -> tuple[str, ...]:
+    return (f"test_snapshot_reach::test_{name}[{REACH[where]}]",)
 
 
 def _card(name: str) -> tuple[str, ...]:
@@ -108,7 +113,14 @@ ROWS = (
         _verbs("the_guest_starts_on_what_was_made")),
     Row("create, revert, delete", "saved", "BIOS", "refused: `snapshot.saved`",
         _verbs("a_saved_guest_is_refused_by_every_verb")),
-    Row("create, revert, delete", "of another node", "BIOS", "refused: `snapshot.elsewhere`",
+    *(Row("create; revert there", f"running, {where}", "BIOS", "works",
+          _reach("what_it_wrote_before_comes_back_on_its_node", where)) for where in REACH),
+    *(Row("delete, prune, of one made from elsewhere", f"running then, {where}", "BIOS", "works",
+          _reach("on_its_node_it_is_one_of_ours_and_goes_with_all_that_was_made", where)) for where in REACH),
+    *(Row("create", f"running, {where}", "with NVRAM", "refused: `snapshot.out_of_reach`; disks with `--disks-only`",
+          _reach("the_nvram_is_out_of_reach_so_only_the_disks_are_taken_and_that_on_request", where))
+      for where in REACH),
+    Row("create, revert, delete", "off, of another node", "BIOS", "refused: `snapshot.elsewhere`",
         _bad("a_guest_of_another_node_is_refused")),
     Row("revert of libvirt's external snapshot", "off", "UEFI",
         "refused: `snapshot.without_nvram`; disks alone with `--disks-only`",
@@ -121,7 +133,7 @@ ROWS = (
         _bad("a_guest_that_was_edited_between_plan_and_change_keeps_what_was_edited")),
     Row("create without room", "off", "BIOS", "refused: `disk.no_room`",
         _bad("without_room_for_the_new_image_nothing_is_left")),
-    Row("list, show; every other verb", "by a member of libvirt's group", "UEFI", "works; refused: needs root",
+    Row("list, show; every other verb", "off, by a member of libvirt's group", "UEFI", "works; refused: needs root",
         _bad("a_member_of_the_group_sees_what_libvirt_knows_and_changes_nothing")),
     Row("revert while the hook starts the guest", "with a card", "BIOS", "refused: `libvirt.busy`",
         _card("a_revert_while_the_hook_starts_the_guest_is_refused_and_changes_nothing")),

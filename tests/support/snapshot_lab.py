@@ -127,9 +127,11 @@ class SnapshotLab:
         return self.run(sys.executable, "-m", ENTRY, "--root", "/", *argv)
 
     def cli_of(self, uid: int, group: int, *argv: str) -> subprocess.CompletedProcess[str]:
-        """The same by the user `uid`, a member of `group` and nothing else."""
+        """The same by the user `uid`, a member of `group` and nothing else, with a home of their own."""
+        home = f"/var/home-{uid}"
+        self.must("sh", "-c", f"install -d -o {uid} {home}; touch /.kit/boundaries; chmod -R a+rwX /.kit")
         who = (f"--reuid={uid}", f"--regid={uid}", f"--groups={group}")
-        return self.run("setpriv", *who, sys.executable, "-m", ENTRY, "--root", "/", *argv)
+        return self.run("setpriv", *who, "env", f"HOME={home}", sys.executable, "-m", ENTRY, "--root", "/", *argv)
 
     def restart(self, *, daemon: bool) -> None:
         """A power cut: another boot and an empty /run, and a killed `daemon`, which takes seconds. No guest may run."""

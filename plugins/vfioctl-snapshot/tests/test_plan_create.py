@@ -5,10 +5,12 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from snapshot_builders import NVRAM, codes, disk, facts, image, record, told, wish
+from snapshot_builders import NVRAM, UUID, codes, disk, facts, image, record, told, wish
 from vfioctl_snapshot.create import create
 from vfioctl_snapshot.record import Part, Record
 from vfioctl_snapshot.settings import Settings
+
+from vfioctl.plugin import GuestSnapshot
 
 
 def plan(found, name: str = "clean", settings: Settings | None = None, **more):
@@ -215,3 +217,33 @@ def test_what_lies_below_without_a_stated_format_is_refused():
     guessed = image("/images/vda.qcow2", "/images/base", backing_format="")
     draft = plan(facts(images=(guessed, image("/images/base"))))
     assert codes(draft) == [("snapshot.backing", "block")]
+
+
+# where no file of the guest is seen: by a member of the group, and on another node
+
+
+def far(*disks, **more):
+    return facts(*disks, state="running", files_seen=False, **{"images": (), **more})
+
+
+def test_libvirt_alone_makes_the_images_of_a_running_guest_whose_files_are_out_of_reach():
+    draft = plan(far(disk(), disk("vdb")))
+    assert [step.kind for step in draft.steps.made] == ["disk.live"]
+    assert "reuse" not in draft.steps.made[0].params
+    assert "<description>Made by vfioctl.</description>" in written(draft, "disk.live")
+
+
+@pytest.mark.parametrize(("more", "code"), [
+    ({"nvram": NVRAM, "uefi": True}, "snapshot.out_of_reach"),
+    ({"others": frozenset({"/images/vda.qcow2"})}, "snapshot.shared"),
+    ({"libvirt": (GuestSnapshot(UUID, "inside", 1, "shutoff", internal=True, external=False, current=True),)},
+     "snapshot.mixed"),
+])  # fmt: skip
+def test_what_libvirt_says_is_enough_to_refuse(more, code):
+    draft = plan(far(**more))
+    assert ((code, "block") in codes(draft), draft.steps.made) == (True, ())
+
+
+def test_a_chain_is_as_long_as_libvirt_says():
+    long = disk(backing=tuple(f"/images/{number}" for number in range(99)))
+    assert ("snapshot.chain", "block") in codes(plan(far(long)))

@@ -83,17 +83,27 @@ def _of_guest(
         yield finding("snapshot.nothing", f"Guest {facts.name} has no disk that could be snapshotted.")
     for disk in chosen:
         yield from refusals.of_strayed(facts, disk)
-        yield from refusals.of_chain(facts, disk.target, disk.source, disk.format, settings.longest_chain)
+        yield from _of_chain(facts, disk, settings.longest_chain)
     if not wish.disks_only:
         yield from refusals.of_vtpm(facts)
+    if not facts.files_seen:
+        yield from refusals.of_inside(facts)
+        yield from () if wish.disks_only else refusals.of_reach(facts)
+        return
     if facts.nvram and not facts.nvram_exists and not wish.disks_only:
         said = f"There is no NVRAM {facts.nvram} yet: the guest never ran. A revert gives it a new one."
         yield finding("snapshot.no_nvram", said, Severity.INFO)
 
 
+def _of_chain(facts: Facts, disk: GuestDisk, limit: int) -> Iterator[Finding]:
+    if facts.files_seen:
+        return refusals.of_chain(facts, disk.target, disk.source, disk.format, limit)
+    return refusals.of_depth(facts, disk, limit)
+
+
 def _record(facts: Facts, wish: Wish, chosen: tuple[GuestDisk, ...], skipped: dict[str, str]) -> Record:
-    taken = set(facts.images)
-    known = [record.name for record in facts.records.readable]
+    taken = {*facts.images, *facts.others, *(path for disk in facts.disks for path in (disk.source, *disk.backing))}
+    known = {record.name for record in facts.records.readable} | {one.name for one in facts.libvirt}
     parts = []
     for disk in chosen:
         path = names.overlay(disk.source, wish.name, known, taken)
@@ -113,6 +123,9 @@ def kept_nvram(facts: Facts, wish: Wish) -> str:
 
 
 def _drafted(facts: Facts, record: Record, wish: Wish, findings: tuple[Finding, ...]) -> Draft:
+    if not facts.files_seen:  # libvirt makes the images as well, and has the only record
+        more, contents = _changed_over(facts, record, wish)
+        return Draft(Steps().then(*more), contents, findings, shown={"snapshot": record.shown()})
     at, kept = Target(facts.uri, facts.uuid), content(record.to_json())
     made = Steps()
     for part in record.disks:
@@ -138,7 +151,8 @@ def _changed_over(facts: Facts, record: Record, wish: Wish) -> tuple[tuple[StepP
     """How a running guest does; libvirt writes its record by itself, and changes the configuration as well."""
     asked = content(live_xml(record, (disk.target for disk in facts.disks)).encode())
     at = Target(facts.uri, facts.uuid)
-    return (steps.change_over(at, record.name, asked.name, quiesce=wish.quiesce),), (asked,)
+    there = facts.files_seen
+    return (steps.change_over(at, record.name, asked.name, quiesce=wish.quiesce, there=there),), (asked,)
 
 
 def _parent(facts: Facts) -> str:

@@ -119,7 +119,8 @@ def _gone(facts: Facts, record: Record, going: dict[str, Part]) -> Iterator[Step
     reason = f"it belongs to snapshot {record.name!r}"
     if record.nvram in facts.files and record.nvram != facts.nvram:
         yield steps.remove_copy(record.nvram, reason)
-    yield steps.delete(facts.files[place(facts.uuid, record.name)], reason)
+    if written := facts.files.get(place(facts.uuid, record.name)):
+        yield steps.delete(written, reason)
 
 
 def _lost(facts: Facts, doomed: tuple[Record, ...], going: dict[str, Part]) -> Iterator[str]:

@@ -8,6 +8,8 @@ from collections.abc import Container, Iterable, Mapping
 
 from vfioctl_snapshot.record import Record
 
+MADE = "Made by vfioctl."  # how a snapshot is known on its node that was made from another one
+
 
 def changed(xml: str, sources: Mapping[str, tuple[str, str]], nvram: str = "") -> str:
     """`xml` with path and format of some disks by target, and with `nvram` where it is given.
@@ -99,6 +101,7 @@ def live_xml(record: Record, targets: Iterable[str]) -> str:
     """What libvirt is asked to make of `record` of a running guest with the disks `targets`; it writes the rest."""
     root = ET.Element("domainsnapshot")
     ET.SubElement(root, "name").text = record.name
+    ET.SubElement(root, "description").text = MADE
     _disks(ET.SubElement(root, "disks"), record, targets)
     return ET.tostring(root, encoding="unicode")
 

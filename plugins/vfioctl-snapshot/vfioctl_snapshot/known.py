@@ -6,11 +6,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 from vfioctl.plugin import TYPE_CHECKING, replace
+from vfioctl_snapshot.domain_xml import MADE
 from vfioctl_snapshot.facts import Facts
 from vfioctl_snapshot.headers import Internal
 from vfioctl_snapshot.names import BEFORE_REVERT
 from vfioctl_snapshot.naming import nvram_stem, stamp_of
-from vfioctl_snapshot.record import EXTERNAL, INTERNAL, Part, Record
+from vfioctl_snapshot.record import EXTERNAL, INTERNAL, Part, Record, Records
 
 if TYPE_CHECKING:
     from vfioctl.plugin import GuestSnapshot
@@ -48,9 +49,19 @@ def _inside(facts: Facts, template: str) -> Iterator[Record]:
         )  # fmt: skip
 
 
+def with_unwritten(facts: Facts) -> Records:
+    """The records, with the snapshots that vfioctl made from elsewhere: only libvirt has written them down."""
+    written = {record.name for record in facts.records.readable}
+    theirs = (_of_libvirt(facts, one) for one in facts.libvirt if one.name not in written)
+    found = (*facts.records.readable, *(record for record in theirs if record.is_ours))
+    return replace(facts.records, readable=tuple(sorted(found, key=lambda record: record.created)))
+
+
 def _of_libvirt(facts: Facts, snapshot: GuestSnapshot) -> Record:
+    ours = snapshot.external and snapshot.description == MADE
     return Record(
-        name=snapshot.name, uuid=facts.uuid, guest=facts.name, created=snapshot.created, origin="libvirt",
+        name=snapshot.name, uuid=facts.uuid, guest=facts.name, created=snapshot.created,
+        origin="create" if ours else "libvirt",
         disks=() if snapshot.internal else tuple(_parts(snapshot)), uefi=facts.uefi, in_libvirt=True,
         method=INTERNAL if snapshot.internal else EXTERNAL, state=_state(snapshot), memory=snapshot.state == "running",
     )  # fmt: skip

@@ -21,35 +21,45 @@ from vfioctl.plugin import (
 )
 from vfioctl_snapshot import images
 from vfioctl_snapshot.facts import Facts, File
+from vfioctl_snapshot.known import with_unwritten
 from vfioctl_snapshot.names import NOTHING_CHANGED
 from vfioctl_snapshot.naming import nvram_stem
 from vfioctl_snapshot.record import Records, place, records
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Connection, Guest, GuestDisk, GuestSnapshot, Host
+    from vfioctl.plugin import Call, Connection, Guest, GuestDisk, GuestSnapshot, Host, Node
     from vfioctl_snapshot.headers import Image
 
 
-def look(call: Call, word: str, node: str) -> Facts:
+def look(call: Call, word: str, node: str, *, by_libvirt: bool = False) -> Facts:
     """The guest of the name or UUID `word`, for a plan: every image around its own as well.
 
-    Raises Refused("snapshot.elsewhere") for a guest of another host: its files are there.
+    `by_libvirt`: of one that runs, what libvirt says is enough. Raises NotRoot, and Refused("snapshot.elsewhere") for
+    a guest of another host: its files are there.
     """
     with call.connection(node) as connection:
-        where = connection.node
-        if not where.is_local:
-            raise Refused(
-                "snapshot.elsewhere", f"The disks of guest {word} lie on {where}, and are changed there.",
-                state=NOTHING_CHANGED, hints=(f"Run it on {where}, without --node.",),
-            )  # fmt: skip
         facts = _of(call, connection, read_guest(connection, word))
+        enough = facts.files_seen or (by_libvirt and facts.runs)
+        if not enough and not connection.node.is_local:
+            raise _elsewhere(word, connection.node)
+        if not enough:
+            call.need_root()
         others = other_sources(connection, facts.uuid)
+    if not facts.files_seen:
+        return replace(facts, others=others)
     host = call.host()
     kept = (path for record in facts.records.readable for path in (*record.images, *record.overlays))
     found = images.around(host, (*facts.active, *kept, *_plain(host, others)))
     return replace(
         facts, images=found, others=images.same(host, found, others), free=images.room(host, found),
         disks=tuple(_called(host, found, disk) for disk in facts.disks),
+    )  # fmt: skip
+
+
+def _elsewhere(word: str, where: Node) -> Refused:
+    return Refused(
+        "snapshot.elsewhere", f"The disks of guest {word} lie on {where}, and are changed there.",
+        state=NOTHING_CHANGED, hints=(f"Run it on {where}, without --node.",),
     )  # fmt: skip
 
 
@@ -83,7 +93,7 @@ def _of(
     here, host = connection.node.is_local and call.administers, call.host()
     xml = found.live_xml or found.xml
     firmware, kept = guest_firmware(xml), records(host, found.uuid) if here else Records()
-    return Facts(
+    facts = Facts(
         uuid=found.uuid, name=found.name, uri=connection.node.uri, node=connection.node.name, state=found.state,
         xml=found.xml, disks=tuple(map(_stated, guest_disks(xml))), saved=found.saved, persistent=found.persistent,
         nvram=firmware.nvram, uefi=firmware.uefi, vtpm=guest_tpm(xml), hostdevs=guest_hostdevs(xml),
@@ -91,6 +101,7 @@ def _of(
         libvirt=read_snapshots(connection, found.uuid) if known is None else known,
         files={file.path: file for file in _named(host, firmware.nvram, found.uuid, kept)} if here else {},
     )  # fmt: skip
+    return replace(facts, records=with_unwritten(facts)) if here else facts
 
 
 def _strayed(found: Guest) -> frozenset[str]:

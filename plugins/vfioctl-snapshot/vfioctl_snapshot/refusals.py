@@ -39,7 +39,9 @@ def of_disk(facts: Facts, disk: GuestDisk) -> tuple[str, str] | None:
         return "snapshot.unsuited", "it is read-only, shared or transient"
     if disk.format not in FORMATS:
         return "snapshot.format", f"it is a {disk.format or 'guessed'} image; overlays are made of qcow2 and raw ones"
-    return _of_image(facts, disk)
+    if disk.source in facts.others:
+        return "snapshot.shared", f"another guest has its image {disk.source} as well, and would go on writing to it"
+    return _of_image(facts, disk) if facts.files_seen else None
 
 
 def _of_image(facts: Facts, disk: GuestDisk) -> tuple[str, str] | None:
@@ -48,14 +50,17 @@ def _of_image(facts: Facts, disk: GuestDisk) -> tuple[str, str] | None:
         return "snapshot.unreadable", f"its image {disk.source} is not there, or cannot be read"
     if disk.format == "qcow2" and image.problem:
         return "snapshot.format", image.problem
-    if disk.source in facts.others:
-        return "snapshot.shared", f"another guest has its image {disk.source} as well, and would go on writing to it"
     if over := sorted(set(dependents(facts, disk.source)) - facts.family):
         return "snapshot.shared", f"{over[0]} lies over its image, so that it must not be written to"
     if disk.format == "qcow2" and image.snapshots:
         said = f"{disk.source} has {len(image.snapshots)} internal snapshots, and the two kinds must not be mixed"
         return "snapshot.mixed", said
     return None
+
+
+def of_depth(facts: Facts, disk: GuestDisk, limit: int) -> Iterator[Finding]:
+    """One more image may lie over that of `disk`, by what libvirt says of those below."""
+    yield from _of_length(facts, disk.target, 1 + len(disk.backing), limit)
 
 
 def of_chain(facts: Facts, target: str, path: str, form: str, limit: int) -> Iterator[Finding]:
@@ -65,8 +70,12 @@ def of_chain(facts: Facts, target: str, path: str, form: str, limit: int) -> Ite
         if found not in FORMATS:
             said = f"{image} below {target} has no stated format, and would have to be guessed."
             yield finding("snapshot.backing", said, hint="State it with: qemu-img rebase -u -F FORMAT -b BACKING IMAGE")
-    if len(images) >= limit:
-        said = f"{len(images)} images lie over each other for {target} of guest {facts.name}; no more than {limit} may."
+    yield from _of_length(facts, target, len(images), limit)
+
+
+def _of_length(facts: Facts, target: str, length: int, limit: int) -> Iterator[Finding]:
+    if length >= limit:
+        said = f"{length} images lie over each other for {target} of guest {facts.name}; no more than {limit} may."
         hint = f"Delete old snapshots: vfioctl snapshot prune {argument(facts.name)} --keep 10"
         yield finding("snapshot.chain", said, hint=hint)
 
@@ -85,6 +94,21 @@ def of_vtpm(facts: Facts) -> Iterator[Finding]:
         said = f"Guest {facts.name} has a TPM ({facts.vtpm}), whose state cannot be kept with the snapshot."
         hint = "Only the disks, with the recovery key of BitLocker or LUKS at hand: --disks-only"
         yield finding("snapshot.vtpm_state", said, hint=hint)
+
+
+def of_reach(facts: Facts) -> Iterator[Finding]:
+    """The firmware's variables belong to the disks, and are a file that is not seen from here."""
+    if facts.nvram:
+        said = f"The NVRAM of guest {facts.name} is a file of root's on its node; it cannot be copied from here."
+        hint = "Run it there as root, or take the disks alone with --disks-only."
+        yield finding("snapshot.out_of_reach", said, hint=hint)
+
+
+def of_inside(facts: Facts) -> Iterator[Finding]:
+    """libvirt knows of none inside an image; what it does not know of is not seen from here."""
+    if inside := [one.name for one in facts.libvirt if one.internal]:
+        said = f"Guest {facts.name} has internal snapshots, such as {inside[0]!r}; two kinds must not be mixed."
+        yield finding("snapshot.mixed", said, hint="Delete those first.")
 
 
 def of_parts(facts: Facts, record: Record) -> Iterator[Finding]:

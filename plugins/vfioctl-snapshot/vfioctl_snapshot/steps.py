@@ -75,9 +75,14 @@ def define(at: Target, blob: str, former: str, reason: str) -> StepProposal:
     return _step("snapshot:domain", "domain.define", params, reason)
 
 
-def change_over(at: Target, name: str, blob: str, *, quiesce: bool) -> StepProposal:
-    """All disks of a running guest at once. Its undo merges what was written since, however long that takes."""
-    params: dict[str, Any] = {"uri": at.uri, "uuid": at.uuid, "name": name, "blob": blob, "reuse": True}
+def change_over(at: Target, name: str, blob: str, *, quiesce: bool, there: bool) -> StepProposal:
+    """All disks of a running guest at once; `there`: a step before has made their images, else libvirt does.
+
+    Its undo merges what was written since, however long that takes.
+    """
+    params: dict[str, Any] = {"uri": at.uri, "uuid": at.uuid, "name": name, "blob": blob}
+    if there:
+        params["reuse"] = True
     if quiesce:
         params["quiesce"] = True
     return StepProposal(

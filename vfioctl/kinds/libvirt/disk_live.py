@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from xml.etree import ElementTree as ET
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
@@ -78,9 +79,9 @@ class DiskLive(DomainChange):
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         afresh(step, machine, lambda domain: _thaw(step, domain))
-        for path in on(step, machine, lambda domain: _merge(step, machine, domain)):
-            _remove(path)
-        return None
+        merged = on(step, machine, lambda domain: _merge(step, machine, domain))
+        left = [path for path in merged if not _removed(step, machine, path)]
+        return f"{', '.join(left)} could not be removed; nothing uses it any more" if left else None
 
     def foreign(self, step: Step, machine: Machine) -> str:  # noqa: ARG002
         name, uuid = step.params["name"], step.params["uuid"]
@@ -144,7 +145,7 @@ def _merge(step: Step, machine: Machine, domain: Domain) -> tuple[str, ...]:
         if present.get(target) == path:
             _pivot(domain.handle, target, machine, step.deadline)
     forget(domain, step.params["name"])
-    return tuple(new.values()) if step.params["uri"].startswith("qemu:///") else ()
+    return tuple(new.values())
 
 
 def _pivot(handle: Any, target: str, machine: Machine, seconds: float) -> None:
@@ -177,11 +178,34 @@ def _changed_over(handle: Any, target: str) -> bool:
     return True
 
 
-def _remove(path: str) -> None:
-    """Remove an image that libvirt made, or took, for the snapshot, and that is merged now; not one that is open."""
+def _removed(step: Step, machine: Machine, path: str) -> bool:
+    """Remove an image that libvirt made, or took, for the snapshot, and that is merged now; whether it is gone."""
+    if step.params["uri"].startswith("qemu:///"):
+        with suppress(PermissionError):  # a member of the group libvirt owns no image
+            return _unlinked(path)
+    return on(step, machine, lambda domain: _deleted(domain.connection, path))
+
+
+def _deleted(connection: Any, path: str) -> bool:
+    """By the pool that the directory is, where there is one; it learns of files that others made when it looks."""
+    import libvirt
+
+    directory, name = os.path.split(path)
+    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+        if ET.fromstring(pool.XMLDesc()).findtext("target/path") == directory:
+            pool.refresh()
+            pool.storageVolLookupByName(name).delete()
+            return True
+    return False
+
+
+def _unlinked(path: str) -> bool:
+    """Of this host; not one that is open."""
     with suppress(FileNotFoundError), locks.seen(path) as fd:
-        if stat.S_ISREG(os.lstat(path).st_mode) and not locks.is_open(fd):
-            os.unlink(path)
+        if not stat.S_ISREG(os.lstat(path).st_mode) or locks.is_open(fd):
+            return False
+        os.unlink(path)
+    return True
 
 
 def _operation(step: Step) -> str:

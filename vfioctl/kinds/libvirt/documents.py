@@ -44,13 +44,18 @@ def same_record(asked: str, present: str) -> bool:
 
 
 def reparented(document: str, parent: str) -> str:
-    """The record `document` of a snapshot, with another one above it."""
+    """The record `document` of a snapshot, with another one above it, or none where `parent` is ""."""
     root = _root(document)
     for former in root.findall("parent"):
         root.remove(former)
-    above = ET.SubElement(root, "parent")
-    ET.SubElement(above, "name").text = parent
+    if parent:
+        ET.SubElement(ET.SubElement(root, "parent"), "name").text = parent
     return ET.tostring(root, encoding="unicode")
+
+
+def parent_of(document: str) -> str:
+    """The name of the snapshot above the one that is recorded in `document`; "" for none, or no document."""
+    return _root(document).findtext("parent/name", "") if document else ""
 
 
 def name_of(document: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
-from vfioctl.kinds.libvirt.documents import reparented, same_record
+from vfioctl.kinds.libvirt.documents import parent_of, reparented, same_record
 from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, Domain, SnapshotChange, on, text
 from vfioctl.kinds.libvirt.snapshot_record import forget, record
 from vfioctl.txn.blobs import BLOB
@@ -48,13 +48,29 @@ class SnapshotForget(SnapshotChange):
         return State.BETWEEN if _orphans(step, domain) else State.BEFORE
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        return on(step, machine, lambda domain: forget(domain, step.params["name"]))
+        return on(step, machine, lambda domain: _apply(step, domain))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: _undo(step, machine.paths, domain))
 
     def foreign(self, step: Step, machine: Machine) -> str:  # noqa: ARG002
         return f"libvirt's snapshot {step.params['name']!r} is another one than was planned, and stays."
+
+
+def _apply(step: Step, domain: Domain) -> str | None:
+    """Hang those below it elsewhere first: libvirt would let their disks be those of the forgotten one (9.0, 11.3)."""
+    name = step.params["name"]
+    parent = parent_of(domain.record(name))
+    for child in step.params.get("children", ()):
+        document = domain.record(child)
+        if parent_of(document) == name:
+            _hang(domain, child, reparented(document, parent))
+    return forget(domain, name)
+
+
+def _hang(domain: Domain, name: str, document: str) -> None:
+    found = domain.snapshot(name)
+    record(domain, document, current=found is not None and bool(found.isCurrent()))
 
 
 def _orphans(step: Step, domain: Domain) -> dict[str, str]:
@@ -65,13 +81,12 @@ def _orphans(step: Step, domain: Domain) -> dict[str, str]:
 
 
 def _undo(step: Step, paths: Paths, domain: Domain) -> None:
-    """libvirt hangs the children of a forgotten one below its parent, and lets them there when it comes back."""
+    """It is recorded again, and what was below it is hung there again."""
     current = step.params.get("current", False)
     if not domain.record(step.params["name"]):
         record(domain, text(paths, step.params["blob"]), current=current)
     for name, document in _orphans(step, domain).items():
-        found = domain.snapshot(name)
-        record(domain, document, current=found is not None and bool(found.isCurrent()))
+        _hang(domain, name, document)
 
 
 KIND = SnapshotForget()

@@ -33,7 +33,7 @@ def create(
     Of a guest that runs, the disks are kept and not its memory: it finds them as after a power cut. With --quiesce
     its agent writes out everything first, and lets no program write meanwhile.
     """
-    about = subject(call, guest, node)
+    about = subject(call, guest, node, by_libvirt=True)
     wanted = wish(name or "", new_id(), disks_only=disks_only)
     called = name or names.free(names.stamp(wanted.now), about.names)
     names.check_new(called, about.facts.name, about.names)

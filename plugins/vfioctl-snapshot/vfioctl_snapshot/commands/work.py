@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -58,10 +58,14 @@ class Subject:
         return frozenset(record.name for record in self.known) | frozenset(self.facts.records.damaged)
 
 
-def subject(call: Call, guest: str, node: str) -> Subject:
-    """The guest `guest` with every image around it. Raises what libvirt answers, and NotRoot."""
-    call.need_root()
-    return _subject(call, look(call, guest, node))
+def subject(call: Call, guest: str, node: str, *, by_libvirt: bool = False) -> Subject:
+    """The guest `guest` with every image around it; `by_libvirt`: or one that runs, as libvirt has it.
+
+    Raises what libvirt answers, and NotRoot.
+    """
+    if not by_libvirt:
+        call.need_root()
+    return _subject(call, look(call, guest, node, by_libvirt=by_libvirt))
 
 
 def seen(call: Call, guest: str, node: str) -> Subject:
@@ -104,7 +108,7 @@ def perform(call: Call, facts: Facts, draft: Draft, how: Doing) -> Result:
         question=Question(how.code, draft.lost, how.again) if draft.lost else None, notes={"uuid": facts.uuid},
         id=how.operation,
     )  # fmt: skip
-    with _directory(call, facts.uuid):
+    with _directory(call, facts.uuid) if facts.files_seen else nullcontext():
         result = call.perform(request, dry_run=how.dry_run)
     return Result(
         data={**result.data, "guest": facts.name, "uuid": facts.uuid, "node": facts.node, **draft.shown},
