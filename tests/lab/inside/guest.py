@@ -87,13 +87,13 @@ def destroy(lab: Lab, label: str = "virsh destroy") -> None:
         lab.time(f"{label}: virsh destroy", seconds)
 
 
-def power_off_inside() -> None:
+def power_off_inside(name: str = NAME) -> None:
     """Keys before its boot sector waits for one are lost, so this repeats them."""
-    eventually(lambda: not _key_pressed() or state() == "shut off", 90, state)
+    eventually(lambda: not _key_pressed(name) or state(name) == "shut off", 90, lambda: state(name))
 
 
-def _key_pressed() -> bool:
-    return programs.run(["virsh", "send-key", NAME, "KEY_ENTER"]).returncode == 0
+def _key_pressed(name: str) -> bool:
+    return programs.run(["virsh", "send-key", name, "KEY_ENTER"]).returncode == 0
 
 
 def kill_qemu() -> None:
