@@ -92,6 +92,7 @@ def test_a_revert_while_the_hook_starts_the_guest_is_refused_and_changes_nothing
         ended = guest.snapshot("revert", NAME, "clean")
         assert ended.returncode != 0
         assert "[libvirt.busy]" in ended.stderr
+        assert "--xml" not in ended.stderr, "no verb of snapshot has it"
     assert "[snapshot.running]" in guest.snapshot("revert", NAME, "clean").stderr
     assert (guest.source, sorted(os.listdir(f"{guest.root}/srv"))) == (present, before)
     assert guest.house.drivers() == GIVEN

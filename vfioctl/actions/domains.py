@@ -102,7 +102,7 @@ def guests(call: Call) -> tuple[str, ...]:
 
 
 def _from_libvirt(call: Call, guest: str) -> Found:
-    refuse_while_running(call.composition.paths)
+    refuse_while_running(call.composition.paths, XML)
     if _has_binding(call):
         with _connected(call) as libvirt:
             data = read_guest(libvirt, guest).xml.encode()

@@ -102,17 +102,18 @@ def _target(directory: str, fd: str) -> str:
         return ""
 
 
-def refuse_while_running(paths: Paths) -> None:
+def refuse_while_running(paths: Paths, *otherwise: str) -> None:
     """Raise Refused("libvirt.busy") while a hook runs: libvirt answers nobody until it ends.
 
-    The process of another operation holds its key as well, and keeps nobody from libvirt.
+    The process of another operation holds its key as well, and keeps nobody from libvirt. `otherwise` says what else
+    the user can do.
     """
     if now := next((one for one in running(paths) if not _is_other_operation(paths, one.uuid)), None):
         raise Refused(
             "libvirt.busy",
             f"libvirt cannot be asked while a hand-off is running (process {now.pid}).",
             state="Nothing was changed.",
-            hints=("See what it does with: vfioctl status", "Or give the domain's XML with: --xml FILE"),
+            hints=("See what it does with: vfioctl status", *otherwise),
         )
 
 
