@@ -11,6 +11,7 @@ from vfioctl.virt.disks import (
     guest_firmware,
     guest_hostdevs,
     guest_tpm,
+    guest_tpm_state,
 )
 
 XML = """<domain><os firmware='efi'><loader type='pflash'>/code.fd</loader><nvram template='/vars.fd'>/n.fd</nvram></os>
@@ -49,6 +50,23 @@ def test_the_firmware_is_uefi_where_it_is_flashed_or_asked_for(os: str, firmware
 
 def test_a_template_of_the_nvram_is_read() -> None:
     assert guest_firmware(XML) == Firmware(uefi=True, nvram="/n.fd", template="/vars.fd")
+
+
+@pytest.mark.parametrize(
+    ("backend", "path"),
+    [
+        ("<backend type='emulator' version='2.0'/>", "/var/lib/libvirt/swtpm/UUID/tpm2/tpm2-00.permall"),
+        ("<backend type='emulator' version='1.2'/>", "/var/lib/libvirt/swtpm/UUID/tpm1.2/tpm-00.permall"),
+        ("<backend type='emulator'><source type='dir' path='/srv/x'/></backend>", "/srv/x/tpm2-00.permall"),
+        ("<backend type='emulator'><source type='file' path='/srv/x'/></backend>", "/srv/x"),
+        ("<backend type='passthrough'><device path='/dev/tpm0'/></backend>", ""),
+        ("<backend type='external'><source type='unix' path='/run/x'/></backend>", ""),
+    ],
+)
+def test_the_state_of_an_emulated_tpm_has_one_file(backend: str, path: str) -> None:
+    xml = f"<domain><uuid>UUID</uuid><devices><tpm>{backend}</tpm></devices></domain>"
+    assert guest_tpm_state(xml) == path
+    assert guest_tpm_state("<domain/>") == ""
 
 
 def test_tpm_and_devices_of_the_host_are_counted() -> None:

@@ -14,7 +14,8 @@ from vfioctl.frozen import frozen
 from vfioctl.paths import Paths
 
 LONGEST = 200  # files; libvirt calls a longer chain "self-referential or too deeply nested"
-QCOW2_HEADER, QCOW1_HEADER = 72, 48
+QCOW2_HEADER = struct.Struct(">4sIQIIQIIQQIIQ")  # what both versions have: 72 bytes
+QCOW1_HEADER = 48
 BACKING_FORMAT = 0xE2792ACA  # qcow2's header extension
 NAME_LIMIT = 4096
 QED_HAS_BACKING, QED_IS_RAW = 1, 4
@@ -27,6 +28,22 @@ class Backing:
 
     name: str
     form: str = ""
+
+
+@frozen
+class Qcow2:
+    """The header of a qcow2 image: `size` in bytes, as a guest sees it; `features` are the incompatible ones.
+
+    `backing` is as it says itself, "" for nothing. Its table of `snapshots` internal snapshots begins at `table`.
+    """
+
+    size: int
+    backing: str
+    backing_format: str
+    is_encrypted: bool
+    features: int
+    snapshots: int
+    table: int
 
 
 @frozen
@@ -85,12 +102,28 @@ def _has_backing(path: str) -> bool:
     return any(backing_of(path, form) for form in READERS)
 
 
-def _qcow2(fd: int) -> Backing | None:
-    magic, version, offset, size = struct.unpack_from(">4sIQI", os.pread(fd, QCOW2_HEADER, 0))
-    if magic != b"QFI\xfb" or version not in (2, 3) or not offset:
+def qcow2_header(fd: int) -> Qcow2 | None:
+    """The header of the image open at `fd`; None where it has none. Raises struct.error for one that is cut off."""
+    fixed = os.pread(fd, QCOW2_HEADER.size, 0)
+    if len(fixed) < QCOW2_HEADER.size:
         return None
-    header = QCOW2_HEADER if version == 2 else struct.unpack(">I", os.pread(fd, 4, 100))[0]  # noqa: PLR2004
-    return Backing(_name(fd, offset, size), _extension(fd, header, offset))
+    (magic, version, at, length, _, size, crypt, _, _, _, _, count, table) = QCOW2_HEADER.unpack(fixed)
+    if magic != b"QFI\xfb" or version not in (2, 3):
+        return None
+    features, end = (0, QCOW2_HEADER.size) if version == 2 else _of_version_3(fd)  # noqa: PLR2004
+    name, form = (_name(fd, at, length), _extension(fd, end, at)) if at else ("", "")
+    return Qcow2(size, name, form, bool(crypt), features, count, table)
+
+
+def _of_version_3(fd: int) -> tuple[int, int]:
+    """The incompatible features, and the length of the header."""
+    features, _, _, _, length = struct.unpack(">QQQII", os.pread(fd, 32, QCOW2_HEADER.size))
+    return features, length
+
+
+def _qcow2(fd: int) -> Backing | None:
+    found = qcow2_header(fd)
+    return Backing(found.backing, found.backing_format) if found and found.backing else None
 
 
 def _extension(fd: int, place: int, end: int) -> str:

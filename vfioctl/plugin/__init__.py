@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from vfioctl.findings import Finding, Severity
     from vfioctl.frozen import field, frozen, replace
     from vfioctl.host.host import Host
+    from vfioctl.host.images import Qcow2, qcow2_header
     from vfioctl.host.model import (
         Connector,
         DeviceNode,
@@ -154,7 +155,15 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
     from vfioctl.unknown import no_such
     from vfioctl.virt.connection import Connection
-    from vfioctl.virt.disks import Firmware, GuestDisk, guest_disks, guest_firmware, guest_hostdevs, guest_tpm
+    from vfioctl.virt.disks import (
+        Firmware,
+        GuestDisk,
+        guest_disks,
+        guest_firmware,
+        guest_hostdevs,
+        guest_tpm,
+        guest_tpm_state,
+    )
     from vfioctl.virt.guests import Guest, other_sources, read_guest, read_guests
     from vfioctl.virt.nodes import Node
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
@@ -202,6 +211,7 @@ __all__ = [
     "Outcome",
     "PciDevice",
     "Phase",
+    "Qcow2",
     "Question",
     "Refused",
     "Request",
@@ -232,6 +242,7 @@ __all__ = [
     "guest_firmware",
     "guest_hostdevs",
     "guest_tpm",
+    "guest_tpm_state",
     "home_conditions",
     "hookimpl",
     "is_within",
@@ -247,6 +258,7 @@ __all__ = [
     "override",
     "override_id",
     "parse_element",
+    "qcow2_header",
     "read_bytes",
     "read_guest",
     "read_guests",
@@ -275,6 +287,7 @@ _MODULES = {
     "vfioctl.findings": "Finding Severity",
     "vfioctl.frozen": "field frozen replace",
     "vfioctl.host.host": "Host",
+    "vfioctl.host.images": "Qcow2 qcow2_header",
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
     "vfioctl.host.processes": "start_time",
     "vfioctl.limits": "Limits",
@@ -296,7 +309,7 @@ _MODULES = {
     "vfioctl.unknown": "no_such",
     "vfioctl.verbs.options": "asking changing on_node",
     "vfioctl.virt.connection": "Connection",
-    "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm",
+    "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.guests": "Guest other_sources read_guest read_guests",
     "vfioctl.virt.nodes": "Node",
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",

@@ -6,6 +6,8 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.frozen import frozen
 
+TPM_STATES = "/var/lib/libvirt/swtpm"  # libvirt's, in each release of Debian
+
 
 @frozen
 class GuestDisk:
@@ -54,6 +56,24 @@ def guest_tpm(xml: str) -> str:
     """The backend of the TPM: emulator, passthrough, external; "" for none."""
     backend = _root(xml).find("devices/tpm/backend")
     return backend.get("type", "") if backend is not None else ""
+
+
+def guest_tpm_state(xml: str) -> str:
+    """The file that an emulated TPM keeps its state in while the guest is off; "" for another backend, or no TPM.
+
+    It is swtpm's permanent state. libvirt chooses the directory, unless <source> names it, or the file itself
+    (formatdomain, TPM device; since libvirt 10.10).
+    """
+    root = _root(xml)
+    backend = root.find("devices/tpm/backend")
+    if backend is None or backend.get("type") != "emulator":
+        return ""
+    version, name = ("tpm1.2", "tpm-00.permall") if backend.get("version") == "1.2" else ("tpm2", "tpm2-00.permall")
+    source = backend.find("source")
+    if source is None:
+        return f"{TPM_STATES}/{root.findtext('uuid', '')}/{version}/{name}"
+    path = source.get("path", "")
+    return path if source.get("type") == "file" else f"{path}/{name}"
 
 
 def guest_hostdevs(xml: str) -> int:

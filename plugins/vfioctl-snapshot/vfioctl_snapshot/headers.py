@@ -9,20 +9,17 @@ import os
 import stat
 import struct
 
-from vfioctl.plugin import TYPE_CHECKING, frozen, open_plain, replace
+from vfioctl.plugin import TYPE_CHECKING, frozen, open_plain, qcow2_header, replace
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-MAGIC = b"QFI\xfb"
-FIXED = struct.Struct(">4sIQIIQIIQQIIQ")  # up to snapshots_offset: 72 bytes
-BACKING_FORMAT = 0xE2792ACA
-DIRTY, CORRUPT, DATA_FILE = 1, 2, 4  # incompatible features
+    from vfioctl.plugin import Qcow2
+
+CORRUPT, DATA_FILE = 2, 4  # incompatible features
 SNAPSHOT = struct.Struct(">QIHHIIQII")
-LONGEST_BACKING = 1023
 MOST_SNAPSHOTS = 65536  # QEMU reads no more
 MOST_EXTRA = 1024  # bytes beside one entry of the table, as QEMU
-FEATURES = 3  # the first version that has them
 BLOCK = 512  # bytes, of st_blocks
 
 
@@ -65,56 +62,26 @@ def read(path: str) -> Image:
             path=path, format="raw", size=status.st_size, used=status.st_blocks * BLOCK, device=status.st_dev,
             inode=status.st_ino, mode=stat.S_IMODE(status.st_mode), owner=status.st_uid, group=status.st_gid,
         )  # fmt: skip
-        fixed = file.read(FIXED.size)
-        return _qcow2(file, fixed, raw) if len(fixed) == FIXED.size and fixed.startswith(MAGIC) else raw
+        return _qcow2(file, raw)
 
 
-def _qcow2(file: BinaryIO, fixed: bytes, raw: Image) -> Image:
-    (_, version, at, length, _, size, crypt, _, _, _, _, count, offset) = FIXED.unpack(fixed)
+def _qcow2(file: BinaryIO, raw: Image) -> Image:
     try:
-        features, header = _features(file, version)
-        return replace(
-            raw, format="qcow2", size=size, backing=_text(file, at, min(length, LONGEST_BACKING)) if at else "",
-            backing_format=_backing_format(file, header, at), snapshots=_snapshots(file, offset, count),
-            problem=_problem(crypt, features),
+        found = qcow2_header(file.fileno())
+        return raw if found is None else replace(
+            raw, format="qcow2", size=found.size, backing=found.backing, backing_format=found.backing_format,
+            snapshots=_snapshots(file, found.table, found.snapshots), problem=_problem(found),
         )  # fmt: skip
     except (struct.error, ValueError):
-        return replace(raw, format="qcow2", size=size, problem="its header is damaged")
+        return replace(raw, format="qcow2", problem="its header is damaged")
 
 
-def _features(file: BinaryIO, version: int) -> tuple[int, int]:
-    """The incompatible features and the length of the header; version 2 has neither field."""
-    if version < FEATURES:
-        return 0, FIXED.size
-    file.seek(FIXED.size)
-    features, _, _, _, header = struct.unpack(">QQQII", file.read(32))
-    return features, header
-
-
-def _problem(crypt: int, features: int) -> str:
-    if crypt:
+def _problem(found: Qcow2) -> str:
+    if found.is_encrypted:
         return "it is encrypted"
-    if features & CORRUPT:
+    if found.features & CORRUPT:
         return "it is marked as corrupt"
-    return "its data lie in a separate raw file" if features & DATA_FILE else ""
-
-
-def _text(file: BinaryIO, at: int, length: int) -> str:
-    file.seek(at)
-    return os.fsdecode(file.read(length))
-
-
-def _backing_format(file: BinaryIO, header: int, end: int) -> str:
-    """The format of what lies below, from the header's extensions; "" where it says none."""
-    file.seek(header)
-    while not end or file.tell() < end:
-        kind, length = struct.unpack(">II", file.read(8))
-        if kind == 0:
-            return ""
-        value = file.read((length + 7) // 8 * 8)
-        if kind == BACKING_FORMAT:
-            return value[:length].decode("ascii", "replace")
-    return ""
+    return "its data lie in a separate raw file" if found.features & DATA_FILE else ""
 
 
 def _snapshots(file: BinaryIO, offset: int, count: int) -> tuple[Internal, ...]:
