@@ -15,7 +15,7 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
 COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
-          "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "domain.define",
+          "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "disk.pull", "domain.define",
           "domain.start", "domain.stop", "domain.reboot", "domain.suspend", "domain.resume", "domain.save",
           "domain.restore", "domain.discard_saved", "domain.rename", "domain.tune", "device.attach", "device.detach",
           "device.media",
@@ -26,7 +26,7 @@ NONE = {
     "disk.snapshot_delete", "unit.restart", "file.delete", "domain.stop",
     "domain.reboot", "domain.resume", "domain.save", "domain.restore", "domain.discard_saved",
 }  # fmt: skip
-RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase",
+RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase", "disk.pull",
              "device.detach"}  # fmt: skip
 
 

@@ -368,3 +368,78 @@ def test_what_the_guest_wrote_is_not_taken_away_once_it_is_off(guest: Guest) -> 
     assert state(step, guest) is State.FOREIGN
     assert "It stays" in kind(step.kind).foreign(step, guest.machine)
     assert content(files(guest)["vda"]) == seen
+
+
+# disk.pull
+
+
+@pytest.fixture
+def stacked(guest: Guest) -> Guest:
+    """It runs on an image over another one, over its first disk; each has bytes of its own."""
+    below, top = (guest.machine.paths.at(f"srv/{name}.qcow2") for name in ("middle", "top"))
+    fill(guest.disk, 3, 1)
+    fill(create(below, backing=guest.disk), 5, 2)
+    create(top, backing=below)
+    guest.handle.connect().defineXML(guest.xml.replace(str(guest.disk), top))
+    guest.start()
+    return guest
+
+
+def pull(guest: Guest, *, to_base: bool = True, **more: Any) -> Step:
+    params = {
+        "path": "/srv/top.qcow2", "backing": "/srv/middle.qcow2", "backing_format": "qcow2",
+        "to": f"/srv/{os.path.basename(guest.disk)}" if to_base else "", "to_format": "qcow2" if to_base else "",
+        "domain": guest.about["uuid"], "uri": guest.about["uri"], "target": "vda", **more,
+    }  # fmt: skip
+    return planned(guest.machine, "disk.pull", params, deadline=30.0)
+
+
+@pytest.mark.parametrize("to_base", [True, False], ids=["to the base", "to nothing"])
+def test_what_a_running_guest_writes_to_takes_in_what_it_needs(stacked: Guest, *, to_base: bool) -> None:
+    step, heard = pull(stacked, to_base=to_base), []
+    assert state(step, stacked) is State.BEFORE
+    kind(step.kind).guard(step, stacked.machine)
+    watched = stacked.machine.watched(lambda *said: heard.append(said), lambda: None)
+    assert kind(step.kind).apply(step, watched) is None
+    assert state(step, stacked) is State.AFTER
+    assert "does not lie over" in (do(step, stacked) or "")
+    write(stacked, "vda", 9)
+    stacked.destroy()
+    os.unlink(stacked.machine.paths.at("srv/middle.qcow2"))
+    for section, pattern in ((0, 9), (1 << 20, 3), (2 << 20, 5)):
+        argv = ["qemu-io", "-c", f"read -P {pattern} {section} 64k", stacked.machine.paths.at("srv/top.qcow2")]
+        assert "verification failed" not in subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def test_its_undo_while_the_guest_runs_leaves_it_as_it_is(stacked: Guest) -> None:
+    step = pull(stacked)
+    do(step, stacked)
+    assert "says the same" in (undo(step, stacked) or "")
+    assert state(step, stacked) is State.AFTER
+    stacked.destroy()
+    assert undo(step, stacked) is None
+    assert state(step, stacked) is State.BEFORE
+
+
+def test_of_a_guest_that_is_off_by_then_qemu_img_does_it(stacked: Guest) -> None:
+    step = pull(stacked)
+    stacked.destroy()
+    below = stacked.machine.paths.at("srv/middle.qcow2")
+    chain = f"<backingStore type='file'><format type='qcow2'/><source file='{below}'/>"
+    target = "<target dev='vda'"
+    stacked.handle.connect().defineXML(stacked.xml.replace(target, f"{chain}<backingStore/></backingStore>{target}"))
+    assert "middle.qcow2" in stacked.xml
+    seen = content(stacked.machine.paths.at("srv/top.qcow2"))
+    assert do(step, stacked) is None
+    assert state(step, stacked) is State.AFTER
+    assert content(stacked.machine.paths.at("srv/top.qcow2")) == seen
+    assert "middle.qcow2" not in stacked.xml
+    stacked.start()
+
+
+def test_a_disk_that_has_been_changed_over_meanwhile_is_refused(stacked: Guest) -> None:
+    step = pull(stacked, target="vdb")
+    with pytest.raises(StepRefused) as caught:
+        do(step, stacked)
+    assert caught.value.code == "disk.changed"
+    assert state(step, stacked) is State.BEFORE

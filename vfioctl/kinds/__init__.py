@@ -42,6 +42,7 @@ MODULES = {  # the file of each, without .py
     "device.detach": "libvirt/device_detach",
     "device.media": "libvirt/device_media",
     "disk.live": "libvirt/disk_live",
+    "disk.pull": "libvirt/disk_pull",
     "snapshot.record": "libvirt/snapshot_record",
     "snapshot.forget": "libvirt/snapshot_forget",
     "command.run": "command_run",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
+from contextlib import suppress
 from xml.etree import ElementTree as ET
 
 from vfioctl.checking import TYPE_CHECKING
@@ -83,6 +85,19 @@ def same_drives(asked: str, present: str) -> bool:
     """Whether the record `present` of a snapshot has put the same disks on the same files as `asked`."""
     root = _root(present).find("disks")
     return root is not None and drives(asked) == drives(ET.tostring(root, encoding="unicode"))
+
+
+def without_chain(document: str, target: str) -> str:
+    """`document` without what it says of the images below the disk `target`: libvirt looks at the images then."""
+    for _, (prefix, uri) in ET.iterparse(io.StringIO(document), events=("start-ns",)):
+        with suppress(ValueError):  # "ns0" and its like are Python's own
+            ET.register_namespace(prefix, uri)
+    root = _root(document)
+    for disk in root.iterfind("devices/disk"):
+        name = disk.find("target")
+        for chain in disk.findall("backingStore") if name is not None and name.get("dev") == target else ():
+            disk.remove(chain)
+    return ET.tostring(root, encoding="unicode")
 
 
 def _root(document: str) -> Element:
