@@ -387,3 +387,16 @@ def test_a_full_disk_is_named_and_leaves_nothing(machine, monkeypatch):
 ], ids=str)  # fmt: skip
 def test_parameters_that_cannot_be_meant_are_refused(machine, wrong):
     assert KIND.unfit({**params(machine), **wrong})
+
+
+def test_a_directory_of_another_user_is_written_to_where_that_is_said_and_the_way_to_it_is_safe(machine):
+    os.chmod(machine.paths.at("var/lib"), 0o777)
+    step, given = write(machine, theirs=True, mode="0600"), params(machine, theirs=True)
+    assert codes(machine, given) == []
+    do(step, machine)
+    assert content(machine) == "new"
+    os.chmod(machine.paths.at("var"), 0o777)
+    assert codes(machine, params(machine, theirs=True, replace=True)) == ["file.unsafe"]
+    with pytest.raises(StepRefused) as caught:
+        KIND.guard(write(machine, theirs=True, replace=True), machine)
+    assert caught.value.code == "file.unsafe"

@@ -37,9 +37,10 @@ DEFAULT_MODE = "0644"
 
 
 class FileWrite(Primitive):
-    """{path, blob, size, mode?, uid?, gid?, replace?}: blob: the content's name, which `vfioctl.txn.blobs.store` gives,
-    and size its bytes; mode: "0644" unless it says otherwise; uid, gid: those of who runs it, likewise; replace: a file
-    that is there is replaced, and put back by the undo; one that has changed since the plan is not"""
+    """{path, blob, size, mode?, uid?, gid?, replace?, theirs?}: blob: the content's name, which
+    `vfioctl.txn.blobs.store` gives, and size its bytes; mode: "0644" unless it says otherwise; uid, gid: those of who
+    runs it, likewise; replace: a file that is there is replaced, and put back by the undo; one that has changed since
+    the plan is not; theirs: its directory may be another user's, as that of a TPM's state is; the way to it may not"""
 
     name = "file.write"
     summary = "Writes a file from content that lies beside the journal; removed, or put back, only on failure."
@@ -49,7 +50,7 @@ class FileWrite(Primitive):
     lifetime = Lifetime.DISK
     takes = Shape(
         path=FILE, blob=BLOB, size=COUNT, mode=optional(MODE), uid=optional(COUNT), gid=optional(COUNT),
-        replace=optional(FLAG),
+        replace=optional(FLAG), theirs=optional(FLAG),
     )  # fmt: skip
     keeps = Shape(former=maybe(FORMER), operation=NAME)
 
@@ -69,7 +70,7 @@ class FileWrite(Primitive):
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         params, path = proposal.params, host.paths.at(proposal.params["path"])
-        yield from place.findings(path, host)
+        yield from place.findings(path, host, theirs=params.get("theirs", False))
         if not blobs.is_there(host.paths, params["blob"]):
             yield Finding("blob.missing", f"The content for {path} is not there: {params['blob']}.")
         if params.get("replace"):
@@ -144,7 +145,7 @@ def _bounded(work: Callable[[Work], T], step: Step, machine: Machine, *, nowhere
 
 def _guard(work: Work) -> None:
     """Raise StepFailed where it is not as the plan says; nothing has been changed."""
-    place.must_be_safe(work.place.path, work.paths.root)
+    place.must_be_safe(work.place.path, work.paths.root, theirs=work.step.params.get("theirs", False))
     content = blobs.read(work.paths, work.step.params["blob"])
     if len(content) != work.step.params["size"]:
         raise StepRefused("blob.damaged", f"The content for {work.place.path} has not the size that was planned.")

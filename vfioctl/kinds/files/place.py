@@ -189,18 +189,27 @@ def dress(fd: int, *, mode: int, owner: tuple[int, int]) -> None:
     os.fsync(fd)
 
 
-def findings(path: str, host: Host) -> Iterator[Finding]:
-    """What speaks against making the file at `path` (below the root), its own name apart."""
+def findings(path: str, host: Host, *, theirs: bool = False) -> Iterator[Finding]:
+    """What speaks against making the file at `path` (below the root), its own name apart.
+
+    `theirs`: its directory may be another user's, who can do there what they like, but turn the way to it nowhere.
+    """
     if not host.ask(path, lambda: os.path.isdir(os.path.dirname(path))):
         yield Finding("file.missing", f"There is no directory {os.path.dirname(path)} for {path}.")
-    elif found := host.ask(path, lambda: culprit(os.path.dirname(path), host.paths.root)):
+    elif found := host.ask(path, lambda: culprit(_judged(path, theirs=theirs), host.paths.root)):
         yield Finding("file.unsafe", f"{path} is not written: {found[1]}.", hint=f"{mended(found[0])}.")
 
 
-def must_be_safe(path: str, root: str) -> None:
+def must_be_safe(path: str, root: str, *, theirs: bool = False) -> None:
     """Raise StepRefused("file.unsafe") when somebody else could lead the way to `path` to another place."""
-    if found := culprit(os.path.dirname(path), root):
+    if found := culprit(_judged(path, theirs=theirs), root):
         raise StepRefused("file.unsafe", f"{path} is not written: {found[1]}.", hints=(f"{mended(found[0])}.",))
+
+
+def _judged(path: str, *, theirs: bool) -> str:
+    """Down to where the way to `path` must be root's."""
+    directory = os.path.dirname(path)
+    return os.path.dirname(directory) if theirs else directory
 
 
 def _is_file(value: Any) -> bool:
