@@ -32,6 +32,8 @@ ALLOWED = {
     "vfioctl/actions/names.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/headers.py": "a stream over a descriptor of files.open_plain",
+    "plugins/vfioctl-snapshot/vfioctl_snapshot/tpm.py": "a stream over a descriptor of files.open_plain",
+    "plugins/vfioctl-snapshot/vfioctl_snapshot/commands/work.py": "a directory of ours, to lock it",
     "vfioctl/kinds/disks/locks.py": "an image, which may be a block device; never waited for",
     "vfioctl/kinds/files/former.py": "a stream over a descriptor of Place.open",
     "vfioctl/kinds/files/place.py": "names in a directory that is held open, judged as they are opened",

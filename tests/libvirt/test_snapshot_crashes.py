@@ -20,11 +20,14 @@ VERBS = {
     "discard": ("revert", "{guest}", "clean", "--discard", "--yes"),
     "delete": ("delete", "{guest}", "clean", "--yes"),
 }
-SHAPES = {"bios-1": (False, 1), "uefi-3": (True, 3)}
+SHAPES: dict[str, dict[str, Any]] = {
+    "bios-1": {}, "uefi-3": {"uefi": True, "disks": 3}, "tpm-1": {"tpm": True},
+}  # fmt: skip
 # How many boundaries each has, two a step; test_every_boundary_is_in_the_matrix counts them.
 BOUNDARIES = {
     ("create", "bios-1"): 8, ("revert", "bios-1"): 6, ("discard", "bios-1"): 6, ("delete", "bios-1"): 8,
     ("create", "uefi-3"): 14, ("revert", "uefi-3"): 12, ("discard", "uefi-3"): 18, ("delete", "uefi-3"): 18,
+    ("create", "tpm-1"): 10, ("revert", "tpm-1"): 10, ("discard", "tpm-1"): 8, ("delete", "tpm-1"): 10,
 }  # fmt: skip
 CASES = [(*what, number) for what, most in BOUNDARIES.items() for number in range(1, most + 1)]
 
@@ -39,8 +42,7 @@ class Kept:
     """A guest that was kept as `clean` and has written since; others have files of nearly the same names."""
 
     def __init__(self, host: Any, shape: str) -> None:
-        uefi, disks = SHAPES[shape]
-        self.host, self.guest = host, snapshot_lab.Guest(host, uefi=uefi, disks=disks)
+        self.host, self.guest = host, snapshot_lab.Guest(host, **SHAPES[shape])
         self.name, self.clean, self.base = self.guest.name, self.guest.state(), self.guest.sources
         host.done("create", self.name, "clean")
         self.guest.write(0x40)
@@ -79,8 +81,8 @@ class Kept:
         assert self.guest.state() == self.present
         assert self.host.names(self.name) == []
         record = f"{snapshot_lab.RECORDS}/{self.guest.uuid}/clean.json"
-        copy = f"{self.nvram}.clean"
-        assert self.before - self.host.files() == {*self.base.values(), record, *([copy] if self.nvram else [])}
+        copies = [f"{path}.clean" for path in (self.nvram, self.guest.tpm) if path]
+        assert self.before - self.host.files() == {*self.base.values(), record, *copies}
         assert self.host.files() - self.before == set()
 
     def ended(self, verb: str) -> None:

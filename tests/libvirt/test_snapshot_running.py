@@ -77,9 +77,9 @@ def test_once_it_is_off_one_in_the_middle_goes_and_all_of_ours_with_the_last(run
         running.write(0x40 + number, number)
         host.done("create", running.name, name)
     running.write(0x50, 3)
-    for verb, name in (("delete", "two"), ("revert", "two")):
-        said = host.refused(verb, running.name, name, *(("--yes",) if verb == "delete" else ()))
-        assert "[snapshot.running]" in said
+    for verb, code in (("delete", "between"), ("revert", "running")):
+        said = host.refused(verb, running.name, "two", *(("--yes",) if verb == "delete" else ()))
+        assert f"[snapshot.{code}]" in said
         assert f"virsh shutdown {running.name}" in said
     running.switch_off()
     present = guest.state()
@@ -88,6 +88,94 @@ def test_once_it_is_off_one_in_the_middle_goes_and_all_of_ours_with_the_last(run
     host.done("prune", running.name, "--keep", "0", "--yes")
     assert (host.names(running.name), guest.state(), len(host.files())) == ([], present, before)
     assert host.lab.virsh("snapshot-list", "--name", running.name).stdout.strip() == ""
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
+def test_the_newest_goes_while_the_guest_runs_and_then_all_of_them(running, host, paused):
+    guest, before = running.guest, len(host.files())
+    for number, name in enumerate(("one", "two", "three")):
+        running.write(0x40 + number, number)
+        host.done("create", running.name, name)
+    running.write(0x50, 3)
+    if paused:
+        host.lab.virsh("suspend", running.name)
+    host.done("delete", running.name, "three", "--yes")
+    assert (host.names(running.name), running.disks) == (["one", "two"], guest.sources)
+    assert not [path for path in host.files() if path.startswith(f"{snapshot_lab.IMAGES}/{running.name}-vda.two")]
+    if paused:
+        host.lab.virsh("resume", running.name)
+    running.write(0x58, 2)  # over what came from the one that went
+    host.done("prune", running.name, "--keep", "0", "--yes")
+    assert (host.names(running.name), len(host.files()), host.left_open()) == ([], before, [])
+    assert host.lab.virsh("snapshot-list", "--name", running.name).stdout.strip() == ""
+    running.switch_off()
+    for number, path in enumerate(guest.sources.values()):
+        for section, pattern in enumerate((0x40, 0x41, 0x58, 0x50)):
+            place = f"{snapshot_lab.SECTION * section} {snapshot_lab.SECTION}"
+            host.must("qemu-io", "-r", "-f", "qcow2", "-c", f"read -P {pattern + number} {place}", path)
+    running.switch_on()
+
+
+@one_disk
+def test_one_that_was_made_before_the_start_goes_while_the_guest_runs(running, host):
+    running.switch_off()
+    guest, before = running.guest, len(host.files())
+    present = guest.state()
+    host.done("create", running.name, "clean")
+    running.switch_on()
+    host.done("delete", running.name, "clean", "--yes")
+    assert (host.names(running.name), len(host.files()), running.disks) == ([], before, guest.sources)
+    running.switch_off()
+    assert guest.state() == present
+    running.switch_on()
+
+
+@one_disk
+def test_what_of_a_running_guest_goes_must_not_be_needed_by_a_clone(running, host):
+    base = running.disks["vda"]
+    host.done("create", running.name, "clean")
+    clone = f"{snapshot_lab.IMAGES}/{running.name}-clone.qcow2"
+    host.must("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", clone)
+    assert "[snapshot.needed]" in host.refused("delete", running.name, "clean", "--yes")
+    host.must("rm", clone)
+
+
+@one_disk
+def test_a_delete_while_another_job_runs_on_the_disk_is_refused(running, host):
+    host.done("create", running.name, "clean")
+    before, disks = host.files(), running.disks
+    host.lab.virsh("blockcopy", running.name, "vda", f"{snapshot_lab.IMAGES}/{running.name}-copy", "--transient-job")
+    try:
+        ended = host.cli("snapshot", "delete", running.name, "clean", "--yes")
+        assert ended.returncode != 0
+        assert "[disk.busy]" in ended.stderr
+    finally:
+        host.lab.virsh("blockjob", running.name, "vda", "--abort")
+        host.run("rm", "-f", f"{snapshot_lab.IMAGES}/{running.name}-copy")
+    assert (host.files(), running.disks, host.names(running.name)) == (before, disks, ["clean"])
+
+
+@one_disk
+@pytest.mark.parametrize("off", [False, True], ids=["running", "off by then"])
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+def test_a_delete_that_was_killed_is_finished_and_the_guest_keeps_what_it_has(running, host, number, off):
+    guest, before = running.guest, len(host.files())
+    running.write(0x40)
+    host.done("create", running.name, "clean")
+    running.write(0x50, 1)
+    host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert host.cli("snapshot", "delete", running.name, "clean", "--yes").returncode != 0
+    host.must("sh", "-c", "rm -f /.kit/*")
+    if off:
+        running.switch_off()
+    assert f"snapshot delete guest:{running.name} was interrupted" in host.recover()
+    assert (host.names(running.name), len(host.files()), host.left_open()) == ([], before, [])
+    if not off:
+        running.switch_off()
+    for section, pattern in enumerate((0x40, 0x50)):
+        place = f"{snapshot_lab.SECTION * section} {snapshot_lab.SECTION}"
+        host.must("qemu-io", "-r", "-f", "qcow2", "-c", f"read -P {pattern} {place}", guest.sources["vda"])
+    running.switch_on()
 
 
 @one_disk

@@ -12,6 +12,7 @@ pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
 
 shapes = pytest.mark.parametrize(("uefi", "disks"), [(False, 1), (True, 3)], ids=["bios-1", "uefi-3"])
+OWNED = f"{snapshot_lab.TPM_USER} {snapshot_lab.TPM_USER} 600"
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,48 @@ def test_discard_loses_the_present_state_and_nothing_else(make, host):
     assert f"{snapshot_lab.NVRAM}/{guest.name}_VARS.fd" not in host.files()
 
 
+def test_the_state_of_a_tpm_is_kept_and_goes_back_with_the_disks(make, host):
+    guest, before = make(uefi=True, tpm=True), host.files()
+    clean = guest.state()
+    host.done("create", guest.name, "clean")
+    guest.write(0x40)
+    later = guest.state()
+    assert later["tpm"] != clean["tpm"]
+    host.done("revert", guest.name, "clean")
+    assert guest.state() == clean
+    assert host.must("stat", "-c", "%u %g %a", guest.tpm).strip() == OWNED
+    (kept,) = [row["name"] for row in host.listed(guest.name) if row["origin"] == "revert"]
+    guest.write(0x60, 1)
+    host.done("revert", guest.name, kept, "--discard", "--yes")
+    assert guest.state() == later
+    assert [row["tpm"] for row in host.listed(guest.name)] == [True, True]
+    host.done("prune", guest.name, "--keep", "0", "--yes")
+    assert (guest.state(), len(host.files()), host.left_open()) == (later, len(before), [])
+
+
+def test_the_state_of_a_tpm_stays_with_disks_only(make, host):
+    guest = make(tpm=True)
+    host.done("create", guest.name, "bare", "--disks-only")
+    clean = guest.state()
+    guest.write(0x40)
+    later = guest.state()
+    said = host.refused("revert", guest.name, "bare")
+    assert "[snapshot.without_tpm]" in said
+    assert f"vfioctl snapshot revert {guest.name} bare --disks-only" in said
+    host.done("revert", guest.name, "bare", "--disks-only")
+    assert (guest.state()["vda"], guest.state()["tpm"]) == (clean["vda"], later["tpm"])
+
+
+def test_a_snapshot_whose_copy_of_the_tpm_is_gone_is_not_gone_back_to(make, host):
+    guest = make(tpm=True)
+    host.done("create", guest.name, "clean")
+    guest.write(0x40)
+    present = guest.state()
+    host.must("rm", f"{guest.tpm}.clean")
+    assert "[snapshot.incomplete]" in host.refused("revert", guest.name, "clean")
+    assert guest.state() == present
+
+
 def test_a_raw_disk_is_kept_too(make, host):
     guest = make(form="raw")
     clean = guest.state()
@@ -140,8 +183,9 @@ def test_the_guest_starts_on_what_was_made(make, host):
     host.done("create", guest.name, "clean")
     host.lab.virsh("start", guest.name)
     try:
-        assert "[snapshot.running]" in host.refused("revert", guest.name, "clean")
-        assert "[snapshot.running]" in host.refused("delete", guest.name, "clean", "--yes")
+        said = host.refused("revert", guest.name, "clean")
+        assert "[snapshot.running]" in said
+        assert f"Shut it down first: virsh shutdown {guest.name}" in said
     finally:
         host.lab.virsh("destroy", guest.name)
         host.calls.write_text("")
@@ -201,15 +245,16 @@ def test_what_is_incomplete_is_not_gone_back_to(make, host):
 
 @pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
 def test_snapshots_inside_the_images_are_gone_back_to_and_pruned(make, host, uefi):
-    """As the hook before a start makes them: qemu-img snapshot, and a copy of the NVRAM."""
-    guest, names = make(uefi=uefi, disks=2), ("vfioctl-20260101-000000-00000001", "vfioctl-20260102-000000-00000002")
-    states = []
+    """As the hook before a start makes them: qemu-img snapshot, and copies of NVRAM and TPM."""
+    names = ("vfioctl-20260101-000000-00000001", "vfioctl-20260102-000000-00000002")
+    guest, states = make(uefi=uefi, disks=2, tpm=uefi), []
     for number, name in enumerate(names):
         states.append(guest.state())
         for path in guest.sources.values():
             host.must("qemu-img", "snapshot", "-c", name, path)
         if uefi:
-            host.must("cp", "-p", guest.nvram, f"{guest.nvram}.{name}")
+            for path in (guest.nvram, guest.tpm):
+                host.must("cp", "-p", path, f"{path}.{name}")
         guest.write(0x40 + 8 * number, number)
     present = guest.state()
     assert [(row["name"], row["origin"]) for row in host.listed(guest.name)] == [(name, "boot") for name in names]
@@ -218,7 +263,10 @@ def test_snapshots_inside_the_images_are_gone_back_to_and_pruned(make, host, uef
     (kept,) = [name for name in host.names(guest.name) if name.startswith("before-revert")]
     host.done("revert", guest.name, kept)
     assert guest.state() == present
-    assert "[snapshot.mixed]" in host.refused("create", guest.name, "x")
+    said = host.refused("create", guest.name, "x")
+    assert "[snapshot.mixed]" in said
+    assert "internal snapshots, and the two kinds must not be mixed" in said
+    assert guest.state() == present
     host.done("revert", guest.name, names[1], "--discard", "--yes")
     assert guest.state() == states[1]
     host.done("prune", guest.name, "--keep", "0", "--yes")

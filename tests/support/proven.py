@@ -22,8 +22,10 @@ INSIDE = "test_snapshots_inside_the_images_are_gone_back_to_and_pruned"
 BRACKETS = str.maketrans("[]", "<>")  # fnmatch takes them for a set of letters
 REACH = {"of another node": "of another node", "by a member of libvirt's group": "by a member of the group"}
 STEPS = {"bios-1": {"create": 4, "revert": 3, "discard": 3, "delete": 4},
-         "uefi-3": {"create": 7, "revert": 6, "discard": 9, "delete": 9}}  # fmt: skip
+         "uefi-3": {"create": 7, "revert": 6, "discard": 9, "delete": 9},
+         "tpm-1": {"create": 5, "revert": 5, "discard": 4, "delete": 5}}  # fmt: skip
 FIRMWARE = {"bios-1": "BIOS, one disk", "uefi-3": "UEFI with NVRAM, three disks"}
+KILLED_WITH = {**FIRMWARE, "tpm-1": "BIOS, one disk, TPM"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _shapes() -> Iterable[Row]:
 
 def _killed() -> Iterable[Row]:
     """Killed at the two boundaries of each step, and recovered."""
-    for shape, firmware in FIRMWARE.items():
+    for shape, firmware in KILLED_WITH.items():
         for how in ("at once", "after a power cut", "without plugins"):
             tests = tuple(f"{CRASHES}::{KILLED}[{verb}-{shape}-*-{how}]" for verb in STEPS[shape])
             what = f"create, revert, revert --discard, delete: killed at each boundary, `recover` {how}"
@@ -95,9 +97,16 @@ ROWS = (
     *_shapes(),
     Row("revert --discard", "off", "UEFI", "works", _verbs("discard_loses_the_present_state_and_nothing_else")),
     Row("create, revert, delete of a raw disk", "off", "BIOS", "works", _verbs("a_raw_disk_is_kept_too")),
+    Row("create, revert, revert --discard, prune", "off, with the state of a TPM", "UEFI", "works",
+        _verbs("the_state_of_a_tpm_is_kept_and_goes_back_with_the_disks")),
+    Row("revert to a snapshot without the state of the TPM", "off, with the state of a TPM", "BIOS",
+        "refused: `snapshot.without_tpm`; disks alone with `--disks-only`",
+        _verbs("the_state_of_a_tpm_stays_with_disks_only")),
+    Row("revert, the copy of the TPM's state gone", "off, with the state of a TPM", "BIOS",
+        "refused: `snapshot.incomplete`", _verbs("a_snapshot_whose_copy_of_the_tpm_is_gone_is_not_gone_back_to")),
     *_killed(),
-    *(Row("revert, delete, prune of the hook's snapshots inside images", "off", name.upper(), "works",
-          (f"{VERBS}::{INSIDE}[{name}]",)) for name in ("bios", "uefi")),
+    *(Row("revert, delete, prune of the hook's snapshots inside images", "off", firmware, "works",
+          (f"{VERBS}::{INSIDE}[{name}]",)) for name, firmware in (("bios", "BIOS"), ("uefi", "UEFI, TPM"))),
     Row("list, show", "off", "UEFI", "works", _bad("a_snapshot_is_listed_and_shown")),
     *(Row("create; revert and delete once it is off", kind, "BIOS", "works",
           _running(f"what_a_running_guest_wrote_before_comes_back_and_what_it_wrote_after_is_kept[*{kind}*]"))
@@ -109,8 +118,22 @@ ROWS = (
         _running("a_standstill_without_an_agent_is_refused_before_anything_is_made")),
     Row("create", "running on a disk that its configuration has elsewhere", "BIOS", "refused: `snapshot.strayed`",
         _running("a_disk_that_the_configuration_has_elsewhere_is_refused_by_name")),
-    Row("revert, delete", "running", "BIOS", "refused: `snapshot.running`",
-        _verbs("the_guest_starts_on_what_was_made")),
+    Row("revert", "running", "BIOS", "refused: `snapshot.running`", _verbs("the_guest_starts_on_what_was_made")),
+    *(Row("delete of the newest, prune --keep 0", kind, "BIOS", "works",
+          _running(f"the_newest_goes_while_the_guest_runs_and_then_all_of_them[*{kind}*]"), 2)
+      for kind in ("running", "paused")),
+    Row("delete of the newest, killed at the boundaries of its first steps", "running; at `recover` running or off",
+        "BIOS", "finished", _running("a_delete_that_was_killed_is_finished_and_the_guest_keeps_what_it_has"), 8),
+    Row("delete of the newest, made while it was off", "running", "BIOS", "works",
+        _running("one_that_was_made_before_the_start_goes_while_the_guest_runs")),
+    Row("delete in the middle", "running", "BIOS", "refused: `snapshot.between`",
+        _running("once_it_is_off_one_in_the_middle_goes_and_all_of_ours_with_the_last")),
+    Row("delete of what a clone needs", "running", "BIOS", "refused: `snapshot.needed`",
+        _running("what_of_a_running_guest_goes_must_not_be_needed_by_a_clone")),
+    Row("delete while another job runs on the disk", "running", "BIOS", "refused: `disk.busy`",
+        _running("a_delete_while_another_job_runs_on_the_disk_is_refused")),
+    Row("create", "off, with snapshots of the hook inside images", "BIOS, UEFI", "refused: `snapshot.mixed`",
+        (f"{VERBS}::{INSIDE}",), 2),
     Row("create, revert, delete", "saved", "BIOS", "refused: `snapshot.saved`",
         _verbs("a_saved_guest_is_refused_by_every_verb")),
     *(Row("create; revert there", f"running, {where}", "BIOS", "works",

@@ -15,6 +15,7 @@ from vfioctl.plugin import GuestDisk
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 NOW = 1795256130.0  # 2026-11-21T10:15:30Z
 NVRAM = "/nvram/win11_VARS.fd"
+TPM = f"/var/lib/libvirt/swtpm/{UUID}/tpm2/tpm2-00.permall"
 OPERATION = "0f0e0d0c"
 DISK = """<disk type='file' device='{device}'><driver name='qemu' type='{form}'/><source file='{source}'/>
 <backingStore type='file'><source file='/old'/></backingStore><target dev='{target}'/></disk>"""
@@ -45,7 +46,10 @@ def facts(*disks: GuestDisk, images: tuple[Image, ...] = (), records: tuple[Reco
     """A guest that is off; each disk has an image, and everything that is named is there."""
     disks = disks or (disk(),)
     own = {one.source: image(one.source, format=one.format) for one in disks if one.kind == "file"}
-    named = (more.get("nvram", ""), *(one.nvram for one in records), *(place(UUID, one.name) for one in records))
+    named = (
+        more.get("nvram", ""), more.get("tpm", ""), *(one.nvram for one in records), *(one.tpm for one in records),
+        *(place(UUID, one.name) for one in records),
+    )  # fmt: skip
     known = {
         "uuid": UUID, "name": "win11", "uri": "test:///x", "state": "off",
         "xml": xml(*disks, nvram=more.get("nvram", "")), "disks": disks, "free": {"/images": 1 << 40},

@@ -25,6 +25,8 @@ from vfioctl.testing.entry import composition
 IMAGES = "/var/lib/libvirt/images"
 NVRAM = "/var/lib/libvirt/qemu/nvram"
 RECORDS = "/var/lib/vfioctl/snapshots"
+TPMS = "/var/lib/libvirt/swtpm"
+TPM_USER = 65534  # nobody: as Debian's tss is, no user that root obeys
 DEADLINE = 60
 SIZE = 4 << 20
 SECTION = 1 << 20
@@ -55,7 +57,13 @@ DISK = """\
   <driver name='qemu' type='{form}'/><source file='{path}'/><target dev='{target}' bus='virtio'/>
 </disk>
 """
+# libvirt defines no guest with a TPM where swtpm is not installed: these say that it is. No guest with one is started.
+SWTPM = ("swtpm", "swtpm_setup", "swtpm_ioctl")
+CAPABILITIES = """#!/bin/sh
+echo '{"type": "swtpm", "features": ["tpm-1.2", "tpm-2.0"], "version": "0.7.1"}'
+"""
 UEFI = "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram>{nvram}</nvram>"
+TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
 DOMAIN = """\
 <domain type='qemu'>
   <name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu>
@@ -88,12 +96,22 @@ class SnapshotLab:
         self.tree = str(place / "tree")
         self.calls = place / "calls"
         self.calls.touch()
+        self._add_swtpm()
         os.mkdir(self.tree)
         argv = lab.inside("sh", "-c", TREE, "tree", self.tree, sys.prefix)
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         refreshed = self.cli("plugins", "refresh")  # as `hook install` does: else each command looks for them
         assert refreshed.returncode == 0, refreshed.stderr
+
+    def _add_swtpm(self) -> None:
+        """Programs that the private libvirtd takes for swtpm, where it finds them."""
+        programs = self.place / "programs"
+        programs.mkdir()
+        for name in SWTPM:
+            (programs / name).write_text(CAPABILITIES)
+            (programs / name).chmod(0o755)
+        self.lab.environment["PATH"] += f":{programs}"
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """A program in the tree."""
@@ -177,7 +195,7 @@ class SnapshotLab:
 
     def files(self) -> set[str]:
         """Every image, NVRAM and record that is there; what another guest of this lab has counts too."""
-        return set(self.run("find", IMAGES, NVRAM, RECORDS, "-type", "f").stdout.split())
+        return set(self.run("find", IMAGES, NVRAM, RECORDS, TPMS, "-type", "f").stdout.split())
 
     def left_open(self) -> list[str]:
         """What is left of operations: journals and contents."""
@@ -186,10 +204,16 @@ class SnapshotLab:
 
 
 class Guest:
-    """A guest that is off, with disks of real bytes, and an NVRAM where it has UEFI."""
+    """A guest that is off, with disks of real bytes, an NVRAM where it has UEFI, and the state of a TPM.
 
-    def __init__(self, host: SnapshotLab, *, disks: int = 1, uefi: bool = False, form: str = "qcow2") -> None:
+    No swtpm is needed: the state is bytes of the test's, in the place and with the permissions that libvirt gives it.
+    """
+
+    def __init__(
+        self, host: SnapshotLab, *, disks: int = 1, uefi: bool = False, form: str = "qcow2", tpm: bool = False
+    ) -> None:
         self.host, self.uuid = host, str(uuids.uuid4())
+        self.tpm = f"{TPMS}/{self.uuid}/tpm2/tpm2-00.permall" if tpm else ""
         self.name = f"g{self.uuid[:8]}"
         self.targets = [f"vd{letter}" for letter in "abc"[:disks]]
         paths = {target: f"{IMAGES}/{self.name}-{target}.{form}" for target in self.targets}
@@ -197,13 +221,22 @@ class Guest:
         self._do(f"mkdir -p {NVRAM}", *(
             f"qemu-img create -q -f {form} {path} {SIZE} && {_filled(path, 0x10 + number, form=form)}"
             for number, path in enumerate(paths.values())
-        ), *([_said(nvram, "first")] if uefi else []))  # fmt: skip
+        ), *([_said(nvram, "first")] if uefi else []), *(self._tpm_made() if tpm else []))  # fmt: skip
         self.define({target: (path, form) for target, path in paths.items()}, nvram)
+
+    def _tpm_made(self) -> tuple[str, ...]:
+        """As libvirt makes it (qemu_tpm.c): a directory of root's, one of swtpm's user in it."""
+        own = os.path.dirname(self.tpm)
+        return (
+            f"mkdir -p -m 0711 {os.path.dirname(own)}", f"mkdir -m 0700 {own}", _said(self.tpm, "first"),
+            f"chmod 0600 {self.tpm}", f"chown -R {TPM_USER}:{TPM_USER} {own}",
+        )  # fmt: skip
 
     def define(self, disks: dict[str, tuple[str, str]], nvram: str = "") -> None:
         devices = "".join(DISK.format(form=form, path=path, target=name) for name, (path, form) in disks.items())
         firmware = UEFI.format(nvram=nvram) if nvram else ""
         document = self.host.place / f"{self.name}.xml"
+        devices += TPM if self.tpm else ""
         document.write_text(DOMAIN.format(name=self.name, uuid=self.uuid, firmware=firmware, devices=devices))
         self.host.lab.virsh("define", str(document))
 
@@ -226,7 +259,8 @@ class Guest:
     def write(self, pattern: int, section: int = 0) -> None:
         """Write to every disk, and to the NVRAM, as the running guest does."""
         filled = (_filled(path, pattern + at, section) for at, path in enumerate(self.sources.values()))
-        self._do(*filled, *([_said(nvram, f"{pattern}/{section}")] if (nvram := self.nvram) else []))
+        said = (_said(path, f"{pattern}/{section}") for path in (self.nvram, self.tpm) if path)
+        self._do(*filled, *said)
 
     def _do(self, *commands: str) -> None:
         """Shell commands, one after the other: each process in the tree costs time."""
@@ -235,7 +269,8 @@ class Guest:
     def state(self) -> dict[str, str]:
         """What the guest would see at its next start: a checksum of each disk, and its NVRAM."""
         seen = {target: self.content(path) for target, path in self.sources.items()}
-        return {**seen, "nvram": self.host.must("cat", self.nvram)} if self.nvram else seen
+        beside = {"nvram": self.nvram, "tpm": self.tpm}
+        return {**seen, **{name: self.host.must("cat", path) for name, path in beside.items() if path}}
 
     def content(self, path: str) -> str:
         form = "qcow2" if path.endswith("qcow2") else "raw"

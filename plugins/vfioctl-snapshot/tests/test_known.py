@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapshot_builders import NOW, NVRAM, disk, facts, image, record, xml
+from snapshot_builders import NOW, NVRAM, TPM, disk, facts, image, record, xml
 from vfioctl_snapshot.facts import File, current, missing_parts, parent
 from vfioctl_snapshot.headers import Internal
 from vfioctl_snapshot.known import known, mixed
@@ -37,6 +37,12 @@ def test_those_of_the_hook_are_known_by_their_names_and_keep_their_nvram():
     found = facts(images=(holding(BOOT, "mine"),), nvram=NVRAM, files={copy: File(copy, 1, 1)})
     assert names(found) == [(BOOT, "boot", INTERNAL), ("mine", "qemu-img", INTERNAL)]
     assert [one.nvram for one in known(found, TEMPLATE)] == [copy, ""]
+
+
+def test_those_of_the_hook_keep_the_state_of_their_tpm():
+    copy = f"{TPM}.{BOOT}"
+    found = facts(images=(holding(BOOT, "mine"),), tpm=TPM, files={copy: File(copy, 1, 1)})
+    assert [one.tpm for one in known(found, TEMPLATE)] == [copy, ""]
 
 
 def test_one_that_lies_in_several_disks_is_one():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from snapshot_builders import NVRAM, UUID, codes, disk, facts, image, record, told, wish
+from snapshot_builders import NVRAM, TPM, UUID, codes, disk, facts, image, record, told, wish
 from vfioctl_snapshot.create import create
 from vfioctl_snapshot.record import Part, Record
 from vfioctl_snapshot.settings import Settings
@@ -101,7 +101,7 @@ def test_a_path_that_is_taken_is_not_used():
         ({"state": "crashed"}, "snapshot.running"),
         ({"saved": True}, "snapshot.saved"),
         ({"persistent": False}, "snapshot.transient"),
-        ({"vtpm": "emulator"}, "snapshot.vtpm_state"),
+        ({"vtpm": "emulator", "tpm": TPM, "state": "running"}, "snapshot.vtpm_state"),
         ({"vtpm": "passthrough"}, "snapshot.vtpm_state"),
         ({"vtpm": "external", "state": "running"}, "snapshot.vtpm_state"),
         ({"state": "running", "saved": True}, "snapshot.saved"),
@@ -148,9 +148,21 @@ def test_a_strayed_disk_that_is_left_out_refuses_nothing():
 
 
 def test_disks_only_leaves_tpm_and_nvram_out():
-    draft = plan(facts(vtpm="emulator", nvram=NVRAM, uefi=True), disks_only=True)
+    draft = plan(facts(vtpm="emulator", tpm=TPM, nvram=NVRAM, uefi=True), disks_only=True)
     assert codes(draft) == []
     assert not [step for step in told(draft) if step.startswith("file.copy")]
+
+
+def test_the_state_of_an_emulated_tpm_is_copied_beside_itself():
+    draft = plan(facts(vtpm="emulator", tpm=TPM))
+    assert told(draft)[1] == f"file.copy {TPM} -> {TPM}.clean"
+    assert Record.from_json(written(draft, "file.write")).tpm == f"{TPM}.clean"
+
+
+def test_a_guest_that_never_ran_has_no_tpm_to_keep():
+    draft = plan(facts(vtpm="emulator", tpm=TPM, files={}))
+    assert codes(draft) == [("snapshot.no_tpm", "info")]
+    assert Record.from_json(written(draft, "file.write")).tpm == ""
 
 
 def test_a_guest_that_never_ran_has_no_nvram_to_keep():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from snapshot_builders import NVRAM, UUID, codes, disk, facts, image, record, told
+import pytest
+from snapshot_builders import NVRAM, TPM, UUID, codes, disk, facts, image, record, told
 from vfioctl_snapshot.delete import delete, outdated
 from vfioctl_snapshot.record import Part, place
 
@@ -78,9 +79,16 @@ def test_a_part_that_is_gone_keeps_nobody_from_deleting_the_rest():
 
 def test_the_copy_of_the_nvram_goes_but_never_the_one_in_use():
     with_copy = record("one", Part("vda", BASE, "qcow2", ONE), nvram=f"{NVRAM}.one")
-    assert "command.run" in told(delete(guest(records=(with_copy,), source=ONE, nvram=NVRAM), (with_copy,)))
+    draft = delete(guest(records=(with_copy,), source=ONE, nvram=NVRAM), (with_copy,))
+    assert f"file.delete {NVRAM}.one" in told(draft)
     in_use = record("one", Part("vda", BASE, "qcow2", ONE), nvram=NVRAM)
-    assert "command.run" not in told(delete(guest(records=(in_use,), source=ONE, nvram=NVRAM), (in_use,)))
+    assert f"file.delete {NVRAM}" not in told(delete(guest(records=(in_use,), source=ONE, nvram=NVRAM), (in_use,)))
+
+
+def test_the_copy_of_the_tpm_goes_and_never_the_state_itself():
+    sealed = record("one", Part("vda", BASE, "qcow2", ONE), tpm=f"{TPM}.one")
+    draft = delete(guest(records=(sealed,), source=ONE, tpm=TPM, vtpm="emulator"), (sealed,))
+    assert [step for step in told(draft) if TPM in step] == [f"file.delete {TPM}.one"]
 
 
 def test_what_is_lost_is_named_with_its_size():
@@ -105,8 +113,41 @@ def test_what_is_taken_in_must_fit():
     assert codes(draft) == [("snapshot.no_room", "block")]
 
 
-def test_a_running_guest_is_refused():
-    assert codes(delete(guest(state="running"), (FIRST,))) == [("snapshot.running", "block")]
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_what_a_running_guest_writes_to_takes_in_what_lies_right_below_it(state):
+    draft = delete(guest(state=state), (SECOND,))
+    assert codes(draft) == []
+    assert told(draft) == [f"disk.pull {TWO}: {ONE} -> {BASE}", f"file.delete {ONE}", gone("two")]
+    assert {"uri": "test:///x", "target": "vda"}.items() <= draft.steps.made[0].params.items()
+
+
+def test_all_of_a_running_guest_go_in_one_job():
+    assert told(delete(guest(state="running"), (FIRST, SECOND)))[0] == f"disk.pull {TWO}: {ONE} -> nothing"
+
+
+def test_what_lies_below_another_image_that_a_running_guest_has_open_stays():
+    draft = delete(guest(state="running"), (FIRST,))
+    assert codes(draft) == [("snapshot.between", "block")]
+    assert draft.findings[0].message.startswith(f"{ONE}, which would have to take in what goes")
+    assert "virsh shutdown win11" in draft.findings[0].hint
+
+
+def test_what_lies_over_it_on_another_branch_is_open_to_nobody():
+    fork = image("/images/vda.after-one.qcow2", BASE)
+    found = guest(fork, source=fork.path, records=(FIRST, SECOND, record("kept", Part("vda", TWO, "qcow2"))),
+                  state="running")  # fmt: skip
+    assert told(delete(found, (FIRST,)))[:2] == [
+        f"disk.pull {fork.path}: {BASE} -> nothing", f"disk.rebase {ONE}: {BASE} -> nothing",
+    ]  # fmt: skip
+
+
+def test_a_running_guest_whose_configuration_has_another_disk_is_refused():
+    draft = delete(guest(state="running", strayed=frozenset({"vda"})), (SECOND,))
+    assert codes(draft) == [("snapshot.strayed", "block")]
+
+
+def test_a_saved_guest_is_refused():
+    assert codes(delete(guest(saved=True), (FIRST,))) == [("snapshot.saved", "block")]
 
 
 def test_the_oldest_are_outdated():

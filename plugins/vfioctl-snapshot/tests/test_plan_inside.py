@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from snapshot_builders import NVRAM, OPERATION, codes, disk, facts, image, record, told, wish
+from snapshot_builders import NVRAM, OPERATION, TPM, codes, disk, facts, image, record, told, wish
 from vfioctl_snapshot.facts import File
 from vfioctl_snapshot.headers import Internal
 from vfioctl_snapshot.inside import delete, revert
 from vfioctl_snapshot.record import INTERNAL, Part
+from vfioctl_snapshot.tpm import Held
 
 NAME = "vfioctl-20260101-000000"
 BOOT = record(NAME, Part("vda", "/images/vda.qcow2", "qcow2"), origin="boot", method=INTERNAL)
@@ -44,6 +45,23 @@ def test_without_a_copy_of_the_firmware_only_the_disks_go_back():
     assert codes(revert(uefi(), BOOT, wish(disks_only=True))) == []
 
 
+def test_the_state_of_the_tpm_goes_back_and_the_present_one_is_kept():
+    sealed = record(NAME, *BOOT.disks, origin="boot", method=INTERNAL, tpm=f"{TPM}.{NAME}")
+    files = {path: File(path, 1, 1) for path in (TPM, f"{TPM}.{NAME}")}
+    found = guest(vtpm="emulator", tpm=TPM, files=files)
+    assert told(revert(found, sealed, wish("before-revert-1"), Held(b"then", 0o600, 107, 107))) == [
+        "disk.snapshot /images/vda.qcow2", f"file.copy {TPM} -> {TPM}.before-revert-1-{OPERATION}",
+        "disk.snapshot_apply /images/vda.qcow2", f"file.write {TPM}",
+    ]  # fmt: skip
+    assert told(delete(found, (sealed,)))[1] == f"file.delete {TPM}.{NAME}"
+
+
+def test_without_a_copy_of_the_state_of_the_tpm_only_the_disks_go_back():
+    found = guest(vtpm="emulator", tpm=TPM, files={TPM: File(TPM, 1, 1)})
+    assert codes(revert(found, BOOT, wish())) == [("snapshot.without_tpm", "block")]
+    assert codes(revert(found, BOOT, wish(disks_only=True))) == []
+
+
 def test_one_with_memory_is_libvirts_to_go_back_to():
     live = record(NAME, Part("vda", "/images/vda.qcow2", "qcow2"), method=INTERNAL, memory=True)
     assert codes(revert(guest(), live, wish())) == [("snapshot.memory", "block")]
@@ -69,7 +87,7 @@ def test_what_lies_over_such_an_image_keeps_it_from_going_back():
 
 def test_they_are_taken_out_of_each_image_with_the_copy_of_the_firmware():
     draft = delete(uefi(), (UEFI,))
-    assert [step.kind for step in draft.steps.made] == ["disk.snapshot_delete", "command.run"]
+    assert [step.kind for step in draft.steps.made] == ["disk.snapshot_delete", "file.delete"]
     assert draft.lost
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from snapshot_builders import NVRAM, OPERATION, UUID, codes, disk, facts, image, record, told, wish
+from snapshot_builders import NVRAM, OPERATION, TPM, UUID, codes, disk, facts, image, record, told, wish
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.revert import revert
+from vfioctl_snapshot.tpm import Held
 
 BASE, ONE, NEW = "/images/vda.qcow2", "/images/vda.one.qcow2", "/images/vda.after-one.qcow2"
 CLEAN = record("one", Part("vda", BASE, "qcow2", ONE))
 UEFI = record("one", Part("vda", BASE, "qcow2", ONE), nvram=f"{NVRAM}.one", uefi=True)
+
+
+SEALED = record("one", Part("vda", BASE, "qcow2", ONE), tpm=f"{TPM}.one")
+THEN = Held(b"then", 0o600, 107, 108)
 
 
 def guest(snapshot=CLEAN, *more, **wishes):
@@ -92,6 +97,38 @@ def test_a_copy_of_the_firmware_that_is_gone_is_refused():
 def test_a_disk_that_the_guest_has_no_more_is_refused():
     wider = record("one", Part("vda", BASE, "qcow2"), Part("vdb", BASE, "qcow2"))
     assert codes(plan(guest(wider), wider)) == [("snapshot.disk_gone", "block")]
+
+
+def test_the_state_of_the_tpm_is_put_in_its_place_after_the_domain_and_the_present_one_kept():
+    found = guest(SEALED, tpm=TPM, vtpm="emulator")
+    draft = revert(found, SEALED, wish("before-revert-1"), keep=True, limit=100, state=THEN)
+    assert codes(draft) == []
+    assert told(draft) == [
+        f"disk.overlay {NEW} over {BASE}", f"file.copy {TPM} -> {TPM}.before-revert-1",
+        f"file.write {place(UUID, 'before-revert-1')}", "domain.define", f"file.write {TPM}",
+    ]  # fmt: skip
+    put = draft.steps.made[-1].params
+    assert (put["mode"], put["uid"], put["gid"], put["replace"]) == ("0600", 107, 108, True)
+    assert b"then" in [content.data for content in draft.contents]
+
+
+def test_a_snapshot_without_the_state_of_the_tpm_needs_disks_only():
+    found = guest(tpm=TPM, vtpm="emulator")
+    assert codes(plan(found)) == [("snapshot.without_tpm", "block")]
+    assert codes(plan(found, disks_only=True)) == []
+
+
+def test_the_state_of_another_tpm_is_not_put_back():
+    other = TPM.replace("tpm2", "tpm1.2")
+    assert codes(plan(guest(SEALED, tpm=other, vtpm="emulator"), SEALED)) == [("snapshot.without_tpm", "block")]
+
+
+def test_a_copy_of_the_state_that_is_gone_is_refused():
+    assert codes(plan(guest(SEALED, files={}, tpm=TPM, vtpm="emulator"), SEALED)) == [("snapshot.incomplete", "block")]
+
+
+def test_a_tpm_of_the_host_has_no_state_to_go_back_to():
+    assert codes(plan(guest(vtpm="passthrough"))) == [("snapshot.vtpm_state", "block")]
 
 
 def test_a_running_guest_is_to_be_shut_down_first():

@@ -16,6 +16,7 @@ from vfioctl.txn.resources import Ledger
 from vfioctl.txn.step import Lifetime, Phase, Scope, Undo
 
 DAY = 86400
+STATE = "/var/lib/libvirt/swtpm/9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11/tpm2/tpm2-00.permall"
 
 
 def test_the_state_before_the_start_can_be_read_again_after_it(bench):
@@ -149,7 +150,33 @@ def test_old_copies_of_the_nvram_go_and_other_files_stay(firmware):
     ]  # fmt: skip
 
 
-def test_a_virtual_tpm_is_said_to_be_left_out(bench, codes):
+@pytest.fixture
+def sealed(bench):
+    """A guest whose TPM has a state."""
+    os.makedirs(os.path.dirname(bench.paths.at(STATE)))
+    with open(bench.paths.at(STATE), "wb") as file:
+        file.write(b"sealed")
+    return bench
+
+
+def test_the_state_of_a_virtual_tpm_is_copied_beside_itself_and_old_copies_go(sealed, codes):
+    disk = sealed.disk("vda")
+    for day in range(3):
+        request = sealed.request(disk, now=1795256130.0 + day * DAY, has_vtpm=True, settings={"keep": 2})
+        assert codes(vfioctl_preflight(request)) == []
+        sealed.carry_out(*vfioctl_pre_start(request))
+        sealed.carry_out(*vfioctl_post_stop(request))
+    kept = sorted(os.listdir(os.path.dirname(sealed.paths.at(STATE))))
+    assert kept == ["tpm2-00.permall", *(f"tpm2-00.permall.vfioctl-202611{day}-101530" for day in (22, 23))]
+    with open(sealed.paths.at(f"{STATE}.vfioctl-20261123-101530"), "rb") as file:
+        assert file.read() == b"sealed"
+
+
+def test_the_state_of_a_tpm_that_the_guest_has_no_more_is_left_alone(sealed):
+    assert list(vfioctl_pre_start(sealed.request(sealed.disk("vda")))) == []
+
+
+def test_a_virtual_tpm_without_a_state_is_said_to_be_left_out(bench, codes):
     assert codes(vfioctl_preflight(bench.request(bench.disk("vda"), has_vtpm=True))) == [("snapshot.vtpm", "info")]
 
 

@@ -7,7 +7,7 @@ from vfioctl_snapshot.views import changed, listed, shown
 
 ROW = {
     "name": "clean", "guest": "win11", "created": NOW, "origin": "create", "method": "external", "state": "off",
-    "memory": False, "disks": ["vda", "vdb"], "nvram": True, "current": True, "missing": [],
+    "memory": False, "disks": ["vda", "vdb"], "nvram": True, "tpm": False, "current": True, "missing": [],
 }  # fmt: skip
 DISK = {"target": "vda", "image": "/images/a.qcow2", "format": "qcow2", "there": True, "size": 1 << 30,
         "used": 3 << 20, "below": ["/images/base"], "above": ["/images/a.clean.qcow2"]}  # fmt: skip
@@ -29,10 +29,11 @@ def test_what_is_incomplete_is_called_so():
 
 
 def test_a_snapshot_is_shown_with_what_it_lies_over_and_who_needs_it():
-    more = {"disks": [DISK], "nvram_copy": "/nvram/x.clean", "skipped": {"vdc": "it is read-only"}, "before": "first"}
+    more = {"disks": [DISK], "nvram_copy": "/nvram/x.clean", "tpm_copy": "/tpm/x.clean", "before": "first",
+            "skipped": {"vdc": "it is read-only"}}  # fmt: skip
     text = "\n".join(shown({"snapshot": {**ROW, **more}}))
     for part in ("3.0 MiB of 1.0 GiB", "over /images/base", "needed by /images/a.clean.qcow2", "vdc      has no part",
-                 "/nvram/x.clean", "after    first", "went on from here"):  # fmt: skip
+                 "/nvram/x.clean", "/tpm/x.clean", "after    first", "went on from here"):  # fmt: skip
         assert part in text
 
 
@@ -43,5 +44,7 @@ def test_a_dry_run_lists_the_steps_in_order():
 
 def test_what_was_done_is_one_sentence():
     done = {"dry_run": False, "steps": [], "guest": "win11", "operation": {"ok": True, "operation": "snapshot revert"},
-            "snapshot": {"name": "clean", "disks": [{"target": "vda"}], "nvram": "/nvram/x"}}  # fmt: skip
+            "snapshot": {"name": "clean", "disks": [{"target": "vda"}], "nvram": "/nvram/x", "tpm": ""}}  # fmt: skip
     assert list(changed(done)) == ["Guest win11 is as it was at 'clean': vda and its NVRAM."]
+    whole = {**done, "snapshot": {**done["snapshot"], "tpm": "/tpm/x"}}
+    assert list(changed(whole)) == ["Guest win11 is as it was at 'clean': vda, its NVRAM, its TPM."]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, StepProposal, content_name, frozen
-from vfioctl_snapshot import names, refusals, steps
+from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, StepProposal, frozen
+from vfioctl_snapshot import names, refusals, steps, tpm
 from vfioctl_snapshot.domain_xml import changed, live_xml, record_xml
 from vfioctl_snapshot.facts import Facts, current
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.settings import REQUIRE, SKIP, Settings, finding
-from vfioctl_snapshot.steps import Content, Draft, Steps, Target
+from vfioctl_snapshot.steps import Content, Draft, Steps, Target, content
 
 if TYPE_CHECKING:
     from vfioctl.plugin import GuestDisk
@@ -34,10 +34,6 @@ class Wish:
     now: float
     disks_only: bool = False
     quiesce: bool = False
-
-
-def content(data: bytes) -> Content:
-    return Content(content_name(data), data)
 
 
 def create(facts: Facts, settings: Settings, wish: Wish) -> Draft:
@@ -85,7 +81,7 @@ def _of_guest(
         yield from refusals.of_strayed(facts, disk)
         yield from _of_chain(facts, disk, settings.longest_chain)
     if not wish.disks_only:
-        yield from refusals.of_vtpm(facts)
+        yield from tpm.of_keeping(facts)
     if not facts.files_seen:
         yield from refusals.of_inside(facts)
         yield from () if wish.disks_only else refusals.of_reach(facts)
@@ -111,7 +107,7 @@ def _record(facts: Facts, wish: Wish, chosen: tuple[GuestDisk, ...], skipped: di
         parts.append(Part(disk.target, disk.source, disk.format, path))
     return Record(
         name=wish.name, uuid=facts.uuid, guest=facts.name, created=wish.now, disks=tuple(parts), skipped=skipped,
-        nvram=kept_nvram(facts, wish), uefi=facts.uefi, in_libvirt=True, state=facts.state,
+        nvram=kept_nvram(facts, wish), tpm=kept_tpm(facts, wish), uefi=facts.uefi, in_libvirt=True, state=facts.state,
     )  # fmt: skip
 
 
@@ -122,6 +118,21 @@ def kept_nvram(facts: Facts, wish: Wish) -> str:
     return names.nvram_copy(facts.nvram, wish.name, facts.files)
 
 
+def kept_tpm(facts: Facts, wish: Wish) -> str:
+    """Where the copy of the TPM's state goes; "" for none."""
+    if wish.disks_only or not facts.tpm_exists:
+        return ""
+    return names.tpm_copy(facts.tpm, wish.name, facts.files)
+
+
+def kept_parts(facts: Facts, record: Record) -> Iterator[StepProposal]:
+    """The copies of what belongs to the disks as they are now."""
+    if record.nvram and record.nvram != facts.nvram:
+        yield steps.copy("nvram", facts.nvram, record.nvram, "the firmware's variables belong to the disks")
+    if record.tpm:
+        yield steps.copy("kept-tpm", facts.tpm, record.tpm, "the state of the TPM belongs to the disks")
+
+
 def _drafted(facts: Facts, record: Record, wish: Wish, findings: tuple[Finding, ...]) -> Draft:
     if not facts.files_seen:  # libvirt makes the images as well, and has the only record
         more, contents = _changed_over(facts, record, wish)
@@ -130,8 +141,7 @@ def _drafted(facts: Facts, record: Record, wish: Wish, findings: tuple[Finding, 
     made = Steps()
     for part in record.disks:
         made = made.then(steps.overlay(at, part, facts.images[part.image], live=facts.runs))
-    if record.nvram:
-        made = made.then(steps.copy("nvram", facts.nvram, record.nvram, "the firmware's variables belong to the disks"))
+    made = made.then(*kept_parts(facts, record))
     made = made.then(steps.write(place(facts.uuid, record.name), kept))
     more, contents = _changed_over(facts, record, wish) if facts.runs else _configured(facts, record)
     return Draft(made.then(*more), (kept, *contents), findings, shown={"snapshot": record.shown()})

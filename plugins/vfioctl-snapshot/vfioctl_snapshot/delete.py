@@ -3,6 +3,9 @@
 An image that is rebased says the same to its guest at every moment: clusters are copied into it before it lets go of
 what they came from (qemu-img rebase without -u). So an interruption loses nothing. The domain is changed only where
 libvirt has written the chain of a disk into it.
+
+What a running guest writes to takes in what it needs by a job of libvirt's (disk.pull); what lies between that and an
+image that goes is open in its QEMU, and nothing can be put into it.
 """
 
 from __future__ import annotations
@@ -11,12 +14,11 @@ from collections.abc import Iterator
 
 from vfioctl.plugin import TYPE_CHECKING, Finding, Severity, StepProposal, as_size
 from vfioctl_snapshot import refusals, steps
-from vfioctl_snapshot.create import content
 from vfioctl_snapshot.domain_xml import chained, without_chains
-from vfioctl_snapshot.facts import Facts, below, dependents
+from vfioctl_snapshot.facts import Facts, below, chain, dependents
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.settings import finding
-from vfioctl_snapshot.steps import Content, Draft, Steps, Target
+from vfioctl_snapshot.steps import Content, Draft, Steps, Target, content
 
 if TYPE_CHECKING:
     from vfioctl.plugin import GuestSnapshot
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 def delete(facts: Facts, doomed: tuple[Record, ...]) -> Draft:
     """The draft of deleting `doomed`, snapshots of the guest."""
     going = _going(facts, doomed)
-    findings = (*refusals.of_state(facts, "delete"), *_of_images(facts, going))
+    of_state = refusals.of_state(facts, "delete", may_run=True)
+    findings = (*of_state, *_of_images(facts, going), *_of_running(facts, going))
     shown = {"snapshots": [record.shown() for record in doomed], "images": sorted(going)}
     lost = tuple(_lost(facts, doomed, going))
     if any(found.severity is Severity.BLOCK for found in findings):
@@ -45,7 +48,7 @@ def delete(facts: Facts, doomed: tuple[Record, ...]) -> Draft:
 
 def _unchained(facts: Facts, at: Target, going: dict[str, Part]) -> tuple[Steps, list[Content]]:
     """The configuration names none of the images that go."""
-    if not chained(facts.xml, going):
+    if facts.runs or not chained(facts.xml, going):  # libvirt writes it anew after its job
         return Steps(), []
     former, new = content(facts.xml.encode()), content(without_chains(facts.xml, going).encode())
     reason = "libvirt reads the chain from the images"
@@ -86,6 +89,17 @@ def _of_images(facts: Facts, going: dict[str, Part]) -> Iterator[Finding]:
         yield from refusals.of_room(facts, path, needed)
 
 
+def _of_running(facts: Facts, going: dict[str, Part]) -> Iterator[Finding]:
+    """Of the images that a running guest has open, only those that it writes to can take others in."""
+    for disk in facts.disks if facts.runs else ():
+        opened = [path for path, _ in chain(facts, disk.source, disk.format)]
+        between = set(_over(facts, going)) & set(opened[1:])
+        if between:
+            yield refusals.between(facts, disk.target, min(between, key=opened.index))
+        if going.keys() & set(opened):
+            yield from refusals.of_strayed(facts, disk)
+
+
 def _over(facts: Facts, going: dict[str, Part]) -> tuple[str, ...]:
     """The images that stay and lie directly over one that goes."""
     found = (other for path in going for other in dependents(facts, path) if other not in going)
@@ -107,18 +121,20 @@ def _rebased(facts: Facts, at: Target, path: str, going: dict[str, Part]) -> Ite
         while lower[0] in going:
             lower = below(facts, lower[0], going[lower[0]].format)
         reason = f"it takes in what it needs of {path}"
-        yield steps.rebase(at, facts.images[over], (path, going[path].format), lower, reason)
+        rebased = steps.rebase(at, facts.images[over], (path, going[path].format), lower, reason)
+        written = next((disk.target for disk in facts.disks if disk.source == over), "") if facts.runs else ""
+        yield steps.pull(at, written, rebased) if written else rebased
 
 
 def _gone(facts: Facts, record: Record, going: dict[str, Part]) -> Iterator[StepProposal]:
-    """Images first, then the copy of the NVRAM, the record last: what fails on the way stays listed."""
+    """Images first, then the copies of NVRAM and TPM, the record last: what fails on the way stays listed."""
     for part in record.disks:
         if part.image in going:
             at = Target(facts.uri, facts.uuid)
             yield steps.delete(facts.images[part.image], f"{part.target} of snapshot {record.name!r}", at)
     reason = f"it belongs to snapshot {record.name!r}"
-    if record.nvram in facts.files and record.nvram != facts.nvram:
-        yield steps.remove_copy(record.nvram, reason)
+    copies = (path for path in (record.nvram, record.tpm) if path in facts.files and path != facts.nvram)
+    yield from (steps.delete(facts.files[path], reason) for path in copies)
     if written := facts.files.get(place(facts.uuid, record.name)):
         yield steps.delete(written, reason)
 

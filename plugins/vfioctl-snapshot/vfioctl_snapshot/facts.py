@@ -30,7 +30,7 @@ class Facts:
     `disks` are those that it has now; `strayed` are the targets of those that its configuration has otherwise.
 
     `others` are the paths that other guests of the node name. `free` has the free bytes of each directory; `files` are
-    the NVRAM, what lies beside it, and the records.
+    the NVRAM, the state of the TPM, what lies beside each, and the records.
     """
 
     uuid: str
@@ -44,6 +44,7 @@ class Facts:
     nvram: str = ""
     uefi: bool = False
     vtpm: str = ""  # the backend of its TPM: emulator, passthrough, external
+    tpm: str = ""  # the file with the state of an emulated one
     strayed: frozenset[str] = frozenset()
     hostdevs: int = 0
     node: str = "local"
@@ -66,6 +67,10 @@ class Facts:
     @property
     def nvram_exists(self) -> bool:
         return self.nvram in self.files
+
+    @property
+    def tpm_exists(self) -> bool:
+        return self.tpm in self.files
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -130,4 +135,6 @@ def missing_parts(facts: Facts, record: Record) -> tuple[str, ...]:
     gone = [f"{part.target}'s image {part.image}" for part in record.disks if part.image not in facts.images]
     if record.nvram and record.nvram not in facts.files:
         gone.append(f"the copy of its NVRAM {record.nvram}")
+    if record.tpm and record.tpm not in facts.files:
+        gone.append(f"the copy of its TPM's state {record.tpm}")
     return tuple(gone)

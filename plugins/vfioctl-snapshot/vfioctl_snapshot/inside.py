@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vfioctl.plugin import Finding, Severity, argument
-from vfioctl_snapshot import names, refusals, steps
-from vfioctl_snapshot.create import Wish, content
+from vfioctl_snapshot import names, refusals, steps, tpm
+from vfioctl_snapshot.create import Wish
 from vfioctl_snapshot.domain_xml import changed
 from vfioctl_snapshot.facts import Facts
 from vfioctl_snapshot.naming import nvram_stem
 from vfioctl_snapshot.record import EXTERNAL, Record
 from vfioctl_snapshot.settings import finding
-from vfioctl_snapshot.steps import Draft, Steps, Target
+from vfioctl_snapshot.steps import Content, Draft, Steps, Target, content
 
 
 def kept_name(wish: Wish) -> str:
@@ -23,8 +23,8 @@ def kept_name(wish: Wish) -> str:
     return f"{wish.name}-{wish.operation}"
 
 
-def revert(facts: Facts, record: Record, wish: Wish) -> Draft:
-    """The draft of going back to `record`, with the present state kept as `kept_name`."""
+def revert(facts: Facts, record: Record, wish: Wish, state: tpm.Held | None = None) -> Draft:
+    """The draft of going back to `record`, with the present state kept as `kept_name`; `state` as in revert.py."""
     findings = (*refusals.of_state(facts, "revert"), *_of_record(facts, record, wish))
     shown = {"snapshot": record.shown(), "kept": {"name": kept_name(wish)}}
     if any(found.severity is Severity.BLOCK for found in findings):
@@ -36,16 +36,21 @@ def revert(facts: Facts, record: Record, wish: Wish) -> Draft:
     if facts.nvram_exists:
         copy = f"{nvram_stem(facts.nvram)}.{kept_name(wish)}"
         made = made.then(steps.copy("kept", facts.nvram, copy, "the firmware's variables as they are now"))
+    if facts.tpm_exists:
+        copy = f"{facts.tpm}.{kept_name(wish)}"
+        made = made.then(steps.copy("kept-tpm", facts.tpm, copy, "the state of the TPM as it is now"))
     nvram = names.nvram_in_use(facts.nvram, wish.operation) if swap else ""
     if swap:
         made = made.then(steps.copy("nvram", record.nvram, nvram, "the firmware's variables of the snapshot"))
     for part in record.disks:
         made = made.then(steps.go_back(at, part.target, part.image, record.name, kept_name(wish)))
-    if not swap:
-        return Draft(made, (), findings, shown=shown)
-    former, new = content(facts.xml.encode()), content(changed(facts.xml, {}, nvram).encode())
-    made = made.then(steps.define(at, new.name, former.name, "the guest starts with the firmware's variables of then"))
-    return Draft(made, (former, new), findings, shown=shown)
+    contents: tuple[Content, ...] = ()
+    if swap:
+        former, new = contents = content(facts.xml.encode()), content(changed(facts.xml, {}, nvram).encode())
+        reason = "the guest starts with the firmware's variables of then"
+        made = made.then(steps.define(at, new.name, former.name, reason))
+    made, contents = tpm.put_back(facts, made, contents, state)
+    return Draft(made, contents, findings, shown=shown)
 
 
 def _of_record(facts: Facts, record: Record, wish: Wish) -> Iterator[Finding]:
@@ -60,7 +65,7 @@ def _of_record(facts: Facts, record: Record, wish: Wish) -> Iterator[Finding]:
     yield from _of_disks(facts, record)
     if wish.disks_only:
         return
-    yield from refusals.of_vtpm(facts)
+    yield from tpm.of_return(facts, record)
     if facts.nvram_exists and not record.nvram:
         yield refusals.without_nvram(facts, record)
 
@@ -91,6 +96,6 @@ def delete(facts: Facts, doomed: tuple[Record, ...]) -> Draft:
         lost.append(f"Snapshot {record.name!r} of guest {facts.name} is deleted; nobody can go back to it any more.")
         for part in record.disks:
             made = made.then(steps.take_out(part.target, part.image, record.name))
-        if record.nvram:
-            made = made.then(steps.remove_copy(record.nvram, f"it belongs to snapshot {record.name!r}"))
+        for path in filter(None, (record.nvram, record.tpm)):
+            made = made.then(steps.delete(facts.files[path], f"it belongs to snapshot {record.name!r}"))
     return Draft(made, (), findings, tuple(lost), shown)

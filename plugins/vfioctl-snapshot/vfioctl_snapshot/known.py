@@ -28,7 +28,9 @@ def known(facts: Facts, template: str) -> tuple[Record, ...]:
 
 def _both(theirs: Record, inside: Record | None) -> Record:
     """libvirt's record of an internal snapshot, with the images that really hold it."""
-    return replace(theirs, disks=inside.disks, nvram=inside.nvram) if inside and not theirs.disks else theirs
+    if inside is None or theirs.disks:
+        return theirs
+    return replace(theirs, disks=inside.disks, nvram=inside.nvram, tpm=inside.tpm)
 
 
 def _inside(facts: Facts, template: str) -> Iterator[Record]:
@@ -40,11 +42,12 @@ def _inside(facts: Facts, template: str) -> Iterator[Record]:
             held.setdefault(one.name, []).append((Part(disk.target, disk.source, disk.format), one))
     for name, parts in held.items():
         ours = stamp_of(template, name) is not None or name.startswith(BEFORE_REVERT)
-        copy = f"{nvram_stem(facts.nvram)}.{name}"
+        copy, state = f"{nvram_stem(facts.nvram)}.{name}", f"{facts.tpm}.{name}"
         yield Record(
             name=name, uuid=facts.uuid, guest=facts.name, created=min(one.made for _, one in parts),
             disks=tuple(part for part, _ in parts), origin="boot" if ours else "qemu-img", method=INTERNAL,
             nvram=copy if facts.nvram and copy in facts.files else "", uefi=facts.uefi,
+            tpm=state if facts.tpm and state in facts.files else "",
             memory=any(one.has_memory for _, one in parts),
         )  # fmt: skip
 

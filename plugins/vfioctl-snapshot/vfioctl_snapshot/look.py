@@ -13,6 +13,7 @@ from vfioctl.plugin import (
     guest_firmware,
     guest_hostdevs,
     guest_tpm,
+    guest_tpm_state,
     other_sources,
     read_guest,
     read_guests,
@@ -96,10 +97,11 @@ def _of(
     facts = Facts(
         uuid=found.uuid, name=found.name, uri=connection.node.uri, node=connection.node.name, state=found.state,
         xml=found.xml, disks=tuple(map(_stated, guest_disks(xml))), saved=found.saved, persistent=found.persistent,
-        nvram=firmware.nvram, uefi=firmware.uefi, vtpm=guest_tpm(xml), hostdevs=guest_hostdevs(xml),
+        nvram=firmware.nvram, uefi=firmware.uefi, vtpm=guest_tpm(xml), tpm=guest_tpm_state(xml),
+        hostdevs=guest_hostdevs(xml),
         strayed=_strayed(found), records=kept, files_seen=here,
         libvirt=read_snapshots(connection, found.uuid) if known is None else known,
-        files={file.path: file for file in _named(host, firmware.nvram, found.uuid, kept)} if here else {},
+        files={file.path: file for file in _named(host, xml, found.uuid, kept)} if here else {},
     )  # fmt: skip
     return replace(facts, records=with_unwritten(facts)) if here else facts
 
@@ -130,12 +132,17 @@ def _plain(host: Host, paths: Iterable[str]) -> Iterator[str]:
             yield path
 
 
-def _named(host: Host, nvram: str, uuid: str, kept: Records) -> Iterator[File]:
-    """The NVRAM, what begins with its name beside it, and the records."""
-    directory, name = os.path.split(nvram_stem(nvram))
-    beside = (f"{directory}/{found}" for found in _listed(host, directory) if found.startswith(name)) if nvram else ()
-    written = (path for one in kept.readable for path in (one.nvram, place(uuid, one.name)) if path)
+def _named(host: Host, xml: str, uuid: str, kept: Records) -> Iterator[File]:
+    """The NVRAM and the state of the TPM, what begins with the name of each beside it, and the records."""
+    own = filter(None, (nvram_stem(guest_firmware(xml).nvram), guest_tpm_state(xml)))
+    beside = (path for each in own for path in _beginning(host, each))
+    written = (path for one in kept.readable for path in (one.nvram, one.tpm, place(uuid, one.name)) if path)
     yield from filter(None, (_file(host, path) for path in dict.fromkeys((*beside, *written))))
+
+
+def _beginning(host: Host, path: str) -> Iterator[str]:
+    directory, name = os.path.split(path)
+    return (f"{directory}/{found}" for found in _listed(host, directory) if found.startswith(name))
 
 
 def _listed(host: Host, directory: str) -> list[str]:

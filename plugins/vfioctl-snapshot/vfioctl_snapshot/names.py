@@ -77,6 +77,11 @@ def nvram_copy(nvram: str, name: str, taken: Container[str]) -> str:
     return free(f"{nvram_stem(nvram)}.{name}", taken)
 
 
+def tpm_copy(state: str, name: str, taken: Container[str]) -> str:
+    """A free path beside the file `state` of a TPM for its copy of the snapshot `name`."""
+    return free(f"{state}.{name}", taken)
+
+
 def nvram_in_use(nvram: str, operation: str) -> str:
     """The path of the NVRAM that a revert puts beside `nvram`: the guest uses it from then on."""
     return f"{nvram_stem(nvram)}.vfioctl-{operation}.fd"

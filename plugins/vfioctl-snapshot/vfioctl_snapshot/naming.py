@@ -55,3 +55,8 @@ def outdated(template: str, names: tuple[str, ...], keep: int) -> tuple[str, ...
 def nvram_stem(nvram: str) -> str:
     """The path of an NVRAM without what a revert has added to it: the copies of all times begin with it."""
     return REVERTED.sub("", nvram)
+
+
+def tpm_states(uuid: str) -> tuple[str, ...]:
+    """Where libvirt keeps the state of the emulated TPM of the domain `uuid`, by the version that it has."""
+    return tuple(f"/var/lib/libvirt/swtpm/{uuid}/{name}.permall" for name in ("tpm2/tpm2-00", "tpm1.2/tpm-00"))

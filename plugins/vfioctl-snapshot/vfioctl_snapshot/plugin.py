@@ -16,17 +16,18 @@ from vfioctl.plugin import (
     SnapshotBackend,
     StepProposal,
     argument,
+    frozen,
     hookimpl,
 )
 from vfioctl_snapshot.choice import FORMAT, Choice, choices, choose
-from vfioctl_snapshot.naming import nvram_stem, outdated
+from vfioctl_snapshot.naming import nvram_stem, outdated, tpm_states
 from vfioctl_snapshot.settings import PLUGIN, Settings, finding
 
 CREATE_DEADLINE = 20.0
 DELETE_DEADLINE = 60.0
 COPY_DEADLINE = 10.0
 MOST = 20  # deletions of a disk, and of the NVRAM, after one stop: what is left then goes after the next ones
-LARGEST_NVRAM = 64 << 20  # bytes; OVMF's are 128 KiB to 4 MiB
+LARGEST = 64 << 20  # bytes; an NVRAM of OVMF has 128 KiB to 4 MiB, the state of a TPM some KiB
 
 
 @hookimpl
@@ -76,37 +77,62 @@ def _backlog(choice: Choice, settings: Settings, request: Request) -> Iterable[F
         yield finding("snapshot.backlog", message, Severity.WARN)
 
 
+@frozen
+class Part:
+    """A file that belongs to the disks; the names of its copies begin with `stem`."""
+
+    name: str
+    path: str
+    stem: str
+    what: str
+
+
+def _parts(request: Request) -> tuple[Part, ...]:
+    """Those that there may be: the NVRAM, and the state of an emulated TPM of either version."""
+    nvram, states = request.domain.nvram, tpm_states(request.domain.uuid) if request.domain.has_vtpm else ()
+    found = [Part(os.path.basename(path).removesuffix(".permall"), path, path, "the TPM's state") for path in states]
+    return (*((Part("nvram", nvram, nvram_stem(nvram), "the NVRAM"),) if nvram else ()), *found)
+
+
 @hookimpl
 def vfioctl_pre_start(request: Request) -> Iterable[StepProposal]:
-    """A copy of the NVRAM, when a disk is snapshotted: the one without the other does not boot."""
-    settings, nvram = Settings.of(request), request.domain.nvram
-    if not settings.usable or not nvram or not _is_nvram(request, nvram):
+    """A copy of what belongs to the disks, when one is snapshotted: the one without the other does not boot.
+
+    At `prepare` no swtpm runs yet, so that the state of the TPM is whole.
+    """
+    settings = Settings.of(request)
+    parts = [part for part in _parts(request) if _is_small(request, part.path)] if settings.usable else []
+    if not parts or not any(choice.wanted for choice in choices(settings, request)):
         return ()
-    if not any(choice.wanted for choice in choices(settings, request)):
-        return ()
-    copy = f"{nvram_stem(nvram)}.{settings.full_name(request)}"
-    return (StepProposal(
-        id="snapshot.nvram", kind="file.copy", params={"source": nvram, "dest": copy},
-        reason="keep the firmware's variables that belong to the snapshot", phase=Phase.BEFORE, deadline=COPY_DEADLINE,
-    ),)  # fmt: skip
+    return tuple(
+        StepProposal(
+            id=f"snapshot.{part.name}", kind="file.copy",
+            params={"source": part.path, "dest": f"{part.stem}.{settings.full_name(request)}"},
+            reason=f"keep {part.what} that belongs to the snapshot", phase=Phase.BEFORE, deadline=COPY_DEADLINE,
+        ) for part in parts
+    )  # fmt: skip
 
 
 @hookimpl
 def vfioctl_post_stop(request: Request) -> Iterable[StepProposal]:
-    """The removal of NVRAM copies that are too old."""
-    settings, nvram = Settings.of(request), request.domain.nvram
-    if not settings.usable or not nvram or request.incoming:
+    """The removal of copies that are too old."""
+    settings = Settings.of(request)
+    if not settings.usable or request.incoming:
         return
-    stem = nvram_stem(nvram)
-    directory, prefix = os.path.dirname(stem), f"{os.path.basename(stem)}."
+    for part in _parts(request):
+        yield from _outdated_copies(settings, request, part)
+
+
+def _outdated_copies(settings: Settings, request: Request, part: Part) -> Iterable[StepProposal]:
+    directory, prefix = os.path.dirname(part.stem), f"{os.path.basename(part.stem)}."
     copies = (name.removeprefix(prefix) for name in _listed(request, directory) if name.startswith(prefix))
     due = outdated(settings.name, (*copies, settings.snapshot_name(request)), settings.keep)
     more = f"; {len(due) - MOST} more go after later stops" if len(due) > MOST else ""
     for name in due[:MOST]:
         yield StepProposal(
-            id=f"snapshot.prune:nvram:{name}", kind="command.run",
-            params={"argv": ["rm", "-f", "--", request.host.paths.at(f"{stem}.{name}")]},
-            reason=f"only the {settings.keep} newest copies of the NVRAM are kept{more}", phase=Phase.AFTER,
+            id=f"snapshot.prune:{part.name}:{name}", kind="command.run",
+            params={"argv": ["rm", "-f", "--", request.host.paths.at(f"{part.stem}.{name}")]},
+            reason=f"only the {settings.keep} newest copies of {part.what} are kept{more}", phase=Phase.AFTER,
             best_effort=True,
         )  # fmt: skip
 
@@ -118,8 +144,9 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
     if not settings.enabled:
         return
     yield from settings.problems(request)
-    if request.domain.has_vtpm:
-        message = f"The virtual TPM of guest {request.guest} is not part of its snapshots."
+    states = tpm_states(request.domain.uuid) if request.domain.has_vtpm else ()
+    if states and not any(_is_small(request, path) for path in states):
+        message = f"The virtual TPM of guest {request.guest} is not part of the snapshot: libvirt has no state of it."
         yield finding("snapshot.vtpm", message, Severity.INFO)
     if nvram := request.domain.nvram:
         yield from _about_nvram(request, nvram)
@@ -130,12 +157,12 @@ def _about_nvram(request: Request, nvram: str) -> Iterable[Finding]:
     if not request.host.ask(path, lambda: os.path.lexists(path)):
         message = f"There is no NVRAM {nvram} yet, so none is kept with the snapshot."
         yield finding("snapshot.no_nvram", message, Severity.INFO)
-    elif not _is_nvram(request, nvram):
-        message = f"The NVRAM {nvram} of guest {request.guest} is no regular file of at most {LARGEST_NVRAM >> 20} MiB."
+    elif not _is_small(request, nvram):
+        message = f"The NVRAM {nvram} of guest {request.guest} is no regular file of at most {LARGEST >> 20} MiB."
         yield finding("snapshot.nvram", message, hint=f"Correct <nvram> with: virsh edit {argument(request.guest)}")
 
 
-def _is_nvram(request: Request, path: str) -> bool:
+def _is_small(request: Request, path: str) -> bool:
     """Whether root may copy it. Who defines domains chooses the path: no link, no device, no file that fills a disk."""
     there = request.host.paths.at(path)
     return request.host.ask(there, lambda: _is_small_file(there))
@@ -146,7 +173,7 @@ def _is_small_file(path: str) -> bool:
         status = os.lstat(path)
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_NVRAM
+    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST
 
 
 def _listed(request: Request, directory: str) -> list[str]:

@@ -34,12 +34,12 @@ class Part:
 
 @frozen
 class Record:
-    """One snapshot. `nvram` is the copy of the firmware's variables, "" for none; `created` in seconds since the epoch.
+    """One snapshot. `nvram` is the copy of the firmware's variables, `tpm` that of the TPM's state, "" for none.
 
     `origin` is what made it: create, revert (which keeps what was before it), boot (the hook before a start), libvirt,
     or qemu-img. External ones lie in images of their own, internal ones inside the image that the guest writes to.
     `memory` says that it belongs to a running machine, `in_libvirt` that libvirt has a record of it too. Paths are the
-    host's.
+    host's; `created` is in seconds since the epoch.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Record:
     method: str = EXTERNAL
     state: str = "off"
     nvram: str = ""
+    tpm: str = ""
     uefi: bool = False
     memory: bool = False
     in_libvirt: bool = False

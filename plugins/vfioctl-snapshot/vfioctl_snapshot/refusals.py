@@ -88,12 +88,11 @@ def of_strayed(facts: Facts, disk: GuestDisk) -> Iterator[Finding]:
         yield finding("snapshot.strayed", said, hint=hint)
 
 
-def of_vtpm(facts: Facts) -> Iterator[Finding]:
-    """Its state belongs to the disks: with an older disk an encrypted guest asks for its recovery key."""
-    if facts.vtpm:
-        said = f"Guest {facts.name} has a TPM ({facts.vtpm}), whose state cannot be kept with the snapshot."
-        hint = "Only the disks, with the recovery key of BitLocker or LUKS at hand: --disks-only"
-        yield finding("snapshot.vtpm_state", said, hint=hint)
+def between(facts: Facts, target: str, path: str) -> Finding:
+    """Nothing can be put into an image that lies below the one that a running guest writes to."""
+    said = f"{path}, which would have to take in what goes, lies below what {target} of the running guest writes to."
+    hint = f"Shut it down first: virsh shutdown {argument(facts.name)}"
+    return finding("snapshot.between", said, hint=hint)
 
 
 def of_reach(facts: Facts) -> Iterator[Finding]:

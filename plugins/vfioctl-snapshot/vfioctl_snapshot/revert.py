@@ -1,7 +1,8 @@
 """The plan of going back: new images over those of a snapshot, its NVRAM, and what was there kept before. Pure.
 
 One change of the domain swaps all of it at once. The former NVRAM stays under its name; the guest gets a copy of the
-snapshot's under a new one, so that the snapshot can be gone back to again.
+snapshot's under a new one, so that the snapshot can be gone back to again. The state of a TPM has one place: it follows
+right after, with what was there kept as a copy.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vfioctl.plugin import Finding, Severity, StepProposal, as_size, replace
-from vfioctl_snapshot import names, refusals, steps
-from vfioctl_snapshot.create import Wish, content, kept_nvram
+from vfioctl_snapshot import names, refusals, steps, tpm
+from vfioctl_snapshot.create import Wish, kept_nvram, kept_parts, kept_tpm
 from vfioctl_snapshot.domain_xml import changed
 from vfioctl_snapshot.facts import Facts, chain, dependents
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.settings import finding
-from vfioctl_snapshot.steps import Draft, Steps, Target
+from vfioctl_snapshot.steps import Draft, Steps, Target, content
 
 
-def revert(facts: Facts, record: Record, wish: Wish, *, keep: bool, limit: int) -> Draft:
-    """The draft of going back to `record`; `wish` names what is kept of the present state, unless not `keep`."""
+def revert(
+    facts: Facts, record: Record, wish: Wish, *, keep: bool, limit: int, state: tpm.Held | None = None
+) -> Draft:
+    """The draft of going back to `record`; `wish` names what is kept of the present state, unless not `keep`.
+
+    `state` is what its copy of the TPM's state holds, None where there is none or it is not put back.
+    """
     overlays = _overlays(facts, record)
     kept = _kept(facts, record, wish)
     findings = (
@@ -29,6 +35,7 @@ def revert(facts: Facts, record: Record, wish: Wish, *, keep: bool, limit: int) 
     if any(found.severity is Severity.BLOCK for found in findings):
         return Draft(Steps(), findings=findings, shown=shown)
     made, contents = _swap(facts, record, overlays, wish, kept if keep else None)
+    made, contents = tpm.put_back(facts, made, contents, state)
     lost = _lost(facts, kept)
     if not keep:
         made = made.then(*_discarded(facts, kept))
@@ -50,11 +57,11 @@ def _kept(facts: Facts, record: Record, wish: Wish) -> Record:
     """The present state as a snapshot: the images that the guest leaves, and the NVRAM that it leaves."""
     targets = {part.target for part in record.disks}
     disks = tuple(Part(disk.target, disk.source, disk.format) for disk in facts.disks if disk.target in targets)
-    leaves = bool(record.nvram) and not wish.disks_only
-    nvram = facts.nvram if leaves and facts.nvram_exists else kept_nvram(facts, replace(wish, disks_only=False))
+    leaves, whole = bool(record.nvram) and not wish.disks_only, replace(wish, disks_only=False)
     return Record(
         name=wish.name, uuid=facts.uuid, guest=facts.name, created=wish.now, disks=disks, origin="revert",
-        nvram=nvram, uefi=facts.uefi,
+        nvram=facts.nvram if leaves and facts.nvram_exists else kept_nvram(facts, whole), uefi=facts.uefi,
+        tpm=kept_tpm(facts, whole),
     )  # fmt: skip
 
 
@@ -66,7 +73,7 @@ def _of_guest(facts: Facts, record: Record, wish: Wish, limit: int) -> Iterator[
         yield from refusals.of_chain(facts, part.target, part.image, part.format, limit)
     if wish.disks_only:
         return
-    yield from refusals.of_vtpm(facts)
+    yield from tpm.of_return(facts, record)
     if facts.uefi and not record.nvram and facts.nvram_exists:
         yield refusals.without_nvram(facts, record)
 
@@ -81,10 +88,9 @@ def _swap(
     if record.nvram and not wish.disks_only:
         nvram = names.nvram_in_use(facts.nvram, wish.operation)
         made = made.then(steps.copy("nvram", record.nvram, nvram, "the firmware's variables of the snapshot"))
-    elif kept and kept.nvram:
-        made = made.then(steps.copy("nvram", facts.nvram, kept.nvram, "the firmware's variables as they are now"))
     contents = []
     if kept:
+        made = made.then(*kept_parts(facts, kept))
         contents.append(content(kept.to_json()))
         made = made.then(steps.write(place(facts.uuid, kept.name), contents[0]))
     former = content(facts.xml.encode())
@@ -103,7 +109,7 @@ def _discarded(facts: Facts, kept: Record) -> Iterator[StepProposal]:
             at = Target(facts.uri, facts.uuid)
             yield steps.delete(image, f"the present state of {part.target} is discarded", at)
     if kept.nvram == facts.nvram and facts.nvram_exists:
-        yield steps.remove_copy(facts.nvram, "the present state of the firmware's variables is discarded")
+        yield steps.delete(facts.files[facts.nvram], "the present state of the firmware's variables is discarded")
 
 
 def _is_needed(facts: Facts, path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, Phase, StepProposal, field, frozen
+from vfioctl.plugin import TYPE_CHECKING, Finding, Phase, StepProposal, content_name, field, frozen
 
 if TYPE_CHECKING:
     from typing import Any
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vfioctl_snapshot.facts import File
     from vfioctl_snapshot.headers import Image
     from vfioctl_snapshot.record import Part
+    from vfioctl_snapshot.tpm import Held
 
 DAY = 24 * 3600.0  # a long copy is limited by its stall, not by its whole time
 STALL = 300.0
@@ -39,6 +40,10 @@ class Content:
 
     name: str
     data: bytes
+
+
+def content(data: bytes) -> Content:
+    return Content(content_name(data), data)
 
 
 @frozen
@@ -68,6 +73,15 @@ def copy(name: str, source: str, dest: str, reason: str) -> StepProposal:
 def write(path: str, content: Content) -> StepProposal:
     params = {"path": path, "blob": content.name, "size": len(content.data), "mode": "0600"}
     return _step("snapshot:record", "file.write", params, "what belongs to the snapshot is written down")
+
+
+def put_back(path: str, content: Content, held: Held, reason: str) -> StepProposal:
+    """The bytes of a copy in the place of what is there; the directory is the TPM's own user's."""
+    params = {
+        "path": path, "blob": content.name, "size": len(content.data), "mode": f"0{held.mode & 0o777:o}",
+        "uid": held.owner, "gid": held.group, "replace": True, "theirs": True,
+    }  # fmt: skip
+    return _step("snapshot:tpm", "file.write", params, reason)
 
 
 def define(at: Target, blob: str, former: str, reason: str) -> StepProposal:
@@ -131,6 +145,12 @@ def rebase(at: Target, image: Image, former: tuple[str, str], to: tuple[str, str
     )  # fmt: skip
 
 
+def pull(at: Target, target: str, rebased: StepProposal) -> StepProposal:
+    """The same while the guest writes to it: libvirt's own job."""
+    params = {**rebased.params, "uri": at.uri, "target": target}
+    return StepProposal(**{**rebased.__dict__, "kind": "disk.pull", "params": params})
+
+
 def delete(image: Image | File, reason: str, at: Target | None = None) -> StepProposal:
     """What cannot be deleted stays, and is said: to undo the others would bring back what has lost a part by then.
 
@@ -142,14 +162,6 @@ def delete(image: Image | File, reason: str, at: Target | None = None) -> StepPr
     return StepProposal(
         id=f"snapshot:delete:{image.path}", kind="file.delete", params=params, reason=reason, phase=Phase.GIVE,
         deadline=SHORT, best_effort=True,
-    )  # fmt: skip
-
-
-def remove_copy(path: str, reason: str) -> StepProposal:
-    """The removal of a copy of an NVRAM: their directory is QEMU's user's, where file.delete removes nothing."""
-    return StepProposal(
-        id=f"snapshot:remove:{path}", kind="command.run", params={"argv": ["rm", "-f", "--", path]}, reason=reason,
-        phase=Phase.GIVE, deadline=SHORT, best_effort=True,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def listed(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    disks = ",".join(row["disks"]) + ("+nvram" if row["nvram"] else "")
+    disks = ",".join(row["disks"]) + ("+nvram" if row["nvram"] else "") + ("+tpm" if row["tpm"] else "")
     state = "incomplete" if row["missing"] else row["state"] + (", memory" if row["memory"] else "")
     mark = "*" if row["current"] else ""
     return mark, row["guest"], row["name"], moment(row["created"]), row["origin"], state, disks or "-"
@@ -47,6 +47,8 @@ def shown(data: Mapping[str, Any]) -> Iterator[str]:
     for target, why in one["skipped"].items():
         yield f"  {target:<8} has no part in it: {why}"
     yield f"  nvram    {one['nvram_copy'] or 'no copy'}"
+    if one["tpm_copy"]:
+        yield f"  tpm      {one['tpm_copy']}"
     for part in one["missing"]:
         yield f"  missing  {part}"
     if one["current"]:
@@ -84,7 +86,8 @@ def _done(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _parts(snapshot: Mapping[str, Any]) -> str:
     targets = ", ".join(part["target"] for part in snapshot["disks"])
-    return f"{targets} and its NVRAM" if snapshot["nvram"] else targets
+    more = [name for name, there in (("its NVRAM", snapshot["nvram"]), ("its TPM", snapshot["tpm"])) if there]
+    return f"{targets} and {more[0]}" if len(more) == 1 else ", ".join((targets, *more))
 
 
 def _names(snapshots: Sequence[Mapping[str, Any]]) -> str:

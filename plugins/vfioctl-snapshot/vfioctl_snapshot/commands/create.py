@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def create(
     call: Call, guest: str, name: str | None, node: str, *, quiesce: bool, disks_only: bool, dry_run: bool
 ) -> Result:
-    """Keep GUEST as it is now: its disks, its NVRAM and its configuration of them.
+    """Keep GUEST as it is now: its disks, its NVRAM, the state of its TPM and its configuration of them.
 
     The guest goes on in new images over its present ones, which nobody writes to any more. `vfioctl snapshot revert`
     goes back. Without NAME the snapshot is called after the moment.

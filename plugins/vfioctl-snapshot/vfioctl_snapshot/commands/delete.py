@@ -27,10 +27,10 @@ DELETION, PRUNING = "snapshot.unconfirmed_delete", "snapshot.unconfirmed_prune" 
 @changing
 @click.pass_obj
 def delete(call: Call, guest: str, name: str, node: str, *, yes: bool, dry_run: bool) -> Result:
-    """Delete the snapshot NAME of GUEST, which is off.
+    """Delete the snapshot NAME of GUEST.
 
     The guest and its other snapshots keep what they have: what they need of the images that go is copied first. What
-    another guest, a clone or a template needs is not deleted.
+    another guest, a clone or a template needs is not deleted. While the guest runs, its newest snapshot can be deleted.
     """
     about = subject(call, guest, node)
     if yes:
@@ -49,9 +49,10 @@ def delete(call: Call, guest: str, name: str, node: str, *, yes: bool, dry_run: 
 @changing
 @click.pass_obj
 def prune(call: Call, guest: str, keep: int, node: str, *, yes: bool, dry_run: bool) -> Result:
-    """Delete all snapshots of GUEST, which is off, but the --keep newest.
+    """Delete all snapshots of GUEST but the --keep newest.
 
-    Those that vfioctl made count, with those of the hook before each start; those of others stay.
+    Those that vfioctl made count, with those of the hook before each start; those of others stay. While the guest runs,
+    all can be deleted, with --keep 0, or none.
     """
     about = subject(call, guest, node)
     if yes:

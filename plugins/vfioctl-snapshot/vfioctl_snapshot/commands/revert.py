@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Message, Result, argument, asking, changing, new_id
-from vfioctl_snapshot import inside, names
+from vfioctl_snapshot import inside, names, tpm
 from vfioctl_snapshot.commands.work import Doing, Subject, again, disks_only, perform, subject, wish
 from vfioctl_snapshot.create import Wish
-from vfioctl_snapshot.record import INTERNAL, Record
+from vfioctl_snapshot.record import INTERNAL
 from vfioctl_snapshot.revert import revert as draft
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
+    from vfioctl_snapshot.steps import Draft
 
 LOSS = "snapshot.unconfirmed_revert"  # the question whether the present state may be lost
 
@@ -30,7 +31,7 @@ LOSS = "snapshot.unconfirmed_revert"  # the question whether the present state m
 def revert(
     call: Call, guest: str, name: str, node: str, *, discard: bool, disks_only: bool, yes: bool, dry_run: bool
 ) -> Result:
-    """Put GUEST, which is off, back to the snapshot NAME: its disks and its NVRAM.
+    """Put GUEST, which is off, back to the snapshot NAME: its disks, its NVRAM and its TPM.
 
     The present state is kept first as a snapshot `before-revert-DATE`, unless --discard is given. The snapshot stays
     and can be gone back to again. The rest of the configuration of the guest is left as it is.
@@ -44,20 +45,22 @@ def revert(
     wanted = Wish(kept, wanted.operation, wanted.now, disks_only)
     line = again("revert", guest, argument(record.name), "--discard")
     how = Doing("revert", wanted.operation, LOSS, dry_run, line, finish=discard)
+    copy = "" if disks_only else tpm.copy_of(about.facts, record)
+    state = tpm.held(call.host(), copy) if copy in about.facts.files else None
     if record.method == INTERNAL:
-        return _inside(call, about, record, wanted, how, discard=discard)
-    made = draft(about.facts, record, wanted, keep=not discard, limit=about.settings.longest_chain)
+        return _inside(call, about, inside.revert(about.facts, record, wanted, state), wanted, how, discard=discard)
+    made = draft(about.facts, record, wanted, keep=not discard, limit=about.settings.longest_chain, state=state)
     return _said(perform(call, about.facts, made, how), guest, "" if discard else kept)
 
 
-def _inside(call: Call, about: Subject, record: Record, wanted: Wish, how: Doing, *, discard: bool) -> Result:
+def _inside(call: Call, about: Subject, made: Draft, wanted: Wish, how: Doing, *, discard: bool) -> Result:
     """Going back needs the present state kept in any case; it is deleted afterwards where nobody wants it."""
     guest, kept = about.facts.name, inside.kept_name(wanted)
     if discard:
         lines = (f"The present state of guest {guest} is lost, with all that was written since it was last kept.",)
         if not how.dry_run:
             call.need_agreement(LOSS, lines, how.again)
-    result = perform(call, about.facts, inside.revert(about.facts, record, wanted), how)
+    result = perform(call, about.facts, made, how)
     if not discard or how.dry_run or result.exit_status:
         return _said(result, guest, kept)
     call.agree(LOSS)

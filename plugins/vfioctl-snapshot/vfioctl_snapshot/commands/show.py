@@ -43,7 +43,7 @@ def show(call: Call, guest: str, name: str, node: str) -> Result:
     record = about.named(name)
     row = _row(about, record, graph.current(about.facts))
     data = {**row, "disks": [_disk(about.facts, record, part) for part in record.disks],
-            "nvram_copy": record.nvram, "skipped": dict(record.skipped), "uuid": record.uuid,
+            "nvram_copy": record.nvram, "tpm_copy": record.tpm, "skipped": dict(record.skipped), "uuid": record.uuid,
             "before": graph.parent(about.facts, record)}  # fmt: skip
     result = Result(data={"snapshot": data}).saying(*_warnings(about))
     return result if call.administers else result.saying(Message(ONLY_ROOT))
@@ -58,7 +58,7 @@ def _row(about: Subject, record: Record, current: str) -> dict[str, Any]:
     return {
         "name": record.name, "guest": about.facts.name, "created": record.created, "origin": record.origin,
         "method": record.method, "state": record.state, "memory": record.memory,
-        "disks": [part.target for part in record.disks], "nvram": bool(record.nvram),
+        "disks": [part.target for part in record.disks], "nvram": bool(record.nvram), "tpm": bool(record.tpm),
         "current": record.name == current,
         "missing": list(graph.missing_parts(about.facts, record)) if about.files_seen else [],
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 import uuid
@@ -108,7 +109,7 @@ def perform(call: Call, facts: Facts, draft: Draft, how: Doing) -> Result:
         question=Question(how.code, draft.lost, how.again) if draft.lost else None, notes={"uuid": facts.uuid},
         id=how.operation,
     )  # fmt: skip
-    with _directory(call, facts.uuid) if facts.files_seen else nullcontext():
+    with directory(call, facts.uuid) if facts.files_seen else nullcontext():
         result = call.perform(request, dry_run=how.dry_run)
     return Result(
         data={**result.data, "guest": facts.name, "uuid": facts.uuid, "node": facts.node, **draft.shown},
@@ -118,20 +119,40 @@ def perform(call: Call, facts: Facts, draft: Draft, how: Doing) -> Result:
 
 
 @contextmanager
-def _directory(call: Call, guest: str) -> Iterator[None]:
+def directory(call: Call, guest: str) -> Iterator[None]:
     """The directory of the records of the domain `guest`, there while it is needed, and gone when it is empty.
 
-    One that is empty before is left: another process has made it, and is about to write there.
+    Its lock (flock(2)) is shared by all who need it; the last one alone may remove it. Where the operation goes on in a
+    process of its own, or this one is interrupted, it stays.
     """
     path = call.paths.at(place(guest))
-    others = os.path.isdir(path) and not os.listdir(path)
-    os.makedirs(path, PRIVATE, exist_ok=True)
+    held = _held(path)
     try:
         yield
+        with suppress(OSError):  # it has records, or others need it
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rmdir(path)
     finally:
-        for empty in () if others else (path, os.path.dirname(path)):
-            with suppress(OSError):
-                os.rmdir(empty)
+        os.close(held)
+
+
+def _held(path: str) -> int:
+    """The directory `path`, made where it is not there, and held: who removed it meanwhile did so before."""
+    while True:
+        os.makedirs(path, PRIVATE, exist_ok=True)
+        with suppress(FileNotFoundError):
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fcntl.flock(held, fcntl.LOCK_SH)
+            if _is_still(held, path):
+                return held
+            os.close(held)
+
+
+def _is_still(held: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(held), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def again(verb: str, guest: str, *rest: str) -> str:
