@@ -16,6 +16,7 @@ from vfioctl.txn.step import Lifetime, Scope, Undo
 
 COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
           "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "disk.pull", "domain.define",
+          "domain.undefine", "domain.autostart",
           "domain.start", "domain.stop", "domain.reboot", "domain.suspend", "domain.resume", "domain.save",
           "domain.restore", "domain.discard_saved", "domain.rename", "domain.tune", "device.attach", "device.detach",
           "device.media",

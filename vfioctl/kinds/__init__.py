@@ -28,6 +28,8 @@ MODULES = {  # the file of each, without .py
     "disk.snapshot_delete": "disks/disk_snapshot_delete",
     "disk.snapshot_apply": "disks/disk_snapshot_apply",
     "domain.define": "libvirt/domain_define",
+    "domain.undefine": "libvirt/domain_undefine",
+    "domain.autostart": "libvirt/domain_autostart",
     "domain.start": "libvirt/domain_start",
     "domain.stop": "libvirt/domain_stop",
     "domain.reboot": "libvirt/domain_reboot",
