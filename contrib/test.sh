@@ -125,6 +125,7 @@ source =
     $site/vfioctl_amdgpu
     $site/vfioctl_display_manager
     $site/vfioctl_snapshot
+    $site/vfioctl_guest
 omit = */vfioctl/testing/*
 data_file = $data/parts/data
 sigterm = true

@@ -125,6 +125,7 @@ def _is_something_else(word: str) -> bool:
 OTHERS = {
     *MODULES, *VOCABULARY, *(setting.path for setting in SETTINGS),
     "lxc.monitor", "lxc.payload", "security.selinux", "snapshot.nvram",
+    "balloon.current", "state.reason", "state.state", "vcpu.current",  # of virConnectGetAllDomainStats
 }  # fmt: skip
 SUFFIXES = ("service", "socket", "scope", "target", "slice", "log", "sh", "py", "toml", "json", "jsonl", "conf", "ids")
 

@@ -228,6 +228,8 @@ def settings() -> str:
     parts = []
     for directory in PLUGIN_DIRS:
         data = read_static(str(directory))
+        if not data["config"]:
+            continue
         info = PluginInfo(data["name"], "", data["api"], "", table=data["config"])
         rows = [schema.plugin_setting(f"{info.name}.{key}", entry) for key, entry in info.table.items()]
         link = f"../../{directory.parent.relative_to(ROOT)}/README.md"

@@ -165,8 +165,10 @@ if TYPE_CHECKING:
         guest_tpm_state,
     )
     from vfioctl.virt.guests import Guest, other_sources, read_guest, read_guests
+    from vfioctl.virt.hardware import GuestInterface, GuestMachine, guest_interfaces, guest_machine
     from vfioctl.virt.nodes import Node
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
+    from vfioctl.virt.summaries import GuestSummary, read_summaries
 
     asking: Options
     changing: Options
@@ -195,7 +197,10 @@ __all__ = [
     "Guest",
     "GuestConfig",
     "GuestDisk",
+    "GuestInterface",
+    "GuestMachine",
     "GuestSnapshot",
+    "GuestSummary",
     "Holder",
     "Host",
     "Hostdev",
@@ -241,6 +246,8 @@ __all__ = [
     "guest_disks",
     "guest_firmware",
     "guest_hostdevs",
+    "guest_interfaces",
+    "guest_machine",
     "guest_tpm",
     "guest_tpm_state",
     "home_conditions",
@@ -263,6 +270,7 @@ __all__ = [
     "read_guest",
     "read_guests",
     "read_snapshots",
+    "read_summaries",
     "read_text",
     "replace",
     "size",
@@ -311,8 +319,10 @@ _MODULES = {
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.guests": "Guest other_sources read_guest read_guests",
+    "vfioctl.virt.hardware": "GuestInterface GuestMachine guest_interfaces guest_machine",
     "vfioctl.virt.nodes": "Node",
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
+    "vfioctl.virt.summaries": "GuestSummary read_summaries",
 }
 
 

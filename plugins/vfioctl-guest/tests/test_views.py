@@ -1,0 +1,54 @@
+"""How guests look on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vfioctl_guest.views import listed, shown
+
+ROW: dict[str, Any] = {
+    "name": "win11", "uuid": "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11", "node": "local", "state": "running", "reason": "",
+    "cpus": 4, "memory": 8 << 30, "autostart": True, "persistent": True, "managed": False,
+}  # fmt: skip
+MACHINE = {
+    "machine": "pc-q35-7.2", "firmware": "uefi", "nvram": "/nvram/win11_VARS.fd", "tpm": "emulator", "host_devices": 2,
+    "disks": [{"target": "vda", "device": "disk", "kind": "file", "source": "/images/a.qcow2", "format": "qcow2",
+               "readonly": False, "over": ["/images/base.qcow2"]},
+              {"target": "sda", "device": "cdrom", "kind": "file", "source": "", "format": "raw", "readonly": True,
+               "over": []}],
+    "networks": [{"mac": "52:54:00:00:00:01", "kind": "network", "source": "default", "model": "virtio", "target": ""}],
+    "displays": ["vnc 127.0.0.1:5900"], "serial": "pty", "agent": "connected", "snapshots": ["clean"],
+}  # fmt: skip
+
+
+def test_a_list_has_one_line_a_guest() -> None:
+    head, row = listed({"guests": [ROW]})
+    assert head.split() == ["NAME", "STATE", "CPUS", "MEMORY", "AUTOSTART", "MANAGED"]
+    assert row.split() == ["win11", "running", "4", "8.0", "GiB", "yes", "-"]
+
+
+def test_the_node_is_named_where_there_are_several() -> None:
+    head, *rows = listed({"guests": [ROW, {**ROW, "node": "rack7"}]})
+    assert head.endswith("NODE")
+    assert [row.split()[-1] for row in rows] == ["local", "rack7"]
+
+
+def test_an_empty_list_says_so() -> None:
+    assert list(listed({"guests": []})) == ["There are no guests."]
+
+
+def test_a_full_disk_is_named_beside_the_state() -> None:
+    assert "paused (disk full)" in list(listed({"guests": [{**ROW, "state": "paused", "reason": "disk full"}]}))[1]
+
+
+def test_a_guest_is_shown_with_each_of_its_parts() -> None:
+    text = "\n".join(shown({"guest": {**ROW, **MACHINE}}))
+    for part in ("win11 on local: running", "pc-q35-7.2, uefi, TPM emulator", "/nvram/win11_VARS.fd",
+                 "vda        /images/a.qcow2 (disk, qcow2)", "over /images/base.qcow2",
+                 "sda        empty (cdrom, raw, ", "52:54:00:00:00:01 on network default (virtio)",
+                 "vnc 127.0.0.1:5900", "connected", "clean", "2 of the host"):  # fmt: skip
+        assert part in text
+
+
+def test_a_transient_guest_is_named_as_one() -> None:
+    assert "libvirt forgets it" in "\n".join(shown({"guest": {**ROW, **MACHINE, "persistent": False}}))

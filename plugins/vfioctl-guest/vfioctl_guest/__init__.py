@@ -1,0 +1,1 @@
+"""Verbs for the guests of a node: `vfioctl guest …`."""
