@@ -15,7 +15,9 @@ PACKAGE = ROOT / "vfioctl"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "testing" not in path.parts)
 STATIC = [read_static(str(directory)) for directory in PLUGIN_DIRS]
 # One without settings is called as what its verbs are about, of which the core speaks too: "guest".
-NAMES = {data["name"] for data in STATIC if data["config"]} | {directory.name.replace("_", "-") for directory in PLUGIN_DIRS}
+NAMES = {data["name"] for data in STATIC if data["config"]}.union(
+    directory.name.replace("_", "-") for directory in PLUGIN_DIRS
+)
 SETTINGS = {f"{data['name']}.{key}" for data in STATIC for key in data["config"]}
 # Words of the kernel and of libvirt that a plugin is named after.
 MEANT = {
