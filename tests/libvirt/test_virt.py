@@ -16,8 +16,9 @@ from somebody import NOBODY
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.virt.connection import Connection, borrowed, connect
 from vfioctl.virt.events import events
-from vfioctl.virt.guests import other_sources, read_guest, read_guests
+from vfioctl.virt.guests import read_guest, read_guests
 from vfioctl.virt.nodes import Node
+from vfioctl.virt.uses import other_sources
 from vfioctl.wait import Stop
 
 ASKS = """

@@ -6,8 +6,9 @@ import pytest
 
 from vfioctl.errors import Refused
 from vfioctl.virt.connection import Connection
-from vfioctl.virt.guests import other_sources, paths, read_guest, read_guests
+from vfioctl.virt.guests import read_guest, read_guests
 from vfioctl.virt.snapshots import read_snapshots
+from vfioctl.virt.uses import other_sources, paths
 
 OTHER = """<domain type='test'><name>other</name><memory>8192</memory><os><type>hvm</type></os>
 <devices><disk type='file'><source file='/srv/other.qcow2'/><target dev='vda'/></disk></devices></domain>"""

@@ -164,11 +164,14 @@ if TYPE_CHECKING:
         guest_tpm,
         guest_tpm_state,
     )
-    from vfioctl.virt.guests import Guest, other_sources, read_guest, read_guests
+    from vfioctl.virt.guests import Guest, read_guest, read_guests
     from vfioctl.virt.hardware import GuestInterface, GuestMachine, guest_interfaces, guest_machine
     from vfioctl.virt.nodes import Node
+    from vfioctl.virt.pools import Pool, read_pool, read_pools
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
     from vfioctl.virt.summaries import GuestSummary, read_summaries
+    from vfioctl.virt.uses import Use, other_sources, read_uses
+    from vfioctl.virt.volumes import Volume, read_volume, read_volumes
 
     asking: Options
     changing: Options
@@ -216,6 +219,7 @@ __all__ = [
     "Outcome",
     "PciDevice",
     "Phase",
+    "Pool",
     "Qcow2",
     "Question",
     "Refused",
@@ -228,7 +232,9 @@ __all__ = [
     "StepProposal",
     "Unfinished",
     "Unit",
+    "Use",
     "VfioctlError",
+    "Volume",
     "VtConsole",
     "argument",
     "as_size",
@@ -269,9 +275,14 @@ __all__ = [
     "read_bytes",
     "read_guest",
     "read_guests",
+    "read_pool",
+    "read_pools",
     "read_snapshots",
     "read_summaries",
     "read_text",
+    "read_uses",
+    "read_volume",
+    "read_volumes",
     "replace",
     "size",
     "start_time",
@@ -318,11 +329,14 @@ _MODULES = {
     "vfioctl.verbs.options": "asking changing on_node",
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
-    "vfioctl.virt.guests": "Guest other_sources read_guest read_guests",
+    "vfioctl.virt.guests": "Guest read_guest read_guests",
     "vfioctl.virt.hardware": "GuestInterface GuestMachine guest_interfaces guest_machine",
     "vfioctl.virt.nodes": "Node",
+    "vfioctl.virt.pools": "Pool read_pool read_pools",
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
     "vfioctl.virt.summaries": "GuestSummary read_summaries",
+    "vfioctl.virt.uses": "Use other_sources read_uses",
+    "vfioctl.virt.volumes": "Volume read_volume read_volumes",
 }
 
 

@@ -29,6 +29,9 @@ CODES = {
     "VIR_ERR_OPERATION_INVALID": "guest.state",
     "VIR_ERR_NO_DOMAIN": "guest.unknown",
     "VIR_ERR_NO_DOMAIN_SNAPSHOT": "snapshot.unknown",
+    "VIR_ERR_NO_STORAGE_POOL": "pool.unknown",
+    "VIR_ERR_NO_STORAGE_VOL": "volume.unknown",
+    "VIR_ERR_STORAGE_VOL_EXIST": "volume.exists",
 }
 HINTS = {
     "libvirt.down": "Start it with: systemctl start libvirtd",

@@ -1,14 +1,9 @@
-"""The guests of a node as libvirt has them: state and configuration. Of XML it reads paths only; changes nothing."""
+"""The guests of a node as libvirt has them: state and configuration. Changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
-from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.unknown import no_such
 from vfioctl.virt.connection import binding, with_secrets
@@ -66,25 +61,6 @@ def read_guest(connection: Connection, word: str) -> Guest:
     return found
 
 
-def other_sources(connection: Connection, uuid: str) -> frozenset[str]:
-    """Every path that another guest than `uuid` names: as it runs, is configured, was saved, or in a snapshot."""
-    return connection.ask(lambda libvirt: frozenset(_sources_but(libvirt, uuid)), "what other guests use")
-
-
-def paths(xml: str) -> frozenset[str]:
-    """Every file and block device that `xml` names as a disk, a backing file, NVRAM, kernel or the like.
-
-    The emulator is a program: who looks for images beside these paths has no business in its directory.
-    """
-    try:
-        root = ET.fromstring(xml)
-    except ET.ParseError:
-        return frozenset()
-    attributes = {one.get(name, "") for one in root.iter() for name in ("file", "dev", "template")}
-    texts = {(one.text or "").strip() for one in root.iter() if one.tag != "emulator"}
-    return frozenset(one for one in attributes | texts if one.startswith("/"))
-
-
 def _all(libvirt: virConnect) -> tuple[Guest, ...]:
     found = together(_read, libvirt.listAllDomains())
     return tuple(sorted((one for one in found if one), key=lambda one: one.name))
@@ -120,54 +96,3 @@ def _read(domain: virDomain) -> Guest | None:
 
 def _xml(domain: virDomain, flags: int) -> str:
     return with_secrets(domain.XMLDesc, binding().VIR_DOMAIN_XML_SECURE, flags)
-
-
-def _sources_but(libvirt: virConnect, uuid: str) -> Iterator[str]:
-    others = [domain for domain in libvirt.listAllDomains() if domain.UUIDString() != uuid]
-    return chain.from_iterable(together(partial(_sources, libvirt), others))
-
-
-def _sources(libvirt: virConnect, domain: virDomain) -> frozenset[str]:
-    """Every path that the guest names; none when it has gone meanwhile."""
-    module = binding()
-    try:
-        every = tuple(_every_xml(domain))
-        return frozenset(chain(*map(paths, every), *(_volumes(libvirt, xml) for xml in every)))
-    except module.libvirtError as error:
-        if error.get_error_code() == module.VIR_ERR_NO_DOMAIN:
-            return frozenset()
-        raise VfioctlError(
-            "guest.unseen", f"What {domain.name()} uses could not be seen: {error.get_error_message()}.",
-        ) from error
-
-
-def _volumes(libvirt: virConnect, xml: str) -> Iterator[str]:
-    """The paths of the disks that are given as a volume of a pool (formatdomain, disk type volume)."""
-    module = binding()
-    for source in ET.fromstring(xml).iter("source"):
-        pool, volume = source.get("pool", ""), source.get("volume", "")
-        try:
-            if pool and volume:
-                yield _volume(libvirt, pool, volume)
-        except module.libvirtError as error:
-            if error.get_error_code() not in (module.VIR_ERR_NO_STORAGE_POOL, module.VIR_ERR_NO_STORAGE_VOL):
-                raise
-
-
-def _volume(libvirt: virConnect, pool: str, volume: str) -> str:
-    """The path of a volume; of one in a pool that is not active, where it is when the pool is."""
-    found = libvirt.storagePoolLookupByName(pool)
-    if found.isActive():
-        return str(found.storageVolLookupByName(volume).path())
-    return f"{ET.fromstring(found.XMLDesc()).findtext('target/path', '')}/{volume}"
-
-
-def _every_xml(domain: virDomain) -> Iterator[str]:
-    module = binding()
-    yield str(domain.XMLDesc(0))
-    if domain.isPersistent():
-        yield str(domain.XMLDesc(module.VIR_DOMAIN_XML_INACTIVE))
-    if domain.hasManagedSaveImage():
-        yield str(domain.managedSaveGetXMLDesc())
-    for snapshot in domain.listAllSnapshots():
-        yield str(snapshot.getXMLDesc())

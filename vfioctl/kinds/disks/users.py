@@ -1,4 +1,4 @@
-"""Which guests come to a file: as configured, as they run or were saved, or by an image above it. Only looks."""
+"""Who comes to a file: guests as configured, as they run or were saved, and images above it. Only looks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,86 @@ from collections.abc import Iterable, Iterator
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import frozen
 from vfioctl.host import images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from vfioctl.txn.machine import Machine
+    from vfioctl.virt.connection import Connection
+    from vfioctl.virt.uses import Use
+    from vfioctl.virt.volumes import Volume
+
+
+@frozen
+class Users:
+    """Who comes to an image: `guests` by name, those of them that run or were saved, and the volumes right above it."""
+
+    guests: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
+    saved: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
+
+
+def users_of(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], path: str) -> Users:
+    """Who comes to the image at `path` on the node of `connection`, through any chain of images.
+
+    Files of this host are told apart by device and inode, those of another one by their paths. `ask` looks at files
+    (`Host.ask`, `Reach.ask`). Raises VfioctlError.
+    """
+    from vfioctl.virt.uses import read_uses
+    from vfioctl.virt.volumes import every_volume
+
+    uses, volumes = read_uses(connection), every_volume(connection)
+    if not connection.node.is_local:
+        return _users(uses, volumes, path, str, lambda _: "")
+    said = ask(path, lambda: [list(part) for part in _users(uses, volumes, path, _here, _below).__dict__.values()])
+    return Users(*map(tuple, said))
+
+
+def _users(
+    uses: Iterable[Use], volumes: Iterable[Volume], path: str, key: Callable[[str], Any], below: Callable[[str], str]
+) -> Users:
+    """`key` tells whether two paths are of one file, `below` what lies under a file, as far as it can be read."""
+    wanted, graph = key(path), {key(one.path): one.backing for one in volumes if one.backing}
+    found = [use for use in uses if any(_leads(one, wanted, graph, key, below) for one in use.paths)]
+    return Users(
+        guests=tuple(sorted(use.name for use in found)), running=tuple(sorted(use.name for use in found if use.runs)),
+        saved=tuple(sorted(use.name for use in found if use.saved)),
+        above=tuple(sorted(one.path for one in volumes if one.backing and key(one.backing) == wanted)),
+    )  # fmt: skip
+
+
+def _leads(
+    path: str, wanted: Any, graph: Mapping[Any, str], key: Callable[[str], Any], below: Callable[[str], str]
+) -> bool:
+    """Whether `path`, or an image below it, is the one that is `wanted`."""
+    seen: set[Any] = set()
+    while path and (here := key(path)) not in seen:
+        if here == wanted:
+            return True
+        seen.add(here)
+        path = graph.get(here) or below(path)
+    return False
+
+
+def _here(path: str) -> Any:
+    """What tells a file of this host: one that is not there, or not for us to see, by its path."""
+    return _identity(path) or path
+
+
+def _below(path: str) -> str:
+    """The file below the image at `path`; "" where there is none, or it cannot be read."""
+    try:
+        found = (images.backing_of(path, form) for form in images.READERS)
+        backing = next((one for one in found if one and one.name), None)
+    except OSError:
+        return ""
+    if backing is None or images.PROTOCOL.match(backing.name):
+        return ""
+    return os.path.join(os.path.dirname(path), backing.name)
 
 
 def way_to(machine: Machine, uri: str, domain: str, path: str) -> str:
@@ -18,7 +94,7 @@ def way_to(machine: Machine, uri: str, domain: str, path: str) -> str:
 
     What is in a snapshot of `domain` is for whoever plans to know: they change those. Raises VfioctlError.
     """
-    from vfioctl.virt.guests import other_sources
+    from vfioctl.virt.uses import other_sources
 
     connection = machine.libvirt(uri)
     named = other_sources(connection, domain) | _present(machine, uri, domain)
@@ -27,7 +103,8 @@ def way_to(machine: Machine, uri: str, domain: str, path: str) -> str:
 
 def _present(machine: Machine, uri: str, domain: str) -> frozenset[str]:
     """What the configuration of `domain`, and what runs of it, name."""
-    from vfioctl.virt.guests import paths, read_guest
+    from vfioctl.virt.guests import read_guest
+    from vfioctl.virt.uses import paths
 
     try:
         guest = read_guest(machine.libvirt(uri), domain)
@@ -48,11 +125,7 @@ def _chain(path: str, seen: set[tuple[int, int]]) -> Iterator[str]:
     while (found := _identity(path)) and found not in seen:
         seen.add(found)
         yield path
-        below = (images.backing_of(path, form) for form in images.READERS)
-        backing = next((one for one in below if one and one.name), None)
-        if backing is None or images.PROTOCOL.match(backing.name):
-            return
-        path = os.path.join(os.path.dirname(path), backing.name)
+        path = _below(path)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -1,31 +1,28 @@
-"""What the libvirt kinds share: the domain that a step is about, looked at and changed within the step's time."""
+"""The domain that a step is about, and what the kinds share that change one."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused, VfioctlError
-from vfioctl.findings import Finding
-from vfioctl.kinds.common import Primitive
+from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.kinds.libvirt.change import URI, Change
 from vfioctl.txn import blobs
-from vfioctl.txn.shape import Form, Shape, is_text
-from vfioctl.txn.step import Lifetime, Scope, State
+from vfioctl.txn.shape import Form, is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step, StepProposal
+    from vfioctl.txn.step import Json, Step
     from vfioctl.virt.connection import Connection
 
     T = TypeVar("T")
 
-LOOK = 10.0  # seconds for the look of a check
-URI = Form("the URI of a node", lambda value: is_text(value) and "://" in value)
+__all__ = [
+    "SNAPSHOT", "URI", "Domain", "DomainChange", "SnapshotChange", "afresh", "asked", "is_paused", "must_run", "on",
+    "text",
+]  # fmt: skip
 SNAPSHOT = Form("the name of a snapshot", lambda value: is_text(value) and value != "" and "/" not in value)
 
 
@@ -85,47 +82,17 @@ class Domain:
         return "" if found is None else str(found.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE))
 
 
-class DomainChange(Primitive):
-    """What the libvirt kinds have in common: `uri` and `uuid` say which domain; a kind says in which `state` it is."""
+class DomainChange(Change[Domain]):
+    """What the kinds about guests have in common: `uri` and `uuid` say which domain."""
 
-    exclusive = True
-    in_hooks = False
-    scope = Scope.TRANSACTION
-    lifetime = Lifetime.DISK
-    keeps = Shape()
-    goes_on: tuple[State, ...] = (State.AFTER,)  # of an apply that was interrupted; there is nothing to judge any more
+    def thing(self, libvirt: Any, params: Json) -> Domain:
+        return Domain(libvirt, params["uuid"])
+
+    def called(self, params: Json) -> str:
+        return f"the guest {params['uuid']}"
 
     def resource(self, params: Json) -> str:
         return f"domain:{params['uuid']}"
-
-    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
-        return {}
-
-    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
-        from vfioctl.txn.machine import Machine
-
-        machine = Machine(host.paths, host.programs)
-        try:
-            asked(machine, proposal.params, lambda domain: self.must_fit(proposal.params, domain, machine), LOOK)
-        except VfioctlError as error:
-            yield Finding(error.code, error.message, hint=" ".join(error.hints))
-
-    def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:
-        """Raise StepFailed where it must not be done as things are now; changes nothing."""
-
-    @abstractmethod
-    def state(self, step: Step, paths: Paths, domain: Domain) -> State:
-        """How far the step has come, by what libvirt says."""
-
-    def guard(self, step: Step, machine: Machine) -> None:
-        def look(domain: Domain) -> None:
-            if self.state(step, machine.paths, domain) not in self.goes_on:
-                self.must_fit(step.params, domain, machine)
-
-        on(step, machine, look)
-
-    def probe(self, step: Step, machine: Machine) -> State:
-        return State(on(step, machine, lambda domain: self.state(step, machine.paths, domain)))
 
 
 class SnapshotChange(DomainChange):

@@ -1,0 +1,60 @@
+"""pool.start: lets libvirt work with a pool: a file system is mounted, volumes are looked for. Changes no file."""
+
+from __future__ import annotations
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepRefused
+from vfioctl.kinds.libvirt.change import URI
+from vfioctl.kinds.libvirt.pools import Pool, PoolChange
+from vfioctl.txn.shape import UUID, Shape
+from vfioctl.txn.step import State, Undo
+
+if TYPE_CHECKING:
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step
+
+
+class PoolStart(PoolChange):
+    """{uri, uuid}"""
+
+    name = "pool.start"
+    summary = "Lets libvirt work with a pool; stopped again only on failure."
+    undo_class = Undo.EXACT
+    early = False  # a plan may define it first
+    takes = Shape(uri=URI, uuid=UUID)
+
+    def put_back(self, params: Json) -> str:  # noqa: ARG002
+        return "it is stopped again"
+
+    def must_fit(self, params: Json, pool: Pool, machine: Machine) -> None:  # noqa: ARG002
+        if pool.handle.isActive():
+            raise StepRefused("pool.active", f"The pool {pool.handle.name()} is active already.")
+
+    def state(self, step: Step, paths: Paths, pool: Pool) -> State:  # noqa: ARG002
+        found = pool.found
+        return State.AFTER if found is not None and found.isActive() else State.BEFORE
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        return self.on(step, machine, _start)
+
+    def undo(self, step: Step, machine: Machine) -> str | None:
+        return self.on(step, machine, _stop)
+
+
+def _start(pool: Pool) -> str | None:
+    if pool.handle.isActive():
+        return "it is active already"
+    pool.handle.create(0)
+    return None
+
+
+def _stop(pool: Pool) -> str | None:
+    found = pool.found
+    if found is None or not found.isActive():
+        return "it is not active"
+    found.destroy()
+    return None
+
+
+KIND = PoolStart()

@@ -1,0 +1,126 @@
+"""The storage pool that a step is about, and what the kinds share that change one."""
+
+from __future__ import annotations
+
+import os
+from xml.etree import ElementTree as ET
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.kinds.libvirt.change import Change
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json
+
+# What a pool is known by: libvirt adds what it finds out by itself, such as sizes and owners (formatstorage).
+NAMED = ("name", "uuid", "target/path", "source/name", "source/format", "source/dir", "source/device", "source/host")
+
+
+class Pool:
+    """A pool by its UUID, on an open connection. Each of its methods asks libvirt; raises libvirtError."""
+
+    def __init__(self, connection: Any, uuid: str) -> None:
+        self.connection = connection
+        self.uuid = uuid
+
+    @property
+    def found(self) -> Any | None:
+        """libvirt's handle; None when there is no such pool."""
+        return self._looked_up(lambda: self.connection.storagePoolLookupByUUIDString(self.uuid))
+
+    @property
+    def handle(self) -> Any:
+        """The same. Raises StepFailed("pool.unknown")."""
+        if (found := self.found) is None:
+            raise StepFailed("pool.unknown", f"libvirt has no pool with the UUID {self.uuid}.")
+        return found
+
+    @property
+    def xml(self) -> str:
+        """Its configuration; "" when there is none."""
+        import libvirt
+
+        found = self.found
+        keeps = found is not None and found.isPersistent()
+        return str(found.XMLDesc(libvirt.VIR_STORAGE_XML_INACTIVE)) if found is not None and keeps else ""
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a pool has that name."""
+        return self._looked_up(lambda: self.connection.storagePoolLookupByName(name)) is not None
+
+    @staticmethod
+    def _looked_up(look: Any) -> Any | None:
+        import libvirt
+
+        try:
+            return look()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_POOL:
+                return None
+            raise
+
+
+class PoolChange(Change[Pool]):
+    """What the kinds about pools have in common: `uri` and `uuid` say which pool."""
+
+    def thing(self, libvirt: Any, params: Json) -> Pool:
+        return Pool(libvirt, params["uuid"])
+
+    def called(self, params: Json) -> str:
+        return f"the pool {params['uuid']}"
+
+    def resource(self, params: Json) -> str:
+        return f"pool:{params['uuid']}"
+
+
+def is_same_pool(asked: str, present: str) -> bool:
+    """Whether `present` is the pool that `asked` describes, whatever libvirt has added to it."""
+    one, other = ET.fromstring(asked), ET.fromstring(present)
+    return one.get("type") == other.get("type") and all(_part(one, path) == _part(other, path) for path in NAMED)
+
+
+def _part(root: ET.Element, path: str) -> list[tuple[str, dict[str, str]]]:
+    """What an absent format comes to is `auto` in libvirt's own words."""
+    found = [((one.text or "").strip(), dict(one.attrib)) for one in root.iterfind(path)]
+    return [] if found == [("", {"type": "auto"})] else found
+
+
+def path_of(document: str) -> str:
+    """Where the volumes of a pool are."""
+    return ET.fromstring(document).findtext("target/path", "")
+
+
+def name_of(document: str) -> str:
+    """The name of a pool."""
+    return ET.fromstring(document).findtext("name", "")
+
+
+def must_be_unused(machine: Machine, params: Json, document: str, doing: str, *, running: bool) -> None:
+    """Raise StepRefused("pool.used") where a guest has a disk in the pool; `running`: only one that runs counts."""
+    from vfioctl.virt.uses import read_uses
+
+    name, place = name_of(document), _real(path_of(document), params)
+    users = sorted(
+        use.name for use in read_uses(machine.libvirt(params["uri"]))
+        if (use.runs or not running)
+        and (name in use.pools or any(_real(path, params).startswith(f"{place}/") for path in use.paths))
+    )  # fmt: skip
+    if users:
+        said = f"The pool {name} is not {doing}: {'running ' if running else ''}guests have disks in it: "
+        hint = "Shut them down first." if running else "See their disks with: virsh domblklist --inactive GUEST"
+        raise StepRefused("pool.used", f"{said}{', '.join(users)}.", hints=(hint,))
+
+
+def _real(path: str, params: Json) -> str:
+    """The path without links, where it is on this host."""
+    return os.path.realpath(path) if is_here(params) else path
+
+
+def is_here(params: Json) -> bool:
+    """Whether the files of that libvirt are on this host."""
+    from vfioctl.virt.nodes import of_uri
+
+    return of_uri(params["uri"]).is_local

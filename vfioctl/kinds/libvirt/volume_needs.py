@@ -1,0 +1,57 @@
+"""Whether a volume may be changed or removed now: who comes to it, by guests and by chains. Only looks."""
+
+from __future__ import annotations
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepRefused
+from vfioctl.kinds.disks import locks
+from vfioctl.kinds.disks.users import Users, users_of
+from vfioctl.kinds.libvirt.pools import is_here
+
+if TYPE_CHECKING:
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json
+
+STATES = "Start it and shut it down, or discard its saved state, first."
+
+
+def users(machine: Machine, params: Json, path: str) -> Users:
+    """Who comes to the file `path`. Raises VfioctlError."""
+    return users_of(machine.libvirt(params["uri"]), machine.reach.ask, path)
+
+
+def must_be_unneeded(found: Users, path: str) -> None:
+    """Raise StepRefused("volume.used") where a guest, or a volume above it, needs it."""
+    if found.guests:
+        said = f"{path} is needed by {_guests(found.guests)}."
+        raise StepRefused("volume.used", said, hints=("See its disks with: virsh domblklist --inactive GUEST",))
+    if found.above:
+        said = f"{path} is needed by what lies above it: {', '.join(found.above)}."
+        raise StepRefused("volume.used", said, hints=("Delete these first, or make them whole copies.",))
+
+
+def must_be_at_rest(found: Users, path: str) -> None:
+    """Raise StepRefused where a guest that runs, or was saved, comes to it."""
+    if found.running:
+        said = f"{path} is in use by {_guests(found.running)}, which {'runs' if len(found.running) == 1 else 'run'}."
+        raise StepRefused("volume.busy", said, hints=("Shut it down first.",))
+    if found.saved:
+        said = f"{path} belongs to the saved state of {_guests(found.saved)}, whose next start goes on from that."
+        raise StepRefused("domain.saved", said, hints=(STATES,))
+
+
+def must_not_be_open(params: Json, path: str) -> None:
+    """Raise StepRefused("disk.busy") where a program has it open, as far as this host can see it."""
+    if not is_here(params):
+        return
+    try:
+        with locks.seen(path) as fd:
+            busy = locks.is_open(fd)
+    except OSError:  # not for us to see, or gone
+        return
+    if busy:
+        raise StepRefused("disk.busy", f"{path} is in use: a guest or a program has it open.")
+
+
+def _guests(names: tuple[str, ...]) -> str:
+    return f"the guest {names[0]}" if len(names) == 1 else f"the guests {', '.join(names)}"

@@ -1,0 +1,31 @@
+"""The XML of a volume that is to be made, from the parameters of a step (formatstorage). Reads nothing."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from vfioctl.checking import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vfioctl.txn.step import Json
+
+FORMATS = ("raw", "qcow2")
+SPARSE, METADATA, FULL = "sparse", "metadata", "full"
+
+
+def document(params: Json) -> str:
+    """A volume of `format` and `size`, above `backing` where that is given; with all its room where that is asked."""
+    root = ET.Element("volume")
+    ET.SubElement(root, "name").text = params["name"]
+    ET.SubElement(root, "capacity", unit="bytes").text = str(params["size"])
+    full = params.get("preallocation", SPARSE) == FULL
+    ET.SubElement(root, "allocation", unit="bytes").text = str(params["size"] if full else 0)
+    target = ET.SubElement(root, "target")
+    ET.SubElement(target, "format", type=params["format"])
+    if params["format"] == "qcow2":
+        ET.SubElement(target, "compat").text = "1.1"
+    if backing := params.get("backing", ""):
+        below = ET.SubElement(root, "backingStore")
+        ET.SubElement(below, "path").text = backing
+        ET.SubElement(below, "format", type=params["backing_format"])
+    return ET.tostring(root, encoding="unicode")

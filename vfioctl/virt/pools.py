@@ -1,0 +1,108 @@
+"""The storage pools of a node as libvirt has them: state, place, room. Reads no file; changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from vfioctl.frozen import frozen
+from vfioctl.unknown import no_such
+from vfioctl.virt.connection import binding
+from vfioctl.virt.together import together
+
+if TYPE_CHECKING:
+    from libvirt import virConnect, virStoragePool
+
+    from vfioctl.virt.connection import Connection
+
+INACTIVE, BUILDING, ACTIVE, DEGRADED, INACCESSIBLE = "inactive", "building", "active", "degraded", "inaccessible"
+STATES = (INACTIVE, BUILDING, ACTIVE, DEGRADED, INACCESSIBLE)  # virStoragePoolState (libvirt-storage.h)
+
+
+@frozen
+class Pool:
+    """A storage pool: `kind` is dir, fs, logical, netfs …; `path` where its volumes are, `source` what that is from.
+
+    `capacity`, `allocation` and `available` are bytes as of its last refresh; they and `volumes` are 0 while it is
+    not active. `xml` is what libvirt works with now.
+    """
+
+    uuid: str
+    name: str
+    kind: str
+    state: str
+    persistent: bool
+    autostart: bool
+    path: str
+    source: str
+    capacity: int
+    allocation: int
+    available: int
+    volumes: int
+    xml: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether libvirt works with its volumes."""
+        return self.state in (ACTIVE, DEGRADED)
+
+
+def read_pools(connection: Connection) -> tuple[Pool, ...]:
+    """Every pool of the node, by name. Raises VfioctlError as `Connection.ask`."""
+    return connection.ask(_all, "the list of pools")
+
+
+def read_pool(connection: Connection, word: str) -> Pool:
+    """The pool that `word` names: its name or its UUID. Raises Refused("pool.unknown"), VfioctlError."""
+    found = connection.ask(lambda libvirt: _named(libvirt, word), f"the pool {word}")
+    if found is None:
+        node = connection.node
+        names = [one.name for one in read_pools(connection)]
+        listed = f"The pools of {'this host' if node.is_local else node}"
+        raise no_such("pool.unknown", f"There is no pool {word!r}", word, names, listed)
+    return found
+
+
+def _all(libvirt: virConnect) -> tuple[Pool, ...]:
+    found = together(_read, libvirt.listAllStoragePools())
+    return tuple(sorted((one for one in found if one), key=lambda one: one.name))
+
+
+def _named(libvirt: virConnect, word: str) -> Pool | None:
+    module = binding()
+    for look in (libvirt.storagePoolLookupByName, libvirt.storagePoolLookupByUUIDString):
+        try:
+            return _read(look(word))
+        except module.libvirtError as error:
+            if error.get_error_code() not in (module.VIR_ERR_NO_STORAGE_POOL, module.VIR_ERR_INVALID_ARG):
+                raise
+    return None
+
+
+def _read(pool: virStoragePool) -> Pool | None:
+    """None for one that has gone meanwhile."""
+    module = binding()
+    try:
+        state, capacity, allocation, available = pool.info()
+        root = ET.fromstring(xml := pool.XMLDesc(0))
+        return Pool(
+            uuid=pool.UUIDString(), name=pool.name(), kind=root.get("type", ""),
+            state=STATES[state] if state < len(STATES) else INACCESSIBLE, persistent=bool(pool.isPersistent()),
+            autostart=bool(pool.autostart()), path=root.findtext("target/path", ""), source=_source(root),
+            capacity=capacity, allocation=allocation, available=available,
+            volumes=pool.numOfVolumes() if pool.isActive() else 0, xml=xml,
+        )  # fmt: skip
+    except module.libvirtError as error:
+        if error.get_error_code() == module.VIR_ERR_NO_STORAGE_POOL:
+            return None
+        raise
+
+
+def _source(root: ET.Element) -> str:
+    """What the pool is from, in one word: a device, HOST:DIRECTORY, the name of a volume group."""
+    source = root.find("source")
+    if source is None:
+        return ""
+    host, device, directory = source.find("host"), source.find("device"), source.find("dir")
+    found = next((one.get("path", "") for one in (device, directory) if one is not None), source.findtext("name", ""))
+    return f"{host.get('name', '')}:{found}" if host is not None else found

@@ -1,0 +1,128 @@
+"""The volumes of a pool as libvirt has them: format, sizes, what lies below. Opens no file; changes nothing.
+
+libvirt lists what was there at the last refresh of the pool. A volume that is missed is looked for once more after one.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from vfioctl.frozen import frozen
+from vfioctl.unknown import no_such
+from vfioctl.virt.connection import binding
+from vfioctl.virt.together import together
+
+if TYPE_CHECKING:
+    from libvirt import virConnect, virStoragePool, virStorageVol
+
+    from vfioctl.virt.connection import Connection
+    from vfioctl.virt.pools import Pool
+
+KINDS = ("file", "block", "dir", "network", "netdir", "ploop")  # virStorageVolType (libvirt-storage.h)
+
+
+@frozen
+class Volume:
+    """A volume: `capacity` is what a guest sees, `allocation` what it takes, in bytes; `kind` is file, block, dir ….
+
+    `format` is what libvirt has found in it, "" where volumes of this kind have none. `backing` is the path of what
+    lies below, with `backing_format`; "" for nothing. `changed` is when it was last written to, in seconds, 0.0 where
+    libvirt does not say.
+    """
+
+    pool: str
+    name: str
+    path: str
+    kind: str
+    format: str
+    capacity: int
+    allocation: int
+    backing: str = ""
+    backing_format: str = ""
+    changed: float = 0.0
+
+
+def read_volumes(connection: Connection, pool: Pool) -> tuple[Volume, ...]:
+    """Every volume of `pool`, by name; none of one that is not active. Raises VfioctlError as `Connection.ask`."""
+    return connection.ask(lambda libvirt: _all(_pool(libvirt, pool.uuid)), f"the volumes of {pool.name}")
+
+
+def read_volume(connection: Connection, pool: Pool, name: str) -> Volume:
+    """The volume `name` of `pool`, which is active. Raises Refused("volume.unknown"), VfioctlError."""
+    found = connection.ask(lambda libvirt: _named(_pool(libvirt, pool.uuid), name), f"the volume {name}")
+    if found is None:
+        names = [one.name for one in read_volumes(connection, pool)]
+        message = f"There is no volume {name!r} in pool {pool.name}"
+        raise no_such("volume.unknown", message, name, names, f"The volumes of {pool.name}")
+    return found
+
+
+def every_volume(connection: Connection) -> tuple[Volume, ...]:
+    """Those of every active pool of the node. Raises VfioctlError as `Connection.ask`."""
+
+    def read(libvirt: virConnect) -> tuple[Volume, ...]:
+        module = binding()
+        pools = libvirt.listAllStoragePools(module.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+        return tuple(volume for pool in pools for volume in _all(pool))
+
+    return connection.ask(read, "the volumes of every pool")
+
+
+def described(pool: str, volume: virStorageVol) -> Volume:
+    """The volume of libvirt's `volume`. Raises libvirtError."""
+    root = ET.fromstring(volume.XMLDesc(0))
+    form, below = root.find("target/format"), root.find("backingStore/format")
+    return Volume(
+        pool=pool, name=root.findtext("name", ""), path=root.findtext("target/path", ""), kind=_kind(root),
+        format=form.get("type", "") if form is not None else "", capacity=int(root.findtext("capacity", "0")),
+        allocation=int(root.findtext("allocation", "0")), backing=root.findtext("backingStore/path", ""),
+        backing_format=below.get("type", "") if below is not None else "",
+        changed=float(root.findtext("target/timestamps/mtime", "0")),
+    )  # fmt: skip
+
+
+def _kind(root: ET.Element) -> str:
+    return root.get("type", KINDS[0])
+
+
+def _pool(libvirt: virConnect, uuid: str) -> virStoragePool:
+    return libvirt.storagePoolLookupByUUIDString(uuid)
+
+
+def _all(pool: virStoragePool) -> tuple[Volume, ...]:
+    if not pool.isActive():
+        return ()
+    found = together(partial(_read, pool.name()), pool.listAllVolumes())
+    return tuple(sorted((one for one in found if one), key=lambda one: one.name))
+
+
+def _named(pool: virStoragePool, name: str) -> Volume | None:
+    """Looked for twice: a file that somebody has put there is a volume only after a refresh."""
+    found = _looked_up(pool, name)
+    if found is None:
+        pool.refresh(0)
+        found = _looked_up(pool, name)
+    return found
+
+
+def _looked_up(pool: virStoragePool, name: str) -> Volume | None:
+    module = binding()
+    try:
+        return _read(pool.name(), pool.storageVolLookupByName(name))
+    except module.libvirtError as error:
+        if error.get_error_code() == module.VIR_ERR_NO_STORAGE_VOL:
+            return None
+        raise
+
+
+def _read(pool: str, volume: virStorageVol) -> Volume | None:
+    """None for one that has gone meanwhile."""
+    module = binding()
+    try:
+        return described(pool, volume)
+    except module.libvirtError as error:
+        if error.get_error_code() == module.VIR_ERR_NO_STORAGE_VOL:
+            return None
+        raise
