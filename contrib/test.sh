@@ -126,6 +126,7 @@ source =
     $site/vfioctl_display_manager
     $site/vfioctl_snapshot
     $site/vfioctl_guest
+    $site/vfioctl_storage
 omit = */vfioctl/testing/*
 data_file = $data/parts/data
 sigterm = true

@@ -93,7 +93,7 @@ def _must_have_no_snapshots(domain: Domain) -> None:
 def _must_be_its_own(params: Json, former: str, domain: Domain, machine: Machine) -> None:
     """Raise StepRefused where another guest has its NVRAM: libvirt removes the file without a look."""
     from vfioctl.virt.disks import guest_firmware
-    from vfioctl.virt.guests import other_sources
+    from vfioctl.virt.uses import other_sources
 
     nvram = guest_firmware(former).nvram
     if nvram and nvram in other_sources(machine.libvirt(params["uri"]), domain.uuid):

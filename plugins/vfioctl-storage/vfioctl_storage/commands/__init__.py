@@ -1,0 +1,1 @@
+"""The verbs: arguments in, a result out. They print nothing."""

@@ -1,0 +1,86 @@
+"""`vfioctl pool create`: a pool is defined, built, started, and starts with its host."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Refused, Result, argument, changing, content_name, read_pools
+from vfioctl_storage.commands.work import Wish, in_order, perform, step, subject
+from vfioctl_storage.documents import pool as document
+from vfioctl_storage.names import NOTHING_CHANGED, bad_path, check_name, check_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vfioctl.plugin import Call, Pool
+
+
+@click.command()
+@click.argument("name")
+@click.option("--path", required=True, metavar="DIR", help="Where its volumes are.")
+@click.option("--device", default="", metavar="DEVICE", help="Mount the file system on DEVICE there.")
+@click.option("--no-autostart", is_flag=True, help="Do not let it start with its host.")
+@changing
+@click.pass_obj
+def create(
+    call: Call, name: str, path: str, device: str, node: str, *, no_autostart: bool, dry_run: bool
+) -> Result:
+    """Make the pool NAME of the directory DIR, start it, and let it start with its host.
+
+    DIR is made where there is none. What is in it already becomes volumes of the pool. With --device the pool is the
+    file system on DEVICE, which is mounted at DIR while the pool is active. No file system is ever made.
+    """
+    check_name(name)
+    check_path(path)
+    with call.connection(node) as connection:
+        where, known = connection.node, read_pools(connection)
+    path = _real(call, path) if where.is_local else path.rstrip("/")
+    _must_be_free(name, path, known)
+    fresh = where.is_local and _is_fresh(call, path)
+    chosen = str(uuid.uuid4())
+    content = document(name, chosen, path, device)
+    blob, build = content_name(content), fresh or not where.is_local
+    steps = in_order(
+        step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob, build=build, fresh=fresh),
+        step("pool.start", where.uri, chosen, "libvirt is to work with it"),
+        None if no_autostart else step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True),
+    )  # fmt: skip
+    wish = Wish("pool create", subject(where, name), steps, {blob: content})
+    about = {"node": str(where), "name": name, "uuid": chosen, "path": path, "source": device}
+    return perform(call, wish, dry_run=dry_run, pool=about)
+
+
+def _real(call: Call, path: str) -> str:
+    """The path without links: guests are given the files as they are, and AppArmor judges those."""
+    root = call.paths.root.rstrip("/")
+    return os.path.realpath(call.paths.at(path)).removeprefix(root) or "/"
+
+
+def _is_fresh(call: Call, path: str) -> bool:
+    """Whether the directory is to be made. Raises Refused("pool.bad_path")."""
+    place, above = call.paths.at(path), os.path.dirname(call.paths.at(path))
+    host = call.host()
+    if host.ask(place, lambda: os.path.lexists(place)):
+        if not host.ask(place, lambda: os.path.isdir(place)):
+            raise bad_path(path, "it is no directory")
+        return False
+    if not host.ask(above, lambda: os.path.isdir(above)):
+        raise bad_path(path, f"there is no directory {os.path.dirname(path)}", f"Make it with: mkdir -p {above}")
+    return True
+
+
+def _must_be_free(name: str, path: str, known: Iterable[Pool]) -> None:
+    for pool in known:
+        look = f"See: vfioctl pool show {argument(pool.name)}"
+        if pool.name == name:
+            raise Refused(
+                "pool.exists", f"There is a pool {name} already, at {pool.path}.", state=NOTHING_CHANGED, hints=(look,)
+            )
+        if pool.path == path:
+            raise Refused(
+                "pool.path_taken", f"The pool {pool.name} is at {path} already.", state=NOTHING_CHANGED, hints=(look,)
+            )

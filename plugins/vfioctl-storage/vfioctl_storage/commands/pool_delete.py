@@ -1,0 +1,100 @@
+"""`vfioctl pool delete`: libvirt forgets a pool. No file ever goes; a directory of ours does when it is empty."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import (
+    Message,
+    Question,
+    Refused,
+    Result,
+    argument,
+    asking,
+    changing,
+    content_name,
+    read_pool,
+    read_uses,
+    read_volumes,
+)
+from vfioctl_storage.commands.work import Wish, in_order, perform, row, step, subject, users
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vfioctl.plugin import Call, Connection, Node, Pool
+
+LOSS = "pool.unconfirmed"
+MOST_NAMES = 10
+
+
+@click.command()
+@click.argument("name")
+@click.option("--keep-files", is_flag=True, help="Forget it though it has volumes; their files stay.")
+@asking
+@changing
+@click.pass_obj
+def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry_run: bool) -> Result:
+    """Let libvirt forget the pool NAME, which is stopped first. No file is removed.
+
+    A pool with volumes is refused, unless their files are to stay with --keep-files; so is one that a guest has a disk
+    in. The directory goes when `vfioctl pool create` has made it and it is empty.
+    """
+    if yes:
+        call.agree(LOSS)
+    with call.connection(node) as connection:
+        where, pool = connection.node, read_pool(connection, name)
+        names, guests = _volumes(connection, pool), users(read_uses(connection), pool)
+    if guests:
+        said = f"The pool {pool.name} is not deleted: guests have disks in it: {', '.join(guests)}."
+        raise Refused("pool.used", said, state=NOTHING_CHANGED, hints=("Delete or change these guests first.",))
+    if not keep_files:
+        _must_be_empty(pool, names)
+    content = pool.xml.encode()
+    blob = content_name(content)
+    steps = in_order(
+        step("pool.stop", where.uri, pool.uuid, "nobody works with it any more") if pool.is_active else None,
+        step("pool.delete", where.uri, pool.uuid, f"libvirt is to forget {pool.name}", blob=blob,
+             autostart=pool.autostart, directory=where.is_local),
+    )  # fmt: skip
+    lines = (f"libvirt forgets the pool {pool.name} at {pool.path}; no file is removed.",)
+    line = f"vfioctl pool delete {argument(pool.name)}{' --keep-files' if keep_files else ''} --yes"
+    wish = Wish(
+        "pool delete", subject(where, pool.name), steps, {blob: content}, question=Question(LOSS, lines, line)
+    )
+    return _said(call, where, pool, perform(call, wish, dry_run=dry_run, pool=row(where, pool)))
+
+
+def _volumes(connection: Connection, pool: Pool) -> Sequence[str]:
+    """The names of its volumes, looked for anew."""
+    if not pool.is_active:
+        return ()
+    connection.ask(lambda libvirt: libvirt.storagePoolLookupByUUIDString(pool.uuid).refresh(0), f"{pool.name} anew")
+    return [volume.name for volume in read_volumes(connection, pool)]
+
+
+def _must_be_empty(pool: Pool, names: Sequence[str]) -> None:
+    forget = f"Or let their files stay: vfioctl pool delete {argument(pool.name)} --keep-files"
+    if not pool.is_active:
+        raise Refused(
+            "pool.not_empty", f"The pool {pool.name} is not active, so that nobody knows which volumes it has.",
+            state=NOTHING_CHANGED, hints=(f"Start it first: vfioctl pool start {argument(pool.name)}", forget),
+        )  # fmt: skip
+    if names:
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        said = f"The pool {pool.name} has volumes: {', '.join(names[:MOST_NAMES])}{more}."
+        raise Refused("pool.not_empty", said, state=NOTHING_CHANGED, hints=("Delete them first.", forget))
+
+
+def _said(call: Call, node: Node, pool: Pool, result: Result) -> Result:
+    """What is left of it."""
+    place = call.paths.at(pool.path)
+    if result.exit_status or result.data["dry_run"]:
+        return result
+    if node.is_local and not call.host().ask(place, lambda: os.path.isdir(place)):
+        return result
+    return result.saying(Message(f"The directory {pool.path} stays, with what is in it."))

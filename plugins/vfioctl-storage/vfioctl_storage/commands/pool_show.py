@@ -1,0 +1,55 @@
+"""`vfioctl pool list`, `show` and `refresh`: what there is, and who uses it. No file is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Refused, Result, argument, on_node, read_pool, read_pools, read_uses
+from vfioctl_storage.commands.work import row, users
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, Connection, Pool
+
+
+@click.command("list")
+@on_node
+@click.pass_obj
+def listed(call: Call, node: str) -> Result:
+    """List every pool: its state, its place, and the room that is left."""
+    with call.connection(node) as connection:
+        return Result(data={"pools": [row(connection.node, pool) for pool in read_pools(connection)]})
+
+
+@click.command()
+@click.argument("name")
+@on_node
+@click.pass_obj
+def show(call: Call, name: str, node: str) -> Result:
+    """Show the pool NAME, and the guests that have a disk in it."""
+    with call.connection(node) as connection:
+        return _shown(connection, read_pool(connection, name))
+
+
+@click.command()
+@click.argument("name")
+@on_node
+@click.pass_obj
+def refresh(call: Call, name: str, node: str) -> Result:
+    """Let libvirt look into the pool NAME anew: a file that somebody put there is a volume only then."""
+    with call.connection(node) as connection:
+        pool = read_pool(connection, name)
+        if not pool.is_active:
+            raise Refused(
+                "pool.inactive", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
+                hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
+            )  # fmt: skip
+        found = connection.libvirt.storagePoolLookupByUUIDString
+        connection.ask(lambda _: found(pool.uuid).refresh(0), f"the pool {pool.name} anew")
+        return _shown(connection, read_pool(connection, pool.uuid))
+
+
+def _shown(connection: Connection, pool: Pool) -> Result:
+    return Result(data={"pool": {**row(connection.node, pool), "guests": users(read_uses(connection), pool)}})

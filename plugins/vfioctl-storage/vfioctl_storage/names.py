@@ -1,0 +1,34 @@
+"""The names that pools may get, and where they may be. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from vfioctl.plugin import Refused
+
+LONGEST = 60
+VALID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+NO_PLACES = ("/dev", "/proc", "/sys")  # what the kernel shows there is no storage
+NOTHING_CHANGED = "Nothing was changed."
+
+
+def check_name(name: str) -> None:
+    """Raise Refused("pool.bad_name"). A number would be taken for an id by virsh, a dash for an option by a shell."""
+    if VALID.fullmatch(name) and len(name) <= LONGEST:
+        return
+    rule = f"it must begin with a letter and have up to {LONGEST} letters, digits, '.', '_' and '-'"
+    raise Refused("pool.bad_name", f"{name!r} cannot name a pool: {rule}.", state=NOTHING_CHANGED)
+
+
+def check_path(path: str) -> None:
+    """Raise Refused("pool.bad_path") for what can be no directory of a pool on any node."""
+    if not path.startswith("/") or os.path.normpath(path) != path.rstrip("/") or "\0" in path:
+        raise bad_path(path, "it must be an absolute path without '.', '..' or an empty part")
+    if any(path == place or path.startswith(f"{place}/") for place in NO_PLACES):
+        raise bad_path(path, "there is no storage")
+
+
+def bad_path(path: str, why: str, *hints: str) -> Refused:
+    """The refusal of `path` for a pool."""
+    return Refused("pool.bad_path", f"No pool is made at {path!r}: {why}.", state=NOTHING_CHANGED, hints=hints)

@@ -1,0 +1,67 @@
+"""How the verbs look on a terminal: lines made from the data and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from vfioctl.plugin import as_size
+
+WIDEST = 40
+VERBS = {
+    "create": "is made and active", "start": "is active", "stop": "is stopped", "delete": "is known no more",
+}  # fmt: skip
+
+
+def pools(data: Mapping[str, Any]) -> Iterator[str]:
+    """One line a pool."""
+    rows = [
+        (one["name"], one["state"], "yes" if one["autostart"] else "no", one["kind"], _room(one), str(one["volumes"]),
+         one["path"]) for one in data["pools"]
+    ]  # fmt: skip
+    if not rows:
+        yield "There are no pools."
+        return
+    yield from table(("NAME", "STATE", "AUTOSTART", "KIND", "FREE", "VOLUMES", "PATH"), rows)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns as wide as they need to be; the last one as it is."""
+    lines = [heads, *rows]
+    widths = [min(WIDEST, max(len(line[column]) for line in lines)) for column in range(len(heads) - 1)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=False))
+        yield "  ".join((*cells, line[-1])).rstrip()
+
+
+def _room(pool: Mapping[str, Any]) -> str:
+    return f"{as_size(pool['available'])} of {as_size(pool['capacity'])}" if pool["capacity"] else "-"
+
+
+def pool(data: Mapping[str, Any]) -> Iterator[str]:
+    """A pool with all that is known of it."""
+    one = data["pool"]
+    yield f"{one['name']}: {one['kind']}, {one['state']}"
+    yield f"  path       {one['path']}"
+    if one["source"]:
+        yield f"  source     {one['source']}"
+    yield f"  free       {_room(one)}"
+    yield f"  volumes    {one['volumes']}"
+    yield f"  autostart  {'yes' if one['autostart'] else 'no'}"
+    yield f"  uuid       {one['uuid']}"
+    yield f"  guests     {', '.join(one['guests']) or 'none'}"
+
+
+def changed(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was done, or would be."""
+    if data["dry_run"]:
+        yield "Would be done, in this order:"
+        yield from (f"  {step['kind']:<15} {step['resource']}: {step['reason']}" for step in data["steps"])
+        return
+    if data["operation"] and data["operation"]["ok"]:
+        verb, name = data["operation"]["operation"].removeprefix("pool "), data["pool"]["name"]
+        yield f"The pool {name} {VERBS.get(verb) or _autostart(data)}."
+
+
+def _autostart(data: Mapping[str, Any]) -> str:
+    return f"{'no longer starts' if data['pool']['autostart'] else 'starts'} with its host"
