@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vfioctl.config.nodes import find, names, nodes
-from vfioctl.errors import ConfigError, Refused
+from vfioctl.config.nodes import each, find, names, read
+from vfioctl.errors import ConfigError, Refused, VfioctlError
 from vfioctl.paths import Paths
 from vfioctl.virt.nodes import LOCAL, Node
 
@@ -26,13 +26,35 @@ def put(paths: Paths, name: str, text: str) -> None:
 
 
 def test_without_a_file_there_is_the_local_node(paths: Paths) -> None:
-    assert (nodes(paths), find(paths, ""), find(paths, "local")) == ((LOCAL,), LOCAL, LOCAL)
+    assert (dict(each(paths)), find(paths, ""), find(paths, "local")) == ({"local": LOCAL}, LOCAL, LOCAL)
 
 
 def test_a_file_is_a_node(paths: Paths) -> None:
     put(paths, "rack7.toml", RACK)
     rack = Node("rack7", "qemu+ssh://rack7/system", {"room": "2"}, cordoned=True)
-    assert (nodes(paths), find(paths, "rack7"), find(paths, rack.uri)) == ((LOCAL, rack), rack, rack)
+    assert dict(each(paths)) == {"local": LOCAL, "rack7": rack}
+    assert (find(paths, "rack7"), find(paths, rack.uri)) == (rack, rack)
+
+
+def test_this_host_may_have_a_file_of_its_own(paths: Paths) -> None:
+    put(paths, "local.toml", 'cordoned = true\n[labels]\nroom = "1"\n')
+    here = Node("local", LOCAL.uri, {"room": "1"}, cordoned=True)
+    assert (dict(each(paths)), find(paths, ""), find(paths, LOCAL.uri)) == ({"local": here}, here, here)
+
+
+def test_this_host_stays_this_host(paths: Paths) -> None:
+    put(paths, "local.toml", 'uri = "qemu+ssh://rack7/system"')
+    with pytest.raises(ConfigError, match="the node local is this host, qemu:///system") as refused:
+        find(paths, "local")
+    assert refused.value.code == "config.value"
+
+
+def test_a_file_that_is_wrong_costs_its_own_node(paths: Paths) -> None:
+    put(paths, "rack6.toml", "uri = 7")
+    put(paths, "rack7.toml", RACK)
+    found = dict(each(paths))
+    assert isinstance(found["rack6"], VfioctlError)
+    assert find(paths, "qemu+ssh://rack7/system") == found["rack7"]
 
 
 def test_a_uri_needs_no_file(paths: Paths) -> None:
@@ -42,7 +64,7 @@ def test_a_uri_needs_no_file(paths: Paths) -> None:
 def test_what_is_no_file_of_a_node_is_left_alone(paths: Paths) -> None:
     put(paths, "rack7.toml~", "?")
     put(paths, ".rack7.toml", "?")
-    assert names(paths) == ()
+    assert names(paths) == ("local",)
 
 
 def test_an_unknown_node_is_refused_with_the_nearest(paths: Paths) -> None:
@@ -73,7 +95,7 @@ def test_a_uri_that_no_node_may_have_is_refused(paths: Paths) -> None:
 def test_a_file_that_is_wrong_names_itself_and_the_line(paths: Paths, text: str, code: str, why: str) -> None:
     put(paths, "rack7.toml", text)
     with pytest.raises(ConfigError) as refused:
-        nodes(paths)
+        read(paths, "rack7")
     assert refused.value.code == code
     assert why in str(refused.value)
 
@@ -82,5 +104,5 @@ def test_a_file_that_others_can_write_is_not_obeyed(paths: Paths) -> None:
     put(paths, "rack7.toml", RACK)
     (Path(paths.nodes) / "rack7.toml").chmod(0o666)
     with pytest.raises(Refused) as refused:
-        nodes(paths)
+        read(paths, "rack7")
     assert refused.value.code == "config.writable"

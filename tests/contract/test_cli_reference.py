@@ -52,12 +52,18 @@ What each command wrote on a simulated host, with one item of each list.
 """
 
 
+def recorded(kind: str) -> dict[str, object]:
+    """What the tests of the command line recorded of each command, by its name."""
+    parts = (json.loads((GOLDENS / f"json_{name}.json").read_text()) for name in (kind, f"{kind}_nodes"))
+    return dict(sorted(item for part in parts for item in part.items()))
+
+
 def json_page() -> str:
-    examples = json.loads((GOLDENS / "json_examples.json").read_text())
+    examples = recorded("examples")
     shown = (
         f"### {name}\n\n```json\n{json.dumps(one, indent=2, ensure_ascii=False)}\n```" for name, one in examples.items()
     )
-    return JSON.format(shapes=(GOLDENS / "json_shapes.json").read_text(), examples="\n\n".join(shown))
+    return JSON.format(shapes=json.dumps(recorded("shapes"), indent=2) + "\n", examples="\n\n".join(shown))
 
 
 PAGES = {

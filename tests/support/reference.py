@@ -46,7 +46,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Guests, as libvirt has them": ("vfioctl.virt",),
     "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
     "Commands": ("vfioctl.result", "vfioctl.txn.plan", "vfioctl.txn.planner", "vfioctl.plugin.operations",
-                 "vfioctl.limits", "vfioctl.verbs.options"),
+                 "vfioctl.limits", "vfioctl.verbs.options", "vfioctl.plugin.answers"),
     "Tools": ("vfioctl.frozen", "vfioctl.errors", "vfioctl.files", "vfioctl.shell", "vfioctl.unknown", "vfioctl.sizes",
               "vfioctl.events.element",
               "vfioctl.checking"),
@@ -200,9 +200,10 @@ def exit_statuses() -> str:
         "Every command ends with one of these.",
         table(("status", "meaning", "exceptions"), rows),
         "A command that reports has done its work when it has reported: `status`, `list`, `history` and `gpu holders` "
-        "end with 0 whatever they show, and with 1 when a record is damaged. What is asked whether all is well says so "
-        "by its status: `plan` and `config validate` end with 3 when a start would be refused, `hook verify` with 1 "
-        "when the hook would not fire. What this user may not read is a warning and changes no status.",
+        "end with 0 whatever they show, and with 1 when a record is damaged; a list with 1 when one of the nodes "
+        "that it asks does not answer. What is asked whether all is well says so by its status: `plan` and `config "
+        "validate` end with 3 when a start would be refused, `hook verify` with 1 when the hook would not fire. What "
+        "this user may not read is a warning and changes no status.",
         "## The hook\n\nThe hook that libvirt calls ends with one of the statuses above **only for `prepare`**; "
         "libvirt then does not start the guest and shows the last sentence on stderr. Every other operation ends with "
         "0 whatever happens, because a failing `started` or `reconnect` would kill the guest. When the installed "

@@ -12,13 +12,18 @@ from vfioctl.frozen import field, frozen, replace
 from vfioctl.ownership import secure_state
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from vfioctl.compose import Composition
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
+    from vfioctl.plugin.answers import Answers
     from vfioctl.plugin.operations import OperationRequest
     from vfioctl.result import Result
     from vfioctl.txn.journal import Moment
     from vfioctl.virt.connection import Connection
+
+    T = TypeVar("T")
 
 NOTHING_CHANGED = "Nothing was changed."
 
@@ -138,6 +143,18 @@ class Call:
         from vfioctl.actions.libvirt import connection  # only verbs of guests ask it
 
         return connection(self, node, read_only=read_only)
+
+    def ask_nodes(self, read: Callable[[Connection], T], node: str = "", *, all_nodes: bool = False) -> Answers[T]:
+        """What `read` gets from the libvirt of `node`, or with `all_nodes` from that of each, side by side."""
+        from vfioctl.actions.nodes import ask  # only verbs of guests ask it
+
+        return ask(self, read, node, all_nodes=all_nodes)
+
+    def need_uncordoned(self, node: str = "") -> None:
+        """Raise Refused("node.cordoned") where `node` takes no new guest and starts none."""
+        from vfioctl.actions.nodes import must_be_uncordoned  # only what starts guests needs it
+
+        must_be_uncordoned(self.paths, node)
 
     def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
         """Plan, check, agree to and run an operation; `dry_run` ends before that, `apart` has its own process.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from vfioctl.actions.caller import NOTHING_CHANGED
@@ -31,8 +32,12 @@ def connection(call: Call, node: str = "", *, read_only: bool = False) -> Connec
 
     Raises Refused: "node.*", "libvirt.*".
     """
+    return opened(call, find(call.paths, node), read_only=read_only)
+
+
+def opened(call: Call, wanted: Node, *, read_only: bool = False, until: float = math.inf) -> Connection:
+    """The libvirt of the node `wanted`, which answers nothing any more after `until`. Raises as `connection`."""
     paths = call.paths
-    wanted = find(paths, node)
     if wanted.is_local and wanted.uri.startswith("qemu:"):
         refuse_while_running(paths)
         if not has_daemon(paths):
@@ -41,7 +46,7 @@ def connection(call: Call, node: str = "", *, read_only: bool = False) -> Connec
                 state=NOTHING_CHANGED, hints=("Ask without --root.",),
             )  # fmt: skip
     try:
-        return connect(wanted, read_only=read_only)
+        return connect(wanted, read_only=read_only, until=until)
     except VfioctlError as error:
         raise _refused(call, wanted, error) from error
 

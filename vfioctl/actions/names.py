@@ -25,22 +25,30 @@ KINDS = {
 
 def kind(device: PciDevice) -> str:
     """The class of `device` in a word or two."""
-    return KINDS.get(device.kind, f"class {device.kind:04x}")
+    return class_name(device.kind)
+
+
+def class_name(number: int) -> str:
+    """The class of a function, base class and sub-class, in a word or two."""
+    return KINDS.get(number, f"class {number:04x}")
 
 
 def names(paths: Paths, devices: Iterable[PciDevice]) -> dict[str, str]:
     """A name for each of `devices` by address; the file is read once."""
     wanted = tuple(devices)
-    models = _models(paths, {(device.vendor, device.device) for device in wanted})
-    return {dev.address: models.get((dev.vendor, dev.device)) or _vendor(dev.vendor) for dev in wanted}
+    known = models(paths, {(device.vendor, device.device) for device in wanted})
+    return {dev.address: known.get((dev.vendor, dev.device)) or _vendor(dev.vendor) for dev in wanted}
 
 
 def _vendor(vendor: int) -> str:
     return VENDORS.get(vendor, f"vendor {vendor:04x}")
 
 
-def _models(paths: Paths, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """pci.ids: a vendor's line begins in the first column, its devices are one tab in, subsystems two."""
+def models(paths: Paths, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """What pci.ids calls each vendor and device of `wanted`: one that it does not know is left out.
+
+    A vendor's line begins in the first column, its devices are one tab in, subsystems two.
+    """
     found: dict[tuple[int, int], str] = {}
     place = next((path for path in map(paths.at, PLACES) if os.path.exists(path)), None)
     if place is None:

@@ -54,6 +54,13 @@ def operations(ctx: click.Context) -> Iterable[str]:
     return open_uuids(node_of(_app(ctx)).paths)
 
 
+def nodes(ctx: click.Context) -> Iterable[str]:
+    """The names of the nodes; none is asked."""
+    from vfioctl.config.nodes import names
+
+    return names(_app(ctx).composition.paths)
+
+
 def _settings(ctx: click.Context) -> dict[str, Setting]:
     from vfioctl.actions.facts import plugin_infos
 

@@ -42,6 +42,22 @@ class Address(Named):
             raise click.BadParameter(wrong, ctx, param, param_hint="ADDRESS") from None
 
 
+class Label(click.ParamType[tuple[str, str]]):
+    """A label of a node: KEY=VALUE."""
+
+    name = "text"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = value.partition("=")
+        if not (key.strip() and equals):
+            self.fail(f"expected KEY=VALUE, found {value!r}.", param, ctx)
+        return key.strip(), text
+
+
 GUEST = Named("guests")
 MANAGED = Named("managed")
 RECOVERABLE = Named("recoverable")
@@ -51,6 +67,8 @@ VALUE = Named("values")
 ITEM = Named("items")
 ADDRESS = Address("addresses")
 RECORD = Named("records")
+NODE = Named("nodes")
+LABEL = Label()
 
 xml_option = click.option(
     "--xml", type=click.Path(allow_dash=True), metavar="FILE",

@@ -74,7 +74,7 @@ def unset_setting(
     Raises Refused("config.unset") when the file says nothing of it, ConfigError as `set_setting`.
     """
     file = file_of(paths, guest)
-    now = check_source(_source(file, _document(file)), plugins, guest_file=guest is not None).values.get(dotted)
+    now = check_source(source_of(file, document(file)), plugins, guest_file=guest is not None).values.get(dotted)
     if not texts:
         _known(file, dotted, plugins)
         if now is None:
@@ -100,29 +100,30 @@ def write_text(paths: Paths, guest: str | None, text: str) -> str:
     """Make `text`, which was checked, the whole file; return its path. Raises Refused("config.writable"), OSError."""
     file = file_of(paths, guest)
     secure(file, paths.root)
-    _write(file, text)
+    write(file, text)
     return file
 
 
 def _put(paths: Paths, guest: str | None, dotted: str, value: Any, plugins: Mapping[str, Configurable]) -> Any:
     """Write `value` as `dotted`, None: remove it; nothing is written when the file would be wrong then."""
     file = file_of(paths, guest)
-    document = _document(file)
+    changed = document(file)
     if value is None:
-        _remove(document, dotted.split("."))
+        _remove(changed, dotted.split("."))
     else:
-        _assign(document, dotted.split("."), value, file)
-    source = _source(file, document)
+        _assign(changed, dotted.split("."), value, file)
+    source = source_of(file, changed)
     unknown = (problem for problem in unknown_in(source, plugins) if problem.path == dotted)
     for problem in (*check_source(source, plugins, guest_file=guest is not None).problems, *unknown):
         raise problem.error()
     secure(file, paths.root)
-    _write(file, document.as_string())
+    write(file, changed.as_string())
     return value
 
 
-def _source(file: str, document: TOMLDocument) -> Source:
-    source = parse_source(file, document.as_string().encode())
+def source_of(file: str, changed: TOMLDocument) -> Source:
+    """The file as it would be read once it is written. Raises ConfigError."""
+    source = parse_source(file, changed.as_string().encode())
     if isinstance(source, Problem):
         raise source.error()
     return source
@@ -153,12 +154,12 @@ def create_guest(paths: Paths, guest: str, values: Mapping[str, Any] | None = No
     file = _guest_file(paths, guest)
     if os.path.lexists(file):
         return False
-    document = tomlkit.parse(GUEST_FILE.format(guest=plain(guest), shown=argument(guest)))
+    made = tomlkit.parse(GUEST_FILE.format(guest=plain(guest), shown=argument(guest)))
     for dotted, value in (values or {}).items():
-        _assign(document, dotted.split("."), value, file)
+        _assign(made, dotted.split("."), value, file)
     _make_directory(file)
     secure(file, paths.root)
-    _write(file, document.as_string())
+    write(file, made.as_string())
     return True
 
 
@@ -208,7 +209,8 @@ def _entry_of(table: Setting | None) -> Setting | None:
     return Setting(table.path, "str", "", table.summary, choices=table.choices)
 
 
-def _document(file: str) -> TOMLDocument:
+def document(file: str) -> TOMLDocument:
+    """The file `file` with its comments, to be changed; empty where there is none. Raises ConfigError."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -249,6 +251,7 @@ def _make_directory(file: str) -> None:
     files.make_private_dir(os.path.dirname(file), mode=DIRECTORY_MODE)
 
 
-def _write(file: str, text: str) -> None:
+def write(file: str, text: str) -> None:
+    """Make `text` the whole of `file`, which everybody may read. Raises OSError with the file as it was."""
     _make_directory(file)
     files.atomic_write(file, text, mode=MODE)

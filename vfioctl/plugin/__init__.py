@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     )
     from vfioctl.host.processes import start_time
     from vfioctl.limits import Limits
+    from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.markers import hookimpl
     from vfioctl.plugin.operations import Advice, Call, Interrupted, OperationRequest, Options, Question, content_name
     from vfioctl.plugin.power import keep_awake
@@ -176,6 +177,7 @@ if TYPE_CHECKING:
     asking: Options
     changing: Options
     on_node: Options
+    on_nodes: Options
 
 __all__ = [
     "API_VERSION",
@@ -183,6 +185,8 @@ __all__ = [
     "TYPE_CHECKING",
     "VENDOR_RANK",
     "Advice",
+    "Answer",
+    "Answers",
     "Call",
     "Condition",
     "Connection",
@@ -266,6 +270,7 @@ __all__ = [
     "no_such",
     "numbers",
     "on_node",
+    "on_nodes",
     "open_plain",
     "other_sources",
     "override",
@@ -310,6 +315,7 @@ _MODULES = {
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
     "vfioctl.host.processes": "start_time",
     "vfioctl.limits": "Limits",
+    "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.markers": "hookimpl",
     "vfioctl.plugin.operations": "Advice Call Interrupted OperationRequest Options Question "
     "content_name",
@@ -326,7 +332,7 @@ _MODULES = {
     "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
     "vfioctl.unknown": "no_such",
-    "vfioctl.verbs.options": "asking changing on_node",
+    "vfioctl.verbs.options": "asking changing on_node on_nodes",
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.guests": "Guest read_guest read_guests",

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
+    from vfioctl.plugin.answers import Answers
     from vfioctl.result import Result
     from vfioctl.virt.connection import Connection
 
     Command = TypeVar("Command", bound=Callable[..., Result])
+    T = TypeVar("T")
 else:
     Protocol = object
 
@@ -135,6 +137,16 @@ class Call(Protocol):
 
     def connection(self, node: str = "", *, read_only: bool = False) -> Connection:
         """The libvirt of `node`: a name or a URI, "" for this host; `with` closes it. Raises Refused, VfioctlError."""
+
+    def ask_nodes(self, read: Callable[[Connection], T], node: str = "", *, all_nodes: bool = False) -> Answers[T]:
+        """What `read` gets from the libvirt of `node`, or with `all_nodes` from that of each node, side by side.
+
+        `read` only asks libvirt: it runs in a thread of its own, and all that one node is asked may take 15 s. A node
+        that does not answer is an error in its place. Raises as `connection` where one node is asked.
+        """
+
+    def need_uncordoned(self, node: str = "") -> None:
+        """Raise Refused("node.cordoned") where `node` takes no new guest and starts none."""
 
     def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
         """Plan, check, ask, and run the operation; see docs/plugins/operations.md for the data of its result.

@@ -6,6 +6,7 @@ waits for longer than its time; libvirt-python lets go of the interpreter during
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -70,12 +71,16 @@ def with_secrets(describe: Callable[[int], str], secret: int, flags: int = 0) ->
 
 
 class Connection:
-    """An open connection. `libvirt` is libvirt's own object, for calls within `ask`."""
+    """An open connection. `libvirt` is libvirt's own object, for calls within `ask`.
 
-    def __init__(self, node: Node, handle: virConnect) -> None:
+    After `until`, a moment of the monotonic clock, nothing is waited for any more.
+    """
+
+    def __init__(self, node: Node, handle: virConnect, *, until: float = math.inf) -> None:
         self.node = node
         self.libvirt = handle
-        self._end = weakref.finalize(self, _left, node, handle)  # at the latest when the process ends
+        self.until = until
+        self._end = weakref.finalize(self, _closed, node, handle)  # at the latest when the process ends
 
     def __enter__(self) -> Connection:
         return self
@@ -92,7 +97,7 @@ class Connection:
 
         `watch` is called several times a second; what it raises ends the wait, not what libvirt does.
         """
-        return _bounded(self.node, lambda: work(self.libvirt), doing, limit, watch)
+        return _bounded(self.node, lambda: work(self.libvirt), doing, _left(limit, self.until), watch)
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -113,7 +118,12 @@ class Connection:
         self._end()
 
 
-def _left(node: Node, handle: virConnect) -> None:
+def _left(limit: float, until: float) -> float:
+    """The seconds of `limit` that are left before `until`."""
+    return max(0.0, min(limit, until - time.monotonic()))
+
+
+def _closed(node: Node, handle: virConnect) -> None:
     """Close it within a second; a thread that hangs keeps the object.
 
     Where the object goes while it is open, libvirt-python waits for its daemon, and for ever for one that stands still.
@@ -125,14 +135,17 @@ def _left(node: Node, handle: virConnect) -> None:
         handle._o = None  # noqa: SLF001 -- what libvirt-python looks at before it closes
 
 
-def connect(node: Node = LOCAL, *, limit: float = OPEN, read_only: bool = False) -> Connection:
-    """A connection to `node`, opened within `limit` seconds.
+def connect(
+    node: Node = LOCAL, *, limit: float = OPEN, read_only: bool = False, until: float = math.inf
+) -> Connection:
+    """A connection to `node`, opened within `limit` seconds and before `until`, which ends all that it is asked.
 
     Raises VfioctlError: "libvirt.missing", "libvirt.down", "libvirt.denied", "libvirt.unanswered", "libvirt.failed".
     """
     libvirt = binding()
     way = libvirt.openReadOnly if read_only else libvirt.open
-    return Connection(node, _bounded(node, lambda: way(node.dialled), "a connection", limit))
+    handle = _bounded(node, lambda: way(node.dialled), "a connection", _left(limit, until))
+    return Connection(node, handle, until=until)
 
 
 def borrowed(opened: dict[str, Connection], node: Node) -> Connection:

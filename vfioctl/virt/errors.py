@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import VfioctlError
+from vfioctl.virt.reasons import reason
 
 if TYPE_CHECKING:
     from libvirt import libvirtError
@@ -51,7 +52,7 @@ def translated(error: libvirtError, node: Node, doing: str) -> VfioctlError:
     if code == "libvirt.down" and any(word in said for word in MAY_NOT):
         code = "libvirt.denied"
     did = "does not answer" if code == "libvirt.down" else f"failed at {doing}"
-    return VfioctlError(code, f"{_where(node)} {did}: {said}.", hints=_hints(node, code))
+    return VfioctlError(code, f"{_where(node)} {did}: {said}.", hints=_hints(node, code, said))
 
 
 def _code(number: int | None, domain: int | None) -> str:
@@ -65,7 +66,7 @@ def _code(number: int | None, domain: int | None) -> str:
 def silent(node: Node, doing: str, seconds: float) -> VfioctlError:
     """What we say of a libvirt that does not answer."""
     code = "libvirt.unanswered"
-    said = f"{_where(node)} did not answer within {seconds:g} s: {doing}. It may still come to it."
+    said = f"{_where(node)} did not answer within {round(seconds, 1):g} s: {doing}. It may still come to it."
     return VfioctlError(code, said, hints=_hints(node, code))
 
 
@@ -73,9 +74,11 @@ def _where(node: Node) -> str:
     return "libvirt" if node.is_local else f"libvirt on {node}"
 
 
-def _hints(node: Node, code: str) -> tuple[str, ...]:
-    hint = HINTS.get(code, "") if node.is_local else f"Try: virsh -c {node.uri} list"
-    return (hint,) if hint else ()
+def _hints(node: Node, code: str, said: str = "") -> tuple[str, ...]:
+    if node.is_local:
+        return (HINTS[code],) if code in HINTS else ()
+    found = reason(node, said) if code in ("libvirt.down", "libvirt.denied") else None
+    return (*((found.hint,) if found else ()), f"Try: virsh -c {node.uri} list")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Many questions to one daemon at once: over a network each waits for its way there and back."""
+"""Many questions at once, to one daemon or to several: over a network each waits for its way there and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 
-def together(work: Callable[[A], T], items: Iterable[A]) -> list[T]:
+def together(work: Callable[[A], T], items: Iterable[A], *, at_once: int = AT_ONCE) -> list[T]:
     """What `work` gives for each of `items`, in their order. Raises what the first that fails raises.
 
     Nobody waits for the threads of a daemon that hangs when the process ends, as for those of `concurrent.futures`.
@@ -29,7 +29,7 @@ def together(work: Callable[[A], T], items: Iterable[A]) -> list[T]:
         except BaseException as error:  # noqa: BLE001 -- raised below, where it is waited for
             raised.append(error)
 
-    threads = [threading.Thread(target=ask, daemon=True, name="libvirt") for _ in range(min(AT_ONCE, len(left)))]
+    threads = [threading.Thread(target=ask, daemon=True, name="libvirt") for _ in range(min(at_once, len(left)))]
     for thread in threads:
         thread.start()
     for thread in threads:

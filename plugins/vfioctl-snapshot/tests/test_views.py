@@ -20,6 +20,13 @@ def test_a_list_marks_where_the_guest_went_on():
     assert row.endswith("create  off    vda,vdb+nvram")
 
 
+def test_a_list_of_several_nodes_says_which():
+    nodes = [{"node": "local"}, {"node": "rack7"}]
+    head, row = listed({"snapshots": [{"node": "rack7", **ROW}], "nodes": nodes})
+    assert head.split()[:2] == ["NODE", "GUEST"]
+    assert row.startswith("*  rack7  win11  clean")
+
+
 def test_an_empty_list_says_so():
     assert list(listed({"snapshots": []})) == ["There are no snapshots."]
 

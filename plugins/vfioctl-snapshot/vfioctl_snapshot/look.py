@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
     Refused,
+    frozen,
     guest_disks,
     guest_firmware,
     guest_hostdevs,
@@ -39,7 +40,8 @@ def look(call: Call, word: str, node: str, *, by_libvirt: bool = False) -> Facts
     a guest of another host: its files are there.
     """
     with call.connection(node) as connection:
-        facts = _of(call, connection, read_guest(connection, word))
+        found = read_guest(connection, word)
+        facts = _of(call, connection.node, found, read_snapshots(connection, found.uuid))
         enough = facts.files_seen or (by_libvirt and facts.runs)
         if not enough and not connection.node.is_local:
             raise _elsewhere(word, connection.node)
@@ -50,10 +52,10 @@ def look(call: Call, word: str, node: str, *, by_libvirt: bool = False) -> Facts
         return replace(facts, others=others)
     host = call.host()
     kept = (path for record in facts.records.readable for path in (*record.images, *record.overlays))
-    found = images.around(host, (*facts.active, *kept, *_plain(host, others)))
+    around = images.around(host, (*facts.active, *kept, *_plain(host, others)))
     return replace(
-        facts, images=found, others=images.same(host, found, others), free=images.room(host, found),
-        disks=tuple(_called(host, found, disk) for disk in facts.disks),
+        facts, images=around, others=images.same(host, around, others), free=images.room(host, around),
+        disks=tuple(_called(host, around, disk) for disk in facts.disks),
     )  # fmt: skip
 
 
@@ -67,17 +69,43 @@ def _elsewhere(word: str, where: Node) -> Refused:
 def glance(call: Call, word: str, node: str) -> Facts:
     """The same for a look: only its own images, and what lies below them; no other guest is asked about."""
     with call.connection(node) as connection:
-        return _seen(call, _of(call, connection, read_guest(connection, word)))
+        return glances(call, ask(connection, word))[0]
 
 
-def glances(call: Call, node: str) -> tuple[Facts, ...]:
-    """The same for every guest of the node."""
-    with call.connection(node) as connection:
-        known = read_snapshots(connection)
-        return tuple(
-            _seen(call, _of(call, connection, one, tuple(each for each in known if each.guest == one.uuid)))
-            for one in read_guests(connection)
-        )  # fmt: skip
+@frozen
+class Listed:
+    """What libvirt says of the guests of a node and of all their snapshots."""
+
+    node: Node
+    guests: tuple[Guest, ...]
+    snapshots: tuple[GuestSnapshot, ...]
+
+
+def ask(connection: Connection, word: str = "") -> Listed:
+    """What a list is made from: of every guest of a node, or of the one that `word` names. Asks libvirt alone."""
+    if not word:
+        return Listed(connection.node, read_guests(connection), read_snapshots(connection))
+    guest = read_guest(connection, word)
+    return Listed(connection.node, (guest,), read_snapshots(connection, guest.uuid))
+
+
+def ask_if_there(connection: Connection, word: str) -> Listed:
+    """The same; without a guest where the node has none of that name."""
+    try:
+        return ask(connection, word)
+    except Refused as error:
+        if error.code != "guest.unknown":
+            raise
+        return Listed(connection.node, (), ())
+
+
+def glances(call: Call, listed: Listed) -> tuple[Facts, ...]:
+    """What is known of these guests for a look: of each its own images, and what lies below them."""
+    return tuple(_seen(call, _of(call, listed.node, one, _of_guest(listed, one))) for one in listed.guests)
+
+
+def _of_guest(listed: Listed, guest: Guest) -> tuple[GuestSnapshot, ...]:
+    return tuple(one for one in listed.snapshots if one.guest == guest.uuid)
 
 
 def _seen(call: Call, facts: Facts) -> Facts:
@@ -87,20 +115,18 @@ def _seen(call: Call, facts: Facts) -> Facts:
     return replace(facts, images=images.named(call.host(), (*facts.active, *kept)))
 
 
-def _of(
-    call: Call, connection: Connection, found: Guest, known: tuple[GuestSnapshot, ...] | None = None
-) -> Facts:
+def _of(call: Call, node: Node, found: Guest, known: tuple[GuestSnapshot, ...]) -> Facts:
     """What libvirt says of the guest, and what is written down of it here."""
-    here, host = connection.node.is_local and call.administers, call.host()
+    here, host = node.is_local and call.administers, call.host()
     xml = found.live_xml or found.xml
     firmware, kept = guest_firmware(xml), records(host, found.uuid) if here else Records()
     facts = Facts(
-        uuid=found.uuid, name=found.name, uri=connection.node.uri, node=connection.node.name, state=found.state,
+        uuid=found.uuid, name=found.name, uri=node.uri, node=node.name, state=found.state,
         xml=found.xml, disks=tuple(map(_stated, guest_disks(xml))), saved=found.saved, persistent=found.persistent,
         nvram=firmware.nvram, uefi=firmware.uefi, vtpm=guest_tpm(xml), tpm=guest_tpm_state(xml),
         hostdevs=guest_hostdevs(xml),
         strayed=_strayed(found), records=kept, files_seen=here,
-        libvirt=read_snapshots(connection, found.uuid) if known is None else known,
+        libvirt=known,
         files={file.path: file for file in _named(host, xml, found.uuid, kept)} if here else {},
     )  # fmt: skip
     return replace(facts, records=with_unwritten(facts)) if here else facts

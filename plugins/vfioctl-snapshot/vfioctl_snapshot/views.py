@@ -12,12 +12,15 @@ WIDEST = 34
 
 
 def listed(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line a snapshot, the present one marked."""
+    """One line a snapshot, the present one marked; with its node where several were asked."""
     rows = data["snapshots"]
     if not rows:
         yield "There are no snapshots."
         return
     cells = [("", "GUEST", "NAME", "MADE", "BY", "STATE", "DISKS"), *(_cells(row) for row in rows)]
+    if len(data.get("nodes", ())) > 1:
+        nodes = ("NODE", *(row["node"] for row in rows))
+        cells = [(mark, node, *rest) for node, (mark, *rest) in zip(nodes, cells, strict=True)]
     widths = [min(WIDEST, max(len(line[column]) for line in cells)) for column in range(len(cells[0]))]
     for line in cells:
         yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, Result, argument, on_node
+from vfioctl.plugin import Message, Refused, Result, argument, on_node, on_nodes
 from vfioctl_snapshot import facts as graph
 from vfioctl_snapshot.commands.work import Subject, seen, seen_all
 from vfioctl_snapshot.known import mixed
+from vfioctl_snapshot.look import ask, ask_if_there
+from vfioctl_snapshot.names import NOTHING_CHANGED
 from vfioctl_snapshot.record import EXTERNAL, Record
 
 if TYPE_CHECKING:
@@ -22,12 +25,16 @@ ONLY_ROOT = "Only what libvirt knows is shown; root sees the snapshots of vfioct
 
 @click.command("list")
 @click.argument("guest", required=False)
-@on_node
+@on_nodes
 @click.pass_obj
-def listed(call: Call, guest: str | None, node: str) -> Result:
+def listed(call: Call, guest: str | None, node: str, *, all_nodes: bool) -> Result:
     """List the snapshots of GUEST, or of every guest: those of vfioctl, of libvirt, and inside the images."""
-    subjects = (seen(call, guest, node),) if guest else seen_all(call, node)
-    result = Result(data={"snapshots": [row for about in subjects for row in _rows(about)]})
+    read = partial(ask_if_there if guest and all_nodes else ask, word=guest or "")
+    answers = call.ask_nodes(read, node, all_nodes=all_nodes).then(partial(seen_all, call))
+    subjects = [about for _, some in answers for about in some]
+    result = answers.result("snapshots", lambda some: (row for about in some for row in _rows(about)))
+    if guest and not (subjects or result.errors):
+        raise Refused("guest.unknown", f"No node has a guest {guest!r}.", state=NOTHING_CHANGED)
     result = result.saying(*(message for about in subjects for message in _warnings(about)))
     return result if call.administers else result.saying(Message(ONLY_ROOT))
 

@@ -15,7 +15,7 @@ import click
 from vfioctl.plugin import Finding, Message, OperationRequest, Question, Result, Severity, Unfinished, argument, frozen
 from vfioctl_snapshot import known as snapshots
 from vfioctl_snapshot.create import Wish
-from vfioctl_snapshot.look import glance, glances, look
+from vfioctl_snapshot.look import Listed, glance, glances, look
 from vfioctl_snapshot.names import unknown
 from vfioctl_snapshot.record import Record, place
 from vfioctl_snapshot.settings import PLUGIN, Settings, settings_of
@@ -74,9 +74,9 @@ def seen(call: Call, guest: str, node: str) -> Subject:
     return _subject(call, glance(call, guest, node))
 
 
-def seen_all(call: Call, node: str) -> tuple[Subject, ...]:
-    """Every guest of the node, for a look."""
-    return tuple(_subject(call, facts) for facts in glances(call, node))
+def seen_all(call: Call, listed: Listed) -> tuple[Subject, ...]:
+    """These guests of a node, for a look."""
+    return tuple(_subject(call, facts) for facts in glances(call, listed))
 
 
 def _subject(call: Call, facts: Facts) -> Subject:

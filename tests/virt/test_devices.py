@@ -1,0 +1,77 @@
+"""The devices that libvirt's documents describe, and which guests name them."""
+
+from __future__ import annotations
+
+from node_devices import EVERY
+
+from vfioctl.virt.device_users import users
+from vfioctl.virt.devices import Device, devices
+
+GUEST = """
+<domain type='kvm'><devices>
+  <hostdev mode='subsystem' type='pci'><source>
+    <address domain='0x0000' bus='0x0a' slot='0x1f' function='0x7'/></source></hostdev>
+  <hostdev mode='subsystem' type='usb'><source><vendor id='0x0781'/><product id='0x5581'/></source></hostdev>
+  <hostdev mode='subsystem' type='usb'><source><address bus='1' device='12'/></source></hostdev>
+  <hostdev mode='subsystem' type='mdev'><source>
+    <address uuid='c2177883-f1bb-47f0-914d-32a22e3a8804'/></source></hostdev>
+  <interface type='hostdev'><source><address type='pci' domain='0x0000' bus='0x03' slot='0x10' function='0x1'/></source>
+  </interface>
+  <interface type='direct'><source dev='eth0' mode='bridge'/></interface>
+  <interface type='bridge'><source bridge='br0'/></interface>
+  <interface type='network'><source network='default'/></interface>
+  <disk type='block' device='disk'><source dev='/dev/sdb'/></disk>
+  <disk type='file' device='disk'><source file='/images/a.qcow2'/></disk>
+  <disk type='nvme' device='disk'><source type='pci' managed='yes' namespace='1'>
+    <address domain='0x0000' bus='0x02' slot='0x00' function='0x0'/></source></disk>
+</devices></domain>"""
+
+def found(name: str) -> Device:
+    return next(one for one in devices(EVERY) if one.name == name)
+
+
+def test_cards_come_first_and_what_is_no_device_is_left_out() -> None:
+    assert [(one.kind, one.name) for one in devices(EVERY)] == [
+        ("gpu", "0000:0a:1f.7"), ("pci", "0000:00:01.0"), ("pci", "0000:02:00.0"), ("usb", "001:012"),
+        ("network", "br0"), ("network", "eth0"), ("disk", "/dev/nvme0n1"), ("disk", "/dev/sdb"),
+    ]  # fmt: skip
+
+
+def test_a_card_has_its_group_driver_cell_and_what_it_hangs_on() -> None:
+    card = found("0000:0a:1f.7")
+    assert (card.group, card.driver, card.numa, card.parent) == (12, "nvidia", 1, "0000:00:01.0")
+    assert (card.identity, card.vendor, card.product, card.pci_class) == ("10de:2684", "NVIDIA", "", 0x0300)
+
+
+def test_a_device_without_an_iommu_has_no_group() -> None:
+    assert (found("0000:00:01.0").group, found("0000:00:01.0").numa) == (None, None)
+
+
+def test_a_drive_of_nvme_is_told_from_one_of_usb() -> None:
+    drive, stick = found("/dev/nvme0n1"), found("/dev/sdb")
+    assert (drive.bus, drive.size, drive.removable, drive.parent) == ("nvme", 1920383410176, False, "0000:02:00.0")
+    assert (stick.bus, stick.size, stick.removable, stick.parent) == ("usb", 4026531840, True, "0000:00:01.0")
+
+
+def test_a_link_has_state_and_speed_where_it_has_them() -> None:
+    wire, bridge = found("eth0"), found("br0")
+    assert (wire.state, wire.speed, wire.identity, wire.parent) == ("up", 1000, "52:54:00:aa:bb:cc", "0000:00:01.0")
+    assert (bridge.state, bridge.speed, bridge.parent) == ("down", None, "")
+
+
+def test_devices_that_name_each_other_as_parents_end() -> None:
+    wire = "<capability type='net'><interface>x</interface></capability>"
+    one = f"<device><name>a</name><parent>b</parent>{wire}</device>"
+    other = "<device><name>b</name><parent>a</parent><capability type='scsi'/></device>"
+    assert [device.parent for device in devices((one, other))] == [""]
+
+
+def test_what_a_guest_names_is_its_own() -> None:
+    assert set(users([("win11", GUEST), ("off", "")])) == {
+        ("pci", "0000:0a:1f.7"), ("usb", "0781:5581"), ("usb", "001:012"), ("pci", "0000:03:10.1"),
+        ("network", "eth0"), ("network", "br0"), ("disk", "/dev/sdb"), ("pci", "0000:02:00.0"),
+    }  # fmt: skip
+
+
+def test_several_guests_may_name_one_device() -> None:
+    assert users([("win11", GUEST), ("win10", GUEST)])["pci", "0000:0a:1f.7"] == {"win10", "win11"}

@@ -1,0 +1,1 @@
+"""`vfioctl node`: one verb a file."""
