@@ -33,6 +33,14 @@ class Error:
 
 
 @frozen
+class Table:
+    """A table in a view: the heads of its columns, in small letters, and the cells of each row. The door draws it."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@frozen
 class Result:
     """The outcome of one command. `data` holds JSON values only; the text view is made from nothing else.
 

@@ -55,7 +55,7 @@ target = "garden_pkg.verbs:silent"
 """
 VERBS = """
 import click
-from vfioctl.plugin import Result
+from vfioctl.plugin import Result, Table
 
 @click.command()
 @click.argument("seed")
@@ -76,6 +76,10 @@ def grows():
 @click.command()
 def silent():
     click.echo("done")
+
+def tabled(data):
+    yield "Sown:"
+    yield Table(("seed", "depth"), ((data["seed"], str(data["depth"])),))
 
 def wilts(data):
     raise ValueError("no light")
@@ -202,6 +206,14 @@ def test_a_verb_without_a_view_is_shown_as_a_table(run, garden) -> None:
     lines = [line.split() for line in run("plant", "list").out.splitlines()]
     assert lines[0] == ["name", "tall", "place.row"]
     assert lines[2:4] == [["oak", "yes", "-"], ["ash", "-", "2"]]
+
+
+def test_a_view_may_give_a_table_which_is_drawn_as_every_other_one(run, site, composition) -> None:
+    tabled = {**FILES, "garden_pkg/vfioctl-plugin.toml": STATIC.replace("verbs:sown", "verbs:tabled")}
+    distribution(site, "vfioctl-garden", tabled, "[vfioctl]\ngarden = garden_pkg.plugin\n")
+    write(composition)
+    title, heads, line, row = run("plant", "sow", "oak").out.splitlines()
+    assert (title, heads.split(), set(line), row.split()) == ("Sown:", ["seed", "depth"], {"─"}, ["oak", "3"])
 
 
 def test_a_view_that_fails_does_not_hide_what_was_done(run, site, composition) -> None:

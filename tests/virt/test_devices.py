@@ -59,6 +59,13 @@ def test_a_link_has_state_and_speed_where_it_has_them() -> None:
     assert (bridge.state, bridge.speed, bridge.parent) == ("down", None, "")
 
 
+def test_a_link_that_says_no_speed_has_none() -> None:
+    """The kernel says -1 for a virtual card, and libvirt hands it on as the largest number of 32 bits."""
+    document = next(text for text in EVERY if "<interface>eth0<" in text).replace("speed='1000'", "speed='4294967295'")
+    (wire,) = devices([document])
+    assert (wire.state, wire.speed) == ("up", None)
+
+
 def test_devices_that_name_each_other_as_parents_end() -> None:
     wire = "<capability type='net'><interface>x</interface></capability>"
     one = f"<device><name>a</name><parent>b</parent>{wire}</device>"

@@ -148,7 +148,7 @@ if TYPE_CHECKING:
         Request,
         SnapshotBackend,
     )
-    from vfioctl.result import Message, Result
+    from vfioctl.result import Message, Result, Table
     from vfioctl.shell import argument, word
     from vfioctl.sizes import as_size, size
     from vfioctl.txn.plan import Unfinished
@@ -234,6 +234,7 @@ __all__ = [
     "Severity",
     "SnapshotBackend",
     "StepProposal",
+    "Table",
     "Unfinished",
     "Unit",
     "Use",
@@ -325,7 +326,7 @@ _MODULES = {
     "target_driver unit_stop vendor_claim write_attribute",
     "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
     "VENDOR_RANK",
-    "vfioctl.result": "Message Result",
+    "vfioctl.result": "Message Result Table",
     "vfioctl.shell": "argument word",
     "vfioctl.sizes": "as_size size",
     "vfioctl.txn.plan": "Unfinished",

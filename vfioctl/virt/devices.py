@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KINDS = GPU, PCI, USB, NETWORK, DISK = "gpu", "pci", "usb", "network", "disk"
 DISPLAY = 0x03  # the base class of display controllers (PCI Code and ID Assignment)
 LOOPBACK = "lo"
+NO_SPEED = ("", "4294967295")  # the kernel's -1, which libvirt reads without its sign
 # Disks that are no ATA or SCSI are told by the name that the kernel gives them; udev says "" of their bus.
 BUSES = (("nvme", "nvme"), ("vd", "virtio"), ("mmcblk", "mmc"), ("zram", "zram"))
 
@@ -124,7 +125,7 @@ def _network(_: ET.Element, capability: ET.Element, above: str) -> Device | None
     speed = "" if link is None else link.get("speed", "")
     return None if name == LOOPBACK else Device(
         kind=NETWORK, name=name, identity=capability.findtext("address", ""), parent=above,
-        state="" if link is None else link.get("state", ""), speed=int(speed) if speed.isdecimal() else None,
+        state="" if link is None else link.get("state", ""), speed=int(speed) if speed not in NO_SPEED else None,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snapshot_builders import NOW
-from vfioctl_snapshot.views import changed, listed, shown
+from vfioctl_snapshot.views import changed, listed, moment, shown
 
 ROW = {
     "name": "clean", "guest": "win11", "created": NOW, "origin": "create", "method": "external", "state": "off",
@@ -14,17 +14,15 @@ DISK = {"target": "vda", "image": "/images/a.qcow2", "format": "qcow2", "there":
 
 
 def test_a_list_marks_where_the_guest_went_on():
-    head, row = listed({"snapshots": [ROW]})
-    assert head.split() == ["GUEST", "NAME", "MADE", "BY", "STATE", "DISKS"]
-    assert row.startswith("*  win11  clean")
-    assert row.endswith("create  off    vda,vdb+nvram")
+    (table,) = listed({"snapshots": [ROW]})
+    assert table.heads == ("guest", "name", "made", "by", "state", "disks", "present")
+    assert table.rows == (("win11", "clean", moment(NOW), "create", "off", "vda,vdb+nvram", "yes"),)
 
 
 def test_a_list_of_several_nodes_says_which():
     nodes = [{"node": "local"}, {"node": "rack7"}]
-    head, row = listed({"snapshots": [{"node": "rack7", **ROW}], "nodes": nodes})
-    assert head.split()[:2] == ["NODE", "GUEST"]
-    assert row.startswith("*  rack7  win11  clean")
+    (table,) = listed({"snapshots": [{"node": "rack7", **ROW}], "nodes": nodes})
+    assert (table.heads[:2], table.rows[0][:2]) == (("node", "guest"), ("rack7", "win11"))
 
 
 def test_an_empty_list_says_so():
@@ -32,7 +30,8 @@ def test_an_empty_list_says_so():
 
 
 def test_what_is_incomplete_is_called_so():
-    assert "incomplete" in list(listed({"snapshots": [{**ROW, "missing": ["vda's image"]}]}))[1]
+    (table,) = listed({"snapshots": [{**ROW, "missing": ["vda's image"]}]})
+    assert "incomplete" in table.rows[0]
 
 
 def test_a_snapshot_is_shown_with_what_it_lies_over_and_who_needs_it():

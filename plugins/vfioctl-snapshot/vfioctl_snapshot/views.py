@@ -6,31 +6,25 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vfioctl.plugin import as_size
-
-WIDEST = 34
+from vfioctl.plugin import Table, as_size
 
 
-def listed(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line a snapshot, the present one marked; with its node where several were asked."""
+def listed(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row a snapshot, the present one marked; with its node where several were asked."""
     rows = data["snapshots"]
     if not rows:
         yield "There are no snapshots."
         return
-    cells = [("", "GUEST", "NAME", "MADE", "BY", "STATE", "DISKS"), *(_cells(row) for row in rows)]
-    if len(data.get("nodes", ())) > 1:
-        nodes = ("NODE", *(row["node"] for row in rows))
-        cells = [(mark, node, *rest) for node, (mark, *rest) in zip(nodes, cells, strict=True)]
-    widths = [min(WIDEST, max(len(line[column]) for line in cells)) for column in range(len(cells[0]))]
-    for line in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    several = len(data.get("nodes", ())) > 1
+    heads = (*(("node",) if several else ()), "guest", "name", "made", "by", "state", "disks", "present")
+    yield Table(heads, tuple((*((row["node"],) if several else ()), *_cells(row)) for row in rows))
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     disks = ",".join(row["disks"]) + ("+nvram" if row["nvram"] else "") + ("+tpm" if row["tpm"] else "")
     state = "incomplete" if row["missing"] else row["state"] + (", memory" if row["memory"] else "")
-    mark = "*" if row["current"] else ""
-    return mark, row["guest"], row["name"], moment(row["created"]), row["origin"], state, disks or "-"
+    present = "yes" if row["current"] else ""
+    return row["guest"], row["name"], moment(row["created"]), row["origin"], state, disks or "-", present
 
 
 def moment(seconds: float) -> str:

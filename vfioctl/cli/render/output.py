@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from vfioctl import stdio
 from vfioctl.cli.render import generic
+from vfioctl.cli.render.tables import Column, table
 from vfioctl.log import plain
-from vfioctl.result import Message
+from vfioctl.result import Message, Table
 from vfioctl.verbs.load import load_view
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Output:
         if self.form != "json":
             self._write(self.stdout, plain(text) + "\n")
 
-    def show(self, view: Iterable[RenderableType]) -> None:
+    def show(self, view: Iterable[RenderableType | Table]) -> None:
         """Show a view beside the result, while something is still running."""
         if self.form != "json":
             self._write(self.stdout, self._render(view))
@@ -83,9 +84,9 @@ class Output:
             self._message(Message(said, "warning", "plugin.command_broken"))
             return self._render(generic.view(data))
 
-    def _render(self, view: Iterable[RenderableType]) -> str:
+    def _render(self, view: Iterable[RenderableType | Table]) -> str:
         """The view as text; rich is imported only when a part of it is more than a line."""
-        parts = (view,) if isinstance(view, str) else tuple(view)
+        parts = (view,) if isinstance(view, str) else tuple(map(drawn, view))
         if all(isinstance(part, str) for part in parts):
             return "".join(f"{part}\n" for part in parts)
         console = self._console()
@@ -143,6 +144,11 @@ class Output:
             if stream is self.stdout and error.errno not in GONE:
                 self.lost = error
             stdio.discard(stream.fileno())
+
+
+def drawn(part: RenderableType | Table) -> RenderableType:
+    """What rich can print of a part of a view."""
+    return table(tuple(map(Column, part.heads)), part.rows) if isinstance(part, Table) else part
 
 
 def _terminal_width(stream: TextIO) -> int:
