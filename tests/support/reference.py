@@ -43,7 +43,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Hooks and what they return": ("vfioctl.plugin.markers", "vfioctl.plugin.types", "vfioctl.txn.step",
                                  "vfioctl.findings"),
     "Facts": ("vfioctl.host", "vfioctl.events.model", "vfioctl.config"),
-    "Guests, as libvirt has them": ("vfioctl.virt",),
+    "Guests, as libvirt has them": ("vfioctl.virt", "vfioctl.kinds.disks.users", "vfioctl.kinds.files.marks"),
     "Steps of a hand-off": ("vfioctl.plugin.proposals", "vfioctl.plugin.power"),
     "Commands": ("vfioctl.result", "vfioctl.txn.plan", "vfioctl.txn.planner", "vfioctl.plugin.operations",
                  "vfioctl.limits", "vfioctl.verbs.options", "vfioctl.plugin.answers"),

@@ -112,6 +112,8 @@ if TYPE_CHECKING:
         VtConsole,
     )
     from vfioctl.host.processes import start_time
+    from vfioctl.kinds.disks.users import Users, users_of
+    from vfioctl.kinds.files.marks import keeps_marks
     from vfioctl.limits import Limits
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.markers import hookimpl
@@ -238,6 +240,7 @@ __all__ = [
     "Unfinished",
     "Unit",
     "Use",
+    "Users",
     "VfioctlError",
     "Volume",
     "VtConsole",
@@ -265,6 +268,7 @@ __all__ = [
     "hookimpl",
     "is_within",
     "keep_awake",
+    "keeps_marks",
     "kernel_version",
     "last_console_steps",
     "new_id",
@@ -296,6 +300,7 @@ __all__ = [
     "sysfs",
     "target_driver",
     "unit_stop",
+    "users_of",
     "vendor_claim",
     "word",
     "write_attribute",
@@ -315,6 +320,8 @@ _MODULES = {
     "vfioctl.host.images": "Qcow2 qcow2_header",
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
     "vfioctl.host.processes": "start_time",
+    "vfioctl.kinds.disks.users": "Users users_of",
+    "vfioctl.kinds.files.marks": "keeps_marks",
     "vfioctl.limits": "Limits",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.markers": "hookimpl",

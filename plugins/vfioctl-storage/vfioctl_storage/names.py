@@ -1,4 +1,4 @@
-"""The names that pools may get, and where they may be. Pure."""
+"""The names that pools and volumes may get, and where pools may be. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from vfioctl.plugin import Refused
 
 LONGEST = 60
 VALID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+LONGEST_VOLUME = 120
+VALID_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 NO_PLACES = ("/dev", "/proc", "/sys")  # what the kernel shows there is no storage
 NOTHING_CHANGED = "Nothing was changed."
 
@@ -19,6 +21,14 @@ def check_name(name: str) -> None:
         return
     rule = f"it must begin with a letter and have up to {LONGEST} letters, digits, '.', '_' and '-'"
     raise Refused("pool.bad_name", f"{name!r} cannot name a pool: {rule}.", state=NOTHING_CHANGED)
+
+
+def check_volume(name: str) -> None:
+    """Raise Refused("volume.bad_name"). It is a file's name too, and part of command lines."""
+    if VALID_VOLUME.fullmatch(name) and len(name) <= LONGEST_VOLUME:
+        return
+    rule = f"it must begin with a letter or digit and have up to {LONGEST_VOLUME} letters, digits and any of ._+-"
+    raise Refused("volume.bad_name", f"{name!r} cannot name a volume: {rule}.", state=NOTHING_CHANGED)
 
 
 def check_path(path: str) -> None:

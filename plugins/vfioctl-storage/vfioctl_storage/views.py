@@ -65,3 +65,52 @@ def changed(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _autostart(data: Mapping[str, Any]) -> str:
     return f"{'no longer starts' if data['pool']['autostart'] else 'starts'} with its host"
+
+
+def volumes(data: Mapping[str, Any]) -> Iterator[str]:
+    """One line a volume."""
+    rows = [
+        (one["pool"], one["name"], one["format"] or one["kind"], as_size(one["capacity"]), as_size(one["allocation"]),
+         one["backing"] or "-") for one in data["volumes"]
+    ]  # fmt: skip
+    if not rows:
+        yield "There are no volumes."
+        return
+    yield from table(("POOL", "NAME", "FORMAT", "SIZE", "USED", "ABOVE"), rows)
+
+
+def volume(data: Mapping[str, Any]) -> Iterator[str]:
+    """A volume with all that is known of it."""
+    one = data["volume"]
+    yield f"{one['name']} in {one['pool']}: {one['format'] or one['kind']}"
+    yield f"  path     {one['path']}"
+    yield f"  size     {as_size(one['capacity'])}, {as_size(one['allocation'])} used"
+    if one["backing"]:
+        yield f"  over     {one['backing']} ({one['backing_format']})"
+    for path in one["above"]:
+        yield f"  below    {path}"
+    yield f"  guests   {', '.join(_states(one)) or 'none'}"
+
+
+def _states(one: Mapping[str, Any]) -> Iterator[str]:
+    for name in one["guests"]:
+        yield f"{name} ({'running' if name in one['running'] else 'saved' if name in one['saved'] else 'off'})"
+
+
+def volume_changed(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was done to a volume, or would be."""
+    if data["dry_run"]:
+        yield from changed(data)
+    elif data["operation"] and data["operation"]["ok"]:
+        verb, one = data["operation"]["operation"].removeprefix("volume "), data["volume"]
+        yield f"The volume {one['name']} in pool {one['pool']} {_done(verb, one)}."
+
+
+def _done(verb: str, one: Mapping[str, Any]) -> str:
+    if verb == "delete":
+        return "is removed"
+    if verb == "clone":
+        return f"lies above {one['source']}" if one["linked"] else f"is a copy of {one['source']}"
+    if verb == "resize":
+        return f"has {as_size(one['capacity'])}, before {as_size(one['former'])}"
+    return f"is made: {one['format']}, {as_size(one['capacity'])}"

@@ -30,6 +30,18 @@ def mark_of(file: int | str) -> str | None:
         return None if error.errno in UNMARKABLE else ""  # ENODATA: it has no mark
 
 
+def keeps_marks(directory: str) -> bool:
+    """Whether the file system of `directory` keeps such marks. Raises OSError where it is not there."""
+    try:
+        os.getxattr(directory, MARK)
+    except OSError as error:
+        if error.errno in UNMARKABLE:
+            return False
+        if error.errno != errno.ENODATA:
+            raise
+    return True
+
+
 def temporary_name(name: str, operation: str, suffix: str) -> str:
     """One name for one operation, so that what a crash leaves behind is found again."""
     stem = os.fsdecode(os.fsencode(name)[:LONGEST_NAME])

@@ -6,9 +6,10 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_create import must_be_free
+from vfioctl.kinds.libvirt.volume_needs import must_not_be_written
 from vfioctl.kinds.libvirt.volume_xml import FORMATS, document
 from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, mark_begun
-from vfioctl.txn.shape import COUNT, FLAG, UUID, Shape, one_of
+from vfioctl.txn.shape import COUNT, FLAG, UUID, Shape, many, one_of, optional
 from vfioctl.txn.step import Undo
 
 if TYPE_CHECKING:
@@ -20,17 +21,21 @@ if TYPE_CHECKING:
 
 
 class VolumeClone(Making):
-    """{uri, pool, name, format, size, source_pool, source, marked}: pool, source_pool: UUIDs; size: bytes that a guest
-    sees, those of the source; source: the name of the volume that is copied, with what lies below it; marked: the file
-    of the copy is on this host and may bear a mark"""
+    """{uri, pool, name, format, size, source_pool, source, domains?, marked}: pool, source_pool: UUIDs; size:
+    bytes that a guest sees, those of the source; source: the name of the volume that is copied, with what lies below
+    it; domains: the UUIDs of the guests that have it, which do not start meanwhile; marked: the file of the copy is on
+    this host and may bear a mark"""
 
     name = "volume.clone"
     summary = "Makes a whole copy of a volume; removed again only on failure, and only while it is as made."
     undo_class = Undo.EXACT
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, format=one_of(*FORMATS), size=COUNT, source_pool=UUID, source=VOLUME,
-        marked=FLAG,
+        domains=optional(many(UUID)), marked=FLAG,
     )  # fmt: skip
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return tuple(f"domain:{uuid}" for uuid in params.get("domains", ()))
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:  # noqa: ARG002
         must_be_free(params, thing)
@@ -40,6 +45,7 @@ class VolumeClone(Making):
         if source.capacity != params["size"]:
             said = f"The volume {params['source']} was changed since this was planned."
             raise StepRefused("volume.changed", said, hints=("Look at it, then plan it once more.",))
+        must_not_be_written(params, source.path)
 
     def is_as_planned(self, params: Json, present: Described) -> bool:
         return (params["format"], params["size"], "") == (present.format, present.capacity, present.backing)

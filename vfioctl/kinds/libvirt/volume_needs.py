@@ -9,6 +9,8 @@ from vfioctl.kinds.disks.users import Users, users_of
 from vfioctl.kinds.libvirt.pools import is_here
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json
 
@@ -42,15 +44,24 @@ def must_be_at_rest(found: Users, path: str) -> None:
 
 def must_not_be_open(params: Json, path: str) -> None:
     """Raise StepRefused("disk.busy") where a program has it open, as far as this host can see it."""
+    _must_be_free(params, path, locks.is_open, "a guest or a program has it open")
+
+
+def must_not_be_written(params: Json, path: str) -> None:
+    """Raise StepRefused("disk.busy") where a program may write to it, as far as this host can see it."""
+    _must_be_free(params, path, locks.is_written, "a guest or a program may write to it")
+
+
+def _must_be_free(params: Json, path: str, is_locked: Callable[[int], bool], why: str) -> None:
     if not is_here(params):
         return
     try:
         with locks.seen(path) as fd:
-            busy = locks.is_open(fd)
+            busy = is_locked(fd)
     except OSError:  # not for us to see, or gone
         return
     if busy:
-        raise StepRefused("disk.busy", f"{path} is in use: a guest or a program has it open.")
+        raise StepRefused("disk.busy", f"{path} is in use: {why}.")
 
 
 def _guests(names: tuple[str, ...]) -> str:

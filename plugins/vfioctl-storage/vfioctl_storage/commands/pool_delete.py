@@ -87,7 +87,8 @@ def _must_be_empty(pool: Pool, names: Sequence[str]) -> None:
     if names:
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         said = f"The pool {pool.name} has volumes: {', '.join(names[:MOST_NAMES])}{more}."
-        raise Refused("pool.not_empty", said, state=NOTHING_CHANGED, hints=("Delete them first.", forget))
+        hint = f"Delete them with: vfioctl volume delete {argument(pool.name)} VOLUME"
+        raise Refused("pool.not_empty", said, state=NOTHING_CHANGED, hints=(hint, forget))
 
 
 def _said(call: Call, node: Node, pool: Pool, result: Result) -> Result:

@@ -1,0 +1,125 @@
+"""What the verbs about volumes share: the volume that is meant, as data, and who has it. Prints nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import (
+    Refused,
+    StepProposal,
+    argument,
+    frozen,
+    guest_disks,
+    keeps_marks,
+    read_guests,
+    read_pool,
+    read_uses,
+    read_volume,
+    users_of,
+)
+from vfioctl_storage.commands.work import PLUGIN
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vfioctl.plugin import Call, Connection, Node, Pool, Users, Volume
+
+COPYING = 7 * 24 * 3600.0  # seconds: a large volume takes hours, and nothing is given up that goes on
+
+
+@frozen
+class Writer:
+    """A running guest that writes to a volume: `target` is the disk that it has it as."""
+
+    uuid: str
+    name: str
+    target: str
+
+
+@frozen
+class Subject:
+    """The volume of a verb, where it is, and who has it. `domains` are the UUIDs of every guest that comes to it."""
+
+    node: Node
+    pool: Pool
+    volume: Volume
+    users: Users
+    domains: tuple[str, ...]
+    writers: tuple[Writer, ...]
+    owners: tuple[str, ...]  # the guests that have it as a disk they may write to, running or not
+
+
+@contextmanager
+def active_pool(call: Call, word: str, node: str) -> Iterator[tuple[Connection, Pool]]:
+    """The pool `word` of `node`, which must be active. Raises Refused("pool.unknown", "pool.inactive")."""
+    with call.connection(node) as connection:
+        yield connection, must_be_active(read_pool(connection, word))
+
+
+def must_be_active(pool: Pool) -> Pool:
+    """The pool itself. Raises Refused("pool.inactive")."""
+    if not pool.is_active:
+        raise Refused(
+            "pool.inactive", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
+            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
+        )  # fmt: skip
+    return pool
+
+
+def subject(call: Call, connection: Connection, pool: Pool, name: str) -> Subject:
+    """The volume `name` of `pool`, with everybody who has it."""
+    volume = read_volume(connection, pool, name)
+    users = users_of(connection, call.host().ask, volume.path)
+    uuids = {use.name: use.uuid for use in read_uses(connection)}
+    local = connection.node.is_local
+    found = [
+        (guest, disk.target, bool(guest.live_xml)) for guest in read_guests(connection) if guest.name in users.guests
+        for disk in guest_disks(guest.live_xml or guest.xml)
+        if not disk.readonly and disk.device == "disk" and _is_same(disk.source, volume.path, local=local)
+    ]  # fmt: skip
+    return Subject(
+        connection.node, pool, volume, users, tuple(uuids[name] for name in users.guests if name in uuids),
+        tuple(Writer(guest.uuid, guest.name, target) for guest, target, runs in found if runs),
+        tuple(guest.name for guest, _, _ in found),
+    )  # fmt: skip
+
+
+def _is_same(one: str, other: str, *, local: bool) -> bool:
+    try:
+        return one == other or (local and os.path.samefile(one, other))
+    except OSError:
+        return False
+
+
+def is_marked(call: Call, node: Node, pool: Pool) -> bool:
+    """Whether what is made in the pool can bear a mark: its directory is here, and ours to write in."""
+    try:
+        return node.is_local and call.administers and keeps_marks(pool.path)
+    except OSError:
+        return False
+
+
+def step(kind: str, node: Node, pool: Pool, name: str, reason: str, **params: Any) -> StepProposal:
+    """A step of `kind` about the volume `name` of `pool`."""
+    return StepProposal(
+        id=f"{PLUGIN}.{kind}", kind=kind, params={"uri": node.uri, "pool": pool.uuid, "name": name, **params},
+        reason=reason, deadline=COPYING,
+    )  # fmt: skip
+
+
+def about(node: Node, pool: Pool, name: str) -> str:
+    """What an operation on a volume is about, for people."""
+    return f"volume:{pool.name}/{name}" if node.is_local else f"volume:{node}/{pool.name}/{name}"
+
+
+def row(node: Node, volume: Volume) -> dict[str, Any]:
+    """The volume as data."""
+    return {
+        "node": str(node), "pool": volume.pool, "name": volume.name, "path": volume.path, "kind": volume.kind,
+        "format": volume.format, "capacity": volume.capacity, "allocation": volume.allocation,
+        "backing": volume.backing, "backing_format": volume.backing_format,
+    }  # fmt: skip

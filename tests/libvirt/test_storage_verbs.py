@@ -1,0 +1,245 @@
+"""`vfioctl volume` as a user runs it, on a real libvirtd: what is made, who keeps it, what is ended after a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import snapshot_lab
+from somebody import NOBODY
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_storage")
+
+PLACE = "/var/lib/libvirt/images"
+POOL = f"{PLACE}/fast"
+MEMBERS = 1  # the group daemon, whose members may ask the private libvirtd
+CREATE = 2  # boundaries: two a step
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with (module_lab.etc / "libvirtd.conf").open("a") as file:
+        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    place = tmp_path_factory.mktemp("volumes")
+    place.chmod(0o755)
+    module_lab.start()
+    return snapshot_lab.SnapshotLab(module_lab, place)
+
+
+@pytest.fixture
+def on(host: Any) -> Iterator[Volumes]:
+    made = Volumes(host)
+    yield made
+    made.remove()
+
+
+class Volumes:
+    """A pool `fast`, and guests with disks in it; all of them go in the end."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+        assert host.cli("pool", "create", "fast", "--path", POOL).returncode == 0
+
+    def cli(self, *argv: str, status: int = 0) -> str:
+        """`vfioctl volume ARGV`, which ends with `status`; what it says."""
+        ended = self.host.cli("volume", *argv)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        return str(ended.stdout + ended.stderr)
+
+    def data(self, *argv: str) -> Any:
+        ended = self.host.cli("volume", *argv, "--format", "json")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return json.loads(ended.stdout)["data"]
+
+    def refused(self, code: str, *argv: str) -> str:
+        """The same, refused with `code` and nothing changed."""
+        before = self.files()
+        said = self.cli(*argv, "--format", "json", status=3)
+        assert f'"{code}"' in said, said
+        assert self.files() == before
+        return said
+
+    def files(self) -> str:
+        """Every file in the pool, with its size and when it was written to."""
+        return str(self.host.must("find", POOL, "-type", "f", "-printf", "%f %s %T@\n"))
+
+    def names(self) -> list[str]:
+        return [row["name"] for row in self.data("list", "fast")["volumes"]]
+
+    def guest(self, volume: str, *, start: bool = False) -> Any:
+        made = snapshot_lab.Guest(self.host)
+        self.host.must("rm", *made.sources.values())
+        made.define({"vda": (f"{POOL}/{volume}", "qcow2")})
+        if start:
+            self.host.lab.virsh("start", made.name)
+        return made
+
+    def killed(self, number: int, *argv: str) -> None:
+        self.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+        self.host.cli("volume", *argv)
+        self.host.must("sh", "-c", "rm -f /.kit/*")
+
+    def remove(self) -> None:
+        virsh = self.host.lab.virsh
+        for name in virsh("list", "--all", "--name").stdout.split():
+            virsh("destroy", name, check=False)
+            virsh("undefine", name, "--managed-save", "--snapshots-metadata")
+        virsh("pool-destroy", "fast", check=False)
+        virsh("pool-undefine", "fast", check=False)
+        self.host.must("sh", "-c", f"rm -rf {PLACE}/*")
+
+
+def test_a_volume_is_made_grown_shown_and_removed(on: Volumes) -> None:
+    assert "is made: qcow2, 32.0 MiB" in on.cli("create", "fast", "web.qcow2", "--size", "32M")
+    row, = on.data("list", "fast")["volumes"]
+    assert (row["name"], row["format"], row["capacity"], row["path"]) == (
+        "web.qcow2", "qcow2", 32 << 20, f"{POOL}/web.qcow2",
+    )  # fmt: skip
+    assert "has 64.0 MiB, before 32.0 MiB" in on.cli("resize", "fast", "web.qcow2", "+32M")
+    assert on.data("show", "fast", "web.qcow2")["volume"]["capacity"] == 64 << 20
+    assert "has that size already" in on.cli("resize", "fast", "web.qcow2", "64M")
+    on.cli("delete", "fast", "web.qcow2", "--yes")
+    assert on.files() == ""
+
+
+def test_a_dry_run_changes_nothing(on: Volumes) -> None:
+    on.cli("create", "fast", "a", "--size", "8M")
+    before = on.files()
+    for argv in (("create", "fast", "b", "--size", "1M"), ("resize", "fast", "a", "16M"), ("delete", "fast", "a"),
+                 ("clone", "fast", "a", "b"), ("clone", "fast", "a", "b", "--linked")):  # fmt: skip
+        assert on.data(*argv, "--dry-run")["dry_run"]
+    assert on.files() == before
+
+
+@pytest.mark.parametrize(("argv", "code"), [
+    (("create", "fast", "b", "--size", "2048"), "size.no_unit"),
+    (("create", "fast", "b", "--size", "x"), "size.malformed"),
+    (("create", "fast", "../b", "--size", "1M"), "volume.bad_name"),
+    (("create", "fast", "a", "--size", "1M"), "volume.exists"),
+    (("create", "fats", "b", "--size", "1M"), "pool.unknown"),
+    (("create", "fast", "b", "--size", "1M", "--image-format", "raw", "--preallocation", "metadata"),
+     "volume.preallocation"),
+    (("show", "fast", "b"), "volume.unknown"), (("resize", "fast", "a", "4M"), "volume.would_shrink"),
+    (("clone", "fast", "a", "a"), "volume.exists"), (("delete", "fast", "a"), "volume.unconfirmed_delete"),
+])  # fmt: skip
+def test_what_cannot_be_is_refused_and_nothing_is_lost(on: Volumes, argv: tuple[str, ...], code: str) -> None:
+    on.cli("create", "fast", "a", "--size", "8M")
+    on.refused(code, *argv)
+
+
+def test_the_full_file_system_takes_nothing_half(on: Volumes) -> None:
+    """A volume with all its room, larger than the disk: libvirt fails, and nothing is left."""
+    on.cli("create", "fast", "big", "--size", "900T", "--preallocation", "full", "--image-format", "raw", status=1)
+    assert on.files() == ""
+    assert on.host.left_open() == []
+
+
+def test_a_volume_is_cut_only_where_that_is_said(on: Volumes) -> None:
+    on.cli("create", "fast", "a", "--size", "8M", "--image-format", "raw")
+    on.refused("volume.unconfirmed_shrink", "resize", "fast", "a", "4M", "--shrink")
+    on.cli("resize", "fast", "a", "4M", "--shrink", "--yes")
+    assert on.data("show", "fast", "a")["volume"]["capacity"] == 4 << 20
+
+
+def test_what_a_guest_has_is_neither_removed_nor_cut(on: Volumes) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    guest = on.guest("a.qcow2")
+    assert guest.name in on.refused("volume.used", "delete", "fast", "a.qcow2", "--yes")
+    shown = on.data("show", "fast", "a.qcow2")["volume"]
+    assert (shown["guests"], shown["running"]) == ([guest.name], [])
+    on.refused("volume.used", "clone", "fast", "a.qcow2", "b.qcow2", "--linked")
+    on.cli("clone", "fast", "a.qcow2", "b.qcow2")
+
+
+def test_the_disk_of_a_running_guest_grows_and_is_left_alone_else(on: Volumes) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    guest = on.guest("a.qcow2", start=True)
+    on.refused("volume.busy", "resize", "fast", "a.qcow2", "4M", "--shrink", "--yes")
+    on.refused("volume.busy", "clone", "fast", "a.qcow2", "b.qcow2")
+    on.cli("delete", "fast", "a.qcow2", "--yes", status=3)
+    on.cli("resize", "fast", "a.qcow2", "16M")
+    said = on.host.lab.virsh("domblkinfo", guest.name, "vda").stdout
+    assert str(16 << 20) in said
+    on.host.lab.virsh("managedsave", guest.name)
+    on.refused("domain.saved", "resize", "fast", "a.qcow2", "32M")
+    on.refused("domain.saved", "clone", "fast", "a.qcow2", "b.qcow2")
+
+
+def test_a_linked_clone_keeps_what_it_lies_above(on: Volumes) -> None:
+    on.cli("create", "fast", "base.qcow2", "--size", "8M")
+    assert "lies above base.qcow2" in on.cli("clone", "fast", "base.qcow2", "top.qcow2", "--linked")
+    assert on.data("show", "fast", "top.qcow2")["volume"]["backing"] == f"{POOL}/base.qcow2"
+    assert on.data("show", "fast", "base.qcow2")["volume"]["above"] == [f"{POOL}/top.qcow2"]
+    on.refused("volume.used", "delete", "fast", "base.qcow2", "--yes")
+    on.refused("volume.used", "resize", "fast", "base.qcow2", "16M")
+    on.cli("delete", "fast", "top.qcow2", "--yes")
+    on.cli("delete", "fast", "base.qcow2", "--yes")
+
+
+def test_a_copy_into_another_pool_has_another_format(on: Volumes) -> None:
+    on.host.cli("pool", "create", "slow", "--path", f"{PLACE}/slow")
+    try:
+        on.cli("create", "fast", "a.qcow2", "--size", "8M")
+        on.cli("clone", "fast", "a.qcow2", "a.img", "--to", "slow", "--image-format", "raw")
+        row = on.data("show", "slow", "a.img")["volume"]
+        assert (row["pool"], row["format"], row["capacity"], row["backing"]) == ("slow", "raw", 8 << 20, "")
+    finally:
+        on.host.lab.virsh("pool-destroy", "slow")
+        on.host.lab.virsh("pool-undefine", "slow")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["at once", "after a power cut"])
+@pytest.mark.parametrize("number", range(1, CREATE + 1))
+@pytest.mark.parametrize("verb", ["create", "clone", "linked"])
+def test_what_was_made_by_a_process_that_was_killed_goes(
+    on: Volumes, verb: str, number: int, *, restarted: bool
+) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    before = on.files()
+    argv = {"create": ("create", "fast", "b.qcow2", "--size", "8M"), "clone": ("clone", "fast", "a.qcow2", "b.qcow2"),
+            "linked": ("clone", "fast", "a.qcow2", "b.qcow2", "--linked")}[verb]  # fmt: skip
+    on.killed(number, *argv)
+    if restarted:
+        on.host.restart(daemon=False)
+    on.host.recover_uninstalled()
+    assert on.files() == before
+    assert on.host.left_open() == []
+    on.cli(*argv)
+
+
+@pytest.mark.parametrize("verb", ["create", "clone"])
+def test_a_volume_of_that_name_that_appears_in_between_stays(on: Volumes, verb: str) -> None:
+    """Of the same size and format: only its mark could tell it."""
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    argv = ("fast", "b.qcow2", "--size", "8M") if verb == "create" else ("fast", "a.qcow2", "b.qcow2")
+    on.killed(1, verb, *argv)
+    on.host.lab.virsh("vol-create-as", "fast", "b.qcow2", "8M", "--format", "qcow2")
+    before = on.files()
+    assert "made by somebody else" in on.host.recover()
+    assert on.files() == before
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("verb", ["resize", "delete"])
+def test_what_was_begun_for_good_is_finished(on: Volumes, verb: str, number: int) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    on.killed(number, verb, "fast", "a.qcow2", "16M" if verb == "resize" else "--yes")
+    on.host.recover_uninstalled()
+    if verb == "delete":
+        assert on.names() == []
+    else:
+        assert on.data("show", "fast", "a.qcow2")["volume"]["capacity"] == 16 << 20
+    assert on.host.left_open() == []
+
+
+def test_a_member_of_the_group_libvirt_makes_copies_and_removes_volumes(on: Volumes) -> None:
+    """Nothing but libvirt is needed: no mark is written, and no file is read."""
+    for argv in (("create", "fast", "a.qcow2", "--size", "8M"), ("clone", "fast", "a.qcow2", "b.qcow2"),
+                 ("clone", "fast", "a.qcow2", "c.qcow2", "--linked"), ("resize", "fast", "b.qcow2", "16M"),
+                 ("delete", "fast", "c.qcow2", "--yes"), ("delete", "fast", "a.qcow2", "--yes")):  # fmt: skip
+        done = on.host.cli_of(NOBODY, MEMBERS, "volume", *argv)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert on.names() == ["b.qcow2"]
