@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vfioctl.host.images import LONGEST, Backing, Chain, backing_of, follow
+from vfioctl.host.images import LONGEST, Backing, Chain, backing_of, follow, plain_size
 from vfioctl.paths import Paths
 
 
@@ -106,3 +106,65 @@ def test_a_chain_may_have_200_files(tmp_path):
 def test_a_loop_is_too_long(tmp_path):
     qcow2(tmp_path / "a", "a", "qcow2")
     assert follow(Paths(str(tmp_path)), "/a", "qcow2").too_long
+
+
+def whole(path: Path, size: int = 1 << 30, **fields: tuple[str, int, int]) -> str:
+    """An empty qcow2 image of clusters of 64 KiB; `fields` are a format, a place in the header and a value."""
+    cluster = 1 << 16
+    head = struct.pack(
+        ">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 0, 0, 16, size, 0, 2, 3 * cluster, cluster, 1, 0, 0, 0, 0, 0, 4, 104
+    )
+    data = bytearray(head.ljust(4 * cluster, b"\0"))
+    for form, place, value in fields.values():
+        struct.pack_into(form, data, place, value)
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_the_size_of_a_plain_image(tmp_path):
+    assert plain_size(whole(tmp_path / "a"), "qcow2") == 1 << 30
+    assert plain_size(whole(tmp_path / "a"), "raw") == 4 << 16  # a guest may have written such a header
+
+
+def test_the_last_sector_of_a_raw_image_is_filled_up(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 513)
+    assert plain_size(str(tmp_path / "a"), "raw") == 1024
+
+
+@pytest.mark.parametrize("change", [
+    (">I", 4, 4), (">Q", 24, 513), (">I", 20, 8), (">I", 20, 22), (">I", 32, 1), (">I", 36, 1), (">I", 36, 1 << 23),
+    (">Q", 40, 5 << 16), (">Q", 40, 1), (">Q", 40, 0), (">Q", 48, 0), (">Q", 48, 1), (">I", 56, 0), (">I", 60, 1),
+    (">Q", 72, 1), (">Q", 72, 2), (">Q", 72, 4), (">Q", 72, 8), (">Q", 72, 1 << 60), (">Q", 88, 1), (">I", 96, 7),
+    (">I", 100, 96), (">I", 100, (1 << 16) + 8),
+], ids=[
+    "version", "half a sector", "small clusters", "large clusters", "encrypted", "short table", "huge table",
+    "table outside", "table askew", "no table", "no refcounts", "refcounts askew", "no refcount table",
+    "a snapshot inside", "dirty", "corrupt", "data elsewhere", "compression", "an unknown feature", "bitmaps",
+    "wide refcounts", "short header", "long header",
+])  # fmt: skip
+def test_what_is_odd_about_an_image_is_left_to_qemu(tmp_path, change):
+    assert plain_size(whole(tmp_path / "a", changed=change), "qcow2") is None
+
+
+def test_a_backing_name_that_qemu_would_not_read_is_left_to_qemu(tmp_path):
+    at, length = (">Q", 8, 1024), (">I", 16, 1023)
+    assert plain_size(whole(tmp_path / "a", at=at, length=length), "qcow2") == 1 << 30
+    assert plain_size(whole(tmp_path / "a", at=at, length=(">I", 16, 1024)), "qcow2") is None
+    assert plain_size(whole(tmp_path / "a", at=(">Q", 8, (1 << 16) - 2), length=length), "qcow2") is None
+
+
+@pytest.mark.parametrize("data", [b"", b"QFI\xfb", b"QFI\xfb\0\0\0\2", b"x" * 200])
+def test_what_is_no_image_is_left_to_qemu(tmp_path, data):
+    (tmp_path / "a").write_bytes(data)
+    assert plain_size(str(tmp_path / "a"), "qcow2") is None
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+def test_a_pipe_has_no_size_and_is_not_waited_for(tmp_path, form):
+    os.mkfifo(tmp_path / "a")
+    assert plain_size(str(tmp_path / "a"), form) is None
+
+
+@pytest.mark.parametrize("form", ["qed", "vmdk", ""])
+def test_other_formats_are_left_to_qemu(tmp_path, form):
+    assert plain_size(whole(tmp_path / "a"), form) is None

@@ -1,6 +1,7 @@
-"""The backing chain of a disk image, as libvirt follows it at a start. Reads headers, never data; knows no domain.
+"""What the header of a disk image says: the backing chain, as libvirt follows it at a start, and the size.
 
-Formats: QEMU's docs/interop/qcow2.rst (qcow has its backing name in the same place) and docs/interop/qed_spec.rst.
+Reads headers, never data; knows no domain. Formats: QEMU's docs/interop/qcow2.rst (qcow has its backing name in the
+same place) and docs/interop/qed_spec.rst.
 """
 
 from __future__ import annotations
@@ -9,16 +10,27 @@ import os
 import re
 import stat
 import struct
+from collections.abc import Callable, Iterable
 
+from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
 from vfioctl.paths import Paths
 
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
 LONGEST = 200  # files; libvirt calls a longer chain "self-referential or too deeply nested"
-QCOW2_HEADER = struct.Struct(">4sIQIIQIIQQIIQ")  # what both versions have: 72 bytes
+QCOW2_HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")  # up to its own length; version 2 has the first 72 bytes of it
+QCOW2_COMMON = 72
 QCOW1_HEADER = 48
 BACKING_FORMAT = 0xE2792ACA  # qcow2's header extension
 NAME_LIMIT = 4096
 QED_HAS_BACKING, QED_IS_RAW = 1, 4
+CLUSTER_BITS = range(9, 22)
+LONGEST_NAME, LARGEST_L1, WIDEST_REFCOUNT = 1023, 32 << 20, 6  # what QEMU opens: bytes, bytes, a power of two
+SECTOR = 512  # bytes; QEMU counts in them
 PROTOCOL = re.compile(r"[^/]*:")  # "nbd://…", "json:{…}": everything with a colon before the first slash (QEMU)
 
 
@@ -80,8 +92,21 @@ def follow(paths: Paths, path: str, form: str) -> Chain:
 def backing_of(path: str, form: str) -> Backing | None:
     """What the image at `path` of the format `form` says is below it; None for nothing, or for no such image."""
     reader = READERS.get(form)
-    if reader is None:
-        return None
+    return _read(path, reader) if reader else None
+
+
+def plain_size(path: str, form: str) -> int | None:
+    """The bytes that a guest sees in the image at `path`, whose format is `form`, where nothing is odd about it.
+
+    None where QEMU is to be asked: an image of another format, one that is encrypted, damaged, has snapshots inside or
+    a feature that not every QEMU knows, and what is no image. Raises OSError.
+    """
+    reader = SIZES.get(form)
+    return _read(path, reader) if reader else None
+
+
+def _read(path: str, reader: Callable[[int], T | None]) -> T | None:
+    """What `reader` finds in the file or block device at `path`; None in what is neither."""
     if not _has_header(os.stat(path)):  # before it is opened: some devices act on that
         return None
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -104,21 +129,22 @@ def _has_backing(path: str) -> bool:
 
 def qcow2_header(fd: int) -> Qcow2 | None:
     """The header of the image open at `fd`; None where it has none. Raises struct.error for one that is cut off."""
-    fixed = os.pread(fd, QCOW2_HEADER.size, 0)
-    if len(fixed) < QCOW2_HEADER.size:
+    if (fields := _qcow2_fields(fd)) is None:
         return None
-    (magic, version, at, length, _, size, crypt, _, _, _, _, count, table) = QCOW2_HEADER.unpack(fixed)
-    if magic != b"QFI\xfb" or version not in (2, 3):
-        return None
-    features, end = (0, QCOW2_HEADER.size) if version == 2 else _of_version_3(fd)  # noqa: PLR2004
-    name, form = (_name(fd, at, length), _extension(fd, end, at)) if at else ("", "")
+    (_, _, at, length, _, size, crypt, _, _, _, _, count, table, features, _, _, _, end) = fields
+    name, form = (_name(fd, at, length), _extension(fd, end or QCOW2_COMMON, at)) if at else ("", "")
     return Qcow2(size, name, form, bool(crypt), features, count, table)
 
 
-def _of_version_3(fd: int) -> tuple[int, int]:
-    """The incompatible features, and the length of the header."""
-    features, _, _, _, length = struct.unpack(">QQQII", os.pread(fd, 32, QCOW2_HEADER.size))
-    return features, length
+def _qcow2_fields(fd: int) -> tuple[Any, ...] | None:
+    """What QCOW2_HEADER has, 0 for what version 2 lacks."""
+    head = os.pread(fd, QCOW2_HEADER.size, 0)
+    if len(head) < QCOW2_COMMON or not head.startswith(b"QFI\xfb"):
+        return None
+    version = int.from_bytes(head[4:8], "big")
+    if version == 2:  # noqa: PLR2004
+        head = head[:QCOW2_COMMON].ljust(QCOW2_HEADER.size, b"\0")
+    return QCOW2_HEADER.unpack(head) if version in (2, 3) else None
 
 
 def _qcow2(fd: int) -> Backing | None:
@@ -156,4 +182,39 @@ def _name(fd: int, offset: int, size: int) -> str:
     return os.fsdecode(os.pread(fd, min(size, NAME_LIMIT), offset)).split("\0")[0]
 
 
+def _raw_size(fd: int) -> int:
+    """All that there is, whatever a guest has written to its beginning; QEMU fills up the last sector."""
+    return -(-os.lseek(fd, 0, os.SEEK_END) // SECTOR) * SECTOR
+
+
+def _qcow2_size(fd: int) -> int | None:
+    """The conditions are those of qcow2_do_open (QEMU's block/qcow2.c), and stricter ones."""
+    if (fields := _qcow2_fields(fd)) is None:
+        return None
+    (_, version, name_at, name, bits, size, crypt, entries, l1_at, refcounts_at, refcount_clusters, snapshots, _,
+     incompatible, _, autoclear, width, length) = fields  # fmt: skip
+    if bits not in CLUSTER_BITS or size % SECTOR:
+        return None
+    if crypt or snapshots or incompatible or autoclear or not refcount_clusters:
+        return None
+    cluster = 1 << bits
+    if version > 2 and not (QCOW2_HEADER.size <= length <= cluster and width <= WIDEST_REFCOUNT):  # noqa: PLR2004
+        return None
+    if name_at and not (name <= LONGEST_NAME and name_at + name <= cluster):
+        return None
+    tables = (refcounts_at, l1_at) if entries else (refcounts_at,)
+    return size if _are_tables(fd, cluster, tables) and _reaches(entries, cluster) >= size else None
+
+
+def _are_tables(fd: int, cluster: int, offsets: Iterable[int]) -> bool:
+    end = os.lseek(fd, 0, os.SEEK_END)
+    return all(0 < offset < end and offset % cluster == 0 for offset in offsets)
+
+
+def _reaches(entries: int, cluster: int) -> int:
+    """How many bytes a first table of so many entries maps: each is a cluster of entries of 8 bytes for a cluster."""
+    return entries * cluster * (cluster // 8) if entries <= LARGEST_L1 // 8 else -1
+
+
+SIZES = {"raw": _raw_size, "qcow2": _qcow2_size}
 READERS = {"qcow2": _qcow2, "qcow": _qcow1, "qed": _qed}  # the formats whose chain libvirt follows

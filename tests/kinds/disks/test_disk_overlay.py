@@ -10,9 +10,10 @@ import subprocess
 
 import pytest
 from disk_images import MISSING, content, create, fill, opened
-from step_builders import OPERATION, planned, put
+from step_builders import OPERATION, planned, program, put
 
 from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.host import images
 from vfioctl.kinds.disks import made
 from vfioctl.kinds.disks.disk_overlay import KIND
 from vfioctl.kinds.files import place
@@ -73,6 +74,50 @@ def test_the_format_of_what_is_below_is_recorded_and_that_of_a_raw_one_never_gue
     do(overlay(machine, backing="/srv/raw", backing_format="raw"), machine)
     assert info(machine)["backing-filename-format"] == "raw"
     assert info(machine)["backing-filename"] == machine.paths.at("/srv/raw")
+
+
+def test_it_takes_one_program(machine):
+    wrapped(machine)
+    assert codes(machine) == []
+    do(overlay(machine), machine)
+    assert [line.split()[0] for line in called(machine)] == ["create"]
+
+
+def test_what_is_odd_about_the_image_below_it_qemu_says(machine):
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", "extended_l2=on", machine.paths.at(BASE), "8M"],
+                   check=True)  # fmt: skip
+    wrapped(machine)
+    do(overlay(machine), machine)
+    assert [line.split()[0] for line in called(machine)] == ["info", "info", "create"]
+    assert info(machine)["virtual-size"] == 8 << 20
+
+
+def wrapped(machine):
+    """Let qemu-img note down how it was called."""
+    real = os.readlink(machine.paths.at("usr/bin/qemu-img"))
+    log = put(machine.paths.at("calls"), "")
+    program(machine, "qemu-img", f'echo "$@" >> {log}\nexec {real} "$@"')
+
+
+def called(machine):
+    with open(machine.paths.at("calls"), encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+SHAPES = {
+    "version 2": ("qcow2", "compat=0.10"), "version 3": ("qcow2", "compat=1.1"), "large": ("qcow2", "cluster_size=2M"),
+    "small": ("qcow2", "cluster_size=512"), "thin": ("qcow2", "refcount_bits=1"), "raw": ("raw", "preallocation=off"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", ["1M", "100G", "1025", "0"])
+def test_the_size_is_what_qemu_says(tmp_path, shape, size):
+    (form, option), path = SHAPES[shape], str(tmp_path / "image")
+    subprocess.run(["qemu-img", "create", "-q", "-f", form, "-o", option, path, size], check=True)
+    argv = ["qemu-img", "info", "--output=json", "-f", form, path]
+    said = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    assert images.plain_size(path, form) == said["virtual-size"]
 
 
 def test_its_undo_removes_it_and_may_run_twice(machine):

@@ -55,7 +55,7 @@ class DiskMerge(Making):
         top, base = _ends(params, machine.paths)
         if problem := machine.reach.ask(top, lambda: next(_problems(top, base), None)):
             raise StepRefused(*problem)
-        if flaw := qemu.look(machine.programs.run, top, TOP).flaw:
+        if flaw := qemu.look(machine, top, TOP).flaw:
             raise StepRefused("disk.unsupported", f"{top} is not merged: {flaw}.")
 
     def fill(self, step: Step, machine: Machine, fd: int) -> None:

@@ -34,7 +34,7 @@ class DiskOverlay(Making):
         problem = machine.reach.ask(backing, lambda: _problem(backing, live=params.get("live", False)))
         if problem:
             raise StepRefused(*problem)
-        image = qemu.look(machine.programs.run, backing, params["backing_format"])
+        image = qemu.look(machine, backing, params["backing_format"])
         if image.flaw:
             raise StepRefused("disk.unsupported", f"Nothing is made above {backing}: {image.flaw}.")
         if params.get("size", image.size) < image.size:
@@ -43,7 +43,7 @@ class DiskOverlay(Making):
 
     def fill(self, step: Step, machine: Machine, fd: int) -> None:
         params, backing = step.params, machine.paths.at(step.params["backing"])
-        size = params.get("size") or qemu.look(machine.programs.run, backing, params["backing_format"]).size
+        size = params.get("size") or qemu.look(machine, backing, params["backing_format"]).size
         argv = (
             "qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", params["backing_format"], "-b", backing,
             f"/proc/self/fd/{fd}", str(size),

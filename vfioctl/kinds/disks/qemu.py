@@ -1,4 +1,4 @@
-"""qemu-img as the steps use it that make images: what it says of one, and its long work. Chooses no image."""
+"""What the steps that make images know of one, and qemu-img's long work for them. Chooses no image."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.frozen import frozen
+from vfioctl.host import images
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.proc import Completed
     from vfioctl.txn.machine import Machine
 
 LOOK = 5.0  # seconds for a look at an image
@@ -33,12 +33,26 @@ class Image:
     flaw: str
 
 
-def look(run: Callable[..., Completed], path: str, form: str, *, deadline: float = LOOK) -> Image:
-    """The image at `path` of the format `form`, as `run` runs qemu-img; no other file of its chain is opened.
+def look(machine: Machine, path: str, form: str) -> Image:
+    """The image at `path` of the format `form`; no other file of its chain is opened.
 
-    Raises StepFailed("disk.unreadable").
+    What is plain about it is read from its header, which takes no program; of the rest qemu-img knows. Raises
+    StepFailed("disk.unreadable").
     """
-    shown = run(("qemu-img", "info", "-U", "--output=json", "-f", form, "--", path), deadline=deadline)
+    size = machine.reach.ask(path, lambda: _plain_size(path, form))
+    return _asked(machine, path, form) if size is None else Image(size, "")
+
+
+def _plain_size(path: str, form: str) -> int | None:
+    try:
+        return images.plain_size(path, form)
+    except OSError:
+        return None  # qemu-img says why
+
+
+def _asked(machine: Machine, path: str, form: str) -> Image:
+    argv = ("qemu-img", "info", "-U", "--output=json", "-f", form, "--", path)
+    shown = machine.programs.run(argv, deadline=LOOK)
     if not shown.ok:
         raise StepFailed("disk.unreadable", f"The image {path} cannot be read as {form}: {shown.why()}.")
     try:
