@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -78,11 +78,34 @@ class Reach:
 
     def is_doubtful(self, path: str) -> bool:
         """Whether the way to `path` leads over a file system that may hang; it is not followed any further then."""
-        return bool(self.doubtful) and any(entry in self.doubtful for entry, _ in way(path))
+        return bool(self._over(path))
+
+    def _over(self, path: str) -> str:
+        """The mount point of that file system; "" for none."""
+        return next((entry for entry, _ in way(path) if entry in self.doubtful), "") if self.doubtful else ""
 
     def worst(self, *paths: str) -> str:
         """Of `paths`, which one look is about, the first that is doubtful, or the last."""
         return next(filter(self.is_doubtful, paths), paths[-1])
+
+    def together(self, paths: Iterable[str]) -> tuple[list[str], ...]:
+        """`paths` in groups that one look may be about: what hangs, hangs for all of a group.
+
+        The way to a directory is gone once for all that lie in it.
+        """
+        groups: dict[str, list[str]] = {}
+        ends: dict[str, tuple[str, str]] = {}
+        for path in paths:
+            directory, name = os.path.split(path)
+            if directory not in ends:
+                point = self._over(directory)
+                ends[directory] = point, "" if point else os.path.realpath(directory)
+            point, end = ends[directory]
+            entry = os.path.join(end, name)
+            if not point and self.doubtful and (entry in self.doubtful or os.path.islink(entry)):
+                point = self._over(path)
+            groups.setdefault(point, []).append(path)
+        return tuple(groups.values())
 
     def silence(self, path: str) -> None:
         """Remember that the directory of `path` does not answer."""

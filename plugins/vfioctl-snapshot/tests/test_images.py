@@ -6,7 +6,8 @@ import os
 
 import pytest
 from vfioctl_snapshot.headers import read
-from vfioctl_snapshot.images import AT_ONCE, around, named, room, same
+from vfioctl_snapshot.images import around, named, of_each, room, same
+from vfioctl_snapshot.many import AT_ONCE
 
 LUKS = "encrypt.format=luks,encrypt.iter-time=10"
 
@@ -101,6 +102,16 @@ def test_one_file_with_two_paths_is_one_image(bench, host):
     assert sorted(found) == sorted([base, clone])
     assert found[clone].backing == base
     assert same(host, found, ["/images/hard.qcow2", "/gone"]) == {base, "/gone"}
+
+
+def test_each_guest_sees_its_own_images_as_it_calls_them(bench, host):
+    base, other = bench.image("base.qcow2"), bench.image("other.qcow2")
+    top = over(bench, "top.qcow2", base)
+    os.symlink("base.qcow2", bench.paths.at("images/link.qcow2"))
+    first, second, third, nothing = of_each(host, ((top, other), ("/images/link.qcow2",), ("/images/gone",), ()))
+    assert {path: image.backing for path, image in first.items()} == {top: base, other: "", base: ""}
+    assert list(second) == ["/images/link.qcow2"]
+    assert third == nothing == {}
 
 
 def test_free_bytes_are_those_of_the_directory(bench, host):

@@ -78,9 +78,14 @@ class Facts:
         return tuple(disk.source for disk in self.disks if disk.source)
 
     @property
+    def mentioned(self) -> tuple[str, ...]:
+        """Those, and the images of its snapshots."""
+        return (*self.active, *(path for record in self.records.readable for path in record.images))
+
+    @property
     def family(self) -> frozenset[str]:
         """The images that only this guest and its snapshots may depend on."""
-        return frozenset((*self.active, *(path for record in self.records.readable for path in record.images)))
+        return frozenset(self.mentioned)
 
 
 def below(facts: Facts, path: str, form: str) -> tuple[str, str]:

@@ -7,64 +7,84 @@ for. Paths are those of the host, without the root.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 
 from vfioctl.plugin import TYPE_CHECKING, Host, replace
 from vfioctl_snapshot.headers import Image, Internal, read
+from vfioctl_snapshot.many import each
 
 if TYPE_CHECKING:
     from typing import Any
 
-Key = tuple[int, int]
-AT_ONCE = 64  # images that one child reads: a disk that sleeps answers for so many within the deadline
+Key = tuple[int, ...]  # of device and inode
 
 
 def named(host: Host, paths: Iterable[str]) -> dict[str, Image]:
     """The images at `paths` and everything below them, by path; what is not there, or no file, is left out."""
-    found: dict[str, Image] = {}
-    waiting = list(dict.fromkeys(paths))
+    return of_each(host, (tuple(paths),))[0]
+
+
+def of_each(host: Host, paths: Iterable[tuple[str, ...]]) -> tuple[dict[str, Image], ...]:
+    """The same for each of several: all images are read together."""
+    several = tuple(paths)
+    found = _followed(host, chain.from_iterable(several))
+    return tuple(_told_apart(_followed_in(found, some)) for some in several)
+
+
+def _followed_in(found: Mapping[str, Image], paths: Iterable[str]) -> dict[str, Image]:
+    """Those of `found` at `paths`, and below them."""
+    own: dict[str, Image] = {}
+    waiting = deque(paths)
     while waiting:
-        path = waiting.pop(0)
-        if path and path not in found and (image := _asked(host, path)):
-            found[path] = image
-            waiting.append(image.backing)
-    return _told_apart(found)
+        path = waiting.popleft()
+        if path in found and path not in own:
+            own[path] = found[path]
+            waiting.append(found[path].backing)
+    return own
+
+
+def _followed(host: Host, paths: Iterable[str]) -> dict[str, Image]:
+    """One layer of the chains after the other."""
+    found: dict[str, Image] = {}
+    asked: set[str] = set()
+    layer = dict.fromkeys(paths)
+    while layer:
+        asked.update(layer)
+        seen = _images(host, layer)
+        found.update(seen)
+        layer = dict.fromkeys(image.backing for image in seen.values() if image.backing not in asked)
+    return found
 
 
 def around(host: Host, paths: Iterable[str]) -> dict[str, Image]:
     """The same, and every image in the directories of those: a clone that no guest has may need one of them."""
     found = named(host, paths)
     for directory in sorted({os.path.dirname(path) for path in found}):
-        found.update(_beside(host, [path for path in _listed(host, directory) if path not in found]))
+        found.update(_images(host, (path for path in _listed(host, directory) if path not in found)))
     return _told_apart(found)
 
 
-def _beside(host: Host, paths: list[str]) -> Iterator[tuple[str, Image]]:
-    """The images among the files `paths`: a child for many of them, since one for each would take milliseconds."""
-    for first in range(0, len(paths), AT_ONCE):
-        part = paths[first : first + AT_ONCE]
-        places = [host.paths.at(path) for path in part]
-        said = host.ask(host.reach.worst(*places), partial(_read_all, places))
-        yield from ((path, _image(host, path, one)) for path, one in zip(part, said, strict=True) if one)
-
-
-def _read_all(places: list[str]) -> list[dict[str, Any] | None]:
-    return [_read(place) for place in places]
+def _images(host: Host, paths: Iterable[str]) -> dict[str, Image]:
+    return {path: _image(host, path, said) for path, said in each(host, paths, _read).items()}
 
 
 def _read(place: str) -> dict[str, Any] | None:
     try:
-        return _plain(read(place))
+        image = read(place)
     except OSError:
         return None
+    return {**image.__dict__, "snapshots": [one.__dict__ for one in image.snapshots]}
 
 
 def same(host: Host, images: Mapping[str, Image], paths: Iterable[str]) -> frozenset[str]:
     """`paths` as the images are called that they lead to."""
-    known = {(image.device, image.inode): path for path, image in images.items()}
-    keys = {path: _key(host, path) for path in paths}
-    return frozenset(known.get(key, path) if key else path for path, key in keys.items())
+    known: dict[Key, str] = {(image.device, image.inode): path for path, image in images.items()}
+    wanted = tuple(paths)
+    keys = each(host, wanted, _key)
+    return frozenset(known.get(tuple(keys.get(path, ())), path) for path in wanted)
 
 
 def room(host: Host, images: Iterable[str]) -> dict[str, int]:
@@ -81,18 +101,12 @@ def _free(place: str) -> int:
     return status.f_bfree * status.f_frsize
 
 
-def _key(host: Host, path: str) -> Key | None:
-    place = host.paths.at(path)
-
-    def look() -> list[int]:
-        status = os.stat(place)
-        return [status.st_dev, status.st_ino]
-
+def _key(place: str) -> list[int] | None:
     try:
-        device, inode = host.ask(place, look)
+        status = os.stat(place)
     except OSError:
         return None
-    return device, inode
+    return [status.st_dev, status.st_ino]
 
 
 def _listed(host: Host, directory: str) -> Iterator[str]:
@@ -106,20 +120,6 @@ def _listed(host: Host, directory: str) -> Iterator[str]:
     except OSError:
         return iter(())
     return (f"{directory.rstrip('/')}/{name}" for name in names)
-
-
-def _asked(host: Host, path: str) -> Image | None:
-    """The image at `path`, looked at in a way that a share whose server is gone cannot hold up."""
-    place = host.paths.at(path)
-    try:
-        said = host.ask(place, lambda: _plain(read(place)))
-    except OSError:
-        return None
-    return _image(host, path, said)
-
-
-def _plain(image: Image) -> dict[str, Any]:
-    return {**image.__dict__, "snapshots": [one.__dict__ for one in image.snapshots]}
 
 
 def _image(host: Host, path: str, said: dict[str, Any]) -> Image:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
@@ -24,6 +25,7 @@ from vfioctl.plugin import (
 from vfioctl_snapshot import images
 from vfioctl_snapshot.facts import Facts, File
 from vfioctl_snapshot.known import with_unwritten
+from vfioctl_snapshot.many import each
 from vfioctl_snapshot.names import NOTHING_CHANGED
 from vfioctl_snapshot.naming import nvram_stem
 from vfioctl_snapshot.record import Records, place, records
@@ -40,8 +42,8 @@ def look(call: Call, word: str, node: str, *, by_libvirt: bool = False) -> Facts
     a guest of another host: its files are there.
     """
     with call.connection(node) as connection:
-        found = read_guest(connection, word)
-        facts = _of(call, connection.node, found, read_snapshots(connection, found.uuid))
+        host, found = call.host(), read_guest(connection, word)
+        facts = _of(call, host, connection.node, found, read_snapshots(connection, found.uuid))
         enough = facts.files_seen or (by_libvirt and facts.runs)
         if not enough and not connection.node.is_local:
             raise _elsewhere(word, connection.node)
@@ -50,7 +52,7 @@ def look(call: Call, word: str, node: str, *, by_libvirt: bool = False) -> Facts
         others = other_sources(connection, facts.uuid)
     if not facts.files_seen:
         return replace(facts, others=others)
-    host = call.host()
+    (facts,) = _with_files(host, (facts,))
     kept = (path for record in facts.records.readable for path in (*record.images, *record.overlays))
     around = images.around(host, (*facts.active, *kept, *_plain(host, others)))
     return replace(
@@ -101,24 +103,28 @@ def ask_if_there(connection: Connection, word: str) -> Listed:
 
 def glances(call: Call, listed: Listed) -> tuple[Facts, ...]:
     """What is known of these guests for a look: of each its own images, and what lies below them."""
-    return tuple(_seen(call, _of(call, listed.node, one, _of_guest(listed, one))) for one in listed.guests)
+    host, known = call.host(), _by_guest(listed.snapshots)
+    every = (_of(call, host, listed.node, one, known.get(one.uuid, ())) for one in listed.guests)
+    return _seen(host, tuple(every))
 
 
-def _of_guest(listed: Listed, guest: Guest) -> tuple[GuestSnapshot, ...]:
-    return tuple(one for one in listed.snapshots if one.guest == guest.uuid)
+def _by_guest(known: Iterable[GuestSnapshot]) -> dict[str, tuple[GuestSnapshot, ...]]:
+    found: dict[str, list[GuestSnapshot]] = {}
+    for one in known:
+        found.setdefault(one.guest, []).append(one)
+    return {uuid: tuple(some) for uuid, some in found.items()}
 
 
-def _seen(call: Call, facts: Facts) -> Facts:
-    if not facts.files_seen:
-        return facts
-    kept = (path for record in facts.records.readable for path in record.images)
-    return replace(facts, images=images.named(call.host(), (*facts.active, *kept)))
+def _seen(host: Host, every: tuple[Facts, ...]) -> tuple[Facts, ...]:
+    """All of them with their files and images, as far as those may be looked at."""
+    wanted = (facts.mentioned if facts.files_seen else () for facts in every)
+    found = images.of_each(host, wanted)
+    return tuple(replace(facts, images=seen) for facts, seen in zip(_with_files(host, every), found, strict=True))
 
 
-def _of(call: Call, node: Node, found: Guest, known: tuple[GuestSnapshot, ...]) -> Facts:
+def _of(call: Call, host: Host, node: Node, found: Guest, known: tuple[GuestSnapshot, ...]) -> Facts:
     """What libvirt says of the guest, and what is written down of it here."""
-    here, host = node.is_local and call.administers, call.host()
-    xml = found.live_xml or found.xml
+    here, xml = node.is_local and call.administers, found.live_xml or found.xml
     firmware, kept = guest_firmware(xml), records(host, found.uuid) if here else Records()
     facts = Facts(
         uuid=found.uuid, name=found.name, uri=node.uri, node=node.name, state=found.state,
@@ -127,7 +133,6 @@ def _of(call: Call, node: Node, found: Guest, known: tuple[GuestSnapshot, ...]) 
         hostdevs=guest_hostdevs(xml),
         strayed=_strayed(found), records=kept, files_seen=here,
         libvirt=known,
-        files={file.path: file for file in _named(host, xml, found.uuid, kept)} if here else {},
     )  # fmt: skip
     return replace(facts, records=with_unwritten(facts)) if here else facts
 
@@ -150,25 +155,34 @@ def _called(host: Host, found: dict[str, Image], disk: GuestDisk) -> GuestDisk:
     return replace(disk, source=next(iter(images.same(host, found, (disk.source,))))) if disk.source else disk
 
 
-def _plain(host: Host, paths: Iterable[str]) -> Iterator[str]:
+def _plain(host: Host, paths: Iterable[str]) -> Iterable[str]:
     """Those of `paths` that are plain files here: a device of another guest is no business of ours."""
-    for path in sorted(paths):
-        there = host.paths.at(path)
-        if host.ask(there, partial(os.path.isfile, there)):
-            yield path
+    return each(host, sorted(paths), lambda place: os.path.isfile(place) or None)
 
 
-def _named(host: Host, xml: str, uuid: str, kept: Records) -> Iterator[File]:
-    """The NVRAM and the state of the TPM, what begins with the name of each beside it, and the records."""
-    own = filter(None, (nvram_stem(guest_firmware(xml).nvram), guest_tpm_state(xml)))
-    beside = (path for each in own for path in _beginning(host, each))
-    written = (path for one in kept.readable for path in (one.nvram, one.tpm, place(uuid, one.name)) if path)
-    yield from filter(None, (_file(host, path) for path in dict.fromkeys((*beside, *written))))
+def _with_files(host: Host, every: tuple[Facts, ...]) -> tuple[Facts, ...]:
+    """All of them with their NVRAM and the state of their TPM, what begins with the name of each, and their records."""
+    here = {facts.uuid: facts for facts in every if facts.files_seen}
+    places = {os.path.dirname(path) for facts in here.values() for path in _own(facts)}
+    beside = {directory: _listed(host, directory) for directory in sorted(places)}
+    named = {uuid: tuple(_named(facts, beside)) for uuid, facts in here.items()}
+    found = each(host, chain.from_iterable(named.values()), _identity)
+    return tuple(
+        replace(facts, files={path: File(path, *found[path]) for path in named.get(facts.uuid, ()) if path in found})
+        for facts in every
+    )
 
 
-def _beginning(host: Host, path: str) -> Iterator[str]:
-    directory, name = os.path.split(path)
-    return (f"{directory}/{found}" for found in _listed(host, directory) if found.startswith(name))
+def _own(facts: Facts) -> Iterator[str]:
+    yield from filter(None, (facts.nvram and nvram_stem(facts.nvram), facts.tpm))
+
+
+def _named(facts: Facts, beside: Mapping[str, list[str]]) -> Iterator[str]:
+    for path in _own(facts):
+        directory, name = os.path.split(path)
+        yield from (f"{directory}/{found}" for found in beside[directory] if found.startswith(name))
+    for record in facts.records.readable:
+        yield from filter(None, (record.nvram, record.tpm, place(facts.uuid, record.name)))
 
 
 def _listed(host: Host, directory: str) -> list[str]:
@@ -179,15 +193,9 @@ def _listed(host: Host, directory: str) -> list[str]:
         return []
 
 
-def _file(host: Host, path: str) -> File | None:
-    there = host.paths.at(path)
+def _identity(path: str) -> list[int] | None:
     try:
-        device, inode = host.ask(there, partial(_identity, there))
+        status = os.lstat(path)
     except OSError:
         return None
-    return File(path, device, inode)
-
-
-def _identity(path: str) -> list[int]:
-    status = os.lstat(path)
     return [status.st_dev, status.st_ino]
