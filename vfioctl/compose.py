@@ -1,4 +1,4 @@
-"""The parts that one process works with, put together in one place and passed on. Holds no state of its own."""
+"""The parts that one process works with, put together in one place and passed on. Holds no state but connections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.frozen import frozen, replace
+from vfioctl.frozen import field, frozen, replace
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.plan import Plan
     from vfioctl.txn.settling import Case, Settling
     from vfioctl.txn.transaction import Transaction
+    from vfioctl.virt.connection import Connection
 
 
 def quiet(_moment: Moment) -> None:
@@ -26,12 +27,16 @@ def quiet(_moment: Moment) -> None:
 
 @frozen
 class Composition:
-    """`self_argv` starts this same composition in another process; `observe` sees each moment of each transaction."""
+    """`self_argv` starts this same composition in another process; `observe` sees each moment of each transaction.
+
+    `opened`: the connections to libvirt, by URI: each is opened once for all that a process plans and does.
+    """
 
     paths: Paths
     programs: Programs
     self_argv: tuple[str, ...]
     observe: Callable[[Moment], None] = quiet
+    opened: dict[str, Connection] = field(default_factory=dict)
 
     @property
     def interpreter(self) -> tuple[str, ...]:
@@ -46,7 +51,7 @@ class Composition:
         """The machine, whose helper programs inherit `lock_fds`."""
         from vfioctl.txn.machine import Machine  # `--help` composes too, and needs no machine
 
-        return Machine(self.paths, self.programs.holding(*lock_fds))
+        return Machine(self.paths, self.programs.holding(*lock_fds), opened=self.opened)
 
     def settling(self, case: Case) -> Settling:
         """How an operation of a plugin's is ended."""

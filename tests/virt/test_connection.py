@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from vfioctl.compose import compose
 from vfioctl.errors import VfioctlError
 from vfioctl.txn.machine import Machine
 from vfioctl.virt import connection as module
@@ -114,6 +115,15 @@ def test_a_machine_asks_over_one_connection(fake_host) -> None:
     machine = Machine(fake_host.paths, fake_host.programs)
     first = machine.libvirt("test:///default")
     assert machine.holding(3).libvirt("test:///default") is first
+
+
+def test_a_check_and_the_steps_after_it_ask_over_one_connection(mock: Connection, tmp_path: Path) -> None:
+    here = compose(str(tmp_path))
+    here.opened[mock.node.uri] = mock
+    checking = Machine.of(here.machine().host())
+    assert checking.libvirt(mock.node.uri) is mock
+    assert here.machine().libvirt(mock.node.uri) is mock
+    assert compose(str(tmp_path)).opened == {}
 
 
 def test_a_connection_whose_other_end_has_gone_is_opened_again(mock: Connection, monkeypatch) -> None:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.actions.visible_ledger import VisibleLedger
-from vfioctl.config.load import load_guest, managed_guests
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.handoff.markers import undone_by_sh
 from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.kinds import PCI
 from vfioctl.paths import LOCK_PREFIX, LOCK_SUFFIX
-from vfioctl.plugin import manifest
 from vfioctl.result import Message
 from vfioctl.txn.journal import read_both
 from vfioctl.unknown import no_such
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
 
 def installed(call: Call) -> Manifest:
     """What plugins there are; who may not write the manifest looks for them in this process."""
+    from vfioctl.plugin import manifest  # a verb of a plugin asks what runs, and not for this
+
     here = call.composition
     if call.administers:
         return manifest.load(here.paths, here.programs, (*here.self_argv, "plugins", "refresh"))
@@ -46,6 +46,8 @@ def guest_config(
     call: Call, guest: str, plugins: Mapping[str, PluginInfo], flags: Mapping[str, Any] | None = None
 ) -> GuestConfig:
     """The settings of `guest` as the command line sees them: with the environment and `flags` on top."""
+    from vfioctl.config.load import load_guest
+
     return load_guest(call.composition.paths, guest, plugins, environment=call.caller.environment, flags=flags or {})
 
 
@@ -53,6 +55,8 @@ def must_be_managed(call: Call, guest: str) -> None:
     """Raise Refused("guest.unmanaged") when `guest` has no file, with those that have one."""
     if os.path.lexists(call.composition.paths.guest_config(guest)):
         return
+    from vfioctl.config.load import managed_guests
+
     known = managed_guests(call.composition.paths)
     refused = no_such("guest.unmanaged", f"{guest} is not managed by vfioctl", guest, known, "Managed guests")
     refused.hints = refused.hints or ("No guest is managed yet.",)

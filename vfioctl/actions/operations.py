@@ -8,14 +8,13 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.actions import worker as workers
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.facts import running
 from vfioctl.actions.moments import Told
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import asdict
 from vfioctl.result import Error, Message, Result
-from vfioctl.txn import history, recover
+from vfioctl.txn import history
 from vfioctl.txn.follow import Follower, progress
 from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
 from vfioctl.txn.kind import kind
@@ -71,6 +70,8 @@ def shown(call: Call, word: str) -> Result:
 
 def cancelled(call: Call, word: str) -> Result:
     """Ask the process of an operation to stop; it undoes its work. Raises Refused where that cannot be."""
+    from vfioctl.actions import worker as workers
+
     node = node_of(call)
     story = _story(node.paths, word)
     _may_be_cancelled(story)
@@ -181,6 +182,8 @@ def _may_be_cancelled(story: Story) -> None:
 
 def _dropped(node: Composition, key: str) -> bool:
     """Whether an operation that waits for its process is gone now; not where that has begun at this moment."""
+    from vfioctl.txn import recover
+
     try:
         recover.drop(node, key)
     except VfioctlError:

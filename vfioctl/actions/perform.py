@@ -16,7 +16,7 @@ from vfioctl.frozen import replace
 from vfioctl.ownership import secure_state
 from vfioctl.plugin.requests import checked
 from vfioctl.result import Error, Message, Result, failed, refused
-from vfioctl.txn import blobs, history, recover, runner
+from vfioctl.txn import blobs, history, runner
 from vfioctl.txn.journal import open_uuids, read_both
 from vfioctl.txn.locks import BESIDE
 from vfioctl.txn.ordering import Proposed
@@ -113,6 +113,8 @@ def _given_up(node: Composition, plan: Plan) -> Interrupted:
     """What was begun is undone, as after a crash; a second ^C leaves that to `recover`."""
     name = runner.name_of(plan)
     try:
+        from vfioctl.txn import recover
+
         return Interrupted(f"Interrupted. {recover.settle(node, plan.key)}")
     except KeyboardInterrupt:
         return Interrupted(f"Interrupted twice: {name} is not undone. Do it with: vfioctl recover")

@@ -59,9 +59,10 @@ DISPLAY, MULTIMEDIA = 0x03, 0x04  # base classes of the PCI Code and ID Assignme
 class Host:
     """What is so on the host below `paths`. Make a new one to look anew."""
 
-    def __init__(self, paths: Paths, programs: Programs) -> None:
+    def __init__(self, paths: Paths, programs: Programs, opened: dict[str, Any] | None = None) -> None:
         self.paths = paths
         self.programs = programs
+        self.opened = {} if opened is None else opened  # connections to libvirt, for checks: no fact comes from there
         self._known: dict[Any, Any] = {}
         self._functions = pci.Functions(paths, programs)
 

@@ -29,6 +29,11 @@ class Machine:
     check: Callable[[], None] = unwatched
     opened: dict[str, Connection] = field(default_factory=dict)  # by URI, for as long as the process works
 
+    @classmethod
+    def of(cls, host: Host) -> Machine:
+        """The machine whose facts are `host`, for a check that looks at more than those."""
+        return cls(host.paths, host.programs, opened=host.opened)
+
     def holding(self, *fds: int) -> Machine:
         """The same, whose programs inherit `fds` as well: the locks of one step."""
         return replace(self, programs=self.programs.holding(*fds)) if fds else self
@@ -53,7 +58,7 @@ class Machine:
 
     def host(self) -> Host:
         """Facts read anew."""
-        return Host(self.paths, self.programs)
+        return Host(self.paths, self.programs, self.opened)
 
     def libvirt(self, uri: str) -> Connection:
         """The connection to the libvirt at `uri`, opened when first asked for. Raises VfioctlError("libvirt.*")."""

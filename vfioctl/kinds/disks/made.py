@@ -79,7 +79,7 @@ class Making(Primitive):
         from vfioctl.txn.machine import Machine
 
         try:
-            self.must_fit(params, Machine(host.paths, host.programs))
+            self.must_fit(params, Machine.of(host))
             needed = host.ask(path, lambda: self.needed(params, host.paths))
         except StepFailed as error:
             yield Finding(error.code, error.message, hint=" ".join(error.hints))

@@ -71,7 +71,7 @@ class Change(Primitive, Generic[Thing]):
 
         if not self.early:
             return
-        machine, params = Machine(host.paths, host.programs), proposal.params
+        machine, params = Machine.of(host), proposal.params
         try:
             self.ask(machine, params, lambda thing: self.must_fit(params, thing, machine), LOOK)
         except VfioctlError as error:
