@@ -15,7 +15,7 @@ import machines
 import snapshot_verbs
 import snapshots as records
 import together as whole
-from measure import Cost, extra, interleaved, program, run, times, turns_of
+from measure import Child, Cost, extra, interleaved, middle, program, run, times, turns_of
 
 from vfioctl.compose import compose
 from vfioctl.setup.shim import rendered
@@ -226,20 +226,29 @@ def snapshots() -> Iterator[Row]:
 def snapshot_commands() -> Iterator[Row]:
     """`vfioctl snapshot` on a private libvirtd with real images; needs what `snapshots` needs."""
     with snapshot_verbs.lab() as host:
-        step, command, image, page = snapshot_verbs.creates(host, FEW)
-        detail = f"{step * 1e3:.1f} ms / {image * 1e3:.1f} ms"
-        yield Row("overlay", "the step that makes an overlay / `qemu-img create`", 1.2, step / image, None, "x", detail)
-        what, more = "`snapshot create` beside `--help` and `qemu-img create`", (command - page - image) * 1e3
-        detail = f"{command * 1e3:.1f} ms - {page * 1e3:.1f} ms - {image * 1e3:.1f} ms"
-        yield Row("create", what, 120, more, None, "ms", detail)
-        small, large = (snapshot_verbs.revert(host, size, FEW) for size in ("1G", "100G"))
-        what, detail = "`snapshot revert` of a sparse disk of 100 GiB / of 1 GiB", f"{large:.2f} s / {small:.2f} s"
-        yield Row("sparse", what, 1.2, large / small, None, "x", detail)
-        what = f"`snapshot list` of {snapshot_verbs.MANY} snapshots inside one image"
-        yield Row("inside", what, 1.0, snapshot_verbs.inside(host, FEW), None, "s", f"the median of {FEW}")
-        what = f"`snapshot list` of {records.GUESTS * records.EACH} snapshots over {records.GUESTS} guests"
-        listed = snapshot_verbs.recorded(host, records.GUESTS, records.EACH, FEW)
-        yield Row("list", what, 1.0, listed, None, "s", f"the median of {FEW}")
+        yield from _creates(snapshot_verbs.Creates(host))
+        costs = interleaved({size: snapshot_verbs.revert(host, size) for size in ("100G", "1G")}, FEW)
+        yield compared("sparse", "`snapshot revert` of a sparse disk of 100 GiB / of 1 GiB", 1.2, costs)
+        yield _listed("inside", f"{snapshot_verbs.MANY} snapshots inside one image", snapshot_verbs.inside(host))
+        every = snapshot_verbs.recorded(host, records.GUESTS, records.EACH)
+        yield _listed("list", f"{records.GUESTS * records.EACH} snapshots over {records.GUESTS} guests", every)
+
+
+def _creates(creates: snapshot_verbs.Creates) -> Iterator[Row]:
+    turns = turns_of({"page": creates.page, "image": creates.image, "command": creates.command}, ROUNDS)
+    step, image = median(creates.steps[1:]), median(turn["image"].wall for turn in turns)
+    detail = f"{step * 1e3:.1f} ms / {image * 1e3:.1f} ms"
+    yield Row("overlay", "the step that makes an overlay / `qemu-img create`", 1.2, step / image, None, "x", detail)
+    more = extra([{**turn, "base": turn["page"] + turn["image"]} for turn in turns], "command", "base")
+    page, command = (middle([turn[name] for turn in turns]) for name in ("page", "command"))
+    detail = f"{_both(command)} - {_both(page)} - {image * 1e3:.1f} ms"
+    what = "`snapshot create` beside `--help` and `qemu-img create`"
+    yield Row("create", what, 120, more.wall * 1e3, more.cpu * 1e3, "ms", detail)
+
+
+def _listed(name: str, what: str, listing: Child) -> Row:
+    cost = interleaved({"list": listing}, FEW)["list"]
+    return Row(name, f"`snapshot list` of {what}", 1.0, cost.wall, cost.cpu, "s", f"the median of {FEW}")
 
 
 CASES: dict[str, Callable[[], Iterator[Row]]] = {

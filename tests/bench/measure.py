@@ -18,6 +18,9 @@ class Cost:
     wall: float
     cpu: float
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
     def __sub__(self, other: Cost) -> Cost:
         return Cost(self.wall - other.wall, self.cpu - other.cpu)
 
@@ -57,7 +60,7 @@ def times(count: int, child: Child) -> Child:
 def interleaved(children: Mapping[str, Child], rounds: int) -> dict[str, Cost]:
     """The median cost of each of `children`, who take turns; the first turn of all is not counted."""
     turns = turns_of(children, rounds)
-    return {name: _median([turn[name] for turn in turns]) for name in children}
+    return {name: middle([turn[name] for turn in turns]) for name in children}
 
 
 def turns_of(children: Mapping[str, Child], rounds: int) -> list[dict[str, Cost]]:
@@ -67,8 +70,9 @@ def turns_of(children: Mapping[str, Child], rounds: int) -> list[dict[str, Cost]
 
 def extra(turns: Sequence[Mapping[str, Cost]], dear: str, cheap: str) -> Cost:
     """What `dear` costs more than `cheap`: the median over the turns, as a computer that slows down slows both."""
-    return _median([turn[dear] - turn[cheap] for turn in turns])
+    return middle([turn[dear] - turn[cheap] for turn in turns])
 
 
-def _median(costs: Sequence[Cost]) -> Cost:
+def middle(costs: Sequence[Cost]) -> Cost:
+    """The median by the clock, and that of the processor."""
     return Cost(median(cost.wall for cost in costs), median(cost.cpu for cost in costs))

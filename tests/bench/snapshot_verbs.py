@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
+from resource import RUSAGE_CHILDREN, getrusage
 from types import ModuleType
 from typing import Any
+
+from measure import Child, Cost
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.append(str(TESTS / "support"))  # the lab of the tests uses their builders
@@ -44,24 +46,45 @@ def lab() -> Iterator[Any]:
             daemon.close()
 
 
-def seconds(work: Any, *argv: str) -> float:
-    began = time.perf_counter()
-    work(*argv)
-    return time.perf_counter() - began
+def child(work: Any, *argv: str) -> Child:
+    """What `work` costs with these arguments: by the clock, and what it waits for of the processor."""
+
+    def timed() -> Cost:
+        before, began = _processor(), time.perf_counter()
+        work(*argv)
+        return Cost(time.perf_counter() - began, _processor() - before)
+
+    return timed
 
 
-def creates(host: Any, rounds: int) -> tuple[float, float, float, float]:
-    """Seconds of the step of an overlay, of the whole command, of `qemu-img create` alone, and of `--help`."""
-    guest, found = verbs.Guest(host), []
-    for number in range(rounds + 1):
-        lower, upper = next(iter(guest.sources.values())), f"{verbs.IMAGES}/alone{number}.qcow2"
-        alone = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", lower, "-F", "qcow2", upper)
-        image, page = seconds(host.must, *alone), seconds(host.cli, "--help")
-        host.must("rm", upper)
-        command = seconds(host.done, "create", guest.name, f"s{number}")
-        found.append((_step(host), command, image, page))
-    step, command, image, page = (median(column) for column in zip(*found[1:], strict=True))
-    return step, command, image, page
+def _processor() -> float:
+    used = getrusage(RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class Creates:
+    """A guest that is kept again and again, and `steps`: the seconds of the step that makes its overlay, each time."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+        self.guest = verbs.Guest(host)
+        self.steps: list[float] = []
+
+    def page(self) -> Cost:
+        return child(self.host.cli, "--help")()
+
+    def image(self) -> Cost:
+        """qemu-img alone, which makes the same."""
+        lower, upper = next(iter(self.guest.sources.values())), f"{verbs.IMAGES}/alone.qcow2"
+        argv = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", lower, "-F", "qcow2", upper)
+        cost = child(self.host.must, *argv)()
+        self.host.must("rm", upper)
+        return cost
+
+    def command(self) -> Cost:
+        cost = child(self.host.done, "create", self.guest.name, f"s{len(self.steps)}")()
+        self.steps.append(_step(self.host))
+        return cost
 
 
 def _step(host: Any) -> float:
@@ -73,29 +96,28 @@ def _step(host: Any) -> float:
     return next(step.duration for step in run.steps if step.id.startswith("snapshot:overlay:"))
 
 
-def revert(host: Any, size: str, rounds: int) -> float:
-    """Seconds of going back on a disk of `size` that is nearly empty."""
+def revert(host: Any, size: str) -> Child:
+    """Going back on a disk of `size` that is nearly empty."""
     guest = verbs.Guest(host)
     path = f"{verbs.IMAGES}/{guest.name}-{size}.qcow2"
     host.must("qemu-img", "create", "-q", "-f", "qcow2", path, size)
     guest.define({"vda": (path, "qcow2")})
     host.done("create", guest.name, "clean")
-    back = ("revert", guest.name, "clean", "--discard", "--yes")
-    return median([seconds(host.done, *back) for _ in range(rounds + 1)][1:])
+    return child(host.done, "revert", guest.name, "clean", "--discard", "--yes")
 
 
-def inside(host: Any, rounds: int) -> float:
-    """Seconds of listing a guest whose image has many snapshots inside."""
+def inside(host: Any) -> Child:
+    """Listing a guest whose image has many snapshots inside."""
     guest = verbs.Guest(host)
     (path,) = guest.sources.values()
     each = f"for n in $(seq {MANY // 10}); do qemu-img snapshot -c day$1$n {path} || exit 1; done"
     for tenth in "0123456789":  # a call has a deadline
         host.must("sh", "-c", each, "sh", f"{tenth}-")
-    return _listing(host, rounds, MANY, guest.name)
+    return _listing(host, MANY, guest.name)
 
 
-def recorded(host: Any, guests: int, each: int, rounds: int) -> float:
-    """Seconds of listing all guests, `guests` more of which have `each` records of ours, with an image each."""
+def recorded(host: Any, guests: int, each: int) -> Child:
+    """Listing all guests, `guests` more of which have `each` records of ours, with an image each."""
     from vfioctl_snapshot.record import Part, Record, place
 
     for name in host.lab.virsh("list", "--all", "--name").stdout.split():
@@ -113,13 +135,13 @@ def recorded(host: Any, guests: int, each: int, rounds: int) -> float:
             file.parent.mkdir(0o700, parents=True, exist_ok=True)
             file.write_bytes(record.to_json())
             file.chmod(0o600)
-    return _listing(host, rounds, guests * each)
+    return _listing(host, guests * each)
 
 
-def _listing(host: Any, rounds: int, count: int, *guest: str) -> float:
+def _listing(host: Any, count: int, *guest: str) -> Child:
     import json
 
     said = json.loads(host.done("list", *guest, "--format", "json"))["data"]["snapshots"]
     if len(said) != count:
         raise RuntimeError(f"{len(said)} snapshots were listed, not {count}")
-    return median(seconds(host.done, "list", *guest) for _ in range(rounds))
+    return child(host.done, "list", *guest)
