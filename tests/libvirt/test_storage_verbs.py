@@ -243,3 +243,92 @@ def test_a_member_of_the_group_libvirt_makes_copies_and_removes_volumes(on: Volu
         done = on.host.cli_of(NOBODY, MEMBERS, "volume", *argv)
         assert done.returncode == 0, done.stdout + done.stderr
     assert on.names() == ["b.qcow2"]
+
+
+# upload, download
+
+
+def image(on: Volumes, *argv: str, name: str = "image.qcow2") -> str:
+    """A qcow2 file outside of every pool, with content; made by `argv` where given."""
+    path = f"/var/lib/libvirt/{name}"
+    command = argv or ("qemu-img", "create", "-q", "-f", "qcow2", path, "8M")
+    on.host.must("rm", "-f", path)
+    on.host.must(*command)
+    if not argv:
+        on.host.must("qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 1M", path)
+    return path
+
+
+def digest(on: Volumes, path: str) -> str:
+    return str(on.host.must("sha256sum", path).split()[0])
+
+
+def test_an_image_comes_into_a_pool_and_out_of_it_by_bytes(on: Volumes) -> None:
+    path, out = image(on), f"{PLACE}/out.qcow2"
+    said = on.cli("upload", "fast", "web.qcow2", path, "--sha256", f"sha256:{digest(on, path)}")
+    assert "is made of" in said
+    row = on.data("show", "fast", "web.qcow2")["volume"]
+    assert (row["format"], row["capacity"]) == ("qcow2", 8 << 20)
+    on.cli("download", "fast", "web.qcow2", out)
+    assert digest(on, out) == digest(on, path)
+    on.refused("file.exists", "download", "fast", "web.qcow2", out)
+    on.refused("volume.exists", "upload", "fast", "web.qcow2", path)
+
+
+@pytest.mark.parametrize(("make", "argv", "code"), [
+    ("cut off", (), "volume.source"), ("above another", (), "volume.source"), ("gzip", (), "volume.source"),
+    ("whole", ("--image-format", "raw"), "volume.source"), ("empty", (), "volume.source"),
+    ("none", (), "volume.source"), ("a directory", (), "volume.source"),
+    ("whole", ("--sha256", "abc"), "volume.checksum"),
+])  # fmt: skip
+def test_what_is_no_whole_image_becomes_no_volume(on: Volumes, make: str, argv: tuple[str, ...], code: str) -> None:
+    path = image(on)
+    command = {
+        "cut off": f"truncate -s 262144 {path}",
+        "above another": f"qemu-img create -q -f qcow2 -F qcow2 -b {path} {path}.t",
+        "gzip": f"printf '\\037\\213xx' > {path}", "empty": f": > {path}", "none": f"rm {path}",
+        "a directory": f"rm {path}; mkdir {path}", "whole": "true",
+    }[make]  # fmt: skip
+    on.host.must("sh", "-c", command)
+    source = f"{path}.t" if make == "above another" else path
+    try:
+        on.refused(code, "upload", "fast", "web.qcow2", source, *argv)
+    finally:
+        on.host.must("rm", "-rf", path, f"{path}.t")
+
+
+def test_another_checksum_leaves_nothing(on: Volumes) -> None:
+    path = image(on)
+    assert "has the sha256" in on.cli("upload", "fast", "web.qcow2", path, "--sha256", "0" * 64, status=1)
+    assert on.files() == ""
+    assert on.host.left_open() == []
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_an_upload_that_was_killed_leaves_nothing(on: Volumes, number: int) -> None:
+    path = image(on)
+    on.killed(number, "upload", "fast", "web.qcow2", path)
+    on.host.restart(daemon=False)
+    on.host.recover_uninstalled()
+    assert on.files() == ""
+    assert on.host.left_open() == []
+    on.cli("upload", "fast", "web.qcow2", path)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_download_that_was_killed_leaves_nothing(on: Volumes, number: int) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    out = f"{PLACE}/out.qcow2"
+    on.killed(number, "download", "fast", "a.qcow2", out)
+    on.host.recover_uninstalled()
+    assert on.host.must("find", PLACE, "-maxdepth", "1", "-type", "f") == ""
+    assert on.host.left_open() == []
+
+
+def test_what_a_guest_writes_to_or_lies_above_another_is_not_copied_out(on: Volumes) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    on.cli("clone", "fast", "a.qcow2", "top.qcow2", "--linked")
+    on.refused("volume.format", "download", "fast", "top.qcow2", f"{PLACE}/out.qcow2")
+    on.cli("create", "fast", "b.qcow2", "--size", "8M")
+    on.guest("b.qcow2", start=True)
+    on.refused("volume.busy", "download", "fast", "b.qcow2", f"{PLACE}/out.qcow2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -367,3 +368,132 @@ def test_a_size_that_somebody_has_changed_is_left(store: Store) -> None:
     step = resize(store, 2 * SIZE)
     assert store.refused(step) == "volume.changed"
     assert store.state(step) is State.FOREIGN
+
+
+# volume.upload, volume.download
+
+
+def source_of(store: Store, size: int = SIZE) -> str:
+    """A file with a hole before its data, and one after it."""
+    path = store.machine.paths.at("srv/source.img")
+    subprocess.run(["truncate", "-s", str(size), path], check=True)
+    fill(path, 7, 2, form="raw")
+    return path
+
+
+def upload(store: Store, source: str, name: str = "a", **params: Any) -> Step:
+    wanted = {"source": "/srv/source.img", "size": os.stat(source).st_size, "marked": True, **params}
+    return store.volume("volume.upload", name, **wanted)
+
+
+def digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_a_volume_is_filled_with_every_byte_and_keeps_the_holes(store: Store) -> None:
+    source = source_of(store)
+    made = blank(store, "a", format="raw")
+    step = upload(store, source, sha256=digest(source))
+    store.do(made)
+    store.do(step)
+    assert digest(f"{store.path}/a") == digest(source)
+    assert os.stat(f"{store.path}/a").st_blocks * 512 < SIZE // 2
+    assert store.state(step) is State.BETWEEN
+    assert store.state(made) is State.AFTER, "the filled volume is still the one that was made"
+    store.undo(step)
+    store.undo(made)
+    assert os.listdir(store.path) == []
+
+
+def test_a_qcow2_file_fills_a_volume_of_its_size(store: Store) -> None:
+    source = create(store.machine.paths.at("srv/source.img"))
+    fill(source, 5, 3)
+    store.do(blank(store, "a"))
+    store.do(upload(store, source))
+    assert content(f"{store.path}/a") == content(source)
+    assert described(store, "a")["format"] == "qcow2"
+
+
+def test_a_file_with_another_checksum_leaves_a_volume_that_goes(store: Store) -> None:
+    source = source_of(store)
+    made = blank(store, "a", format="raw")
+    store.do(made)
+    with pytest.raises(StepFailed) as caught:
+        store.do(upload(store, source, sha256="0" * 64))
+    assert caught.value.code == "volume.checksum"
+    assert store.state(made) is State.BETWEEN
+    store.undo(made)
+    assert os.listdir(store.path) == []
+
+
+@pytest.mark.parametrize("change", ["gone", "longer", "a FIFO"])
+def test_a_file_that_was_changed_since_the_plan_is_not_brought(store: Store, change: str) -> None:
+    source = source_of(store)
+    step = upload(store, source)
+    store.do(blank(store, "a", format="raw"))
+    if change == "longer":
+        os.truncate(source, 2 * SIZE)
+    else:
+        os.unlink(source)
+    if change == "a FIFO":
+        os.mkfifo(source)
+    assert store.refused(step) == "volume.changed"
+
+
+def test_an_upload_that_is_to_stop_stops(store: Store) -> None:
+    source = store.machine.paths.at("srv/source.img")
+    Path(source).write_bytes(os.urandom(1 << 20) * 200)
+    made, step = blank(store, "a", format="raw", size=200 << 20), upload(store, source)
+    store.do(made)
+
+    def stop() -> None:
+        raise StepFailed("engine.interrupted", "It was asked to stop.")
+
+    with pytest.raises(StepFailed):
+        kind("volume.upload").apply(step, store.machine.watched(lambda *_: None, stop))
+    store.undo(made)
+    assert os.listdir(store.path) == []
+
+
+def download(store: Store, name: str = "base.qcow2") -> Step:
+    return store.volume("volume.download", name, path="/srv/copy.qcow2", size=SIZE)
+
+
+def test_a_file_has_every_byte_of_a_volume_and_goes_again(store: Store) -> None:
+    base, path = put(store), store.machine.paths.at("srv/copy.qcow2")
+    step = download(store)
+    assert store.codes(step) == []
+    assert store.state(step) is State.BEFORE
+    store.do(step)
+    assert store.state(step) is State.AFTER
+    assert digest(path) == digest(base)
+    store.undo(step)
+    assert not os.path.exists(path)
+
+
+def test_a_file_that_is_there_is_never_replaced(store: Store) -> None:
+    put(store)
+    path = Path(store.machine.paths.at("srv/copy.qcow2"))
+    path.write_text("precious")
+    step = download(store)
+    assert store.codes(step) == ["file.exists"]
+    assert store.refused(step) == "file.exists"
+    assert store.state(step) is State.FOREIGN
+    assert path.read_text() == "precious"
+
+
+def test_the_volume_of_a_running_guest_is_not_copied_while_it_changes(store: Store) -> None:
+    user = opened(put(store))
+    assert store.refused(download(store)) == "disk.busy"
+    user.communicate("quit\n")
+
+
+def test_a_volume_with_holes_becomes_a_file_with_holes(store: Store) -> None:
+    path = f"{store.path}/base.qcow2"
+    subprocess.run(["truncate", "-s", "64M", path], check=True)
+    fill(path, 7, 2, form="raw")
+    store.handle.refresh(0)
+    store.do(download(store))
+    copy = store.machine.paths.at("srv/copy.qcow2")
+    assert (os.stat(copy).st_size, digest(copy)) == (64 << 20, digest(path))
+    assert os.stat(copy).st_blocks * 512 < 32 << 20

@@ -23,6 +23,8 @@ CODES = (
          "Shut the guest down, or wait."),
     Code("volume.changed", "A volume was changed since the plan, or is gone.",
          "Look at it with `virsh vol-info`, then plan it once more."),
+    Code("volume.checksum", "A file that was brought into a volume has another checksum than was said.",
+         "Look whether the file or its checksum was renewed."),
     Code("volume.exists", "There is a volume of that name in the pool already.", "Choose another name."),
     Code("volume.format", "A volume has another format than was said.", "Look at it with `qemu-img info`."),
     Code("volume.outside", "What a volume is to lie above is in no active pool.",

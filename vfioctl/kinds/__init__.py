@@ -54,6 +54,8 @@ MODULES = {  # the file of each, without .py
     "pool.delete": "libvirt/pool_delete",
     "volume.create": "libvirt/volume_create",
     "volume.clone": "libvirt/volume_clone",
+    "volume.upload": "libvirt/volume_upload",
+    "volume.download": "libvirt/volume_download",
     "volume.resize": "libvirt/volume_resize",
     "volume.delete": "libvirt/volume_delete",
     "command.run": "command_run",

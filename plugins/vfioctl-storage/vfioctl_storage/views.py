@@ -109,6 +109,10 @@ def volume_changed(data: Mapping[str, Any]) -> Iterator[str]:
 def _done(verb: str, one: Mapping[str, Any]) -> str:
     if verb == "delete":
         return "is removed"
+    if verb == "upload":
+        return f"is made of {one['source']}: {one['format']}, {as_size(one['capacity'])}"
+    if verb == "download":
+        return f"is copied to {one['file']}"
     if verb == "clone":
         return f"lies above {one['source']}" if one["linked"] else f"is a copy of {one['source']}"
     if verb == "resize":

@@ -1,0 +1,101 @@
+"""`vfioctl volume upload` and `download`: files of this host become volumes of any node, and volumes files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Refused, Result, as_size, changing
+from vfioctl_storage.commands.volume_create import FORMATS
+from vfioctl_storage.commands.volume_work import about, active_pool, is_marked, row, step, subject
+from vfioctl_storage.commands.work import Wish, in_order, perform
+from vfioctl_storage.image import read
+from vfioctl_storage.names import NOTHING_CHANGED, check_volume
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+    from vfioctl_storage.commands.volume_work import Subject
+
+DIGITS = frozenset("0123456789abcdef")
+LENGTH = 64  # digits of a sha256
+
+
+@click.command()
+@click.argument("pool")
+@click.argument("name")
+@click.argument("file")
+@click.option("--sha256", default="", metavar="SUM", help="The checksum that FILE must have.")
+@click.option("--image-format", "form", type=FORMATS, default=None, help="What FILE is; by its header unless given.")
+@changing
+@click.pass_obj
+def upload(
+    call: Call, pool: str, name: str, file: str, *, sha256: str, form: str | None, node: str, dry_run: bool
+) -> Result:
+    """Make the new volume NAME in POOL of the image FILE, which lies on this host.
+
+    FILE is raw or a whole qcow2 image. Nothing that is there is replaced; what failed half-way is removed.
+    """
+    check_volume(name)
+    wanted = _sum(sha256)
+    image = read(call.host(), os.path.abspath(file), form)
+    with active_pool(call, pool, node) as (connection, place):
+        where = connection.node
+    if image.used > place.available:
+        said = f"The pool {place.name} has {as_size(place.available)} left; {image.path} takes {as_size(image.used)}."
+        raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.",))
+    marked, more = is_marked(call, where, place), {"sha256": wanted} if wanted else {}
+    steps = in_order(
+        step("volume.create", where, place, name, f"{image.path} becomes it", format=image.format, size=image.size,
+             marked=marked),
+        step("volume.upload", where, place, name, f"all of {image.path}", source=image.path, size=image.length,
+             marked=marked, **more),
+    )  # fmt: skip
+    shown = {"node": str(where), "pool": place.name, "name": name, "format": image.format, "capacity": image.size,
+             "source": image.path}  # fmt: skip
+    return perform(call, Wish("volume upload", about(where, place, name), steps), dry_run=dry_run, volume=shown)
+
+
+def _sum(text: str) -> str:
+    """The checksum as the step takes it. Raises Refused("volume.checksum")."""
+    found = text.strip().lower().removeprefix("sha256:")
+    if found and (len(found) != LENGTH or not DIGITS.issuperset(found)):
+        raise Refused("volume.checksum", f"{text!r} is no sha256: it has 64 digits, 0 to f.", state=NOTHING_CHANGED)
+    return found
+
+
+@click.command()
+@click.argument("pool")
+@click.argument("name")
+@click.argument("file")
+@changing
+@click.pass_obj
+def download(call: Call, pool: str, name: str, file: str, node: str, *, dry_run: bool) -> Result:
+    """Make the new file FILE on this host of the volume NAME of POOL, in the format that it is kept in.
+
+    What lies below the volume does not come with it: such a one is refused. So is one that a running guest writes to.
+    """
+    with active_pool(call, pool, node) as (connection, place):
+        subj = subject(call, connection, place, name)
+    _must_be_at_rest(subj)
+    path, volume = os.path.abspath(file), subj.volume
+    count = volume.allocation if volume.format == "qcow2" else volume.capacity
+    made = step(
+        "volume.download", subj.node, place, name, f"{path} becomes a copy", path=path, size=count,
+        domains=list(subj.domains),
+    )  # fmt: skip
+    shown = {**row(subj.node, volume), "file": path}
+    return perform(call, Wish("volume download", about(subj.node, place, name), (made,)), dry_run=dry_run, volume=shown)
+
+
+def _must_be_at_rest(subj: Subject) -> None:
+    volume = subj.volume
+    if volume.backing:
+        said = f"The volume {volume.name} lies above {volume.backing}, and is of no use without it."
+        hint = "Make a whole copy first, with: vfioctl volume clone"
+        raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=(hint,))
+    if subj.writers:
+        names = ", ".join(sorted({one.name for one in subj.writers}))
+        said = f"The volume {volume.name} is written to by running guests: {names}."
+        raise Refused("volume.busy", said, state=NOTHING_CHANGED, hints=("Shut them down first.",))

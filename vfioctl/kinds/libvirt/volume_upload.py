@@ -1,0 +1,116 @@
+"""volume.upload: fills a volume that the same plan makes with a file of this host. Never one that was there before."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.files import open_plain
+from vfioctl.kinds.disks.made import LEFT
+from vfioctl.kinds.libvirt.change import URI
+from vfioctl.kinds.libvirt.transfer import Transfer
+from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange, mark_whole
+from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, NAME, TEXT, UUID, Shape, optional
+from vfioctl.txn.step import State, Undo
+
+if TYPE_CHECKING:
+    from vfioctl.paths import Paths
+    from vfioctl.txn.machine import Machine
+    from vfioctl.txn.step import Json, Step
+
+
+class VolumeUpload(VolumeChange):
+    """{uri, pool, name, source, size, sha256?, marked}: pool: its UUID; source: a file of this host; size: its bytes,
+    all of which go; sha256: what they must have; marked: as the volume.create before it has it"""
+
+    name = "volume.upload"
+    summary = "Fills a volume that the same plan makes with a file; it goes with the volume on failure."
+    marks = True
+    early = False  # the volume is made by a step before
+    undo_class = Undo.EXACT
+    keeps = Shape(operation=NAME)
+    takes = Shape(uri=URI, pool=UUID, name=VOLUME, source=ABSOLUTE, size=COUNT, sha256=optional(TEXT), marked=FLAG)
+    goes_on = ()
+
+    def resource(self, params: Json) -> str:
+        return f"content:{params['pool']}/{params['name']}"
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (super().resource(params),)
+
+    def put_back(self, params: Json) -> str:  # noqa: ARG002
+        return "it goes with its volume"
+
+    def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:
+        source = machine.paths.at(params["source"])
+        found = machine.reach.ask(source, lambda: _size(source))
+        if found != params["size"]:
+            said = f"{source} is gone, or has another size than when this was planned."
+            raise StepRefused("volume.changed", said, hints=("Plan it once more.",))
+        if thing.found is None:
+            raise StepFailed("volume.unknown", f"There is no volume {thing.name!r} to fill.")
+
+    def state(self, step: Step, paths: Paths, thing: Volume) -> State:  # noqa: ARG002
+        """Nothing tells how much has come; the volume goes as a whole."""
+        return State.BEFORE if thing.found is None else State.BETWEEN
+
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        params, source = step.params, machine.paths.at(step.params["source"])
+        fd = open_plain(source, follow=True, foreign=True)
+        transfer = Transfer(fd, params["size"])
+
+        def watch() -> None:
+            machine.progress(transfer.done, transfer.total, "bytes")
+            machine.checkpoint()
+
+        try:
+            path = self.ask(machine, params, lambda volume: _upload(step, volume, transfer), step.deadline, watch)
+        except BaseException:
+            transfer.is_stopped = True
+            raise
+        finally:
+            if not transfer.is_stopped:  # else the thread may still read from it
+                os.close(fd)
+        _must_be(params.get("sha256", ""), transfer, source)
+        if params["marked"]:
+            mark_whole(path, str(step.baseline["operation"]))
+        return None
+
+    def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
+        return "it goes with its volume"
+
+
+def _upload(step: Step, volume: Volume, transfer: Transfer) -> str:
+    """The path of the volume, which is filled."""
+    import libvirt
+
+    handle = volume.handle
+    path = str(handle.path())
+    if step.params["marked"]:
+        os.removexattr(path, LEFT)  # from now on it is not as it was made
+    stream = volume.connection.newStream(0)
+    handle.upload(stream, 0, transfer.total, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+    transfer.send(stream)
+    volume.refresh()
+    return path
+
+
+def _must_be(wanted: str, transfer: Transfer, source: str) -> None:
+    found = transfer.hash.hexdigest()
+    if wanted and wanted != found:
+        said = f"{source} has the sha256 {found}, not {wanted}."
+        raise StepFailed("volume.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
+
+
+def _size(path: str) -> int | None:
+    """The size of the plain file `path`."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+KIND = VolumeUpload()
