@@ -30,7 +30,8 @@ top=$(dirname "$here")
 
 ring1_packages='fuse3 dash busybox-static shellcheck strace btrfs-progs'
 binding_packages='gcc libc6-dev libvirt-dev pkg-config python3-dev'
-ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils'
+ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
+    dnsmasq-base iptables nftables iproute2'
 other_pythons='3.12 3.14' # Debian 12 has 3.11, Debian 13 has 3.13
 share=24 # one of so many parts: what CI runs on the other Debian, and on the other Pythons
 
@@ -127,6 +128,7 @@ source =
     $site/vfioctl_snapshot
     $site/vfioctl_guest
     $site/vfioctl_storage
+    $site/vfioctl_network
 omit = */vfioctl/testing/*
 data_file = $data/parts/data
 sigterm = true

@@ -20,7 +20,8 @@ COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapsh
           "domain.start", "domain.stop", "domain.reboot", "domain.suspend", "domain.resume", "domain.save",
           "domain.restore", "domain.discard_saved", "domain.rename", "domain.tune", "device.attach", "device.detach",
           "device.media",
-          "snapshot.record", "snapshot.forget"}  # fmt: skip
+          "snapshot.record", "snapshot.forget", "network.define", "network.start", "network.stop",
+          "network.autostart", "network.update", "network.delete"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
@@ -28,7 +29,7 @@ NONE = {
     "domain.reboot", "domain.resume", "domain.save", "domain.restore", "domain.discard_saved",
 }  # fmt: skip
 RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase", "disk.pull",
-             "device.detach"}  # fmt: skip
+             "device.detach", "network.stop"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -52,7 +53,8 @@ SHARED = {
     "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/place",
     "files/sparse", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
-    "libvirt/agent", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/marks",
+    "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/marks",
+    "libvirt/networks",
 }  # fmt: skip
 
 

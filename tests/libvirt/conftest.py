@@ -118,6 +118,18 @@ def module_lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabiliti
 
 
 @pytest.fixture(scope="module")
+def network_lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cache: Path) -> Iterator[Any]:
+    """The same with a network namespace of its own, its daemon not started: networks may be active there."""
+    if why := lab_module.missing(*lab_module.NETWORK_PROGRAMS):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    place = tmp_path_factory.mktemp("lab")
+    lab = lab_module.Lab(place, place / "etc", capabilities_cache, networks=True)
+    lab.open()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
 def lab(module_lab: Any) -> Any:
     """One daemon for a whole module, started with a hook present."""
     module_lab.hook("00-present", "exit 0\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 from vfioctl.wait import until
 
 PROGRAMS = ("libvirtd", "virsh", "qemu-system-x86_64", "unshare", "nsenter")
+NETWORK_PROGRAMS = ("dnsmasq", "ip", "iptables", "nft")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 URI = "qemu:///system"
 COMMAND_DEADLINE = 60
@@ -37,6 +38,12 @@ mkdir -p /var/cache/libvirt /var/lib/libvirt/qemu /var/lib/libvirt/images /var/l
 mount --bind "$2" /var/cache/libvirt
 if [ -n "$3" ]; then mount --bind "$3" /run/libvirt; fi
 mount --bind "$1" /etc/libvirt
+if [ -n "$4" ]; then
+    # A sysfs shows the interfaces of the namespace in which it was mounted; what lies below the old one stays.
+    mkdir -p "$4"; mount --rbind /sys/fs/cgroup "$4"
+    mount -t sysfs sysfs /sys; mount --rbind "$4" /sys/fs/cgroup
+    ip link set lo up
+fi
 echo ready
 cat >/dev/null
 here=$(readlink /proc/self/ns/mnt)
@@ -62,9 +69,9 @@ GUEST = """\
 """
 
 
-def missing() -> str:
-    """Why ring 2 cannot run here, or ""."""
-    absent = [name for name in PROGRAMS if shutil.which(name, path=SYSTEM_PATH) is None]
+def missing(*more: str) -> str:
+    """Why ring 2, with `more` programs, cannot run here, or ""."""
+    absent = [name for name in (*PROGRAMS, *more) if shutil.which(name, path=SYSTEM_PATH) is None]
     if os.geteuid() != 0:
         return "ring 2 needs root for a private mount namespace"
     return f"ring 2 needs {', '.join(absent)}" if absent else ""
@@ -81,10 +88,14 @@ def version() -> tuple[int, int]:
 class Lab:
     """One private libvirtd. `etc` becomes its /etc/libvirt, so a hook below `etc` is its hook.
 
-    `run`, where it is given, becomes its /run/libvirt: a simulated host sees its pid files then.
+    `run`, where it is given, becomes its /run/libvirt: a simulated host sees its pid files then. With `networks` it has
+    a network namespace of its own, in which there is nothing but a loopback: networks of libvirt start there.
     """
 
-    def __init__(self, work: Path, etc: Path, cache: Path, run: Path | None = None) -> None:
+    def __init__(
+        self, work: Path, etc: Path, cache: Path, run: Path | None = None, *, networks: bool = False
+    ) -> None:
+        self.networks = networks
         self.work = work
         self.etc = etc
         self.cache = cache
@@ -101,9 +112,11 @@ class Lab:
     def open(self) -> None:
         """Make the namespace; mounts that exist now (a simulated host) are visible inside."""
         self._write_configuration()
-        places = (str(self.etc), str(self.cache), str(self.run or ""))
+        cgroups = self.work / "cgroup" if self.networks else ""
+        places = (str(self.etc), str(self.cache), str(self.run or ""), str(cgroups))
         self._holder = subprocess.Popen(
-            ["unshare", "-m", "--propagation", "private", "sh", "-c", HOLD, "hold", *places],
+            ["unshare", "-m", *(["-n"] if self.networks else []), "--propagation", "private", "sh", "-c", HOLD, "hold",
+             *places],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         assert self._holder.stdout is not None
@@ -138,7 +151,7 @@ class Lab:
     def inside(self, *argv: str) -> list[str]:
         """`argv` so that it runs in the namespace, as the very process that is started."""
         assert self._holder is not None
-        return ["nsenter", "-t", str(self._holder.pid), "-m", *argv]
+        return ["nsenter", "-t", str(self._holder.pid), "-m", *(["-n"] if self.networks else []), *argv]
 
     def pids(self) -> list[int]:
         """Every process in the namespace but its holder: daemon, guests, hooks and what they left behind."""

@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from vfioctl.files import open_plain, read_bytes, read_text
     from vfioctl.findings import Finding, Severity
     from vfioctl.frozen import field, frozen, replace
+    from vfioctl.host.destinations import Destination, destinations
     from vfioctl.host.host import Host
     from vfioctl.host.images import Qcow2, qcow2_header
     from vfioctl.host.model import (
@@ -169,6 +170,18 @@ if TYPE_CHECKING:
     )
     from vfioctl.virt.guests import Guest, read_guest, read_guests
     from vfioctl.virt.hardware import GuestInterface, GuestMachine, guest_interfaces, guest_machine
+    from vfioctl.virt.networks import (
+        DnsName,
+        Lease,
+        Network,
+        Port,
+        StaticLease,
+        Subnet,
+        network_ports,
+        read_leases,
+        read_network,
+        read_networks,
+    )
     from vfioctl.virt.nodes import Node
     from vfioctl.virt.pools import Pool, read_pool, read_pools
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
@@ -193,8 +206,10 @@ __all__ = [
     "Condition",
     "Connection",
     "Connector",
+    "Destination",
     "DeviceNode",
     "Disk",
+    "DnsName",
     "DoctorCheck",
     "Domain",
     "Element",
@@ -215,10 +230,12 @@ __all__ = [
     "Hostdev",
     "Interrupted",
     "IommuGroup",
+    "Lease",
     "Lifetime",
     "Limits",
     "Message",
     "Module",
+    "Network",
     "Node",
     "OperationRequest",
     "Options",
@@ -226,6 +243,7 @@ __all__ = [
     "PciDevice",
     "Phase",
     "Pool",
+    "Port",
     "Qcow2",
     "Question",
     "Refused",
@@ -235,7 +253,9 @@ __all__ = [
     "Session",
     "Severity",
     "SnapshotBackend",
+    "StaticLease",
     "StepProposal",
+    "Subnet",
     "Table",
     "Unfinished",
     "Unit",
@@ -252,6 +272,7 @@ __all__ = [
     "changing",
     "console_steps",
     "content_name",
+    "destinations",
     "drives_console",
     "field",
     "framebuffer_steps",
@@ -271,6 +292,7 @@ __all__ = [
     "keeps_marks",
     "kernel_version",
     "last_console_steps",
+    "network_ports",
     "new_id",
     "no_such",
     "numbers",
@@ -285,6 +307,9 @@ __all__ = [
     "read_bytes",
     "read_guest",
     "read_guests",
+    "read_leases",
+    "read_network",
+    "read_networks",
     "read_pool",
     "read_pools",
     "read_snapshots",
@@ -316,6 +341,7 @@ _MODULES = {
     "vfioctl.files": "open_plain read_bytes read_text",
     "vfioctl.findings": "Finding Severity",
     "vfioctl.frozen": "field frozen replace",
+    "vfioctl.host.destinations": "Destination destinations",
     "vfioctl.host.host": "Host",
     "vfioctl.host.images": "Qcow2 qcow2_header",
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
@@ -345,6 +371,8 @@ _MODULES = {
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.guests": "Guest read_guest read_guests",
     "vfioctl.virt.hardware": "GuestInterface GuestMachine guest_interfaces guest_machine",
+    "vfioctl.virt.networks": "DnsName Lease Network Port StaticLease Subnet network_ports read_leases read_network "
+    "read_networks",
     "vfioctl.virt.nodes": "Node",
     "vfioctl.virt.pools": "Pool read_pool read_pools",
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",

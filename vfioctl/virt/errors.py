@@ -33,6 +33,7 @@ CODES = {
     "VIR_ERR_NO_STORAGE_POOL": "pool.unknown",
     "VIR_ERR_NO_STORAGE_VOL": "volume.unknown",
     "VIR_ERR_STORAGE_VOL_EXIST": "volume.exists",
+    "VIR_ERR_NO_NETWORK": "network.unknown",
 }
 HINTS = {
     "libvirt.down": "Start it with: systemctl start libvirtd",

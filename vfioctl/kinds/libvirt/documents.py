@@ -65,6 +65,11 @@ def name_of(document: str) -> str:
     return _root(document).findtext("name", "")
 
 
+def uuid_of(document: str) -> str:
+    """The UUID of a domain or network."""
+    return _root(document).findtext("uuid", "")
+
+
 def sources(document: str) -> frozenset[str]:
     """The files that the disks of a domain, or of the record of a snapshot, are on."""
     return frozenset(found for one in _root(document).iterfind(".//disk/source") if (found := one.get("file")))

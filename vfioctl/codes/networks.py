@@ -1,0 +1,20 @@
+"""Codes of the steps that change networks, and of looking them up."""
+
+from __future__ import annotations
+
+from vfioctl.codes.code import Code
+
+CODES = (
+    Code("network.active", "A network is active that has to be stopped, or is to be started.",
+         "See it with `virsh net-list --all`."),
+    Code("network.changed", "A network was changed since the plan, or is gone.", "Look at it, then plan it once more."),
+    Code("network.exists", "There is a network of that name or UUID already.", "Choose another name."),
+    Code("network.in_use", "Guests are on a network that is to be stopped or deleted.",
+         "Shut them down, or give them another network."),
+    Code("network.inactive", "A network is not active.", "Start it first."),
+    Code("network.malformed", "A network, or an entry of one, is not what the step names.",
+         "Report it to who made the plugin."),
+    Code("network.transient", "libvirt has no configuration of a network: it would be gone with its end.",
+         "Give it one with `virsh net-define FILE`."),
+    Code("network.unknown", "There is no network of that name or UUID.", "List them with `virsh net-list --all`."),
+)  # fmt: skip
