@@ -1,0 +1,1 @@
+"""The verbs, one file for those that are alike."""

@@ -1,0 +1,107 @@
+"""`vfioctl network start`, `stop`, `autostart` and `delete`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Question, Result, asking, changing, content_name, read_network
+from vfioctl_network.commands.show import row
+from vfioctl_network.commands.work import Doing, Networks, again, others, perform, seen, step, unseen
+from vfioctl_network.conflicts import conflicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vfioctl.plugin import Call, Finding, Network, StepProposal
+
+LOSS = "network.unconfirmed_delete"
+
+
+@click.command()
+@click.argument("name")
+@changing
+@click.pass_obj
+def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
+    """Start the network NAME. Its addresses must be free by now: routes come and go."""
+    networks, network = _found(call, name, node)
+    taken = others(call, networks, but=network.uuid)
+    findings = tuple(found for one in network.subnets for found in conflicts(one.cidr, taken))
+    steps = (step("network.start", networks.node, network.uuid, "guests are to start on it"),)
+    result = _done(call, "start", networks, network, steps, findings=findings, dry_run=dry_run, active=True)
+    return result.saying(*unseen(networks))
+
+
+@click.command()
+@click.argument("name")
+@changing
+@click.pass_obj
+def stop(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
+    """Stop the network NAME. It is refused while a guest runs on it, which would be cut off for good."""
+    networks, network = _found(call, name, node)
+    steps = (step("network.stop", networks.node, network.uuid, "nobody is to be on it"),)
+    return _done(call, "stop", networks, network, steps, dry_run=dry_run, active=False)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Do not start it with libvirt.")
+@changing
+@click.pass_obj
+def autostart(call: Call, name: str, node: str, *, off: bool, dry_run: bool) -> Result:
+    """Have the network NAME start with libvirt, or not any more."""
+    networks, network = _found(call, name, node)
+    reason = "it is to start by hand only" if off else "guests are to find it after a restart of the host"
+    steps = (
+        step("network.autostart", networks.node, network.uuid, reason, on=not off, former=network.autostart),
+    )
+    return _done(call, "autostart", networks, network, steps, dry_run=dry_run, autostart=not off)
+
+
+@click.command()
+@click.argument("name")
+@asking
+@changing
+@click.pass_obj
+def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Result:
+    """Delete the network NAME, which is stopped first. It is refused while a guest is configured with it.
+
+    With it go its leases and DNS names. A bridge or a card of the host stays.
+    """
+    networks, network = _found(call, name, node)
+    if yes:
+        call.agree(LOSS)
+    xml = network.xml.encode()
+    blob = content_name(xml)
+    stops = (step("network.stop", networks.node, network.uuid, "it is to go"),) if network.active else ()
+    gone = step(
+        "network.delete", networks.node, network.uuid, "nobody needs it", blob=blob, autostart=network.autostart,
+        stops=network.active,
+    )  # fmt: skip
+    question = Question(LOSS, tuple(_losses(network)), again("delete", network.name, node=networks.node))
+    return _done(
+        call, "delete", networks, network, (*stops, gone), contents={blob: xml}, question=question, dry_run=dry_run
+    )
+
+
+def _found(call: Call, name: str, node: str) -> tuple[Networks, Network]:
+    with call.connection(node) as connection:
+        return seen(connection), read_network(connection, name)
+
+
+def _done(
+    call: Call, verb: str, networks: Networks, network: Network, steps: tuple[StepProposal, ...], *,
+    contents: Mapping[str, bytes] | None = None, findings: tuple[Finding, ...] = (), question: Question | None = None,
+    dry_run: bool, **becomes: bool,
+) -> Result:  # fmt: skip
+    """The result; `becomes` is what of the network is otherwise after it."""
+    doing = Doing(verb, networks.node, network.name, network.uuid, steps, contents or {}, findings, question)
+    return perform(call, doing, {**row(networks, network), **becomes}, dry_run=dry_run)
+
+
+def _losses(network: Network) -> list[str]:
+    kept = sum(len(one.leases) for one in network.subnets)
+    more = [f"{kept} kept leases"] if kept else []
+    more += [f"{len(network.names)} DNS names"] if network.names else []
+    return [f"The network {network.name} is deleted{', with ' + ' and '.join(more) if more else ''}."]
