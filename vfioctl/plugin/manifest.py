@@ -9,7 +9,7 @@ import json
 import os
 import site
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -17,7 +17,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.ownership import writable_by_others
 from vfioctl.plugin.static import FILE, StaticError, read_static
-from vfioctl.plugin.types import API_VERSION, SUPPORTED_API, PluginCommand, PluginGroup, PluginInfo
+from vfioctl.plugin.types import API_VERSION, SUPPORTED_API, PluginInfo
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -49,13 +49,16 @@ class Stamp:
 
 @frozen
 class Manifest:
-    """What is installed: valid while the interpreter and every stamp are as they were."""
+    """What is installed: valid while the interpreter and every stamp are as they were.
+
+    `commands` and `groups` stay as JSON has them (PluginCommand, PluginGroup): no hook asks for a command.
+    """
 
     interpreter: str
     stamps: tuple[Stamp, ...]
     plugins: tuple[PluginInfo, ...]
-    commands: tuple[PluginCommand, ...] = ()
-    groups: tuple[PluginGroup, ...] = ()
+    commands: tuple[Mapping[str, Any], ...] = ()
+    groups: tuple[Mapping[str, Any], ...] = ()
     rebuilt: str = field(default="", compare=False)  # why `load` rebuilt it just now; the caller logs it
     left_out: tuple[str, ...] = field(default=(), compare=False)  # sentences about commands, from `build` alone
 
@@ -139,8 +142,7 @@ def from_json(data: Any) -> Manifest:
         raise ValueError(f"manifest format {data['format']!r}")
     rows = tuple(_info(row) for row in data["plugins"])
     stamps = tuple(Stamp(**stamp) for stamp in data["stamps"])
-    commands = tuple(PluginCommand(**row) for row in data["commands"])
-    return Manifest(data["interpreter"], stamps, rows, commands, tuple(PluginGroup(**row) for row in data["groups"]))
+    return Manifest(data["interpreter"], stamps, rows, tuple(data["commands"]), tuple(data["groups"]))
 
 
 def _info(row: dict[str, Any]) -> PluginInfo:
@@ -159,8 +161,8 @@ def to_json(manifest: Manifest) -> dict[str, Any]:
         "interpreter": manifest.interpreter,
         "stamps": [asdict(stamp) for stamp in manifest.stamps],
         "plugins": [asdict(info) for info in manifest.plugins],
-        "commands": [asdict(command) for command in manifest.commands],
-        "groups": [asdict(group) for group in manifest.groups],
+        "commands": list(manifest.commands),
+        "groups": list(manifest.groups),
     }
 
 
@@ -194,11 +196,11 @@ def build() -> Manifest:
     bad = {entry: why for entry in asked if (why := _unusable(entry, infos))}
     return Manifest(
         interpreter(), tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items())), infos,
-        commands.in_order((
+        tuple(map(asdict, commands.in_order((
             *(command for info, data in static for command in commands.declared(info, data)),
             *(commands.of_entry_point(entry, infos) for entry in asked if entry not in bad),
-        )),
-        tuple(group for _, data in static for group in commands.groups(data)),
+        )))),
+        tuple(asdict(group) for _, data in static for group in commands.groups(data)),
         left_out=tuple(f"The command {entry.name} is left out: {why}." for entry, why in bad.items()),
     )  # fmt: skip
 
