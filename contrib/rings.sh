@@ -101,9 +101,23 @@ ring2() {
     elif [ "$(id -u)" != 0 ]; then
         skip 2 "a private libvirtd needs root"
     else
+        unpack_sshd
         # shellcheck disable=SC2086 # options are words
         tests 2 libvirt tests plugins -m ring2 $shard -n "$(nproc)" --dist=worksteal
     fi
+}
+
+# unpack_sshd: an sshd for the tests in $SSHD_TREE, not installed, since no service of this computer may start with it.
+# Where it cannot be had, its tests are skipped and counted.
+unpack_sshd() {
+    if [ -x /usr/sbin/sshd ]; then return; fi
+    if [ ! -x "$cache/sshd/usr/sbin/sshd" ] && [ -z "${NO_APT-}" ]; then
+        rm -rf "$cache/sshd"
+        mkdir -p "$cache/sshd/packages"
+        { apt_update && (cd "$cache/sshd/packages" && apt-get download openssh-server libwrap0); } >"$cache/apt.log" 2>&1
+        for u_package in "$cache"/sshd/packages/*.deb; do dpkg -x "$u_package" "$cache/sshd" 2>>"$cache/apt.log"; done
+    fi
+    export SSHD_TREE="$cache/sshd"
 }
 
 # ring3 OPTION…: the lab.
@@ -171,7 +185,7 @@ in_tree() {
     say "Debian $debian: making or finding its tree"
     # shellcheck disable=SC2086 # the packages are words
     i_tree=$("$python" -m tests.lab tree --debian "$debian" --cache "$cache/lab" \
-        $ring1_packages $binding_packages $ring2_packages) || {
+        $ring1_packages $binding_packages $ring2_packages $tree_packages) || {
         skip "$i_ring" "its tree could not be made: $i_tree"
         return
     }

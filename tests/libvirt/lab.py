@@ -195,12 +195,14 @@ class Lab:
         assert self._daemon is not None
         return self._daemon.pid
 
-    def start(self, *, wrapper: Sequence[str] = (), environment: Mapping[str, str] = {}) -> None:
-        """Start libvirtd, below `wrapper` if given, and wait until it answers."""
+    def start(
+        self, *options: str, wrapper: Sequence[str] = (), environment: Mapping[str, str] = {}
+    ) -> None:
+        """Start libvirtd with further `options`, below `wrapper` if given, and wait until it answers."""
         with self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                self.inside(*wrapper, "libvirtd", "-p", str(self.pid_file)), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env={**self.environment, **environment}, cwd="/", start_new_session=True,
+                self.inside(*wrapper, "libvirtd", *options, "-p", str(self.pid_file)), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, env={**self.environment, **environment}, cwd="/", start_new_session=True,
             )  # fmt: skip
         assert until(self.answers, COMMAND_DEADLINE), self.log.read_text(errors="replace")[-2000:]
 

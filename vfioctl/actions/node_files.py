@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.libvirt import opened
+from vfioctl.actions.node_tls import has_another_name
 from vfioctl.config import node_files
 from vfioctl.config.nodes import file_of, named, read
 from vfioctl.errors import Refused
@@ -14,7 +15,7 @@ from vfioctl.result import Message, Result
 from vfioctl.shell import argument
 from vfioctl.virt.machine import read_summary
 from vfioctl.virt.nodes import LOCAL
-from vfioctl.virt.reasons import reason
+from vfioctl.virt.reasons import CERTIFICATE, CERTIFICATE_NAME, Reason, about, reason
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
@@ -45,9 +46,17 @@ def _dialled(call: Call, node: Node) -> Summary:
         with opened(call, node) as connection:
             return read_summary(connection)
     except Refused as error:
-        if (why := reason(node, error.message)) is None:
+        if (why := _why(call, node, error.message)) is None:
             raise
         raise Refused(why.code, f"{why.sentence}{_words(error)}", state=NOT_ADDED, hints=(why.hint,)) from error
+
+
+def _why(call: Call, node: Node, said: str) -> Reason | None:
+    """The reason out of what was `said`; what libvirt does not say of a certificate is looked for."""
+    found = reason(node, said)
+    if found and found.code == CERTIFICATE and has_another_name(call.paths, node):
+        return about(node, CERTIFICATE_NAME)
+    return found
 
 
 def _words(error: Refused) -> str:

@@ -30,6 +30,7 @@ OPEN = 10.0  # seconds
 CALL = 30.0
 ALIVE = 5.0
 LEAVE = 1.0
+QUIET = ("LIBVIRT_DEBUG", "4")  # errors alone: its warnings on stderr repeat what comes as an error anyway
 LOOK = 0.1  # between two looks whether somebody wants to wait no longer
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ def unwatched() -> None:
 
 def binding() -> Any:
     """The module libvirt. Raises Refused("libvirt.missing") where the extra is not installed."""
+    os.environ.setdefault(*QUIET)  # before its import, which reads it
     try:
         import libvirt
     except ImportError as error:

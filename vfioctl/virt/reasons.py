@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from vfioctl.virt.nodes import Node
 
+CERTIFICATE, CERTIFICATE_NAME = "node.certificate", "node.certificate_name"
+
 
 class Reason(NamedTuple):
     """`sentence` and `hint` are about {host}, the name that is dialled, and {login}, as ssh takes it with its port."""
@@ -24,10 +26,10 @@ SIGNS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         "node.no_helper", "ssh reaches {host}, which has neither virt-ssh-helper nor netcat to go on to libvirt with.",
         "Install libvirt's daemon on {host}, which brings virt-ssh-helper, or netcat-openbsd.")),
     (("does not match the hostname",), Reason(
-        "node.certificate_name", "The TLS certificate of {host} lacks the name that is dialled, {host}.",
+        CERTIFICATE_NAME, "The TLS certificate of {host} lacks the name that is dialled, {host}.",
         "Dial a name that it has, or give {host} a certificate with that name as subjectAltName.")),
     (("certificate", "/pki/", "tls handshake"), Reason(
-        "node.certificate", "TLS with {host} fails over a certificate: its own, ours, or that of the authority.",
+        CERTIFICATE, "TLS with {host} fails over a certificate: its own, ours, or that of the authority.",
         "https://libvirt.org/kbase/tlscerts.html says which files libvirt reads.")),
     (("host key verification failed",), Reason(
         "node.host_key", "ssh does not know the host key of {host}, and asks nobody about it.",
@@ -54,9 +56,13 @@ SIGNS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 def reason(node: Node, said: str) -> Reason | None:
     """Why `node`, another host than this, is not reached by what libvirt `said`; None for what has no sign of it."""
     folded = said.casefold()
-    found = next((one for signs, one in SIGNS if any(sign in folded for sign in signs)), None)
-    if found is None or node.is_local:
-        return None
+    found = next((one.code for signs, one in SIGNS if any(sign in folded for sign in signs)), "")
+    return about(node, found) if found and not node.is_local else None
+
+
+def about(node: Node, code: str) -> Reason:
+    """The reason of that code, with the names of `node`."""
+    found = next(one for _, one in SIGNS if one.code == code)
     parts = urlsplit(node.uri)
     who = f"{parts.username}@{parts.hostname}" if parts.username else parts.hostname or ""
     names = {"host": parts.hostname or "", "login": f"-p {parts.port} {who}" if parts.port else who}
