@@ -239,6 +239,69 @@ def test_a_file_system_on_a_device_is_mounted_and_unmounted(on: Pools, tmp_path:
         subprocess.run(["losetup", "-d", device], check=True)
 
 
+@pytest.fixture
+def small(on: Pools, tmp_path: Path) -> Iterator[str]:
+    """The directory of the pool `small`, a file system of 16 MiB on a loop device."""
+    image, path = tmp_path / "small.ext4", f"{PLACE}/small"
+    subprocess.run(["truncate", "-s", "16M", str(image)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    loop = subprocess.run(["losetup", "--show", "-f", str(image)], check=True, capture_output=True, text=True)
+    seen = f"{on.host.tree}{path}"  # the daemon mounts it in its namespace, and not where vfioctl runs
+    try:
+        on.cli("create", "small", "--path", path, "--device", loop.stdout.strip())
+        subprocess.run(on.host.lab.inside("mount", loop.stdout.strip(), seen), check=True)
+        yield path
+    finally:
+        subprocess.run(on.host.lab.inside("umount", seen), check=False)
+        on.host.lab.virsh("pool-destroy", "small", check=False)
+        subprocess.run(["losetup", "-d", loop.stdout.strip()], check=True)
+
+
+@pytest.mark.parametrize("verb", ["create", "clone", "upload"])
+def test_a_full_disk_leaves_nothing_half(on: Pools, small: str, verb: str) -> None:
+    """On the file system of the pool there is room for a part of it alone."""
+    on.cli("create", "wide", "--path", f"{PLACE}/wide")
+    source = f"{PLACE}/wide/source.img"
+    on.host.must("dd", "if=/dev/urandom", f"of={source}", "bs=1M", "count=24", "status=none")
+    on.cli("refresh", "wide")
+    argv = {
+        "create": ("create", "small", "a", "--size", "24M", "--image-format", "raw", "--preallocation", "full"),
+        "clone": ("clone", "wide", "source.img", "a", "--to", "small"), "upload": ("upload", "small", "a", source),
+    }[verb]  # fmt: skip
+    before = on.host.must("find", PLACE, "-printf", "%p %s\\n")
+    failed = on.host.cli("volume", *argv)
+    assert failed.returncode in (1, 3), failed.stdout + failed.stderr
+    assert ("No space left" in failed.stderr) or ("disk.no_room" in failed.stderr), failed.stderr
+    assert on.host.must("find", PLACE, "-printf", "%p %s\\n") == before
+    assert on.host.left_open() == []
+    again = on.host.cli("volume", "create", "small", "a", "--size", "1M")
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_a_killed_daemon_keeps_nobody_from_ending_it(on: Pools, number: int) -> None:
+    on.killed(number, "create", "fast", "--path", f"{PLACE}/fast")
+    on.host.lab.sigkill()
+    on.host.lab.start()
+    on.host.recover()
+    assert on.names() == []
+    assert not on.there(f"{PLACE}/fast")
+
+
+def test_a_node_that_does_not_answer_costs_its_rows_alone(on: Pools) -> None:
+    on.cli("create", "fast", "--path", f"{PLACE}/fast")
+    on.host.must("sh", "-c", "mkdir -p /etc/vfioctl/nodes && echo 'uri = \"qemu+tcp://127.0.0.1:1/system\"' > "
+                 "/etc/vfioctl/nodes/dead.toml")  # fmt: skip
+    try:
+        ended = on.host.cli("pool", "list", "--all-nodes", "--format", "json")
+        assert ended.returncode == 1
+        data = json.loads(ended.stdout)["data"]
+        assert [(row["node"], row["name"]) for row in data["pools"]] == [("local", "fast")]
+        assert {one["node"]: one["answers"] for one in data["nodes"]} == {"local": True, "dead": False}
+    finally:
+        on.host.must("rm", "/etc/vfioctl/nodes/dead.toml")
+
+
 def test_a_member_of_the_group_libvirt_makes_and_deletes_a_pool(on: Pools) -> None:
     """Nothing but libvirt is needed. The directory bears no mark then, so it stays."""
     done = on.host.cli_of(NOBODY, MEMBERS, "pool", "create", "fast", "--path", f"{PLACE}/fast")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -162,6 +163,20 @@ def test_without_a_mark_only_what_is_as_planned_is_taken_away(store: Store, why:
     if why == "a guest has it":
         guest(store, path)
     assert store.state(step) is State.FOREIGN
+
+
+def test_a_volume_that_cannot_be_marked_is_gone_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where libvirt mounts the pool, and this process does not see that."""
+    step = blank(store)
+
+    def unseen(path: str, *_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    monkeypatch.setattr(os, "setxattr", unseen)
+    with pytest.raises(StepFailed) as caught:
+        kind("volume.create").apply(step, store.machine)
+    assert caught.value.code == "volume.unmarked"
+    assert os.listdir(store.path) == []
 
 
 def test_a_pool_that_is_not_active_is_named(store: Store) -> None:

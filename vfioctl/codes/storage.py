@@ -29,6 +29,8 @@ CODES = (
     Code("volume.format", "A volume has another format than was said.", "Look at it with `qemu-img info`."),
     Code("volume.outside", "What a volume is to lie above is in no active pool.",
          "Bring it into a pool, or start the pool that it is in."),
+    Code("volume.unmarked", "A new volume could not bear the mark that says whose it is, so it was removed again.",
+         "See whether libvirt and vfioctl see the same mounts, with `findmnt`."),
     Code("volume.unknown", "There is no volume of that name in the pool.", "List them with `virsh vol-list POOL`."),
     Code("volume.used", "A guest, or a volume above it, needs a volume that is to be deleted.",
          "Delete what needs it first."),

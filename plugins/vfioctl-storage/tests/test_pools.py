@@ -54,6 +54,11 @@ def test_pools_stand_in_columns() -> None:
     assert list(pools({"pools": []})) == ["There are no pools."]
 
 
+def test_pools_of_several_nodes_begin_with_their_node() -> None:
+    heads, line = pools({"pools": [ROW], "nodes": [{"node": "local"}, {"node": "other"}]})
+    assert (heads.split()[0], line.split()[0]) == ("NODE", "local")
+
+
 def test_a_pool_is_shown_with_the_guests_that_use_it() -> None:
     assert list(shown({"pool": ROW}))[-1] == "  guests     win11"
 

@@ -22,7 +22,17 @@ def pools(data: Mapping[str, Any]) -> Iterator[str]:
     if not rows:
         yield "There are no pools."
         return
-    yield from table(("NAME", "STATE", "AUTOSTART", "KIND", "FREE", "VOLUMES", "PATH"), rows)
+    yield from _of_nodes(data, "pools", ("NAME", "STATE", "AUTOSTART", "KIND", "FREE", "VOLUMES", "PATH"), rows)
+
+
+def _of_nodes(
+    data: Mapping[str, Any], key: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> Iterator[str]:
+    """A table, whose lines begin with their node where several were asked."""
+    if len(data.get("nodes", ())) > 1:
+        heads = ("NODE", *heads)
+        rows = [(one["node"], *line) for one, line in zip(data[key], rows, strict=True)]
+    return table(heads, rows)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -76,7 +86,7 @@ def volumes(data: Mapping[str, Any]) -> Iterator[str]:
     if not rows:
         yield "There are no volumes."
         return
-    yield from table(("POOL", "NAME", "FORMAT", "SIZE", "USED", "ABOVE"), rows)
+    yield from _of_nodes(data, "volumes", ("POOL", "NAME", "FORMAT", "SIZE", "USED", "ABOVE"), rows)
 
 
 def volume(data: Mapping[str, Any]) -> Iterator[str]:

@@ -175,8 +175,8 @@ def _by_mark(path: str, operation: str) -> State:
                 return State.BETWEEN
             as_left = os.getxattr(fd, LEFT) == str(os.fstat(fd).st_mtime_ns).encode() and not locks.is_open(fd)
             return State.AFTER if as_left else State.FOREIGN
-    except FileNotFoundError:
-        return State.BEFORE
+    except FileNotFoundError:  # libvirt has it, and we do not see it: it has no mark that we could read
+        return State.FOREIGN
 
 
 def mark_begun(path: str, operation: str) -> None:
@@ -209,5 +209,13 @@ def _delete(volume: Volume) -> bool:
 def create(step: Step, volume: Volume, work: Callable[[Any], Any]) -> None:
     """Let `work` make the volume in its pool, and mark it."""
     made = work(volume.within)
-    if step.params["marked"]:
-        mark_whole(made.path(), str(step.baseline["operation"]))
+    if not step.params["marked"]:
+        return
+    path = made.path()
+    try:
+        mark_whole(path, str(step.baseline["operation"]))
+    except OSError as error:
+        made.delete(0)  # nobody else has had it yet, and later nobody could tell
+        said = f"{path} could not be marked as ours: {error.strerror}. It is removed again."
+        hint = "libvirt may see other mounts than this process: compare them with findmnt."
+        raise StepFailed("volume.unmarked", said, hints=(hint,)) from error

@@ -6,21 +6,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, argument, on_node, read_pool, read_pools, read_uses
+from vfioctl.plugin import Refused, Result, argument, on_node, on_nodes, read_pool, read_pools, read_uses
 from vfioctl_storage.commands.work import row, users
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.plugin import Call, Connection, Pool
 
 
 @click.command("list")
-@on_node
+@on_nodes
 @click.pass_obj
-def listed(call: Call, node: str) -> Result:
+def listed(call: Call, node: str, *, all_nodes: bool) -> Result:
     """List every pool: its state, its place, and the room that is left."""
-    with call.connection(node) as connection:
-        return Result(data={"pools": [row(connection.node, pool) for pool in read_pools(connection)]})
+    return call.ask_nodes(_rows, node, all_nodes=all_nodes).result("pools", lambda rows: rows)
+
+
+def _rows(connection: Connection) -> list[dict[str, Any]]:
+    return [row(connection.node, pool) for pool in read_pools(connection)]
 
 
 @click.command()

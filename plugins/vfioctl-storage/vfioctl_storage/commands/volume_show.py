@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Result, on_node, read_pool, read_pools, read_volumes
+from vfioctl.plugin import Result, on_node, on_nodes, read_pool, read_pools, read_volumes
 from vfioctl_storage.commands.volume_work import active_pool, must_be_active, row, subject
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call
+    from typing import Any
+
+    from vfioctl.plugin import Call, Connection, Pool
 
 
 @click.command("list")
 @click.argument("pool", required=False)
-@on_node
+@on_nodes
 @click.pass_obj
-def listed(call: Call, pool: str | None, node: str) -> Result:
+def listed(call: Call, pool: str | None, node: str, *, all_nodes: bool) -> Result:
     """List the volumes of POOL, or of every active pool, as of its last refresh."""
-    with call.connection(node) as connection:
-        pools = (must_be_active(read_pool(connection, pool)),) if pool else read_pools(connection)
-        found = [row(connection.node, volume) for one in pools for volume in read_volumes(connection, one)]
-    return Result(data={"volumes": found})
+    read = partial(_rows, word=pool or "", everywhere=all_nodes)
+    return call.ask_nodes(read, node, all_nodes=all_nodes).result("volumes", lambda rows: rows)
+
+
+def _rows(connection: Connection, *, word: str, everywhere: bool) -> list[dict[str, Any]]:
+    """The volumes of the pool `word`, or of all; of many nodes not each has such a pool."""
+    if word and not everywhere:
+        pools: tuple[Pool, ...] = (must_be_active(read_pool(connection, word)),)
+    else:
+        pools = tuple(pool for pool in read_pools(connection) if word in ("", pool.name, pool.uuid))
+    return [row(connection.node, volume) for pool in pools for volume in read_volumes(connection, pool)]
 
 
 @click.command()
