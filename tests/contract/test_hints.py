@@ -14,7 +14,7 @@ from hints import VERBS
 from vfioctl.verbs.row import last_word
 
 ROOT = Path(__file__).parents[2]
-NAMED = re.compile(r"(?:\bwith: |\bsee: |\bSee: |`|\$ |\bOr: )vfioctl ((?:[a-z]+ ?){1,2})")
+NAMED = re.compile(r"(?:\bwith: |\bsee: |\bSee: |`|\$ |\bOr: )vfioctl ((?:[a-z]+(?:-[a-z]+)* ?){1,2})")
 GUEST_NEXT = re.compile(
     r"(?:vfioctl (?:enable|disable|plan|status|recover|recover --abort|config get|config show)|virsh edit|--guest) $"
 )

@@ -1,0 +1,61 @@
+"""`vfioctl guest address`: where a guest is reached, and who says so. Reads only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Result, VfioctlError, on_node, read_addresses, until
+from vfioctl_guest.life import NOTHING_CHANGED, find, must_run
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, GuestAddress, GuestAddresses
+
+PATIENCE = 120.0
+LONGEST = 24 * 3600.0
+
+
+@click.command()
+@click.argument("name")
+@click.option("--wait", is_flag=True, help="Wait until there is one.")
+@click.option(
+    "--timeout", type=click.FloatRange(1.0, LONGEST), default=PATIENCE, show_default=True, metavar="SECONDS",
+    help="How long to wait with --wait.",
+)  # fmt: skip
+@on_node
+@click.pass_obj
+def address(call: Call, name: str, node: str, *, wait: bool, timeout: float) -> Result:
+    """Show the addresses of the guest NAME, and who says so: its agent, a lease of its network, or ARP.
+
+    Only those of its own network cards are shown, the surest first. Without any the exit status is 1.
+    """
+    with call.connection(node) as connection:
+        about = find(call, connection, name)
+        must_run(about)
+        seen: list[GuestAddresses] = []
+
+        def is_there() -> bool:
+            seen[:] = [read_addresses(connection, about.guest.uuid)]
+            return bool(seen[0].found)
+
+        if not until(is_there, timeout if wait else 0.0):
+            raise _none(about.name, seen[0], timeout if wait else 0.0)
+    rows = [_row(one) for one in seen[0].found]
+    return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, "addresses": rows})
+
+
+def _row(one: GuestAddress) -> dict[str, object]:
+    return {
+        "address": one.address, "prefix": one.prefix, "family": one.family, "mac": one.mac, "source": one.source,
+    }  # fmt: skip
+
+
+def _none(name: str, seen: GuestAddresses, waited: float) -> VfioctlError:
+    """What was tried, and what each said."""
+    within = f" within {waited:g} s" if waited else ""
+    hint = "Look at what it does on its serial console, or wait for it: --wait."
+    return VfioctlError(
+        "guest.no_address", f"Guest {name} had no address{within}: {'; '.join(seen.silent)}.",
+        state=NOTHING_CHANGED, hints=(hint,),
+    )  # fmt: skip

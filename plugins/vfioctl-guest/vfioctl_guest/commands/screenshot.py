@@ -1,0 +1,62 @@
+"""`vfioctl guest screenshot`: what a guest shows on its display, as a PNG file. Changes nothing of the guest."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Refused, Result, argument, on_node, read_screen
+from vfioctl_guest.life import NOTHING_CHANGED, find, must_run
+from vfioctl_guest.picture import as_png
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+
+MODE = 0o644
+SUFFIX = ".png"
+
+
+@click.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--screen", type=click.IntRange(0), default=0, show_default=True, help="Which of its displays.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE where it is there.")
+@on_node
+@click.pass_obj
+def screenshot(call: Call, name: str, file: str, node: str, *, screen: int, overwrite: bool) -> Result:
+    """Write what the guest NAME shows now to FILE, a PNG on this host.
+
+    The guest takes no notice. One that has no display, such as one with a card of its host alone, has nothing to show.
+    """
+    if not file.endswith(SUFFIX):
+        said = f"{file} does not end in {SUFFIX}, and what is written is a PNG."
+        raise Refused("guest.screenshot", said, state=NOTHING_CHANGED, hints=(f"Call it: {argument(file)}{SUFFIX}",))
+    with call.connection(node) as connection:
+        about = find(call, connection, name)
+        must_run(about)
+        picture = read_screen(connection, about.guest.uuid, screen)
+    data = as_png(picture.data, picture.mime)
+    _write(file, data, overwrite=overwrite)
+    written = {"file": os.path.abspath(file), "bytes": len(data)}
+    return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, **written})
+
+
+def _write(path: str, data: bytes, *, overwrite: bool) -> None:
+    """The whole file or none, under a name of its own first. Raises Refused("guest.screenshot")."""
+    fresh = f"{path}.{os.getpid()}"
+    try:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, MODE), "wb") as out:
+            out.write(data)
+        try:
+            os.replace(fresh, path) if overwrite else os.link(fresh, path)
+        finally:
+            if os.path.exists(fresh):
+                os.unlink(fresh)
+    except FileExistsError:
+        said, hint = f"{path} is there already.", "Replace it with: --overwrite"
+        raise Refused("guest.screenshot", said, state=NOTHING_CHANGED, hints=(hint,)) from None
+    except OSError as error:
+        said = f"{path} cannot be written: {error.strerror}."
+        raise Refused("guest.screenshot", said, state=NOTHING_CHANGED) from error

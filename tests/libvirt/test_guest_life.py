@@ -1,0 +1,335 @@
+"""The life of a guest by `vfioctl guest …` on a real libvirtd: one that hears its power button, and a deaf one."""
+
+from __future__ import annotations
+
+import json
+import uuid as uuids
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import snapshot_lab
+import tiny_guest
+
+from vfioctl.wait import until
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_guest")
+
+DEADLINE = 30.0
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    place = tmp_path_factory.mktemp("life")
+    place.chmod(0o755)
+    made = snapshot_lab.SnapshotLab(module_lab, place)
+    module_lab.start()
+    return made
+
+
+class Living:
+    """A guest of the lab that is off, whose boot sector hears the power button and echoes on the serial line."""
+
+    def __init__(self, host: Any, *, devices: str = "") -> None:
+        self.host, self.uuid = host, str(uuids.uuid4())
+        self.name = f"t{self.uuid[:8]}"
+        self.disk = tiny_guest.write_disk(host.place / f"{self.name}.raw")
+        self.log = host.place / f"{self.name}.log"
+        self.define(devices=devices)
+
+    def define(self, *, devices: str = "") -> None:
+        document = self.host.place / f"{self.name}.xml"
+        document.write_text(tiny_guest.DOMAIN.format(
+            name=self.name, uuid=self.uuid, disk=self.disk, log=self.log, devices=devices,
+        ))  # fmt: skip
+        self.host.lab.virsh("define", str(document))
+
+    def cli(self, *argv: str) -> Any:
+        """`vfioctl guest ARGV`."""
+        return self.host.cli("guest", *argv)
+
+    def done(self, verb: str, *argv: str) -> dict[str, Any]:
+        """`vfioctl guest VERB NAME ARGV`, which must succeed; its data."""
+        ended = self.cli(verb, self.name, *argv, "--format", "json")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        data: dict[str, Any] = json.loads(ended.stdout)["data"]
+        return data
+
+    def refused(self, verb: str, *argv: str, status: int = 3) -> str:
+        """The same, which must be refused with nothing done; what it says."""
+        before = self.state
+        ended = self.cli(verb, self.name, *argv)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        assert self.state == before
+        return str(ended.stdout + ended.stderr)
+
+    @property
+    def state(self) -> str:
+        return str(self.host.lab.state(self.name))
+
+    @property
+    def boots(self) -> int:
+        """How often it has said that it is there."""
+        return self.log.read_text(errors="replace").count(tiny_guest.READY) if self.log.exists() else 0
+
+    def wait(self, boots: int = 1) -> None:
+        assert until(lambda: self.boots >= boots, DEADLINE), "the guest has not booted"
+
+    def break_(self) -> None:
+        """It boots nothing from now on, and hears no button."""
+        self.disk.write_bytes(bytes(1 << 20))
+
+    def remove(self) -> None:
+        self.host.lab.virsh("destroy", self.name, check=False)
+        self.host.lab.virsh("undefine", self.name, "--managed-save", check=False)
+
+
+@pytest.fixture
+def guest(host: Any) -> Iterator[Living]:
+    made = Living(host)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def running(guest: Living) -> Living:
+    guest.host.lab.virsh("start", guest.name)
+    guest.wait()
+    return guest
+
+
+@pytest.fixture
+def deaf(guest: Living) -> Living:
+    guest.break_()
+    guest.host.lab.virsh("start", guest.name)
+    return guest
+
+
+# start
+
+
+def test_a_guest_is_started_and_boots(guest):
+    data = guest.done("start")
+    assert (data["guest"], data["was"], data["operation"]["ok"]) == (guest.name, "off", True)
+    guest.wait()
+    assert guest.state == "running"
+    assert guest.done("start")["operation"] is None, "it is running already"
+    assert guest.host.left_open() == []
+
+
+def test_a_dry_run_starts_nothing(guest):
+    assert [step["kind"] for step in guest.done("start", "--dry-run")["steps"]] == ["domain.start"]
+    assert guest.state == "shut off"
+
+
+def test_a_name_that_there_is_not_is_answered_with_the_nearest(guest):
+    ended = guest.cli("start", f"{guest.name}x")
+    assert ended.returncode == 3
+    assert f'did you mean "{guest.name}"?' in ended.stderr
+
+
+@pytest.mark.parametrize(("defined", "code"), [(True, "guest.network_off"), (False, "guest.no_network")])
+def test_a_network_that_is_not_active_is_named_with_what_starts_it(guest, host, defined, code):
+    network = f"n{guest.uuid[:6]}"
+    guest.define(devices=f"<interface type='network'><source network='{network}'/></interface>")
+    document = host.place / "network.xml"
+    document.write_text(f"<network><name>{network}</name></network>")
+    if defined:
+        host.lab.virsh("net-define", str(document))
+    try:
+        said = guest.refused("start")
+        assert f"[{code}]" in said
+        assert network in said
+    finally:
+        host.lab.virsh("net-undefine", network, check=False)
+
+
+def test_a_pool_that_is_not_active_is_named_with_what_starts_it(guest, host):
+    pool = f"p{guest.uuid[:6]}"
+    guest.define(devices=f"""<disk type='volume' device='disk'><source pool='{pool}' volume='one'/>
+      <target dev='vdb' bus='virtio'/></disk>""")
+    assert "[guest.no_pool]" in guest.refused("start")
+    host.lab.virsh("pool-define-as", pool, "dir", "--target", str(host.place))
+    try:
+        said = guest.refused("start")
+        assert "[guest.pool_off]" in said
+        assert pool in said
+    finally:
+        host.lab.virsh("pool-undefine", pool)
+
+
+def test_a_start_that_a_hook_refuses_leaves_it_off_and_says_why(guest, host):
+    host.lab.hook("10-no", "[ $2 != prepare ] || { echo no card today >&2; exit 1; }\n")
+    host.lab.restart()
+    try:
+        ended = guest.cli("start", guest.name)
+    finally:
+        host.lab.hook("10-no", "exit 0\n")
+    assert ended.returncode == 1
+    assert "no card today" in ended.stderr
+    assert guest.state == "shut off"
+    assert guest.host.left_open() == []
+
+
+def test_a_cordoned_node_starts_nothing(guest, host):
+    lines = r"""uri = "qemu:///system"\ncordoned = true\n"""
+    host.must("sh", "-c", f"mkdir -p /etc/vfioctl/nodes && printf '{lines}' > /etc/vfioctl/nodes/closed.toml")
+    assert "[node.cordoned]" in guest.refused("start", "--node", "closed")
+
+
+# stop, shutdown, destroy
+
+
+@pytest.mark.parametrize("verb", ["stop", "shutdown"])
+def test_a_guest_that_hears_its_power_button_is_off_when_the_command_ends(running, verb):
+    ended = running.cli(verb, running.name)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 request to its power button" in ended.stdout + ended.stderr
+    assert running.state == "shut off"
+    assert running.done(verb)["operation"] is None, "it is off already"
+
+
+def test_one_that_boots_is_asked_again(guest):
+    """The button is lost on the firmware."""
+    guest.host.lab.virsh("start", guest.name)
+    assert guest.done("stop")["operation"]["ok"]
+    assert guest.state == "shut off"
+
+
+def test_a_deaf_guest_is_named_and_runs_on_and_force_switches_it_off(deaf):
+    said = deaf.refused("stop", "--timeout", "2", status=1)
+    assert "[guest.deaf]" in said
+    assert f"vfioctl guest stop {deaf.name} --force" in said
+    assert deaf.host.left_open() == []
+    deaf.done("stop", "--force")
+    assert deaf.state == "shut off"
+
+
+def test_destroy_does_nothing_and_names_both_things_that_it_may_mean(running):
+    said = running.refused("destroy", "--graceful")
+    assert f"vfioctl guest stop {running.name} --force" in said
+    assert f"virsh undefine {running.name}" in said
+
+
+# reboot, suspend, resume
+
+
+def test_a_guest_restarts_and_the_command_waits_for_it(running):
+    assert running.done("reboot")["operation"]["ok"]
+    running.wait(boots=2)
+    assert running.state == "running"
+
+
+def test_a_deaf_guest_is_reset_by_force(deaf):
+    assert "[guest.deaf]" in deaf.refused("reboot", "--timeout", "2", status=1)
+    assert deaf.done("reboot", "--force")["operation"]["ok"]
+
+
+def test_a_guest_is_paused_and_goes_on(running):
+    running.done("suspend")
+    assert running.state == "paused"
+    assert running.done("suspend")["operation"] is None
+    for verb in ("start", "stop", "reboot"):
+        said = running.refused(verb)
+        assert "[guest.paused]" in said
+        assert f"vfioctl guest resume {running.name}" in said
+    running.done("resume")
+    assert running.state == "running"
+    assert running.done("resume")["operation"] is None
+
+
+@pytest.mark.parametrize("verb", ["reboot", "suspend", "resume", "save", "address", "stats"])
+def test_what_needs_a_running_guest_says_how_to_start_it(guest, verb):
+    said = guest.refused(verb)
+    assert "[guest.off]" in said
+    assert f"vfioctl guest start {guest.name}" in said
+
+
+# save, discard-saved
+
+
+def test_a_saved_guest_goes_on_where_it_was(running):
+    running.done("save")
+    assert running.state == "shut off"
+    assert running.done("save")["operation"] is None
+    assert "[guest.off]" in running.refused("suspend")
+    assert [step["kind"] for step in running.done("start")["steps"]] == ["domain.restore"]
+    assert running.state == "running"
+    assert running.done("stop")["operation"]["ok"], "it hears its button as before"
+    assert running.boots == 0, "it has not booted again: the log begins anew with each QEMU"
+
+
+def test_saved_memory_is_given_up_only_when_that_is_agreed_to(running):
+    running.done("save")
+    said = running.refused("discard-saved")
+    assert "[guest.unconfirmed_discard]" in said
+    assert running.done("discard-saved", "--yes")["operation"]["ok"]
+    assert [step["kind"] for step in running.done("start")["steps"]] == ["domain.start"]
+
+
+# address, stats, screenshot
+
+
+def test_a_guest_without_an_address_says_what_was_asked(host):
+    guest = Living(host, devices="<interface type='user'><mac address='52:54:00:00:00:77'/></interface>")
+    host.lab.virsh("start", guest.name)
+    try:
+        for more in ((), ("--wait", "--timeout", "1")):
+            said = guest.refused("address", *more, status=1)
+            assert "[guest.no_address]" in said
+            assert "it has no channel for an agent" in said
+            assert "leases" in said
+    finally:
+        guest.remove()
+
+
+def test_what_a_guest_uses_is_told_once_and_as_it_goes(running):
+    once = running.done("stats")["stats"]
+    assert once["state"] == "running"
+    assert once["cpu_time"] > 0
+    assert once["disk_read"] >= tiny_guest.SECTOR
+    assert once["memory"] == 32 << 20
+    ended = running.cli("stats", running.name, "--watch", "--every", "0.5", "--count", "2")
+    assert ended.returncode == 0, ended.stderr
+    lines = (ended.stdout + ended.stderr).splitlines()
+    assert len([line for line in lines if "%" in line]) == 2
+    assert any(line.startswith("   CPU") for line in lines)
+
+
+def test_what_a_guest_shows_becomes_a_png_that_replaces_nothing(host):
+    screen = "<graphics type='vnc'><listen type='socket'/></graphics><video><model type='vga'/></video>"
+    guest = Living(host, devices=screen)
+    host.lab.virsh("start", guest.name)
+    file = host.place / f"{guest.name}.png"
+    try:
+        guest.wait()
+        data = guest.done("screenshot", str(file))
+        assert file.read_bytes().startswith(b"\x89PNG")
+        assert (data["file"], data["bytes"]) == (str(file), file.stat().st_size)
+        assert "[guest.screenshot]" in guest.refused("screenshot", str(file))
+        guest.done("screenshot", str(file), "--overwrite")
+        assert [path.name for path in host.place.glob(f"{guest.name}.png*")] == [file.name]
+        assert "[guest.screenshot]" in guest.refused("screenshot", f"{file}.jpg")
+    finally:
+        guest.remove()
+
+
+def test_a_guest_without_a_display_has_nothing_to_show(running):
+    ended = running.cli("screenshot", running.name, str(running.host.place / "none.png"))
+    assert ended.returncode == 1
+    assert not (running.host.place / "none.png").exists()
+
+
+# Another node
+
+
+def test_each_of_them_works_on_another_node(guest, host):
+    host.must("sh", "-c", "mkdir -p /etc/vfioctl/nodes && echo 'uri = \"qemu:///system?mode=legacy\"' > "
+              "/etc/vfioctl/nodes/other.toml")  # fmt: skip
+    other = ("--node", "other")
+    assert guest.done("start", *other)["node"] == "other"
+    guest.wait()
+    for verb in ("suspend", "resume", "save", "start", "reboot", "stats", "stop"):
+        assert guest.done(verb, *other), verb
+    assert guest.state == "shut off"
