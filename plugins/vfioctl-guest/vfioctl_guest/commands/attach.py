@@ -1,0 +1,115 @@
+"""`vfioctl guest attach`, `detach` and `eject`: disks, media and network cards come and go, at once or later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Refused, Result, changing, replace
+from vfioctl_guest import hotplug
+from vfioctl_guest.life import NOTHING_CHANGED, find, must_not_be_saved, subject
+from vfioctl_guest.places import Change, change
+from vfioctl_guest.sources import card_on, in_use, medium
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, Connection
+    from vfioctl_guest.life import Subject
+
+BUSES = ("virtio", "scsi", "sata", "usb")
+later = click.option("--next-start", is_flag=True, help="Leave the running guest alone: from its next start on.")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--volume", metavar="POOL/VOLUME", help="A volume as a further disk.")
+@click.option("--network", metavar="NETWORK", help="A further network card, on this network.")
+@click.option("--iso", metavar="POOL/VOLUME", help="A volume as the medium in a CD drive.")
+@click.option("--bus", type=click.Choice(BUSES), default="virtio", show_default=True, help="How the disk is attached.")
+@click.option("--readonly", is_flag=True, help="The guest may not write to the disk.")
+@later
+@changing
+@click.pass_obj
+def attach(
+    call: Call, name: str, node: str, *, volume: str | None, network: str | None, iso: str | None, bus: str,
+    readonly: bool, next_start: bool, dry_run: bool,
+) -> Result:  # fmt: skip
+    """Give the guest NAME a disk, a network card or a CD: at once where it runs, and from then on at each start.
+
+    A volume that another guest uses is refused, unless it is only to be read. A CD goes into the drive that the guest
+    has; one without a drive gets it with its next start.
+    """
+    if sum(one is not None for one in (volume, network, iso)) != 1:
+        said = "One thing is attached at a time: --volume, --network or --iso."
+        raise Refused("guest.attach", said, state=NOTHING_CHANGED)
+    with call.connection(node) as connection:
+        about = find(call, connection, name)
+        must_not_be_saved(about)
+        if iso is not None:
+            made = _inserted(connection, about, iso)
+        elif network is not None:
+            made = Change("attach", card_on(connection, network))
+        else:
+            made = _disk(connection, about, str(volume), bus, readonly=readonly)
+    return change(call, about, replace(made, later=next_start or made.later), dry_run=dry_run)
+
+
+def _disk(connection: Connection, about: Subject, word: str, bus: str, *, readonly: bool) -> Change:
+    """The volume `word` under the first free target."""
+    target = hotplug.free_target(filter(None, (about.guest.xml, about.guest.live_xml)), bus)
+    device = hotplug.disk(medium(connection, word), target, bus, readonly=readonly)
+    return Change("attach", device, findings=in_use(connection, about, device, readonly=readonly))
+
+
+def _inserted(connection: Connection, about: Subject, word: str) -> Change:
+    """The volume `word` in its CD drive; one without gets a drive, which no running machine can be given."""
+    known, found = hotplug.drives(about.guest.xml), replace(medium(connection, word), format="raw")
+    if known:
+        former = hotplug.named(about.name, about.guest.xml, known[0], only=hotplug.CDROM)
+        return Change("media", hotplug.loaded(former, found), former)
+    bus = hotplug.bus_of_cds(about.guest.xml)
+    target = hotplug.free_target((about.guest.xml,), bus)
+    return Change("attach", hotplug.disk(found, target, bus, device=hotplug.CDROM), later=True)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("device")
+@later
+@changing
+@click.pass_obj
+def detach(call: Call, name: str, device: str, node: str, *, next_start: bool, dry_run: bool) -> Result:
+    """Take DEVICE from the guest NAME: a disk by its target or path, a network card by its MAC or network.
+
+    A running guest has to let go of it, so unmount the disk there first. Nothing is deleted: the volume stays.
+    """
+    about = subject(call, name, node)
+    must_not_be_saved(about)
+    xml = about.guest.xml if next_start else about.guest.live_xml or about.guest.xml
+    found = Change("detach", hotplug.named(about.name, xml, device), later=next_start)
+    return change(call, about, found, dry_run=dry_run)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("drive", required=False)
+@click.option("--force", is_flag=True, help="Also where the guest has locked the tray.")
+@changing
+@click.pass_obj
+def eject(call: Call, name: str, drive: str | None, node: str, *, force: bool, dry_run: bool) -> Result:
+    """Take the medium out of the CD drive of the guest NAME, at once and for good.
+
+    DRIVE is its target, where the guest has several. The drive stays, and `vfioctl guest attach NAME --iso POOL/VOLUME`
+    puts another medium into it.
+    """
+    about = subject(call, name, node)
+    must_not_be_saved(about)
+    known = hotplug.drives(about.guest.xml)
+    if drive is None and len(known) > 1:
+        said = f"Guest {about.name} has several CD drives."
+        raise Refused("device.ambiguous", said, state=NOTHING_CHANGED, hints=(f"Name one of them: {', '.join(known)}",))
+    if drive is None and not known:
+        raise Refused("device.unknown", f"Guest {about.name} has no CD drive.", state=NOTHING_CHANGED)
+    former = hotplug.named(about.name, about.guest.xml, drive or known[0], only=hotplug.CDROM)
+    found = Change("media", hotplug.loaded(former, None), former, force=force)
+    return change(call, about, found, dry_run=dry_run, verb="eject")

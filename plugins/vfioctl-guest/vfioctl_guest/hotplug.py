@@ -1,0 +1,149 @@
+"""The XML of a disk, CD or network card that a guest gets, and which of its own is meant. Reads XML, asks nobody."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from string import ascii_lowercase
+from xml.etree import ElementTree as ET
+
+from vfioctl.plugin import Refused, frozen, no_such
+from vfioctl_guest.life import NOTHING_CHANGED
+
+PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
+QEMU = "52:54:00"  # the prefix of MACs that QEMU and libvirt give (formatdomain)
+SOURCES = ("file", "dev", "network", "bridge", "name", "volume")
+CDROM = "cdrom"
+
+
+@frozen
+class Medium:
+    """What a disk or CD is on: a file or block device of the guest's node; `kind` is file or block."""
+
+    path: str
+    kind: str
+    format: str
+
+
+def disk(medium: Medium, target: str, bus: str, *, readonly: bool = False, device: str = "disk") -> str:
+    """A disk of `medium`. What the guest frees is freed in the image too (formatdomain, driver discard)."""
+    element = ET.Element("disk", type=medium.kind, device=device)
+    driver = ET.SubElement(element, "driver", name="qemu", type=medium.format)
+    if device == "disk" and not readonly:
+        driver.set("discard", "unmap")
+    ET.SubElement(element, "source", _source_of(medium))
+    ET.SubElement(element, "target", dev=target, bus=bus)
+    if readonly or device == CDROM:
+        ET.SubElement(element, "readonly")
+    return ET.tostring(element, encoding="unicode")
+
+
+def card(network: str, mac: str) -> str:
+    """A network card on libvirt's network `network`."""
+    element = ET.Element("interface", type="network")
+    ET.SubElement(element, "mac", address=mac)
+    ET.SubElement(element, "source", network=network)
+    ET.SubElement(element, "model", type="virtio")
+    return ET.tostring(element, encoding="unicode")
+
+
+def loaded(drive: str, medium: Medium | None) -> str:
+    """The drive with another medium in it, or with none."""
+    element = ET.fromstring(drive)
+    for child in [one for one in element if one.tag in ("source", "backingStore")]:
+        element.remove(child)
+    element.set("type", medium.kind if medium else "file")
+    if medium:
+        element.insert(0, ET.Element("source", _source_of(medium)))
+    if medium and (driver := element.find("driver")) is not None:
+        driver.set("type", medium.format)
+    return ET.tostring(element, encoding="unicode")
+
+
+def _source_of(medium: Medium) -> dict[str, str]:
+    return {"dev" if medium.kind == "block" else "file": medium.path}
+
+
+def free_target(xmls: Iterable[str], bus: str) -> str:
+    """The first target of `bus` that the guest has in none of its documents: vdb. Raises Refused("guest.full")."""
+    taken = {one.get("dev") for xml in xmls for one in ET.fromstring(xml).iterfind("devices/disk/target")}
+    names = (f"{PREFIXES[bus]}{letter}" for letter in ascii_lowercase)
+    if found := next((name for name in names if name not in taken), ""):
+        return found
+    said = f"The guest has {len(ascii_lowercase)} disks on this bus already."
+    raise Refused("guest.full", said, state=NOTHING_CHANGED, hints=("Take another one: --bus scsi",))
+
+
+def free_mac(taken: frozenset[str]) -> str:
+    """A MAC that is not among `taken`."""
+    while True:
+        tail = ":".join(f"{random.randrange(256):02x}" for _ in range(3))
+        if (found := f"{QEMU}:{tail}") not in taken:
+            return found
+
+
+def macs(xml: str) -> frozenset[str]:
+    """The MACs of its network cards."""
+    return frozenset(one.get("address", "").lower() for one in ET.fromstring(xml).iterfind("devices/interface/mac"))
+
+
+def path_of(device: str) -> str:
+    """The file or block device that a disk is on; "" for anything else."""
+    source = ET.fromstring(device).find("source")
+    return "" if source is None else source.get("file") or source.get("dev") or ""
+
+
+def paths(xml: str) -> frozenset[str]:
+    """The files and block devices of its disks."""
+    sources = ET.fromstring(xml).iterfind("devices/disk/source")
+    return frozenset(one.get("file") or one.get("dev") or "" for one in sources)
+
+
+def bus_of_cds(xml: str) -> str:
+    """Where a further CD drive goes: SATA on a q35 machine, IDE on the others that have it (formatdomain)."""
+    machine = ET.fromstring(xml).find("os/type")
+    return "sata" if machine is not None and "q35" in machine.get("machine", "") else "ide"
+
+
+def named(guest: str, xml: str, word: str, *, only: str = "") -> str:
+    """The XML of the device that `word` names: a disk's target or path, a card's MAC or network; `only`: such as cdrom.
+
+    Raises Refused("device.unknown", "device.ambiguous").
+    """
+    known = list(_devices(xml, only))
+    found = [one for one in known if word in names(one)]
+    if len(found) == 1:
+        return ET.tostring(found[0], encoding="unicode")
+    if found:
+        listed = ", ".join(names(one)[0] for one in found)
+        raise Refused("device.ambiguous", f"Guest {guest} has several devices on {word}.",
+                      state=NOTHING_CHANGED, hints=(f"Name one of them: {listed}",))  # fmt: skip
+    said = f"Guest {guest} has no {'CD drive' if only else 'disk or network card'} {word!r}"
+    raise no_such("device.unknown", said, word, [names(one)[0] for one in known], "It has")
+
+
+def drives(xml: str) -> list[str]:
+    """The targets of its CD drives."""
+    return [names(one)[0] for one in _devices(xml, CDROM)]
+
+
+def _devices(xml: str, only: str) -> Iterator[ET.Element]:
+    root = ET.fromstring(xml)
+    yield from (one for one in root.iterfind("devices/disk") if only in ("", one.get("device", "disk")))
+    yield from root.iterfind("devices/interface") if not only else ()
+
+
+def names(device: ET.Element) -> list[str]:
+    """How a person calls a disk or network card: first what no other one of the guest is called."""
+    disk = device.tag == "disk"
+    own, source = device.find("target" if disk else "mac"), device.find("source")
+    first = "" if own is None else own.get("dev" if disk else "address", "")
+    more = [] if source is None else [source.get(key, "") for key in SOURCES]
+    return [first, *filter(None, more)]
+
+
+def called(device: str) -> str:
+    """A device in a sentence: "the disk vdb", "the network card 52:54:00:…"."""
+    element = ET.fromstring(device)
+    what = {"disk": "disk", CDROM: "CD drive"}.get(element.get("device", "disk"), "drive")
+    return f"the {what if element.tag == 'disk' else 'network card'} {names(element)[0]}"

@@ -1,0 +1,67 @@
+"""A change of a guest's devices as an operation: in the running guest, in its configuration, or in both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from vfioctl.plugin import Message, Refused, content_name, frozen
+from vfioctl_guest import hotplug
+from vfioctl_guest.life import NOTHING_CHANGED, PAUSED, RUNNING, Doing, hinting, perform, step
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, Finding, Result
+    from vfioctl_guest.life import Subject
+
+LIVE, CONFIG = "live", "config"
+LETS_GO = 60.0  # seconds that a running guest has to let go of a device
+REASONS = {"attach": "is given to it", "detach": "is taken from it", "media": "gets another medium"}
+
+
+@frozen
+class Change:
+    """A device that comes ("attach"), goes ("detach") or gets another medium ("media"); `later`: at its next start."""
+
+    how: str
+    device: str
+    former: str = ""
+    later: bool = False
+    force: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+def change(call: Call, about: Subject, wanted: Change, *, dry_run: bool, verb: str = "") -> Result:
+    """The result of the operation; what comes later is said."""
+    verb = verb or ("attach" if wanted.how == "media" else wanted.how)
+    where = _where(about, wanted)
+    params: dict[str, Any] = {"where": where}
+    contents: dict[str, bytes] = {}
+    for key, text in (("blob", wanted.device), ("former", wanted.former)):
+        if text:
+            name = content_name(text.encode())
+            params[key], contents[name] = name, text.encode()
+    if wanted.force:
+        params["force"] = True
+    reason = f"{hotplug.called(wanted.device)} {REASONS[wanted.how]}{'' if LIVE in where else ' with its next start'}"
+    made = step(about, f"device.{wanted.how}", reason, deadline=LETS_GO, **params)
+    result = perform(call, about, (made,), Doing(verb, dry_run, findings=wanted.findings, contents=contents))
+    result = hinting(result, "guest.holds", "Unmount it, or set it down, in the guest; or: --next-start")
+    runs = about.guest.state in (RUNNING, PAUSED)
+    return result.saying(Message("It takes effect at its next start.")) if runs and LIVE not in where else result
+
+
+def _where(about: Subject, wanted: Change) -> list[str]:
+    """Where the device is to change: of what goes, where it is. Raises Refused("guest.transient")."""
+    runs = about.guest.state in (RUNNING, PAUSED) and not wanted.later
+    documents = {LIVE: about.guest.live_xml if runs else "", CONFIG: about.guest.xml if about.guest.persistent else ""}
+    found = [place for place, xml in documents.items() if xml and (wanted.how == "attach" or _has(xml, wanted.device))]
+    if not found:
+        said = f"Guest {about.name} has no configuration that stays: it cannot take effect later."
+        raise Refused("guest.transient", said, state=NOTHING_CHANGED)
+    return found
+
+
+def _has(xml: str, device: str) -> bool:
+    element = ET.fromstring(device)
+    wanted = hotplug.names(element)[0]
+    return any(hotplug.names(one)[0] == wanted for one in ET.fromstring(xml).iterfind(f"devices/{element.tag}"))

@@ -1,0 +1,146 @@
+"""`vfioctl guest attach`, `detach` and `eject` on a real libvirtd, of guests that run and that are off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import snapshot_lab
+from living import Living
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_guest")
+
+SCSI = "<controller type='scsi' model='virtio-scsi'/>"
+POOL = "disks"
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    place = tmp_path_factory.mktemp("devices")
+    place.chmod(0o755)
+    made = snapshot_lab.SnapshotLab(module_lab, place)
+    module_lab.start()
+    (place / "pool").mkdir()
+    (place / "pool/one.iso").write_bytes(bytes(1 << 16))
+    module_lab.virsh("pool-define-as", POOL, "dir", "--target", str(place / "pool"))
+    module_lab.virsh("pool-start", POOL)
+    return made
+
+
+@pytest.fixture
+def guest(host: Any) -> Iterator[Living]:
+    made = Living(host, devices=SCSI)
+    host.lab.virsh("vol-create-as", POOL, made.name, "1M", "--format", "qcow2")
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def running(guest: Living) -> Living:
+    guest.host.lab.virsh("start", guest.name)
+    guest.wait()
+    return guest
+
+
+def disks(guest: Living, *how: str) -> dict[str, str]:
+    """Target and source of each disk, as it runs; with --inactive as it is configured."""
+    lines = guest.host.lab.virsh("domblklist", guest.name, *how).stdout.splitlines()[2:]
+    return dict(line.split(maxsplit=1) for line in lines if line)
+
+
+def volume(guest: Living) -> str:
+    return f"{POOL}/{guest.name}"
+
+
+def test_a_running_guest_gets_a_volume_and_gives_it_back(running):
+    before = disks(running)
+    running.done("attach", "--volume", volume(running), "--bus", "scsi")
+    assert set(disks(running)) == set(disks(running, "--inactive")) == {"vda", "sda"}
+    running.done("detach", "sda")
+    assert disks(running) == disks(running, "--inactive") == before
+    assert running.host.left_open() == []
+
+
+def test_a_guest_that_is_off_gets_it_with_its_configuration(guest):
+    guest.done("attach", "--volume", volume(guest))
+    path = disks(guest)["vdb"]
+    guest.done("detach", path)
+    assert set(disks(guest)) == {"vda"}
+
+
+def test_what_is_to_come_with_the_next_start_leaves_the_running_guest_alone(running):
+    ended = running.cli("attach", running.name, "--volume", volume(running), "--next-start")
+    assert ended.returncode == 0, ended.stderr
+    assert "at its next start" in ended.stdout + ended.stderr
+    assert set(disks(running)) == {"vda"}
+    assert set(disks(running, "--inactive")) == {"vda", "vdb"}
+
+
+def test_a_dry_run_changes_nothing(running):
+    data = running.done("attach", "--volume", volume(running), "--bus", "scsi", "--dry-run")
+    assert [step["kind"] for step in data["steps"]] == ["device.attach"]
+    assert set(disks(running, "--inactive")) == {"vda"}
+
+
+def test_a_volume_that_a_guest_has_is_refused_by_name(guest, host):
+    guest.done("attach", "--volume", volume(guest))
+    assert "[guest.in_use]" in guest.refused("attach", "--volume", volume(guest))
+    other = Living(host)
+    try:
+        assert "[guest.in_use]" in other.refused("attach", "--volume", volume(guest))
+        other.done("attach", "--volume", volume(guest), "--readonly")
+    finally:
+        other.remove()
+
+
+@pytest.mark.parametrize(("argv", "code"), [
+    (("--volume", "disks"), "guest.volume"), (("--volume", "disk/x"), "pool.unknown"),
+    (("--volume", "disks/none"), "volume.unknown"), (("--network", "none"), "network.unknown"), ((), "guest.attach"),
+    (("--network", "a", "--iso", "b/c"), "guest.attach"),
+])  # fmt: skip
+def test_what_cannot_be_attached_is_refused(guest, argv, code):
+    assert f"[{code}]" in guest.refused("attach", *argv)
+
+
+def test_a_saved_guest_gets_nothing_and_says_what_to_do(running):
+    running.done("save")
+    for verb in (("attach", "--volume", volume(running)), ("detach", "vda"), ("eject",)):
+        said = running.refused(*verb)
+        assert "[guest.saved]" in said
+        assert f"vfioctl guest discard-saved {running.name}" in said
+
+
+def test_a_card_is_given_to_a_guest_that_is_off_with_a_mac_of_its_own(guest, host):
+    document = host.place / "lan.xml"
+    document.write_text("<network><name>lan</name></network>")
+    host.lab.virsh("net-define", str(document))
+    try:
+        guest.done("attach", "--network", "lan")
+        guest.done("attach", "--network", "lan")
+        assert "[device.ambiguous]" in guest.refused("detach", "lan")
+        lines = host.lab.virsh("domiflist", guest.name).stdout.splitlines()[2:]
+        macs = [line.split()[-1] for line in lines if line]
+        assert len(set(macs)) == 2
+        for mac in macs:
+            guest.done("detach", mac)
+        assert "[device.unknown]" in guest.refused("detach", macs[0])
+    finally:
+        host.lab.virsh("net-undefine", "lan")
+
+
+def test_a_cd_comes_and_goes_while_the_guest_runs(guest, host):
+    ended = guest.done("attach", "--iso", f"{POOL}/one.iso")
+    assert ended["steps"][0]["kind"] == "device.attach", "it had no drive"
+    host.lab.virsh("start", guest.name)
+    iso = str(host.place / "pool/one.iso")
+    assert iso in disks(guest).values()
+    guest.done("eject", "--force")
+    assert iso not in (*disks(guest).values(), *disks(guest, "--inactive").values())
+    assert guest.done("attach", "--iso", f"{POOL}/one.iso")["steps"][0]["kind"] == "device.media"
+    assert iso in disks(guest).values()
+
+
+def test_a_guest_without_a_drive_has_nothing_to_eject(guest):
+    assert "[device.unknown]" in guest.refused("eject")
