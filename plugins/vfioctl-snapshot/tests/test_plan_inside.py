@@ -64,7 +64,16 @@ def test_without_a_copy_of_the_state_of_the_tpm_only_the_disks_go_back():
 
 def test_one_with_memory_is_libvirts_to_go_back_to():
     live = record(NAME, Part("vda", "/images/vda.qcow2", "qcow2"), method=INTERNAL, memory=True)
-    assert codes(revert(guest(), live, wish())) == [("snapshot.memory", "block")]
+    draft = revert(guest(), live, wish())
+    assert codes(draft) == [("snapshot.memory", "block")]
+    assert f"virsh snapshot-revert win11 {NAME}" in draft.findings[0].hint
+
+
+def test_one_with_memory_goes_back_into_no_guest_with_a_card():
+    live = record(NAME, Part("vda", "/images/vda.qcow2", "qcow2"), method=INTERNAL, memory=True)
+    (found,) = revert(guest(hostdevs=2), live, wish()).findings
+    assert "passed-through devices, whose state no memory holds" in found.message
+    assert found.hint == "Take the devices out of the guest first, with: virsh edit win11"
 
 
 def test_external_ones_beside_it_are_seen():

@@ -55,9 +55,7 @@ def revert(facts: Facts, record: Record, wish: Wish, state: tpm.Held | None = No
 
 def _of_record(facts: Facts, record: Record, wish: Wish) -> Iterator[Finding]:
     if record.memory:
-        said = f"Snapshot {record.name!r} of guest {facts.name} holds the memory of a running machine with its disks."
-        again = f"virsh snapshot-revert {argument(facts.name)} {argument(record.name)}"
-        yield finding("snapshot.memory", said, hint=f"libvirt goes back to both: {again}")
+        yield _of_memory(facts, record)
     if any(one.method == EXTERNAL for one in facts.records.readable):
         said = f"Guest {facts.name} has external snapshots as well, and the two kinds must not be mixed."
         hint = f"Delete those of one kind first; see: vfioctl snapshot list {argument(facts.name)}"
@@ -68,6 +66,16 @@ def _of_record(facts: Facts, record: Record, wish: Wish) -> Iterator[Finding]:
     yield from tpm.of_return(facts, record)
     if facts.nvram_exists and not record.nvram:
         yield refusals.without_nvram(facts, record)
+
+
+def _of_memory(facts: Facts, record: Record) -> Finding:
+    """The disks belong to the memory, which QEMU puts back into no machine that has a device of the host."""
+    said = f"Snapshot {record.name!r} of guest {facts.name} holds the memory of a running machine with its disks."
+    again = f"libvirt goes back to both: virsh snapshot-revert {argument(facts.name)} {argument(record.name)}"
+    if facts.hostdevs:
+        said = f"{said} It cannot be put back while the guest has passed-through devices, whose state no memory holds."
+        again = f"Take the devices out of the guest first, with: virsh edit {argument(facts.name)}"
+    return finding("snapshot.memory", said, hint=again)
 
 
 def _of_disks(facts: Facts, record: Record) -> Iterator[Finding]:
