@@ -222,7 +222,9 @@ def test_a_chain_that_is_too_long_is_refused_with_prune_as_the_advice():
     images = tuple(image(path, below) for path, below in zip(files, [*files[1:], ""], strict=True))
     draft = plan(facts(disk(source=files[0]), images=images))
     assert codes(draft) == [("snapshot.chain", "block")]
-    assert "snapshot prune win11" in draft.findings[0].hint
+    assert draft.findings[0].hint == "Delete old snapshots: vfioctl snapshot prune win11 --keep 10"
+    (found,) = plan(facts(disk(source=files[0]), images=images, state="running")).findings
+    assert found.hint.startswith("Shut it down, then delete old snapshots: vfioctl")
 
 
 def test_what_lies_below_without_a_stated_format_is_refused():

@@ -76,7 +76,8 @@ def of_chain(facts: Facts, target: str, path: str, form: str, limit: int) -> Ite
 def _of_length(facts: Facts, target: str, length: int, limit: int) -> Iterator[Finding]:
     if length >= limit:
         said = f"{length} images lie over each other for {target} of guest {facts.name}; no more than {limit} may."
-        hint = f"Delete old snapshots: vfioctl snapshot prune {argument(facts.name)} --keep 10"
+        first = "Shut it down, then delete" if facts.runs else "Delete"
+        hint = f"{first} old snapshots: vfioctl snapshot prune {argument(facts.name)} --keep 10"
         yield finding("snapshot.chain", said, hint=hint)
 
 
