@@ -21,7 +21,7 @@ COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapsh
           "domain.restore", "domain.discard_saved", "domain.rename", "domain.tune", "device.attach", "device.detach",
           "device.media",
           "snapshot.record", "snapshot.forget", "network.define", "network.start", "network.stop",
-          "network.autostart", "network.update", "network.delete"}  # fmt: skip
+          "network.autostart", "network.update", "network.delete", "network.refresh"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",

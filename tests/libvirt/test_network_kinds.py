@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -418,3 +419,48 @@ def test_another_entry_of_that_mac_or_address_is_somebody_elses(bench: Bench) ->
     bench.handle.update(3, 4, 0, step.params["entry"].replace("52:54", "52:55"), 2)
     assert bench.state(step) is State.FOREIGN
     assert bench.refused(step) == "network.changed"
+
+
+# network.refresh
+
+
+def rules(bench: Bench) -> list[str]:
+    said = subprocess.run(bench.lab.inside("iptables-save"), capture_output=True, text=True, check=True).stdout
+    return sorted(line for line in said.splitlines() if f"tbr{bench.wanted.third} " in line)
+
+
+def test_libvirt_writes_its_rules_again_and_nothing_else_changes(bench: Bench) -> None:
+    bench.define(active=True)
+    if not (written := rules(bench)):
+        pytest.skip("libvirt keeps its rules with nftables here")
+    before, live = canonical(bench.xml), canonical(bench.handle.XMLDesc(0))
+    for chain in ("INP", "OUT", "FWI", "FWO", "FWX"):
+        subprocess.run(bench.lab.inside("iptables", "-F", f"LIBVIRT_{chain}"), check=True)
+    assert rules(bench) != written
+    step = bench.step("network.refresh")
+    assert bench.codes(step) == []
+    assert bench.do(step) is None
+    assert rules(bench) == written
+    bench.do(step)
+    assert rules(bench) == written
+    assert canonical(bench.xml) == before
+    assert canonical(bench.handle.XMLDesc(0)).replace("<dhcp>", "") == live.replace("<dhcp>", "")
+    assert bench.undo(step) == "nothing of it is left"
+
+
+def test_what_a_kill_leaves_of_it_is_taken_away(bench: Bench) -> None:
+    from vfioctl.kinds.libvirt.network_refresh import NOBODY
+
+    bench.define(active=True)
+    step = bench.step("network.refresh")
+    bench.handle.update(3, 4, 0, f"<host mac='{NOBODY}' ip='192.168.{bench.wanted.third}.254'/>", 1)
+    assert bench.undo(step) is None
+    assert NOBODY not in bench.handle.XMLDesc(0)
+
+
+def test_one_that_is_not_active_or_has_no_addresses_is_not_refreshed(bench: Bench) -> None:
+    bench.define()
+    assert bench.refused(bench.step("network.refresh")) == "network.inactive"
+    bench.connection.networkDefineXML(bench.wanted.xml.partition("<ip")[0] + "</network>")
+    bench.handle.create()
+    assert bench.refused(bench.step("network.refresh")) == "network.no_addresses"

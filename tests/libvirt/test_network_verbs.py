@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -297,7 +296,7 @@ def problems(host: Host, *argv: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["nat", "isolated", "routed"])
-def test_rules_that_somebody_flushed_are_missed_until_libvirt_writes_them_again(
+def test_rules_that_somebody_flushed_are_missed_and_put_back(
     host: Host, subnet: str, kind: str
 ) -> None:
     host.done("create", "lab", "--subnet", subnet, "--type", kind)
@@ -307,12 +306,15 @@ def test_rules_that_somebody_flushed_are_missed_until_libvirt_writes_them_again(
         assert problems(host) == []
         return
     assert problems(host) == ["network.no_rules"]
-    jumps = host.cli("check", "lab").stdout.partition("; then: ")[2].strip()
-    os.kill(host.lab.daemon_pid, signal.SIGHUP)  # what `systemctl reload libvirtd` does
-    # It fills its chains, and forgets the jumps to them: those it makes only where the chain is new.
-    assert until(lambda: "(FORWARD, INPUT, OUTPUT)" in host.cli("check", "lab").stdout, 20)
-    host.inner.must("sh", "-c", jumps)
+    assert "network.refresh" in host.done("repair", "lab", "--dry-run")
+    assert problems(host) == ["network.no_rules"]
+    assert "has what it needs again" in host.done("repair", "lab")
     assert problems(host) == []
+    assert "lost nothing" in host.done("repair", "lab")
+    before = host.inner.must("iptables-save", "-t", "filter").split("COMMIT")[0].splitlines()[1:]
+    host.inner.must("iptables", "-F", "FORWARD")
+    host.done("repair", "lab")
+    assert host.inner.must("iptables-save", "-t", "filter").split("COMMIT")[0].splitlines()[1:] == before
 
 
 def test_a_table_that_drops_what_is_forwarded_is_named(host: Host, subnet: str) -> None:
@@ -338,8 +340,27 @@ def test_a_port_that_a_restart_of_the_network_left_in_the_air_is_found(host: Hos
     host.lab.virsh("net-start", "lab")
     said = host.cli("check", "lab").stdout
     assert f"of the guest {guest} is not on virbr1" in said
-    command = said.partition("Put it back with: ")[2].splitlines()[0]
-    host.inner.must(*command.split())
+    host.done("repair", "lab")
+    assert problems(host) == []
+
+
+def test_what_cannot_be_repaired_to_the_end_is_as_before(host: Host, subnet: str) -> None:
+    """The jump is put back, then the port cannot be."""
+    host.done("create", "lab", "--subnet", subnet)
+    host.guest("lab", 1)
+    host.lab.virsh("net-destroy", "lab")
+    host.lab.virsh("net-start", "lab")
+    host.inner.must("iptables", "-F", "OUTPUT")
+    before, wrong = host.state(), problems(host)
+    ip = host.inner.must("sh", "-c", "readlink -f $(command -v ip)").strip()
+    host.inner.must("sh", "-c", f"cp {ip} /var/ip && printf '{NO_MASTER}' > /var/no-master && chmod 755 /var/no-master")
+    host.inner.must("mount", "--bind", "/var/no-master", ip)
+    try:
+        assert host.cli("repair", "lab").returncode == 1
+    finally:
+        host.inner.must("umount", ip)
+    assert (host.state(), problems(host)) == (before, wrong)
+    host.done("repair", "lab")
     assert problems(host) == []
 
 
@@ -349,7 +370,8 @@ def test_a_server_that_was_killed_and_forwarding_that_is_off_are_found(host: Hos
     assert until(lambda: problems(host) == ["network.no_server"], 20)
     host.inner.must("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
     assert problems(host) == ["network.no_forwarding", "network.no_server"]
-    host.inner.must("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    assert "[network.no_server]" in host.cli("repair", "lab").stderr
+    assert problems(host) == ["network.no_server"]
     host.done("stop", "lab")
     assert problems(host) == ["network.inactive"]
 
@@ -376,6 +398,7 @@ def test_a_member_of_the_group_does_all_of_it(host: Host, subnet: str) -> None:
     assert host.data("list")["networks"] == []
 
 
+NO_MASTER = r"""#!/bin/sh\ncase "$*" in *" master "*) exit 1 ;; esac\nexec /var/ip "$@"\n"""
 DNS = """
 import socket, struct, sys
 server, name = sys.argv[1:]

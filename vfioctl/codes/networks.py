@@ -14,6 +14,8 @@ CODES = (
     Code("network.inactive", "A network is not active.", "Start it first."),
     Code("network.malformed", "A network, or an entry of one, is not what the step names.",
          "Report it to who made the plugin."),
+    Code("network.no_addresses", "A network has no addresses of its own, so that libvirt has no rules for it.",
+         "Nothing: there is nothing to write again."),
     Code("network.transient", "libvirt has no configuration of a network: it would be gone with its end.",
          "Give it one with `virsh net-define FILE`."),
     Code("network.unknown", "There is no network of that name or UUID.", "List them with `virsh net-list --all`."),

@@ -64,6 +64,7 @@ MODULES = {  # the file of each, without .py
     "network.autostart": "libvirt/network_autostart",
     "network.update": "libvirt/network_update",
     "network.delete": "libvirt/network_delete",
+    "network.refresh": "libvirt/network_refresh",
     "command.run": "command_run",
     "foreign.run": "foreign_run",
     "wait.until": "wait_until",

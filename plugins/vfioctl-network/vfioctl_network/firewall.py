@@ -42,11 +42,6 @@ class Demand:
     what: str
     target: str = ""  # of a jump to a chain of libvirt's: it makes these only together with the chain itself
 
-    @property
-    def command(self) -> str:
-        """What puts a jump back, before everything else in its chain, as libvirt does."""
-        return f"iptables -w -t {self.table} -I {self.chain} -j {self.target}"
-
     def is_met(self, rules: Iterable[Rule]) -> bool:
         wanted = (f"-A {self.chain} ", *self.parts)
         return any(one.table == self.table and all(part in f"{one.text} " for part in wanted) for one in rules)

@@ -8,7 +8,7 @@ from typing import Any
 
 DONE = {
     "create": "is there and active", "start": "is active", "stop": "is stopped", "delete": "is gone",
-    "set": "has it in its configuration",
+    "set": "has it in its configuration", "repair": "has what it needs again",
 }  # fmt: skip
 
 
