@@ -147,7 +147,7 @@ def test_a_deaf_guest_is_named_and_runs_on_and_force_switches_it_off(deaf):
 def test_destroy_does_nothing_and_names_both_things_that_it_may_mean(running):
     said = running.refused("destroy", "--graceful")
     assert f"vfioctl guest stop {running.name} --force" in said
-    assert f"virsh undefine {running.name}" in said
+    assert f"vfioctl guest delete {running.name}" in said
 
 
 # reboot, suspend, resume

@@ -26,7 +26,7 @@ LOCAL = ("virDomainGetUUIDString", "virDomainGetName", "virDomainFree")  # what 
 @pytest.fixture(scope="module")
 def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('auth_unix_ro = "none"\n')  # what polkit lets everybody do
+        file.write('unix_sock_rw_perms = "0700"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n')
     place = tmp_path_factory.mktemp("guests")
     place.chmod(0o755)
     made = snapshot_lab.SnapshotLab(module_lab, place)

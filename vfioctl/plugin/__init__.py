@@ -159,6 +159,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
     from vfioctl.unknown import no_such
     from vfioctl.virt.addresses import GuestAddress, GuestAddresses, read_addresses
+    from vfioctl.virt.capabilities import Capabilities, read_capabilities
     from vfioctl.virt.connection import Connection
     from vfioctl.virt.disks import (
         Firmware,
@@ -190,7 +191,7 @@ if TYPE_CHECKING:
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
     from vfioctl.virt.summaries import GuestSummary, read_summaries
     from vfioctl.virt.uses import Use, other_sources, read_uses
-    from vfioctl.virt.volumes import Volume, read_volume, read_volumes
+    from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes
     from vfioctl.wait import Backoff, until
 
     asking: Options
@@ -202,7 +203,7 @@ __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
     "Advice", "Answer", "Answers",
     "Backoff",
-    "Call", "Condition", "Connection", "Connector",
+    "Call", "Capabilities", "Condition", "Connection", "Connector",
     "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element",
     "Finding", "Firmware", "Framebuffer", "Frees",
@@ -225,6 +226,7 @@ __all__ = [
     "bind", "bind_id",
     "changing", "console_steps", "content_name",
     "destinations", "drives_console",
+    "every_volume",
     "field", "framebuffer_steps", "frozen",
     "given_functions", "guest_disks", "guest_firmware", "guest_hostdevs", "guest_interfaces", "guest_machine",
     "guest_tpm", "guest_tpm_state",
@@ -236,9 +238,9 @@ __all__ = [
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element",
     "qcow2_header",
-    "read_addresses", "read_bytes", "read_figures", "read_guest", "read_guests", "read_leases", "read_network",
-    "read_networks", "read_pool", "read_pools", "read_screen", "read_snapshots", "read_summaries", "read_text",
-    "read_uses", "read_volume", "read_volumes", "replace",
+    "read_addresses", "read_bytes", "read_capabilities", "read_figures", "read_guest", "read_guests", "read_leases",
+    "read_network", "read_networks", "read_pool", "read_pools", "read_screen", "read_snapshots",
+    "read_summaries", "read_text", "read_uses", "read_volume", "read_volumes", "replace",
     "size", "start_time", "staying", "sysfs",
     "target_driver",
     "unit_stop", "until", "users_of",
@@ -283,6 +285,7 @@ _MODULES = {
     "vfioctl.unknown": "no_such",
     "vfioctl.verbs.options": "asking changing on_node on_nodes",
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
+    "vfioctl.virt.capabilities": "Capabilities read_capabilities",
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.figures": "GuestFigures read_figures",
@@ -296,7 +299,7 @@ _MODULES = {
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
     "vfioctl.virt.summaries": "GuestSummary read_summaries",
     "vfioctl.virt.uses": "Use other_sources read_uses",
-    "vfioctl.virt.volumes": "Volume read_volume read_volumes",
+    "vfioctl.virt.volumes": "Volume every_volume read_volume read_volumes",
     "vfioctl.wait": "Backoff until",
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vfioctl_guest.views import listed, shown
+from vfioctl_guest.views import created, deleted, listed, shown
+
+from vfioctl.result import Table
 
 ROW: dict[str, Any] = {
     "name": "win11", "uuid": "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11", "node": "local", "state": "running", "reason": "",
@@ -21,16 +23,21 @@ MACHINE = {
 }  # fmt: skip
 
 
-def test_a_list_has_one_line_a_guest() -> None:
-    head, row = listed({"guests": [ROW]})
-    assert head.split() == ["NAME", "STATE", "CPUS", "MEMORY", "AUTOSTART", "MANAGED"]
-    assert row.split() == ["win11", "running", "4", "8.0", "GiB", "yes", "-"]
+def table(*rows: dict[str, Any], nodes: int = 1) -> Table:
+    (found,) = listed({"guests": list(rows), "nodes": [{}] * nodes})
+    assert isinstance(found, Table)
+    return found
+
+
+def test_a_list_has_one_row_a_guest() -> None:
+    found = table(ROW)
+    assert found.heads == ("name", "state", "cpus", "memory", "autostart", "managed")
+    assert found.rows == (("win11", "running", "4", "8.0 GiB", "yes", "-"),)
 
 
 def test_the_node_is_named_where_there_are_several() -> None:
-    head, *rows = listed({"guests": [ROW, {**ROW, "node": "rack7"}]})
-    assert head.endswith("NODE")
-    assert [row.split()[-1] for row in rows] == ["local", "rack7"]
+    found = table(ROW, {**ROW, "node": "rack7"}, nodes=2)
+    assert [row[0] for row in found.rows] == ["local", "rack7"]
 
 
 def test_an_empty_list_says_so() -> None:
@@ -38,7 +45,7 @@ def test_an_empty_list_says_so() -> None:
 
 
 def test_a_full_disk_is_named_beside_the_state() -> None:
-    assert "paused (disk full)" in list(listed({"guests": [{**ROW, "state": "paused", "reason": "disk full"}]}))[1]
+    assert table({**ROW, "state": "paused", "reason": "disk full"}).rows[0][1] == "paused (disk full)"
 
 
 def test_a_guest_is_shown_with_each_of_its_parts() -> None:
@@ -52,3 +59,27 @@ def test_a_guest_is_shown_with_each_of_its_parts() -> None:
 
 def test_a_transient_guest_is_named_as_one() -> None:
     assert "libvirt forgets it" in "\n".join(shown({"guest": {**ROW, **MACHINE, "persistent": False}}))
+
+
+STEP = {"kind": "domain.define", "resource": "domain:x", "reason": "libvirt gets to know it"}
+NEW = {**ROW, "disks": [{"target": "vda", "source": "/images/a.qcow2"}],
+       "networks": [{"network": "default", "mac": "52:54:00:00:00:01"}]}  # fmt: skip
+
+
+def test_a_dry_run_shows_the_steps_and_then_the_xml() -> None:
+    lines = list(created({"dry_run": True, "steps": [STEP], "guest": NEW, "xml": "<domain/>\n"}))
+    assert "domain.define" in lines[1]
+    assert lines[-1] == "<domain/>"
+
+
+def test_what_was_made_is_named_with_its_disks_and_networks() -> None:
+    lines = list(created({"dry_run": False, "operation": {"ok": True}, "guest": NEW}))
+    assert lines == [
+        "Guest win11 is made on local: 4 CPUs, 8.0 GiB.", "  vda  /images/a.qcow2", "  default  52:54:00:00:00:01",
+    ]  # fmt: skip
+
+
+def test_what_is_gone_is_named() -> None:
+    data = {"dry_run": False, "operation": {"ok": True}, "guest": "win11", "node": "local", "disks": ["/images/a"]}
+    assert list(deleted(data)) == ["Guest win11 is deleted from local.", "  /images/a"]
+    assert list(deleted({**data, "operation": {"ok": False}})) == []

@@ -1,37 +1,29 @@
-"""How the verbs look on a terminal: lines made from the data and nothing else."""
+"""How the verbs look on a terminal: made from the data and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import as_size
+from vfioctl.plugin import Table, as_size
 
-WIDEST = 40
-HEADS = ("NAME", "STATE", "CPUS", "MEMORY", "AUTOSTART", "MANAGED", "NODE")
+HEADS = ("name", "state", "cpus", "memory", "autostart", "managed")
 
 
-def listed(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line a guest; the node only where there are several."""
+def listed(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row a guest; with its node where several were asked."""
     rows = data["guests"]
     if not rows:
         yield "There are no guests."
         return
-    several = len({row["node"] for row in rows}) > 1
-    cells = [HEADS, *(_cells(row) for row in rows)]
-    yield from columns(cells if several else [line[:-1] for line in cells])
-
-
-def columns(cells: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The rows with each column as wide as it needs."""
-    widths = [min(WIDEST, max(map(len, column))) for column in zip(*cells, strict=True)]
-    for line in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    several = len(data.get("nodes", ())) > 1
+    heads = (*(("node",) if several else ()), *HEADS)
+    yield Table(heads, tuple((*((row["node"],) if several else ()), *_cells(row)) for row in rows))
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     flags = _yes(row["autostart"]), _yes(row["managed"])
-    return row["name"], state(row), str(row["cpus"]), as_size(row["memory"]), *flags, row["node"]
+    return row["name"], state(row), str(row["cpus"]), as_size(row["memory"]), *flags
 
 
 def state(row: Mapping[str, Any]) -> str:
@@ -80,3 +72,29 @@ def _disk(disk: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {disk['target']:<10} {disk['source'] or 'empty'} ({', '.join(what)})"
     for path in disk["over"]:
         yield f"  {'':<10} over {path}"
+
+
+def created(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was made, or would be; then with the XML as libvirt gets it."""
+    guest = data["guest"]
+    if data["dry_run"]:
+        yield from _planned(data)
+        yield data["xml"].rstrip()
+    elif data["operation"]["ok"]:
+        yield f"Guest {guest['name']} is made on {guest['node']}: {guest['cpus']} CPUs, {as_size(guest['memory'])}."
+        yield from (f"  {disk['target']:<4} {disk['source']}" for disk in guest["disks"])
+        yield from (f"  {card['network']}  {card['mac']}" for card in guest["networks"])
+
+
+def deleted(data: Mapping[str, Any]) -> Iterator[str]:
+    """What is gone, or would be."""
+    if data["dry_run"]:
+        yield from _planned(data)
+    elif data["operation"]["ok"]:
+        yield f"Guest {data['guest']} is deleted from {data['node']}."
+        yield from (f"  {path}" for path in data["disks"])
+
+
+def _planned(data: Mapping[str, Any]) -> Iterator[str]:
+    yield "Would be done, in this order:"
+    yield from (f"  {step['kind']:<18} {step['resource'] or '-'}: {step['reason']}" for step in data["steps"])

@@ -30,16 +30,20 @@ class Users:
     above: tuple[str, ...] = ()
 
 
-def users_of(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], path: str) -> Users:
+def users_of(
+    connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], path: str, *, but: str = ""
+) -> Users:
     """Who comes to the image at `path` on the node of `connection`, through any chain of images.
 
+    The guest with the UUID `but` does not count.
     Files of this host are told apart by device and inode, those of another one by their paths. `ask` looks at files
     (`Host.ask`, `Reach.ask`). Raises VfioctlError.
     """
     from vfioctl.virt.uses import read_uses
     from vfioctl.virt.volumes import every_volume
 
-    uses, volumes = read_uses(connection), every_volume(connection)
+    uses = [use for use in read_uses(connection) if use.uuid != but]
+    volumes = every_volume(connection)
     if not connection.node.is_local:
         return _users(uses, volumes, path, str, lambda _: "")
     said = ask(path, lambda: [list(part) for part in _users(uses, volumes, path, _here, _below).__dict__.values()])

@@ -18,6 +18,8 @@ ADDED = frozenset((
     "address", "alias", "audio", "backingStore", "boot", "controller", "driver", "input", "listen", "memballoon",
     "model", "seclabel", "target",
 ))  # fmt: skip
+# What it adds where the choice of the firmware was left to it: since 9.2 at once, before when the guest starts.
+CHOSEN = ADDED | {"firmware", "loader", "nvram"}
 # What a snapshot's record is known by; the domain in it is libvirt's own text of it (formatsnapshot).
 RECORD = ("name", "creationTime", "state", "description", "parent", "disks")
 
@@ -118,19 +120,20 @@ def _same_part(one: Element | None, other: Element | None) -> bool:
     return _covers(one, other)
 
 
-def _covers(asked: Element, present: Element) -> bool:
+def _covers(asked: Element, present: Element, added: frozenset[str] = ADDED) -> bool:
     if asked.tag != present.tag or _text(asked) != _text(present):
         return False
     more = present.attrib.keys() - asked.attrib.keys()
-    if asked.attrib.items() - present.attrib.items() or (more and asked.tag not in ADDED):
+    if asked.attrib.items() - present.attrib.items() or (more and asked.tag not in added):
         return False
+    inner = CHOSEN if asked.tag == "os" and asked.get("firmware") else ADDED
     left = [child for child in present if not _is_empty_metadata(child)]
     for child in _exact_first(asked, left):
-        found = next((one for one in left if _covers(child, one)), None)
+        found = next((one for one in left if _covers(child, one, inner)), None)
         if found is None:
             return False
         left.remove(found)
-    return all(child.tag in ADDED for child in left)
+    return all(child.tag in inner for child in left)
 
 
 def _exact_first(asked: Element, present: Iterable[Element]) -> list[Element]:

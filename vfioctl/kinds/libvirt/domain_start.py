@@ -36,8 +36,9 @@ class DomainStart(DomainChange):
         return "it is switched off"
 
     def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:  # noqa: ARG002
-        if domain.handle.isActive():
-            said = f"The guest {domain.handle.name()} is running already."
+        """One that is not there may be about to be defined by an earlier step."""
+        if (found := domain.found) is not None and found.isActive():
+            said = f"The guest {found.name()} is running already."
             raise StepRefused("domain.running", said, hints=("Shut it down first, or leave it as it is.",))
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:  # noqa: ARG002

@@ -7,7 +7,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_needs import must_be_unneeded, must_not_be_open, users
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange
-from vfioctl.txn.shape import ABSOLUTE, COUNT, UUID, Form, Shape, is_number
+from vfioctl.txn.shape import ABSOLUTE, COUNT, UUID, Form, Shape, is_number, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 class VolumeDelete(VolumeChange):
-    """{uri, pool, name, path, size, changed}: pool: its UUID; path, size (bytes) and changed (seconds, 0 where libvirt
-    does not say) tell the volume that is meant: by the time of the deletion another one may have its name"""
+    """{uri, pool, name, path, size, changed, domain?}: pool: its UUID; path, size (bytes) and changed (seconds, 0 where
+    libvirt does not say) tell the volume that is meant: by the time of the deletion another one may have its name;
+    domain: the UUID of a guest that may still have it, since an earlier step lets libvirt forget that one"""
 
     name = "volume.delete"
     summary = "Removes a volume for good; not one that has changed since the plan, or that a guest or a chain needs."
@@ -26,6 +27,7 @@ class VolumeDelete(VolumeChange):
     undo_class = Undo.NONE
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, path=ABSOLUTE, size=COUNT, changed=Form("a time", is_number),
+        domain=optional(UUID),
     )  # fmt: skip
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:

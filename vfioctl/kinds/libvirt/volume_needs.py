@@ -18,8 +18,8 @@ STATES = "Start it and shut it down, or discard its saved state, first."
 
 
 def users(machine: Machine, params: Json, path: str) -> Users:
-    """Who comes to the file `path`. Raises VfioctlError."""
-    return users_of(machine.libvirt(params["uri"]), machine.reach.ask, path)
+    """Who comes to the file `path`, but the guest that the step is for. Raises VfioctlError."""
+    return users_of(machine.libvirt(params["uri"]), machine.reach.ask, path, but=params.get("domain", ""))
 
 
 def must_be_unneeded(found: Users, path: str) -> None:

@@ -16,28 +16,33 @@ from vfioctl.plugin import (
     guest_machine,
     guest_tpm,
     on_node,
+    on_nodes,
     read_guest,
     read_snapshots,
     read_summaries,
 )
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Connection, Guest, GuestDisk, GuestInterface, GuestSummary
+    from collections.abc import Iterator
+
+    from vfioctl.plugin import Call, Connection, Guest, GuestDisk, GuestInterface, GuestSummary, Node
 
 
 @click.command("list")
 @click.option("--running", is_flag=True, help="Only those that run or are paused.")
-@on_node
+@on_nodes
 @click.pass_obj
-def listed(call: Call, node: str, *, running: bool) -> Result:
-    """List the guests of a node, whether they run or not.
+def listed(call: Call, node: str, *, all_nodes: bool, running: bool) -> Result:
+    """List the guests of a node, or of all nodes, whether they run or not.
 
     No guest is asked: one whose agent or emulator hangs holds up nobody.
     """
-    with call.connection(node, read_only=True) as connection:
-        found = read_summaries(connection)
-        rows = [_row(call, connection, one) for one in found if one.runs or not running]
-    return Result(data={"guests": rows})
+
+    def rows(given: tuple[Node, tuple[GuestSummary, ...]]) -> Iterator[dict[str, Any]]:
+        here, found = given
+        return (_row(call, here, one) for one in found if one.runs or not running)
+
+    return call.ask_nodes(_seen, node, all_nodes=all_nodes).result("guests", rows)
 
 
 @click.command()
@@ -50,15 +55,19 @@ def show(call: Call, name: str, node: str) -> Result:
         found = read_guest(connection, name)
         (summary,) = (one for one in read_summaries(connection) if one.uuid == found.uuid)
         snapshots = [one.name for one in read_snapshots(connection, found.uuid)]
-        row = _row(call, connection, summary)
+        row = _row(call, connection.node, summary)
     return Result(data={"guest": {**row, **_machine(found), "snapshots": snapshots}})
 
 
-def _row(call: Call, connection: Connection, one: GuestSummary) -> dict[str, Any]:
+def _seen(connection: Connection) -> tuple[Node, tuple[GuestSummary, ...]]:
+    return connection.node, read_summaries(connection)
+
+
+def _row(call: Call, node: Node, one: GuestSummary) -> dict[str, Any]:
     return {
-        "name": one.name, "uuid": one.uuid, "node": str(connection.node), "state": one.state, "reason": one.reason,
+        "name": one.name, "uuid": one.uuid, "node": str(node), "state": one.state, "reason": one.reason,
         "cpus": one.cpus, "memory": one.memory, "autostart": one.autostart, "persistent": one.persistent,
-        "managed": connection.node.is_local and os.path.lexists(call.paths.guest_config(one.name)),
+        "managed": node.is_local and os.path.lexists(call.paths.guest_config(one.name)),
     }  # fmt: skip
 
 

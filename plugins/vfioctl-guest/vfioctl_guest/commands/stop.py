@@ -67,5 +67,5 @@ def destroy(call: Call, name: str, more: tuple[str, ...]) -> NoReturn:  # noqa: 
     raise Refused(
         "guest.destroy", "`destroy` switches a guest off in virsh, and deletes it elsewhere: it does neither here.",
         state=NOTHING_CHANGED, hints=(f"Switch it off with: vfioctl guest stop {argument(name)} --force",
-                                      f"Or let libvirt forget it with: virsh undefine {argument(name)}"),
+                                      f"Or delete it with its disks: vfioctl guest delete {argument(name)}"),
     )  # fmt: skip

@@ -1,0 +1,83 @@
+"""`vfioctl guest create`: a new guest from a volume or an ISO."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vfioctl.plugin import Message, OperationRequest, Result, argument, changing, size
+from vfioctl_guest import site
+from vfioctl_guest.create import Draft, Wish, draft
+from vfioctl_guest.machine import BIOS, FIRMWARES
+from vfioctl_guest.names import check_new
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, Connection
+
+
+@click.command()
+@click.argument("name")
+@click.option("--memory", required=True, metavar="SIZE", help="Memory, such as 2G.")
+@click.option("--cpus", type=click.IntRange(1), default=1, show_default=True, help="How many CPUs it has.")
+@click.option("--volume", "volumes", multiple=True, metavar="POOL/VOLUME", help="A volume that becomes its disk.")
+@click.option("--iso", "isos", multiple=True, metavar="PATH", help="An ISO image that it has as a CD.")
+@click.option("--network", "networks", multiple=True, metavar="NETWORK", help="A network of libvirt that it is on.")
+@click.option("--firmware", type=click.Choice(FIRMWARES), default=BIOS, show_default=True, help="How it boots.")
+@click.option("--tpm", is_flag=True, help="Give it a TPM 2.0 of its own.")
+@click.option("--autostart", is_flag=True, help="Let it start with its host.")
+@click.option("--start", is_flag=True, help="Start it, too.")
+@changing
+@click.pass_obj
+def create(
+    call: Call, name: str, node: str, *, memory: str, cpus: int, volumes: tuple[str, ...], isos: tuple[str, ...],
+    networks: tuple[str, ...], firmware: str, tpm: bool, autostart: bool, start: bool, dry_run: bool,
+) -> Result:  # fmt: skip
+    """Create the guest NAME: its disks are volumes that are there, its CDs ISO images.
+
+    It gets a serial console, a channel for its agent, a display for this host alone, and room for devices that are
+    plugged in later. --dry-run shows the XML as libvirt will get it.
+    """
+    check_new(name)
+    call.need_uncordoned(node)
+    wish = Wish(name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start)
+    with call.connection(node) as connection:
+        place = site.look(connection, networks)
+        disks = tuple(_disk(call, connection, word) for word in volumes)
+        cds = tuple(site.iso(call, connection, path) for path in isos)
+    made = draft(wish, place, disks, cds)
+    return _performed(call, place, made, wish, dry_run=dry_run)
+
+
+def _disk(call: Call, connection: Connection, word: str) -> site.Image:
+    return site.image(call, connection, site.volume_of(connection, word))
+
+
+def _performed(call: Call, place: site.Site, made: Draft, wish: Wish, *, dry_run: bool) -> Result:
+    request = OperationRequest(
+        plugin="guest", operation="guest create", subject=f"guest:{wish.name}", key=str(uuid.uuid4()),
+        proposals=made.steps, contents=made.contents, findings=made.findings, notes=made.notes,
+    )  # fmt: skip
+    result = call.perform(request, dry_run=dry_run)
+    ended = Result(
+        data={**result.data, "guest": _shown(made, place), "xml": made.xml if dry_run else ""},
+        messages=result.messages, errors=result.errors, exit_status=result.exit_status,
+    )  # fmt: skip
+    if dry_run or result.exit_status or wish.start:
+        return ended
+    hint = f"Start it with: vfioctl guest start {argument(wish.name)}"
+    return ended.saying(Message(f"Guest {wish.name} is off.", hint=hint))
+
+
+def _shown(made: Draft, place: site.Site) -> dict[str, Any]:
+    machine = made.machine
+    return {
+        "name": machine.name, "uuid": machine.uuid, "node": place.node, "cpus": machine.cpus, "memory": machine.memory,
+        "firmware": machine.firmware, "nvram": machine.nvram,
+        "disks": [
+            {"target": one.target, "source": one.path, "format": one.format, "cdrom": one.cdrom}
+            for one in machine.drives
+        ],
+        "networks": [{"network": one.network, "mac": one.mac} for one in machine.cards],
+    }  # fmt: skip

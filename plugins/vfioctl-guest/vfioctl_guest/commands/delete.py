@@ -1,0 +1,51 @@
+"""`vfioctl guest delete`: a guest goes with its disks, or without them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Message, OperationRequest, Question, Result, Unfinished, argument, asking, changing
+from vfioctl_guest.delete import draft
+from vfioctl_guest.doomed import look
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+
+DELETION = "guest.unconfirmed_delete"  # what is asked
+
+
+@click.command()
+@click.argument("name")
+@click.option("--keep-disks", is_flag=True, help="Leave its disks where they are.")
+@asking
+@changing
+@click.pass_obj
+def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry_run: bool) -> Result:
+    """Delete the guest NAME, which is off, with its disks, its NVRAM and the state of its TPM.
+
+    What goes and what stays is said before. CDs stay, and so does what is read-only. A disk that another guest, a
+    clone or a template needs is not deleted, and neither is the guest then, unless its disks are to be kept.
+    """
+    if yes:
+        call.agree(DELETION)
+    with call.connection(node) as connection:
+        doomed = look(call, connection, name)
+    if doomed.files:
+        call.need_root()
+    made = draft(doomed, keep_disks=keep_disks)
+    again = " ".join(filter(None, ("vfioctl guest delete", argument(name), "--keep-disks" * keep_disks, "--yes")))
+    request = OperationRequest(
+        plugin="guest", operation="guest delete", subject=f"guest:{doomed.guest.name}", key=str(uuid.uuid4()),
+        proposals=made.steps, unfinished=Unfinished.FINISH, contents=made.contents, findings=made.findings,
+        question=Question(DELETION, (*made.lost, *made.kept), again) if made.lost else None,
+    )  # fmt: skip
+    result = call.perform(request, dry_run=dry_run)
+    lines = (*made.lost, *made.kept) if dry_run else made.kept if result.exit_status == 0 else ()
+    gone = [disk.path for disk in doomed.disks if not (disk.keep or keep_disks)]
+    return Result(
+        data={**result.data, "guest": doomed.guest.name, "uuid": doomed.guest.uuid, "node": doomed.node, "disks": gone},
+        messages=(*result.messages, *map(Message, lines)), errors=result.errors, exit_status=result.exit_status,
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""The plan of a new guest: what speaks against it, and the steps. Pure: UUID and addresses were chosen before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vfioctl.plugin import Finding, StepProposal, argument, as_size, content_name, field, frozen
+from vfioctl_guest.machine import BIOS, SATA, Card, Drive, Machine, board, new_mac
+from vfioctl_guest.machine_xml import document, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vfioctl_guest.site import Image, Site
+
+SHORT, STARTING = 30.0, 120.0  # seconds
+ISO = "iso"  # what libvirt calls the format of a volume that is one
+
+
+@frozen
+class Wish:
+    """What was asked for. `memory` in bytes."""
+
+    name: str
+    uuid: str
+    memory: int
+    cpus: int
+    firmware: str = BIOS
+    tpm: bool = False
+    autostart: bool = False
+    start: bool = False
+
+
+@frozen
+class Draft:
+    """Steps, the contents that they name, what speaks against it, and the machine as it will be."""
+
+    machine: Machine
+    xml: str
+    steps: tuple[StepProposal, ...]
+    contents: Mapping[str, bytes]
+    findings: tuple[Finding, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def machine_of(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Machine:
+    """The machine: disks first, so that an empty one lets the CD boot."""
+    drives = [Drive(one.path, one.format, name) for one, name in zip(disks, targets("vd"), strict=False)]
+    drives += [
+        Drive(one.path, one.format, name, SATA, cdrom=True, readonly=True)
+        for one, name in zip(isos, targets("sd"), strict=False)
+    ]
+    return Machine(
+        name=wish.name, uuid=wish.uuid, memory=wish.memory, cpus=wish.cpus, board=board(site.machines),
+        firmware=wish.firmware, tpm=wish.tpm, drives=tuple(drives),
+        cards=tuple(Card(one.name, new_mac()) for one in site.networks),
+    )  # fmt: skip
+
+
+def draft(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Draft:
+    """The plan of the new guest."""
+    machine = machine_of(wish, site, disks, isos)
+    xml = document(machine)
+    content = xml.encode()
+    name = content_name(content)
+    return Draft(
+        machine, xml, tuple(_steps(wish, site, name)), {name: content}, tuple(_findings(wish, site, disks, isos)),
+        {"expects": [f"domain:{wish.uuid}"]} if wish.start else {},
+    )  # fmt: skip
+
+
+def _steps(wish: Wish, site: Site, blob: str) -> Iterator[StepProposal]:
+    about = {"uri": site.uri, "uuid": wish.uuid}
+    yield StepProposal(
+        id="guest:define", kind="domain.define", params={**about, "blob": blob, "former": ""},
+        reason=f"libvirt gets to know the guest {wish.name}", deadline=SHORT,
+    )  # fmt: skip
+    after: tuple[str, ...] = ("guest:define",)
+    if wish.autostart:
+        yield StepProposal(
+            id="guest:autostart", kind="domain.autostart", params={**about, "on": True, "former": False},
+            reason="it is to start with its host", deadline=SHORT, after=after,
+        )  # fmt: skip
+        after = (*after, "guest:autostart")
+    if wish.start:
+        yield StepProposal(
+            id="guest:start", kind="domain.start", params=about, reason="it is to run", deadline=STARTING, after=after
+        )
+
+
+def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Iterator[Finding]:
+    yield from _of_node(wish, site)
+    for one in site.networks:
+        if not one.active:
+            said = f"The network {one.name} is not active, so that the guest {wish.name} could not start."
+            yield _finding("guest.network_off", said, f"Start it with: vfioctl network start {argument(one.name)}")
+    for disk in disks:
+        yield from _of_disk(disk)
+    if not (disks or isos or site.networks):
+        said = f"The guest {wish.name} would have nothing to boot from."
+        yield _finding("guest.nothing_to_boot", said, "Give it one of --volume, --disk, --iso and --network.")
+
+
+def _of_node(wish: Wish, site: Site) -> Iterator[Finding]:
+    node = site.machines
+    if wish.memory > node.memory:
+        said = f"{site.node} has {as_size(node.memory)} of memory; {wish.name} is to get {as_size(wish.memory)}."
+        yield _finding("guest.too_much_memory", said, "Give it less with --memory.")
+    if wish.cpus > node.cpus:
+        said = f"A guest on {site.node} can have {node.cpus} CPUs; {wish.name} is to get {wish.cpus}."
+        yield _finding("guest.too_many_cpus", said, "Give it fewer with --cpus.")
+    if wish.firmware != BIOS and "efi" not in node.firmwares:
+        said = f"{site.node} has no UEFI firmware for guests."
+        yield _finding("guest.no_firmware", said, "Install it there (Debian: ovmf), or take --firmware bios.")
+    if wish.tpm and not board(node).tpm:
+        said = f"{site.node} cannot emulate a TPM."
+        yield _finding("guest.no_tpm", said, "Install swtpm there (Debian: swtpm-tools).")
+
+
+def _of_disk(disk: Image) -> Iterator[Finding]:
+    if disk.users:
+        said = f"{disk.path} is used by {', '.join(disk.users)}: two guests that write to one disk destroy it."
+        yield _finding("guest.disk_in_use", said, "Take another volume, or detach it there.")
+    if disk.format == ISO:
+        said = f"{disk.path} is the image of a CD, not of a disk."
+        yield _finding("guest.iso_as_disk", said, f"Give it with: --iso {argument(disk.path)}")
+
+
+def _finding(code: str, message: str, hint: str) -> Finding:
+    return Finding(code, message, hint=hint, source="guest")

@@ -1,0 +1,20 @@
+"""What a guest may be called: a name of a file and of a host, and nothing that is taken for a number. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from vfioctl.plugin import Refused
+
+LONGEST = 60
+VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+NOTHING_CHANGED = "Nothing was changed."
+
+
+def check_new(name: str) -> None:
+    """Raise Refused("guest.bad_name"). virsh takes a name of digits for the id of a running guest."""
+    if VALID.fullmatch(name) and not name.isdigit() and len(name) <= LONGEST:
+        return
+    rule = f"it must begin with a letter or digit, and have up to {LONGEST} letters, digits, '.', '_' and '-'"
+    why = "virsh would take it for the id of a running guest" if name.isdigit() else rule
+    raise Refused("guest.bad_name", f"{name!r} cannot name a guest: {why}.", state=NOTHING_CHANGED)

@@ -1,0 +1,125 @@
+"""What a new guest has to fit in with, read from its node: machines, memory, networks, volumes, who uses what.
+
+Reads only. An ISO of this host is looked at here; one of another node is known by the volume that it is.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import (
+    Refused,
+    argument,
+    every_volume,
+    frozen,
+    open_plain,
+    read_capabilities,
+    read_network,
+    read_pool,
+    read_volume,
+    users_of,
+)
+from vfioctl_guest.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Pool, Volume
+
+FILE, RAW = "file", "raw"  # the kind of a volume; the format where libvirt has none for it
+MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
+
+
+@frozen
+class Image:
+    """A file that is to be a disk or CD: its path without links, and who has it by now."""
+
+    path: str
+    format: str
+    users: tuple[str, ...] = ()
+
+
+@frozen
+class Site:
+    """The node, with the `networks` that were asked for."""
+
+    uri: str
+    node: str
+    local: bool
+    machines: Capabilities
+    networks: tuple[Network, ...] = ()
+
+
+def look(connection: Connection, networks: Iterable[str]) -> Site:
+    """The node, with its `networks` by name. Raises Refused("network.unknown"), VfioctlError."""
+    node = connection.node
+    return Site(
+        uri=node.uri, node=str(node), local=node.is_local, machines=read_capabilities(connection),
+        networks=tuple(read_network(connection, name) for name in networks),
+    )  # fmt: skip
+
+
+def volume_of(connection: Connection, word: str) -> Volume:
+    """The volume that `word`, POOL/VOLUME, names. Raises Refused: "pool.*", "volume.*", "guest.volume"."""
+    pool_name, slash, name = word.partition("/")
+    if not (slash and pool_name and name):
+        raise Refused(
+            "guest.volume", f"{word!r} names no volume; expected POOL/VOLUME.", state=NOTHING_CHANGED,
+            hints=("See what there is with: vfioctl pool list",),
+        )  # fmt: skip
+    found = read_volume(connection, active_pool(connection, pool_name), name)
+    if found.kind != FILE:
+        said = f"The volume {word} is no file ({found.kind}), and only files become disks here."
+        raise Refused("guest.volume", said, state=NOTHING_CHANGED)
+    return found
+
+
+def active_pool(connection: Connection, name: str) -> Pool:
+    """Raises Refused("pool.unknown", "guest.pool_off")."""
+    pool = read_pool(connection, name)
+    if not pool.is_active:
+        raise Refused(
+            "guest.pool_off", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
+            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
+        )  # fmt: skip
+    return pool
+
+
+def image(call: Call, connection: Connection, volume: Volume) -> Image:
+    """The file of `volume`, and who has it: here by whichever name it has, and through images above it."""
+    host, path = call.host(), volume.path
+    resolved = host.ask(path, partial(os.path.realpath, path)) if connection.node.is_local else path
+    found = users_of(connection, host.ask, resolved)
+    return Image(resolved, volume.format or RAW, (*found.guests, *found.above))
+
+
+def iso(call: Call, connection: Connection, path: str) -> Image:
+    """The ISO at `path` on the node. Raises Refused("guest.iso"). A CD may be in several guests."""
+    if connection.node.is_local:
+        return _local_iso(call.host(), path)
+    if path not in {one.path for one in every_volume(connection)}:
+        said = f"{connection.node} knows no volume at {path}, and files there are seen in no other way."
+        raise Refused("guest.iso", said, state=NOTHING_CHANGED, hints=("Put it into an active pool of that node.",))
+    return Image(path, RAW)
+
+
+def _local_iso(host: Host, path: str) -> Image:
+    why = "give it as an absolute path" if not path.startswith("/") else host.ask(path, partial(_no_iso, path))
+    if why:
+        raise Refused("guest.iso", f"{path} cannot be a CD: {why}.", state=NOTHING_CHANGED)
+    return Image(host.ask(path, partial(os.path.realpath, path)), RAW)
+
+
+def _no_iso(path: str) -> str:
+    """Why the file is no ISO image, "" where it is one. A pipe is not opened: nobody may ever write to it."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return "it is no regular file"
+        with open(open_plain(path, follow=True), "rb") as file:
+            file.seek(AT)
+            return "" if file.read(len(MAGIC)) == MAGIC else "it is no ISO 9660 image"
+    except OSError as error:
+        return error.strerror or "it cannot be read"

@@ -1,0 +1,205 @@
+"""`vfioctl guest delete` on a real libvirtd: what goes is what was said, by count; what others need stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import snapshot_lab
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_guest")
+
+IMAGES = snapshot_lab.IMAGES
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    place = tmp_path_factory.mktemp("delete")
+    place.chmod(0o755)
+    made = snapshot_lab.SnapshotLab(module_lab, place)
+    module_lab.start()
+    module_lab.virsh("pool-define-as", "default", "dir", "--target", IMAGES)
+    module_lab.virsh("pool-start", "default")
+    return made
+
+
+@pytest.fixture
+def guest(host: Any) -> Iterator[Any]:
+    made = snapshot_lab.Guest(host, disks=2, uefi=True)
+    host.lab.virsh("pool-refresh", "default")
+    yield made
+    host.lab.virsh("undefine", made.name, "--managed-save", "--nvram", "--snapshots-metadata", check=False)
+
+
+def delete(host: Any, guest: Any, *more: str) -> str:
+    ended = host.cli("guest", "delete", guest.name, *more)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said: str = ended.stdout + ended.stderr
+    return said
+
+
+def refused(host: Any, guest: Any, *more: str) -> str:
+    """What the refusal says; nothing is gone."""
+    before = host.files(), is_known(host, guest)
+    ended = host.cli("guest", "delete", guest.name, "--yes", *more)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert (host.files(), is_known(host, guest), host.left_open()) == (*before, [])
+    said: str = ended.stdout + ended.stderr
+    return said
+
+
+def is_known(host: Any, guest: Any) -> bool:
+    return guest.name in host.lab.virsh("list", "--all", "--name").stdout.split()
+
+
+def test_its_disks_and_its_nvram_go_and_nothing_else(host: Any, guest: Any) -> None:
+    neighbour = f"{IMAGES}/{guest.name}-vda.qcow2.bak"
+    host.must("sh", "-c", f"printf precious > {neighbour}")
+    before, mine = host.files(), {*guest.sources.values(), guest.nvram}
+    said = delete(host, guest, "--yes")
+    assert before - host.files() == mine
+    assert host.files() - before == set()
+    assert not is_known(host, guest)
+    assert host.left_open() == []
+    assert all(path in said for path in mine)
+
+
+def test_with_keep_disks_they_stay_and_are_named(host: Any, guest: Any) -> None:
+    before, nvram, disks = host.files(), guest.nvram, guest.sources
+    said = delete(host, guest, "--keep-disks", "--yes")
+    assert before - host.files() == {nvram}
+    assert all(f"{path} stays" in said for path in disks.values())
+
+
+def test_a_dry_run_says_what_goes_and_changes_nothing(host: Any, guest: Any) -> None:
+    before = host.files()
+    said = delete(host, guest, "--dry-run")
+    assert host.files() == before
+    assert is_known(host, guest)
+    assert all(path in said for path in guest.sources.values())
+
+
+def test_without_an_answer_nothing_goes(host: Any, guest: Any) -> None:
+    before = host.files()
+    ended = host.cli("guest", "delete", guest.name)
+    assert ended.returncode == 3
+    assert f"vfioctl guest delete {guest.name} --yes" in ended.stderr
+    assert (host.files(), is_known(host, guest)) == (before, True)
+
+
+def test_one_that_runs_stays(host: Any, guest: Any) -> None:
+    plain = snapshot_lab.Guest(host)
+    host.lab.virsh("start", plain.name, "--paused")
+    try:
+        assert "only a guest that is off is deleted" in refused(host, plain)
+    finally:
+        host.lab.virsh("destroy", plain.name)
+
+
+def test_one_that_is_saved_stays(host: Any) -> None:
+    plain = snapshot_lab.Guest(host)
+    host.lab.virsh("start", plain.name)
+    host.lab.virsh("managedsave", plain.name)
+    try:
+        assert "is saved" in refused(host, plain)
+    finally:
+        host.lab.virsh("managedsave-remove", plain.name)
+
+
+def test_one_with_snapshots_stays_until_they_are_gone(host: Any, guest: Any) -> None:
+    host.done("create", guest.name, "clean")
+    assert f"vfioctl snapshot prune {guest.name} --keep 0" in refused(host, guest)
+    host.done("prune", guest.name, "--keep", "0", "--yes")
+    delete(host, guest, "--yes")
+
+
+@pytest.mark.parametrize("how", ["path", "symlink", "hard link"])
+def test_a_disk_that_another_guest_has_stays_by_whichever_name(host: Any, guest: Any, how: str) -> None:
+    shared = guest.sources["vda"]
+    other = {"path": shared, "symlink": f"{shared}.sym", "hard link": f"{shared}.hard"}[how]
+    if how != "path":
+        host.must("ln", *(("-s",) if how == "symlink" else ()), shared, other)
+    twin = snapshot_lab.Guest(host)
+    twin.define({"vda": (other, "qcow2")})
+    assert f"{shared} is needed by {twin.name}" in refused(host, guest)
+    delete(host, guest, "--yes", "--keep-disks")
+    host.lab.virsh("undefine", twin.name)
+
+
+def test_the_base_of_a_clone_stays_though_no_guest_has_that(host: Any, guest: Any) -> None:
+    base = guest.sources["vdb"]
+    clone = f"{IMAGES}/{guest.name}-clone.qcow2"
+    host.must("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, clone)
+    host.lab.virsh("pool-refresh", "default")
+    assert f"{base} is needed by {clone}" in refused(host, guest)
+
+
+def test_the_nvram_of_a_twin_stays(host: Any, guest: Any) -> None:
+    twin = snapshot_lab.Guest(host)
+    twin.define({}, nvram=guest.nvram)
+    nvram = guest.nvram
+    said = delete(host, guest, "--yes")
+    assert f"{nvram} stays, since {twin.name} has it" in said
+    assert nvram in host.files()
+    host.lab.virsh("undefine", twin.name, "--keep-nvram")
+
+
+def test_a_cd_stays(host: Any) -> None:
+    plain = snapshot_lab.Guest(host)
+    iso = f"{IMAGES}/{plain.name}.iso"
+    host.must("truncate", "-s", "64K", iso)
+    host.lab.virsh("attach-disk", plain.name, iso, "sda", "--type", "cdrom", "--targetbus", "scsi", "--config")
+    assert f"{iso} stays, since it is a CD" in delete(host, plain, "--yes")
+    assert iso in host.files()
+
+
+def test_the_guest_file_and_the_pin_of_a_managed_one_go(host: Any, guest: Any) -> None:
+    config, pin = f"/etc/vfioctl/guests/{guest.name}.toml", f"/var/lib/vfioctl/identity/{guest.uuid}.json"
+    host.must("sh", "-c", f"mkdir -p $(dirname {config} {pin}); : > {config}; echo '{{}}' > {pin}")
+    said = delete(host, guest, "--yes")
+    assert config in said
+    assert host.run("ls", config, pin).returncode != 0
+
+
+# Killed at each boundary
+
+BOUNDARIES = range(1, 7)  # two a step: undefine, and a file each for two disks
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("how", ["at once", "after a power cut", "without plugins"])
+@pytest.mark.parametrize("number", BOUNDARIES)
+def test_one_that_was_killed_is_finished(host: Any, guest: Any, number: int, how: str) -> None:
+    before, mine = host.files(), {*guest.sources.values(), guest.nvram}
+    host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert host.cli("guest", "delete", guest.name, "--yes").returncode != 0
+    host.must("sh", "-c", "rm -f /.kit/*")
+    if how != "at once":
+        host.restart(daemon=how == "after a power cut")
+    said = host.recover_uninstalled() if how == "without plugins" else host.recover()
+    assert f"guest delete guest:{guest.name} was interrupted" in said
+    assert before - host.files() == mine
+    assert host.files() - before == set()
+    assert not is_known(host, guest)
+    assert host.left_open() == []
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", BOUNDARIES)
+def test_somebody_elses_guest_of_that_name_keeps_what_it_has(host: Any, guest: Any, number: int) -> None:
+    disks = guest.sources
+    host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert host.cli("guest", "delete", guest.name, "--yes").returncode != 0
+    host.must("sh", "-c", "rm -f /.kit/*")
+    host.lab.virsh("undefine", guest.name, "--keep-nvram", check=False)
+    theirs = host.lab.define(guest.name)
+    kept = f"{disks['vda']}"
+    there = kept in host.files()
+    if there:
+        host.lab.virsh("attach-disk", guest.name, kept, "vda", "--config", "--subdriver", "qcow2")
+    host.recover()
+    assert host.lab.virsh("domuuid", guest.name).stdout.strip() == theirs
+    assert (kept in host.files()) == there
+    host.lab.virsh("undefine", guest.name)
