@@ -46,6 +46,17 @@ def test_a_managed_guest_is_offered_everywhere_else(complete, words: tuple[str, 
     assert complete(*words, "") == ["win11"]
 
 
+@pytest.mark.parametrize("words", [
+    ("node", "show"), ("node", "cordon"), ("node", "remove"), ("node", "show", "--node"), ("node", "devices", "--node"),
+])  # fmt: skip
+def test_nodes_are_offered_where_one_is_meant(complete, root: Path, words: tuple[str, ...]) -> None:
+    place = root / "etc/vfioctl/nodes"
+    place.mkdir()
+    (place / "rack7.toml").write_text("what is in it does not matter")
+    assert complete(*words, "") == ["local", "rack7"]
+    assert complete(*words, "r") == ["rack7"]
+
+
 def test_settings_are_offered_and_only_lists_to_be_added_to(complete) -> None:
     assert "deadlines.prepare" in complete("config", "set", "dead")
     assert complete("config", "add", "dead") == []

@@ -21,6 +21,7 @@ from vfioctl.actions.nodes import PATIENCE
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
+pytest.importorskip("vfioctl_guest")
 
 MADE = ("/etc/pki/CA/cacert.pem", "/etc/pki/libvirt/clientcert.pem", "/etc/pki/libvirt/private/clientkey.pem")
 SOCKETS = """\
@@ -106,7 +107,7 @@ def refused(host: Any, uri: str) -> str:
     """What `node add` says of a node that is not to be added."""
     done = host.cli("node", "add", "rack7", uri)
     assert (done.returncode, done.stdout) == (3, ""), done.stdout + done.stderr
-    assert host.run("ls", "/etc/vfioctl/nodes").stdout.split() == []
+    assert "rack7.toml" not in host.run("ls", "/etc/vfioctl/nodes").stdout.split()
     return str(done.stderr)
 
 
@@ -117,8 +118,8 @@ def test_lists_of_both_hosts_stand_side_by_side(host: Any) -> None:
         ("local", "here", "clean"), ("rack7", "there", "clean"),
     ]  # fmt: skip
     assert [(one["node"], one["answers"]) for one in data["nodes"]] == [("local", True), ("rack7", True)]
-    shown = host.done("list", "--all-nodes").splitlines()
-    assert [line.split()[:2] for line in shown] == [["NODE", "GUEST"], ["local", "here"], ["rack7", "there"]]
+    head, _, *shown = host.done("list", "--all-nodes").splitlines()
+    assert [line.split()[:2] for line in (head, *shown)] == [["node", "guest"], ["local", "here"], ["rack7", "there"]]
 
 
 @pytest.mark.usefixtures("rack7")
@@ -165,6 +166,19 @@ def test_a_cordoned_node_is_shown_so_and_its_guests_still_are(host: Any) -> None
     assert host.must("cat", "/etc/vfioctl/nodes/rack7.toml").startswith("# by hand\nuri = ")
     assert host.cli("node", "uncordon", "rack7").returncode == 0
     assert asked(host, "node", "list")["data"]["nodes"][1]["cordoned"] is False
+
+
+@pytest.mark.parametrize(("node", "guest"), [("local", "here"), ("rack7", "there")])
+@pytest.mark.usefixtures("rack7")
+def test_no_guest_is_started_on_a_cordoned_node(host: Any, other: Any, node: str, guest: str) -> None:
+    lab = host.lab if node == "local" else other
+    assert host.cli("node", "cordon", node).returncode == 0
+    try:
+        refused = host.cli("guest", "start", guest, "--node", node)
+    finally:
+        assert host.cli("node", "uncordon", node).returncode == 0
+    assert (refused.returncode, "[node.cordoned]" in refused.stderr) == (3, True), refused.stderr
+    assert lab.state(guest) == "shut off"
 
 
 def test_a_machine_is_shown_as_virsh_and_the_kernel_have_it(host: Any, rack7: str) -> None:
