@@ -1,4 +1,4 @@
-"""`vfioctl guest attach`, `detach` and `eject` on a real libvirtd, of guests that run and that are off."""
+"""`vfioctl guest attach`, `detach`, `eject` and `set` on a real libvirtd, of guests that run and that are off."""
 
 from __future__ import annotations
 
@@ -144,3 +144,42 @@ def test_a_cd_comes_and_goes_while_the_guest_runs(guest, host):
 
 def test_a_guest_without_a_drive_has_nothing_to_eject(guest):
     assert "[device.unknown]" in guest.refused("eject")
+
+
+# set
+
+
+def shown(guest: Living, *how: str) -> str:
+    return str(guest.host.lab.virsh("dumpxml", guest.name, *how).stdout)
+
+
+def test_a_guest_that_is_off_has_what_was_asked_for_at_its_next_start(guest, host):
+    guest.done("set", "--cpus", "3", "--memory", "64M", "--boot", "vda", "--autostart")
+    xml = shown(guest)
+    assert ">3</vcpu>" in xml
+    assert "<memory unit='KiB'>65536</memory>" in xml
+    assert "<boot order='1'/>" in xml
+    assert guest.name in host.lab.virsh("list", "--all", "--autostart", "--name").stdout
+    assert guest.done("set", "--cpus", "3", "--memory", "64M", "--autostart")["operation"] is None
+    guest.done("set", "--no-autostart")
+    assert guest.name not in host.lab.virsh("list", "--all", "--autostart", "--name").stdout
+
+
+def test_a_running_guest_takes_what_it_can_and_says_what_waits(guest, host):
+    guest.done("set", "--cpus", "4")
+    guest.done("set", "--cpus", "1")
+    host.lab.virsh("start", guest.name)
+    guest.done("set", "--cpus", "2")
+    assert "current='2'>4</vcpu>" in shown(guest)
+    assert "current='2'>4</vcpu>" in shown(guest, "--inactive")
+    ended = guest.cli("set", guest.name, "--cpus", "6", "--memory", "64M")
+    assert ended.returncode == 0, ended.stderr
+    assert (ended.stdout + ended.stderr).count("at its next start") == 2
+    assert "current='2'>4</vcpu>" in shown(guest)
+    assert ">6</vcpu>" in shown(guest, "--inactive")
+    assert host.left_open() == []
+
+
+def test_a_size_without_a_unit_and_a_device_that_there_is_not_are_refused(guest):
+    assert "[size.no_unit]" in guest.refused("set", "--memory", "2048")
+    assert "[device.unknown]" in guest.refused("set", "--boot", "vdz")
