@@ -23,6 +23,14 @@ def check_name(name: str) -> None:
     raise Refused("pool.bad_name", f"{name!r} cannot name a pool: {rule}.", state=NOTHING_CHANGED)
 
 
+def check_template(name: str) -> None:
+    """Raise Refused("template.bad_name"). The names of its files begin with it."""
+    if VALID.fullmatch(name) and len(name) <= LONGEST:
+        return
+    rule = f"it must begin with a letter and have up to {LONGEST} letters, digits, '.', '_' and '-'"
+    raise Refused("template.bad_name", f"{name!r} cannot name a template: {rule}.", state=NOTHING_CHANGED)
+
+
 def check_volume(name: str) -> None:
     """Raise Refused("volume.bad_name"). It is a file's name too, and part of command lines."""
     if VALID_VOLUME.fullmatch(name) and len(name) <= LONGEST_VOLUME:

@@ -128,3 +128,40 @@ def _done(verb: str, one: Mapping[str, Any]) -> str:
     if verb == "resize":
         return f"has {as_size(one['capacity'])}, before {as_size(one['former'])}"
     return f"is made: {one['format']}, {as_size(one['capacity'])}"
+
+
+def templates(data: Mapping[str, Any]) -> Iterator[str]:
+    """One line a template."""
+    rows = [
+        (one["name"], one["pool"], one["os"] or "-", as_size(one["size"]) if one["size"] else "-",
+         one["created"] or "-", one["problem"] or one["description"] or "-") for one in data["templates"]
+    ]  # fmt: skip
+    if not rows:
+        yield "There are no templates."
+        return
+    yield from _of_nodes(data, "templates", ("NAME", "POOL", "OS", "SIZE", "ADDED", ""), rows)
+
+
+def template(data: Mapping[str, Any]) -> Iterator[str]:
+    """A template with all that is known of it."""
+    one = data["template"]
+    yield f"{one['name']} in {one['pool']}: {one['problem'] or one['format']}"
+    yield f"  image    {one['path'] or 'gone'}"
+    for key in ("size", "sha256", "created", "os", "source", "description"):
+        if one[key]:
+            yield f"  {key:<8} {as_size(one[key]) if key == 'size' else one[key]}".rstrip()
+    if one["tags"]:
+        yield f"  tags     {', '.join(one['tags'])}"
+    for path in one.get("above", ()):
+        yield f"  below    {path}"
+    if one.get("guests"):
+        yield f"  guests   {', '.join(one['guests'])}"
+
+
+def template_changed(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was done to a template, or would be."""
+    if data["dry_run"]:
+        yield from changed(data)
+    elif data["operation"] and data["operation"]["ok"]:
+        one, gone = data["template"], data["operation"]["operation"] == "template delete"
+        yield f"The template {one['name']} {'is removed' if gone else 'is made in pool ' + one['pool']}."

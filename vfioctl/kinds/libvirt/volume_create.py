@@ -6,6 +6,7 @@ import os
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
+from vfioctl.kinds.files.place import MODE
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_xml import FORMATS, FULL, METADATA, SPARSE, document
 from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, removal
@@ -13,17 +14,22 @@ from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, UUID, Shape, one_of, option
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
+    from vfioctl.findings import Finding
+    from vfioctl.host.host import Host
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step
+    from vfioctl.txn.step import Json, Step, StepProposal
     from vfioctl.virt.volumes import Volume as Described
 
 
 class VolumeCreate(Making):
-    """{uri, pool, name, format, size, preallocation?, backing?, backing_format?, marked}: pool: its UUID; size: bytes
-    that a guest sees; preallocation: "sparse" unless it says "metadata" or "full"; backing: the path of the volume that
-    it lies above, in backing_format; marked: its file is on this host and may bear a mark"""
+    """{uri, pool, name, format, size, preallocation?, backing?, backing_format?, mode?, later?, marked}: pool: its
+    UUID; size: bytes that a guest sees; preallocation: "sparse" unless it says "metadata" or "full"; backing: the path
+    of the volume that it lies above, in backing_format; mode: of its file, "0600" unless it says otherwise; later: its
+    pool is made by a step before, so that it is judged when its turn comes; marked: its file is on this host and may
+    bear a mark"""
 
     name = "volume.create"
     summary = "Makes a volume, blank or above another one; removed again only on failure, and only while it is as made."
@@ -31,8 +37,11 @@ class VolumeCreate(Making):
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, format=one_of(*FORMATS), size=COUNT,
         preallocation=optional(one_of(SPARSE, METADATA, FULL)), backing=optional(ABSOLUTE),
-        backing_format=optional(one_of(*FORMATS)), marked=FLAG,
+        backing_format=optional(one_of(*FORMATS)), mode=optional(MODE), later=optional(FLAG), marked=FLAG,
     )  # fmt: skip
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        return () if proposal.params.get("later", False) else super().check(proposal, host)
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:  # noqa: ARG002
         must_be_free(params, thing)

@@ -7,11 +7,13 @@ import stat
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
-from vfioctl.files import open_plain
+from vfioctl.files import open_plain, write_all
 from vfioctl.kinds.disks.made import LEFT
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.transfer import Transfer
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange, mark_whole
+from vfioctl.txn import blobs
+from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, NAME, TEXT, UUID, Shape, optional
 from vfioctl.txn.step import State, Undo
 
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 
 
 class VolumeUpload(VolumeChange):
-    """{uri, pool, name, source, size, sha256?, marked}: pool: its UUID; source: a file of this host; size: its bytes,
-    all of which go; sha256: what they must have; marked: as the volume.create before it has it"""
+    """{uri, pool, name, source?, blob?, size, sha256?, marked}: pool: its UUID; source: a file of this host, or
+    blob: the name of its content, which `vfioctl.txn.blobs.store` gives; size: its bytes, all of which go; sha256: what
+    they must have; marked: as the volume.create before it has it"""
 
     name = "volume.upload"
     summary = "Fills a volume that the same plan makes with a file; it goes with the volume on failure."
@@ -31,7 +34,10 @@ class VolumeUpload(VolumeChange):
     early = False  # the volume is made by a step before
     undo_class = Undo.EXACT
     keeps = Shape(operation=NAME)
-    takes = Shape(uri=URI, pool=UUID, name=VOLUME, source=ABSOLUTE, size=COUNT, sha256=optional(TEXT), marked=FLAG)
+    takes = Shape(
+        uri=URI, pool=UUID, name=VOLUME, source=optional(ABSOLUTE), blob=optional(BLOB), size=COUNT,
+        sha256=optional(TEXT), marked=FLAG,
+    )  # fmt: skip
     goes_on = ()
 
     def resource(self, params: Json) -> str:
@@ -44,11 +50,11 @@ class VolumeUpload(VolumeChange):
         return "it goes with its volume"
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:
-        source = machine.paths.at(params["source"])
-        found = machine.reach.ask(source, lambda: _size(source))
-        if found != params["size"]:
-            said = f"{source} is gone, or has another size than when this was planned."
-            raise StepRefused("volume.changed", said, hints=("Plan it once more.",))
+        if path := params.get("source", ""):
+            source = machine.paths.at(path)
+            if machine.reach.ask(source, lambda: _size(source)) != params["size"]:
+                said = f"{source} is gone, or has another size than when this was planned."
+                raise StepRefused("volume.changed", said, hints=("Plan it once more.",))
         if thing.found is None:
             raise StepFailed("volume.unknown", f"There is no volume {thing.name!r} to fill.")
 
@@ -57,8 +63,8 @@ class VolumeUpload(VolumeChange):
         return State.BEFORE if thing.found is None else State.BETWEEN
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        params, source = step.params, machine.paths.at(step.params["source"])
-        fd = open_plain(source, follow=True, foreign=True)
+        params = step.params
+        fd = _opened(step, machine)
         transfer = Transfer(fd, params["size"])
 
         def watch() -> None:
@@ -73,13 +79,23 @@ class VolumeUpload(VolumeChange):
         finally:
             if not transfer.is_stopped:  # else the thread may still read from it
                 os.close(fd)
-        _must_be(params.get("sha256", ""), transfer, source)
+        _must_be(params.get("sha256", ""), transfer, params.get("source", params["name"]))
         if params["marked"]:
             mark_whole(path, str(step.baseline["operation"]))
         return None
 
     def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
         return "it goes with its volume"
+
+
+def _opened(step: Step, machine: Machine) -> int:
+    """A descriptor of what is to go, at its begin."""
+    if path := step.params.get("source", ""):
+        return open_plain(machine.paths.at(path), follow=True, foreign=True)
+    fd = os.memfd_create("content", os.MFD_CLOEXEC)
+    write_all(fd, blobs.read(machine.paths, step.params["blob"]))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def _upload(step: Step, volume: Volume, transfer: Transfer) -> str:

@@ -22,6 +22,8 @@ def document(params: Json) -> str:
     ET.SubElement(root, "allocation", unit="bytes").text = str(params["size"] if full else 0)
     target = ET.SubElement(root, "target")
     ET.SubElement(target, "format", type=params["format"])
+    if mode := params.get("mode", ""):
+        ET.SubElement(ET.SubElement(target, "permissions"), "mode").text = mode
     if params["format"] == "qcow2":
         ET.SubElement(target, "compat").text = "1.1"
     if backing := params.get("backing", ""):

@@ -10,11 +10,12 @@ from vfioctl.plugin import Message, Question, Refused, Result, argument, as_size
 from vfioctl_storage.commands.volume_work import about, active_pool, row, step, subject
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED
+from vfioctl_storage.templates import POOL_SUFFIX, read_templates
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.plugin import Call
+    from vfioctl.plugin import Call, Connection
     from vfioctl_storage.commands.volume_work import Subject
 
 CUT, LOSS = "volume.unconfirmed_shrink", "volume.unconfirmed_delete"
@@ -79,6 +80,15 @@ def _must_be_meant(subj: Subject, wanted: str, *, cut: bool, shrink: bool) -> No
         )  # fmt: skip
 
 
+def _must_be_no_template(connection: Connection, subj: Subject) -> None:
+    """Raise Refused("volume.used") for the image or the record of a template."""
+    for one in read_templates(connection) if subj.pool.name.endswith(POOL_SUFFIX) else ():
+        if subj.volume.name in (one.record.name, one.image.name if one.image else "") and one.data:
+            hint = f"Delete that with: vfioctl template delete {argument(one.name)}"
+            said = f"The volume {subj.volume.name} belongs to the template {one.name}."
+            raise Refused("volume.used", said, state=NOTHING_CHANGED, hints=(hint,))
+
+
 def _live(subj: Subject) -> dict[str, Any]:
     """How a running guest is told of it."""
     if not subj.writers:
@@ -108,6 +118,7 @@ def delete(call: Call, pool: str, name: str, node: str, *, yes: bool, dry_run: b
         call.agree(LOSS)
     with active_pool(call, pool, node) as (connection, place):
         subj = subject(call, connection, place, name)
+        _must_be_no_template(connection, subj)
     volume = subj.volume
     change = step(
         "volume.delete", subj.node, place, name, "nobody needs it", path=volume.path, size=volume.capacity,

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, argument, changing, read_pool, size
+from vfioctl.plugin import Refused, Result, argument, as_size, changing, read_pool, size
 from vfioctl_storage.commands.volume_work import about, active_pool, is_marked, must_be_active, step, subject
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED, check_volume
+from vfioctl_storage.templates import named, usable, verify
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, StepProposal
+    from typing import Any
+
+    from vfioctl.plugin import Call, Connection, StepProposal
     from vfioctl_storage.commands.volume_work import Subject
 
 FORMATS = click.Choice(("qcow2", "raw"))
@@ -21,7 +24,8 @@ FORMATS = click.Choice(("qcow2", "raw"))
 @click.command()
 @click.argument("pool")
 @click.argument("name")
-@click.option("--size", "wanted", required=True, metavar="SIZE", help="What a guest sees, as 20G or 512MiB.")
+@click.option("--size", "wanted", default="", metavar="SIZE", help="What a guest sees, as 20G or 512MiB.")
+@click.option("--template", default="", metavar="TEMPLATE", help="Let it lie above the image of this template.")
 @click.option("--image-format", "form", type=FORMATS, default="qcow2", show_default=True, help="How it is kept.")
 @click.option(
     "--preallocation", type=click.Choice(("sparse", "metadata", "full")), default="sparse", show_default=True,
@@ -30,22 +34,46 @@ FORMATS = click.Choice(("qcow2", "raw"))
 @changing
 @click.pass_obj
 def create(
-    call: Call, pool: str, name: str, *, wanted: str, form: str, preallocation: str, node: str, dry_run: bool
-) -> Result:
-    """Make the blank volume NAME in POOL. It is called as you say, without a suffix of its own."""
+    call: Call, pool: str, name: str, *, wanted: str, template: str, form: str, preallocation: str, node: str,
+    dry_run: bool,
+) -> Result:  # fmt: skip
+    """Make the volume NAME in POOL. It is called as you say, without a suffix of its own.
+
+    It is blank, or with --template lies above the image of that: it sees what is in it, takes no room of its own at
+    first, and is as large unless --size says more. The image is read whole before, and must be as it was added.
+    """
     check_volume(name)
-    count = size(wanted)
+    if not wanted and not template:
+        said = "A blank volume needs a size."
+        raise Refused("volume.no_size", said, state=NOTHING_CHANGED, hints=("Give --size, or --template.",))
+    count = size(wanted) if wanted else 0
     if form == "raw" and preallocation == "metadata":
         said = "A raw volume has no metadata: it is sparse, or has all its room at once."
         raise Refused("volume.preallocation", said, state=NOTHING_CHANGED, hints=("Give --preallocation full.",))
+    more: dict[str, Any] = {"preallocation": preallocation}
     with active_pool(call, pool, node) as (connection, place):
         where = connection.node
+        if template:
+            count, more = _of_template(connection, template, count, form, preallocation)
     made = step(
-        "volume.create", where, place, name, f"{wanted} for a guest", format=form, size=count,
-        preallocation=preallocation, marked=is_marked(call, where, place),
+        "volume.create", where, place, name, f"{as_size(count)} for a guest", format=form, size=count,
+        marked=is_marked(call, where, place), **more,
     )  # fmt: skip
     shown = {"node": str(where), "pool": place.name, "name": name, "format": form, "capacity": count}
     return perform(call, Wish("volume create", about(where, place, name), (made,)), dry_run=dry_run, volume=shown)
+
+
+def _of_template(
+    connection: Connection, word: str, count: int, form: str, preallocation: str
+) -> tuple[int, dict[str, Any]]:
+    """The size, and what the step needs more. Raises Refused where the template cannot be used, or was changed."""
+    if form == "raw" or preallocation != "sparse":
+        said = "What lies above a template is qcow2, and takes room when it is written to."
+        raise Refused("volume.preallocation", said, state=NOTHING_CHANGED, hints=("Leave these options out.",))
+    found = named(connection, word)
+    data, below = usable(found)
+    verify(connection, found)
+    return count or data.size, {"backing": below.path, "backing_format": data.format}
 
 
 @click.command()

@@ -38,7 +38,7 @@ def upload(
     FILE is raw or a whole qcow2 image. Nothing that is there is replaced; what failed half-way is removed.
     """
     check_volume(name)
-    wanted = _sum(sha256)
+    wanted = checksum(sha256)
     image = read(call.host(), os.path.abspath(file), form)
     with active_pool(call, pool, node) as (connection, place):
         where = connection.node
@@ -57,7 +57,7 @@ def upload(
     return perform(call, Wish("volume upload", about(where, place, name), steps), dry_run=dry_run, volume=shown)
 
 
-def _sum(text: str) -> str:
+def checksum(text: str) -> str:
     """The checksum as the step takes it. Raises Refused("volume.checksum")."""
     found = text.strip().lower().removeprefix("sha256:")
     if found and (len(found) != LENGTH or not DIGITS.issuperset(found)):

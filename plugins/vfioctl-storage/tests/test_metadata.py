@@ -1,0 +1,47 @@
+"""What is written down of a template: read back as it was, and refused where anything is wrong with it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from vfioctl_storage.metadata import LARGEST, Metadata, read, written
+
+from vfioctl.plugin import VfioctlError
+
+DATA = Metadata(
+    name="tiny", uuid="u", created="2026-11-28T19:00:00Z", image="tiny.qcow2", format="qcow2", size=8 << 20,
+    sha256="0" * 64, source="/srv/tiny.qcow2", os="tïny", description='of "all"', tags=("a", "b"),
+)  # fmt: skip
+
+
+def test_what_is_written_is_read_back() -> None:
+    assert read(written(DATA), "x.yaml") == DATA
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    (b"{\n}}", "line 2 is not JSON"), (b"[]", "it is no object"), (b"\xff", "decode"),
+    (b'{"name": "a", "name": "b"}', "'name' is there twice"), (b"[" * 100_000, "larger"), (b"[" * 60_000, "recursion"),
+    (b" " * (LARGEST + 1), "larger"), (b"name: tiny\nanchor: &a [*a, *a]\n", "line 1 is not JSON"),
+])  # fmt: skip
+def test_what_is_no_record_is_refused_with_its_file_and_the_reason(content: bytes, why: str) -> None:
+    with pytest.raises(VfioctlError, match=why) as caught:
+        read(content, "/srv/x.yaml")
+    assert caught.value.code == "template.damaged"
+    assert "/srv/x.yaml" in caught.value.message
+
+
+@pytest.mark.parametrize(("change", "why"), [
+    ({"size": "8"}, "size is '8'"), ({"size": True}, "size is True"), ({"size": 0}, "size is 0"),
+    ({"os": 7}, "os is 7"), ({"tags": "a"}, "tags"), ({"more": 1}, "unknown key 'more'"),
+])  # fmt: skip
+def test_a_wrong_value_is_named(change: dict[str, object], why: str) -> None:
+    with pytest.raises(VfioctlError, match=why):
+        read(json.dumps({**json.loads(written(DATA)), **change}).encode(), "x")
+
+
+def test_a_key_that_is_missing_is_named() -> None:
+    data = json.loads(written(DATA))
+    del data["sha256"]
+    with pytest.raises(VfioctlError, match="'sha256' is missing"):
+        read(json.dumps(data).encode(), "x")

@@ -1,0 +1,85 @@
+"""What is written down of a template beside its image: one strict form, in JSON, which every YAML reader reads too."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import Refused, VfioctlError, frozen
+
+if TYPE_CHECKING:
+    from typing import Any
+
+SUFFIX = ".metadata.yaml"
+LARGEST = 64 << 10  # bytes
+TEXTS = ("name", "uuid", "type", "created", "image", "format", "sha256", "os", "source", "description")
+KEYS = (*TEXTS, "size", "tags")
+
+
+@frozen
+class Metadata:
+    """A template: `image` is the volume with its content, of `size` bytes for a guest, `sha256` of the image's file.
+
+    `type` is disk; `created` a moment in UTC; `source` what it was made of; `os`, `description` and `tags` are words of
+    whoever made it.
+    """
+
+    name: str
+    uuid: str
+    created: str
+    image: str
+    format: str
+    size: int
+    sha256: str
+    source: str
+    os: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    type: str = "disk"
+
+
+def written(data: Metadata) -> bytes:
+    """The content of the file."""
+    return json.dumps({key: getattr(data, key) for key in KEYS}, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def read(content: bytes, where: str) -> Metadata:
+    """The template that `content`, the file `where`, describes. Raises VfioctlError("template.damaged")."""
+    if len(content) > LARGEST:
+        raise _damaged(where, f"it is larger than {LARGEST >> 10} KiB")
+    try:
+        data = json.loads(content.decode(), object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise _damaged(where, f"line {error.lineno} is not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(where, str(error)) from error
+    return _checked(data, where)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"the key {twice!r} is there twice")
+    return dict(pairs)
+
+
+def _checked(data: Any, where: str) -> Metadata:
+    if not isinstance(data, dict):
+        raise _damaged(where, "it is no object")
+    if strange := sorted(data.keys() - set(KEYS)):
+        raise _damaged(where, f"it has the unknown key {strange[0]!r}")
+    if missing := [key for key in KEYS if key not in data]:
+        raise _damaged(where, f"the key {missing[0]!r} is missing")
+    if wrong := next((key for key in TEXTS if not isinstance(data[key], str)), None):
+        raise _damaged(where, f"{wrong} is {data[wrong]!r}, not a text")
+    if type(data["size"]) is not int or data["size"] <= 0:
+        raise _damaged(where, f"size is {data['size']!r}, not a number of bytes")
+    tags = data["tags"]
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise _damaged(where, "tags is no list of texts")
+    return Metadata(**{**data, "tags": tuple(tags)})
+
+
+def _damaged(where: str, why: str) -> VfioctlError:
+    hint = "Correct it, or remove it together with its image, by: virsh vol-delete"
+    return Refused("template.damaged", f"{where} cannot be used: {why}.", state="Nothing was changed.", hints=(hint,))

@@ -1,0 +1,117 @@
+"""The templates of a node, as they are written down in their pools, and whether their images are as they were."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import Refused, VfioctlError, argument, frozen, no_such, read_pools, read_volumes
+from vfioctl_storage import metadata
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from libvirt import virConnect
+
+    from vfioctl.plugin import Connection, Pool, Volume
+    from vfioctl_storage.metadata import Metadata
+
+POOL_SUFFIX = "-templates"
+DIRECTORY = "_templates_"
+READING = 7 * 24 * 3600.0  # seconds: a large image takes long, also over a network
+AT_ONCE = 256 << 10  # bytes
+
+
+@frozen
+class Template:
+    """A template in `pool`; `image` is None where its volume is gone. `problem` says why its record cannot be used."""
+
+    pool: Pool
+    name: str
+    data: Metadata | None
+    image: Volume | None
+    record: Volume
+    problem: str = ""
+
+
+def pool_name(pool: str) -> str:
+    """The pool of the templates that belong to `pool`."""
+    return f"{pool}{POOL_SUFFIX}"
+
+
+def read_templates(connection: Connection) -> tuple[Template, ...]:
+    """Every template of the node, by pool and name. Raises VfioctlError as `Connection.ask`."""
+    pools = [pool for pool in read_pools(connection) if pool.name.endswith(POOL_SUFFIX)]
+    return tuple(found for pool in pools for found in _of(connection, pool))
+
+
+def named(connection: Connection, word: str) -> Template:
+    """The template NAME or POOL/NAME, whole. Raises Refused("template.unknown", "template.ambiguous", …)."""
+    known = read_templates(connection)
+    pool, _, name = word.rpartition("/")
+    found = [one for one in known if one.name == name and pool in ("", one.pool.name, _owner(one))]
+    if not found:
+        names = [one.name for one in known]
+        raise no_such("template.unknown", f"There is no template {word!r}", name, names, "The templates")
+    if len(found) > 1:
+        ways = ", ".join(f"{_owner(one)}/{one.name}" for one in found)
+        raise Refused("template.ambiguous", f"There are several templates {name}: {ways}.", state=NOTHING_CHANGED)
+    return found[0]
+
+
+def usable(template: Template) -> tuple[Metadata, Volume]:
+    """Its record and its image. Raises Refused("template.damaged")."""
+    if template.data is None or template.image is None:
+        said = template.problem or f"The image of template {template.name} is gone."
+        raise Refused("template.damaged", said, state=NOTHING_CHANGED)
+    return template.data, template.image
+
+
+def verify(connection: Connection, template: Template) -> None:
+    """Raise Refused("template.changed") where the image is not byte by byte as it was."""
+    data, image = usable(template)
+    found = hashlib.sha256()
+    _read(connection, template.pool, image.name, found.update)
+    if found.hexdigest() != data.sha256:
+        hint = f"See who uses it with: vfioctl template show {argument(template.name)}"
+        raise Refused(
+            "template.changed", f"The image {image.path} of template {template.name} was changed since it was added: "
+            "what lies above it mixes old and new.", state=NOTHING_CHANGED, hints=(hint,),
+        )  # fmt: skip
+
+
+def _owner(template: Template) -> str:
+    return template.pool.name.removesuffix(POOL_SUFFIX)
+
+
+def _of(connection: Connection, pool: Pool) -> tuple[Template, ...]:
+    volumes = {volume.name: volume for volume in read_volumes(connection, pool)}
+    records = [volume for name, volume in volumes.items() if name.endswith(metadata.SUFFIX)]
+    return tuple(_template(connection, pool, volumes, record) for record in records)
+
+
+def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], record: Volume) -> Template:
+    name, parts = record.name.removesuffix(metadata.SUFFIX), bytearray()
+    if record.capacity > metadata.LARGEST:
+        return Template(pool, name, None, None, record, f"{record.path} is larger than a record can be.")
+    _read(connection, pool, record.name, parts.extend)
+    try:
+        data = metadata.read(bytes(parts), record.path)
+    except VfioctlError as error:
+        return Template(pool, name, None, None, record, error.message)
+    return Template(pool, name, data, volumes.get(data.image), record)
+
+
+def _read(connection: Connection, pool: Pool, name: str, take: Callable[[bytes], object]) -> None:
+    """Give every byte of a volume to `take`."""
+
+    def work(libvirt: virConnect) -> None:
+        stream = libvirt.newStream(0)
+        volume = libvirt.storagePoolLookupByUUIDString(pool.uuid).storageVolLookupByName(name)
+        volume.download(stream, 0, 0, 0)
+        while data := stream.recv(AT_ONCE):
+            take(data)
+        stream.finish()
+
+    connection.ask(work, f"what is in {name}", limit=READING)

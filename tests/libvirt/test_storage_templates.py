@@ -1,0 +1,171 @@
+"""`vfioctl template` as a user runs it, on a real libvirtd: what is kept, what is made of it, what keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import snapshot_lab
+from somebody import NOBODY
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_storage")
+
+PLACE = "/var/lib/libvirt/images"
+SOURCE = "/var/lib/libvirt/source.qcow2"
+MEMBERS = 1  # the group daemon, whose members may ask the private libvirtd
+IMAGE = f"{PLACE}/fast/_templates_/tiny.qcow2"
+RECORD = f"{PLACE}/fast/_templates_/tiny.metadata.yaml"
+ADD = ("template", "add", "tiny", "--pool", "fast", "--file", SOURCE)
+BOUNDARIES = 14  # two a step
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with (module_lab.etc / "libvirtd.conf").open("a") as file:
+        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    place = tmp_path_factory.mktemp("templates")
+    place.chmod(0o755)
+    module_lab.start()
+    made = snapshot_lab.SnapshotLab(module_lab, place)
+    made.must("qemu-img", "create", "-q", "-f", "qcow2", SOURCE, "8M")
+    made.must("qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 1M", SOURCE)
+    made.must("chmod", "0644", SOURCE)
+    return made
+
+
+@pytest.fixture
+def on(host: Any) -> Iterator[Templates]:
+    made = Templates(host)
+    yield made
+    made.remove()
+
+
+class Templates:
+    """A pool `fast`, with the templates that belong to it; all of it goes in the end."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+        self.cli("pool", "create", "fast", "--path", f"{PLACE}/fast")
+
+    def cli(self, *argv: str, status: int = 0) -> str:
+        """`vfioctl ARGV`, which ends with `status`; what it says."""
+        ended = self.host.cli(*argv)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        return str(ended.stdout + ended.stderr)
+
+    def data(self, *argv: str) -> Any:
+        return json.loads(self.host.cli(*argv, "--format", "json").stdout)["data"]
+
+    def refused(self, code: str, *argv: str) -> None:
+        """The same, refused with `code` and nothing changed."""
+        before = self.files()
+        said = self.cli(*argv, "--format", "json", status=3)
+        assert f'"{code}"' in said, said
+        assert self.files() == before
+
+    def files(self) -> str:
+        """Every file and directory of the pools, and the pools."""
+        listed = self.host.lab.virsh("pool-list", "--all", "--name").stdout
+        return str(self.host.must("find", PLACE, "-printf", "%p %s %m\n")) + str(listed)
+
+    def remove(self) -> None:
+        virsh = self.host.lab.virsh
+        for name in virsh("list", "--all", "--name").stdout.split():
+            virsh("undefine", name)
+        for name in virsh("pool-list", "--all", "--name").stdout.split():
+            virsh("pool-destroy", name, check=False)
+            virsh("pool-undefine", name)
+        self.host.must("sh", "-c", f"rm -rf {PLACE}/*")
+
+
+def digest(on: Templates, path: str) -> str:
+    return str(on.host.must("sha256sum", path).split()[0])
+
+
+def test_a_template_is_kept_used_and_removed_without_a_trace(on: Templates) -> None:
+    before = on.files()
+    on.cli(*ADD, "--sha256", digest(on, SOURCE), "--os", "tiny", "--tag", "a", "--tag", "b")
+    row, = on.data("template", "list")["templates"]
+    assert {key: row[key] for key in ("name", "pool", "os", "size", "tags", "sha256", "format", "path")} == {
+        "name": "tiny", "pool": "fast-templates", "os": "tiny", "size": 8 << 20, "tags": ["a", "b"],
+        "sha256": digest(on, SOURCE), "format": "qcow2", "path": IMAGE,
+    }  # fmt: skip
+    assert digest(on, IMAGE) == digest(on, SOURCE)
+    assert on.host.must("stat", "-c", "%a", IMAGE).strip() == "444"
+    on.cli("volume", "create", "fast", "web.qcow2", "--size", "32M", "--template", "tiny")
+    shown = on.data("volume", "show", "fast", "web.qcow2")["volume"]
+    assert (shown["capacity"], shown["backing"]) == (32 << 20, IMAGE)
+    assert on.data("template", "show", "fast/tiny")["template"]["above"] == [f"{PLACE}/fast/web.qcow2"]
+    on.refused("template.used", "template", "delete", "tiny", "--yes")
+    on.refused("volume.used", "volume", "delete", "fast-templates", "tiny.metadata.yaml", "--yes")
+    on.cli("volume", "delete", "fast", "web.qcow2", "--yes")
+    on.cli("template", "delete", "tiny", "--yes")
+    on.cli("pool", "delete", "fast-templates", "--yes")
+    assert on.files() == before
+
+
+def test_a_template_that_a_guest_comes_to_stays(on: Templates) -> None:
+    on.cli(*ADD)
+    on.cli("volume", "create", "fast", "web.qcow2", "--template", "tiny")
+    assert on.data("volume", "show", "fast", "web.qcow2")["volume"]["capacity"] == 8 << 20
+    guest = snapshot_lab.Guest(on.host)
+    guest.define({"vda": (f"{PLACE}/fast/web.qcow2", "qcow2")})
+    assert on.data("template", "show", "tiny")["template"]["guests"] == [guest.name]
+    on.refused("template.used", "template", "delete", "tiny", "--yes")
+
+
+def test_nothing_is_made_of_a_template_that_was_written_to(on: Templates) -> None:
+    """qemu-img check finds nothing in what lies above it."""
+    on.cli(*ADD)
+    assert "is as it was added" in on.cli("template", "verify", "tiny")
+    on.host.must("qemu-io", "-f", "qcow2", "-c", "write -P 9 2M 64k", IMAGE)
+    on.refused("template.changed", "template", "verify", "tiny")
+    on.refused("template.changed", "volume", "create", "fast", "web.qcow2", "--template", "tiny")
+
+
+@pytest.mark.parametrize(("argv", "code"), [
+    (("template", "add", "7", "--pool", "fast", "--file", SOURCE), "template.bad_name"),
+    (("template", "add", "other", "--pool", "fats", "--file", SOURCE), "pool.unknown"),
+    ((*ADD, "--sha256", "0" * 64), "volume.checksum"), (ADD, "template.exists"),
+    (("template", "add", "other", "--pool", "fast", "--file", "/etc/nothing"), "volume.source"),
+    (("template", "show", "tyni"), "template.unknown"), (("template", "delete", "tiny"), "template.unconfirmed"),
+    (("volume", "create", "fast", "a", "--template", "tiny", "--size", "1M"), "disk.too_small"),
+    (("volume", "create", "fast", "a", "--template", "tiny", "--image-format", "raw"), "volume.preallocation"),
+    (("volume", "create", "fast", "a"), "volume.no_size"),
+])  # fmt: skip
+def test_what_cannot_be_is_refused_and_nothing_is_changed(on: Templates, argv: tuple[str, ...], code: str) -> None:
+    if argv[1] != "add" or argv is ADD:
+        on.cli(*ADD)
+    on.refused(code, *argv)
+
+
+@pytest.mark.parametrize("edit", [
+    's/"os"/"ox"/', 's/8388608/"8"/', "1s/{/{{/", '2s/.*/  "name": "a", "name": "b",/',
+], ids=["an unknown key", "a wrong type", "no JSON", "a key twice"])  # fmt: skip
+def test_a_damaged_record_is_named_and_never_followed(on: Templates, edit: str) -> None:
+    on.cli(*ADD)
+    on.host.must("sed", "-i", edit, RECORD)
+    on.cli("pool", "refresh", "fast-templates")
+    row, = on.data("template", "list")["templates"]
+    assert RECORD in row["problem"]
+    on.refused("template.damaged", "volume", "create", "fast", "a", "--template", "tiny")
+
+
+@pytest.mark.parametrize("number", range(1, BOUNDARIES + 1))
+def test_what_a_process_that_was_killed_has_made_goes(on: Templates, number: int) -> None:
+    before = on.files()
+    on.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    on.host.cli(*ADD)
+    on.host.must("sh", "-c", "rm -f /.kit/*")
+    on.host.recover_uninstalled()
+    assert on.files() == before
+    assert on.host.left_open() == []
+
+
+def test_a_member_of_the_group_libvirt_adds_and_uses_a_template(on: Templates) -> None:
+    for argv in (ADD, ("volume", "create", "fast", "web.qcow2", "--template", "tiny")):
+        done = on.host.cli_of(NOBODY, MEMBERS, *argv)
+        assert done.returncode == 0, done.stdout + done.stderr
