@@ -194,6 +194,35 @@ def test_a_member_of_the_group_makes_one(new: New) -> None:
     assert new.is_known
 
 
+def test_an_empty_disk_is_a_volume_of_the_pool_and_goes_with_a_failure(new: New) -> None:
+    made = f"{POOL}/{new.name}.qcow2"
+    new.host.must("rm", made)
+    new.host.lab.virsh("pool-refresh", "default")
+    argv = (new.name, "--memory", "64M", "--disk", "16M", "--disk", "8M")
+    before = new.host.files()
+    failed = new.create("--network", "lan", "--start", argv=argv)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert (new.host.files(), new.is_known) == (before, False)
+    assert new.create(argv=argv).returncode == 0
+    paths = [one.get("file") for one in new.xml.iterfind("devices/disk/source")]
+    assert paths == [made, made.replace(".qcow2", "-2.qcow2")]
+    info = json.loads(new.host.must("qemu-img", "info", "--output=json", made))
+    assert (info["format"], info["virtual-size"]) == ("qcow2", 16 << 20)
+    assert "volume.exists" in new.refused(f"{new.name}-2", *argv[1:])
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", range(1, 5))  # volume, define
+def test_an_empty_disk_of_one_that_was_killed_goes_too(new: New, number: int) -> None:
+    argv = (f"{new.name}e", "--memory", "64M", "--disk", "16M")
+    before = new.host.files(), known(new.host)
+    new.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert new.create(argv=argv).returncode != 0
+    new.host.must("sh", "-c", "rm -f /.kit/*")
+    new.host.recover()
+    assert (new.host.files(), known(new.host), new.host.left_open()) == (*before, [])
+
+
 # Killed at each boundary
 
 BOUNDARIES = range(1, 7)  # two a step: define, autostart, start

@@ -12,7 +12,7 @@ from vfioctl_guest.machine_xml import document, targets
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vfioctl_guest.site import Image, Site
+    from vfioctl_guest.site import Blank, Image, Site
 
 SHORT, STARTING = 30.0, 120.0  # seconds
 ISO = "iso"  # what libvirt calls the format of a volume that is one
@@ -65,16 +65,19 @@ def draft(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, .
     content = xml.encode()
     name = content_name(content)
     return Draft(
-        machine, xml, tuple(_steps(wish, site, name)), {name: content}, tuple(_findings(wish, site, disks, isos)),
+        machine, xml, tuple(_steps(wish, site, disks, name)), {name: content},
+        tuple(_findings(wish, site, disks, isos)),
         {"expects": [f"domain:{wish.uuid}"]} if wish.start else {},
     )  # fmt: skip
 
 
-def _steps(wish: Wish, site: Site, blob: str) -> Iterator[StepProposal]:
+def _steps(wish: Wish, site: Site, disks: tuple[Image, ...], blob: str) -> Iterator[StepProposal]:
     about = {"uri": site.uri, "uuid": wish.uuid}
+    volumes = tuple(_volume(site, one, one.blank) for one in disks if one.blank)
+    yield from volumes
     yield StepProposal(
         id="guest:define", kind="domain.define", params={**about, "blob": blob, "former": ""},
-        reason=f"libvirt gets to know the guest {wish.name}", deadline=SHORT,
+        reason=f"libvirt gets to know the guest {wish.name}", deadline=SHORT, after=tuple(one.id for one in volumes),
     )  # fmt: skip
     after: tuple[str, ...] = ("guest:define",)
     if wish.autostart:
@@ -87,6 +90,17 @@ def _steps(wish: Wish, site: Site, blob: str) -> Iterator[StepProposal]:
         yield StepProposal(
             id="guest:start", kind="domain.start", params=about, reason="it is to run", deadline=STARTING, after=after
         )
+
+
+def _volume(site: Site, disk: Image, blank: Blank) -> StepProposal:
+    params = {
+        "uri": site.uri, "pool": blank.pool, "name": blank.name, "format": disk.format, "size": blank.size,
+        "marked": blank.marked,
+    }  # fmt: skip
+    return StepProposal(
+        id=f"guest:volume:{blank.name}", kind="volume.create", params=params, deadline=SHORT,
+        reason=f"an empty disk of {as_size(blank.size)}",
+    )  # fmt: skip
 
 
 def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Iterator[Finding]:

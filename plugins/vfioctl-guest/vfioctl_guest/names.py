@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import chain, count
 
 from vfioctl.plugin import Refused
 
@@ -18,3 +20,8 @@ def check_new(name: str) -> None:
     rule = f"it must begin with a letter or digit, and have up to {LONGEST} letters, digits, '.', '_' and '-'"
     why = "virsh would take it for the id of a running guest" if name.isdigit() else rule
     raise Refused("guest.bad_name", f"{name!r} cannot name a guest: {why}.", state=NOTHING_CHANGED)
+
+
+def file_names(guest: str) -> Iterator[str]:
+    """The names of the volumes that are made for a guest, one after the other."""
+    return (f"{guest}{end}.qcow2" for end in chain(("",), (f"-{number}" for number in count(2))))

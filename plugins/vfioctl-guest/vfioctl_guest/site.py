@@ -15,6 +15,7 @@ from vfioctl.plugin import (
     argument,
     every_volume,
     frozen,
+    keeps_marks,
     open_plain,
     read_capabilities,
     read_network,
@@ -29,17 +30,32 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Pool, Volume
 
-FILE, RAW = "file", "raw"  # the kind of a volume; the format where libvirt has none for it
+FILE = "file"  # the kind of a volume
+RAW, QCOW2 = "raw", "qcow2"  # formats: where libvirt has none for a volume, and of those that are made
 MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
+
+
+IN_FILES = ("dir", "fs", "netfs")  # the kinds of pools whose volumes are files
+
+
+@frozen
+class Blank:
+    """A volume that is to be made: `pool` is a UUID, `size` in bytes; `marked`: its file is here, to bear a mark."""
+
+    pool: str
+    name: str
+    size: int
+    marked: bool
 
 
 @frozen
 class Image:
-    """A file that is to be a disk or CD: its path without links, and who has it by now."""
+    """A file that is to be a disk or CD: its path without links, and who has it by now. A `blank` one is made first."""
 
     path: str
     format: str
     users: tuple[str, ...] = ()
+    blank: Blank | None = None
 
 
 @frozen
@@ -75,6 +91,17 @@ def volume_of(connection: Connection, word: str) -> Volume:
         said = f"The volume {word} is no file ({found.kind}), and only files become disks here."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED)
     return found
+
+
+def blank(call: Call, connection: Connection, pool_name: str, name: str, size: int) -> Image:
+    """The volume `name` of `size` bytes that is to be made in a pool. Raises Refused: "pool.*", "guest.volume"."""
+    pool, here = active_pool(connection, pool_name), connection.node.is_local
+    if pool.kind not in IN_FILES:
+        said = f"The volumes of the pool {pool.name} are no files ({pool.kind}), and only files become disks here."
+        raise Refused("guest.volume", said, state=NOTHING_CHANGED, hints=("Choose another one with --pool.",))
+    place = call.host().ask(pool.path, partial(os.path.realpath, pool.path)) if here else pool.path
+    marked = here and call.administers and call.host().ask(place, partial(keeps_marks, place))
+    return Image(f"{place}/{name}", QCOW2, blank=Blank(pool.uuid, name, size, marked))
 
 
 def active_pool(connection: Connection, name: str) -> Pool:

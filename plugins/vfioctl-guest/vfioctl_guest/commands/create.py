@@ -11,7 +11,7 @@ from vfioctl.plugin import Message, OperationRequest, Result, argument, changing
 from vfioctl_guest import site
 from vfioctl_guest.create import Draft, Wish, draft
 from vfioctl_guest.machine import BIOS, FIRMWARES
-from vfioctl_guest.names import check_new
+from vfioctl_guest.names import check_new, file_names
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @click.option("--memory", required=True, metavar="SIZE", help="Memory, such as 2G.")
 @click.option("--cpus", type=click.IntRange(1), default=1, show_default=True, help="How many CPUs it has.")
 @click.option("--volume", "volumes", multiple=True, metavar="POOL/VOLUME", help="A volume that becomes its disk.")
+@click.option("--disk", "sizes", multiple=True, metavar="SIZE", help="Make it an empty disk, such as 20G.")
+@click.option("--pool", default="default", show_default=True, help="The pool of its empty disks.")
 @click.option("--iso", "isos", multiple=True, metavar="PATH", help="An ISO image that it has as a CD.")
 @click.option("--network", "networks", multiple=True, metavar="NETWORK", help="A network of libvirt that it is on.")
 @click.option("--firmware", type=click.Choice(FIRMWARES), default=BIOS, show_default=True, help="How it boots.")
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
 @changing
 @click.pass_obj
 def create(
-    call: Call, name: str, node: str, *, memory: str, cpus: int, volumes: tuple[str, ...], isos: tuple[str, ...],
-    networks: tuple[str, ...], firmware: str, tpm: bool, autostart: bool, start: bool, dry_run: bool,
+    call: Call, name: str, node: str, *, memory: str, cpus: int, volumes: tuple[str, ...], sizes: tuple[str, ...],
+    pool: str, isos: tuple[str, ...], networks: tuple[str, ...], firmware: str, tpm: bool, autostart: bool, start: bool,
+    dry_run: bool,
 ) -> Result:  # fmt: skip
-    """Create the guest NAME: its disks are volumes that are there, its CDs ISO images.
+    """Create the guest NAME: its disks are volumes that are there or empty ones, its CDs ISO images.
 
     It gets a serial console, a channel for its agent, a display for this host alone, and room for devices that are
     plugged in later. --dry-run shows the XML as libvirt will get it.
@@ -45,6 +48,8 @@ def create(
     with call.connection(node) as connection:
         place = site.look(connection, networks)
         disks = tuple(_disk(call, connection, word) for word in volumes)
+        new = zip(file_names(name), map(size, sizes), strict=False)
+        disks += tuple(site.blank(call, connection, pool, file, count) for file, count in new)
         cds = tuple(site.iso(call, connection, path) for path in isos)
     made = draft(wish, place, disks, cds)
     return _performed(call, place, made, wish, dry_run=dry_run)
