@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, VfioctlError
@@ -38,6 +38,13 @@ class Table:
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def listing(data: Mapping[str, Any], key: str, heads: Sequence[str], cells: Callable[[Any], Sequence[str]]) -> Table:
+    """The rows `key` of `data` as a table, with their nodes where several were asked; `cells` gives those of a row."""
+    several = len(data.get("nodes", ())) > 1
+    rows = (((row["node"],) if several else (), cells(row)) for row in data[key])
+    return Table((*(("node",) if several else ()), *heads), tuple((*node, *rest) for node, rest in rows))
 
 
 @frozen

@@ -151,7 +151,7 @@ if TYPE_CHECKING:
         Request,
         SnapshotBackend,
     )
-    from vfioctl.result import Message, Result, Table
+    from vfioctl.result import Message, Result, Table, listing
     from vfioctl.shell import argument, word
     from vfioctl.sizes import as_size, size
     from vfioctl.txn.plan import Unfinished
@@ -234,6 +234,7 @@ __all__ = [
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps",
+    "listing",
     "network_ports", "new_id", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element",
@@ -276,7 +277,7 @@ _MODULES = {
     "target_driver unit_stop vendor_claim write_attribute",
     "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
     "VENDOR_RANK",
-    "vfioctl.result": "Message Result Table",
+    "vfioctl.result": "Message Result Table listing",
     "vfioctl.shell": "argument word",
     "vfioctl.sizes": "as_size size",
     "vfioctl.txn.plan": "Unfinished",

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import Table, as_size
+from vfioctl.plugin import Table, as_size, listing
 
 HEADS = ("name", "state", "cpus", "memory", "autostart", "managed")
 
 
 def listed(data: Mapping[str, Any]) -> Iterator[str | Table]:
     """One row a guest; with its node where several were asked."""
-    rows = data["guests"]
-    if not rows:
-        yield "There are no guests."
-        return
-    several = len(data.get("nodes", ())) > 1
-    heads = (*(("node",) if several else ()), *HEADS)
-    yield Table(heads, tuple((*((row["node"],) if several else ()), *_cells(row)) for row in rows))
+    yield listing(data, "guests", HEADS, _cells) if data["guests"] else "There are no guests."
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,14 +11,14 @@ ROW = {
 
 
 def test_a_list_says_how_each_stands_and_how_many_guests_run_on_it():
-    head, row = listed({"networks": [ROW], "nodes": [{"node": "local"}]})
-    assert head.split() == ["NAME", "STATE", "AUTOSTART", "TYPE", "ADDRESSES", "BRIDGE", "RUNNING"]
-    assert row.split() == ["lab", "active", "yes", "nat", "192.168.219.0/24", "virbr1", "1"]
+    (table,) = listed({"networks": [ROW], "nodes": [{"node": "local"}]})
+    assert table.heads == ("name", "state", "autostart", "type", "addresses", "bridge", "running")
+    assert table.rows == (("lab", "active", "yes", "nat", "192.168.219.0/24", "virbr1", "1"),)
 
 
 def test_a_list_of_several_nodes_says_whose_each_is():
-    head, row = listed({"networks": [{**ROW, "node": "rack7"}], "nodes": [{"node": "local"}, {"node": "rack7"}]})
-    assert (head.split()[0], row.split()[0]) == ("NODE", "rack7")
+    (table,) = listed({"networks": [{**ROW, "node": "rack7"}], "nodes": [{"node": "local"}, {"node": "rack7"}]})
+    assert (table.heads[0], table.rows[0][0]) == ("node", "rack7")
 
 
 def test_an_empty_list_says_how_one_is_made():
@@ -46,9 +46,10 @@ def test_a_lease_without_a_guest_and_one_that_is_only_kept_are_told_apart():
         {"network": "lab", "address": "192.168.219.10", "mac": "", "name": "web", "guest": "web", "expires": None,
          "kept": True},
     ]  # fmt: skip
-    _, first, second = leases({"leases": rows})
+    (table,) = leases({"leases": rows})
+    first, second = table.rows
     assert "no such guest" in first
-    assert second.endswith("not asked for yet, kept")
+    assert second[-1] == "not asked for yet, kept"
 
 
 def test_what_was_done_is_one_sentence():

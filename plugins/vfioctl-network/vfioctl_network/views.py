@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vfioctl.plugin import Table, listing
+
+HEADS = ("name", "state", "autostart", "type", "addresses", "bridge", "running")
+LEASE = ("network", "address", "mac", "name", "guest", "until")
+NONE = "There are no networks. Make one with: vfioctl network create NAME --subnet 192.168.219.0/24"
 DONE = {
     "create": "is there and active", "start": "is active", "stop": "is stopped", "delete": "is gone",
     "set": "has it in its configuration", "repair": "has what it needs again",
 }  # fmt: skip
 
 
-def listed(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line a network."""
-    rows = data["networks"]
-    if not rows:
-        yield "There are no networks. Make one with: vfioctl network create NAME --subnet 192.168.219.0/24"
-        return
-    heads: tuple[str, ...] = ("NAME", "STATE", "AUTOSTART", "TYPE", "ADDRESSES", "BRIDGE", "RUNNING")
-    lines = [_cells(row) for row in rows]
-    if len(data["nodes"]) > 1:
-        heads = ("NODE", *heads)
-        lines = [(row["node"], *cells) for row, cells in zip(rows, lines, strict=True)]
-    yield from _table(heads, lines)
+def listed(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row a network."""
+    yield listing(data, "networks", HEADS, _cells) if data["networks"] else NONE
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -74,13 +70,9 @@ def checked(data: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {problem['hint']}"
 
 
-def leases(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line an address."""
-    rows = data["leases"]
-    if not rows:
-        yield "No address is given away."
-        return
-    yield from _table(("NETWORK", "ADDRESS", "MAC", "NAME", "GUEST", "UNTIL"), [_lease(row) for row in rows])
+def leases(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row an address."""
+    yield listing(data, "leases", LEASE, _lease) if data["leases"] else "No address is given away."
 
 
 def _lease(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -113,10 +105,3 @@ def _done(data: Mapping[str, Any]) -> str:
         gives = f", DHCP gives {one['dhcp'][0]} to {one['dhcp'][1]}" if one["dhcp"] else ""
         return f"is there and active: {one['subnet']} on {one['bridge']}, the host is {one['gateway']}{gives}"
     return DONE[verb]
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    lines = [heads, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -6,18 +6,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vfioctl.plugin import Table, as_size
+from vfioctl.plugin import Table, as_size, listing
 
 
 def listed(data: Mapping[str, Any]) -> Iterator[str | Table]:
     """One row a snapshot, the present one marked; with its node where several were asked."""
-    rows = data["snapshots"]
-    if not rows:
-        yield "There are no snapshots."
-        return
-    several = len(data.get("nodes", ())) > 1
-    heads = (*(("node",) if several else ()), "guest", "name", "made", "by", "state", "disks", "present")
-    yield Table(heads, tuple((*((row["node"],) if several else ()), *_cells(row)) for row in rows))
+    heads = ("guest", "name", "made", "by", "state", "disks", "present")
+    yield listing(data, "snapshots", heads, _cells) if data["snapshots"] else "There are no snapshots."
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

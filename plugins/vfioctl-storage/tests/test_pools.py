@@ -48,15 +48,15 @@ def test_a_directory_is_a_pool_of_its_kind_and_a_device_one_that_is_mounted() ->
 
 
 def test_pools_stand_in_columns() -> None:
-    heads, line = pools({"pools": [ROW]})
-    assert heads.split() == ["NAME", "STATE", "AUTOSTART", "KIND", "FREE", "VOLUMES", "PATH"]
-    assert line.split() == ["fast", "active", "yes", "dir", "3.0", "GiB", "of", "4.0", "GiB", "2", "/srv/fast"]
+    (table,) = pools({"pools": [ROW]})
+    assert table.heads == ("name", "state", "autostart", "kind", "free", "volumes", "path")
+    assert table.rows == (("fast", "active", "yes", "dir", "3.0 GiB of 4.0 GiB", "2", "/srv/fast"),)
     assert list(pools({"pools": []})) == ["There are no pools."]
 
 
 def test_pools_of_several_nodes_begin_with_their_node() -> None:
-    heads, line = pools({"pools": [ROW], "nodes": [{"node": "local"}, {"node": "other"}]})
-    assert (heads.split()[0], line.split()[0]) == ("NODE", "local")
+    (table,) = pools({"pools": [ROW], "nodes": [{"node": "local"}, {"node": "other"}]})
+    assert (table.heads[0], table.rows[0][0]) == ("node", "local")
 
 
 def test_a_pool_is_shown_with_the_guests_that_use_it() -> None:

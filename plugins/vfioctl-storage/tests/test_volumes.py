@@ -30,8 +30,8 @@ def test_what_is_no_plain_word_cannot(name: str) -> None:
 
 
 def test_volumes_stand_in_columns() -> None:
-    _, line = volumes({"volumes": [ROW]})
-    assert line.split() == ["fast", "a.qcow2", "qcow2", "4.0", "GiB", "1.0", "MiB", "/srv/fast/b.qcow2"]
+    (table,) = volumes({"volumes": [ROW]})
+    assert table.rows == (("fast", "a.qcow2", "qcow2", "4.0 GiB", "1.0 MiB", "/srv/fast/b.qcow2"),)
     assert list(volumes({"volumes": []})) == ["There are no volumes."]
 
 

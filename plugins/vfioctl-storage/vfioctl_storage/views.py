@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import as_size
+from vfioctl.plugin import Table, as_size, listing
 
-WIDEST = 40
+POOLS = ("name", "state", "autostart", "kind", "free", "volumes", "path")
+VOLUMES = ("pool", "name", "format", "size", "used", "above")
+TEMPLATES = ("name", "pool", "os", "size", "added", "about")
 VERBS = {
     "create": "is made and active", "start": "is active", "stop": "is stopped", "delete": "is known no more",
 }  # fmt: skip
 
 
-def pools(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line a pool."""
-    rows = [
-        (one["name"], one["state"], "yes" if one["autostart"] else "no", one["kind"], _room(one), str(one["volumes"]),
-         one["path"]) for one in data["pools"]
-    ]  # fmt: skip
-    if not rows:
-        yield "There are no pools."
-        return
-    yield from _of_nodes(data, "pools", ("NAME", "STATE", "AUTOSTART", "KIND", "FREE", "VOLUMES", "PATH"), rows)
+def pools(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row a pool."""
+    yield listing(data, "pools", POOLS, _pool) if data["pools"] else "There are no pools."
 
 
-def _of_nodes(
-    data: Mapping[str, Any], key: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]
-) -> Iterator[str]:
-    """A table, whose lines begin with their node where several were asked."""
-    if len(data.get("nodes", ())) > 1:
-        heads = ("NODE", *heads)
-        rows = [(one["node"], *line) for one, line in zip(data[key], rows, strict=True)]
-    return table(heads, rows)
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as they need to be; the last one as it is."""
-    lines = [heads, *rows]
-    widths = [min(WIDEST, max(len(line[column]) for line in lines)) for column in range(len(heads) - 1)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=False))
-        yield "  ".join((*cells, line[-1])).rstrip()
+def _pool(one: Mapping[str, Any]) -> tuple[str, ...]:
+    starts = "yes" if one["autostart"] else "no"
+    return one["name"], one["state"], starts, one["kind"], _room(one), str(one["volumes"]), one["path"]
 
 
 def _room(pool: Mapping[str, Any]) -> str:
@@ -77,16 +58,14 @@ def _autostart(data: Mapping[str, Any]) -> str:
     return f"{'no longer starts' if data['pool']['autostart'] else 'starts'} with its host"
 
 
-def volumes(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line a volume."""
-    rows = [
-        (one["pool"], one["name"], one["format"] or one["kind"], as_size(one["capacity"]), as_size(one["allocation"]),
-         one["backing"] or "-") for one in data["volumes"]
-    ]  # fmt: skip
-    if not rows:
-        yield "There are no volumes."
-        return
-    yield from _of_nodes(data, "volumes", ("POOL", "NAME", "FORMAT", "SIZE", "USED", "ABOVE"), rows)
+def volumes(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row a volume."""
+    yield listing(data, "volumes", VOLUMES, _volume) if data["volumes"] else "There are no volumes."
+
+
+def _volume(one: Mapping[str, Any]) -> tuple[str, ...]:
+    sizes = as_size(one["capacity"]), as_size(one["allocation"])
+    return one["pool"], one["name"], one["format"] or one["kind"], *sizes, one["backing"] or "-"
 
 
 def volume(data: Mapping[str, Any]) -> Iterator[str]:
@@ -130,16 +109,14 @@ def _done(verb: str, one: Mapping[str, Any]) -> str:
     return f"is made: {one['format']}, {as_size(one['capacity'])}"
 
 
-def templates(data: Mapping[str, Any]) -> Iterator[str]:
-    """One line a template."""
-    rows = [
-        (one["name"], one["pool"], one["os"] or "-", as_size(one["size"]) if one["size"] else "-",
-         one["created"] or "-", one["problem"] or one["description"] or "-") for one in data["templates"]
-    ]  # fmt: skip
-    if not rows:
-        yield "There are no templates."
-        return
-    yield from _of_nodes(data, "templates", ("NAME", "POOL", "OS", "SIZE", "ADDED", ""), rows)
+def templates(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row a template."""
+    yield listing(data, "templates", TEMPLATES, _template) if data["templates"] else "There are no templates."
+
+
+def _template(one: Mapping[str, Any]) -> tuple[str, ...]:
+    size, more = as_size(one["size"]) if one["size"] else "-", one["problem"] or one["description"] or "-"
+    return one["name"], one["pool"], one["os"] or "-", size, one["created"] or "-", more
 
 
 def template(data: Mapping[str, Any]) -> Iterator[str]:
