@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -185,7 +186,7 @@ def help_page() -> Iterator[Row]:
 def devices() -> Iterator[Row]:
     """What each further function costs, up to sixteen cards of two."""
     with _racks(1, CARDS) as (one, many):
-        turns = turns_of({"one": one.prepare, "many": many.prepare}, FEW)
+        turns = turns_of({"one": one.prepare, "many": many.prepare}, ROUNDS)
     added, further = extra(turns, "many", "one"), (CARDS - 1) * FUNCTIONS
     detail = f"{CARDS} cards take {_both(added)} more than one card"
     what = f"each further function, up to {CARDS} cards of {FUNCTIONS}"
@@ -205,7 +206,7 @@ def _racks(*counts: int) -> Iterator[list[machines.Rig]]:
 
 def together() -> Iterator[Row]:
     """Guests that stop at one instant, each with a card whose screen comes a second after its driver."""
-    few, many = ((count, *whole.rounds(count, FEW)) for count in (CARDS // 4, CARDS))
+    few, many = whole.rounds((CARDS // 4, CARDS), FEW)
     for count, seconds, hook in (few, many):
         what = f"until {count} guests that stop at once are home"
         detail = f"a screen comes after {whole.PROOF_SECONDS:g} s; the longest hook took {hook:.2f} s"
@@ -249,6 +250,17 @@ def _creates(creates: snapshot_verbs.Creates) -> Iterator[Row]:
 def _listed(name: str, what: str, listing: Child) -> Row:
     cost = interleaved({"list": listing}, FEW)["list"]
     return Row(name, f"`snapshot list` of {what}", 1.0, cost.wall, cost.cpu, "s", f"the median of {FEW}")
+
+
+def missing(names: Iterable[str]) -> str:
+    """What the cases `names` need and this machine lacks, in words; "" for nothing."""
+    if not {"snapshots", "snapshot-commands"} & set(names):
+        return ""
+    from vfioctl.virt.connection import is_installed
+
+    absent = [name for name in ("qemu-img", "qemu-io") if shutil.which(name) is None]
+    absent += [] if is_installed() else ["libvirt-python"]
+    return snapshot_verbs.ring2.missing() or (f"snapshots need {', '.join(absent)}" if absent else "")
 
 
 CASES: dict[str, Callable[[], Iterator[Row]]] = {

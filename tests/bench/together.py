@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ def _timed(rack: Rack) -> tuple[float, float]:
     return time.monotonic() - began, max(call.seconds or 0.0 for call in rack.ended(calls))
 
 
-def rounds(count: int, number: int) -> tuple[float, float]:
-    """The medians of `number` rounds."""
-    times, hooks = zip(*(home(count) for _ in range(number)), strict=True)
-    return median(times), median(hooks)
+def rounds(counts: Sequence[int], number: int) -> tuple[tuple[int, float, float], ...]:
+    """Each of `counts` with the medians of `number` rounds, which take turns; the first turn is not counted."""
+    turns = [[home(count) for count in counts] for _ in range(number + 1)][1:]
+    return tuple((count, *map(median, zip(*took, strict=True))) for count, *took in zip(counts, *turns, strict=True))

@@ -42,6 +42,27 @@ def test_every_word_of_every_row_is_shown_whole_and_every_line_fits(found: list[
     assert max(map(len, shown.split("\n"))) <= width
 
 
+wide = st.text("ab設定é… ", max_size=12)
+
+
+@settings(max_examples=200)
+@given(found=st.lists(st.tuples(*[cells | wide] * len(COLUMNS)), min_size=1, max_size=6), head=st.booleans())
+def test_what_is_drawn_without_rich_is_what_rich_draws(found: list[tuple[str, ...]], *, head: bool) -> None:
+    made = table(COLUMNS, found, head=head)
+    lines = made.lines(2000)
+    if lines is not None:
+        assert lines == [line.rstrip() for line in drawn(made, 2000).split("\n")[:-1]]
+
+
+def test_rich_is_left_what_has_to_be_folded_and_what_has_bars() -> None:
+    row = ("1", "a step", "0000:01:00.0", "why", "exact")
+    assert table(COLUMNS, [row]).lines(100)
+    assert table(COLUMNS, [(*row[:3], "x" * 2 * LONGEST_WORD, "exact")]).lines(100) is None
+    assert table(COLUMNS, [row]).lines(20) is None
+    assert table(COLUMNS, [(*row[:4], Bar(0, 1))]).lines(400) is None
+    assert table(COLUMNS, []).lines(100) is None
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_a_plan_keeps_its_reasons_and_addresses_at_every_width(width: int) -> None:
     made = desktop_plan()

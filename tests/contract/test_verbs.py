@@ -57,6 +57,11 @@ def test_a_command_that_is_for_a_terminal_only_is_found_out(option: click.Parame
     assert unsuited(click.Command("shelf", params=[option])).startswith(why)
 
 
+@pytest.mark.parametrize("row", [row for row in SHIPPED.rows if row.name.endswith(" list")], ids=lambda row: row.name)
+def test_every_list_of_a_plugin_asks_one_node_or_all(row: Row) -> None:
+    assert {"node", "all_nodes"} <= {param.name for param in load(row).params}
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_is_whole(row: Row) -> None:
     assert row.effect in EFFECTS

@@ -12,10 +12,13 @@ pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
 
 IMAGES = snapshot_lab.IMAGES
+MEMBER, GROUP = 65534, 1  # nobody, in the group daemon
 
 
 @pytest.fixture(scope="module")
 def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with (module_lab.etc / "libvirtd.conf").open("a") as file:
+        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
     place = tmp_path_factory.mktemp("delete")
     place.chmod(0o755)
     made = snapshot_lab.SnapshotLab(module_lab, place)
@@ -161,6 +164,14 @@ def test_the_guest_file_and_the_pin_of_a_managed_one_go(host: Any, guest: Any) -
     said = delete(host, guest, "--yes")
     assert config in said
     assert host.run("ls", config, pin).returncode != 0
+
+
+def test_a_member_of_the_group_deletes_one_with_its_volumes(host: Any, guest: Any) -> None:
+    before, mine = host.files(), {*guest.sources.values(), guest.nvram}
+    ended = host.cli_of(MEMBER, GROUP, "guest", "delete", guest.name, "--yes")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert before - host.files() == mine
+    assert not is_known(host, guest)
 
 
 # Killed at each boundary

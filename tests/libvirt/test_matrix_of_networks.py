@@ -62,6 +62,19 @@ def test_nothing_of_ours_is_left(on: NetworkHost, number: int, *, restarted: boo
     assert on.left() == ()
 
 
+@pytest.mark.parametrize("number", [2, 3, 4, 6])
+def test_nothing_of_ours_is_left_where_libvirtd_was_killed_too(on: NetworkHost, number: int) -> None:
+    """What it has started goes on being active, with the mark of who did."""
+    killed_at(on, number)
+    on.lab.sigkill()
+    on.lab.start()
+    on.reopen()
+    ended = on.recover_uninstalled()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert on.listed() == on.networks
+    assert on.left() == ()
+
+
 @each_boundary
 def test_what_is_to_be_finished_is_finished(on: NetworkHost, number: int) -> None:
     killed_at(on, number, Unfinished.FINISH)

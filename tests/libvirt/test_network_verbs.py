@@ -287,6 +287,38 @@ def test_a_node_that_does_not_answer_costs_its_row(host: Host, subnet: str) -> N
         host.inner.must("rm", f"{place}/dead.toml")
 
 
+@pytest.fixture
+def elsewhere(host: Host) -> Iterator[str]:
+    """The URI of the daemon as if it were another host's, over the loopback of its network namespace."""
+    argv = host.lab.inside(sys.executable, "-c", FORWARD, str(host.lab.holder_pid))
+    environment = {**host.lab.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as forwarder:
+        assert forwarder.stdout is not None
+        yield forwarder.stdout.readline().strip()
+        forwarder.communicate("")
+
+
+def test_a_network_of_another_node_is_made_changed_and_deleted_there(
+    host: Host, subnet: str, elsewhere: str
+) -> None:
+    at = ("--node", elsewhere)
+    host.done("create", "lab", "--subnet", subnet, *at)
+    host.done("create", "other", "--subnet", subnet.replace("192.168", "172.20"), *at)
+    said = host.refused("create", "third", "--subnet", subnet, *at)
+    assert "the network lab" in said
+    assert "cannot be seen from here" in said
+    host.done("set", "lab", "--dns", f"db={subnet.replace('.0/24', '.9')}", *at)
+    assert host.data("show", "lab", *at)["network"]["names"][0]["names"] == ["db"]
+    assert {row["name"] for row in host.data("list", *at)["networks"]} == {"lab", "other"}
+    for verb in ("check", "repair"):
+        assert "[network.elsewhere]" in host.refused(verb, "lab", *at)
+    for name in ("lab", "other"):
+        host.done("delete", name, "--yes", *at)
+    assert host.data("list")["networks"] == []
+
+
 def problems(host: Host, *argv: str) -> list[str]:
     """The codes of what is wrong with the network `lab`."""
     ended = host.cli("check", "lab", *argv, "--format", "json")
@@ -398,6 +430,13 @@ def test_a_member_of_the_group_does_all_of_it(host: Host, subnet: str) -> None:
     assert host.data("list")["networks"] == []
 
 
+FORWARD = """
+import sys, types
+from forwarding import forwarded
+with forwarded(types.SimpleNamespace(holder_pid=sys.argv[1])) as uri:
+    print(uri, flush=True)
+    sys.stdin.read()
+"""
 NO_MASTER = r"""#!/bin/sh\ncase "$*" in *" master "*) exit 1 ;; esac\nexec /var/ip "$@"\n"""
 DNS = """
 import socket, struct, sys

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import snapshot_lab
 from forwarding import forwarded
+from reference import SHIPPED
 from second_node import SSHD, Authority, Sshd, said, sshd, with_tls
 from somebody import NOBODY
 
@@ -24,6 +25,7 @@ pytest.importorskip("vfioctl_snapshot")
 pytest.importorskip("vfioctl_guest")
 
 MADE = ("/etc/pki/CA/cacert.pem", "/etc/pki/libvirt/clientcert.pem", "/etc/pki/libvirt/private/clientkey.pem")
+LISTS = [row.name for row in SHIPPED.rows if row.name.endswith(" list")]
 SOCKETS = """\
 auth_unix_rw = "none"
 unix_sock_rw_perms = "0700"
@@ -120,6 +122,19 @@ def test_lists_of_both_hosts_stand_side_by_side(host: Any) -> None:
     assert [(one["node"], one["answers"]) for one in data["nodes"]] == [("local", True), ("rack7", True)]
     head, _, *shown = host.done("list", "--all-nodes").splitlines()
     assert [line.split()[:2] for line in (head, *shown)] == [["node", "guest"], ["local", "here"], ["rack7", "there"]]
+
+
+@pytest.mark.usefixtures("rack7")
+@pytest.mark.parametrize("verb", LISTS)
+def test_every_list_has_both_hosts_and_lives_without_the_second(host: Any, other: Any, verb: str) -> None:
+    both = asked(host, *verb.split(), "--all-nodes")
+    with standing_still(other):
+        one = asked(host, *verb.split(), "--all-nodes", status=1)
+    assert [(node["node"], node["answers"]) for node in both["data"]["nodes"]] == [("local", True), ("rack7", True)]
+    assert [(node["node"], node["answers"]) for node in one["data"]["nodes"]] == [("local", True), ("rack7", False)]
+    (rows,) = (value for key, value in one["data"].items() if key != "nodes")
+    (every,) = (value for key, value in both["data"].items() if key != "nodes")
+    assert rows == [row for row in every if row["node"] == "local"]
 
 
 @pytest.mark.usefixtures("rack7")

@@ -56,6 +56,11 @@ class NetworkHost(OperationHost):
         super().__init__(root)
         self.networks = self.listed()
 
+    def reopen(self) -> None:
+        """The connection, after a restart of the daemon."""
+        self.opened.close()
+        self.opened = connect(of_uri(uri_of(self.lab)))
+
     def listed(self) -> dict[str, tuple[str, bool]]:
         """Every network's UUID, and whether it is active, by its name."""
         return {one.name(): (one.UUIDString(), bool(one.isActive())) for one in self.opened.libvirt.listAllNetworks()}

@@ -11,6 +11,7 @@ DONE = {
     "start": "is running", "stop": "is off", "reboot": "has restarted", "suspend": "is paused", "resume": "goes on",
     "save": "is off; its next start goes on from its saved memory", "discard-saved": "boots at its next start",
     "attach": "has it", "detach": "does not have it any more", "eject": "has an empty drive", "set": "is changed",
+    "rename": "has its new name",
 }  # fmt: skip
 HEAD = f"{'CPU':>6}  {'MEMORY':>9}  {'READ/s':>9}  {'WRITTEN/s':>9}  {'REQ/s':>7}  {'RECEIVED/s':>10}  {'SENT/s':>9}"
 

@@ -6,11 +6,12 @@ import errno
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vfioctl import stdio
 from vfioctl.cli.render import generic
+from vfioctl.cli.render.grid import Grid
 from vfioctl.cli.render.tables import Column, table
 from vfioctl.log import plain
 from vfioctl.result import Message, Table
@@ -86,7 +87,7 @@ class Output:
 
     def _render(self, view: Iterable[RenderableType | Table]) -> str:
         """The view as text; rich is imported only when a part of it is more than a line."""
-        parts = (view,) if isinstance(view, str) else tuple(map(drawn, view))
+        parts = (view,) if isinstance(view, str) else tuple(self._plain(map(drawn, view)))
         if all(isinstance(part, str) for part in parts):
             return "".join(f"{part}\n" for part in parts)
         console = self._console()
@@ -95,13 +96,24 @@ class Output:
         lines = console.file.getvalue().split("\n")  # type: ignore[attr-defined] # it is the StringIO of _console
         return "\n".join(line.rstrip() for line in lines)
 
+    def _plain(self, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:
+        """`parts`, with the lines in place of each table that needs neither colors nor rich."""
+        colored = self._is_colored(self.stdout)
+        for part in parts:
+            lines = part.lines(self._width) if isinstance(part, Grid) and not colored else None
+            yield from (part,) if lines is None else lines
+
+    @property
+    def _width(self) -> int:
+        return self.width or _terminal_width(self.stdout)
+
     def _console(self) -> Console:
         from rich.console import Console
 
         colored = self._is_colored(self.stdout)
         return Console(
             file=io.StringIO(),
-            width=self.width or _terminal_width(self.stdout),
+            width=self._width,
             color_system="standard" if colored else None,
             force_terminal=colored,
             no_color=not colored,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess  # noqa: F401 -- proc.py would import it within the first step, while that holds its locks
 from collections.abc import Callable, Iterator, Mapping
 
 from vfioctl.checking import TYPE_CHECKING

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, OperationRequest, Question, Result, Unfinished, argument, asking, changing
+from vfioctl.plugin import (
+    Message,
+    OperationRequest,
+    Question,
+    Result,
+    Unfinished,
+    argument,
+    asking,
+    changing,
+    every_volume,
+)
 from vfioctl_guest.delete import draft
 from vfioctl_guest.doomed import look
 
@@ -44,8 +56,21 @@ def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry
     )  # fmt: skip
     result = call.perform(request, dry_run=dry_run)
     lines = (*made.lost, *made.kept) if dry_run else made.kept if result.exit_status == 0 else ()
-    gone = [disk.path for disk in doomed.disks if not (disk.keep or keep_disks)]
+    going = () if keep_disks else tuple(disk.path for disk in doomed.disks if not disk.keep)
+    disks = list(going) if dry_run else _gone(call, node, going)
     return Result(
-        data={**result.data, "guest": doomed.guest.name, "uuid": doomed.guest.uuid, "node": doomed.node, "disks": gone},
+        data={**result.data, "guest": doomed.guest.name, "uuid": doomed.guest.uuid, "node": doomed.node,
+              "disks": disks},
         messages=(*result.messages, *map(Message, lines)), errors=result.errors, exit_status=result.exit_status,
     )  # fmt: skip
+
+
+def _gone(call: Call, node: str, paths: tuple[str, ...]) -> list[str]:
+    """Those of `paths` that are not there any more: what cannot be removed stays, with a warning."""
+    if not paths:
+        return []
+    with call.connection(node) as connection:
+        left = {one.path for one in every_volume(connection)}
+        here = connection.node.is_local
+    host = call.host()
+    return [one for one in paths if one not in left and not (here and host.ask(one, partial(os.path.lexists, one)))]

@@ -1,0 +1,58 @@
+"""`vfioctl guest rename`: another name for a guest, and for what this host keeps under its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import Message, Refused, changing, guest_firmware, replace
+from vfioctl_guest.life import NOTHING_CHANGED, OFF, Doing, must_not_be_saved, perform, step, subject
+from vfioctl_guest.moves import Moves, moves, new_nvram
+from vfioctl_guest.names import check_new
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, Result, StepProposal
+    from vfioctl_guest.life import Subject
+
+
+@click.command()
+@click.argument("name")
+@click.argument("new")
+@changing
+@click.pass_obj
+def rename(call: Call, name: str, new: str, node: str, *, dry_run: bool) -> Result:
+    """Call the guest NAME, which is off, NEW from now on.
+
+    Its snapshots, its NVRAM, its file in /etc/vfioctl/guests and what vfioctl has pinned of its devices come with it.
+    Its UUID, its MACs and its disks keep theirs.
+    """
+    about = subject(call, name, node)
+    must_not_be_saved(about)
+    if about.guest.state != OFF:
+        raise Refused(
+            "guest.running", f"Guest {about.name} is {about.guest.state}: it is renamed while it is off.",
+            state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
+        )  # fmt: skip
+    check_new(new)
+    if about.managed:
+        call.need_root()
+    here = about.local and call.administers
+    kept = moves(call, about, new) if here else Moves()
+    renamed = step(about, "domain.rename", f"it is to be called {new}", name=new, former=about.name)
+    result = perform(call, about, _in_order(kept, renamed), Doing("rename", dry_run, contents=kept.contents))
+    return result if here or result.exit_status else result.saying(*_stays(about, new))
+
+
+def _in_order(kept: Moves, renamed: StepProposal) -> tuple[StepProposal, ...]:
+    """One after the other: what is removed goes last."""
+    steps = (*kept.before, renamed, *kept.after)
+    return tuple(replace(one, after=tuple(before.id for before in steps[:at])) for at, one in enumerate(steps))
+
+
+def _stays(about: Subject, new: str) -> tuple[Message, ...]:
+    """What only root on its node can move."""
+    if not new_nvram(about, new):
+        return ()
+    nvram = guest_firmware(about.guest.xml).nvram
+    return (Message(f"Its NVRAM is still called {nvram}: only root on its node moves that.", "warning"),)
