@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 POOL_SUFFIX = "-templates"
 DIRECTORY = "_templates_"
 READING = 7 * 24 * 3600.0  # seconds: a large image takes long, also over a network
+GLANCE = 10.0  # seconds for a record
 AT_ONCE = 256 << 10  # bytes
 
 
@@ -72,7 +73,7 @@ def verify(connection: Connection, template: Template) -> None:
     """Raise Refused("template.changed") where the image is not byte by byte as it was."""
     data, image = usable(template)
     found = hashlib.sha256()
-    _read(connection, template.pool, image.name, found.update)
+    _read(connection, template.pool, image.name, found.update, READING)
     if found.hexdigest() != data.sha256:
         hint = f"See who uses it with: vfioctl template show {argument(template.name)}"
         raise Refused(
@@ -95,7 +96,7 @@ def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], re
     name, parts = record.name.removesuffix(metadata.SUFFIX), bytearray()
     if record.capacity > metadata.LARGEST:
         return Template(pool, name, None, None, record, f"{record.path} is larger than a record can be.")
-    _read(connection, pool, record.name, parts.extend)
+    _read(connection, pool, record.name, parts.extend, GLANCE)
     try:
         data = metadata.read(bytes(parts), record.path)
     except VfioctlError as error:
@@ -103,8 +104,8 @@ def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], re
     return Template(pool, name, data, volumes.get(data.image), record)
 
 
-def _read(connection: Connection, pool: Pool, name: str, take: Callable[[bytes], object]) -> None:
-    """Give every byte of a volume to `take`."""
+def _read(connection: Connection, pool: Pool, name: str, take: Callable[[bytes], object], limit: float) -> None:
+    """Give every byte of a volume to `take`, within `limit` seconds."""
 
     def work(libvirt: virConnect) -> None:
         stream = libvirt.newStream(0)
@@ -114,4 +115,4 @@ def _read(connection: Connection, pool: Pool, name: str, take: Callable[[bytes],
             take(data)
         stream.finish()
 
-    connection.ask(work, f"what is in {name}", limit=READING)
+    connection.ask(work, f"what is in {name}", limit=limit)
