@@ -11,8 +11,7 @@ from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from libvirt import virConnect
+    from typing import Any
 
     from vfioctl.plugin import Connection, Pool, Volume
     from vfioctl_storage.metadata import Metadata
@@ -107,7 +106,7 @@ def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], re
 def _read(connection: Connection, pool: Pool, name: str, take: Callable[[bytes], object], limit: float) -> None:
     """Give every byte of a volume to `take`, within `limit` seconds."""
 
-    def work(libvirt: virConnect) -> None:
+    def work(libvirt: Any) -> None:
         stream = libvirt.newStream(0)
         volume = libvirt.storagePoolLookupByUUIDString(pool.uuid).storageVolLookupByName(name)
         volume.download(stream, 0, 0, 0)
