@@ -67,6 +67,7 @@ def test_a_guest_is_made_there_and_deleted_with_its_disk_and_nothing_is_touched_
     assert [disk["source"] for disk in shown["disks"]] == [f"{snapshot_lab.IMAGES}/web.qcow2"]
     assert "web" in call(host, node, "list")
     assert "domain.exists" in call(host, node, "create", "web", "--memory", "64M", "--disk", "8M", status=3)
+    assert f"vfioctl guest delete web --node {node.address} --yes" in call(host, node, "delete", "web", status=3)
     call(host, node, "delete", "web", "--yes")
     assert (host.files(), images(node)) == (here, before)
     assert host.left_open() == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.plugin import Finding, StepProposal, argument, as_size, content_name, field, frozen
+from vfioctl.plugin import Finding, StepProposal, as_size, content_name, field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +89,7 @@ def _removed(kind: str, path: str, params: dict[str, Any], reason: str) -> StepP
 
 
 def _findings(doomed: Doomed, *, keep_disks: bool) -> Iterator[Finding]:
-    guest, name = doomed.guest, argument(doomed.guest.name)
+    guest, name = doomed.guest, doomed.typed
     if guest.state == SAVED or guest.saved:
         said = f"Guest {guest.name} is saved: its memory would be lost."
         yield _finding("guest.saved", said, f"Start it and shut it down, or: vfioctl guest discard-saved {name}")

@@ -19,6 +19,7 @@ from vfioctl.plugin import (
     read_summaries,
     users_of,
 )
+from vfioctl_guest.names import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,10 +72,11 @@ class File:
 
 @frozen
 class Doomed:
-    """`nvram` is the file, "" for none; `nvram_users` the other guests that have it."""
+    """`nvram` is the file, "" for none; `nvram_users` the other guests that have it; `typed` its name in a command."""
 
     uri: str
     node: str
+    typed: str
     guest: Guest
     autostart: bool
     disks: tuple[Disk, ...]
@@ -95,6 +97,7 @@ def look(call: Call, connection: Connection, word: str) -> Doomed:
     )  # fmt: skip
     return Doomed(
         uri=connection.node.uri, node=str(connection.node), guest=guest,
+        typed=typed(guest.name, connection.node),
         autostart=any(one.autostart for one in read_summaries(connection) if one.uuid == guest.uuid),
         disks=tuple(_disk(disk, known) for disk in guest_disks(guest.xml) if disk.source),
         nvram=nvram, nvram_users=_users(known, nvram) if nvram else (),

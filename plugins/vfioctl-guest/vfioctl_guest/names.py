@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from itertools import chain, count
 
-from vfioctl.plugin import Refused
+from vfioctl.plugin import TYPE_CHECKING, Refused, argument
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Node
 
 LONGEST = 60
 VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -25,3 +28,8 @@ def check_new(name: str) -> None:
 def file_names(guest: str) -> Iterator[str]:
     """The names of the volumes that are made for a guest, one after the other."""
     return (f"{guest}{end}.qcow2" for end in chain(("",), (f"-{number}" for number in count(2))))
+
+
+def typed(guest: str, node: Node) -> str:
+    """How the guest is named in a command line, with its node where that is not this host."""
+    return argument(guest) if node.is_local else f"{argument(guest)} --node {argument(str(node))}"

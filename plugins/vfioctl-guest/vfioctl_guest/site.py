@@ -28,7 +28,7 @@ from vfioctl_guest.names import NOTHING_CHANGED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Pool, Volume
+    from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Pool, Volume
 
 FILE = "file"  # the kind of a volume
 RAW, QCOW2 = "raw", "qcow2"  # formats: where libvirt has none for a volume, and of those that are made
@@ -63,8 +63,7 @@ class Site:
     """The node, with the `networks` that were asked for."""
 
     uri: str
-    node: str
-    local: bool
+    node: Node
     machines: Capabilities
     networks: tuple[Network, ...] = ()
 
@@ -73,7 +72,7 @@ def look(connection: Connection, networks: Iterable[str]) -> Site:
     """The node, with its `networks` by name. Raises Refused("network.unknown"), VfioctlError."""
     node = connection.node
     return Site(
-        uri=node.uri, node=str(node), local=node.is_local, machines=read_capabilities(connection),
+        uri=node.uri, node=node, machines=read_capabilities(connection),
         networks=tuple(read_network(connection, name) for name in networks),
     )  # fmt: skip
 

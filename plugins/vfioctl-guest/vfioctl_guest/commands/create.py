@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, OperationRequest, Result, argument, changing, size
+from vfioctl.plugin import Message, OperationRequest, Result, changing, size
 from vfioctl_guest import site
 from vfioctl_guest.create import Draft, Wish, draft
 from vfioctl_guest.machine import BIOS, FIRMWARES
-from vfioctl_guest.names import check_new, file_names
+from vfioctl_guest.names import check_new, file_names, typed
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection
@@ -71,15 +71,15 @@ def _performed(call: Call, place: site.Site, made: Draft, wish: Wish, *, dry_run
     )  # fmt: skip
     if dry_run or result.exit_status or wish.start:
         return ended
-    hint = f"Start it with: vfioctl guest start {argument(wish.name)}"
+    hint = f"Start it with: vfioctl guest start {typed(wish.name, place.node)}"
     return ended.saying(Message(f"Guest {wish.name} is off.", hint=hint))
 
 
 def _shown(made: Draft, place: site.Site) -> dict[str, Any]:
     machine = made.machine
     return {
-        "name": machine.name, "uuid": machine.uuid, "node": place.node, "cpus": machine.cpus, "memory": machine.memory,
-        "firmware": machine.firmware, "nvram": machine.nvram,
+        "name": machine.name, "uuid": machine.uuid, "node": str(place.node), "cpus": machine.cpus,
+        "memory": machine.memory, "firmware": machine.firmware, "nvram": machine.nvram,
         "disks": [
             {"target": one.target, "source": one.path, "format": one.format, "cdrom": one.cdrom}
             for one in machine.drives

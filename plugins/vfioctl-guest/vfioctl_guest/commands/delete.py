@@ -15,7 +15,6 @@ from vfioctl.plugin import (
     Question,
     Result,
     Unfinished,
-    argument,
     asking,
     changing,
     every_volume,
@@ -48,7 +47,7 @@ def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry
     if doomed.files:
         call.need_root()
     made = draft(doomed, keep_disks=keep_disks)
-    again = " ".join(filter(None, ("vfioctl guest delete", argument(name), "--keep-disks" * keep_disks, "--yes")))
+    again = " ".join(filter(None, ("vfioctl guest delete", doomed.typed, "--keep-disks" * keep_disks, "--yes")))
     request = OperationRequest(
         plugin="guest", operation="guest delete", subject=f"guest:{doomed.guest.name}", key=str(uuid.uuid4()),
         proposals=made.steps, unfinished=Unfinished.FINISH, contents=made.contents, findings=made.findings,

@@ -1,0 +1,58 @@
+"""What speaks against a new guest, and its steps in their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from vfioctl_guest.create import Wish, draft
+from vfioctl_guest.site import Blank, Image, Site
+
+from vfioctl.frozen import replace
+from vfioctl.virt.capabilities import Capabilities
+from vfioctl.virt.nodes import LOCAL
+
+UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
+NODE = Capabilities(
+    "kvm", "x86_64", "pc-q35-7.2", "/usr/bin/qemu-system-x86_64", 8, 4 << 30, frozenset({"bios"}), frozenset({"vga"}),
+    frozenset(), frozenset({"host-passthrough"}),
+)  # fmt: skip
+SITE = Site(LOCAL.uri, LOCAL, NODE)
+WISH = Wish("web", UUID, 1 << 30, 2)
+DISK = Image("/images/web.qcow2", "qcow2")
+
+
+def codes(wish: Wish = WISH, *disks: Image) -> list[str]:
+    return [one.code for one in draft(wish, SITE, disks or (DISK,), ()).findings]
+
+
+def test_a_guest_that_fits_is_defined_and_nothing_else() -> None:
+    made = draft(WISH, SITE, (DISK,), ())
+    assert (made.findings, [one.kind for one in made.steps]) == ((), ["domain.define"])
+    assert made.steps[0].params["blob"] in made.contents
+
+
+def test_its_empty_disk_comes_before_it_and_its_start_at_last() -> None:
+    empty = replace(DISK, blank=Blank("p", "web.qcow2", 1 << 30, marked=True))
+    made = draft(replace(WISH, autostart=True, start=True), SITE, (empty,), ())
+    assert [one.kind for one in made.steps] == ["volume.create", "domain.define", "domain.autostart", "domain.start"]
+    assert made.steps[1].after == (made.steps[0].id,)
+    assert made.notes == {"expects": [f"domain:{UUID}"]}
+
+
+@pytest.mark.parametrize(("changes", "code"), [
+    ({"memory": 8 << 30}, "guest.too_much_memory"), ({"cpus": 9}, "guest.too_many_cpus"),
+    ({"firmware": "uefi"}, "guest.no_firmware"), ({"tpm": True}, "guest.no_tpm"),
+])  # fmt: skip
+def test_what_the_node_does_not_have_is_refused(changes: dict[str, Any], code: str) -> None:
+    assert codes(replace(WISH, **changes)) == [code]
+
+
+def test_a_disk_of_another_one_and_a_cd_are_no_disk() -> None:
+    assert codes(WISH, replace(DISK, users=("db",)), replace(DISK, format="iso")) == [
+        "guest.disk_in_use", "guest.iso_as_disk",
+    ]  # fmt: skip
+
+
+def test_without_anything_to_boot_from_it_is_refused() -> None:
+    assert [one.code for one in draft(WISH, SITE, (), ()).findings] == ["guest.nothing_to_boot"]
