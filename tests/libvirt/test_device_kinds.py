@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from disk_images import create
+from domain_steps import codes, do, state, undo
 from libvirt_machine import Guest, machine_of
 from step_builders import planned
 
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.libvirt.documents import canonical, drives
 from vfioctl.txn.kind import kind
-from vfioctl.txn.step import State, Step, StepProposal
+from vfioctl.txn.step import State, Step
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 
@@ -64,24 +65,6 @@ def detach(guest: Guest, device: str, *where: str, deadline: float = 30.0) -> St
     return planned(guest.machine, "device.detach", params, deadline=deadline)
 
 
-def codes(step: Step, guest: Guest) -> list[str]:
-    proposal = StepProposal(step.id, step.kind, step.params, step.reason)
-    return [one.code for one in kind(step.kind).check(proposal, guest.machine.host())]
-
-
-def do(step: Step, guest: Guest) -> str | None:
-    kind(step.kind).guard(step, guest.machine)
-    return kind(step.kind).apply(step, guest.machine)
-
-
-def state(step: Step, guest: Guest) -> State:
-    return kind(step.kind).probe(step, guest.machine)
-
-
-def undo(step: Step, guest: Guest) -> str | None:
-    return kind(step.kind).undo(step, guest.machine)
-
-
 def targets(guest: Guest) -> tuple[set[str], set[str]]:
     """The disks of the running guest, and of its configuration."""
     live = set(drives(guest.handle.XMLDesc(0))) if guest.handle.isActive() else set()
@@ -90,7 +73,7 @@ def targets(guest: Guest) -> tuple[set[str], set[str]]:
 
 def test_a_guest_that_is_off_gets_a_disk_with_its_configuration(guest: Guest) -> None:
     before, step = canonical(guest.xml), attach(guest, disk(guest), "config")
-    assert codes(step, guest) == []
+    assert codes(step, guest.machine) == []
     assert state(step, guest) is State.BEFORE
     assert do(step, guest) is None
     assert targets(guest) == (set(), {"vda", "sda"})
@@ -127,7 +110,7 @@ def test_a_disk_of_somebody_else_under_that_target_stays(guest: Guest) -> None:
     step, theirs = attach(guest, disk(guest)), disk(guest, name="theirs")
     guest.start()
     guest.handle.attachDeviceFlags(theirs, 3)
-    assert codes(step, guest) == ["device.exists"]
+    assert codes(step, guest.machine) == ["device.exists"]
     assert state(step, guest) is State.FOREIGN
     assert undo(step, guest) == "it does not have it"
     assert targets(guest) == ({"vda", "sda"}, {"vda", "sda"})
@@ -163,7 +146,7 @@ def test_a_guest_loses_a_disk_and_gets_it_again(guest: Guest) -> None:
     do(attach(guest, device, "config"), guest)
     guest.start()
     step = detach(guest, device)
-    assert codes(step, guest) == []
+    assert codes(step, guest.machine) == []
     assert state(step, guest) is State.BEFORE
     assert do(step, guest) is None
     assert targets(guest) == ({"vda"}, {"vda"})
@@ -175,9 +158,9 @@ def test_a_guest_loses_a_disk_and_gets_it_again(guest: Guest) -> None:
 
 def test_a_disk_that_was_changed_since_the_plan_is_not_detached(guest: Guest) -> None:
     step = detach(guest, disk(guest), "config")
-    assert codes(step, guest) == ["device.changed"]
+    assert codes(step, guest.machine) == ["device.changed"]
     guest.handle.attachDeviceFlags(disk(guest, name="theirs"), 2)
-    assert codes(step, guest) == ["device.changed"]
+    assert codes(step, guest.machine) == ["device.changed"]
     assert state(step, guest) is State.FOREIGN
     with pytest.raises(StepRefused):
         do(step, guest)
@@ -186,11 +169,11 @@ def test_a_disk_that_was_changed_since_the_plan_is_not_detached(guest: Guest) ->
 def test_a_saved_guest_gets_nothing(guest: Guest) -> None:
     guest.start()
     guest.handle.managedSave(0)
-    assert codes(attach(guest, disk(guest), "config"), guest) == ["domain.saved"]
+    assert codes(attach(guest, disk(guest), "config"), guest.machine) == ["domain.saved"]
 
 
 def test_what_is_no_disk_and_no_card_is_refused(guest: Guest) -> None:
-    assert codes(attach(guest, "<rng model='virtio'/>", "config"), guest) == ["device.malformed"]
+    assert codes(attach(guest, "<rng model='virtio'/>", "config"), guest.machine) == ["device.malformed"]
 
 
 # device.media
@@ -228,7 +211,7 @@ def test_a_medium_is_put_in_and_changed_and_taken_out(guest: Guest, media: tuple
     one, two = media
     guest.start()
     first = change(guest, "", one)
-    assert codes(first, guest) == []
+    assert codes(first, guest.machine) == []
     assert state(first, guest) is State.BEFORE
     assert do(first, guest) is None
     assert medium(guest) == (one, one)
@@ -254,6 +237,6 @@ def test_a_medium_that_a_kill_has_left_in_one_place_is_known(guest: Guest, media
 def test_a_medium_that_somebody_else_has_put_in_stays(guest: Guest, media: tuple[str, str]) -> None:
     step = change(guest, "", media[0], "config")
     guest.handle.updateDeviceFlags(drive(media[1]), 2)
-    assert codes(step, guest) == ["device.changed"]
+    assert codes(step, guest.machine) == ["device.changed"]
     assert state(step, guest) is State.FOREIGN
     assert "stays so" in kind(step.kind).foreign(step, guest.machine)

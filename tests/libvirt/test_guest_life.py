@@ -16,6 +16,8 @@ pytest.importorskip("vfioctl_guest")
 
 @pytest.fixture(scope="module")
 def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with (module_lab.etc / "libvirtd.conf").open("a") as file:
+        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
     place = tmp_path_factory.mktemp("life")
     place.chmod(0o755)
     made = snapshot_lab.SnapshotLab(module_lab, place)
@@ -270,4 +272,22 @@ def test_each_of_them_works_on_another_node(guest, host):
     guest.wait()
     for verb in ("suspend", "resume", "save", "start", "reboot", "stats", "stop"):
         assert guest.done(verb, *other), verb
+    assert guest.state == "shut off"
+
+
+# Who may
+
+
+MEMBER, GROUP = 65534, 1  # nobody, as a member of the group daemon
+
+
+def test_a_member_of_libvirts_group_does_all_of_it_and_nobody_else_does(guest, host):
+    for verb in ("start", "suspend", "resume", "save", "start", "stats"):
+        ended = host.cli_of(MEMBER, GROUP, "guest", verb, guest.name)
+        assert ended.returncode == 0, (verb, ended.stdout + ended.stderr)
+    ended = host.cli_of(MEMBER, GROUP, "guest", "stop", guest.name, "--force")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    refused = host.cli_of(MEMBER, MEMBER, "guest", "start", guest.name)
+    assert refused.returncode in (1, 3), refused.stdout + refused.stderr
+    assert "[libvirt.denied]" in refused.stderr
     assert guest.state == "shut off"

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from domain_steps import codes, do, state, step_of, undo
 from libvirt_machine import Guest, machine_of
-from step_builders import OPERATION, planned
+from step_builders import OPERATION
 
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.kinds.libvirt.documents import canonical
 from vfioctl.txn.kind import kind
-from vfioctl.txn.step import State, Step, StepProposal
+from vfioctl.txn.step import State, Step
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 
@@ -35,29 +36,6 @@ def guest(lab: Any, machine: Any, request: pytest.FixtureRequest) -> Iterator[Gu
     made.remove()
 
 
-def step_of(guest: Guest, sort: str, *, deadline: float = 30.0, **params: Any) -> Step:
-    return planned(guest.machine, sort, {**guest.about, **params}, deadline=deadline)
-
-
-def codes(step: Step, guest: Guest) -> list[str]:
-    """What the check of its kind finds."""
-    proposal = StepProposal(step.id, step.kind, step.params, step.reason)
-    return [one.code for one in kind(step.kind).check(proposal, guest.machine.host())]
-
-
-def do(step: Step, guest: Guest) -> str | None:
-    kind(step.kind).guard(step, guest.machine)
-    return kind(step.kind).apply(step, guest.machine)
-
-
-def state(step: Step, guest: Guest) -> State:
-    return kind(step.kind).probe(step, guest.machine)
-
-
-def undo(step: Step, guest: Guest) -> str | None:
-    return kind(step.kind).undo(step, guest.machine)
-
-
 def is_paused(guest: Guest) -> bool:
     return bool(guest.handle.state()[0] == 3)  # VIR_DOMAIN_PAUSED
 
@@ -69,7 +47,7 @@ ALL = ("domain.reboot", "domain.suspend", "domain.resume", "domain.save")
 def test_a_guest_that_is_off_is_refused(guest: Guest, sort: str) -> None:
     more = {"how": "ask", "seconds": 1} if sort == "domain.reboot" else {}
     step = step_of(guest, sort, **more)
-    assert codes(step, guest) == ["domain.off"]
+    assert codes(step, guest.machine) == ["domain.off"]
     with pytest.raises(StepRefused):
         do(step, guest)
 
@@ -96,7 +74,7 @@ def test_one_that_somebody_else_has_paused_stays_paused(guest: Guest) -> None:
     step = step_of(guest, "domain.suspend")
     guest.start()
     guest.handle.suspend()
-    assert codes(step, guest) == ["domain.paused"]
+    assert codes(step, guest.machine) == ["domain.paused"]
     assert state(step, guest) is State.FOREIGN
     assert "was not paused by this" in (undo(step, guest) or "")
     assert is_paused(guest)
@@ -134,7 +112,7 @@ def test_a_guest_is_saved_and_goes_on_from_there(guest: Guest) -> None:
     save, restore = step_of(guest, "domain.save"), step_of(guest, "domain.restore")
     guest.start()
     assert state(save, guest) is State.BEFORE
-    assert codes(restore, guest) == ["domain.running"]
+    assert codes(restore, guest.machine) == ["domain.running"]
     assert do(save, guest) is None
     assert state(save, guest) is State.AFTER
     assert do(save, guest) == "it is saved already"
@@ -165,7 +143,7 @@ def test_a_guest_that_nothing_would_start_again_is_not_saved(guest: Guest) -> No
     guest.start()
     xml = guest.xml
     guest.handle.undefine()
-    assert codes(step_of(guest, "domain.save"), guest) == ["domain.transient"]
+    assert codes(step_of(guest, "domain.save"), guest.machine) == ["domain.transient"]
     guest.define(xml)
 
 
@@ -185,9 +163,9 @@ def test_saved_memory_that_libvirt_cannot_use_is_kept(lab: Any, guest: Guest) ->
 
 def test_saved_memory_is_given_up(guest: Guest) -> None:
     step = step_of(guest, "domain.discard_saved")
-    assert codes(step, guest) == ["domain.not_saved"]
+    assert codes(step, guest.machine) == ["domain.not_saved"]
     guest.start()
-    assert codes(step, guest) == ["domain.running"]
+    assert codes(step, guest.machine) == ["domain.running"]
     guest.handle.managedSave(0)
     assert state(step, guest) is State.BEFORE
     assert do(step, guest) is None
@@ -236,7 +214,7 @@ def renamed(guest: Guest, name: str) -> Step:
 
 def test_a_guest_gets_another_name_and_its_own_back(guest: Guest) -> None:
     before, step = guest.xml, renamed(guest, "another")
-    assert codes(step, guest) == []
+    assert codes(step, guest.machine) == []
     assert state(step, guest) is State.BEFORE
     assert do(step, guest) is None
     assert state(step, guest) is State.AFTER
@@ -255,12 +233,12 @@ def test_its_snapshots_come_with_it(guest: Guest) -> None:
 def test_a_name_that_is_taken_a_running_and_a_saved_guest_are_refused(lab: Any, guest: Guest) -> None:
     step = renamed(guest, f"{guest.name}-too")
     lab.define(f"{guest.name}-too")
-    assert codes(step, guest) == ["domain.exists"]
+    assert codes(step, guest.machine) == ["domain.exists"]
     lab.virsh("undefine", f"{guest.name}-too")
     guest.start()
-    assert codes(step, guest) == ["domain.running"]
+    assert codes(step, guest.machine) == ["domain.running"]
     guest.handle.managedSave(0)
-    assert codes(step, guest) == ["domain.saved"]
+    assert codes(step, guest.machine) == ["domain.saved"]
 
 
 def test_what_somebody_else_has_renamed_is_left(guest: Guest) -> None:
@@ -268,7 +246,7 @@ def test_what_somebody_else_has_renamed_is_left(guest: Guest) -> None:
     do(step, guest)
     guest.handle.rename("third", 0)
     assert state(step, guest) is State.FOREIGN
-    assert codes(step, guest) == ["domain.changed"]
+    assert codes(step, guest.machine) == ["domain.changed"]
     assert undo(step, guest) == "it is not called another"
 
 
@@ -286,7 +264,7 @@ def test_a_running_guest_gets_more_and_has_what_it_had_again(guest: Guest, what:
     guest.define(guest.xml.replace(*ROOMY).replace("<memballoon model='none'/>", "<memballoon model='virtio'/>"))
     guest.start()
     step = tuned(guest, what, value, former)
-    assert codes(step, guest) == []
+    assert codes(step, guest.machine) == []
     assert state(step, guest) is State.BEFORE
     assert do(step, guest) is None
     if what == "cpus":
@@ -299,7 +277,7 @@ def test_a_running_guest_gets_more_and_has_what_it_had_again(guest: Guest, what:
 def test_what_it_has_now_is_looked_at_before(guest: Guest) -> None:
     guest.define(guest.xml.replace(*ROOMY))
     step = tuned(guest, "cpus", 3, 2)
-    assert codes(step, guest) == ["domain.off"]
+    assert codes(step, guest.machine) == ["domain.off"]
     guest.start()
-    assert codes(step, guest) == ["domain.changed"]
+    assert codes(step, guest.machine) == ["domain.changed"]
     assert state(step, guest) is State.FOREIGN
