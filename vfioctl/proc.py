@@ -145,6 +145,11 @@ class Programs:
             raise StepFailed("program.unusable", f"{argv[0]} cannot be started: {error.strerror}.") from error
 
 
+def preload() -> None:
+    """Import now what the start of a program would import."""
+    import subprocess  # noqa: F401 -- most hand-offs of a second card run no program
+
+
 def _too_long(argv: Sequence[str], deadline: float) -> DeadlineExceeded:
     said = f"{' '.join(argv)} did not end within {deadline:g} s and was killed."
     return DeadlineExceeded("program.deadline", said)

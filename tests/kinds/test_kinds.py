@@ -53,7 +53,7 @@ def test_an_unknown_kind_names_the_known_ones():
 
 ROOM = Path(kinds.__file__).parent
 SHARED = {
-    "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/place",
+    "common", "stuck", "conditions", "files/download", "files/former", "files/marks", "files/partial", "files/place",
     "files/sparse", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
     "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/marks",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess  # noqa: F401 -- proc.py would import it within the first step, while that holds its locks
 from collections.abc import Callable, Iterator, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.frozen import frozen
 from vfioctl.host import images
+from vfioctl.proc import preload
 
 if TYPE_CHECKING:
     from typing import Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOOK = 5.0  # seconds for a look at an image
 PERCENT = re.compile(r"\((\d+(?:\.\d+)?)/100%\)")  # what -p writes
 NO_ROOM = "No space left on device"
+
+preload()  # else the first step would do it, while it holds its locks
 
 
 def unheard(_done: float) -> None:

@@ -10,8 +10,8 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
-from vfioctl.kinds.files import place
-from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
+from vfioctl.kinds.files import partial, place
+from vfioctl.kinds.files.marks import mark, mark_of, removal
 from vfioctl.kinds.files.place import FILE, MODE, Place
 from vfioctl.shell import call
 from vfioctl.txn.shape import COUNT, NAME, Form, Shape, optional
@@ -90,11 +90,14 @@ class FileFetch(Primitive):
             raise StepFailed("file.write_failed", f"{path} could not be written: {error.strerror}.") from error
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State(place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.BEFORE))
+        def look(there: Place) -> State:
+            return partial.state_of(step, there)
+
+        return State(place.bounded(step, machine, look, nowhere=lambda: State.BEFORE))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         nowhere = "its directory is gone"
-        return place.bounded(step, machine, lambda there: _undo(step, there), nowhere=lambda: nowhere)
+        return place.bounded(step, machine, lambda there: partial.remove(step, there), nowhere=lambda: nowhere)
 
     def foreign(self, step: Step, machine: Machine) -> str:
         path = machine.paths.at(step.params["path"])
@@ -113,7 +116,7 @@ def _guard(there: Place, machine: Machine) -> None:
 def _fetch(step: Step, machine: Machine, there: Place) -> None:
     from vfioctl.kinds.files.download import download  # costs 60 ms, and a look at the step does without it
 
-    params, part = step.params, _part(step, there)
+    params, part = step.params, partial.part_of(step, there)
     fd = _open(step, there)
     try:
         found = download(params["url"], fd, machine, limit=params.get("limit", DEFAULT_LIMIT))
@@ -130,7 +133,7 @@ def _fetch(step: Step, machine: Machine, there: Place) -> None:
 
 def _open(step: Step, there: Place) -> int:
     """The part file, which bears our mark; one that a killed process of this operation has left is gone on with."""
-    part, operation = _part(step, there), _operation(step)
+    part, operation = partial.part_of(step, there), partial.operation_of(step)
     if there.is_plain(part) and there.author(part) == operation:
         return there.open(part, os.O_RDWR)
     fd = there.create(part)
@@ -150,35 +153,6 @@ def _must_be(wanted: str, found: str, there: Place) -> None:
     if wanted != found:
         said = f"What came for {there.path} has the sha256 {found}, not {wanted}."
         raise StepFailed("fetch.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
-
-
-def _probe(step: Step, there: Place) -> State:
-    if there.status(_part(step, there)):
-        return State.BETWEEN
-    if not there.status(there.name):
-        return State.BEFORE
-    return State.AFTER if _is_ours(step, there) else State.FOREIGN
-
-
-def _undo(step: Step, there: Place) -> str | None:
-    ours = _is_ours(step, there)  # the part may be the proof
-    there.remove(_part(step, there))
-    if ours:
-        there.remove(there.name)
-    there.sync()
-    return None if ours else f"{there.path} is not there, or not ours"
-
-
-def _is_ours(step: Step, there: Place) -> bool:
-    return there.is_by(_operation(step), _part(step, there), step.params.get("sha256", ""))
-
-
-def _operation(step: Step) -> str:
-    return str(step.baseline["operation"])
-
-
-def _part(step: Step, there: Place) -> str:
-    return temporary_name(there.name, _operation(step), "part")
 
 
 KIND = FileFetch()

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
-from vfioctl.kinds.files import place
-from vfioctl.kinds.files.marks import mark, removal, temporary_name
+from vfioctl.kinds.files import partial, place
+from vfioctl.kinds.files.marks import mark, removal
 from vfioctl.kinds.files.place import FILE, Place
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.transfer import Transfer
@@ -79,7 +79,7 @@ class VolumeDownload(VolumeChange):
         return None
 
     def _make(self, step: Step, machine: Machine, there: Place) -> None:
-        part = _part(step, there)
+        part = partial.part_of(step, there)
         fd = there.create(part)
         transfer = Transfer(fd, step.params["size"])
 
@@ -101,11 +101,14 @@ class VolumeDownload(VolumeChange):
                 os.close(fd)
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State(place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.BEFORE))
+        def look(there: Place) -> State:
+            return partial.state_of(step, there)
+
+        return State(place.bounded(step, machine, look, nowhere=lambda: State.BEFORE))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         nowhere = "its directory is gone"
-        return place.bounded(step, machine, lambda there: _undo(step, there), nowhere=lambda: nowhere)
+        return place.bounded(step, machine, lambda there: partial.remove(step, there), nowhere=lambda: nowhere)
 
     def foreign(self, step: Step, machine: Machine) -> str:
         path = machine.paths.at(step.params["path"])
@@ -126,31 +129,6 @@ def _download(volume: Volume, transfer: Transfer) -> None:
     stream = volume.connection.newStream(0)
     handle.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
     transfer.receive(stream)
-
-
-def _probe(step: Step, there: Place) -> State:
-    if there.status(_part(step, there)):
-        return State.BETWEEN
-    if not there.status(there.name):
-        return State.BEFORE
-    return State.AFTER if _is_ours(step, there) else State.FOREIGN
-
-
-def _undo(step: Step, there: Place) -> str | None:
-    ours = _is_ours(step, there)  # the part may be the proof
-    there.remove(_part(step, there))
-    if ours:
-        there.remove(there.name)
-    there.sync()
-    return None if ours else f"{there.path} is not there, or not ours"
-
-
-def _is_ours(step: Step, there: Place) -> bool:
-    return there.is_by(str(step.baseline["operation"]), _part(step, there), "")
-
-
-def _part(step: Step, there: Place) -> str:
-    return temporary_name(there.name, str(step.baseline["operation"]), "part")
 
 
 KIND = VolumeDownload()

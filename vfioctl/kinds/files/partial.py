@@ -1,0 +1,43 @@
+"""A file from elsewhere is written beside its place, and gets its name when it is whole. No step by itself."""
+
+from __future__ import annotations
+
+from vfioctl.checking import TYPE_CHECKING
+from vfioctl.kinds.files.marks import temporary_name
+from vfioctl.txn.step import State
+
+if TYPE_CHECKING:
+    from vfioctl.kinds.files.place import Place
+    from vfioctl.txn.step import Step
+
+
+def part_of(step: Step, there: Place) -> str:
+    """What the file is called until it is whole."""
+    return temporary_name(there.name, operation_of(step), "part")
+
+
+def operation_of(step: Step) -> str:
+    return str(step.baseline["operation"])
+
+
+def is_ours(step: Step, there: Place) -> bool:
+    """Whether the step has made what is there: by its mark, by the part that is still there, or by the checksum."""
+    return there.is_by(operation_of(step), part_of(step, there), step.params.get("sha256", ""))
+
+
+def state_of(step: Step, there: Place) -> State:
+    if there.status(part_of(step, there)):
+        return State.BETWEEN
+    if not there.status(there.name):
+        return State.BEFORE
+    return State.AFTER if is_ours(step, there) else State.FOREIGN
+
+
+def remove(step: Step, there: Place) -> str | None:
+    """Remove what the step has made; why there was nothing of it."""
+    ours = is_ours(step, there)  # the part may be the proof
+    there.remove(part_of(step, there))
+    if ours:
+        there.remove(there.name)
+    there.sync()
+    return None if ours else f"{there.path} is not there, or not ours"
