@@ -117,6 +117,48 @@ def test_a_template_that_a_guest_comes_to_stays(on: Templates) -> None:
     on.refused("template.used", "template", "delete", "tiny", "--yes")
 
 
+GUEST = ("guest", "create", "web", "--memory", "64M", "--template", "tiny", "--pool", "fast")
+MADE = f"{PLACE}/fast/web.qcow2"
+
+
+def test_a_guest_of_a_template_sees_what_is_in_it_and_leaves_it_behind(on: Templates) -> None:
+    pytest.importorskip("vfioctl_guest")
+    on.cli(*ADD)
+    before = on.files()
+    on.cli(*GUEST, "--disk", "32M", "--disk", "8M")
+    shown = on.data("guest", "show", "web")["guest"]
+    assert [one["source"] for one in shown["disks"]] == [MADE, MADE.replace(".qcow2", "-2.qcow2")]
+    info = json.loads(on.host.must("qemu-img", "info", "--output=json", MADE))
+    assert (info["virtual-size"], info["backing-filename"]) == (32 << 20, IMAGE)
+    on.host.must("qemu-io", "-r", "-f", "qcow2", "-c", "read -P 7 1M 1M", MADE)
+    assert on.data("template", "show", "tiny")["template"]["guests"] == ["web"]
+    on.refused("template.used", "template", "delete", "tiny", "--yes")
+    on.cli("guest", "delete", "web", "--yes")
+    assert on.files() == before
+
+
+def test_a_guest_gets_a_disk_as_large_as_its_template_and_none_that_is_smaller(on: Templates) -> None:
+    pytest.importorskip("vfioctl_guest")
+    on.cli(*ADD)
+    on.refused("guest.smaller", *GUEST, "--disk", "4M")
+    on.refused("template.unknown", *GUEST[:-3], "tyni", *GUEST[-2:])
+    on.cli(*GUEST)
+    assert on.data("volume", "show", "fast", "web.qcow2")["volume"]["capacity"] == 8 << 20
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", range(1, 5))  # volume, define
+def test_a_guest_of_a_template_that_was_killed_leaves_nothing(on: Templates, number: int) -> None:
+    pytest.importorskip("vfioctl_guest")
+    on.cli(*ADD)
+    before = on.files()
+    on.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert on.host.cli(*GUEST).returncode != 0
+    on.host.must("sh", "-c", "rm -f /.kit/*")
+    on.host.recover()
+    assert (on.files(), on.host.left_open()) == (before, [])
+
+
 def test_nothing_is_made_of_a_template_that_was_written_to(on: Templates) -> None:
     """qemu-img check finds nothing in what lies above it."""
     on.cli(*ADD)
@@ -124,6 +166,7 @@ def test_nothing_is_made_of_a_template_that_was_written_to(on: Templates) -> Non
     on.host.must("qemu-io", "-f", "qcow2", "-c", "write -P 9 2M 64k", IMAGE)
     on.refused("template.changed", "template", "verify", "tiny")
     on.refused("template.changed", "volume", "create", "fast", "web.qcow2", "--template", "tiny")
+    on.refused("template.changed", *GUEST)
 
 
 @pytest.mark.parametrize(("argv", "code"), [

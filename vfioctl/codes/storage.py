@@ -1,4 +1,4 @@
-"""The codes of pools, volumes and sizes, as steps and verbs of any plugin use them."""
+"""The codes of pools, volumes, templates and sizes, as steps and verbs of any plugin use them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ CODES = (
     Code("size.malformed", "What was given is no size.", "Write a number and its unit: 512M, 20G, 1.5TiB."),
     Code("size.no_unit", "A size has no unit, which tools read differently: MiB or KiB.",
          "Write the unit: 2048M, 2G."),
+    Code("template.ambiguous", "Several pools have a template of that name.", "Name it as POOL/NAME."),
+    Code("template.changed", "The image of a template is not as it was added, so that nothing is made of it.",
+         "Add it anew under another name; what lies above the old one mixes old and new."),
+    Code("template.damaged", "What is written down of a template cannot be used, or its image is gone.",
+         "See the reason that is given."),
+    Code("template.unknown", "There is no template of that name.", "List them with `vfioctl template list`."),
     Code("volume.busy", "A running guest has a volume that is to be changed, or libvirt still fills it.",
          "Shut the guest down, or wait."),
     Code("volume.changed", "A volume was changed since the plan, or is gone.",

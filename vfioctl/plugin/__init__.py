@@ -190,6 +190,8 @@ if TYPE_CHECKING:
     from vfioctl.virt.screens import Picture, read_screen
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
     from vfioctl.virt.summaries import GuestSummary, read_summaries
+    from vfioctl.virt.template_data import TemplateData
+    from vfioctl.virt.templates import Template, find_template, read_templates, templates_pool, verify_template
     from vfioctl.virt.uses import Use, other_sources, read_uses
     from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes
     from vfioctl.wait import Backoff, until
@@ -219,7 +221,7 @@ __all__ = [
     "Qcow2", "Question",
     "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
-    "Table",
+    "Table", "Template", "TemplateData",
     "Unfinished", "Unit", "Use", "Users",
     "VfioctlError", "Volume", "VtConsole",
     "argument", "as_size", "asking",
@@ -227,25 +229,24 @@ __all__ = [
     "changing", "console_steps", "content_name",
     "destinations", "drives_console",
     "every_volume",
-    "field", "framebuffer_steps", "frozen",
+    "field", "find_template", "framebuffer_steps", "frozen",
     "given_functions", "guest_disks", "guest_firmware", "guest_hostdevs", "guest_interfaces", "guest_machine",
     "guest_tpm", "guest_tpm_state",
     "home_conditions", "hookimpl",
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
-    "last_console_steps",
-    "listing",
+    "last_console_steps", "listing",
     "network_ports", "new_id", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element",
     "qcow2_header",
     "read_addresses", "read_bytes", "read_capabilities", "read_figures", "read_guest", "read_guests", "read_leases",
     "read_network", "read_networks", "read_pool", "read_pools", "read_screen", "read_snapshots",
-    "read_summaries", "read_text", "read_uses", "read_volume", "read_volumes", "replace",
+    "read_summaries", "read_templates", "read_text", "read_uses", "read_volume", "read_volumes", "replace",
     "size", "start_time", "staying", "sysfs",
-    "target_driver",
+    "target_driver", "templates_pool",
     "unit_stop", "until", "users_of",
-    "vendor_claim",
+    "vendor_claim", "verify_template",
     "word", "write_attribute",
 ]  # fmt: skip
 
@@ -300,6 +301,8 @@ _MODULES = {
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
     "vfioctl.virt.summaries": "GuestSummary read_summaries",
     "vfioctl.virt.uses": "Use other_sources read_uses",
+    "vfioctl.virt.template_data": "TemplateData",
+    "vfioctl.virt.templates": "Template find_template read_templates templates_pool verify_template",
     "vfioctl.virt.volumes": "Volume every_volume read_volume read_volumes",
     "vfioctl.wait": "Backoff until",
 }

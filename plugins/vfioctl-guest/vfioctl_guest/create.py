@@ -97,9 +97,12 @@ def _volume(site: Site, disk: Image, blank: Blank) -> StepProposal:
         "uri": site.uri, "pool": blank.pool, "name": blank.name, "format": disk.format, "size": blank.size,
         "marked": blank.marked,
     }  # fmt: skip
+    what = f"an empty disk of {as_size(blank.size)}"
+    if blank.below:
+        params |= {"backing": blank.below, "backing_format": blank.below_format}
+        what = f"a disk of {as_size(blank.size)} above the template {blank.template}"
     return StepProposal(
-        id=f"guest:volume:{blank.name}", kind="volume.create", params=params, deadline=SHORT,
-        reason=f"an empty disk of {as_size(blank.size)}",
+        id=f"guest:volume:{blank.name}", kind="volume.create", params=params, deadline=SHORT, reason=what,
     )  # fmt: skip
 
 
@@ -113,7 +116,8 @@ def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Imag
         yield from _of_disk(disk)
     if not (disks or isos or site.networks):
         said = f"The guest {wish.name} would have nothing to boot from."
-        yield _finding("guest.nothing_to_boot", said, "Give it one of --volume, --disk, --iso and --network.")
+        hint = "Give it one of --template, --volume, --disk, --iso and --network."
+        yield _finding("guest.nothing_to_boot", said, hint)
 
 
 def _of_node(wish: Wish, site: Site) -> Iterator[Finding]:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from vfioctl.plugin import (
     Refused,
     argument,
+    as_size,
     every_volume,
+    find_template,
     frozen,
     keeps_marks,
     open_plain,
@@ -21,7 +23,9 @@ from vfioctl.plugin import (
     read_network,
     read_pool,
     read_volume,
+    replace,
     users_of,
+    verify_template,
 )
 from vfioctl_guest.names import NOTHING_CHANGED
 
@@ -40,12 +44,18 @@ IN_FILES = ("dir", "fs", "netfs")  # the kinds of pools whose volumes are files
 
 @frozen
 class Blank:
-    """A volume that is to be made: `pool` is a UUID, `size` in bytes; `marked`: its file is here, to bear a mark."""
+    """A volume that is to be made: `pool` is a UUID, `size` in bytes; `marked`: its file is here, to bear a mark.
+
+    `below` and its format are the image of the template that it lies above, "" for an empty one.
+    """
 
     pool: str
     name: str
     size: int
     marked: bool
+    below: str = ""
+    below_format: str = ""
+    template: str = ""
 
 
 @frozen
@@ -92,7 +102,7 @@ def volume_of(connection: Connection, word: str) -> Volume:
     return found
 
 
-def blank(call: Call, connection: Connection, pool_name: str, name: str, size: int) -> Image:
+def blank(call: Call, connection: Connection, pool_name: str, name: str, size: int) -> tuple[Image, Blank]:
     """The volume `name` of `size` bytes that is to be made in a pool. Raises Refused: "pool.*", "guest.volume"."""
     pool, here = active_pool(connection, pool_name), connection.node.is_local
     if pool.kind not in IN_FILES:
@@ -100,7 +110,25 @@ def blank(call: Call, connection: Connection, pool_name: str, name: str, size: i
         raise Refused("guest.volume", said, state=NOTHING_CHANGED, hints=("Choose another one with --pool.",))
     place = call.host().ask(pool.path, partial(os.path.realpath, pool.path)) if here else pool.path
     marked = here and call.administers and call.host().ask(place, partial(keeps_marks, place))
-    return Image(f"{place}/{name}", QCOW2, blank=Blank(pool.uuid, name, size, marked))
+    new = Blank(pool.uuid, name, size, marked)
+    return Image(f"{place}/{name}", QCOW2, blank=new), new
+
+
+def above(connection: Connection, word: str, made: Image, new: Blank) -> Image:
+    """The volume `new` of the image `made`, to lie above the template `word`; of 0 bytes it gets as many as that has.
+
+    The template is read whole before. Raises Refused: "template.*", "guest.smaller".
+    """
+    found = find_template(connection, word)
+    data, below = found.usable()
+    if new.size and new.size < data.size:
+        said = f"The template {found.name} has {as_size(data.size)}; a disk of it cannot have {as_size(new.size)}."
+        raise Refused("guest.smaller", said, state=NOTHING_CHANGED, hints=("Give more with --disk, or leave it out.",))
+    verify_template(connection, found)
+    size = new.size or data.size
+    return replace(
+        made, blank=replace(new, size=size, below=below.path, below_format=data.format, template=found.name)
+    )  # fmt: skip
 
 
 def active_pool(connection: Connection, name: str) -> Pool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, OperationRequest, Result, changing, size
+from vfioctl.plugin import Message, OperationRequest, Result, changing, frozen, size
 from vfioctl_guest import site
 from vfioctl_guest.create import Draft, Wish, draft
 from vfioctl_guest.machine import BIOS, FIRMWARES
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--memory", required=True, metavar="SIZE", help="Memory, such as 2G.")
 @click.option("--cpus", type=click.IntRange(1), default=1, show_default=True, help="How many CPUs it has.")
+@click.option("--template", default="", metavar="TEMPLATE", help="A template that its first disk lies above.")
 @click.option("--volume", "volumes", multiple=True, metavar="POOL/VOLUME", help="A volume that becomes its disk.")
-@click.option("--disk", "sizes", multiple=True, metavar="SIZE", help="Make it an empty disk, such as 20G.")
+@click.option("--disk", "sizes", multiple=True, metavar="SIZE",
+              help="Make it an empty disk, such as 20G; with --template the first is how large that disk is.")
 @click.option("--pool", default="default", show_default=True, help="The pool of its empty disks.")
 @click.option("--iso", "isos", multiple=True, metavar="PATH", help="An ISO image that it has as a CD.")
 @click.option("--network", "networks", multiple=True, metavar="NETWORK", help="A network of libvirt that it is on.")
@@ -33,11 +35,11 @@ if TYPE_CHECKING:
 @changing
 @click.pass_obj
 def create(
-    call: Call, name: str, node: str, *, memory: str, cpus: int, volumes: tuple[str, ...], sizes: tuple[str, ...],
-    pool: str, isos: tuple[str, ...], networks: tuple[str, ...], firmware: str, tpm: bool, autostart: bool, start: bool,
-    dry_run: bool,
+    call: Call, name: str, node: str, *, memory: str, cpus: int, template: str, volumes: tuple[str, ...],
+    sizes: tuple[str, ...], pool: str, isos: tuple[str, ...], networks: tuple[str, ...], firmware: str, tpm: bool,
+    autostart: bool, start: bool, dry_run: bool,
 ) -> Result:  # fmt: skip
-    """Create the guest NAME: its disks are volumes that are there or empty ones, its CDs ISO images.
+    """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
     It gets a serial console, a channel for its agent, a display for this host alone, and room for devices that are
     plugged in later. --dry-run shows the XML as libvirt will get it.
@@ -47,12 +49,32 @@ def create(
     wish = Wish(name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start)
     with call.connection(node) as connection:
         place = site.look(connection, networks)
-        disks = tuple(_disk(call, connection, word) for word in volumes)
-        new = zip(file_names(name), map(size, sizes), strict=False)
-        disks += tuple(site.blank(call, connection, pool, file, count) for file, count in new)
+        new = _new(call, connection, Room(name, template, pool, tuple(map(size, sizes))))
+        there = tuple(_disk(call, connection, word) for word in volumes)
+        disks = (*new, *there) if template else (*there, *new)
         cds = tuple(site.iso(call, connection, path) for path in isos)
     made = draft(wish, place, disks, cds)
     return _performed(call, place, made, wish, dry_run=dry_run)
+
+
+@frozen
+class Room:
+    """Which disks are to be made for the guest `name`, in `pool`: those of `sizes`, the first of a `template`."""
+
+    name: str
+    template: str
+    pool: str
+    sizes: tuple[int, ...]
+
+
+def _new(call: Call, connection: Connection, room: Room) -> tuple[site.Image, ...]:
+    sizes = room.sizes or ((0,) if room.template else ())
+    files = zip(file_names(room.name), sizes, strict=False)
+    made = [site.blank(call, connection, room.pool, file, count) for file, count in files]
+    images = [image for image, _ in made]
+    if room.template:
+        images[0] = site.above(connection, room.template, *made[0])
+    return tuple(images)
 
 
 def _disk(call: Call, connection: Connection, word: str) -> site.Image:

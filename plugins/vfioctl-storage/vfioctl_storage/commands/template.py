@@ -15,36 +15,41 @@ from vfioctl.plugin import (
     Question,
     Refused,
     Result,
+    TemplateData,
     argument,
     asking,
     changing,
     content_name,
+    find_template,
     frozen,
     no_such,
     on_node,
     on_nodes,
     open_plain,
     read_pools,
+    read_templates,
     replace,
+    templates_pool,
     users_of,
+    verify_template,
 )
-from vfioctl_storage import documents, image, metadata
+from vfioctl_storage import documents, image
 from vfioctl_storage.commands import work
 from vfioctl_storage.commands.volume_create import FORMATS
 from vfioctl_storage.commands.volume_transfer import checksum
 from vfioctl_storage.commands.volume_work import is_marked, must_be_active, step
 from vfioctl_storage.names import NOTHING_CHANGED, check_template
-from vfioctl_storage.templates import DIRECTORY, named, pool_name, read_templates, usable, verify
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.plugin import Call, Connection, Node, Pool, StepProposal
-    from vfioctl_storage.templates import Template
+    from vfioctl.plugin import Call, Connection, Node, Pool, StepProposal, Template
 
 LOSS = "template.unconfirmed"
 READ_ONLY = "0444"
+DIRECTORY = "_templates_"  # below that of the pool
 CHUNK = 1 << 20
+SHOWN = ("uuid", "type", "created", "image", "format", "sha256", "os", "source", "description", "size")
 
 
 @click.command()
@@ -72,22 +77,22 @@ def add(
     found = image.read(call.host(), path, form)
     with call.connection(node) as connection:
         where, pools = connection.node, {one.name: one for one in read_pools(connection)}
-        taken = [one.name for one in read_templates(connection) if one.pool.name == pool_name(pool)]
+        taken = [one.name for one in read_templates(connection) if one.pool.name == templates_pool(pool)]
     if pool not in pools:
         raise no_such("pool.unknown", f"There is no pool {pool!r}", pool, pools, "The pools")
     if name in taken:
-        said = f"The pool {pool_name(pool)} has a template {name} already."
+        said = f"The pool {templates_pool(pool)} has a template {name} already."
         raise Refused("template.exists", said, state=NOTHING_CHANGED, hints=("Choose another name.",))
     seen = _sum(call, path)
     if wanted and wanted != seen:
         said = f"{path} has the sha256 {seen}, not {wanted}."
         raise Refused("volume.checksum", said, state=NOTHING_CHANGED)
-    made = metadata.Metadata(
+    made = TemplateData(
         name=name, uuid=str(uuid.uuid4()), created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         image=f"{name}.{'qcow2' if found.format == 'qcow2' else 'img'}", format=found.format, size=found.size,
         sha256=seen, source=path, os=system, description=description, tags=tags,
     )  # fmt: skip
-    beside, there = must_be_active(pools[pool]), pools.get(pool_name(pool))
+    beside, there = must_be_active(pools[pool]), pools.get(templates_pool(pool))
     room = Room(where, *_place(call, where, beside, there), later=there is None, marked=is_marked(call, where, beside))
     return _add(call, room, made, found, dry_run=dry_run)
 
@@ -104,9 +109,9 @@ class Room:
     marked: bool
 
 
-def _add(call: Call, room: Room, made: metadata.Metadata, found: image.Image, *, dry_run: bool) -> Result:
+def _add(call: Call, room: Room, made: TemplateData, found: image.Image, *, dry_run: bool) -> Result:
     where, into, marked = room.node, room.pool, room.marked
-    record = metadata.written(made)
+    record = made.document()
     blob = content_name(record)
     reason = f"the template {made.name}"
 
@@ -119,7 +124,7 @@ def _add(call: Call, room: Room, made: metadata.Metadata, found: image.Image, *,
     steps = work.in_order(
         *room.before,
         *new(made.image, made.format, made.size, source=found.path, size=found.length, sha256=made.sha256),
-        *new(f"{made.name}{metadata.SUFFIX}", "raw", len(record), blob=blob, size=len(record)),
+        *new(made.file, "raw", len(record), blob=blob, size=len(record)),
     )  # fmt: skip
     wish = work.Wish("template add", f"template:{made.name}", steps, {**room.contents, blob: record})
     shown = {"node": str(where), "pool": into.name, "name": made.name, "image": made.image, "sha256": made.sha256,
@@ -133,7 +138,7 @@ def _place(
     """The pool for the templates of `beside`, the steps that make it, and the contents of these."""
     if there is not None:
         return must_be_active(there), (), {}
-    name, path, chosen = pool_name(beside.name), f"{beside.path.rstrip('/')}/{DIRECTORY}", str(uuid.uuid4())
+    name, path, chosen = templates_pool(beside.name), f"{beside.path.rstrip('/')}/{DIRECTORY}", str(uuid.uuid4())
     content = documents.pool(name, chosen, path)
     blob, fresh = content_name(content), where.is_local and not os.path.lexists(call.paths.at(path))
     steps = (
@@ -175,7 +180,7 @@ def listed(call: Call, node: str, *, all_nodes: bool) -> Result:
 def show(call: Call, name: str, node: str) -> Result:
     """Show the template NAME, or POOL/NAME, and what is made of it: guests, and volumes that lie above it."""
     with call.connection(node) as connection:
-        one = named(connection, name)
+        one = find_template(connection, name)
         users = users_of(connection, call.host().ask, one.image.path) if one.image else None
         row = _row(connection.node, one)
     guests, above = (list(users.guests), list(users.above)) if users else ([], [])
@@ -189,8 +194,8 @@ def show(call: Call, name: str, node: str) -> Result:
 def check(call: Call, name: str, node: str) -> Result:
     """Look whether the image of the template NAME is byte by byte as it was added. Reads all of it."""
     with call.connection(node) as connection:
-        one = named(connection, name)
-        verify(connection, one)
+        one = find_template(connection, name)
+        verify_template(connection, one)
         row = _row(connection.node, one)
     return Result(data={"template": row}).saying(Message(f"The template {one.name} is as it was added."))
 
@@ -205,8 +210,8 @@ def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Res
     if yes:
         call.agree(LOSS)
     with call.connection(node) as connection:
-        where, one = connection.node, named(connection, name)
-        _, picture = usable(one)
+        where, one = connection.node, find_template(connection, name)
+        _, picture = one.usable()
         users = users_of(connection, call.host().ask, picture.path)
     if users.guests or users.above:
         needed = ", ".join((*(f"guest {guest}" for guest in users.guests), *users.above))
@@ -230,6 +235,5 @@ def _row(node: Node, one: Template) -> dict[str, Any]:
     data = one.data
     row = {"node": str(node), "pool": one.pool.name, "name": one.name, "problem": one.problem,
            "path": one.image.path if one.image else ""}  # fmt: skip
-    keys = (*(key for key in metadata.KEYS if key != "name"),)
-    return {**row, **{key: getattr(data, key) if data else None for key in keys},
+    return {**row, **{key: getattr(data, key) if data else None for key in SHOWN},
             "tags": list(data.tags) if data else []}  # fmt: skip

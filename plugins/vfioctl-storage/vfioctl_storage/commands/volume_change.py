@@ -6,11 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Question, Refused, Result, argument, as_size, asking, changing, size
+from vfioctl.plugin import (
+    Message,
+    Question,
+    Refused,
+    Result,
+    argument,
+    as_size,
+    asking,
+    changing,
+    read_templates,
+    size,
+    templates_pool,
+)
 from vfioctl_storage.commands.volume_work import about, active_pool, row, step, subject
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED
-from vfioctl_storage.templates import POOL_SUFFIX, read_templates
 
 if TYPE_CHECKING:
     from typing import Any
@@ -82,7 +93,7 @@ def _must_be_meant(subj: Subject, wanted: str, *, cut: bool, shrink: bool) -> No
 
 def _must_be_no_template(connection: Connection, subj: Subject) -> None:
     """Raise Refused("volume.used") for the image or the record of a template."""
-    for one in read_templates(connection) if subj.pool.name.endswith(POOL_SUFFIX) else ():
+    for one in read_templates(connection) if subj.pool.name.endswith(templates_pool("")) else ():
         if subj.volume.name in (one.record.name, one.image.name if one.image else "") and one.data:
             hint = f"Delete that with: vfioctl template delete {argument(one.name)}"
             said = f"The volume {subj.volume.name} belongs to the template {one.name}."

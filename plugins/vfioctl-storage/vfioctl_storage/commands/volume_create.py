@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, argument, as_size, changing, read_pool, size
+from vfioctl.plugin import (
+    Refused,
+    Result,
+    argument,
+    as_size,
+    changing,
+    find_template,
+    read_pool,
+    size,
+    verify_template,
+)
 from vfioctl_storage.commands.volume_work import about, active_pool, is_marked, must_be_active, step, subject
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED, check_volume
-from vfioctl_storage.templates import named, usable, verify
 
 if TYPE_CHECKING:
     from typing import Any
@@ -70,9 +79,9 @@ def _of_template(
     if form == "raw" or preallocation != "sparse":
         said = "What lies above a template is qcow2, and takes room when it is written to."
         raise Refused("volume.preallocation", said, state=NOTHING_CHANGED, hints=("Leave these options out.",))
-    found = named(connection, word)
-    data, below = usable(found)
-    verify(connection, found)
+    found = find_template(connection, word)
+    data, below = found.usable()
+    verify_template(connection, found)
     return count or data.size, {"backing": below.path, "backing_format": data.format}
 
 

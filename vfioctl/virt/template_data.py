@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from vfioctl.plugin import Refused, VfioctlError, frozen
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
     from typing import Any
@@ -17,7 +18,7 @@ KEYS = (*TEXTS, "size", "tags")
 
 
 @frozen
-class Metadata:
+class TemplateData:
     """A template: `image` is the volume with its content, of `size` bytes for a guest, `sha256` of the image's file.
 
     `type` is disk; `created` a moment in UTC; `source` what it was made of; `os`, `description` and `tags` are words of
@@ -37,13 +38,18 @@ class Metadata:
     tags: tuple[str, ...] = ()
     type: str = "disk"
 
+    @property
+    def file(self) -> str:
+        """The volume that it is written down in."""
+        return f"{self.name}{SUFFIX}"
 
-def written(data: Metadata) -> bytes:
-    """The content of the file."""
-    return json.dumps({key: getattr(data, key) for key in KEYS}, indent=2, ensure_ascii=False).encode() + b"\n"
+    def document(self) -> bytes:
+        """The content of that."""
+        data = {key: getattr(self, key) for key in KEYS}
+        return json.dumps(data, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def read(content: bytes, where: str) -> Metadata:
+def read(content: bytes, where: str) -> TemplateData:
     """The template that `content`, the file `where`, describes. Raises VfioctlError("template.damaged")."""
     if len(content) > LARGEST:
         raise _damaged(where, f"it is larger than {LARGEST >> 10} KiB")
@@ -63,7 +69,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _checked(data: Any, where: str) -> Metadata:
+def _checked(data: Any, where: str) -> TemplateData:
     if not isinstance(data, dict):
         raise _damaged(where, "it is no object")
     if strange := sorted(data.keys() - set(KEYS)):
@@ -77,7 +83,7 @@ def _checked(data: Any, where: str) -> Metadata:
     tags = data["tags"]
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise _damaged(where, "tags is no list of texts")
-    return Metadata(**{**data, "tags": tuple(tags)})
+    return TemplateData(**{**data, "tags": tuple(tags)})
 
 
 def _damaged(where: str, why: str) -> VfioctlError:

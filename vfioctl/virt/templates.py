@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from vfioctl.plugin import Refused, VfioctlError, argument, frozen, no_such, read_pools, read_volumes
-from vfioctl_storage import metadata
-from vfioctl_storage.names import NOTHING_CHANGED
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.frozen import frozen
+from vfioctl.shell import argument
+from vfioctl.unknown import no_such
+from vfioctl.virt import template_data
+from vfioctl.virt.pools import read_pools
+from vfioctl.virt.volumes import read_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from vfioctl.plugin import Connection, Pool, Volume
-    from vfioctl_storage.metadata import Metadata
+    from vfioctl.virt.connection import Connection
+    from vfioctl.virt.pools import Pool
+    from vfioctl.virt.template_data import TemplateData
+    from vfioctl.virt.volumes import Volume
 
 POOL_SUFFIX = "-templates"
-DIRECTORY = "_templates_"
+NOTHING_CHANGED = "Nothing was changed."
 READING = 7 * 24 * 3600.0  # seconds: a large image takes long, also over a network
 GLANCE = 10.0  # seconds for a record
 AT_ONCE = 256 << 10  # bytes
@@ -29,14 +35,21 @@ class Template:
 
     pool: Pool
     name: str
-    data: Metadata | None
+    data: TemplateData | None
     image: Volume | None
     record: Volume
     problem: str = ""
 
+    def usable(self) -> tuple[TemplateData, Volume]:
+        """What is written down, and the image. Raises Refused("template.damaged")."""
+        if self.data is None or self.image is None:
+            said = self.problem or f"The image of template {self.name} is gone."
+            raise Refused("template.damaged", said, state=NOTHING_CHANGED)
+        return self.data, self.image
 
-def pool_name(pool: str) -> str:
-    """The pool of the templates that belong to `pool`."""
+
+def templates_pool(pool: str) -> str:
+    """The name of the pool of the templates that belong to `pool`."""
     return f"{pool}{POOL_SUFFIX}"
 
 
@@ -46,7 +59,7 @@ def read_templates(connection: Connection) -> tuple[Template, ...]:
     return tuple(found for pool in pools for found in _of(connection, pool))
 
 
-def named(connection: Connection, word: str) -> Template:
+def find_template(connection: Connection, word: str) -> Template:
     """The template NAME or POOL/NAME, whole. Raises Refused("template.unknown", "template.ambiguous", …)."""
     known = read_templates(connection)
     pool, _, name = word.rpartition("/")
@@ -60,17 +73,9 @@ def named(connection: Connection, word: str) -> Template:
     return found[0]
 
 
-def usable(template: Template) -> tuple[Metadata, Volume]:
-    """Its record and its image. Raises Refused("template.damaged")."""
-    if template.data is None or template.image is None:
-        said = template.problem or f"The image of template {template.name} is gone."
-        raise Refused("template.damaged", said, state=NOTHING_CHANGED)
-    return template.data, template.image
-
-
-def verify(connection: Connection, template: Template) -> None:
-    """Raise Refused("template.changed") where the image is not byte by byte as it was."""
-    data, image = usable(template)
+def verify_template(connection: Connection, template: Template) -> None:
+    """Read the whole image, and raise Refused("template.changed") where the image is not byte by byte as it was."""
+    data, image = template.usable()
     found = hashlib.sha256()
     _read(connection, template.pool, image.name, found.update, READING)
     if found.hexdigest() != data.sha256:
@@ -87,17 +92,17 @@ def _owner(template: Template) -> str:
 
 def _of(connection: Connection, pool: Pool) -> tuple[Template, ...]:
     volumes = {volume.name: volume for volume in read_volumes(connection, pool)}
-    records = [volume for name, volume in volumes.items() if name.endswith(metadata.SUFFIX)]
+    records = [volume for name, volume in volumes.items() if name.endswith(template_data.SUFFIX)]
     return tuple(_template(connection, pool, volumes, record) for record in records)
 
 
 def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], record: Volume) -> Template:
-    name, parts = record.name.removesuffix(metadata.SUFFIX), bytearray()
-    if record.capacity > metadata.LARGEST:
+    name, parts = record.name.removesuffix(template_data.SUFFIX), bytearray()
+    if record.capacity > template_data.LARGEST:
         return Template(pool, name, None, None, record, f"{record.path} is larger than a record can be.")
     _read(connection, pool, record.name, parts.extend, GLANCE)
     try:
-        data = metadata.read(bytes(parts), record.path)
+        data = template_data.read(bytes(parts), record.path)
     except VfioctlError as error:
         return Template(pool, name, None, None, record, error.message)
     return Template(pool, name, data, volumes.get(data.image), record)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 
 import pytest
-from vfioctl_storage.metadata import LARGEST, Metadata, read, written
 
-from vfioctl.plugin import VfioctlError
+from vfioctl.errors import VfioctlError
+from vfioctl.virt.template_data import LARGEST, TemplateData, read
 
-DATA = Metadata(
+DATA = TemplateData(
     name="tiny", uuid="u", created="2026-11-28T19:00:00Z", image="tiny.qcow2", format="qcow2", size=8 << 20,
     sha256="0" * 64, source="/srv/tiny.qcow2", os="tïny", description='of "all"', tags=("a", "b"),
 )  # fmt: skip
 
 
 def test_what_is_written_is_read_back() -> None:
-    assert read(written(DATA), "x.yaml") == DATA
+    assert read(DATA.document(), "x.yaml") == DATA
 
 
 @pytest.mark.parametrize(("content", "why"), [
@@ -37,11 +37,11 @@ def test_what_is_no_record_is_refused_with_its_file_and_the_reason(content: byte
 ])  # fmt: skip
 def test_a_wrong_value_is_named(change: dict[str, object], why: str) -> None:
     with pytest.raises(VfioctlError, match=why):
-        read(json.dumps({**json.loads(written(DATA)), **change}).encode(), "x")
+        read(json.dumps({**json.loads(DATA.document()), **change}).encode(), "x")
 
 
 def test_a_key_that_is_missing_is_named() -> None:
-    data = json.loads(written(DATA))
+    data = json.loads(DATA.document())
     del data["sha256"]
     with pytest.raises(VfioctlError, match="'sha256' is missing"):
         read(json.dumps(data).encode(), "x")
