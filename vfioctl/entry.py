@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COMMANDS: tuple[list[str], ...] = ([], ["install"], ["uninstall"], ["verify"])
 WORDS = 5  # hook GUEST OP SUBOP EXTRA
 INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
-FEW_COLLECTIONS = 100_000  # objects: what is imported is no garbage, and looking for some costs the hook 4 ms
+FEW_COLLECTIONS = 100_000  # objects: what is imported is no garbage, and looking for some costs a hook 4 ms and a verb 10
 OPERATIONS = tuple([word] for word in (
     "prepare", "start", "started", "stopped", "release", "migrate", "restore", "reconnect", "attach",
 ))  # fmt: skip
@@ -31,7 +31,7 @@ OPERATIONS = tuple([word] for word in (
 def main() -> None:
     """Run this process's own command line."""
     argv = sys.argv[1:]
-    prepare_process(argv)
+    prepare_process()
     try:
         from vfioctl.compose import compose  # a ^C during this import ends like every other one
 
@@ -41,10 +41,9 @@ def main() -> None:
     end(argv, status)
 
 
-def prepare_process(argv: Sequence[str]) -> None:
-    """To be called before anything else is imported: what a hook imports is no garbage, and it looks for none."""
-    if is_from_libvirt(argv):
-        gc.set_threshold(FEW_COLLECTIONS)
+def prepare_process() -> None:
+    """To be called before anything else is imported: that is no garbage, and hardly any is looked for."""
+    gc.set_threshold(FEW_COLLECTIONS)
 
 
 def dispatch(composition: Composition, argv: Sequence[str]) -> int:

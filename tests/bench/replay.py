@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from vfioctl.entry import dispatch, end, prepare_process
 
-prepare_process(sys.argv[4:])  # before the hook's own imports, as its entry does
+prepare_process()  # before the hook's own imports, as its entry does
 from vfioctl.compose import Composition  # noqa: E402
 from vfioctl.frozen import replace  # noqa: E402
 from vfioctl.proc import Completed, Programs  # noqa: E402

@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) < USAGE or argv[0] != "--root":
         sys.stderr.write("Say which machine: python -m vfioctl.testing.entry --root ROOT …\n")
         return USAGE
-    prepare_process(argv[2:])
+    prepare_process()
     return dispatch(composition(os.path.abspath(argv[1])), argv[2:])
 
 
