@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COMMANDS: tuple[list[str], ...] = ([], ["install"], ["uninstall"], ["verify"])
 WORDS = 5  # hook GUEST OP SUBOP EXTRA
 INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
-FEW_COLLECTIONS = 100_000  # objects: what is imported is no garbage, and looking for some costs a hook 4 ms and a verb 10
+FEW_COLLECTIONS = 100_000  # objects: what is imported is no garbage; looking for some costs a hook 4 ms, a verb 10
 OPERATIONS = tuple([word] for word in (
     "prepare", "start", "started", "stopped", "release", "migrate", "restore", "reconnect", "attach",
 ))  # fmt: skip
