@@ -129,6 +129,18 @@ def network_lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilit
     lab.close()
 
 
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Any]:
+    """A machine whose steps ask a private libvirtd; their connections end with the test."""
+    from libvirt_machine import machine_of
+
+    tmp_path.chmod(0o755)
+    made = machine_of(tmp_path)
+    yield made
+    for connection in made.opened.values():
+        connection.close()
+
+
 @pytest.fixture(scope="module")
 def lab(module_lab: Any) -> Any:
     """One daemon for a whole module, started with a hook present."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from disk_images import create
 from domain_steps import codes, do, state, undo
-from libvirt_machine import Guest, machine_of
+from libvirt_machine import Guest
 from step_builders import planned
 
 from vfioctl.errors import StepFailed, StepRefused
@@ -24,15 +24,6 @@ CONTROLLER = "<controller type='scsi' model='virtio-scsi'/>"
 DISK = """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'/>
 <target dev='{target}' bus='{bus}'/></disk>"""
 CARD = "<interface type='user'><mac address='52:54:00:00:00:77'/><model type='virtio'/></interface>"
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Any]:
-    tmp_path.chmod(0o755)
-    made = machine_of(tmp_path)
-    yield made
-    for connection in made.opened.values():
-        connection.close()
 
 
 @pytest.fixture

@@ -10,22 +10,13 @@ from typing import Any
 import pytest
 from domain_operation import SNAPSHOT
 from domain_steps import codes, do, refused, state, step_of, undo
-from libvirt_machine import SCREEN, Guest, machine_of
+from libvirt_machine import SCREEN, Guest
 
 from vfioctl.errors import StepFailed
 from vfioctl.txn.kind import kind
 from vfioctl.txn.step import State, Step, Undo
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Any]:
-    tmp_path.chmod(0o755)
-    made = machine_of(tmp_path)
-    yield made
-    for connection in made.opened.values():
-        connection.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from disk_images import create, fill
 from domain_steps import codes, do, refused, state, step_of, undo
-from libvirt_machine import SCREEN, Guest, machine_of
+from libvirt_machine import SCREEN, Guest
 from step_builders import planned
 
 from vfioctl.errors import StepFailed, StepRefused
@@ -20,15 +20,6 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.step import State, Step
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Any]:
-    tmp_path.chmod(0o755)
-    made = machine_of(tmp_path)
-    yield made
-    for connection in made.opened.values():
-        connection.close()
 
 
 @pytest.fixture

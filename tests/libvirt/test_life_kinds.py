@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from domain_steps import codes, do, state, step_of, undo
-from libvirt_machine import Guest, machine_of
+from libvirt_machine import Guest
 from step_builders import OPERATION
 
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
@@ -18,15 +17,6 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.step import State, Step
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Any]:
-    tmp_path.chmod(0o755)
-    made = machine_of(tmp_path)
-    yield made
-    for connection in made.opened.values():
-        connection.close()
 
 
 @pytest.fixture

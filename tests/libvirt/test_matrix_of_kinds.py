@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from disk_images import content, fill
-from domain_operation import BOUNDARIES, LIVE_BOUNDARIES, LIVE_STEPS, STEPS, DomainHost, LiveHost
+from domain_operation import BOUNDARIES, LIVE_BOUNDARIES, LIVE_STEPS, STEPS, DomainHost, LiveHost, restart
+from operation_host import killed_at
 
-from vfioctl.testing.crash import crash_at
 from vfioctl.txn.plan import Unfinished
-from vfioctl.txn.runner import queue
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 pytestmark = pytest.mark.matrix
@@ -34,21 +32,6 @@ def running(lab: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
     host = LiveHost(tmp_path, lab, f"l{abs(hash(request.node.name))}")
     yield host
     host.remove()
-
-
-def killed_at(on: DomainHost, number: int, unfinished: Unfinished = Unfinished.UNDO) -> None:
-    """Its process died at boundary `number`."""
-    queue(on.node, on.plan(unfinished))
-    crash_at(on.root, number)
-    assert on.run() == -signal.SIGKILL
-    crash_at(on.root, None)
-
-
-def restart(on: DomainHost) -> None:
-    """The host begins anew: no guest runs."""
-    if on.handle.isActive():
-        on.handle.destroy()
-    on.boot("second")
 
 
 def recover(on: DomainHost) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from domain_operation import HOTPLUG_BOUNDARIES, HOTPLUG_STEPS, RENAME_BOUNDARIES, DomainHost, HotplugHost, RenameHost
+from domain_operation import (
+    HOTPLUG_BOUNDARIES,
+    HOTPLUG_STEPS,
+    RENAME_BOUNDARIES,
+    DomainHost,
+    HotplugHost,
+    RenameHost,
+    restart,
+)
+from operation_host import killed_at
 
-from vfioctl.testing.crash import crash_at
 from vfioctl.txn.plan import Unfinished
-from vfioctl.txn.runner import queue
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 pytestmark = pytest.mark.matrix
@@ -32,19 +38,6 @@ def renaming(lab: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
     host = RenameHost(tmp_path, lab, f"n{abs(hash(request.node.name))}")
     yield host
     host.remove()
-
-
-def killed_at(on: DomainHost, number: int, unfinished: Unfinished = Unfinished.UNDO) -> None:
-    queue(on.node, on.plan(unfinished))
-    crash_at(on.root, number)
-    assert on.run() == -signal.SIGKILL
-    crash_at(on.root, None)
-
-
-def restart(on: DomainHost) -> None:
-    if on.handle.isActive():
-        on.handle.destroy()
-    on.boot("second")
 
 
 def recover(on: DomainHost, *, uninstalled: bool = False) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from networks import NetworkHost, Wanted
+from operation_host import killed_at
 
-from vfioctl.testing.crash import crash_at
 from vfioctl.txn.plan import Unfinished
 from vfioctl.txn.runner import queue
 
@@ -31,13 +30,6 @@ def on(lab: Any, tmp_path: Path) -> Iterator[NetworkHost]:
     host = NetworkHost(tmp_path, lab, Wanted())
     yield host
     host.remove()
-
-
-def killed_at(on: NetworkHost, number: int, unfinished: Unfinished = Unfinished.UNDO) -> None:
-    queue(on.node, on.plan(unfinished))
-    crash_at(on.root, number)
-    assert on.run() == -signal.SIGKILL
-    crash_at(on.root, None)
 
 
 def restart(on: NetworkHost) -> None:

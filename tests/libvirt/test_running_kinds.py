@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from disk_images import content, create, fill
+from domain_steps import do, state, undo
 from forwarding import forwarded
-from libvirt_machine import DISK, Guest, machine_of
+from libvirt_machine import DISK, Guest
 from step_builders import planned
 
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
@@ -22,15 +23,6 @@ from vfioctl.txn.step import State, Step
 from vfioctl.wait import until
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Any]:
-    tmp_path.chmod(0o755)
-    made = machine_of(tmp_path)
-    yield made
-    for connection in made.opened.values():
-        connection.close()
 
 
 @pytest.fixture
@@ -46,19 +38,6 @@ def step_of(guest: Guest, sort: str, *, operation: str = "", **params: Any) -> S
     return planned(
         guest.machine, sort, step.params, deadline=30.0, baseline={"operation": operation}
     ) if operation else step  # fmt: skip
-
-
-def do(step: Step, guest: Guest) -> str | None:
-    kind(step.kind).guard(step, guest.machine)
-    return kind(step.kind).apply(step, guest.machine)
-
-
-def state(step: Step, guest: Guest) -> State:
-    return kind(step.kind).probe(step, guest.machine)
-
-
-def undo(step: Step, guest: Guest) -> str | None:
-    return kind(step.kind).undo(step, guest.machine)
 
 
 def is_on(guest: Guest) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 from disk_images import MISSING, content, fill
 from disks_operation import BOUNDARIES, DELETION, MADE, STEPS, DisksHost
+from operation_host import killed_at
 
 from vfioctl.testing.crash import crash_at
 from vfioctl.txn.plan import Unfinished
-from vfioctl.txn.runner import queue
 
 pytestmark = [
     pytest.mark.matrix, pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}"),
@@ -22,14 +20,6 @@ each_boundary = pytest.mark.parametrize("number", BOUNDARIES)
 def on(tmp_path):
     tmp_path.chmod(0o755)
     return DisksHost(tmp_path)
-
-
-def killed_at(on, number, unfinished=Unfinished.UNDO):
-    """Its process died at boundary `number`."""
-    queue(on.node, on.plan(unfinished))
-    crash_at(on.root, number)
-    assert on.run() == -signal.SIGKILL
-    crash_at(on.root, None)
 
 
 def recover(on):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import operation_host
 import pytest
 from downloads import serving
 from files_operation import BOUNDARIES, OURS, FilesHost
@@ -27,12 +28,8 @@ def on(tmp_path):
 
 
 def killed_at(on, number, unfinished=Unfinished.UNDO):
-    """Its process died at boundary `number`."""
-    queue(on.node, on.plan(unfinished))
-    crash_at(on.root, number)
-    assert on.run() == -signal.SIGKILL
+    operation_host.killed_at(on, number, unfinished)
     assert len(on.story().records) == number
-    crash_at(on.root, None)
 
 
 def recover(on):

@@ -203,3 +203,10 @@ class RenameHost(DomainHost):
             ("define", "domain.define", {**self.about, "blob": self.blob(after), "former": self.blob(self.former)}),
             ("rename", "domain.rename", {**self.about, "name": f"{self.guest}-new", "former": self.guest}),
         )
+
+
+def restart(on: DomainHost) -> None:
+    """The host begins anew: no guest runs."""
+    if on.handle.isActive():
+        on.handle.destroy()
+    on.boot("second")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -17,12 +18,14 @@ from typing import Any, ClassVar
 from recoveries import WITHOUT_PLUGINS
 
 from vfioctl.frozen import replace
+from vfioctl.testing.crash import crash_at
 from vfioctl.testing.entry import composition
 from vfioctl.txn.journal import Story, read_both
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan, Unfinished
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Ledger
+from vfioctl.txn.runner import queue
 from vfioctl.txn.step import Lifetime, Scope, StepProposal
 
 
@@ -117,3 +120,11 @@ class OperationHost:
         return tuple(sorted(
             os.path.join(place, name) for place in places if os.path.isdir(place) for name in os.listdir(place)
         ))  # fmt: skip
+
+
+def killed_at(on: OperationHost, number: int, unfinished: Unfinished = Unfinished.UNDO) -> None:
+    """Its process died at boundary `number`."""
+    queue(on.node, on.plan(unfinished))
+    crash_at(on.root, number)
+    assert on.run() == -signal.SIGKILL
+    crash_at(on.root, None)
