@@ -8,7 +8,7 @@ from string import ascii_lowercase
 from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import Refused, frozen, no_such
-from vfioctl_guest.life import NOTHING_CHANGED
+from vfioctl_guest.names import NOTHING_CHANGED
 
 PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 QEMU = "52:54:00"  # the prefix of MACs that QEMU and libvirt give (formatdomain)

@@ -20,13 +20,13 @@ from vfioctl.plugin import (
     read_guest,
     replace,
 )
+from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Finding, Guest, Question
 
 PLUGIN = "guest"
 OFF, RUNNING, PAUSED, SAVED = "off", "running", "paused", "saved"
-NOTHING_CHANGED = "Nothing was changed."
 START = 600.0  # seconds in which the hook of a managed guest hands over all of its devices
 QUICK = 30.0
 

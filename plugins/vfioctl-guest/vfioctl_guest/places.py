@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import Message, Refused, content_name, frozen
 from vfioctl_guest import hotplug
-from vfioctl_guest.life import NOTHING_CHANGED, PAUSED, RUNNING, Doing, hinting, perform, step
+from vfioctl_guest.life import PAUSED, RUNNING, Doing, hinting, perform, step
+from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Finding, Result

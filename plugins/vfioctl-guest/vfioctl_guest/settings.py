@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import Refused, no_such
 from vfioctl_guest import hotplug
-from vfioctl_guest.life import NOTHING_CHANGED
+from vfioctl_guest.names import NOTHING_CHANGED
 
 KIB = 1 << 10
 UNITS = {"b": 0, "bytes": 0, "KiB": 10, "k": 10, "MiB": 20, "M": 20, "GiB": 30, "G": 30, "TiB": 40, "T": 40}

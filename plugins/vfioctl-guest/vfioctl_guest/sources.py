@@ -15,7 +15,7 @@ from vfioctl.plugin import (
     read_volume,
 )
 from vfioctl_guest import hotplug
-from vfioctl_guest.life import NOTHING_CHANGED
+from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Connection

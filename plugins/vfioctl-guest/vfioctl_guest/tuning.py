@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import Refused, StepProposal, content_name, field, frozen, replace
 from vfioctl_guest import settings
-from vfioctl_guest.life import NOTHING_CHANGED, PAUSED, RUNNING, step
+from vfioctl_guest.life import PAUSED, RUNNING, step
+from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl_guest.life import Subject

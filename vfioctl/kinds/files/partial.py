@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.kinds.files.marks import temporary_name
+from vfioctl.kinds.files import place
+from vfioctl.kinds.files.marks import removal, temporary_name
 from vfioctl.txn.step import State
 
 if TYPE_CHECKING:
     from vfioctl.kinds.files.place import Place
+    from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Step
 
 
@@ -25,7 +27,24 @@ def is_ours(step: Step, there: Place) -> bool:
     return there.is_by(operation_of(step), part_of(step, there), step.params.get("sha256", ""))
 
 
-def state_of(step: Step, there: Place) -> State:
+def probe(step: Step, machine: Machine) -> State:
+    """How far the step has come."""
+    return State(place.bounded(step, machine, lambda there: _state(step, there), nowhere=lambda: State.BEFORE))
+
+
+def undo(step: Step, machine: Machine) -> str | None:
+    """Remove what the step has made; why there was nothing of it."""
+    nowhere = "its directory is gone"
+    return place.bounded(step, machine, lambda there: _remove(step, there), nowhere=lambda: nowhere)
+
+
+def foreign(step: Step, machine: Machine) -> str:
+    """The sentence about a file that is not the step's."""
+    path = machine.paths.at(step.params["path"])
+    return f"{path} was made by somebody else and stays. {removal(path)}."
+
+
+def _state(step: Step, there: Place) -> State:
     if there.status(part_of(step, there)):
         return State.BETWEEN
     if not there.status(there.name):
@@ -33,8 +52,7 @@ def state_of(step: Step, there: Place) -> State:
     return State.AFTER if is_ours(step, there) else State.FOREIGN
 
 
-def remove(step: Step, there: Place) -> str | None:
-    """Remove what the step has made; why there was nothing of it."""
+def _remove(step: Step, there: Place) -> str | None:
     ours = is_ours(step, there)  # the part may be the proof
     there.remove(part_of(step, there))
     if ours:

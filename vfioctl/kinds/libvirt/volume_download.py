@@ -101,18 +101,13 @@ class VolumeDownload(VolumeChange):
                 os.close(fd)
 
     def probe(self, step: Step, machine: Machine) -> State:
-        def look(there: Place) -> State:
-            return partial.state_of(step, there)
-
-        return State(place.bounded(step, machine, look, nowhere=lambda: State.BEFORE))
+        return partial.probe(step, machine)
 
     def undo(self, step: Step, machine: Machine) -> str | None:
-        nowhere = "its directory is gone"
-        return place.bounded(step, machine, lambda there: partial.remove(step, there), nowhere=lambda: nowhere)
+        return partial.undo(step, machine)
 
     def foreign(self, step: Step, machine: Machine) -> str:
-        path = machine.paths.at(step.params["path"])
-        return f"{path} was made by somebody else and stays. {removal(path)}."
+        return partial.foreign(step, machine)
 
 
 def _guard(there: Place, machine: Machine) -> None:

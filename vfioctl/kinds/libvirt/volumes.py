@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import abstractmethod
 from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
@@ -122,9 +123,9 @@ class Making(VolumeChange):
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         return {"planned": time.time()}
 
+    @abstractmethod
     def is_as_planned(self, params: Json, present: Described) -> bool:
         """Whether `present` is what a volume of this step looks like."""
-        raise NotImplementedError
 
     def probe(self, step: Step, machine: Machine) -> State:
         found = self.on(step, machine, lambda volume: volume.described)

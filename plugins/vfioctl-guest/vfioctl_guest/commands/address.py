@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Result, VfioctlError, on_node, read_addresses, until
-from vfioctl_guest.life import NOTHING_CHANGED, find, must_run
+from vfioctl_guest.life import find, must_run
+from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, GuestAddress, GuestAddresses

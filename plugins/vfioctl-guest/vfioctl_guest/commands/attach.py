@@ -8,7 +8,8 @@ import click
 
 from vfioctl.plugin import Refused, Result, changing, replace
 from vfioctl_guest import hotplug
-from vfioctl_guest.life import NOTHING_CHANGED, find, must_not_be_saved, subject
+from vfioctl_guest.life import find, must_not_be_saved, subject
+from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.places import Change, change
 from vfioctl_guest.sources import card_on, in_use, medium
 

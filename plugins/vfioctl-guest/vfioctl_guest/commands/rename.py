@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Message, Refused, changing, guest_firmware, replace
-from vfioctl_guest.life import NOTHING_CHANGED, OFF, Doing, must_not_be_saved, perform, step, subject
+from vfioctl_guest.life import OFF, Doing, must_not_be_saved, perform, step, subject
 from vfioctl_guest.moves import Moves, moves, new_nvram
-from vfioctl_guest.names import check_new
+from vfioctl_guest.names import NOTHING_CHANGED, check_new
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Result, StepProposal

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Refused, Result, argument, on_node, read_screen
-from vfioctl_guest.life import NOTHING_CHANGED, find, must_run
+from vfioctl_guest.life import find, must_run
+from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.picture import as_png
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import click
 
 from vfioctl.plugin import Refused, argument, changing
 from vfioctl_guest.life import (
-    NOTHING_CHANGED,
     OFF,
     QUICK,
     SAVED,
@@ -20,6 +19,7 @@ from vfioctl_guest.life import (
     step,
     subject,
 )
+from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Result

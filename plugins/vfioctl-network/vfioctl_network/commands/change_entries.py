@@ -19,8 +19,9 @@ from vfioctl.plugin import (
     read_network,
     replace,
 )
+from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.show import row
-from vfioctl_network.commands.work import NOTHING_CHANGED, Doing, perform, seen, step
+from vfioctl_network.commands.work import Doing, perform, seen, step
 from vfioctl_network.entries import LEASES, lease_changes, name_changes
 
 if TYPE_CHECKING:

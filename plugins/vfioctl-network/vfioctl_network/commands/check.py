@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl.plugin import Message, Refused, Result, StepProposal, changing, on_node, read_network, replace
+from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.show import row
-from vfioctl_network.commands.work import DEADLINE, NOTHING_CHANGED, Doing, Networks, perform, seen, step
+from vfioctl_network.commands.work import DEADLINE, Doing, Networks, perform, seen, step
 from vfioctl_network.problems import Problem, packet_filter, problems
 
 if TYPE_CHECKING:

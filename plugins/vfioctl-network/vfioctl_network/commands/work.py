@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 PLUGIN = "network"
 DEADLINE = 60.0
-NOTHING_CHANGED = "Nothing was changed."
 NOT_SEEN = "The routes of {node} cannot be seen from here: only its networks were compared."
 
 
