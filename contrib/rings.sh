@@ -23,24 +23,26 @@ skip() {
     fi
 }
 
-# count RING NAME: adds up what pytest wrote to its report.
+# count RING NAME: adds up what pytest wrote to its report, and names what failed, at the end as well.
 count() {
-    counts=$("$venv/bin/python" - "$report/$2.xml" <<'PYTHON'
+    counts=$("$venv/bin/python" - "$report/$2.xml" "$report/$2.bad" "${CI-}$1" <<'PYTHON'
 import sys
 import xml.etree.ElementTree as tree
-suites = list(tree.parse(sys.argv[1]).getroot().iter("testsuite"))
-total, bad, skipped = (sum(int(suite.get(key, 0)) for suite in suites for key in keys)
-                       for keys in (("tests",), ("failures", "errors"), ("skipped",)))
-print(total - bad - skipped, bad, skipped)
+
+bad = ("failure", "error", *(["skipped"] if sys.argv[3][:-1] and sys.argv[3][-1] != "1" else []))
+cases = [(case, {child.tag for child in case}) for case in tree.parse(sys.argv[1]).getroot().iter("testcase")]
+named = [f"{case.get('classname')}::{case.get('name')}" for case, tags in cases if tags.intersection(bad)]
+with open(sys.argv[2], "w") as file:
+    file.writelines(f"{name}\n" for name in named)
+skipped = sum("skipped" in tags and not tags.intersection(bad) for _, tags in cases)
+print(len(cases) - len(named) - skipped, len(named), skipped)
 PYTHON
     ) || counts='0 1 0'
     read -r c_passed c_failed c_skipped <<COUNTS
 $counts
 COUNTS
-    if [ -n "${CI-}" ] && [ "$1" != 1 ]; then
-        c_failed=$((c_failed + c_skipped)) c_skipped=0
-    fi
     note "Debian $debian, ring $1, $2: $c_passed passed, $c_failed failed, $c_skipped skipped"
+    [ ! -f "$report/$2.bad" ] || while read -r c_name; do note "    did not pass: $c_name"; done <"$report/$2.bad"
     add "$1" "$2" "$c_passed" "$c_failed" "$c_skipped"
 }
 

@@ -69,6 +69,10 @@ def _reach(name: str, where: str) -> tuple[str, ...]:
     return (f"test_snapshot_reach::test_{name}[{REACH[where]}]",)
 
 
+def _firmware(name: str) -> tuple[str, ...]:
+    return (f"test_snapshot_firmware::test_{name}",)
+
+
 def _card(name: str) -> tuple[str, ...]:
     return (f"test_snapshot_card::test_{name}",)
 
@@ -104,6 +108,8 @@ ROWS = (
         _verbs("the_state_of_a_tpm_stays_with_disks_only")),
     Row("revert, the copy of the TPM's state gone", "off, with the state of a TPM", "BIOS",
         "refused: `snapshot.incomplete`", _verbs("a_snapshot_whose_copy_of_the_tpm_is_gone_is_not_gone_back_to")),
+    Row("create, revert, revert --discard; both start with what came back", "off, swtpm", "OVMF", "works",
+        _firmware("what_ovmf_and_swtpm_wrote_goes_back_and_both_start_with_it")),
     *_killed(),
     *(Row("revert, delete, prune of the hook's snapshots inside images", "off", firmware, "works",
           (f"{VERBS}::{INSIDE}[{name}]",)) for name, firmware in (("bios", "BIOS"), ("uefi", "UEFI, TPM"))),
@@ -114,6 +120,10 @@ ROWS = (
     Row("delete in the middle, prune, of those made while it ran", "off", "BIOS", "works",
         _running("once_it_is_off_one_in_the_middle_goes_and_all_of_ours_with_the_last")),
     Row("create", "running", "with NVRAM", "works", _running("the_nvram_of_a_running_guest_is_kept_and_goes_back")),
+    Row("create; revert once it is off", "running", "OVMF", "works",
+        _firmware("the_nvram_that_ovmf_wrote_is_kept_while_the_guest_runs")),
+    Row("create", "running, swtpm", "OVMF", "refused: `snapshot.vtpm_state`; disks with `--disks-only`",
+        _firmware("a_tpm_that_is_at_work_is_not_copied")),
     Row("create --quiesce", "running, without an agent", "BIOS", "refused: `guest.no_agent`",
         _running("a_standstill_without_an_agent_is_refused_before_anything_is_made")),
     Row("create", "running on a disk that its configuration has elsewhere", "BIOS", "refused: `snapshot.strayed`",

@@ -20,7 +20,7 @@ from vfioctl.wait import until
 TREE = os.environ.get("SSHD_TREE", "")  # where contrib/test.sh has unpacked one that is not installed
 SSHD = shutil.which("sshd", path=f"/usr/sbin:{TREE}/usr/sbin") or ""
 LIBRARIES = f"{TREE}/usr/lib/{platform.machine()}-linux-gnu" if TREE else ""
-SECONDS = 20
+SECONDS, PORTS = 20, 3
 CA = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
 LEAF = "keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage={use}\n{names}"
 TLS = """\
@@ -115,7 +115,7 @@ class Sshd:
     """An sshd on the host of `lab`, and two keys: `key` is let in, `bare` finds a shell and no other program."""
 
     def __init__(self, lab: Any, place: Path) -> None:
-        self.place, self.port = place, free_port()
+        self.place = place
         for name in ("host", "key", "bare", "stranger"):
             said("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name))
         (place / "bin").mkdir()
@@ -123,14 +123,21 @@ class Sshd:
         only = f'command="PATH={place}/bin exec /bin/sh -c \\"$SSH_ORIGINAL_COMMAND\\""'
         public = {name: (place / f"{name}.pub").read_text() for name in ("key", "bare")}
         (place / "authorized").write_text(f"{public['key']}{only} {public['bare']}")
-        (place / "sshd.conf").write_text(SSH.format(port=self.port, place=place))
         said(*lab.inside("sh", "-c", ROOM, "room", str(place), TREE))
-        self._lab, self._process = lab, subprocess.Popen(
-            lab.inside(SSHD, "-D", "-f", str(place / "sshd.conf"), "-E", str(place / "sshd.log")),
+        self._lab = lab
+        assert any(self._starts() for _ in range(PORTS)), (place / "sshd.log").read_text()
+
+    def _starts(self) -> bool:
+        """Whether it listens; somebody else may take the port in between."""
+        self.port = free_port()
+        (self.place / "sshd.conf").write_text(SSH.format(port=self.port, place=self.place))
+        self._process = subprocess.Popen(
+            self._lab.inside(SSHD, "-D", "-f", str(self.place / "sshd.conf"), "-E", str(self.place / "sshd.log")),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-            env={**lab.environment, **({"LD_LIBRARY_PATH": LIBRARIES} if LIBRARIES else {})},
+            env={**self._lab.environment, **({"LD_LIBRARY_PATH": LIBRARIES} if LIBRARIES else {})},
         )  # fmt: skip
-        assert until(self._answers, SECONDS), (place / "sshd.log").read_text()
+        until(lambda: self._answers() or self._process.poll() is not None, SECONDS)
+        return self._process.poll() is None and self._answers()
 
     def _answers(self) -> bool:
         try:
