@@ -23,7 +23,7 @@ COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapsh
           "snapshot.record", "snapshot.forget", "network.define", "network.start", "network.stop",
           "network.autostart", "network.update", "network.delete", "network.refresh",
           "pool.define", "pool.start", "pool.stop", "pool.autostart", "pool.delete", "volume.create", "volume.clone",
-          "volume.resize", "volume.delete", "volume.upload", "volume.download"}  # fmt: skip
+          "volume.resize", "volume.delete", "volume.upload", "volume.download", "template.record"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",

@@ -149,6 +149,24 @@ def lab(module_lab: Any) -> Any:
     return module_lab
 
 
+@pytest.fixture(scope="module")
+def template_host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One daemon for a whole module, on a host with an image that templates are made of."""
+    from template_lab import prepared
+
+    return prepared(module_lab, tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture
+def templates(template_host: Any) -> Iterator[Any]:
+    """A pool for templates, on that host; all of it goes in the end."""
+    from template_lab import Templates
+
+    made = Templates(template_host)
+    yield made
+    made.remove()
+
+
 @pytest.fixture
 def make_house(start_host: Callable[..., Any], make_lab: Callable[..., Any]) -> Callable[..., Any]:
     """Builds a simulated host, installs the hook in it with our own command, and starts a libvirtd there."""

@@ -3,97 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import snapshot_lab
 from somebody import NOBODY
+from template_lab import MEMBERS, PLACE, SOURCE, Templates
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_storage")
 
-PLACE = "/var/lib/libvirt/images"
-SOURCE = "/var/lib/libvirt/source.qcow2"
-MEMBERS = 1  # the group daemon, whose members may ask the private libvirtd
 IMAGE = f"{PLACE}/fast/_templates_/tiny.qcow2"
 RECORD = f"{PLACE}/fast/_templates_/tiny.metadata.yaml"
 ADD = ("template", "add", "tiny", "--pool", "fast", "--file", SOURCE)
 BOUNDARIES = 14  # two a step
 
 
-@pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
-    place = tmp_path_factory.mktemp("templates")
-    place.chmod(0o755)
-    module_lab.start()
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    made.must("qemu-img", "create", "-q", "-f", "qcow2", SOURCE, "8M")
-    made.must("qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 1M", SOURCE)
-    made.must("chmod", "0644", SOURCE)
-    return made
-
-
 @pytest.fixture
-def on(host: Any) -> Iterator[Templates]:
-    made = Templates(host)
-    yield made
-    made.remove()
-
-
-class Templates:
-    """A pool `fast`, with the templates that belong to it; all of it goes in the end."""
-
-    def __init__(self, host: Any) -> None:
-        self.host = host
-        self.cli("pool", "create", "fast", "--path", f"{PLACE}/fast")
-
-    def cli(self, *argv: str, status: int = 0) -> str:
-        """`vfioctl ARGV`, which ends with `status`; what it says."""
-        ended = self.host.cli(*argv)
-        assert ended.returncode == status, ended.stdout + ended.stderr
-        return str(ended.stdout + ended.stderr)
-
-    def data(self, *argv: str) -> Any:
-        return json.loads(self.host.cli(*argv, "--format", "json").stdout)["data"]
-
-    def refused(self, code: str, *argv: str) -> None:
-        """The same, refused with `code` and nothing changed."""
-        before = self.files()
-        said = self.cli(*argv, "--format", "json", status=3)
-        assert f'"{code}"' in said, said
-        assert self.files() == before
-
-    def files(self) -> str:
-        """Every file and directory of the pools, and the pools."""
-        listed = self.host.lab.virsh("pool-list", "--all", "--name").stdout
-        return str(self.host.must("find", PLACE, "-printf", "%p %s %m\n")) + str(listed)
-
-    def remove(self) -> None:
-        virsh = self.host.lab.virsh
-        for name in virsh("list", "--all", "--name").stdout.split():
-            virsh("undefine", name)
-        for name in virsh("pool-list", "--all", "--name").stdout.split():
-            virsh("pool-destroy", name, check=False)
-            virsh("pool-undefine", name)
-        self.host.must("sh", "-c", f"rm -rf {PLACE}/*")
-
-
-def digest(on: Templates, path: str) -> str:
-    return str(on.host.must("sha256sum", path).split()[0])
+def on(templates: Templates) -> Templates:
+    return templates
 
 
 def test_a_template_is_kept_used_and_removed_without_a_trace(on: Templates) -> None:
     before = on.files()
-    on.cli(*ADD, "--sha256", digest(on, SOURCE), "--os", "tiny", "--tag", "a", "--tag", "b")
+    on.cli(*ADD, "--sha256", on.digest(SOURCE), "--os", "tiny", "--tag", "a", "--tag", "b")
     row, = on.data("template", "list")["templates"]
     assert {key: row[key] for key in ("name", "pool", "os", "size", "tags", "sha256", "format", "path")} == {
         "name": "tiny", "pool": "fast-templates", "os": "tiny", "size": 8 << 20, "tags": ["a", "b"],
-        "sha256": digest(on, SOURCE), "format": "qcow2", "path": IMAGE,
+        "sha256": on.digest(SOURCE), "format": "qcow2", "path": IMAGE,
     }  # fmt: skip
-    assert digest(on, IMAGE) == digest(on, SOURCE)
+    assert on.digest(IMAGE) == on.digest(SOURCE)
     assert on.host.must("stat", "-c", "%a", IMAGE).strip() == "444"
     on.cli("volume", "create", "fast", "web.qcow2", "--size", "32M", "--template", "tiny")
     shown = on.data("volume", "show", "fast", "web.qcow2")["volume"]
@@ -152,9 +90,7 @@ def test_a_guest_of_a_template_that_was_killed_leaves_nothing(on: Templates, num
     pytest.importorskip("vfioctl_guest")
     on.cli(*ADD)
     before = on.files()
-    on.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
-    assert on.host.cli(*GUEST).returncode != 0
-    on.host.must("sh", "-c", "rm -f /.kit/*")
+    on.killed(number, *GUEST)
     on.host.recover()
     assert (on.files(), on.host.left_open()) == (before, [])
 
@@ -200,9 +136,7 @@ def test_a_damaged_record_is_named_and_never_followed(on: Templates, edit: str) 
 @pytest.mark.parametrize("number", range(1, BOUNDARIES + 1))
 def test_what_a_process_that_was_killed_has_made_goes(on: Templates, number: int) -> None:
     before = on.files()
-    on.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
-    on.host.cli(*ADD)
-    on.host.must("sh", "-c", "rm -f /.kit/*")
+    on.killed(number, *ADD)
     on.host.recover_uninstalled()
     assert on.files() == before
     assert on.host.left_open() == []

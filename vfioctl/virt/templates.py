@@ -10,6 +10,7 @@ from vfioctl.frozen import frozen
 from vfioctl.shell import argument
 from vfioctl.unknown import no_such
 from vfioctl.virt import template_data
+from vfioctl.virt.connection import unwatched
 from vfioctl.virt.pools import read_pools
 from vfioctl.virt.volumes import read_volumes
 
@@ -77,7 +78,7 @@ def verify_template(connection: Connection, template: Template) -> None:
     """Read the whole image, and raise Refused("template.changed") where the image is not byte by byte as it was."""
     data, image = template.usable()
     found = hashlib.sha256()
-    _read(connection, template.pool, image.name, found.update, READING)
+    read_content(connection, template.pool.uuid, image.name, found.update)
     if found.hexdigest() != data.sha256:
         hint = f"See who uses it with: vfioctl template show {argument(template.name)}"
         raise Refused(
@@ -100,7 +101,7 @@ def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], re
     name, parts = record.name.removesuffix(template_data.SUFFIX), bytearray()
     if record.capacity > template_data.LARGEST:
         return Template(pool, name, None, None, record, f"{record.path} is larger than a record can be.")
-    _read(connection, pool, record.name, parts.extend, GLANCE)
+    read_content(connection, pool.uuid, record.name, parts.extend, limit=GLANCE)
     try:
         data = template_data.read(bytes(parts), record.path)
     except VfioctlError as error:
@@ -108,15 +109,21 @@ def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], re
     return Template(pool, name, data, volumes.get(data.image), record)
 
 
-def _read(connection: Connection, pool: Pool, name: str, take: Callable[[bytes], object], limit: float) -> None:
-    """Give every byte of a volume to `take`, within `limit` seconds."""
+def read_content(
+    connection: Connection, pool: str, name: str, take: Callable[[bytes], object], *, limit: float = READING,
+    watch: Callable[[], None] = unwatched,
+) -> None:  # fmt: skip
+    """Give every byte of a volume to `take`, within `limit` seconds; `pool` is a UUID. What `take` raises ends it.
+
+    Raises VfioctlError as `Connection.ask`, which calls `watch`.
+    """
 
     def work(libvirt: Any) -> None:
         stream = libvirt.newStream(0)
-        volume = libvirt.storagePoolLookupByUUIDString(pool.uuid).storageVolLookupByName(name)
+        volume = libvirt.storagePoolLookupByUUIDString(pool).storageVolLookupByName(name)
         volume.download(stream, 0, 0, 0)
         while data := stream.recv(AT_ONCE):
             take(data)
         stream.finish()
 
-    connection.ask(work, f"what is in {name}", limit=limit)
+    connection.ask(work, f"what is in {name}", limit=limit, watch=watch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
+from vfioctl.kinds.files.place import MODE
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_create import must_be_free
 from vfioctl.kinds.libvirt.volume_needs import must_not_be_written
@@ -21,17 +22,18 @@ if TYPE_CHECKING:
 
 
 class VolumeClone(Making):
-    """{uri, pool, name, format, size, source_pool, source, domains?, marked}: pool, source_pool: UUIDs; size:
-    bytes that a guest sees, those of the source; source: the name of the volume that is copied, with what lies below
-    it; domains: the UUIDs of the guests that have it, which do not start meanwhile; marked: the file of the copy is on
-    this host and may bear a mark"""
+    """{uri, pool, name, format, size, source_pool, source, domains?, mode?, later?, marked}: pool, source_pool:
+    UUIDs; size: bytes that a guest sees, those of the source; source: the name of the volume that is copied, with what
+    lies below it; domains: the UUIDs of the guests that have it, which do not start meanwhile; mode: of the copy's
+    file, "0600" unless it says otherwise; later: its pool is made by a step before, so that it is judged when its turn
+    comes; marked: the file of the copy is on this host and may bear a mark"""
 
     name = "volume.clone"
     summary = "Makes a whole copy of a volume; removed again only on failure, and only while it is as made."
     undo_class = Undo.EXACT
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, format=one_of(*FORMATS), size=COUNT, source_pool=UUID, source=VOLUME,
-        domains=optional(many(UUID)), marked=FLAG,
+        domains=optional(many(UUID)), mode=optional(MODE), later=optional(FLAG), marked=FLAG,
     )  # fmt: skip
 
     def touches(self, params: Json) -> tuple[str, ...]:

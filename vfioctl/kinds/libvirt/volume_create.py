@@ -14,13 +14,10 @@ from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, UUID, Shape, one_of, option
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
-    from vfioctl.findings import Finding
-    from vfioctl.host.host import Host
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step, StepProposal
+    from vfioctl.txn.step import Json, Step
     from vfioctl.virt.volumes import Volume as Described
 
 
@@ -39,9 +36,6 @@ class VolumeCreate(Making):
         preallocation=optional(one_of(SPARSE, METADATA, FULL)), backing=optional(ABSOLUTE),
         backing_format=optional(one_of(*FORMATS)), mode=optional(MODE), later=optional(FLAG), marked=FLAG,
     )  # fmt: skip
-
-    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
-        return () if proposal.params.get("later", False) else super().check(proposal, host)
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:  # noqa: ARG002
         must_be_free(params, thing)

@@ -64,7 +64,7 @@ class VolumeUpload(VolumeChange):
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         params = step.params
-        fd = _opened(step, machine)
+        fd = self.opened(step, machine)
         transfer = Transfer(fd, params["size"])
 
         def watch() -> None:
@@ -84,16 +84,20 @@ class VolumeUpload(VolumeChange):
             mark_whole(path, str(step.baseline["operation"]))
         return None
 
+    def opened(self, step: Step, machine: Machine) -> int:
+        """A descriptor of what is to go, at its begin."""
+        if path := step.params.get("source", ""):
+            return open_plain(machine.paths.at(path), follow=True, foreign=True)
+        return in_memory(blobs.read(machine.paths, step.params["blob"]))
+
     def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
         return "it goes with its volume"
 
 
-def _opened(step: Step, machine: Machine) -> int:
-    """A descriptor of what is to go, at its begin."""
-    if path := step.params.get("source", ""):
-        return open_plain(machine.paths.at(path), follow=True, foreign=True)
+def in_memory(content: bytes) -> int:
+    """A descriptor of `content`, at its begin."""
     fd = os.memfd_create("content", os.MFD_CLOEXEC)
-    write_all(fd, blobs.read(machine.paths, step.params["blob"]))
+    write_all(fd, content)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 

@@ -21,12 +21,13 @@ from vfioctl.txn.shape import LONGEST_NAME, NAME, Form, Shape, is_number, is_tex
 from vfioctl.txn.step import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+    from vfioctl.findings import Finding
     from vfioctl.host.host import Host
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step
+    from vfioctl.txn.step import Json, Step, StepProposal
     from vfioctl.virt.volumes import Volume as Described
 
 SKEW = 2.0  # seconds that a clock of a file system may be behind
@@ -111,7 +112,10 @@ class VolumeChange(Change[Volume]):
 
 
 class Making(VolumeChange):
-    """What the kinds share that make a volume. `marked`: its file is here, and we may write on it whose it is."""
+    """What the kinds share that make a volume. `marked`: its file is here, and we may write on it whose it is.
+
+    `later`: its pool is made by a step before, so that it is judged when its turn comes.
+    """
 
     marks = True
     keeps = Shape(operation=NAME, planned=Form("a time", is_number))
@@ -122,6 +126,9 @@ class Making(VolumeChange):
 
     def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
         return {"planned": time.time()}
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        return () if proposal.params.get("later", False) else super().check(proposal, host)
 
     @abstractmethod
     def is_as_planned(self, params: Json, present: Described) -> bool:

@@ -106,7 +106,7 @@ def clone(
     with active_pool(call, pool, node) as (connection, place):
         from_ = subject(call, connection, place, name)
         into = must_be_active(read_pool(connection, target)) if target else place
-    _must_be_at_rest(from_, linked=linked)
+    must_be_at_rest(from_, linked=linked)
     marked = is_marked(call, from_.node, into)
     if linked:
         made = _above(from_, form, step("volume.create", from_.node, into, new, f"it lies above {name}"), marked=marked)
@@ -132,20 +132,22 @@ def _above(from_: Subject, form: str | None, made: StepProposal, *, marked: bool
     return replace(made, params={**made.params, **more})
 
 
-def _must_be_at_rest(from_: Subject, *, linked: bool) -> None:
+def must_be_at_rest(from_: Subject, *, linked: bool) -> None:
+    """Raise Refused where `from_` cannot be copied, or lie below another one: "volume.format", "volume.busy", …"""
     volume = from_.volume
     if volume.format not in ("qcow2", "raw"):
         said = f"The volume {volume.name} is {volume.format or 'of no format that libvirt knows'}, not qcow2 or raw."
         raise Refused("volume.format", said, state=NOTHING_CHANGED)
     if from_.writers:
-        names = ", ".join(sorted({one.name for one in from_.writers}))
+        running = sorted({one.name for one in from_.writers})
         raise Refused(
-            "volume.busy", f"The volume {volume.name} is written to by running guests: {names}.",
-            state=NOTHING_CHANGED, hints=("Shut them down first.",),
+            "volume.busy", f"The volume {volume.name} is written to by running guests: {', '.join(running)}.",
+            state=NOTHING_CHANGED, hints=tuple(f"Shut it down: vfioctl guest stop {argument(one)}" for one in running),
         )  # fmt: skip
-    if saved := set(from_.users.saved) & set(from_.owners):
-        said = f"The volume {volume.name} belongs to the saved state of {', '.join(sorted(saved))}."
-        raise Refused("domain.saved", said, state=NOTHING_CHANGED, hints=("Start it and shut it down first.",))
+    if saved := sorted(set(from_.users.saved) & set(from_.owners)):
+        said = f"The volume {volume.name} belongs to the saved state of {', '.join(saved)}."
+        hint = f"Start it and shut it down, or give up what was saved: vfioctl guest discard-saved {argument(saved[0])}"
+        raise Refused("domain.saved", said, state=NOTHING_CHANGED, hints=(hint,))
     if linked and from_.owners:
         hint = f"Copy it: vfioctl volume clone {argument(from_.pool.name)} {argument(volume.name)} NEW"
         said = f"Guests write to the volume {volume.name}: {', '.join(from_.owners)}. What lies above it would break."

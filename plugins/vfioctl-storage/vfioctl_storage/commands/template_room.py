@@ -1,0 +1,87 @@
+"""Where a template goes: the pool of the templates beside a pool, and the steps that make it where there is none."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import (
+    Refused,
+    as_size,
+    content_name,
+    field,
+    frozen,
+    no_such,
+    read_pools,
+    read_templates,
+    replace,
+    templates_pool,
+)
+from vfioctl_storage import documents
+from vfioctl_storage.commands import work
+from vfioctl_storage.commands.volume_work import is_marked, must_be_active, step
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from vfioctl.plugin import Call, Connection, Node, Pool, StepProposal
+
+DIRECTORY = "_templates_"  # below that of the pool
+READ_ONLY = "0444"
+
+
+@frozen
+class Room:
+    """The pool that a template goes to; `before` makes it where it is not there, with `contents`."""
+
+    node: Node
+    pool: Pool
+    marked: bool
+    before: tuple[StepProposal, ...] = ()
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+
+    def step(self, kind: str, volume: str, reason: str, **params: Any) -> StepProposal:
+        """A step of `kind` about the new `volume`, which one or two others of the plan are about as well."""
+        made = step(kind, self.node, self.pool, volume, reason, marked=self.marked, **params)
+        return replace(made, id=f"{made.id}.{volume}")
+
+    def making(self, kind: str, volume: str, reason: str, **params: Any) -> StepProposal:
+        """The step that makes `volume`, which nobody may write to later."""
+        return self.step(kind, volume, reason, mode=READ_ONLY, later=bool(self.before), **params)
+
+    def must_hold(self, name: str, count: int) -> None:
+        """Raise Refused("disk.no_room") where `count` bytes do not fit."""
+        if count > self.pool.available:
+            said = f"The pool {self.pool.name} has {as_size(self.pool.available)} left; {name} takes {as_size(count)}."
+            raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.",))
+
+
+def room_beside(call: Call, connection: Connection, word: str, template: str) -> Room:
+    """The room for the new `template` beside the pool `word`. Raises Refused("pool.unknown", "template.exists", …)."""
+    where, pools = connection.node, {one.name: one for one in read_pools(connection)}
+    if word not in pools:
+        raise no_such("pool.unknown", f"There is no pool {word!r}", word, pools, "The pools")
+    name, beside = templates_pool(word), must_be_active(pools[word])
+    if template in [one.name for one in read_templates(connection) if one.pool.name == name]:
+        said = f"The pool {name} has a template {template} already."
+        raise Refused("template.exists", said, state=NOTHING_CHANGED, hints=("Choose another name.",))
+    marked = is_marked(call, where, beside)
+    if name in pools:
+        return Room(where, must_be_active(pools[name]), marked)
+    return _new(call, where, beside, marked=marked)
+
+
+def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:
+    name, path, chosen = templates_pool(beside.name), f"{beside.path.rstrip('/')}/{DIRECTORY}", str(uuid.uuid4())
+    content = documents.pool(name, chosen, path)
+    blob, fresh = content_name(content), where.is_local and not os.path.lexists(call.paths.at(path))
+    steps = (
+        work.step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob,
+                  build=fresh or not where.is_local, fresh=fresh),
+        work.step("pool.start", where.uri, chosen, "libvirt is to work with it"),
+        work.step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True),
+    )  # fmt: skip
+    return Room(where, replace(beside, name=name, uuid=chosen, path=path), marked, steps, {blob: content})
