@@ -38,6 +38,13 @@ def guest(host: Any) -> Iterator[Living]:
 
 
 @pytest.fixture
+def other(host: Any) -> Iterator[Living]:
+    made = Living(host)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
 def running(guest: Living) -> Living:
     guest.host.lab.virsh("start", guest.name)
     guest.wait()
@@ -84,15 +91,44 @@ def test_a_dry_run_changes_nothing(running):
     assert set(disks(running, "--inactive")) == {"vda"}
 
 
-def test_a_volume_that_a_guest_has_is_refused_by_name(guest, host):
+def test_a_volume_that_a_guest_has_is_refused_by_name(guest, other):
     guest.done("attach", "--volume", volume(guest))
     assert "[guest.in_use]" in guest.refused("attach", "--volume", volume(guest))
-    other = Living(host)
-    try:
-        assert "[guest.in_use]" in other.refused("attach", "--volume", volume(guest))
-        other.done("attach", "--volume", volume(guest), "--readonly")
-    finally:
-        other.remove()
+    assert "[guest.in_use]" in other.refused("attach", "--volume", volume(guest))
+    other.done("attach", "--volume", volume(guest), "--readonly")
+
+
+def test_a_volume_that_another_guest_has_by_a_hard_link_is_refused(guest, other):
+    path = guest.host.place / "pool" / guest.name
+    twin = path.with_name(f"{guest.name}.twin")
+    twin.hardlink_to(path)
+    guest.host.lab.virsh("pool-refresh", POOL)
+    guest.done("attach", "--volume", volume(guest))
+    assert f"is used by {guest.name}" in other.refused("attach", "--volume", f"{volume(guest)}.twin")
+    assert f"has {twin} already" in guest.refused("attach", "--volume", f"{volume(guest)}.twin")
+
+
+def test_a_volume_that_an_image_lies_above_is_refused_whether_a_guest_has_that_or_not(guest, other):
+    path, lab = guest.host.place / "pool" / guest.name, guest.host.lab
+    above = f"{guest.name}.above"
+    lab.virsh("vol-create-as", POOL, above, "1M", "--format", "qcow2", "--backing-vol", str(path),
+              "--backing-vol-format", "qcow2")  # fmt: skip
+    assert f"is used by {path}.above" in other.refused("attach", "--volume", volume(guest))
+    guest.done("attach", "--volume", f"{POOL}/{above}")
+    assert f"is used by {guest.name}, {path}.above" in other.refused("attach", "--volume", volume(guest))
+    assert "[guest.in_use]" in guest.refused("attach", "--volume", volume(guest))
+
+
+def test_a_disk_that_only_a_snapshot_of_the_guest_still_names_is_attached_again(guest, host):
+    guest.done("attach", "--volume", volume(guest))
+    after = f"{guest.name}.after"
+    host.lab.virsh("snapshot-create-as", guest.name, "before", "--disk-only", "--diskspec", "vda,snapshot=no",
+                   "--diskspec", f"vdb,snapshot=external,file={host.place}/pool/{after}")  # fmt: skip
+    host.lab.virsh("pool-refresh", POOL)
+    guest.done("detach", "vdb")
+    guest.done("attach", "--volume", f"{POOL}/{after}")
+    assert disks(guest)["vdb"] == f"{host.place}/pool/{after}"
+    host.lab.virsh("snapshot-delete", guest.name, "before", "--metadata")
 
 
 @pytest.mark.parametrize(("argv", "code"), [

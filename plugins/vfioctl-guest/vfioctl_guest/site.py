@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
     Refused,
-    argument,
     as_size,
     every_volume,
     find_template,
@@ -21,18 +20,16 @@ from vfioctl.plugin import (
     open_plain,
     read_capabilities,
     read_network,
-    read_pool,
-    read_volume,
     replace,
-    users_of,
     verify_template,
 )
 from vfioctl_guest.names import NOTHING_CHANGED
+from vfioctl_guest.sources import active_pool, resolved, volume_named, who_has
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Pool, Volume
+    from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Volume
 
 FILE = "file"  # the kind of a volume
 RAW, QCOW2 = "raw", "qcow2"  # formats: where libvirt has none for a volume, and of those that are made
@@ -89,13 +86,7 @@ def look(connection: Connection, networks: Iterable[str]) -> Site:
 
 def volume_of(connection: Connection, word: str) -> Volume:
     """The volume that `word`, POOL/VOLUME, names. Raises Refused: "pool.*", "volume.*", "guest.volume"."""
-    pool_name, slash, name = word.partition("/")
-    if not (slash and pool_name and name):
-        raise Refused(
-            "guest.volume", f"{word!r} names no volume; expected POOL/VOLUME.", state=NOTHING_CHANGED,
-            hints=("See what there is with: vfioctl pool list",),
-        )  # fmt: skip
-    found = read_volume(connection, active_pool(connection, pool_name), name)
+    found = volume_named(connection, word)
     if found.kind != FILE:
         said = f"The volume {word} is no file ({found.kind}), and only files become disks here."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED)
@@ -131,23 +122,10 @@ def above(connection: Connection, word: str, made: Image, new: Blank) -> Image:
     )  # fmt: skip
 
 
-def active_pool(connection: Connection, name: str) -> Pool:
-    """Raises Refused("pool.unknown", "guest.pool_off")."""
-    pool = read_pool(connection, name)
-    if not pool.is_active:
-        raise Refused(
-            "guest.pool_off", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
-            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
-        )  # fmt: skip
-    return pool
-
-
 def image(call: Call, connection: Connection, volume: Volume) -> Image:
     """The file of `volume`, and who has it: here by whichever name it has, and through images above it."""
-    host, path = call.host(), volume.path
-    resolved = host.ask(path, partial(os.path.realpath, path)) if connection.node.is_local else path
-    found = users_of(connection, host.ask, resolved)
-    return Image(resolved, volume.format or RAW, (*found.guests, *found.above))
+    path = resolved(call, connection, volume.path)
+    return Image(path, volume.format or RAW, who_has(call, connection, path))
 
 
 def iso(call: Call, connection: Connection, path: str) -> Image:

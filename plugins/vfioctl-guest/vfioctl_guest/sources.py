@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
     Finding,
     Refused,
     Severity,
-    other_sources,
+    argument,
+    guest_disks,
     read_guests,
     read_network,
     read_pool,
     read_volume,
+    users_of,
 )
 from vfioctl_guest import hotplug
 from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Connection
+    from vfioctl.plugin import Call, Connection, Pool, Volume
     from vfioctl_guest.life import Subject
 
 FORMATS = {"raw": "raw", "qcow2": "qcow2", "iso": "raw"}  # what libvirt says of a volume, and how QEMU opens it
 
 
-def medium(connection: Connection, word: str) -> hotplug.Medium:
-    """The volume POOL/VOLUME. Its format is what libvirt says, never guessed: Refused("guest.volume")."""
+def volume_named(connection: Connection, word: str) -> Volume:
+    """The volume that `word`, POOL/VOLUME, names. Raises Refused: "pool.*", "volume.*", "guest.volume"."""
     pool, _, volume = word.partition("/")
     if not (pool and volume):
-        said = f"{word!r} names no volume: expected POOL/VOLUME."
-        raise Refused("guest.volume", said, state=NOTHING_CHANGED)
-    found = read_volume(connection, read_pool(connection, pool), volume)
+        raise Refused(
+            "guest.volume", f"{word!r} names no volume; expected POOL/VOLUME.", state=NOTHING_CHANGED,
+            hints=("See what there is with: vfioctl pool list",),
+        )  # fmt: skip
+    return read_volume(connection, active_pool(connection, pool), volume)
+
+
+def active_pool(connection: Connection, name: str) -> Pool:
+    """Raises Refused("pool.unknown", "guest.pool_off")."""
+    pool = read_pool(connection, name)
+    if not pool.is_active:
+        raise Refused(
+            "guest.pool_off", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
+            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
+        )  # fmt: skip
+    return pool
+
+
+def medium(connection: Connection, word: str) -> hotplug.Medium:
+    """The volume POOL/VOLUME. Its format is what libvirt says, never guessed: Refused("guest.volume")."""
+    found = volume_named(connection, word)
     block = found.kind == "block"
     form = "raw" if block else FORMATS.get(found.format, "")
     if not form:
@@ -46,12 +68,40 @@ def card_on(connection: Connection, network: str) -> str:
     return hotplug.card(network, hotplug.free_mac(frozenset().union(*taken)))
 
 
-def in_use(connection: Connection, about: Subject, device: str, *, readonly: bool) -> tuple[Finding, ...]:
-    """A disk that a guest has already: two that write to one file destroy it."""
+def resolved(call: Call, connection: Connection, path: str) -> str:
+    """The path without links, where the file is on this host."""
+    return str(call.host().ask(path, partial(os.path.realpath, path))) if connection.node.is_local else path
+
+
+def who_has(call: Call, connection: Connection, path: str, *, but: str = "") -> tuple[str, ...]:
+    """The guests but `but` that come to the file, and the images right above it: by device and inode on this host."""
+    found = users_of(connection, call.host().ask, path, but=but)
+    return (*found.guests, *found.above)
+
+
+def in_use(call: Call, connection: Connection, about: Subject, device: str, *, readonly: bool) -> tuple[Finding, ...]:
+    """A disk that a guest has already, or an image lies above: two that write to one file destroy it."""
     path = hotplug.path_of(device)
-    if any(path in hotplug.paths(xml) for xml in (about.guest.xml, about.guest.live_xml) if xml):
+    documents = filter(None, (about.guest.xml, about.guest.live_xml))
+    own = {one for xml in documents for disk in guest_disks(xml) for one in (disk.source, *disk.backing)}
+    if _is_among(call, connection, path, own):
         return (Finding("guest.in_use", f"Guest {about.name} has {path} already."),)
-    if path in other_sources(connection, about.guest.uuid):
+    if users := who_has(call, connection, path, but=about.guest.uuid):
         severity = Severity.WARN if readonly else Severity.BLOCK
-        return (Finding("guest.in_use", f"Another guest uses {path}.", severity, hint="Give it one of its own."),)
+        said = f"{path} is used by {', '.join(users)}."
+        return (Finding("guest.in_use", said, severity, hint="Give the guest a volume of its own."),)
     return ()
+
+
+def _is_among(call: Call, connection: Connection, path: str, own: set[str]) -> bool:
+    """Whether one of the guest's `own` files is the one at `path`: a file has several names."""
+    if not connection.node.is_local:
+        return path in own
+    return bool(call.host().ask(path, lambda: any(map(partial(_is_same, path), own))))
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return one == other

@@ -51,15 +51,15 @@ def attach(
         elif network is not None:
             made = Change("attach", card_on(connection, network))
         else:
-            made = _disk(connection, about, str(volume), bus, readonly=readonly)
+            made = _disk(call, connection, about, str(volume), bus, readonly=readonly)
     return change(call, about, replace(made, later=next_start or made.later), dry_run=dry_run)
 
 
-def _disk(connection: Connection, about: Subject, word: str, bus: str, *, readonly: bool) -> Change:
+def _disk(call: Call, connection: Connection, about: Subject, word: str, bus: str, *, readonly: bool) -> Change:
     """The volume `word` under the first free target."""
     target = hotplug.free_target(filter(None, (about.guest.xml, about.guest.live_xml)), bus)
     device = hotplug.disk(medium(connection, word), target, bus, readonly=readonly)
-    return Change("attach", device, findings=in_use(connection, about, device, readonly=readonly))
+    return Change("attach", device, findings=in_use(call, connection, about, device, readonly=readonly))
 
 
 def _inserted(connection: Connection, about: Subject, word: str) -> Change:
