@@ -39,6 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.ring2)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`backend`: what libvirt keeps its rules with; from 10.4 on there are two."""
+    if "backend" in metafunc.fixturenames:
+        two = not lab_module.missing() and lab_module.version() >= (10, 4)
+        metafunc.parametrize("backend", ["iptables", "nftables"] if two else ["iptables"], scope="module")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With --regenerate, what a test of snapshots proves on this libvirt is recorded; see tests/support/proven.py."""
@@ -118,15 +125,30 @@ def module_lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabiliti
 
 
 @pytest.fixture(scope="module")
-def network_lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cache: Path) -> Iterator[Any]:
-    """The same with a network namespace of its own, its daemon not started: networks may be active there."""
+def network_lab_of(
+    ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cache: Path
+) -> Iterator[Callable[[], Any]]:
+    """Opens a lab with a network namespace of its own, its daemon not started: networks may be active there."""
     if why := lab_module.missing(*lab_module.NETWORK_PROGRAMS):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
-    place = tmp_path_factory.mktemp("lab")
-    lab = lab_module.Lab(place, place / "etc", capabilities_cache, networks=True)
-    lab.open()
-    yield lab
-    lab.close()
+    labs = []
+
+    def make() -> Any:
+        place = tmp_path_factory.mktemp("lab")
+        lab = lab_module.Lab(place, place / "etc", capabilities_cache, networks=True)
+        labs.append(lab)
+        lab.open()
+        return lab
+
+    yield make
+    for lab in labs:
+        lab.close()
+
+
+@pytest.fixture(scope="module")
+def network_lab(network_lab_of: Callable[[], Any]) -> Any:
+    """One such lab for a whole module."""
+    return network_lab_of()
 
 
 @pytest.fixture

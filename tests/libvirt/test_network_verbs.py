@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import subprocess
@@ -12,78 +11,12 @@ from typing import Any
 
 import pytest
 import snapshot_lab
-
-from vfioctl.wait import until
+from network_host import SUBNETS, NetworkCli
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_network")
 
-THIRD = itertools.count(10)
 MEMBER, GROUP = 65534, 1  # nobody, as a member of the group daemon
-PORT = "<interface type='network'><mac address='{mac}'/><source network='{network}'/><model type='virtio'/></interface>"
-
-
-class Host:
-    """The host, and what is typed there."""
-
-    def __init__(self, lab: Any, place: Any) -> None:
-        self.lab, self.inner = lab, snapshot_lab.SnapshotLab(lab, place)
-        self.guests: list[str] = []
-
-    @property
-    def lab_uses_iptables(self) -> bool:
-        """libvirt from 10.4 on has an nftables table of its own."""
-        return "libvirt_network" not in self.inner.run("nft", "list", "tables").stdout
-
-    def cli(self, *argv: str) -> Any:
-        return self.inner.cli("network", *argv)
-
-    def done(self, *argv: str) -> str:
-        ended = self.cli(*argv)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return str(ended.stdout)
-
-    def data(self, *argv: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.done(*argv, "--format", "json"))["data"]
-        return found
-
-    def refused(self, *argv: str, status: int = 3) -> str:
-        before = self.state()
-        ended = self.cli(*argv)
-        assert ended.returncode == status, ended.stdout + ended.stderr
-        assert self.state() == before, "what is refused changes nothing"
-        return str(ended.stdout + ended.stderr)
-
-    def ip(self, *argv: str) -> str:
-        """`ip` in the network namespace."""
-        return str(self.inner.must("ip", *argv))
-
-    def state(self) -> tuple[str, ...]:
-        """Everything that a network leaves on a host: libvirt's lists, files, links, rules, and our journals."""
-        links = [line.split(":")[1].strip() for line in self.ip("-o", "link").splitlines()]
-        files = self.inner.run("find", "/etc/libvirt/qemu/networks", "/var/lib/libvirt/dnsmasq", "-type", "f").stdout
-        kept = [name for name in files.split() if not name.endswith((".leases", ".macs", ".status", ".mac"))]
-        listed = self.lab.virsh("net-list", "--all", "--name").stdout.split()
-        rules = [line for line in self.inner.run("iptables-save").stdout.splitlines() if "br" in line]
-        return tuple(sorted((*links, *kept, *listed, *rules, *self.inner.left_open())))
-
-    def guest(self, network: str, number: int, *, running: bool = True) -> str:
-        name = f"{network}-{number}"
-        mac = f"52:54:00:0c:00:{number:02x}"
-        self.guests.append(name)
-        self.lab.define(name, devices=PORT.format(mac=mac, network=network))
-        if running:
-            self.lab.virsh("start", name)
-        return name
-
-    def tidy(self) -> None:
-        for name in self.guests:
-            self.lab.virsh("destroy", name, check=False)
-            self.lab.virsh("undefine", name, check=False)
-        for name in self.lab.virsh("net-list", "--all", "--name").stdout.split():
-            self.lab.virsh("net-destroy", name, check=False)
-            self.lab.virsh("net-undefine", name, check=False)
-        self.guests = []
 
 
 @pytest.fixture(scope="module")
@@ -93,22 +26,22 @@ def started(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with (network_lab.etc / "libvirtd.conf").open("a") as file:
         file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
     network_lab.start()
-    return Host(network_lab, place)
+    return NetworkCli(network_lab, place)
 
 
 @pytest.fixture
-def host(started: Host) -> Iterator[Host]:
+def host(started: NetworkCli) -> Iterator[NetworkCli]:
     yield started
     started.tidy()
 
 
 @pytest.fixture
 def subnet() -> str:
-    return f"192.168.{next(THIRD)}.0/24"
+    return next(SUBNETS)
 
 
 @pytest.mark.parametrize("kind", ["nat", "isolated", "routed"])
-def test_a_network_is_made_listed_and_deleted_and_nothing_is_left(host: Host, subnet: str, kind: str) -> None:
+def test_a_network_is_made_listed_and_deleted_and_nothing_is_left(host: NetworkCli, subnet: str, kind: str) -> None:
     host.done("create", "warm", "--subnet", subnet, "--type", kind)  # libvirt's chains stay from then on
     host.done("delete", "warm", "--yes")
     before = host.state()
@@ -125,7 +58,7 @@ def test_a_network_is_made_listed_and_deleted_and_nothing_is_left(host: Host, su
     assert host.data("list")["networks"] == []
 
 
-def test_it_is_there_after_a_restart_of_libvirt(host: Host, subnet: str) -> None:
+def test_it_is_there_after_a_restart_of_libvirt(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     host.lab.virsh("net-destroy", "lab")
     os.unlink(f"/proc/{host.lab.holder_pid}/root/run/libvirt/network/autostarted")
@@ -133,14 +66,14 @@ def test_it_is_there_after_a_restart_of_libvirt(host: Host, subnet: str) -> None
     assert host.data("show", "lab")["network"]["active"]
 
 
-def test_a_dry_run_makes_nothing(host: Host, subnet: str) -> None:
+def test_a_dry_run_makes_nothing(host: NetworkCli, subnet: str) -> None:
     before = host.state()
     said = host.done("create", "lab", "--subnet", subnet, "--dry-run")
     assert said.index("network.define") < said.index("network.start") < said.index("network.autostart")
     assert host.state() == before
 
 
-def test_it_stops_and_starts_and_does_not_start_with_libvirt_any_more(host: Host, subnet: str) -> None:
+def test_it_stops_and_starts_and_does_not_start_with_libvirt_any_more(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     host.done("stop", "lab")
     assert "[network.inactive]" in host.refused("stop", "lab")
@@ -151,13 +84,13 @@ def test_it_stops_and_starts_and_does_not_start_with_libvirt_any_more(host: Host
     assert not host.data("show", "lab")["network"]["autostart"]
 
 
-def test_one_that_is_not_there_is_named_with_the_nearest(host: Host, subnet: str) -> None:
+def test_one_that_is_not_there_is_named_with_the_nearest(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     for verb in ("show", "start", "stop", "autostart", "delete"):
         assert 'did you mean "lab"' in host.refused(verb, "lba")
 
 
-def test_a_name_and_addresses_that_are_taken_are_refused(host: Host, subnet: str) -> None:
+def test_a_name_and_addresses_that_are_taken_are_refused(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     assert "[network.exists]" in host.refused("create", "lab", "--subnet", "10.77.0.0/24")
     wider = subnet.replace(".0/24", ".128/25")
@@ -167,7 +100,7 @@ def test_a_name_and_addresses_that_are_taken_are_refused(host: Host, subnet: str
     assert said.count("overlaps") == 1, "its bridge's route is no second one"
 
 
-def test_a_wider_route_of_a_vpn_is_in_the_way_which_libvirt_does_not_see(host: Host) -> None:
+def test_a_wider_route_of_a_vpn_is_in_the_way_which_libvirt_does_not_see(host: NetworkCli) -> None:
     host.ip("link", "add", "tun0", "type", "veth")
     host.ip("link", "set", "tun0", "up")
     host.ip("route", "add", "10.92.0.0/16", "dev", "tun0")
@@ -184,7 +117,7 @@ def test_a_wider_route_of_a_vpn_is_in_the_way_which_libvirt_does_not_see(host: H
         host.ip("link", "delete", "tun0")
 
 
-def test_a_network_is_not_taken_from_guests(host: Host, subnet: str) -> None:
+def test_a_network_is_not_taken_from_guests(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     running, off = host.guest("lab", 1), host.guest("lab", 2, running=False)
     assert running in host.refused("stop", "lab")
@@ -195,12 +128,12 @@ def test_a_network_is_not_taken_from_guests(host: Host, subnet: str) -> None:
     assert sorted(port["guest"] for port in shown["ports"]) == sorted((running, off))
 
 
-def test_delete_asks_first(host: Host, subnet: str) -> None:
+def test_delete_asks_first(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     assert "--yes" in host.refused("delete", "lab")
 
 
-def test_addresses_are_kept_and_names_known_live_and_configured(host: Host, subnet: str) -> None:
+def test_addresses_are_kept_and_names_known_live_and_configured(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     guest, address = host.guest("lab", 1), subnet.replace(".0/24", ".20")
     said = host.done("set", "lab", "--lease", f"{guest}={address}", "--dns", f"db={address}")
@@ -217,7 +150,7 @@ def test_addresses_are_kept_and_names_known_live_and_configured(host: Host, subn
     assert "<host " not in host.lab.virsh("net-dumpxml", "lab").stdout
 
 
-def test_a_kept_address_is_judged_where_libvirt_takes_any(host: Host, subnet: str) -> None:
+def test_a_kept_address_is_judged_where_libvirt_takes_any(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     guest = host.guest("lab", 1, running=False)
     for address, code in ((subnet.replace(".0/24", ".1"), "network.address"), ("10.1.1.1", "network.address")):
@@ -225,7 +158,7 @@ def test_a_kept_address_is_judged_where_libvirt_takes_any(host: Host, subnet: st
     assert "[network.no_port]" in host.refused("set", "lab", "--lease", f"nobody={subnet.replace('.0/24', '.9')}")
 
 
-def test_dhcp_gives_the_kept_address_and_dns_knows_the_name(host: Host, subnet: str) -> None:
+def test_dhcp_gives_the_kept_address_and_dns_knows_the_name(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet, "--type", "isolated")
     gateway, address = subnet.replace(".0/24", ".1"), subnet.replace(".0/24", ".20")
     host.done("set", "lab", "--lease", f"52:54:00:0d:00:01={address}", "--dns", f"db.lab={address}")
@@ -233,7 +166,7 @@ def test_dhcp_gives_the_kept_address_and_dns_knows_the_name(host: Host, subnet: 
     assert asked.strip() == address
 
 
-def test_a_bridge_of_the_host_is_used_and_stays(host: Host) -> None:
+def test_a_bridge_of_the_host_is_used_and_stays(host: NetworkCli) -> None:
     assert "no interface br7" in host.refused("create", "lab", "--type", "bridge", "--bridge", "br7")
     host.ip("link", "add", "br7", "type", "bridge")
     try:
@@ -247,7 +180,7 @@ def test_a_bridge_of_the_host_is_used_and_stays(host: Host) -> None:
         host.ip("link", "delete", "br7")
 
 
-def test_an_interface_of_the_host_is_shared_and_one_without_virtual_functions_is_no_pool(host: Host) -> None:
+def test_an_interface_of_the_host_is_shared_and_one_without_virtual_functions_is_no_pool(host: NetworkCli) -> None:
     host.ip("link", "add", "eth9", "type", "veth")
     try:
         host.done("create", "lab", "--type", "macvtap", "--device", "eth9")
@@ -258,7 +191,7 @@ def test_an_interface_of_the_host_is_shared_and_one_without_virtual_functions_is
 
 
 def test_what_libvirt_refuses_at_the_start_leaves_no_definition_and_the_next_try_succeeds(
-    host: Host, subnet: str
+    host: NetworkCli, subnet: str
 ) -> None:
     """Its DHCP server does not come up: libvirt has taken the definition by then."""
     before = host.state()
@@ -273,7 +206,7 @@ def test_what_libvirt_refuses_at_the_start_leaves_no_definition_and_the_next_try
     host.done("create", "lab", "--subnet", subnet)
 
 
-def test_a_node_that_does_not_answer_costs_its_row(host: Host, subnet: str) -> None:
+def test_a_node_that_does_not_answer_costs_its_row(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     place, uri = "/etc/vfioctl/nodes", "qemu+tcp://127.0.0.1:1/system"
     host.inner.must("sh", "-c", f"mkdir -p {place} && echo 'uri = \"{uri}\"' > {place}/dead.toml")
@@ -288,7 +221,7 @@ def test_a_node_that_does_not_answer_costs_its_row(host: Host, subnet: str) -> N
 
 
 @pytest.fixture
-def elsewhere(host: Host) -> Iterator[str]:
+def elsewhere(host: NetworkCli) -> Iterator[str]:
     """The URI of the daemon as if it were another host's, over the loopback of its network namespace."""
     argv = host.lab.inside(sys.executable, "-c", FORWARD, str(host.lab.holder_pid))
     environment = {**host.lab.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -301,7 +234,7 @@ def elsewhere(host: Host) -> Iterator[str]:
 
 
 def test_a_network_of_another_node_is_made_changed_and_deleted_there(
-    host: Host, subnet: str, elsewhere: str
+    host: NetworkCli, subnet: str, elsewhere: str
 ) -> None:
     at = ("--node", elsewhere)
     host.done("create", "lab", "--subnet", subnet, *at)
@@ -319,96 +252,7 @@ def test_a_network_of_another_node_is_made_changed_and_deleted_there(
     assert host.data("list")["networks"] == []
 
 
-def problems(host: Host, *argv: str) -> list[str]:
-    """The codes of what is wrong with the network `lab`."""
-    ended = host.cli("check", "lab", *argv, "--format", "json")
-    row, = json.loads(ended.stdout)["data"]["networks"]
-    assert (ended.returncode == 1) == bool(row["problems"]), ended.stderr
-    return [one["code"] for one in row["problems"]]
-
-
-@pytest.mark.parametrize("kind", ["nat", "isolated", "routed"])
-def test_rules_that_somebody_flushed_are_missed_and_put_back(
-    host: Host, subnet: str, kind: str
-) -> None:
-    host.done("create", "lab", "--subnet", subnet, "--type", kind)
-    assert problems(host) == []
-    host.inner.must("iptables", "-F")
-    if not host.lab_uses_iptables:
-        assert problems(host) == []
-        return
-    assert problems(host) == ["network.no_rules"]
-    assert "network.refresh" in host.done("repair", "lab", "--dry-run")
-    assert problems(host) == ["network.no_rules"]
-    assert "has what it needs again" in host.done("repair", "lab")
-    assert problems(host) == []
-    assert "lost nothing" in host.done("repair", "lab")
-    before = host.inner.must("iptables-save", "-t", "filter").split("COMMIT")[0].splitlines()[1:]
-    host.inner.must("iptables", "-F", "FORWARD")
-    host.done("repair", "lab")
-    assert host.inner.must("iptables-save", "-t", "filter").split("COMMIT")[0].splitlines()[1:] == before
-
-
-def test_a_table_that_drops_what_is_forwarded_is_named(host: Host, subnet: str) -> None:
-    host.done("create", "lab", "--subnet", subnet)
-    host.inner.must("nft", "add table inet walls")
-    try:
-        host.inner.must("nft", "add chain inet walls forward { type filter hook forward priority 0; policy drop; }")
-        assert problems(host) == ["network.dropped"]
-    finally:
-        host.inner.must("nft", "delete table inet walls")
-    host.inner.must("iptables", "-P", "FORWARD", "DROP")
-    try:
-        assert problems(host) == ([] if host.lab_uses_iptables else ["network.dropped"])
-    finally:
-        host.inner.must("iptables", "-P", "FORWARD", "ACCEPT")
-
-
-def test_a_port_that_a_restart_of_the_network_left_in_the_air_is_found(host: Host, subnet: str) -> None:
-    host.done("create", "lab", "--subnet", subnet)
-    guest = host.guest("lab", 1)
-    assert problems(host) == []
-    host.lab.virsh("net-destroy", "lab")
-    host.lab.virsh("net-start", "lab")
-    said = host.cli("check", "lab").stdout
-    assert f"of the guest {guest} is not on virbr1" in said
-    host.done("repair", "lab")
-    assert problems(host) == []
-
-
-def test_what_cannot_be_repaired_to_the_end_is_as_before(host: Host, subnet: str) -> None:
-    """The jump is put back, then the port cannot be."""
-    host.done("create", "lab", "--subnet", subnet)
-    host.guest("lab", 1)
-    host.lab.virsh("net-destroy", "lab")
-    host.lab.virsh("net-start", "lab")
-    host.inner.must("iptables", "-F", "OUTPUT")
-    before, wrong = host.state(), problems(host)
-    ip = host.inner.must("sh", "-c", "readlink -f $(command -v ip)").strip()
-    host.inner.must("sh", "-c", f"cp {ip} /var/ip && printf '{NO_MASTER}' > /var/no-master && chmod 755 /var/no-master")
-    host.inner.must("mount", "--bind", "/var/no-master", ip)
-    try:
-        assert host.cli("repair", "lab").returncode == 1
-    finally:
-        host.inner.must("umount", ip)
-    assert (host.state(), problems(host)) == (before, wrong)
-    host.done("repair", "lab")
-    assert problems(host) == []
-
-
-def test_a_server_that_was_killed_and_forwarding_that_is_off_are_found(host: Host, subnet: str) -> None:
-    host.done("create", "lab", "--subnet", subnet)
-    host.inner.must("sh", "-c", "kill $(cat /run/libvirt/network/lab.pid)")
-    assert until(lambda: problems(host) == ["network.no_server"], 20)
-    host.inner.must("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
-    assert problems(host) == ["network.no_forwarding", "network.no_server"]
-    assert "[network.no_server]" in host.cli("repair", "lab").stderr
-    assert problems(host) == ["network.no_server"]
-    host.done("stop", "lab")
-    assert problems(host) == ["network.inactive"]
-
-
-def test_a_member_of_the_group_does_all_of_it(host: Host, subnet: str) -> None:
+def test_a_member_of_the_group_does_all_of_it(host: NetworkCli, subnet: str) -> None:
     home = "/var/home"
     host.inner.must("install", "-d", "-o", str(MEMBER), home)
     host.inner.must("chmod", "-R", "a+rwX", "/.kit")  # where the kit counts boundaries
@@ -437,7 +281,6 @@ with forwarded(types.SimpleNamespace(holder_pid=sys.argv[1])) as uri:
     print(uri, flush=True)
     sys.stdin.read()
 """
-NO_MASTER = r"""#!/bin/sh\ncase "$*" in *" master "*) exit 1 ;; esac\nexec /var/ip "$@"\n"""
 DNS = """
 import socket, struct, sys
 server, name = sys.argv[1:]

@@ -1,99 +1,112 @@
-"""Which rules a network needs, and whose drop hits it."""
+"""Which rules a network needs, and which of them are there, in iptables and in nftables."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from vfioctl_network.firewall import Drop, demands, drops, is_hit, parsed, uses_nftables
-
-from vfioctl.virt.networks import Network, Subnet
-
-SAVED = """*mangle
--A LIBVIRT_PRT -o virbr1 -p udp -m udp --dport 68 -j CHECKSUM --checksum-fill
-COMMIT
-*filter
-:FORWARD ACCEPT [0:0]
--A INPUT -j LIBVIRT_INP
--A FORWARD -j LIBVIRT_FWX
--A FORWARD -j LIBVIRT_FWI
--A FORWARD -j LIBVIRT_FWO
--A OUTPUT -j LIBVIRT_OUT
--A LIBVIRT_FWI -d 192.168.7.0/24 -o virbr1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A LIBVIRT_FWI -o virbr1 -j REJECT --reject-with icmp-port-unreachable
--A LIBVIRT_FWO -s 192.168.7.0/24 -i virbr1 -j ACCEPT
--A LIBVIRT_FWX -i virbr1 -o virbr1 -j ACCEPT
--A LIBVIRT_INP -i virbr1 -p udp -m udp --dport 53 -j ACCEPT
--A LIBVIRT_INP -i virbr1 -p udp -m udp --dport 67 -j ACCEPT
-COMMIT
-*nat
--A POSTROUTING -j LIBVIRT_PRT
--A LIBVIRT_PRT -s 192.168.7.0/24 ! -d 192.168.7.0/24 -j MASQUERADE
-COMMIT
-"""
-DOCKER = Drop("ip", "filter", "FORWARD")
-OWN_TABLE = Drop("inet", "firewall", "forward")
+from rulesets import NFT, SAVED, SAVED6, network, ruleset
+from vfioctl_network.firewall import IPTABLES, NFTABLES, chains, demands
+from vfioctl_network.rules import lost_rules, taken_back
+from vfioctl_network.tables import parsed
 
 
-def network(kind: str, bridge: str = "virbr1") -> Network:
-    subnets = (Subnet("192.168.7.1", 24), Subnet("fd00:7::1", 64)) if kind in ("nat", "routed", "isolated") else ()
-    return Network("u", "lab", active=True, persistent=True, autostart=True, kind=kind, bridge=bridge, subnets=subnets)
+def missing(kind: str, saved: str, saved6: str = SAVED6) -> list[str]:
+    found = parsed(saved, saved6, "")
+    return [one.what for one in demands(network(kind), IPTABLES) if not one.is_met(found.rules)]
 
 
-def missing(kind: str, saved: str) -> list[str]:
-    return [one.what for one in demands(network(kind)) if not one.is_met(parsed(saved))]
+def missing_in_nft(kind: str, listed: str) -> list[str]:
+    found = parsed("", "", listed)
+    return [one.what for one in demands(network(kind), NFTABLES) if not one.is_met(found.rules)]
 
 
 @pytest.mark.parametrize("kind", ["nat", "isolated", "bridge", "macvtap"])
 def test_what_libvirt_writes_is_all_that_is_needed(kind: str):
     assert missing(kind, SAVED) == []
+    assert missing_in_nft(kind, ruleset(*NFT)) == []
 
 
-@pytest.mark.parametrize("line", [line for line in SAVED.splitlines() if line.startswith("-A") and "68" not in line
-                                  and "REJECT" not in line])  # fmt: skip
-def test_each_rule_is_missed(line: str):
-    assert len(missing("nat", SAVED.replace(f"{line}\n", ""))) == 1
+def lines(saved: str) -> list[int]:
+    """The numbers of the lines with rules that must be there; not every kernel can fill checksums in."""
+    return [n for n, line in enumerate(saved.splitlines()) if line.startswith("-A") and "CHECKSUM" not in line]
+
+
+def without(saved: str, number: int) -> str:
+    every = saved.splitlines()
+    return "\n".join((*every[:number], *every[number + 1:]))  # fmt: skip
+
+
+@pytest.mark.parametrize("number", lines(SAVED))
+def test_each_rule_is_missed(number: int):
+    assert len(missing("nat", without(SAVED, number))) == 1
+
+
+@pytest.mark.parametrize("number", lines(SAVED6))
+def test_each_rule_of_ipv6_is_missed(number: int):
+    assert len(missing("nat", SAVED, without(SAVED6, number))) == 1
+
+
+@pytest.mark.parametrize("number", range(len(NFT)))
+def test_each_rule_is_missed_in_nftables(number: int):
+    assert len(missing_in_nft("nat", ruleset(*NFT[:number], *NFT[number + 1:]))) == 1  # fmt: skip
+
+
+def test_ipv6_is_asked_for_only_where_the_network_has_it():
+    found = parsed(SAVED, "", "")
+    assert all(one.is_met(found.rules) for one in demands(network("nat", ipv6=False), IPTABLES))
+    assert not all(one.is_met(found.rules) for one in demands(network("nat"), IPTABLES))
 
 
 def test_a_rule_of_another_network_or_table_does_not_count():
     assert "guests among each other" in missing("nat", SAVED.replace("virbr1", "virbr10"))
-    assert "the address of the host" in missing("nat", SAVED.replace("*nat", "*mangle"))
+    assert "the address of the host" in missing("nat", SAVED.replace("*nat", "*raw"))
+    assert "guests among each other" in missing_in_nft("nat", ruleset(*NFT).replace("virbr1", "virbr10"))
+
+
+def test_a_bridge_that_was_made_anew_does_not_count_in_nftables():
+    """libvirt asks for the number of the interface there, and nft shows it where nothing has that number any more."""
+    assert "the way out" in missing_in_nft("nat", ruleset(*NFT).replace('"virbr1"', "7"))
 
 
 def test_others_get_to_a_routed_network_by_themselves():
-    assert missing("routed", SAVED) == []
     assert "the way back in" in missing("routed", SAVED.replace("-d 192.168.7.0/24 -o", "-d 192.168.8.0/24 -o"))
 
 
-def ruleset(*chains: tuple[str, str, str, str]) -> str:
-    keys = ("family", "table", "name", "policy")
-    return json.dumps({"nftables": [
-        {"table": {"family": "ip", "name": "libvirt_network"}},
-        {"chain": {"family": "ip", "table": "filter", "name": "LIBVIRT_INP"}},
-        *({"chain": {**dict(zip(keys, chain, strict=True)), "hook": "forward"}} for chain in chains),
-    ]})  # fmt: skip
+def test_the_chains_that_are_not_there_are_made_before_libvirt_is_to_write_into_them():
+    (problem,) = lost_rules(network("nat", ipv6=False), parsed("", "", ""), IPTABLES)
+    assert [one.argv for one in problem.first] == [
+        ("iptables", "-w", "-t", table.split()[1], "-N", name)
+        for _, table, name in chains(network("nat", ipv6=False), IPTABLES)
+    ]  # fmt: skip
+    assert problem.refresh
+    assert ("iptables", "-w", "-t", "nat", "-I", "POSTROUTING", "-j", "LIBVIRT_PRT") in [
+        one.argv for one in problem.commands
+    ]  # fmt: skip
 
 
-def test_the_policies_of_every_table_are_read():
-    assert drops(ruleset(("ip", "filter", "FORWARD", "drop"), ("inet", "own", "forward", "accept"))) == (DOCKER,)
-    assert drops("") == ()
+def test_the_table_of_nftables_is_made_with_its_chains():
+    (problem,) = lost_rules(network("nat", ipv6=False), parsed("", "", ""), NFTABLES)
+    first, *_ = (one.argv[1] for one in problem.first)
+    assert first == (
+        "add table ip libvirt_network; "
+        "add chain ip libvirt_network forward { type filter hook forward priority 0; policy accept; }"
+    )
+    assert problem.commands[-1].argv == ("nft", "insert rule ip libvirt_network forward counter jump guest_cross")
 
 
-def test_libvirts_own_table_is_recognised():
-    assert uses_nftables(ruleset())
-    assert not uses_nftables('{"nftables": [{"table": {"family": "ip", "name": "filter"}}]}')
+def test_what_is_missing_is_said_rule_by_rule():
+    lost = SAVED.replace("-A LIBVIRT_FWX -i virbr1 -o virbr1 -j ACCEPT\n", "")
+    (problem,) = lost_rules(network("nat"), parsed(lost, SAVED6, ""), IPTABLES)
+    assert problem.missing == ("iptables filter LIBVIRT_FWX: -i virbr1 -o virbr1 -j ACCEPT",)
 
 
-@pytest.mark.parametrize(("kind", "drop", "nftables", "bridged", "hit"), [
-    ("nat", DOCKER, False, False, False),  # its chains accept before that policy
-    ("nat", DOCKER, True, False, True),
-    ("routed", OWN_TABLE, False, False, True),
-    ("nat", Drop("ip6", "filter", "FORWARD"), True, True, False),
-    ("nat", Drop("bridge", "b", "forward"), True, True, False),
-    ("bridge", DOCKER, False, True, True),
-    ("bridge", DOCKER, False, False, False),
-    ("bridge", Drop("bridge", "b", "forward"), False, False, True),
-    ("isolated", DOCKER, True, True, False),
-])  # fmt: skip
-def test_whose_packets_a_drop_takes(kind: str, drop: Drop, *, nftables: bool, bridged: bool, hit: bool):
-    assert is_hit(network(kind), drop, nftables=nftables, bridged=bridged) is hit
+def test_only_what_was_let_through_for_this_network_is_taken_back():
+    saved = """*filter
+-A DOCKER-USER -i virbr1 -m comment --comment "vfioctl:u" -j ACCEPT
+-A DOCKER-USER -o virbr1 -m comment --comment vfioctl:u -j ACCEPT
+-A DOCKER-USER -i virbr2 -m comment --comment "vfioctl:uu" -j ACCEPT
+-A DOCKER-USER -j RETURN
+"""
+    first, second = taken_back(network("nat"), parsed(saved, "", "").rules)
+    assert first.argv[:6] == ("iptables", "-w", "-t", "filter", "-D", "DOCKER-USER")
+    assert first.argv[6:] == ("-i", "virbr1", "-m", "comment", "--comment", "vfioctl:u", "-j", "ACCEPT")
+    assert second.argv[6:8] == ("-o", "virbr1")

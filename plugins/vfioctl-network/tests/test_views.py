@@ -22,7 +22,7 @@ def test_a_list_of_several_nodes_says_whose_each_is():
 
 
 def test_an_empty_list_says_how_one_is_made():
-    line, = listed({"networks": [], "nodes": [{"node": "local"}]})
+    (line,) = listed({"networks": [], "nodes": [{"node": "local"}]})
     assert "vfioctl network create NAME --subnet" in line
 
 
@@ -72,9 +72,13 @@ def test_a_dry_run_lists_the_steps():
 
 
 def test_what_is_wrong_is_told_with_what_to_do():
-    problem = {"code": "network.no_rules", "text": "3 rules are missing.", "hint": "systemctl reload libvirtd"}
+    problem = {
+        "code": "network.no_rules", "text": "3 rules are missing.", "hint": "systemctl reload libvirtd",
+        "missing": ["filter X: -j Y"],
+    }  # fmt: skip
     rows = [{"name": "a", "active": True, "problems": []}, {"name": "lab", "active": True, "problems": [problem]}]
     assert list(checked({"networks": rows})) == [
-        "a: all that it needs is there", "lab: 3 rules are missing. [network.no_rules]", "  systemctl reload libvirtd",
+        "a: all that it needs is there", "lab: 3 rules are missing. [network.no_rules]", "    filter X: -j Y",
+        "  systemctl reload libvirtd",
     ]  # fmt: skip
     assert list(checked({"networks": []})) == ["No network is active."]

@@ -8,61 +8,39 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
-from vfioctl.plugin import Refused, VfioctlError, argument, frozen, read_text
+from vfioctl.plugin import Refused, VfioctlError, argument, read_text
 from vfioctl_network.addresses import NOTHING_CHANGED
-from vfioctl_network.firewall import Demand, Drop, Rule, demands, drops, is_hit, parsed, uses_nftables
+from vfioctl_network.firewall import IPTABLES
+from vfioctl_network.problem import Command, Problem
+from vfioctl_network.rules import drops, lost_rules
+from vfioctl_network.tables import parsed
 from vfioctl_network.wish import NAT, OWN, ROUTED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Host, Network, Port
+    from vfioctl_network.firewall import Rule
+    from vfioctl_network.tables import Filter
 
 DEADLINE = 20.0
 FORWARDING = "net.ipv4.ip_forward"
-
-
-@frozen
-class Command:
-    """A program that mends something, and the one that takes that back."""
-
-    argv: tuple[str, ...]
-    undo: tuple[str, ...]
-    reason: str
-
-
-@frozen
-class Problem:
-    """Something that is wrong. `refresh`: libvirt has to write its rules again; `commands` come after that.
-
-    Where there is neither, `vfioctl network repair` cannot mend it.
-    """
-
-    code: str
-    text: str
-    hint: str
-    refresh: bool = False
-    commands: tuple[Command, ...] = ()
-
-    @property
-    def is_mended(self) -> bool:
-        return self.refresh or bool(self.commands)
-
-
-@frozen
-class Filter:
-    """The packet filter as it is. `bridged`: iptables sees what crosses a bridge."""
-
-    rules: tuple[Rule, ...]
-    drops: tuple[Drop, ...]
-    nftables: bool
-    bridged: bool
+SAVING = (("iptables-save",), ("ip6tables-save",))
 
 
 def packet_filter(host: Host) -> Filter:
     """The rules and policies of every table. Raises Refused("network.unreadable")."""
-    ruleset = _said(host, ("nft", "-j", "list", "ruleset"))
     bridged = _value(host, "proc/sys/net/bridge/bridge-nf-call-iptables") == "1"
-    return Filter(parsed(_said(host, ("iptables-save",))), drops(ruleset), uses_nftables(ruleset), bridged)
+    saved, saved6, ruleset = (_said(host, argv) for argv in (*SAVING, ("nft", "-j", "list", "ruleset")))
+    return parsed(saved, saved6, ruleset, bridged=bridged)
+
+
+def docker_rules(host: Host) -> tuple[Rule, ...]:
+    """The rules of iptables, for whom repair may have let something through; none where it is not installed."""
+    if any(host.programs.find(program) is None for (program,) in SAVING):
+        return ()
+    saved, saved6 = (_said(host, argv) for argv in SAVING)
+    return parsed(saved, saved6, "").rules
 
 
 def problems(host: Host, network: Network, ports: Iterable[Port], found: Filter) -> Iterator[Problem]:
@@ -72,9 +50,9 @@ def problems(host: Host, network: Network, ports: Iterable[Port], found: Filter)
         yield Problem("network.inactive", f"The network {network.name} is not active.", hint)
         return
     yield from _of_host(host, network)
-    if not found.nftables:
-        yield from _of_rules(network, found.rules)
-    yield from _of_drops(network, found)
+    backend = _backend(host, network)
+    yield from lost_rules(network, found, backend)
+    yield from drops(network, found, backend)
     yield from _of_ports(host, network, ports)
 
 
@@ -114,32 +92,11 @@ def _serves(host: Host, name: str) -> bool:
     return pid.isdigit() and os.path.exists(os.path.join(host.paths.proc, pid))
 
 
-def _of_rules(network: Network, rules: tuple[Rule, ...]) -> Iterator[Problem]:
-    missing = [one for one in demands(network) if not one.is_met(rules)]
-    if missing:
-        what = ", ".join(dict.fromkeys(one.what for one in missing))
-        chains = ", ".join(sorted({one.chain for one in missing}))
-        said = f"{len(missing)} rules of the network {network.name} are missing ({chains}): {what}."
-        jumps = tuple(map(_jump, (one for one in missing if one.target)))
-        refresh = any(not one.target for one in missing)
-        hint = f"Put them back with: vfioctl network repair {argument(network.name)}"
-        yield Problem("network.no_rules", said, hint, refresh, jumps)
-
-
-def _jump(one: Demand) -> Command:
-    """libvirt makes the jump to a chain of its own only together with the chain, before everything else."""
-    way = ("iptables", "-w", "-t", one.table)
-    jump = (one.chain, "-j", one.target)
-    return Command((*way, "-I", *jump), (*way, "-D", *jump), f"{one.chain} is to ask {one.target} first")
-
-
-def _of_drops(network: Network, found: Filter) -> Iterator[Problem]:
-    for drop in found.drops:
-        if is_hit(network, drop, nftables=found.nftables, bridged=found.bridged):
-            where = f"the chain {drop.chain} of the table {drop.family} {drop.table}"
-            said = f"What is forwarded to and from the network {network.name} is dropped by {where}."
-            hint = f"Let it through there, for {network.bridge}; Docker leaves the chain DOCKER-USER to you."
-            yield Problem("network.dropped", said, hint)
+def _backend(host: Host, network: Network) -> str:
+    """What libvirt keeps its rules with, by the state that it keeps of an active network; until 10.3 it has but one."""
+    document = _value(host, f"run/libvirt/network/{network.name}.xml")
+    firewall = ET.fromstring(document).find("firewall") if document else None
+    return IPTABLES if firewall is None else firewall.get("backend", IPTABLES)
 
 
 def _of_ports(host: Host, network: Network, ports: Iterable[Port]) -> Iterator[Problem]:

@@ -67,6 +67,7 @@ def checked(data: Mapping[str, Any]) -> Iterator[str]:
             yield f"{row['name']}: all that it needs is there"
         for problem in row["problems"]:
             yield f"{row['name']}: {problem['text']} [{problem['code']}]"
+            yield from (f"    {one}" for one in problem["missing"])
             yield f"  {problem['hint']}"
 
 

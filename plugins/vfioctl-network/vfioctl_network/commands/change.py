@@ -6,17 +6,35 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Question, Result, asking, changing, content_name, read_network
+from vfioctl.plugin import Message, Question, Result, asking, changing, content_name, read_network
 from vfioctl_network.commands.show import row
-from vfioctl_network.commands.work import Doing, Networks, again, others, perform, seen, step, unseen
+from vfioctl_network.commands.work import (
+    Doing,
+    Networks,
+    again,
+    interfaces,
+    others,
+    perform,
+    run_each,
+    seen,
+    step,
+    unseen,
+)
 from vfioctl_network.conflicts import conflicts
+from vfioctl_network.problems import docker_rules
+from vfioctl_network.rules import mark, taken_back
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from vfioctl.plugin import Call, Finding, Network, StepProposal
+    from vfioctl_network.problem import Command
 
 LOSS = "network.unconfirmed_delete"
+DOCKER = "docker0"
+UNREAD = """\
+Only root can see whether `network repair` let {name} through beside Docker; then rules with the comment {mark} stay: \
+sudo iptables -S DOCKER-USER."""
 
 
 @click.command()
@@ -53,9 +71,7 @@ def autostart(call: Call, name: str, node: str, *, off: bool, dry_run: bool) -> 
     """Have the network NAME start with libvirt, or not any more."""
     networks, network = _found(call, name, node)
     reason = "it is to start by hand only" if off else "guests are to find it after a restart of the host"
-    steps = (
-        step("network.autostart", networks.node, network.uuid, reason, on=not off, former=network.autostart),
-    )
+    steps = (step("network.autostart", networks.node, network.uuid, reason, on=not off, former=network.autostart),)
     return _done(call, "autostart", networks, network, steps, dry_run=dry_run, autostart=not off)
 
 
@@ -67,7 +83,8 @@ def autostart(call: Call, name: str, node: str, *, off: bool, dry_run: bool) -> 
 def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Result:
     """Delete the network NAME, which is stopped first. It is refused while a guest is configured with it.
 
-    With it go its leases and DNS names. A bridge or a card of the host stays.
+    With it go its leases and DNS names, and what `network repair` has let through beside Docker. A bridge or a card of
+    the host stays.
     """
     networks, network = _found(call, name, node)
     if yes:
@@ -79,10 +96,12 @@ def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Res
         "network.delete", networks.node, network.uuid, "nobody needs it", blob=blob, autostart=network.autostart,
         stops=network.active,
     )  # fmt: skip
+    passed = tuple(run_each("passed", _let_through(call, networks, network)))
     question = Question(LOSS, tuple(_losses(network)), again("delete", network.name, node=networks.node))
+    steps = (*passed, *stops, gone)
     return _done(
-        call, "delete", networks, network, (*stops, gone), contents={blob: xml}, question=question, dry_run=dry_run
-    )
+        call, "delete", networks, network, steps, contents={blob: xml}, question=question, dry_run=dry_run
+    ).saying(*_unread(call, networks, network))
 
 
 def _found(call: Call, name: str, node: str) -> tuple[Networks, Network]:
@@ -98,6 +117,17 @@ def _done(
     """The result; `becomes` is what of the network is otherwise after it."""
     doing = Doing(verb, networks.node, network.name, network.uuid, steps, contents or {}, findings, question)
     return perform(call, doing, {**row(networks, network), **becomes}, dry_run=dry_run)
+
+
+def _let_through(call: Call, networks: Networks, network: Network) -> Iterator[Command]:
+    """What takes away what `network repair` has let through beside Docker. Only root can look for it."""
+    if networks.node.is_local and call.administers:
+        yield from taken_back(network, docker_rules(call.host()))
+
+
+def _unread(call: Call, networks: Networks, network: Network) -> Iterator[Message]:
+    if networks.node.is_local and not call.administers and DOCKER in interfaces(call, networks.node):
+        yield Message(UNREAD.format(name=network.name, mark=mark(network)))
 
 
 def _losses(network: Network) -> list[str]:

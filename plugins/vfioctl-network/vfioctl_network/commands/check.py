@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, Refused, Result, StepProposal, changing, on_node, read_network, replace
+from vfioctl.plugin import Message, Refused, Result, StepProposal, changing, on_node, read_network
 from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.show import row
-from vfioctl_network.commands.work import DEADLINE, Doing, Networks, perform, seen, step
-from vfioctl_network.problems import Problem, packet_filter, problems
+from vfioctl_network.commands.work import Doing, Networks, perform, run_each, seen, step
+from vfioctl_network.problems import packet_filter, problems
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Network, Node
+    from vfioctl_network.problem import Problem
 
 FAILED = 1
-NFTABLES = "libvirt keeps its rules with nftables here: they were not compared, only the policies were read."
 
 
 @click.command()
@@ -39,8 +39,7 @@ def check(call: Call, name: str | None, node: str) -> Result:
         for one in wanted if one.active or name
     ]  # fmt: skip
     wrong = any(row["problems"] for row in rows)
-    result = Result(data={"node": str(networks.node), "networks": rows}, exit_status=FAILED if wrong else 0)
-    return result.saying(Message(NFTABLES)) if found.nftables else result
+    return Result(data={"node": str(networks.node), "networks": rows}, exit_status=FAILED if wrong else 0)
 
 
 @click.command()
@@ -50,7 +49,8 @@ def check(call: Call, name: str | None, node: str) -> Result:
 def repair(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
     """Put back what the active network NAME has lost on this host; nobody is cut off by it.
 
-    Its firewall rules, the ports of running guests, and forwarding. What `vfioctl network check` finds beside them is
+    Its firewall rules, the ports of running guests, and forwarding. Where Docker drops what is forwarded, the network
+    is let through in the chain DOCKER-USER, until it is deleted. What `vfioctl network check` finds beside that is
     named with what would mend it: a table of somebody else is not touched.
     """
     networks, (network,) = _here(call, name, node)
@@ -81,16 +81,15 @@ def _here(call: Call, name: str | None, node: str) -> tuple[Networks, tuple[Netw
 
 
 def _shown(one: Problem) -> dict[str, Any]:
-    return {"code": one.code, "text": one.text, "hint": one.hint, "repaired": one.is_mended}
+    return {
+        "code": one.code, "text": one.text, "hint": one.hint, "missing": list(one.missing), "repaired": one.is_mended,
+    }  # fmt: skip
 
 
 def _steps(node: Node, network: Network, found: Iterable[Problem]) -> Iterator[StepProposal]:
-    """libvirt's own rules first: the jumps are to lead to them."""
+    """The chains of libvirt, what it writes into them, then the jumps that are to lead there, and the rest."""
     every = tuple(found)
+    yield from run_each("chain", (command for one in every for command in one.first))
     if any(one.refresh for one in every):
         yield step("network.refresh", node, network.uuid, "libvirt is to write its rules again")
-    commands = [command for one in every for command in one.commands]
-    for number, one in enumerate(commands):
-        params = {"argv": list(one.argv), "undo_argv": list(one.undo)}
-        made = StepProposal(id="command.run", kind="command.run", params=params, reason=one.reason, deadline=DEADLINE)
-        yield replace(made, id=f"network.repair:{number}")
+    yield from run_each("repair", (command for one in every for command in one.commands))

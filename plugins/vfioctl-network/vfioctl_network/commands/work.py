@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid as uuids
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.plugin import (
@@ -23,6 +23,7 @@ from vfioctl_network.conflicts import Taken, taken
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Finding, Network, Node, Port, Question
+    from vfioctl_network.problem import Command
 
 PLUGIN = "network"
 DEADLINE = 60.0
@@ -93,15 +94,21 @@ def perform(call: Call, doing: Doing, shown: Mapping[str, Any], *, dry_run: bool
 def in_order(steps: tuple[StepProposal, ...]) -> tuple[StepProposal, ...]:
     """The same, each after those before it."""
     ids = [one.id for one in steps]
-    return tuple(
-        StepProposal(**{**one.__dict__, "after": tuple(ids[:number])}) for number, one in enumerate(steps)
-    )
+    return tuple(StepProposal(**{**one.__dict__, "after": tuple(ids[:number])}) for number, one in enumerate(steps))
 
 
 def step(kind: str, node: Node, uuid: str, reason: str, **params: Any) -> StepProposal:
     """A step on the network `uuid` of `node`."""
     about = {"uri": node.uri, "uuid": uuid, **params}
     return StepProposal(id=kind, kind=kind, params=about, reason=reason, deadline=DEADLINE)
+
+
+def run_each(word: str, commands: Iterable[Command]) -> Iterator[StepProposal]:
+    """A step for each command, and for its undo where it has one."""
+    for number, one in enumerate(commands):
+        params = {"argv": list(one.argv), "undo_argv": list(one.undo) or None}
+        name = f"network.{word}:{number}"
+        yield StepProposal(id=name, kind="command.run", params=params, reason=one.reason, deadline=DEADLINE)
 
 
 def unseen(networks: Networks) -> tuple[Message, ...]:
