@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -11,7 +12,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+import guest_verbs
 import machines
 import snapshot_verbs
 import snapshots as records
@@ -29,6 +32,8 @@ HOME_GOALS = {4: 5.0, 16: 10.0}  # seconds
 ROUNDS = 15
 MANY = 30
 FEW = 5
+ENTRY = (sys.executable, "-I", "-m", "vfioctl.entry", "--root")
+CORE = "generic"  # the only plugin that comes with the core
 PASS = (sys.executable, "-I", "-c", "pass")
 HELLO = """
 import click, pluggy
@@ -181,6 +186,23 @@ def help_page() -> Iterator[Row]:
     hello = {"vfioctl": program(sys.executable, "-I", "-m", "vfioctl.entry", "--help"),
              "hello": program(sys.executable, "-I", "-c", HELLO)}  # fmt: skip
     yield compared("help", "`vfioctl --help` / a hello world of click and pluggy", 1.3, interleaved(hello, ROUNDS))
+    with tempfile.TemporaryDirectory(prefix="vfioctl-bench-") as place:
+        pages = {name: program(*ENTRY, _root(place, name), "--help") for name in ("all", "core")}
+        what = "the same with all plugins / with the core alone"
+        yield compared("help-plugins", what, 1.1, interleaved(pages, ROUNDS))
+
+
+def _root(place: str, plugins: str) -> str:
+    """A host below `place` that has "all" plugins, or those of the "core" alone."""
+    root = Path(place, plugins)
+    root.mkdir()
+    run((*ENTRY, str(root), "plugins", "refresh"))
+    if plugins == "core":
+        (file,) = root.rglob("manifest.json")
+        said = json.loads(file.read_text(encoding="utf-8"))
+        own = [row for row in said["plugins"] if row["name"] == CORE]
+        file.write_text(json.dumps({**said, "plugins": own, "commands": [], "groups": []}), encoding="utf-8")
+    return str(root)
 
 
 def devices() -> Iterator[Row]:
@@ -252,19 +274,52 @@ def _listed(name: str, what: str, listing: Child) -> Row:
     return Row(name, f"`snapshot list` of {what}", 1.0, cost.wall, cost.cpu, "s", f"the median of {FEW}")
 
 
+def guest_commands() -> Iterator[Row]:
+    """`vfioctl guest` and `vfioctl volume` on a private libvirtd; needs what `snapshots` needs."""
+    with guest_verbs.lab() as host:
+        what = f"`guest list` of {guest_verbs.GUESTS} guests beside 1.3 x `virsh list --all`"
+        yield _beyond("guest-list", what, 50, 1.3, turns_of(guest_verbs.listing(host), FEW))
+        guest_verbs.pool(host)
+        what = "`guest create` of a linked clone beside 1.5 x `qemu-img create` and `virsh define`"
+        yield _beyond("guest-create", what, 350, 1.5, turns_of(guest_verbs.creating(host), ROUNDS))
+        yield from _copies(host)
+
+
+def _beyond(name: str, what: str, goal: float, factor: float, turns: list[dict[str, Cost]]) -> Row:
+    """What the first of each turn takes beyond `factor` times all others together."""
+    more = [ours.wall - factor * sum(cost.wall for cost in others) for ours, *others in (t.values() for t in turns)]
+    ours, *others = (_both(middle([turn[name] for turn in turns])) for name in turns[0])
+    return Row(name, what, goal, median(more) * 1e3, None, "ms", f"{ours} - {factor:g} x ({' + '.join(others)})")
+
+
+def _copies(host: Any) -> Iterator[Row]:
+    kept = guest_verbs.copying(host)
+    turns = [{name: seconds() for name, seconds in kept.items()} for _ in range(FEW + 1)][1:]
+    found = {name: median(turn[name] for turn in turns) for name in kept}
+    for ours, base, what in (
+        ("clone", "convert", "`volume clone`, the copy itself / `qemu-img convert`"),
+        ("upload", "virsh", "`volume upload`, the transfer itself / `virsh vol-upload --sparse`"),
+    ):
+        detail = f"{found[ours] * 1e3:.0f} ms / {found[base] * 1e3:.0f} ms"
+        yield Row(ours, what, 1.1, found[ours] / found[base], None, "x", detail)
+    small, large = (max(guest_verbs.peaks(host, size)) for size in (guest_verbs.SMALL, guest_verbs.LARGE))
+    what = f"peak memory of `volume clone` or `upload` of {guest_verbs.LARGE} beside one of {guest_verbs.SMALL}"
+    yield Row("copy-memory", what, 2, large - small, None, "MiB", f"{large:.1f} MiB - {small:.1f} MiB")
+
+
 def missing(names: Iterable[str]) -> str:
     """What the cases `names` need and this machine lacks, in words; "" for nothing."""
-    if not {"snapshots", "snapshot-commands"} & set(names):
+    if not {"snapshots", "snapshot-commands", "guest-commands"} & set(names):
         return ""
     from vfioctl.virt.connection import is_installed
 
     absent = [name for name in ("qemu-img", "qemu-io") if shutil.which(name) is None]
     absent += [] if is_installed() else ["libvirt-python"]
-    return snapshot_verbs.ring2.missing() or (f"snapshots need {', '.join(absent)}" if absent else "")
+    return snapshot_verbs.ring2.missing() or (f"snapshots and guests need {', '.join(absent)}" if absent else "")
 
 
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
     "shim": shim, "prepare": prepare, "looks": looks, "engine": engine, "programs": programs, "help": help_page,
     "devices": devices, "together": together, "snapshots": snapshots,
-    "snapshot-commands": snapshot_commands,
+    "snapshot-commands": snapshot_commands, "guest-commands": guest_commands,
 }  # fmt: skip

@@ -19,8 +19,8 @@ ROOM = 1.1  # the ratchet leaves this much above a figure: no two runs are alike
 HEAD = """# Performance
 
 Figures of one run. The two sides of a comparison take turns, and what is compared are the medians of {rounds} rounds
-(prepare: {many}; guests that stop at once, lists and reverts of snapshots: {few}). `tests/bench/cases.py` says exactly
-what is run.
+(prepare: {many}; guests that stop at once, lists, reverts of snapshots, copies: {few}). `tests/bench/cases.py` says
+exactly what is run.
 
 Measured {date} on {machine}, Linux {kernel}, Python {python}, load {load}.
 The verdict is by the clock on the wall, which libvirtd and its user wait by; it counts the simulated machine too, whose
@@ -43,8 +43,9 @@ Half of a hook's time is the start of Python and its imports. So frozen classes 
 does not look for garbage and ends without taking the interpreter apart: 7 ms. What lies in /run is not synced, and one
 child makes every read and write that may hang.
 
-Snapshots are those of a private libvirtd, with images on a tmpfs. Programs run in its tree, and what starts them there
-is counted with them.
+Snapshots, guests and volumes are those of a private libvirtd, with images on a tmpfs. Programs run in its tree, and
+what starts them there is counted with them. A volume that is brought in goes through libvirt's stream, as it does to
+another node: `virsh vol-upload` goes the same way.
 
 Repeat it in an environment with vfioctl and its plugins, on a machine that does nothing else:
 

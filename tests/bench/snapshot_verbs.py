@@ -83,17 +83,17 @@ class Creates:
 
     def command(self) -> Cost:
         cost = child(self.host.done, "create", self.guest.name, f"s{len(self.steps)}")()
-        self.steps.append(_step(self.host))
+        self.steps.append(step_seconds(self.host, "disk.overlay"))
         return cost
 
 
-def _step(host: Any) -> float:
-    """Seconds of the newest overlay, as the history has them."""
+def step_seconds(host: Any, kind: str) -> float:
+    """Seconds of the first step of this `kind` in the newest operation, as the history has them."""
     from vfioctl.paths import Paths
     from vfioctl.txn import history
 
-    run = max(history.read_all(Paths(f"/proc/{host.lab.holder_pid}/root{host.tree}")).runs, key=lambda run: run.id)
-    return next(step.duration for step in run.steps if step.id.startswith("snapshot:overlay:"))
+    run = max(history.read_all(Paths(f"/proc/{host.lab.holder_pid}/root{host.tree}")).runs, key=lambda run: run.started)
+    return next(step.duration for step in run.steps if step.kind == kind)
 
 
 def revert(host: Any, size: str) -> Child:
