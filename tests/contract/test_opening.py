@@ -32,6 +32,7 @@ ALLOWED = {
     "vfioctl/actions/names.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
     "plugins/vfioctl-guest/vfioctl_guest/commands/screenshot.py": "a file that it makes itself, and no link",
+    "plugins/vfioctl-guest/vfioctl_guest/past.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-guest/vfioctl_guest/site.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/headers.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/tpm.py": "a stream over a descriptor of files.open_plain",

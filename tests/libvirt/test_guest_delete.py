@@ -111,11 +111,78 @@ def test_one_that_is_saved_stays(host: Any) -> None:
         host.lab.virsh("managedsave-remove", plain.name)
 
 
-def test_one_with_snapshots_stays_until_they_are_gone(host: Any, guest: Any) -> None:
+@pytest.fixture
+def kept(host: Any, guest: Any) -> Any:
+    """The guest with three snapshots, one of which nobody goes on from."""
     host.done("create", guest.name, "clean")
-    assert f"vfioctl snapshot prune {guest.name} --keep 0" in refused(host, guest)
-    host.done("prune", guest.name, "--keep", "0", "--yes")
-    delete(host, guest, "--yes")
+    guest.write(0x20)
+    host.done("create", guest.name, "tried")
+    host.done("revert", guest.name, "clean", "--yes")
+    host.lab.virsh("pool-refresh", "default")
+    return guest
+
+
+def own(host: Any, guest: Any) -> set[str]:
+    """Every file that is named after the guest or its UUID."""
+    return {path for path in host.files() if guest.name in path or guest.uuid in path}
+
+
+def test_its_snapshots_go_with_it_by_count(host: Any, kept: Any) -> None:
+    before, mine = host.files(), own(host, kept)
+    assert len(mine) > len(kept.targets) * 3
+    said = delete(host, kept, "--yes")
+    assert before - host.files() == mine
+    assert host.files() - before == set()
+    assert (is_known(host, kept), host.left_open()) == (False, [])
+    assert all(path in said for path in mine if path.endswith("qcow2"))
+
+
+def test_with_keep_disks_the_newest_state_and_what_it_needs_are_named(host: Any, kept: Any) -> None:
+    images = {path for path in own(host, kept) if path.startswith(IMAGES)}
+    newest, first = kept.sources["vda"], f"{IMAGES}/{kept.name}-vda.qcow2"
+    content = kept.content(newest)
+    said = delete(host, kept, "--keep-disks", "--yes")
+    assert own(host, kept) == images
+    assert f"vda: {newest} stays" in said
+    assert "Its newest state is there, and needs what is below: " in said
+    assert first in said
+    assert kept.content(newest) == content
+
+
+def test_an_image_of_a_snapshot_that_another_guest_lies_above_keeps_all(host: Any, kept: Any) -> None:
+    base, clone = f"{IMAGES}/{kept.name}-vdb.qcow2", f"{IMAGES}/{kept.name}-clone.qcow2"
+    host.must("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, clone)
+    twin = snapshot_lab.Guest(host)
+    twin.define({"vda": (clone, "qcow2")})
+    assert f"{base} is needed by {twin.name}" in refused(host, kept)
+    host.lab.virsh("undefine", twin.name)
+    host.lab.virsh("pool-refresh", "default")
+    assert f"{base} is needed by {clone}" in refused(host, kept)
+
+
+def test_the_images_of_a_disk_that_was_taken_from_it_stay(host: Any, kept: Any) -> None:
+    theirs = {path for path in own(host, kept) if path.startswith(f"{IMAGES}/{kept.name}-vdb")}
+    host.lab.virsh("detach-disk", kept.name, "vdb", "--config")
+    said = delete(host, kept, "--yes")
+    assert {path for path in own(host, kept) if path.startswith(IMAGES)} == theirs
+    assert "stays, since it is of a disk that the guest has no more" in said
+
+
+def test_a_record_that_cannot_be_read_stays_with_what_it_names(host: Any, guest: Any) -> None:
+    record = f"{snapshot_lab.RECORDS}/{guest.uuid}/odd.json"
+    host.must("sh", "-c", f"mkdir -p $(dirname {record}); echo '[]' > {record}")
+    assert f"{record} stays, since it cannot be read" in delete(host, guest, "--yes")
+    assert record in host.files()
+
+
+def test_snapshots_of_libvirts_own_go_too(host: Any, guest: Any) -> None:
+    host.lab.virsh("snapshot-create-as", guest.name, "theirs", "--disk-only", "--diskspec", "vda,snapshot=external")
+    overlay, before = guest.sources["vda"], host.files()
+    host.lab.virsh("pool-refresh", "default")
+    said = delete(host, guest, "--yes")
+    assert overlay in said
+    assert own(host, guest) == set()
+    assert host.files() < before
 
 
 @pytest.mark.parametrize("how", ["path", "symlink", "hard link"])
@@ -195,6 +262,18 @@ def test_one_that_was_killed_is_finished(host: Any, guest: Any, number: int, how
     assert host.files() - before == set()
     assert not is_known(host, guest)
     assert host.left_open() == []
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", range(1, 33, 2))
+def test_one_with_snapshots_that_was_killed_is_finished(host: Any, kept: Any, number: int) -> None:
+    before, mine = host.files(), own(host, kept)
+    host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert host.cli("guest", "delete", kept.name, "--yes").returncode != 0
+    host.must("sh", "-c", "rm -f /.kit/*")
+    host.recover()
+    assert before - host.files() == mine
+    assert (is_known(host, kept), host.left_open()) == (False, [])
 
 
 @pytest.mark.matrix

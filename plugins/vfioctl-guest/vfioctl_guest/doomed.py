@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
+    GuestDisk,
     every_volume,
     frozen,
     guest_disks,
@@ -20,11 +21,12 @@ from vfioctl.plugin import (
     users_of,
 )
 from vfioctl_guest.names import typed
+from vfioctl_guest.past import QCOW2, Past, backing, chain, family, from_top, past, real
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vfioctl.plugin import Call, Connection, Guest, GuestDisk, Host, Volume
+    from vfioctl.plugin import Call, Connection, Guest, GuestSnapshot, Host, Volume
 
 
 BLOCK = 512  # bytes, of st_blocks (stat(2))
@@ -44,7 +46,8 @@ class Status:
 class Disk:
     """A disk of the guest. `keep` says why it stays, "" where it goes; `needed` are those who need it.
 
-    It is a `volume` of the pool with the UUID `pool`, or a file of this host with this `status`.
+    It is a `volume` of the pool with the UUID `pool`, or a file of this host with this `status`. Of the images that
+    only a `snapshot` names, each is one, too; `below` are those that it lies above, nearest first.
     """
 
     target: str
@@ -54,6 +57,13 @@ class Disk:
     pool: str = ""
     volume: Volume | None = None
     status: Status | None = None
+    snapshot: str = ""
+    below: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """The disk in a sentence."""
+        return f"{self.target} of snapshot {self.snapshot!r}" if self.snapshot else self.target
 
     @property
     def used(self) -> int:
@@ -72,7 +82,11 @@ class File:
 
 @frozen
 class Doomed:
-    """`nvram` is the file, "" for none; `nvram_users` the other guests that have it; `typed` its name in a command."""
+    """`nvram` is the file, "" for none; `nvram_users` the other guests that have it; `typed` its name in a command.
+
+    `disks` has the images of its snapshots, too: an image comes before what lies below it. `snapshots` are those that
+    libvirt knows, `past` what belongs to them and to those that are only written down.
+    """
 
     uri: str
     node: str
@@ -83,7 +97,9 @@ class Doomed:
     nvram: str
     nvram_users: tuple[str, ...]
     tpm: bool
-    snapshots: tuple[str, ...]
+    snapshots: tuple[GuestSnapshot, ...]
+    past: Past
+    here: bool
     files: tuple[File, ...]
 
 
@@ -95,15 +111,17 @@ def look(call: Call, connection: Connection, word: str) -> Doomed:
         connection, host, here=here, guest=guest.uuid, pools={one.name: one.uuid for one in read_pools(connection)},
         volumes={one.path: one for one in every_volume(connection)},
     )  # fmt: skip
+    snapshots = read_snapshots(connection, guest.uuid)
+    unseen = Past(tuple(one.name for one in snapshots))
+    kept = past(host, guest.uuid, snapshots) if here and call.administers else unseen
     return Doomed(
         uri=connection.node.uri, node=str(connection.node), guest=guest,
-        typed=typed(guest.name, connection.node),
+        typed=typed(guest.name, connection.node), here=here,
         autostart=any(one.autostart for one in read_summaries(connection) if one.uuid == guest.uuid),
-        disks=tuple(_disk(disk, known) for disk in guest_disks(guest.xml) if disk.source),
+        disks=_disks(known, guest, kept), snapshots=snapshots, past=kept,
         nvram=nvram, nvram_users=_users(known, nvram) if nvram else (),
         tpm=guest_tpm(guest.xml) == "emulator",
-        snapshots=tuple(one.name for one in read_snapshots(connection, guest.uuid)),
-        files=tuple(_files(call, host, guest)) if here else (),
+        files=tuple(_files(call, host, guest, kept)) if here else (),
     )  # fmt: skip
 
 
@@ -119,13 +137,47 @@ class _Known:
     volumes: Mapping[str, Volume]
 
 
-def _disk(disk: GuestDisk, known: _Known) -> Disk:
+def _disks(known: _Known, guest: Guest, kept: Past) -> tuple[Disk, ...]:
+    """Those of its configuration and of its snapshots, with who else needs each: what goes with it needs none."""
+    own = {
+        real(known.host, disk.source) if known.here else disk.source: disk for disk in guest_disks(guest.xml)
+        if disk.source
+    }  # fmt: skip
+    layers = {
+        path: GuestDisk(layer.target, path, layer.format) for path, layer in kept.layers.items()
+        if path not in own and _status(known.host, path)
+    }  # fmt: skip
+    every = {**layers, **own}
+    forms = {path: disk.format for path, disk in every.items()}
+    below = cache(lambda path: backing(known.host, path, forms.get(path, QCOW2)) if known.here else "")
+    going = {path for path, disk in own.items() if not _why_kept(disk, known)}
+    related = family(going, layers, below)
+    return tuple(
+        _disk(every[path], known, _Place(
+            strange=path in layers and path not in related, family=frozenset(going | related), below=chain(path, below),
+            snapshot=kept.layers[path].snapshot if path in layers else "",
+        )) for path in from_top(every, below)
+    )  # fmt: skip
+
+
+@frozen
+class _Place:
+    """Where an image stands among those of its guest; `strange`: it is of a disk that the guest has no more."""
+
+    strange: bool
+    family: frozenset[str]
+    below: tuple[str, ...]
+    snapshot: str
+
+
+def _disk(disk: GuestDisk, known: _Known, place: _Place) -> Disk:
     volume = known.volumes.get(disk.source)
-    status = _status(known.host, disk.source) if known.here else None
-    keep = _why_kept(disk, status, volume, here=known.here)
+    keep = "it is of a disk that the guest has no more" if place.strange else _why_kept(disk, known)
     return Disk(
-        target=disk.target, path=disk.source, keep=keep, needed=() if keep else _users(known, disk.source),
-        pool=known.pools.get(volume.pool, "") if volume else "", volume=volume, status=status,
+        target=disk.target, path=disk.source, keep=keep,
+        needed=() if keep else tuple(one for one in _users(known, disk.source) if one not in place.family),
+        pool=known.pools.get(volume.pool, "") if volume else "", volume=volume,
+        status=_status(known.host, disk.source) if known.here else None, snapshot=place.snapshot, below=place.below,
     )  # fmt: skip
 
 
@@ -134,16 +186,19 @@ def _users(known: _Known, path: str) -> tuple[str, ...]:
     return (*found.guests, *found.above)
 
 
-def _why_kept(disk: GuestDisk, found: Status | None, volume: Volume | None, *, here: bool) -> str:
+def _why_kept(disk: GuestDisk, known: _Known) -> str:
     if disk.device != "disk":
         return "it is a CD or floppy"
     if disk.kind != "file":
         return "it is no file"
     if disk.readonly or disk.shareable:
         return "it is read-only" if disk.readonly else "it is for several guests"
-    if volume is None and not here:
+    if disk.source in known.volumes:
+        return ""
+    if not known.here:
         return "it is in no pool of that node"
-    if volume is None and (found is None or not found.regular):
+    found = _status(known.host, disk.source)
+    if found is None or not found.regular:
         return "it is not there" if found is None else "it is no regular file"
     return ""
 
@@ -163,8 +218,11 @@ def _numbers(path: str) -> tuple[int, int, int, bool] | None:
     return found.st_dev, found.st_ino, found.st_blocks * BLOCK, stat.S_ISREG(found.st_mode)
 
 
-def _files(call: Call, host: Host, guest: Guest) -> Iterator[File]:
+def _files(call: Call, host: Host, guest: Guest, kept: Past) -> Iterator[File]:
+    """Its guest file and its pin; of its snapshots the copies first, so that what fails on the way stays written."""
     paths = call.paths
-    for path, what in ((paths.guest_config(guest.name), "its guest file"), (paths.identity(guest.uuid), "its pin")):
-        if found := _status(host, path):
+    own = {paths.guest_config(guest.name): "its guest file", paths.identity(guest.uuid): "its pin"}
+    nvram = guest_firmware(guest.xml).nvram
+    for path, what in {**own, **kept.copies}.items():
+        if path != nvram and (found := _status(host, path)):
             yield File(path, what, found)

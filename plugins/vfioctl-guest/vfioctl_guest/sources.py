@@ -20,6 +20,7 @@ from vfioctl.plugin import (
 )
 from vfioctl_guest import hotplug
 from vfioctl_guest.names import NOTHING_CHANGED
+from vfioctl_guest.past import real
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Pool, Volume
@@ -70,7 +71,7 @@ def card_on(connection: Connection, network: str) -> str:
 
 def resolved(call: Call, connection: Connection, path: str) -> str:
     """The path without links, where the file is on this host."""
-    return str(call.host().ask(path, partial(os.path.realpath, path))) if connection.node.is_local else path
+    return real(call.host(), path) if connection.node.is_local else path
 
 
 def who_has(call: Call, connection: Connection, path: str, *, but: str = "") -> tuple[str, ...]:

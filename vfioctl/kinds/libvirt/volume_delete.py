@@ -7,19 +7,24 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_needs import must_be_unneeded, must_not_be_open, users
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange
-from vfioctl.txn.shape import ABSOLUTE, COUNT, UUID, Form, Shape, is_number, optional
+from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, UUID, Form, Shape, is_number, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vfioctl.findings import Finding
+    from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step
+    from vfioctl.txn.step import Json, Step, StepProposal
 
 
 class VolumeDelete(VolumeChange):
-    """{uri, pool, name, path, size, changed, domain?}: pool: its UUID; path, size (bytes) and changed (seconds, 0 where
-    libvirt does not say) tell the volume that is meant: by the time of the deletion another one may have its name;
-    domain: the UUID of a guest that may still have it, since an earlier step lets libvirt forget that one"""
+    """{uri, pool, name, path, size, changed, domain?, later?}: pool: its UUID; path, size (bytes) and changed (seconds,
+    0 where libvirt does not say) tell the volume that is meant: by the time of the deletion another one may have its
+    name; domain: the UUID of a guest that may still have it, since an earlier step lets libvirt forget that one; later:
+    what needs it goes by a step before, so that it is judged when its turn comes"""
 
     name = "volume.delete"
     summary = "Removes a volume for good; not one that has changed since the plan, or that a guest or a chain needs."
@@ -27,8 +32,11 @@ class VolumeDelete(VolumeChange):
     undo_class = Undo.NONE
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, path=ABSOLUTE, size=COUNT, changed=Form("a time", is_number),
-        domain=optional(UUID),
+        domain=optional(UUID), later=optional(FLAG),
     )  # fmt: skip
+
+    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
+        return () if proposal.params.get("later", False) else super().check(proposal, host)
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:
         if _state(params, thing) is not State.BEFORE:

@@ -19,7 +19,7 @@ from vfioctl.plugin import (
     changing,
     every_volume,
 )
-from vfioctl_guest.delete import draft
+from vfioctl_guest.delete import draft, going_of
 from vfioctl_guest.doomed import look
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ DELETION = "guest.unconfirmed_delete"  # what is asked
 @changing
 @click.pass_obj
 def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry_run: bool) -> Result:
-    """Delete the guest NAME, which is off, with its disks, its NVRAM and the state of its TPM.
+    """Delete the guest NAME, which is off, with its disks, its snapshots, its NVRAM and the state of its TPM.
 
     What goes and what stays is said before. CDs stay, and so does what is read-only. A disk that another guest, a
     clone or a template needs is not deleted, and neither is the guest then, unless its disks are to be kept.
@@ -44,8 +44,8 @@ def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry
         call.agree(DELETION)
     with call.connection(node) as connection:
         doomed = look(call, connection, name)
-    if doomed.files:
-        call.need_root()
+    if doomed.files or (doomed.snapshots and doomed.here):
+        call.need_root()  # what is written down of its snapshots, and their images, only root sees
     made = draft(doomed, keep_disks=keep_disks)
     again = " ".join(filter(None, ("vfioctl guest delete", doomed.typed, "--keep-disks" * keep_disks, "--yes")))
     request = OperationRequest(
@@ -55,11 +55,11 @@ def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry
     )  # fmt: skip
     result = call.perform(request, dry_run=dry_run)
     lines = (*made.lost, *made.kept) if dry_run else made.kept if result.exit_status == 0 else ()
-    going = () if keep_disks else tuple(disk.path for disk in doomed.disks if not disk.keep)
+    going = () if keep_disks else tuple(disk.path for disk in going_of(doomed))
     disks = list(going) if dry_run else _gone(call, node, going)
     return Result(
         data={**result.data, "guest": doomed.guest.name, "uuid": doomed.guest.uuid, "node": doomed.node,
-              "disks": disks},
+              "disks": disks, "snapshots": list(doomed.past.names)},
         messages=(*result.messages, *map(Message, lines)), errors=result.errors, exit_status=result.exit_status,
     )  # fmt: skip
 
