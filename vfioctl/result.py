@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, VfioctlError
@@ -45,6 +45,13 @@ def listing(data: Mapping[str, Any], key: str, heads: Sequence[str], cells: Call
     several = len(data.get("nodes", ())) > 1
     rows = (((row["node"],) if several else (), cells(row)) for row in data[key])
     return Table((*(("node",) if several else ()), *heads), tuple((*node, *rest) for node, rest in rows))
+
+
+def planned_steps(data: Mapping[str, Any]) -> Iterator[str]:
+    """What a dry run would do: a line for each of the `steps` of `data`, with kind, what it is about, and why."""
+    yield "Would be done, in this order:"
+    widest = max((len(step["kind"]) for step in data["steps"]), default=0)
+    yield from (f"  {step['kind']:<{widest}}  {step['resource'] or '-'}: {step['reason']}" for step in data["steps"])
 
 
 @frozen

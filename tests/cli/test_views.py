@@ -13,7 +13,7 @@ from txn_builders import UUID, plan
 from vfioctl.cli.render.output import Output, clean
 from vfioctl.errors import Refused
 from vfioctl.handoff.operation import as_shown
-from vfioctl.result import Error, Message, Result, failed
+from vfioctl.result import Error, Message, Result, failed, planned_steps
 from vfioctl.verbs.table import BUILT_IN, ROWS
 
 Golden = Callable[[str, str], None]
@@ -217,3 +217,12 @@ def test_every_view_of_the_table_exists() -> None:
     for row in ROWS:
         module, _, name = row.view.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_the_steps_of_a_dry_run_stand_below_each_other() -> None:
+    steps = [{"kind": "pool.define", "resource": "pool:images", "reason": "it is wanted"},
+             {"kind": "pool.start", "resource": "", "reason": "its volumes are wanted"}]  # fmt: skip
+    assert list(planned_steps({"steps": steps})) == [
+        "Would be done, in this order:", "  pool.define  pool:images: it is wanted",
+        "  pool.start   -: its volumes are wanted",
+    ]  # fmt: skip

@@ -151,7 +151,7 @@ if TYPE_CHECKING:
         Request,
         SnapshotBackend,
     )
-    from vfioctl.result import Message, Result, Table, listing
+    from vfioctl.result import Message, Result, Table, listing, planned_steps
     from vfioctl.shell import argument, word
     from vfioctl.sizes import as_size, size
     from vfioctl.txn.plan import Unfinished
@@ -238,7 +238,7 @@ __all__ = [
     "last_console_steps", "listing",
     "network_ports", "new_id", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
-    "parse_element",
+    "parse_element", "planned_steps",
     "qcow2_header",
     "read_addresses", "read_bytes", "read_capabilities", "read_figures", "read_guest", "read_guests", "read_leases",
     "read_network", "read_networks", "read_pool", "read_pools", "read_screen", "read_snapshots",
@@ -278,7 +278,7 @@ _MODULES = {
     "target_driver unit_stop vendor_claim write_attribute",
     "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
     "VENDOR_RANK",
-    "vfioctl.result": "Message Result Table listing",
+    "vfioctl.result": "Message Result Table listing planned_steps",
     "vfioctl.shell": "argument word",
     "vfioctl.sizes": "as_size size",
     "vfioctl.txn.plan": "Unfinished",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import as_size
+from vfioctl.plugin import as_size, planned_steps
 
 DONE = {
     "start": "is running", "stop": "is off", "reboot": "has restarted", "suspend": "is paused", "resume": "goes on",
@@ -19,8 +19,7 @@ HEAD = f"{'CPU':>6}  {'MEMORY':>9}  {'READ/s':>9}  {'WRITTEN/s':>9}  {'REQ/s':>7
 def changed(data: Mapping[str, Any]) -> Iterator[str]:
     """What was done, or would be."""
     if data["dry_run"]:
-        yield "Would be done, in this order:"
-        yield from (f"  {step['kind']:<20} {step['resource'] or '-'}: {step['reason']}" for step in data["steps"])
+        yield from planned_steps(data)
     elif data["operation"] and data["operation"]["ok"]:
         verb = data["operation"]["operation"].removeprefix("guest ")
         yield f"Guest {data['guest']} {DONE.get(verb, 'is changed')}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import Table, as_size, listing
+from vfioctl.plugin import Table, as_size, listing, planned_steps
 
 HEADS = ("name", "state", "cpus", "memory", "autostart", "managed")
 
@@ -72,7 +72,7 @@ def created(data: Mapping[str, Any]) -> Iterator[str]:
     """What was made, or would be; then with the XML as libvirt gets it."""
     guest = data["guest"]
     if data["dry_run"]:
-        yield from _planned(data)
+        yield from planned_steps(data)
         yield data["xml"].rstrip()
     elif data["operation"]["ok"]:
         yield f"Guest {guest['name']} is made on {guest['node']}: {guest['cpus']} CPUs, {as_size(guest['memory'])}."
@@ -83,12 +83,7 @@ def created(data: Mapping[str, Any]) -> Iterator[str]:
 def deleted(data: Mapping[str, Any]) -> Iterator[str]:
     """What is gone, or would be."""
     if data["dry_run"]:
-        yield from _planned(data)
+        yield from planned_steps(data)
     elif data["operation"]["ok"]:
         yield f"Guest {data['guest']} is deleted from {data['node']}."
         yield from (f"  {path}" for path in data["disks"])
-
-
-def _planned(data: Mapping[str, Any]) -> Iterator[str]:
-    yield "Would be done, in this order:"
-    yield from (f"  {step['kind']:<18} {step['resource'] or '-'}: {step['reason']}" for step in data["steps"])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import Table, listing
+from vfioctl.plugin import Table, listing, planned_steps
 
 HEADS = ("name", "state", "autostart", "type", "addresses", "bridge", "running")
 LEASE = ("network", "address", "mac", "name", "guest", "until")
@@ -91,8 +91,7 @@ def _moment(seconds: float) -> str:
 def changed(data: Mapping[str, Any]) -> Iterator[str]:
     """What was done, or would be."""
     if data["dry_run"]:
-        yield "Would be done, in this order:"
-        yield from (f"  {step['kind']:<18} {step['resource'] or '-'}: {step['reason']}" for step in data["steps"])
+        yield from planned_steps(data)
     elif data["operation"] and data["operation"]["ok"]:
         yield f"The network {data['network']['name']} {_done(data)}."
 

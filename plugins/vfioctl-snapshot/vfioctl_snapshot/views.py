@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vfioctl.plugin import Table, as_size, listing
+from vfioctl.plugin import Table, as_size, listing, planned_steps
 
 
 def listed(data: Mapping[str, Any]) -> Iterator[str | Table]:
@@ -59,8 +59,7 @@ def _disk(disk: Mapping[str, Any]) -> Iterator[str]:
 def changed(data: Mapping[str, Any]) -> Iterator[str]:
     """What was done, or would be."""
     if data["dry_run"]:
-        yield "Would be done, in this order:"
-        yield from (f"  {step['kind']:<20} {step['resource'] or '-'}: {step['reason']}" for step in data["steps"])
+        yield from planned_steps(data)
         return
     if data["operation"] and data["operation"]["ok"]:
         yield from _done(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import Table, as_size, listing
+from vfioctl.plugin import Table, as_size, listing, planned_steps
 
 POOLS = ("name", "state", "autostart", "kind", "free", "volumes", "path")
 VOLUMES = ("pool", "name", "format", "size", "used", "above")
@@ -46,8 +46,7 @@ def pool(data: Mapping[str, Any]) -> Iterator[str]:
 def changed(data: Mapping[str, Any]) -> Iterator[str]:
     """What was done, or would be."""
     if data["dry_run"]:
-        yield "Would be done, in this order:"
-        yield from (f"  {step['kind']:<15} {step['resource']}: {step['reason']}" for step in data["steps"])
+        yield from planned_steps(data)
         return
     if data["operation"] and data["operation"]["ok"]:
         verb, name = data["operation"]["operation"].removeprefix("pool "), data["pool"]["name"]
