@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -59,7 +61,19 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._give(served)
 
+    def _begin(self, served: Served) -> bool:
+        """Whether just its begin was asked for, and is sent."""
+        asked = re.fullmatch(r"bytes=0-(\d+)", self.headers.get("Range", ""))
+        if not asked or not served.ranges:
+            return False
+        body, total = served.content[: int(asked[1]) + 1], len(served.content)
+        self._head(206, {"Content-Range": f"bytes 0-{len(body) - 1}/{total}", "Content-Length": str(len(body))})
+        self.wfile.write(body)
+        return True
+
     def _give(self, served: Served) -> None:
+        if self._begin(served):
+            return
         start, total = self._start(served), len(served.content)
         if start >= total:
             self._head(416, {"Content-Range": f"bytes */{total}", "Content-Length": "0"})
@@ -103,15 +117,19 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Served]:
-    """The server while the block runs."""
+def serving(certificate: tuple[Path, Path] | None = None) -> Iterator[Served]:
+    """The server while the block runs; of https where it gets a certificate and a key."""
     served = Served()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"served": served}))
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  -- a client that goes away
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    served.url = f"http://127.0.0.1:{server.server_address[1]}/image.qcow2"
+    served.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}/image.qcow2"
 
     def leave() -> None:
         server.shutdown()

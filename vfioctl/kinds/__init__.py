@@ -56,6 +56,7 @@ MODULES = {  # the file of each, without .py
     "volume.clone": "libvirt/volume_clone",
     "volume.upload": "libvirt/volume_upload",
     "volume.download": "libvirt/volume_download",
+    "volume.fetch": "libvirt/volume_fetch",
     "template.record": "libvirt/template_record",
     "volume.resize": "libvirt/volume_resize",
     "volume.delete": "libvirt/volume_delete",

@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from vfioctl.host.processes import start_time
     from vfioctl.kinds.disks.users import Users, users_of
     from vfioctl.kinds.files.marks import keeps_marks
+    from vfioctl.kinds.files.web import Glance, glance
     from vfioctl.limits import Limits
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.markers import hookimpl
@@ -209,7 +210,7 @@ __all__ = [
     "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element",
     "Finding", "Firmware", "Framebuffer", "Frees",
-    "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestDisk", "GuestFigures",
+    "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestDisk", "GuestFigures",
     "GuestInterface", "GuestMachine", "GuestSnapshot", "GuestSummary",
     "Holder", "Host", "Hostdev",
     "Interrupted", "IommuGroup",
@@ -230,7 +231,7 @@ __all__ = [
     "destinations", "drives_console",
     "every_volume",
     "field", "find_template", "framebuffer_steps", "frozen",
-    "given_functions", "guest_disks", "guest_firmware", "guest_hostdevs", "guest_interfaces", "guest_machine",
+    "given_functions", "glance", "guest_disks", "guest_firmware", "guest_hostdevs", "guest_interfaces", "guest_machine",
     "guest_tpm", "guest_tpm_state",
     "home_conditions", "hookimpl",
     "is_within",
@@ -267,6 +268,7 @@ _MODULES = {
     "vfioctl.host.processes": "start_time",
     "vfioctl.kinds.disks.users": "Users users_of",
     "vfioctl.kinds.files.marks": "keeps_marks",
+    "vfioctl.kinds.files.web": "Glance glance",
     "vfioctl.limits": "Limits",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.markers": "hookimpl",

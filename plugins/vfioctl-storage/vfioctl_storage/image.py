@@ -6,11 +6,11 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from vfioctl.plugin import Refused, VfioctlError, argument, frozen, open_plain, qcow2_header
+from vfioctl.plugin import Refused, VfioctlError, argument, frozen, open_plain, qcow2_header, replace
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Host, Qcow2
+    from vfioctl.plugin import Glance, Host, Qcow2
 
 CORRUPT, DATA_FILE = 2, 4  # incompatible features (docs/interop/qcow2.txt of QEMU)
 CHECK = 600.0  # seconds for qemu-img to look at the tables of a large image
@@ -43,19 +43,42 @@ def read(host: Host, path: str, form: str | None) -> Image:
         raise Refused("volume.source", f"{path} cannot be read: {error.strerror}.", state=NOTHING_CHANGED) from error
     try:
         status, begin = os.fstat(fd), os.pread(fd, 512, 0)
-        try:
-            header = qcow2_header(fd)
-        except struct.error as error:
-            raise _unfit(path, "its header is cut off") from error
+        header = _header(path, fd)
     finally:
         os.close(fd)
+    found = _judged(path, form, begin, header, status.st_size)
+    if header:
+        _must_be_undamaged(host, path)
+    return replace(found, used=status.st_blocks * 512)
+
+
+def announced(url: str, seen: Glance, form: str | None) -> Image:
+    """What is to come from `url`, by its first bytes. Raises Refused."""
+    if not seen.size:
+        raise _unfit(url, "its server does not say how large it is", "Download it first, then use --file.")
+    fd = os.memfd_create("begin", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, seen.begin)
+        header = _header(url, fd)
+    finally:
+        os.close(fd)
+    return _judged(url, form, seen.begin, header, seen.size)
+
+
+def _header(path: str, fd: int) -> Qcow2 | None:
+    try:
+        return qcow2_header(fd)
+    except struct.error as error:
+        raise _unfit(path, "its header is cut off") from error
+
+
+def _judged(path: str, form: str | None, begin: bytes, header: Qcow2 | None, length: int) -> Image:
     _must_be(path, form, header, begin)
-    if not status.st_size:
+    if not length:
         raise _unfit(path, "it is empty")
     if header:
-        _must_be_whole(host, path, header)
-    return Image(path, "qcow2" if header else "raw", status.st_size, header.size if header else status.st_size,
-                 status.st_blocks * 512)  # fmt: skip
+        _must_be_whole(path, header)
+    return Image(path, "qcow2" if header else "raw", length, header.size if header else length, length)
 
 
 def _must_be(path: str, form: str | None, header: Qcow2 | None, begin: bytes) -> None:
@@ -69,7 +92,7 @@ def _must_be(path: str, form: str | None, header: Qcow2 | None, begin: bytes) ->
         raise _unfit(path, f"it is {found} by its header, not {form}", "Leave --image-format out.")
 
 
-def _must_be_whole(host: Host, path: str, header: Qcow2) -> None:
+def _must_be_whole(path: str, header: Qcow2) -> None:
     if header.backing:
         hint = f"Make it whole: qemu-img convert -O qcow2 {argument(path)} NEW"
         raise _unfit(path, f"it lies above {header.backing}, which does not come with it", hint)
@@ -79,6 +102,9 @@ def _must_be_whole(host: Host, path: str, header: Qcow2) -> None:
         raise _unfit(path, "its data lie in another file")
     if header.features & CORRUPT:
         raise _unfit(path, "it is marked as corrupt", f"See: qemu-img check {argument(path)}")
+
+
+def _must_be_undamaged(host: Host, path: str) -> None:
     try:
         checked = host.shown(("qemu-img", "check", "-q", "-f", "qcow2", "--", host.paths.at(path)), deadline=CHECK)
     except VfioctlError:

@@ -17,7 +17,7 @@ from downloads import CONTENT, TAG, serving
 from step_builders import OPERATION, planned, put
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
-from vfioctl.kinds.files import download, place
+from vfioctl.kinds.files import download, place, web
 from vfioctl.kinds.files.download import VALIDATOR
 from vfioctl.kinds.files.file_fetch import KIND
 from vfioctl.kinds.files.marks import MARK
@@ -161,7 +161,7 @@ def test_a_content_that_was_renewed_in_between_is_fetched_whole(machine, server)
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(download, "STALL", 0.3)
+    monkeypatch.setattr(web, "STALL", 0.3)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -221,7 +221,7 @@ def test_a_redirection_is_followed(machine, server):
     assert content(machine) == CONTENT
 
 
-@pytest.mark.parametrize("where", ["https://127.0.0.1:1/x", "file:///etc/passwd", "ftp://127.0.0.1/x", "itself"])
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://127.0.0.1/x", "itself"])
 def test_a_redirection_to_anything_else_is_not(machine, server, where):
     server.location = server.url if where == "itself" else where
     fails(fetch(machine, server), machine, "fetch.redirected")

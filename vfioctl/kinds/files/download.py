@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from contextlib import closing, suppress
 from http.client import HTTPException
-from urllib.error import HTTPError, URLError
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    Request,
-)
+from urllib.error import HTTPError
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.errors import StepFailed
 from vfioctl.files import write_all
+from vfioctl.kinds.files import web
+from vfioctl.kinds.files.addresses import shown
+from vfioctl.kinds.files.web import PARTIAL
 from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from email.message import Message
-    from http.client import HTTPMessage, HTTPResponse
-    from typing import IO
+    from http.client import HTTPResponse
 
     from vfioctl.txn.machine import Machine
 
-STALL = 30.0  # seconds without a byte, in one connection or in several
 PAUSE = 2.0  # the longest one between two connections
 CHUNK = 1 << 20
 VALIDATOR = "user.vfioctl.validator"  # what the server called the content that was begun (RFC 9110, 13.1.5)
-RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")  # Content-Range (RFC 9110, 14.4)
-PARTIAL, UNSATISFIABLE, REDIRECTED = 206, 416, range(300, 400)
+UNSATISFIABLE = 416
 PASSING = (429, 502, 503, 504)  # errors that may be over in a moment
 
 
@@ -88,31 +78,14 @@ class Part:
         self.done += len(chunk)
 
 
-class SameScheme(HTTPRedirectHandler):
-    """Follows a redirection, but never from https to http, nor to anything else than these."""
-
-    def redirect_request(  # noqa: PLR0917 -- urllib's signature
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        if newurl.partition(":")[0].lower() != req.type:
-            fp.close()
-            said = f"{shown(req.full_url)} leads to {shown(newurl)}, which is not {req.type}."
-            raise StepFailed("fetch.redirected", said, hints=("Name that address, if you trust it.",))
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def shown(url: str) -> str:
-    """The address for a person: what follows a "?" may be a secret."""
-    return url.partition("?")[0]
-
-
 def download(url: str, fd: int, machine: Machine, *, limit: int) -> str:
     """Fill the file `fd` with what `url` gives; returns the sha256 of it.
 
-    Raises StepFailed: fetch.unreachable, fetch.status, fetch.redirected, fetch.too_large, fetch.no_room,
-    fetch.cut_off; DeadlineExceeded: fetch.stalled; OSError when it cannot be written; what a checkpoint raises.
+    Raises StepFailed: fetch.unreachable, fetch.untrusted, fetch.status, fetch.redirected, fetch.too_large,
+    fetch.no_room, fetch.cut_off; DeadlineExceeded: fetch.stalled; OSError when it cannot be written; what a checkpoint
+    raises.
     """
-    part, pauses = Part(fd), iter(Backoff(STALL, longest=PAUSE))
+    part, pauses = Part(fd), iter(Backoff(web.STALL, longest=PAUSE))
     part.take_up(machine)
     while True:
         before = part.done
@@ -121,9 +94,9 @@ def download(url: str, fd: int, machine: Machine, *, limit: int) -> str:
         except CutOffError as error:
             machine.checkpoint()
             if part.done > before:
-                pauses = iter(Backoff(STALL, longest=PAUSE))
+                pauses = iter(Backoff(web.STALL, longest=PAUSE))
             elif not next(pauses, 0.0):
-                said = f"{shown(url)} is cut off after {part.done} bytes, and nothing more came in {STALL:g} s"
+                said = f"{shown(url)} is cut off after {part.done} bytes, and nothing more came in {web.STALL:g} s"
                 raise StepFailed("fetch.cut_off", f"{said}{f': {error}' if str(error) else ''}.") from error
             continue
         part.forget()
@@ -159,64 +132,42 @@ def _answer(url: str, part: Part) -> HTTPResponse | None:
     """The server's answer; None when the part is whole already."""
     if part.done and not part.validator:
         part.restart()
-    headers = {"Accept-Encoding": "identity", "User-Agent": "vfioctl"}
-    if part.done:
-        headers |= {"Range": f"bytes={part.done}-", "If-Range": part.validator}
+    headers = {"Range": f"bytes={part.done}-", "If-Range": part.validator} if part.done else {}
     try:
-        answer: HTTPResponse = _opener().open(Request(url, headers=headers), timeout=STALL)
+        return web.answer(url, headers)
     except HTTPError as error:
         with error:
             _must_be_whole(url, part, error)
         return None
-    except URLError as error:
-        if isinstance(error.reason, TimeoutError):
-            raise _stalled(url) from error
-        said = getattr(error.reason, "strerror", None) or error.reason
+    except web.UnreachableError as error:
         if part.done:
-            raise CutOffError(said) from error
-        raise StepFailed("fetch.unreachable", f"{shown(url)} cannot be reached: {said}.") from error
-    except TimeoutError as error:
-        raise _stalled(url) from error
+            raise CutOffError(error.why) from error
+        raise
     except (OSError, HTTPException) as error:
         raise CutOffError from error
-    return answer
 
 
 def _must_be_whole(url: str, part: Part, error: HTTPError) -> None:
     """Judge an answer that brings nothing: where nothing is missing, all is well."""
-    if error.code in REDIRECTED:
-        raise StepFailed("fetch.redirected", f"{shown(url)} leads where it is not followed: {error.reason}.") from error
     if part.done and error.code in PASSING:
         raise CutOffError(f"{error.code} {error.reason}") from error
     if error.code != UNSATISFIABLE or not part.done:
-        raise StepFailed("fetch.status", f"{shown(url)} answers {error.code} {error.reason}.") from error
-    if _range_of(error.headers) != (None, part.done):
+        raise web.refusing(url, error) from error
+    if web.range_of(error.headers) != (None, part.done):
         part.restart()
         raise CutOffError from error
 
 
 def _align(url: str, part: Part, response: HTTPResponse) -> None:
     """Go on after what is there when the server does, and start over when it sends everything."""
-    start, total = _range_of(response.headers)
+    start, total = web.range_of(response.headers)
     if response.status == PARTIAL and start != part.done:
         raise StepFailed("fetch.status", f"{shown(url)} sends another part than it was asked for.")
     if response.status != PARTIAL:
         part.restart()
         part.note(_validator(response.headers))
-        total = _length(response.headers)
+        total = web.length(response.headers)
     part.total = total or 0
-
-
-def _length(headers: Message) -> int:
-    said = headers.get("Content-Length", "")
-    return int(said) if said.isascii() and said.isdigit() else 0
-
-
-def _range_of(headers: Message) -> tuple[int | None, int | None]:
-    """Where the part that is sent begins, and how large the whole is, as far as they are told."""
-    found = RANGE.fullmatch(headers.get("Content-Range", ""))
-    start, total = found.groups() if found else (None, None)
-    return (int(start) if start else None), (int(total) if total and total != "*" else None)
 
 
 def _validator(headers: Message) -> str:
@@ -230,13 +181,9 @@ def _read(url: str, response: HTTPResponse) -> bytes:
     try:
         return response.read1(CHUNK)
     except TimeoutError as error:
-        raise _stalled(url) from error
+        raise web.stalled(url) from error
     except (OSError, HTTPException) as error:
         raise CutOffError from error
-
-
-def _stalled(url: str) -> DeadlineExceeded:
-    return DeadlineExceeded("fetch.stalled", f"{shown(url)} has sent nothing for {STALL:g} s.")
 
 
 def _must_be_allowed(url: str, size: int, limit: int) -> None:
@@ -251,11 +198,3 @@ def _must_have_room(url: str, part: Part) -> None:
     if part.total - part.done > free:
         said = f"{shown(url)} has {part.total - part.done} more bytes, and the disk has room for {free}."
         raise StepFailed("fetch.no_room", said, hints=("Make room, or choose another directory.",))
-
-
-def _opener() -> OpenerDirector:
-    """HTTP and nothing else: no proxy of the environment, no file:, no ftp:."""
-    opener = OpenerDirector()
-    for handler in (HTTPHandler, HTTPSHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor, SameScheme):
-        opener.add_handler(handler())
-    return opener

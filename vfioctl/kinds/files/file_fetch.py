@@ -10,7 +10,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
-from vfioctl.kinds.files import partial, place
+from vfioctl.kinds.files import addresses, partial, place
 from vfioctl.kinds.files.marks import mark, mark_of, removal
 from vfioctl.kinds.files.place import FILE, MODE, Place
 from vfioctl.shell import call
@@ -25,14 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODE = "0644"
 DEFAULT_LIMIT = 64 << 30  # bytes
-LONGEST_URL = 2000
-# No name and password in it: a plan is shown, and holds no secret.
-ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[\x21-\x7e]*)?")
 CHECKSUM = re.compile(r"[0-9a-f]{64}")
-URL = Form(
-    "an address of http or https without a password",
-    lambda value: isinstance(value, str) and len(value) <= LONGEST_URL and ADDRESS.fullmatch(value) is not None,
-)
+URL = Form("an address of http or https without a password", addresses.is_address)
 SHA256 = Form("a sha256 in hex digits", lambda value: isinstance(value, str) and CHECKSUM.fullmatch(value) is not None)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import TemplateData, changing, content_name, frozen
+from vfioctl.plugin import Question, TemplateData, argument, asking, changing, content_name, frozen
 from vfioctl_storage.commands import work
-from vfioctl_storage.commands.template_origin import Asked
+from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_beside
 from vfioctl_storage.commands.volume_create import FORMATS
 from vfioctl_storage.names import check_template
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vfioctl_storage.commands.template_origin import Origin
     from vfioctl_storage.commands.template_room import Room
 
+UNCHECKED = "template.unchecked"
 UNKNOWN = "0" * 64  # as long as the checksum that is written in its place
 
 
@@ -27,32 +28,39 @@ UNKNOWN = "0" * 64  # as long as the checksum that is written in its place
 @click.argument("name")
 @click.option("--pool", required=True, metavar="POOL", help="Beside the volumes of this pool.")
 @click.option("--file", default="", metavar="FILE", help="The image, on this host.")
+@click.option("--url", default="", metavar="URL", help="The image, at this address; https, or http with --sha256.")
 @click.option("--volume", default="", metavar="POOL/VOLUME", help="A volume, with what lies below it.")
 @click.option("--snapshot", default="", metavar="GUEST@SNAPSHOT", help="A disk as it was at this snapshot.")
 @click.option("--disk", default="", metavar="TARGET", help="Which disk of the snapshot, where it has several.")
-@click.option("--sha256", default="", metavar="SUM", help="The checksum that FILE must have.")
+@click.option("--sha256", default="", metavar="SUM", help="The checksum that FILE, or what URL gives, must have.")
 @click.option(
     "--image-format", "form", type=FORMATS, default=None,
-    help="What FILE is, by its header unless given; or how the copy of a volume is kept, as that unless given.",
+    help="What FILE or URL is, by its header unless given; or how the copy of a volume is kept, as that unless given.",
 )
 @click.option("--os", "system", default="", metavar="TEXT", help="Which system is in it, for people.")
 @click.option("--description", default="", metavar="TEXT", help="More of it, for people.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; may be given again.")
+@asking
 @changing
 @click.pass_obj
 def add(
     call: Call, /, name: str, *, pool: str, form: str | None, system: str, description: str, tags: tuple[str, ...],
-    node: str, dry_run: bool, **origin: str,
+    node: str, yes: bool, dry_run: bool, **origin: str,
 ) -> Result:  # fmt: skip
     """Make the template NAME of an image file, of a volume, or of what a snapshot has kept.
 
     It is kept read-only in a pool of its own, POOL-templates, in the directory _templates_ of POOL; both are made where
     they are not there. Its checksum is written down with it, and looked at before anything is made of it.
 
+    What URL gives is downloaded by this host, and compared with --sha256; without that it is asked whether it is to be
+    taken as it comes.
+
     A volume is copied whole, with what lies below it; the guests that write to it must be off. What a snapshot has kept
     nobody writes to: its guest may run.
     """
     check_template(name)
+    if yes:
+        call.agree(UNCHECKED)
     with call.connection(node) as connection:
         room = room_beside(call, connection, pool, name)
         found = Asked(**origin, form=form).origin(call, connection)
@@ -89,7 +97,10 @@ def put(call: Call, draft: Draft, room: Room, origin: Origin, *, dry_run: bool) 
         room.making("volume.create", made.file, "what is known of it", format="raw", size=len(record)),
         _written(room, made, len(record), blob, known=bool(origin.sha256)),
     )  # fmt: skip
-    wish = work.Wish("template add", f"template:{made.name}", steps, {**room.contents, blob: record})
+    wish = work.Wish(
+        "template add", f"template:{made.name}", steps, {**room.contents, blob: record},
+        question=_question(made.name, room, origin.unchecked) if origin.unchecked else None,
+    )  # fmt: skip
     shown = {"node": str(room.node), "pool": room.pool.name, "name": made.name, "image": made.image,
              "sha256": origin.sha256 or None, "size": made.size}  # fmt: skip
     return work.perform(call, wish, dry_run=dry_run, template=shown)
@@ -100,3 +111,9 @@ def _written(room: Room, made: TemplateData, count: int, blob: str, *, known: bo
         return room.step("volume.upload", made.file, f"the template {made.name}", blob=blob, size=count)
     said = f"the template {made.name}, with the checksum of its image"
     return room.step("template.record", made.file, said, blob=blob, size=count, image=made.image)
+
+
+def _question(name: str, room: Room, url: str) -> Question:
+    lines = (f"{url} is taken as it comes: no checksum was given to compare it with.",)
+    line = f"vfioctl template add {argument(name)} --pool {argument(room.beside)} --url {argument(url)} --yes"
+    return Question(UNCHECKED, lines, line)

@@ -35,9 +35,10 @@ READ_ONLY = "0444"
 
 @frozen
 class Room:
-    """The pool that a template goes to; `before` makes it where it is not there, with `contents`."""
+    """The pool for the templates of the pool `beside`; `before` makes it where it is not there, with `contents`."""
 
     node: Node
+    beside: str
     pool: Pool
     marked: bool
     before: tuple[StepProposal, ...] = ()
@@ -70,7 +71,7 @@ def room_beside(call: Call, connection: Connection, word: str, template: str) ->
         raise Refused("template.exists", said, state=NOTHING_CHANGED, hints=("Choose another name.",))
     marked = is_marked(call, where, beside)
     if name in pools:
-        return Room(where, must_be_active(pools[name]), marked)
+        return Room(where, word, must_be_active(pools[name]), marked)
     return _new(call, where, beside, marked=marked)
 
 
@@ -84,4 +85,4 @@ def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:
         work.step("pool.start", where.uri, chosen, "libvirt is to work with it"),
         work.step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True),
     )  # fmt: skip
-    return Room(where, replace(beside, name=name, uuid=chosen, path=path), marked, steps, {blob: content})
+    return Room(where, beside.name, replace(beside, name=name, uuid=chosen, path=path), marked, steps, {blob: content})

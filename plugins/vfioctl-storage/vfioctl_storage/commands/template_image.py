@@ -1,0 +1,71 @@
+"""Templates of images: a file of this host, or what an address of HTTP gives. Only reads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import Refused, glance, open_plain
+from vfioctl_storage import image
+from vfioctl_storage.commands.template_origin import Origin
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, StepProposal
+    from vfioctl_storage.commands.template_room import Room
+
+BEGIN = 64 << 10  # bytes, in which the header of an image is
+CHUNK = 1 << 20
+
+
+def of_file(call: Call, file: str, wanted: str, form: str | None) -> Origin:
+    """The image `file`, which is read whole. Raises Refused("volume.source", "volume.checksum")."""
+    path = os.path.abspath(file)
+    found = image.read(call.host(), path, form)
+    seen = _sum(call, path)
+    if wanted and wanted != seen:
+        said = f"{path} has the sha256 {seen}, not {wanted}."
+        raise Refused("volume.checksum", said, state=NOTHING_CHANGED)
+
+    def steps(room: Room, name: str) -> tuple[StepProposal, ...]:
+        return (
+            room.making("volume.create", name, f"{path} becomes it", format=found.format, size=found.size),
+            room.step("volume.upload", name, f"all of {path}", source=path, size=found.length, sha256=seen),
+        )
+
+    return Origin(path, found.format, found.size, found.used, steps, seen)
+
+
+def of_url(call: Call, url: str, sha256: str, form: str | None) -> Origin:
+    """What `url` gives, of which the begin is looked at. Raises Refused("template.url", "fetch.*", "volume.source")."""
+    said = url.partition("?")[0]  # what follows may be a secret
+    if url.startswith("http:") and not sha256:
+        hints = ("Give --sha256 from a source that you trust, or an address of https.",)
+        why = "Over http anybody on the way can change what comes."
+        raise Refused("template.url", why, state=NOTHING_CHANGED, hints=hints)
+    seen = glance(url, BEGIN)
+    found = image.announced(said, seen, form)
+    if seen.final != url:
+        call.caller.tell(f"{said} leads to {seen.final}.")
+    more = {"sha256": sha256} if sha256 else {}
+
+    def steps(room: Room, name: str) -> tuple[StepProposal, ...]:
+        return (
+            room.making("volume.create", name, f"what {said} gives becomes it", format=found.format, size=found.size),
+            room.step("volume.fetch", name, f"all of {said}", url=url, format=found.format, capacity=found.size,
+                      size=found.length, **more),
+        )  # fmt: skip
+
+    return Origin(said, found.format, found.size, found.used, steps, sha256, unchecked="" if sha256 else url)
+
+
+def _sum(call: Call, path: str) -> str:
+    """The sha256 of the file, read once."""
+    found, fd = hashlib.sha256(), open_plain(call.paths.at(path), follow=True, foreign=True)
+    try:
+        while data := os.read(fd, CHUNK):
+            found.update(data)
+    finally:
+        os.close(fd)
+    return found.hexdigest()
