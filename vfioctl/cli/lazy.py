@@ -17,7 +17,6 @@ from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
 
 UNREAD = "Commands of plugins may be missing here: {}. Search for them with: sudo vfioctl plugins refresh"
-OTHER_WORDS = {"log": "history", "logs": "history", "ls": "list", "undo": "recover", "restore": "recover"}
 
 
 class LazyGroup(click.Group):
@@ -75,9 +74,11 @@ class LazyGroup(click.Group):
 
     def _nearest(self, ctx: click.Context, word: str) -> str:
         """`; did you mean "X"?`, where X is near, another word for it, or the same verb in one of the groups."""
+        from vfioctl.cli.words import ours  # only when something is already wrong
+
         rows = () if self.path else _verbs(ctx).rows
         inner = {last_word(row): row.name for row in rows if " " in row.name and not row.hidden}
-        if said := OTHER_WORDS.get(word) or inner.get(word):
+        if said := ours(self.path, word, _verbs(ctx)) or inner.get(word):
             return f'; did you mean "{said}"?'
         return suggestion(word, self.list_commands(ctx))
 
