@@ -17,10 +17,14 @@ class Severity(StrEnum):
 
 @frozen
 class Finding:
-    """Something that a check saw. `code` is stable; `message` one clear sentence; `hint` the next command."""
+    """Something that a check saw. `code` is stable; `message` one clear sentence; `hint` the next command.
+
+    `evidence`: what was read, and where, for those who want to look for themselves.
+    """
 
     code: str
     message: str
     severity: Severity = Severity.BLOCK
     hint: str = ""
     source: str = "core"  # the plugin or part that found it
+    evidence: str = ""

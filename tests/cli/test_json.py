@@ -74,6 +74,7 @@ def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, gold
         "plugins list": call("plugins", "list"),
         "plugins refresh": call("plugins", "refresh"),
         "hook install": call("hook", "install"),
+        "doctor": call("doctor"),
         "hook verify": call("hook", "verify"),
         "verb list": call("verb", "list"),
         "completion": call("completion", "bash"),

@@ -222,7 +222,7 @@ def test_every_command_that_a_message_or_a_page_names_exists() -> None:
     assert [f"{hint}: {why}" for hint in hints if (why := problem(hint))] == []
 
 
-@pytest.mark.parametrize("words", ["gpu lst", "config set --host session end", "status --fast", "plan a b", "doctor"])
+@pytest.mark.parametrize("words", ["gpu lst", "config set --host session end", "status --fast", "plan a b", "nurse"])
 def test_a_command_that_does_not_exist_would_be_seen(words: str) -> None:
     assert problem(Hint("here", tuple(words.split())))
 

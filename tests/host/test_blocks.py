@@ -9,7 +9,7 @@ import pytest
 from vfioctl.host import blocks
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 NVME, OTHER, VMD = "0000:02:00.0", "0000:03:00.0", "0000:00:0e.0"
 

@@ -10,7 +10,7 @@ from vfioctl.host import claims, exclusive
 from vfioctl.host.claims import Kind
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 SATA = "0000:00:17.0"
 SDA = f"sys/devices/pci0000:00/{SATA}/ata1/host0/target0:0:0/0:0:0:0"

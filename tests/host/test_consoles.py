@@ -9,7 +9,7 @@ import pytest
 from vfioctl.host.model import Connector, Framebuffer, VtConsole
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 CARD, OTHER = "0000:01:00.0", "0000:02:00.0"
 

@@ -19,7 +19,8 @@ from vfioctl.testing.model import FakeProcess, MachineSpec
 from vfioctl.testing.scenarios import GPU, SOUND
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
+
     from vfioctl.testing.host import FakeHost
 
 StartHost = Callable[[MachineSpec], "FakeHost"]

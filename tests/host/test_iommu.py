@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 CARD, SOUND, OTHER = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
 

@@ -9,7 +9,7 @@ import pytest
 from vfioctl.host import mediated
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 PARENT, ONE, TWO = "0000:00:02.0", "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50", "6b8d2f1e-7e4c-4d3b-8a9f-1c2d3e4f5061"
 

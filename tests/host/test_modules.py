@@ -9,7 +9,7 @@ import pytest
 from vfioctl.errors import VfioctlError
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 
 def test_a_module_says_its_users_version_and_parameters(tree: Tree) -> None:

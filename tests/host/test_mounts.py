@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 NVME, SATA = "0000:02:00.0", "0000:00:17.0"
 LINE = "{id} 1 {number} / {place} rw,relatime shared:1 - {type} {source} rw\n"

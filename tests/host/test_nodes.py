@@ -10,7 +10,7 @@ from vfioctl.host import nodes
 from vfioctl.host.model import DeviceNode
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 CARD, SOUND = "0000:01:00.0", "0000:01:00.1"
 NULL = (1, 3)

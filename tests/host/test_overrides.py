@@ -18,7 +18,7 @@ from vfioctl.paths import Paths
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 A, B, C = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
 

@@ -11,7 +11,7 @@ import pytest
 from vfioctl.errors import VfioctlError
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 CARD = "0000:01:00.0"
 SOUND = "0000:01:00.1"

@@ -15,7 +15,7 @@ import pytest
 from vfioctl.host import guests, pid_files
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 PID, ALICE, QEMU_USER = 812, 1001, 64055
 UUID, OTHER = "c7a5fdbd-cdaf-9455-926a-d65c16db1809", "c7a5fdbd-cdaf-9455-926a-d65c16db1810"

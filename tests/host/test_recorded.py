@@ -13,7 +13,7 @@ from vfioctl.host.sessions import read_all
 from vfioctl.host.units import active_of_user, read
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 FIELDS = ("command", "status", "systemd", "kernel", "date", "machine")
 

@@ -13,7 +13,7 @@ from vfioctl.host.model import Session
 from vfioctl.host.properties import blocks
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 GREETER = (
     "Id=c1\\nUser=113\\nName=lightdm\\nTTY=\\nRemote=no\\nService=lightdm-greeter\\nScope=session-c1.scope\\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 PF, ONE, TEN = "0000:03:00.0", "0000:03:10.1", "0000:03:10.2"
 

@@ -10,7 +10,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.host.stuck import StuckDevice, all_stuck, drop_ended, read_stuck, record_stuck
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 A, B = "0000:01:00.0", "0000:01:00.1"
 PID, STARTED = 812, 4711

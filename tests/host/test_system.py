@@ -10,7 +10,7 @@ from vfioctl.host import processes
 from vfioctl.paths import Paths
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 UUID = "9c6e9e7c-6d2c-4a9a-9b57-0f5d2f4f7a11"
 STAT = "812 (Xorg :0) (x)) S 1 812 812 0 -1 4194560 1 0 0 0 1 1 0 0 20 0 1 0 4711 1 1 1\n"

@@ -11,7 +11,7 @@ from tests.host.test_network import DEFAULT, DEFAULT6, ETHERNET, HEAD, WIRELESS,
 from vfioctl.host import ssh
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 pytestmark = pytest.mark.skipif(sys.byteorder != "little", reason="the tables are a little-endian kernel's")
 

@@ -10,7 +10,7 @@ from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.host.model import Unit
 
 if TYPE_CHECKING:
-    from tests.host.conftest import Tree
+    from host_tree import Tree
 
 LIGHTDM = "Id=lightdm.service\\nLoadState=loaded\\nActiveState=active\\nJob={job}\\nMainPID=812\\n"
 ABSENT = "Id=nothing.service\\nLoadState=not-found\\nActiveState=inactive\\nJob=0\\nMainPID=0\\n"

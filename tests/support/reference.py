@@ -202,8 +202,9 @@ def exit_statuses() -> str:
         "A command that reports has done its work when it has reported: `status`, `list`, `history` and `gpu holders` "
         "end with 0 whatever they show, and with 1 when a record is damaged; a list with 1 when one of the nodes "
         "that it asks does not answer. What is asked whether all is well says so by its status: `plan` and `config "
-        "validate` end with 3 when a start would be refused, `hook verify` with 1 when the hook would not fire. What "
-        "this user may not read is a warning and changes no status.",
+        "validate` end with 3 when a start would be refused, `hook verify` with 1 when the hook would not fire, "
+        "`doctor` with 3 when a start would be refused and with 1 for a warning. What this user may not read is a "
+        "warning and changes no status.",
         "## The hook\n\nThe hook that libvirt calls ends with one of the statuses above **only for `prepare`**; "
         "libvirt then does not start the guest and shows the last sentence on stderr. Every other operation ends with "
         "0 whatever happens, because a failing `started` or `reconnect` would kill the guest. When the installed "

@@ -6,10 +6,11 @@ import os
 
 from vfioctl.errors import VfioctlError
 from vfioctl.host.model import Module
-from vfioctl.host.readers import entries, parse_number, raw, text
+from vfioctl.host.readers import entries, parse_number, raw, table, text
 from vfioctl.paths import Paths
 
 MOST_PARAMETERS = 256
+LONGEST_LIST = 8 << 20  # bytes; modules.dep of Debian has less than one MiB
 LONGEST_PARAMETER = 256  # bytes; what is longer is a table that the driver prints, not a setting
 
 
@@ -48,3 +49,13 @@ def read_all(paths: Paths) -> tuple[Module, ...]:
     """Every loaded module. Reads some thousand files on a desktop: not for the hook path."""
     found = (read(paths, name) for name in entries(paths.at("sys/module")))
     return tuple(module for module in found if module)
+
+
+def listed(paths: Paths, release: str, name: str) -> bool | None:
+    """Whether the kernel `release` has the module `name`, as depmod listed it (modules.dep(5)); None without a list."""
+    lists = [table(paths.at("lib/modules", release, f"modules.{what}"), LONGEST_LIST) for what in ("dep", "builtin")]
+    if None in lists:
+        return None
+    lines = b"\n".join(each for each in lists if each).decode("utf-8", "replace").splitlines()
+    names = {os.path.basename(line.partition(":")[0]).partition(".ko")[0] for line in lines}
+    return name.replace("-", "_") in {each.replace("-", "_") for each in names}

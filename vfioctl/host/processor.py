@@ -1,4 +1,4 @@
-"""What the kernel calls the processor. Reads only."""
+"""What the kernel calls the processor, and what that can do. Reads only."""
 
 from __future__ import annotations
 
@@ -13,8 +13,19 @@ KEYS = ("model name", "Processor", "cpu model", "Model")  # of x86, of old Arm k
 
 def processor_name(paths: Paths) -> str:
     """The first name in /proc/cpuinfo; "" where it has none."""
+    said = _first(paths)
+    return next((said[key] for key in KEYS if said.get(key)), "")
+
+
+def processor_flags(paths: Paths) -> frozenset[str]:
+    """What the first processor of x86 can do, as /proc/cpuinfo calls it: vmx, svm; none where it does not say."""
+    return frozenset(_first(paths).get("flags", "").split())
+
+
+def _first(paths: Paths) -> dict[str, str]:
+    """What /proc/cpuinfo says first under each key."""
     lines = (table(os.path.join(paths.proc, "cpuinfo"), SIZE) or b"").decode("utf-8", "replace").splitlines()
     said: dict[str, str] = {}
     for key, _, value in (line.partition(":") for line in lines):
         said.setdefault(key.strip(), " ".join(value.split()))
-    return next((said[key] for key in KEYS if said.get(key)), "")
+    return said

@@ -140,9 +140,10 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
 def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
     """Return checks of the host, each with an optional fixer.
 
-    When: never while a guest starts. No command of this version asks for them yet.
+    When: by `vfioctl doctor`, never while a guest starts. No command of this version runs a fixer yet.
 
-    Answer: checks, each run with the facts of the host. No check means that the plugin has nothing to examine.
+    Answer: checks, each run with the facts of the host. No check means that the plugin has nothing to examine. The
+    `evidence` of a finding is what was read, and where.
 
     Example:
 

@@ -233,6 +233,8 @@ class MachineSpec:
     system_console: bool = True  # after a boot in VGA text mode no back-end of the system is left
     kernel: str = "6.1.0-56-amd64"
     command_line: str = "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro quiet intel_iommu=on iommu=pt"
+    cpu_flags: str = "vmx"  # of /proc/cpuinfo, those that matter here
+    kvm: bool = True  # /dev/kvm is there
     settings: Pairs = ()  # further files of /sys and /proc/sys that keep what is written: path, value at boot
     volumes: tuple[FakeBlock, ...] = ()  # dm, md, bcache and loop devices
     mounts: tuple[tuple[str, str, str], ...] = ()  # further lines of mountinfo: source, place, type; anonymous numbers

@@ -28,6 +28,7 @@ ROWS = (
     _verb("status", "Show where each device is, who holds it, what is unfinished.", "status:view"),
     _verb("gpu list", "List the cards by IOMMU group.", "cards:tree"),
     _verb("gpu holders", "List the processes that hold a card.", "cards:holders"),
+    _verb("doctor", "Tell what would keep devices from being given here, and what helps.", "doctor:view"),
     _verb("recover", "Finish what was interrupted.", "recovery:view", "change"),
     _verb("rescue", "Bring the desktop back from anything.", "recovery:rescued", "destroy"),
     _verb("hook install", "Install the libvirt hook, the recovery unit and the plugin manifest.", "hook:view",

@@ -40,6 +40,8 @@ class DeviceNodes:
         self.char = kernel.sys.directory("dev/char")
         for path, major, minor in (("/dev/null", 1, 3), ("/dev/zero", 1, 5), ("/dev/tty0", 4, 0)):
             self.add(DeviceNode(path, os.makedev(major, minor), None))
+        if kernel.spec.kvm:
+            self.add(DeviceNode("/dev/kvm", os.makedev(10, 232), None))
 
     def _place(self, path: str) -> tuple[Directory, str]:
         directory, _, name = path.removeprefix("/dev/").rpartition("/")

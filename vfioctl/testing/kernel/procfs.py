@@ -170,6 +170,7 @@ def fill_proc(kernel: Kernel) -> None:
     spec = kernel.spec
     proc.add("cmdline", Constant(spec.command_line))
     proc.add("version", Constant(f"Linux version {spec.kernel} (vfioctl test kit)"))
+    proc.add("cpuinfo", Constant(f"processor\t: 0\nflags\t\t: fpu {spec.cpu_flags}\n\n"))
     proc.add("modules", Attribute(kernel.modules.table))
     system = proc.directory("sys/kernel")
     system.add("osrelease", Constant(spec.kernel))

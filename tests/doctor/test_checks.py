@@ -1,0 +1,129 @@
+"""What `vfioctl doctor` finds on a host of plain files: each thing that is in the way, and nothing on a good host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vfioctl.compose import Composition, compose
+from vfioctl.doctor import checks, display, drivers, firmware, groups, iommu, processor
+from vfioctl.doctor.checks import Checked, examine
+from vfioctl.findings import Finding, Severity
+from vfioctl.plugin.types import DoctorCheck
+
+RELEASE, CARD = "6.1.0-56-amd64", "0000:01:00.0"
+OWN = (processor, iommu, drivers, groups, display, firmware)
+Break = Callable[[Any], object]
+
+
+def found(tree: Any) -> dict[str, Finding]:
+    return {finding.code: finding for part in OWN for finding in part.findings(tree.host())}
+
+
+def command_line(words: str) -> Break:
+    return lambda tree: tree.write("proc/cmdline", f"quiet {words}\n")
+
+
+def without_iommu(words: str = "quiet", *tables: str) -> Break:
+    def change(tree: Any) -> None:
+        (tree.root / "sys/class/iommu/dmar0").rename(tree.root / "away")
+        command_line(words)(tree)
+        (tree.root / "sys/firmware/acpi/tables").mkdir(parents=True)
+        for name in tables:
+            tree.write(f"sys/firmware/acpi/tables/{name}")
+
+    return change
+
+
+def test_on_a_good_host_there_is_nothing(tree):
+    assert found(tree) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "severity", "evidence"),
+    [
+        (lambda tree: tree.write("proc/cpuinfo", "flags\t: fpu sse\n"), "cpu.no_extension", "warn", "/proc/cpuinfo"),
+        (lambda tree: (tree.root / "dev/kvm").unlink(), "cpu.no_kvm", "warn", "/dev/kvm"),
+        (without_iommu("intel_iommu=off", "DMAR"), "iommu.kernel_off", "block", "intel_iommu=off"),
+        (without_iommu("quiet"), "iommu.firmware_off", "block", "neither DMAR nor IVRS"),
+        (without_iommu("quiet", "DMAR"), "iommu.off", "block", "the table DMAR"),
+        (command_line("pcie_acs_override=downstream"), "iommu.acs_override", "warn", "pcie_acs_override=downstream"),
+        (lambda tree: tree.write(f"lib/modules/{RELEASE}/modules.dep", "kernel/fs/xfs.ko:\n"), "driver.no_vfio",
+         "block", f"/lib/modules/{RELEASE}/modules.dep"),
+        (command_line("vfio-pci.ids=10de:2684"), "driver.taken_at_boot", "info", "vfio-pci.ids=10de:2684"),
+        (command_line("nomodeset"), "driver.nomodeset", "warn", "nomodeset"),
+        (lambda tree: tree.device("0000:02:00.0", driver="nvme", group=1, **{"class": "0x010802"}), "group.unviable",
+         "warn", "iommu_groups/1"),
+        (lambda tree: tree.write("usr/share/qemu/firmware/50-ovmf.json", "{"), "firmware.no_uefi", "warn", "uefi"),
+    ],
+)  # fmt: skip
+def test_what_would_be_in_the_way_is_found_with_what_was_seen(tree, change, code, severity, evidence):
+    change(tree)
+    found_now = found(tree)
+    assert set(found_now) == {code}
+    assert (found_now[code].severity, evidence in found_now[code].evidence) == (severity, True)
+    assert found_now[code].hint
+
+
+def test_a_kernel_that_has_vfio_pci_built_in_lacks_nothing(tree):
+    tree.write(f"lib/modules/{RELEASE}/modules.dep", "")
+    tree.write(f"lib/modules/{RELEASE}/modules.builtin", "kernel/drivers/vfio/pci/vfio-pci.ko\n")
+    assert found(tree) == {}
+
+
+def test_without_a_list_of_modules_nothing_is_said_of_them(tree):
+    (tree.root / f"lib/modules/{RELEASE}/modules.dep").unlink()
+    assert found(tree) == {}
+
+
+@pytest.mark.parametrize(("ssh", "codes"), [
+    ("active", {"display.only_card"}), ("inactive", {"display.only_card", "display.no_way_in"}),
+])  # fmt: skip
+def test_a_host_with_one_card_needs_another_way_in(tree, ssh, codes):
+    (tree.root / "sys/bus/pci/devices/0000:00:02.0").unlink()
+    tree.with_systemd().program("systemctl", f"""
+        for name; do case $name in *.service|*.socket)
+            echo "Id=$name"; echo LoadState=loaded; echo ActiveState={ssh}; echo Job=; echo MainPID=0; echo; esac; done
+    """)
+    assert set(found(tree)) == codes
+
+
+def test_a_host_without_a_card_is_told_so(tree):
+    for path in (tree.root / "sys/bus/pci/devices").iterdir():
+        path.unlink()
+    assert set(found(tree)) == {"display.no_card"}
+
+
+# ---------------------------------------------------------------- the run
+
+
+@pytest.fixture
+def composition(tree: Any) -> Composition:
+    return compose(str(tree.root))
+
+
+def outcome(composition: Composition, check: DoctorCheck) -> Checked:
+    return next(one for one in examine(composition, (), check) if one.name == check.name)
+
+
+def test_every_check_is_told_of_whether_it_finds_something_or_not(composition):
+    told = examine(composition, ())
+    assert [one.name for one in told] == [check.name for check in checks.checks(composition)]
+    assert [one.name for one in told if one.findings] == ["hook"]
+    assert "hook.missing" in {finding.code for one in told for finding in one.findings}
+
+
+def test_a_check_that_fails_is_named_and_costs_only_itself(composition):
+    def broken(_host: Any) -> tuple[Finding, ...]:
+        raise RuntimeError("no luck")
+
+    told = outcome(composition, DoctorCheck("mine", "All is mine.", broken))
+    assert [(finding.code, finding.severity) for finding in told.findings] == [("doctor.failed", Severity.WARN)]
+    assert "no luck" in told.findings[0].message
+
+
+def test_the_worst_finding_says_how_a_check_ended(composition):
+    both = tuple(Finding("mine.one", "One.", severity) for severity in (Severity.INFO, Severity.WARN))
+    assert outcome(composition, DoctorCheck("mine", "Mine.", lambda _host: both)).worst is Severity.WARN

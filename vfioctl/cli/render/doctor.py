@@ -1,0 +1,40 @@
+"""`vfioctl doctor`: a line for each check, and below it what was found, where, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+STATES = {None: "ok", "info": "ok, with a note", "warn": "warning", "block": "blocks"}
+
+
+def view(data: Mapping[str, Any]) -> Iterator[str]:
+    """The checks, or what one code means."""
+    yield from _explained(data) if "code" in data else _checked(data["checks"])
+
+
+def _checked(checks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    checks = list(checks)
+    width = max(len(check["name"]) for check in checks)
+    for check in checks:
+        source = "" if check["source"] == "core" else f" ({check['source']})"
+        yield f"{check['name']:<{width}}  {STATES[check['worst']]:<15}  {check['summary']}{source}"
+        yield from _found(check["findings"])
+
+
+def _found(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for finding in findings:
+        yield f"    [{finding['code']}] {finding['message']}"
+        if finding["evidence"]:
+            yield f"        seen: {finding['evidence']}"
+        if finding["hint"]:
+            yield f"        {finding['hint']}"
+
+
+def _explained(data: Mapping[str, Any]) -> Iterator[str]:
+    brought = "" if data["source"] == "core" else f" (plugin {data['source']})"
+    yield f"{data['code']}{brought}"
+    yield f"    What it means: {data['meaning']}"
+    yield f"    What to do: {data['remedy']}"
+    yield "It is found here:" if data["findings"] else "It is not found here now."
+    yield from _found(data["findings"])

@@ -1,0 +1,36 @@
+"""Whether the kernel has the driver that guests get devices through, and whether cards are bound to it for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vfioctl.findings import Finding, Severity
+from vfioctl.host.host import Host
+from vfioctl.host.modules import listed
+
+VFIO = "vfio-pci"
+IDS = ("vfio-pci.ids=", "vfio_pci.ids=")  # the kernel takes both spellings of a module's name
+
+
+def findings(host: Host) -> Iterator[Finding]:
+    """No vfio-pci for the running kernel, cards that it takes at boot, and drivers that were kept from their cards."""
+    if not host.driver_present(VFIO) and listed(host.paths, host.kernel_release(), VFIO) is False:
+        release = host.kernel_release()
+        yield Finding(
+            "driver.no_vfio", f"The kernel {release} has no {VFIO}, so no device can be given to a guest.",
+            hint="Restart, if the kernel was updated since the boot; else install a kernel with CONFIG_VFIO_PCI.",
+            evidence=f"/lib/modules/{release}/modules.dep does not list it, and it is not built in",
+        )  # fmt: skip
+    words = host.kernel_command_line().split()
+    for word in (word for word in words if word.startswith(IDS)):
+        yield Finding(
+            "driver.taken_at_boot", f"{VFIO} takes devices at boot ({word}), so the host never has them.",
+            Severity.INFO, "vfioctl needs none of it: without it the host has the card while no guest does.",
+            evidence=f"/proc/cmdline: {word}",
+        )  # fmt: skip
+    if "nomodeset" in words:
+        yield Finding(
+            "driver.nomodeset", "The kernel runs with nomodeset: the drivers of cards show nothing on the screen.",
+            Severity.WARN, "Remove it from the kernel's command line, then restart.",
+            evidence="/proc/cmdline: nomodeset",
+        )  # fmt: skip
