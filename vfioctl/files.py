@@ -175,9 +175,14 @@ def read_json(path: str) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
+def as_json(value: Any) -> str:
+    """`value` as `write_json` writes it."""
+    return json.dumps(value, ensure_ascii=True, sort_keys=True) + "\n"
+
+
 def write_json(path: str, value: Any, *, mode: int = PRIVATE, durable: bool = True) -> None:
     """Replace `path` by `value` as JSON, as `atomic_write` does; parents are made."""
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True) + "\n"
+    text = as_json(value)
     try:
         atomic_write(path, text, mode=mode, durable=durable)
     except FileNotFoundError:

@@ -123,6 +123,14 @@ class Paths:
     def identity(self, uuid: str) -> str:
         return f"{self.state}/identity/{uuid}.json"
 
+    def before_enable(self, uuid: str) -> str:
+        """What `enable` found in the domain of guest `uuid`, for `disable`."""
+        return f"{self.state}/domains/{uuid}.json"
+
+    def definition(self, uuid: str) -> str:
+        """The domain of guest `uuid` before its last change. For root only: it holds passwords of displays."""
+        return f"{self.state}/definitions/{uuid}.xml"
+
     def last(self, guest: str) -> str:
         """The last outcome of `guest`, kept where a dead session cannot take it along."""
         return f"{self.state}/last/{guest}.json"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from libvirt_machine import uri_of
 
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.model import MachineSpec
@@ -17,13 +20,23 @@ from vfioctl.wait import until
 GPU = "0000:01:00.0"
 SOUND = "0000:01:00.1"
 BOTH = (GPU, SOUND)
-DEADLINE = 30.0
+DEADLINE, SLOW = 30.0, 120.0
 
 
 def with_vfio(spec: MachineSpec) -> MachineSpec:
     """The machine with the vfio modules loaded already: loading them is the one change that is kept."""
     modules = (replace(mod, loaded=True) if mod.name.startswith("vfio") else mod for mod in spec.modules)
     return replace(spec, modules=tuple(modules))
+
+
+# The daemon of the lab is that of the simulated host, whose root is not "/".
+ENTRY = """
+import sys
+from vfioctl.actions import libvirt
+from vfioctl.testing.entry import main
+libvirt.OURS = sys.argv[2]
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 class House:
@@ -36,6 +49,11 @@ class House:
     def cli(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run one command of vfioctl on this host."""
         return subprocess.run([*self.host.argv, *argv], capture_output=True, text=True, check=False, timeout=DEADLINE)
+
+    def verb(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb of guests on this host with the daemon of the lab, which is real, as its own."""
+        command = [sys.executable, "-I", "-c", ENTRY, "--root", self.host.root, *argv, "--node", uri_of(self.lab)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SLOW, cwd="/")
 
     def guest(self, name: str, *devices: str, more: str = "", manage: bool = True, xml: str = "") -> str:
         """Define a guest and give it its file, with `devices` and further lines; returns its UUID."""

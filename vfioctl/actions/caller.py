@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
-    from vfioctl.plugin.operations import OperationRequest
+    from vfioctl.plugin.operations import ChosenCard, Enabling, OperationRequest
     from vfioctl.result import Result
     from vfioctl.txn.journal import Moment
     from vfioctl.virt.connection import Connection
@@ -155,6 +155,18 @@ class Call:
         from vfioctl.actions.nodes import must_be_uncordoned  # only what starts guests needs it
 
         must_be_uncordoned(self.paths, node)
+
+    def choose_card(self, word: str, guests: Iterable[tuple[str, str]]) -> ChosenCard:
+        """The card that `word` names, among `guests` with their XML. Raises Refused."""
+        from vfioctl.actions.free_card import choose_card  # few verbs give one
+
+        return choose_card(self, word, guests)
+
+    def enabling(self, xml: str, *, end_session: bool | None = None) -> Enabling:
+        """What `enable` does, as steps for the guest that `xml` is to define. Raises Refused, NotRoot."""
+        from vfioctl.actions.enabling import enabling  # few verbs give devices
+
+        return enabling(self, xml, end_session=end_session)
 
     def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
         """Plan, check, agree to and run an operation; `dry_run` ends before that, `apart` has its own process.

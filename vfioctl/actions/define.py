@@ -40,13 +40,8 @@ def _expected(xml: bytes) -> object:
     return read_domain(xml).hostdevs
 
 
-def backup(paths: Paths, uuid: str) -> str:
-    """Where the definition lies as it was before the last change. For root only: it holds passwords of displays."""
-    return os.path.join(paths.state, "definitions", f"{uuid}.xml")
-
-
 def _keep(paths: Paths, found: Found) -> str:
-    kept = backup(paths, found.domain.uuid)
+    kept = paths.definition(found.domain.uuid)
     files.make_private_dir(os.path.dirname(kept))
     files.atomic_write(kept, found.xml.decode())
     return kept
@@ -66,7 +61,7 @@ def _through_binding(call: Call, found: Found, xml: bytes) -> None:
 
 def _through_virsh(call: Call, found: Found, xml: bytes) -> None:
     """virsh reads a file; it lies beside the copy, where only root may look."""
-    wanted = f"{backup(call.composition.paths, found.domain.uuid)}.wanted"
+    wanted = f"{call.composition.paths.definition(found.domain.uuid)}.wanted"
     files.atomic_write(wanted, xml.decode(), durable=False)
     try:
         SetupPrograms(call.composition.programs).run("virsh", *virsh_options(call.caller), "define", f"--file={wanted}")

@@ -21,12 +21,13 @@ from vfioctl.result import Error, Message, Result, incomplete, refused
 from vfioctl.shell import argument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vfioctl.actions.caller import Call
     from vfioctl.actions.domains import Found
     from vfioctl.handoff.devices import Wanted
     from vfioctl.host.host import Host
+    from vfioctl.host.model import PciDevice
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import PluginInfo
 
@@ -45,16 +46,16 @@ def enable(call: Call, guest: str, xml: str | None = None, *, end_session: bool 
     devices = wanted(found.domain, config, host)
     if errors := tuple(_blocks(devices)):
         return refused({}, errors)
-    end = end_session or (config.session != "end" and _agreed(call, guest, devices, host))
+    end = end_session or (config.session != "end" and agreed(call, guest, devices.devices, host))
     created = _write_file(call.composition.paths, guest, plugins, end_session=bool(end))
     if devices.devices:
         identity.pin(call.composition.paths, found.domain.uuid, guest, devices.devices)
     change = _set_managed(call, found)
     data = {**_data(call, found, devices, change), "created": created, "end_session": bool(end)}
     said = _messages(call, guest, devices, change, from_file=bool(xml))
-    unasked = (_unasked(guest),) if end is None else ()
+    silent = (unasked(guest),) if end is None else ()
     errors = _not_changed(guest, change) if xml is None else ()
-    return incomplete(data, errors).saying(*said, *unasked, *foretold(call, found.domain, plugins))
+    return incomplete(data, errors).saying(*said, *silent, *foretold(call, found.domain, plugins))
 
 
 def _blocks(devices: Wanted) -> Iterator[Error]:
@@ -63,9 +64,9 @@ def _blocks(devices: Wanted) -> Iterator[Error]:
             yield Error(finding.code, finding.message, NOTHING_CHANGED, (finding.hint,) if finding.hint else ())
 
 
-def _agreed(call: Call, guest: str, devices: Wanted, host: Host) -> bool | None:
+def agreed(call: Call, guest: str, devices: Iterable[PciDevice], host: Host) -> bool | None:
     """Whether a session may be ended: asked only when a card is given while people can log in at a seat."""
-    if not any(device.is_card and device.driver for device in devices.devices):
+    if not any(device.is_card and device.driver for device in devices):
         return False
     if not any(session.seat and session.klass == "user" for session in host.sessions()):
         return False
@@ -73,7 +74,8 @@ def _agreed(call: Call, guest: str, devices: Wanted, host: Host) -> bool | None:
     return call.caller.agrees(END_SESSION, question)
 
 
-def _unasked(guest: str) -> Message:
+def unasked(guest: str) -> Message:
+    """What is said where nobody is there to answer that question."""
     text = f"Nobody was asked whether a user's session may be ended when {guest} starts: it is kept."
     hint = f"Let it be ended with: vfioctl enable {argument(guest)} --end-session"
     return Message(text, code=END_SESSION, hint=hint)

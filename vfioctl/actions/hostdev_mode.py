@@ -105,8 +105,12 @@ def remember(paths: Paths, uuid: str, guest: str, addresses: Iterable[str]) -> N
     """Keep, durably and before the change, which devices said managed='yes'; what was kept before stays."""
     kept = before(paths, guest)
     known = kept.addresses if kept and kept.uuid == uuid else ()
-    record = {"guest": guest, "managed": list(dict.fromkeys((*known, *addresses)))}
-    files.write_json(os.path.join(_directory(paths), f"{uuid}.json"), record)
+    files.write_json(paths.before_enable(uuid), record(guest, (*known, *addresses)))
+
+
+def record(guest: str, addresses: Iterable[str] = ()) -> dict[str, Any]:
+    """What the file says of a guest whose devices at `addresses` said managed='yes'."""
+    return {"guest": guest, "managed": list(dict.fromkeys(addresses))}
 
 
 def before(paths: Paths, guest: str) -> Before | None:
@@ -115,10 +119,10 @@ def before(paths: Paths, guest: str) -> Before | None:
     Raises Refused("managed.malformed") when one of the records is damaged: it may be that of the guest.
     """
     try:
-        names = sorted(os.listdir(_directory(paths)))
+        uuids = sorted(name.removesuffix(".json") for name in os.listdir(_directory(paths)) if name.endswith(".json"))
     except FileNotFoundError:
         return None
-    found = (_read(os.path.join(_directory(paths), name)) for name in names if name.endswith(".json"))
+    found = (_read(paths.before_enable(uuid)) for uuid in uuids)
     return next((before for name, before in found if name == guest), None)
 
 
@@ -146,8 +150,8 @@ def _malformed(path: str, error: Exception) -> Refused:
 
 def forget(paths: Paths, uuid: str) -> None:
     """Keep it no longer."""
-    files.remove(os.path.join(_directory(paths), f"{uuid}.json"))
+    files.remove(paths.before_enable(uuid))
 
 
 def _directory(paths: Paths) -> str:
-    return os.path.join(paths.state, "domains")
+    return os.path.dirname(paths.before_enable("x"))

@@ -5,6 +5,12 @@ from __future__ import annotations
 from vfioctl.codes.code import Code
 
 CODES = (
+    Code("card.none_free", "A guest is to get the first free card, and every one of them has a guest or must stay.",
+         "Name one with `--gpu ADDRESS`; see `vfioctl gpu list`."),
+    Code("card.shared", "The card of a new guest is the card of another one, too.",
+         "Nothing, if they do not run at the same time."),
+    Code("card.unknown", "What is named is no card of this host.",
+         "See `vfioctl gpu list`."),
     Code("device.bridge", "A device to hand over is a bridge.",
          "Remove it from the guest: bridges stay with the host."),
     Code("device.disk_in_use", "A disk behind a device to hand over is in use: by LVM, md, a file system, a process.",

@@ -149,18 +149,25 @@ def create_guest(paths: Paths, guest: str, values: Mapping[str, Any] | None = No
 
     Raises Refused("guest.name"), ("config.writable"), OSError.
     """
-    import tomlkit
-
     file = _guest_file(paths, guest)
     if os.path.lexists(file):
         return False
+    text = new_guest_text(paths, guest, values)
+    _make_directory(file)
+    secure(file, paths.root)
+    write(file, text)
+    return True
+
+
+def new_guest_text(paths: Paths, guest: str, values: Mapping[str, Any] | None = None) -> str:
+    """The file of a new `guest` with `values` (dotted path → value). Raises Refused("guest.name")."""
+    import tomlkit
+
+    file = _guest_file(paths, guest)
     made = tomlkit.parse(GUEST_FILE.format(guest=plain(guest), shown=argument(guest)))
     for dotted, value in (values or {}).items():
         _assign(made, dotted.split("."), value, file)
-    _make_directory(file)
-    secure(file, paths.root)
-    write(file, made.as_string())
-    return True
+    return made.as_string()
 
 
 def remove_guest(paths: Paths, guest: str) -> bool:

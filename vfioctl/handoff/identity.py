@@ -14,6 +14,8 @@ from vfioctl.errors import reason
 from vfioctl.findings import Finding, Severity
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.host.model import PciDevice
     from vfioctl.paths import Paths
 
@@ -35,8 +37,12 @@ def pinned(paths: Paths, uuid: str) -> dict[str, str] | None:
 
 def pin(paths: Paths, uuid: str, guest: str, devices: Iterable[PciDevice]) -> None:
     """Pin exactly `devices` for guest `uuid`, durably; what was pinned before is replaced."""
-    record = {"schema": SCHEMA, "guest": guest, "devices": {dev.address: dev.identity for dev in devices}}
-    files.write_json(paths.identity(uuid), record)
+    files.write_json(paths.identity(uuid), record(guest, devices))
+
+
+def record(guest: str, devices: Iterable[PciDevice]) -> dict[str, Any]:
+    """What the file says that pins `devices` for `guest`."""
+    return {"schema": SCHEMA, "guest": guest, "devices": {dev.address: dev.identity for dev in devices}}
 
 
 def unpin(paths: Paths, uuid: str) -> None:

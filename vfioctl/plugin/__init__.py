@@ -119,7 +119,17 @@ if TYPE_CHECKING:
     from vfioctl.limits import Limits
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.markers import hookimpl
-    from vfioctl.plugin.operations import Advice, Call, Interrupted, OperationRequest, Options, Question, content_name
+    from vfioctl.plugin.operations import (
+        Advice,
+        Call,
+        ChosenCard,
+        Enabling,
+        Interrupted,
+        OperationRequest,
+        Options,
+        Question,
+        content_name,
+    )
     from vfioctl.plugin.power import keep_awake
     from vfioctl.plugin.proposals import (
         bind,
@@ -206,9 +216,9 @@ __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
     "Advice", "Answer", "Answers",
     "Backoff",
-    "Call", "Capabilities", "Condition", "Connection", "Connector",
+    "Call", "Capabilities", "ChosenCard", "Condition", "Connection", "Connector",
     "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
-    "Element",
+    "Element", "Enabling",
     "Finding", "Firmware", "Framebuffer", "Frees",
     "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestDisk", "GuestFigures",
     "GuestInterface", "GuestMachine", "GuestSnapshot", "GuestSummary",
@@ -272,7 +282,7 @@ _MODULES = {
     "vfioctl.limits": "Limits",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.markers": "hookimpl",
-    "vfioctl.plugin.operations": "Advice Call Interrupted OperationRequest Options Question "
+    "vfioctl.plugin.operations": "Advice Call ChosenCard Enabling Interrupted OperationRequest Options Question "
     "content_name",
     "vfioctl.plugin.power": "keep_awake",
     "vfioctl.plugin.proposals": "bind bind_id console_steps drives_console framebuffer_steps given_functions "

@@ -92,6 +92,25 @@ class Advice:
     said: str = ""
 
 
+@frozen
+class ChosenCard:
+    """A card with all that goes where it goes: addresses of its `functions`, and what is to be said of giving it."""
+
+    functions: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@frozen
+class Enabling:
+    """What lets vfioctl manage a guest, as part of the operation that makes it: after `steps`, its next start gives it
+    its devices. `contents` are those that the steps name; `findings` speak against it, or are to be said.
+    """
+
+    steps: tuple[StepProposal, ...]
+    contents: Mapping[str, bytes]
+    findings: tuple[Finding, ...] = ()
+
+
 def content_name(content: bytes) -> str:
     """What steps call `content`, such as the `blob` of file.write: its checksum, and what makes it unique."""
     from vfioctl.txn.blobs import new_name
@@ -147,6 +166,19 @@ class Call(Protocol):
 
     def need_uncordoned(self, node: str = "") -> None:
         """Raise Refused("node.cordoned") where `node` takes no new guest and starts none."""
+
+    def choose_card(self, word: str, guests: Iterable[tuple[str, str]]) -> ChosenCard:
+        """The card at the address `word`, or with "first-free" the first one that no guest has, the host's own last.
+
+        `guests` are the names of this host's guests with their XML. Raises Refused("card.unknown", "card.none_free").
+        """
+
+    def enabling(self, xml: str, *, end_session: bool | None = None) -> Enabling:
+        """What `vfioctl enable` does, for the guest that `xml` is to define on this host.
+
+        Its <hostdev>s are those of managed='no'. `end_session` says whether its start may end a logged-in user's
+        session; None asks. Raises NotRoot, Refused("state.writable", "plan.deadline").
+        """
 
     def perform(self, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
         """Plan, check, ask, and run the operation; see docs/plugins/operations.md for the data of its result.

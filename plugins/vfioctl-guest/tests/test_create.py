@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vfioctl_guest.create import Wish, draft
+from vfioctl_guest.create import Wish, draft, handed_over
 from vfioctl_guest.site import Blank, Image, Site
 
 from vfioctl.frozen import replace
+from vfioctl.plugin import ChosenCard, Enabling, Finding, StepProposal
 from vfioctl.virt.capabilities import Capabilities
 from vfioctl.virt.nodes import LOCAL
 
@@ -56,3 +57,20 @@ def test_a_disk_of_another_one_and_a_cd_are_no_disk() -> None:
 
 def test_without_anything_to_boot_from_it_is_refused() -> None:
     assert [one.code for one in draft(WISH, SITE, (), ()).findings] == ["guest.nothing_to_boot"]
+
+
+def test_what_lets_vfioctl_manage_it_comes_after_it_and_before_its_start() -> None:
+    files = (
+        StepProposal(id="pins", kind="file.write", params={}, reason="r"),
+        StepProposal(id="file", kind="file.write", params={}, reason="r", after=("pins",)),
+    )
+    card = ChosenCard(("0000:01:00.0",), (Finding("card.shared", "It is."),))
+    made = handed_over(
+        draft(replace(WISH, start=True, hostdevs=card.functions), SITE, (DISK,), ()), card,
+        Enabling(files, {"content": b"x"}, (Finding("group.unviable", "It is."),)),
+    )  # fmt: skip
+    steps = {one.id: one for one in made.steps}
+    assert (steps["pins"].after, steps["file"].after) == (("guest:define",), ("pins",))
+    assert steps["guest:start"].after == ("guest:define", "file")
+    assert "content" in made.contents
+    assert [one.code for one in made.findings] == ["card.shared", "group.unviable"]

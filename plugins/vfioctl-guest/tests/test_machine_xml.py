@@ -98,3 +98,21 @@ def test_addresses_of_network_cards_are_qemus_and_differ() -> None:
     found = {new_mac() for _ in range(50)}
     assert len(found) > 40
     assert all(mac.startswith("52:54:00:") for mac in found)
+
+
+def test_functions_of_the_host_are_given_by_vfioctl_alone_and_leave_as_many_ports_spare() -> None:
+    root = made(hostdevs=("0000:01:00.0", "0001:0a:1f.7"))
+    assert [one.get("managed") for one in root.iterfind("devices/hostdev")] == ["no", "no"]
+    assert [dict(one.attrib) for one in root.iterfind("devices/hostdev/source/address")] == [
+        {"domain": "0x0000", "bus": "0x01", "slot": "0x00", "function": "0x0"},
+        {"domain": "0x0001", "bus": "0x0a", "slot": "0x1f", "function": "0x7"},
+    ]  # fmt: skip
+    assert len(root.findall("devices/controller[@model='pcie-root-port']")) == SPARE_PORTS + 2
+
+
+def test_only_a_guest_without_them_has_a_balloon() -> None:
+    models = [
+        made(hostdevs=given).find("devices/memballoon").get("model")  # type: ignore[union-attr]
+        for given in ((), ("0000:01:00.0",))
+    ]
+    assert models == ["virtio", "none"]

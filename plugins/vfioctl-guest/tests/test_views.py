@@ -63,7 +63,7 @@ def test_a_transient_guest_is_named_as_one() -> None:
 
 STEP = {"kind": "domain.define", "resource": "domain:x", "reason": "libvirt gets to know it"}
 NEW = {**ROW, "disks": [{"target": "vda", "source": "/images/a.qcow2"}],
-       "networks": [{"network": "default", "mac": "52:54:00:00:00:01"}]}  # fmt: skip
+       "networks": [{"network": "default", "mac": "52:54:00:00:00:01"}], "devices": ["0000:01:00.0"]}  # fmt: skip
 
 
 def test_a_dry_run_shows_the_steps_and_then_the_xml() -> None:
@@ -72,10 +72,11 @@ def test_a_dry_run_shows_the_steps_and_then_the_xml() -> None:
     assert lines[-1] == "<domain/>"
 
 
-def test_what_was_made_is_named_with_its_disks_and_networks() -> None:
+def test_what_was_made_is_named_with_its_disks_networks_and_devices() -> None:
     lines = list(created({"dry_run": False, "operation": {"ok": True}, "guest": NEW}))
     assert lines == [
         "Guest win11 is made on local: 4 CPUs, 8.0 GiB.", "  vda  /images/a.qcow2", "  default  52:54:00:00:00:01",
+        "  device  0000:01:00.0, handed over by vfioctl",
     ]  # fmt: skip
 
 

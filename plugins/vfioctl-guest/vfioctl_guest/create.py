@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.plugin import Finding, StepProposal, argument, as_size, content_name, field, frozen
+from vfioctl.plugin import Finding, StepProposal, argument, as_size, content_name, field, frozen, replace
+from vfioctl_guest.life import START
 from vfioctl_guest.machine import BIOS, SATA, Card, Drive, Machine, board, new_mac
 from vfioctl_guest.machine_xml import document, targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vfioctl.plugin import ChosenCard, Enabling
     from vfioctl_guest.site import Blank, Image, Site
 
 SHORT, STARTING = 30.0, 120.0  # seconds
+DEFINE = "guest:define"  # the id of a step
 ISO = "iso"  # what libvirt calls the format of a volume that is one
 
 
@@ -30,6 +33,7 @@ class Wish:
     tpm: bool = False
     autostart: bool = False
     start: bool = False
+    hostdevs: tuple[str, ...] = ()
 
 
 @frozen
@@ -54,7 +58,7 @@ def machine_of(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Ima
     return Machine(
         name=wish.name, uuid=wish.uuid, memory=wish.memory, cpus=wish.cpus, board=board(site.machines),
         firmware=wish.firmware, tpm=wish.tpm, drives=tuple(drives),
-        cards=tuple(Card(one.name, new_mac()) for one in site.networks),
+        cards=tuple(Card(one.name, new_mac()) for one in site.networks), hostdevs=wish.hostdevs,
     )  # fmt: skip
 
 
@@ -76,10 +80,10 @@ def _steps(wish: Wish, site: Site, disks: tuple[Image, ...], blob: str) -> Itera
     volumes = tuple(_volume(site, one, one.blank) for one in disks if one.blank)
     yield from volumes
     yield StepProposal(
-        id="guest:define", kind="domain.define", params={**about, "blob": blob, "former": ""},
+        id=DEFINE, kind="domain.define", params={**about, "blob": blob, "former": ""},
         reason=f"libvirt gets to know the guest {wish.name}", deadline=SHORT, after=tuple(one.id for one in volumes),
     )  # fmt: skip
-    after: tuple[str, ...] = ("guest:define",)
+    after: tuple[str, ...] = (DEFINE,)
     if wish.autostart:
         yield StepProposal(
             id="guest:autostart", kind="domain.autostart", params={**about, "on": True, "former": False},
@@ -88,8 +92,22 @@ def _steps(wish: Wish, site: Site, disks: tuple[Image, ...], blob: str) -> Itera
         after = (*after, "guest:autostart")
     if wish.start:
         yield StepProposal(
-            id="guest:start", kind="domain.start", params=about, reason="it is to run", deadline=STARTING, after=after
-        )
+            id="guest:start", kind="domain.start", params=about, reason="it is to run", after=after,
+            deadline=START if wish.hostdevs else STARTING,
+        )  # fmt: skip
+
+
+def handed_over(made: Draft, card: ChosenCard, enabling: Enabling) -> Draft:
+    """`made`, with what lets vfioctl manage its guest: after its definition, and before its start calls the hook."""
+    first, *more = enabling.steps
+    enabled = (replace(first, after=(DEFINE,)), *more)
+    own = tuple(
+        replace(one, after=(*one.after, enabled[-1].id)) if one.kind == "domain.start" else one for one in made.steps
+    )
+    return replace(
+        made, steps=(*own, *enabled), contents={**made.contents, **enabling.contents},
+        findings=(*made.findings, *card.findings, *enabling.findings),
+    )  # fmt: skip
 
 
 def _volume(site: Site, disk: Image, blank: Blank) -> StepProposal:

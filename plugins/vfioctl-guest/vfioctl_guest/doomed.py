@@ -20,7 +20,7 @@ from vfioctl.plugin import (
     read_summaries,
     users_of,
 )
-from vfioctl_guest.names import typed
+from vfioctl_guest.names import below_root, typed
 from vfioctl_guest.past import QCOW2, Past, backing, chain, family, from_top, past, real
 
 if TYPE_CHECKING:
@@ -221,8 +221,13 @@ def _numbers(path: str) -> tuple[int, int, int, bool] | None:
 def _files(call: Call, host: Host, guest: Guest, kept: Past) -> Iterator[File]:
     """Its guest file and its pin; of its snapshots the copies first, so that what fails on the way stays written."""
     paths = call.paths
-    own = {paths.guest_config(guest.name): "its guest file", paths.identity(guest.uuid): "its pin"}
+    own = {
+        paths.guest_config(guest.name): "its guest file", paths.identity(guest.uuid): "its pin",
+        paths.before_enable(guest.uuid): "how it was before vfioctl managed it",
+        paths.definition(guest.uuid): "its former definition", paths.last(guest.name): "its last outcome",
+    }  # fmt: skip
+    ours = {below_root(call, path): what for path, what in own.items()}
     nvram = guest_firmware(guest.xml).nvram
-    for path, what in {**own, **kept.copies}.items():
+    for path, what in {**ours, **kept.copies}.items():
         if path != nvram and (found := _status(host, path)):
             yield File(path, what, found)

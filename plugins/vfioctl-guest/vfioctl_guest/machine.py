@@ -62,6 +62,7 @@ class Machine:
     tpm: bool = False
     drives: tuple[Drive, ...] = ()
     cards: tuple[Card, ...] = ()
+    hostdevs: tuple[str, ...] = ()  # addresses of functions of its host, DDDD:BB:DD.F
 
     @property
     def nvram(self) -> str:

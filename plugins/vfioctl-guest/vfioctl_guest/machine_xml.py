@@ -82,7 +82,7 @@ def _devices(devices: ET.Element, machine: Machine) -> None:
         _drive(devices, drive, next(order))
     _add(devices, "controller", type="usb", model="qemu-xhci", ports="15")
     _add(devices, "controller", type="pci", index="0", model="pcie-root")
-    for number in range(1, SPARE_PORTS + 1):
+    for number in range(1, SPARE_PORTS + len(machine.hostdevs) + 1):
         _add(devices, "controller", type="pci", index=str(number), model="pcie-root-port")
     for card in machine.cards:
         _card(devices, card, next(order))
@@ -94,7 +94,9 @@ def _devices(devices: ET.Element, machine: Machine) -> None:
     graphics = _add(devices, "graphics", type="vnc", port="-1", autoport="yes", listen=LOOPBACK)
     _add(graphics, "listen", type="address", address=LOOPBACK)
     _add(_add(devices, "video"), "model", type=machine.board.video, heads="1", primary="yes")
-    _add(devices, "memballoon", model="virtio")
+    for address in machine.hostdevs:
+        _hostdev(devices, address)
+    _add(devices, "memballoon", model="none" if machine.hostdevs else "virtio")
     _add(_add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
 
 
@@ -117,6 +119,19 @@ def _card(devices: ET.Element, card: Card, order: int) -> None:
     _add(interface, "source", network=card.network)
     _add(interface, "model", type="virtio")
     _add(interface, "boot", order=str(order))
+
+
+def _hostdev(devices: ET.Element, address: str) -> None:
+    """managed='no': the hook takes it from the host before libvirt looks, and nobody else gives it back.
+
+    A guest with one has no balloon: all of its memory is pinned for the device, and QEMU inhibits ballooning (its
+    ram_block_discard_disable).
+    """
+    domain, bus, rest = address.split(":")
+    slot, _, function = rest.partition(".")
+    numbers = {"domain": domain, "bus": bus, "slot": slot, "function": function}
+    hostdev = _add(devices, "hostdev", mode="subsystem", type="pci", managed="no")
+    _add(_add(hostdev, "source"), "address", **{part: f"0x{number}" for part, number in numbers.items()})
 
 
 def _talking(devices: ET.Element) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import StepProposal, content_name, field, frozen, guest_firmware, read_bytes
 from vfioctl_guest.life import PLUGIN, step
+from vfioctl_guest.names import below_root
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
@@ -42,7 +43,7 @@ def new_nvram(about: Subject, new: str) -> str:
 
 
 def _guest_file(call: Call, about: Subject, new: str) -> Moves:
-    former, fresh = (_inside(call, call.paths.guest_config(name)) for name in (about.name, new))
+    former, fresh = (below_root(call, call.paths.guest_config(name)) for name in (about.name, new))
     if not about.managed:
         return Moves()
     copied = _step("file", "file.copy", "its file comes with it", source=former, dest=fresh)
@@ -56,7 +57,7 @@ def _pins(call: Call, about: Subject, new: str) -> Moves:
     except (FileNotFoundError, ValueError):
         return Moves()
     data = json.dumps({**record, "guest": new}, sort_keys=True).encode() + b"\n"
-    name, path = content_name(data), _inside(call, call.paths.identity(about.guest.uuid))
+    name, path = content_name(data), below_root(call, call.paths.identity(about.guest.uuid))
     written = _step("pins", "file.write", "its pinned devices are listed under its new name", path=path, blob=name,
                     size=len(data), mode="0600", replace=True)  # fmt: skip
     return Moves((written,), (), {name: data})
@@ -87,8 +88,3 @@ def _removal(call: Call, name: str, path: str, **more: str) -> StepProposal:
 
 def _step(name: str, kind: str, reason: str, **params: object) -> StepProposal:
     return StepProposal(id=f"{PLUGIN}.{name}", kind=kind, params=params, reason=reason)
-
-
-def _inside(call: Call, path: str) -> str:
-    """`path` as steps name it: without the root of a chroot."""
-    return f"/{os.path.relpath(path, call.paths.root)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import chain, count
@@ -9,7 +10,7 @@ from itertools import chain, count
 from vfioctl.plugin import TYPE_CHECKING, Refused, argument
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Node
+    from vfioctl.plugin import Call, Node
 
 LONGEST = 60
 VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -28,6 +29,11 @@ def check_new(name: str) -> None:
 def file_names(guest: str) -> Iterator[str]:
     """The names of the volumes that are made for a guest, one after the other."""
     return (f"{guest}{end}.qcow2" for end in chain(("",), (f"-{number}" for number in count(2))))
+
+
+def below_root(call: Call, path: str) -> str:
+    """`path` as steps name it: without the root of a chroot."""
+    return f"/{os.path.relpath(path, call.paths.root)}"
 
 
 def typed(guest: str, node: Node) -> str:

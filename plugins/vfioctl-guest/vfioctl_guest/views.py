@@ -78,6 +78,7 @@ def created(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"Guest {guest['name']} is made on {guest['node']}: {guest['cpus']} CPUs, {as_size(guest['memory'])}."
         yield from (f"  {disk['target']:<4} {disk['source']}" for disk in guest["disks"])
         yield from (f"  {card['network']}  {card['mac']}" for card in guest["networks"])
+        yield from (f"  device  {address}, handed over by vfioctl" for address in guest["devices"])
 
 
 def deleted(data: Mapping[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 from typing import Any
 
 from tests.lab.inside import card, programs
@@ -12,6 +13,14 @@ from tests.lab.inside.lab import Lab
 
 HOOK = "/etc/libvirt/hooks/qemu.d/50-vfioctl"
 PLACES = ("journal", "resources", "guests", "stuck")
+
+
+def bind() -> None:
+    """Let vfioctl's environment have Debian's own libvirt-python, in the place of one that is built for it."""
+    (place,) = glob.glob("/opt/vfioctl/lib/python3.*/site-packages")
+    for path in glob.glob("/usr/lib/python3/dist-packages/libvirt*"):
+        os.symlink(path, os.path.join(place, os.path.basename(path)))
+    run("plugins", "refresh")  # the environment is another one now, and a verb would do it in 10 s, or give up
 
 
 def run(*words: str) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import os
-
 from tests.lab.inside import card, guest, managed, programs
 from tests.lab.inside.checks import expect
 from tests.lab.inside.lab import Lab
@@ -47,7 +44,7 @@ def hand_off(lab: Lab) -> None:
 def snapshots(lab: Lab) -> None:
     """A confined guest boots and writes through the overlays of its snapshots, made while it is off and running."""
     rests(lab)
-    _bind()
+    managed.bind()
     _define()
     with lab.check("a snapshot is made while the guest is off, and the guest runs on its overlay, confined") as said:
         managed.run("snapshot", "create", KEPT, "off")
@@ -79,13 +76,6 @@ def snapshots(lab: Lab) -> None:
         ours = [line for line in denied if "/kept" in line]
         expect(truth=not ours, otherwise="; ".join(ours))
         said.append(f"{len(denied)} other denials")
-
-
-def _bind() -> None:
-    """Let vfioctl's environment have Debian's own libvirt-python, in the place of one that is built for it."""
-    (place,) = glob.glob("/opt/vfioctl/lib/python3.*/site-packages")
-    for path in glob.glob("/usr/lib/python3/dist-packages/libvirt*"):
-        os.symlink(path, os.path.join(place, os.path.basename(path)))
 
 
 def _define() -> None:

@@ -9,7 +9,8 @@ import click
 
 from vfioctl.plugin import Message, OperationRequest, Result, changing, frozen, size
 from vfioctl_guest import site
-from vfioctl_guest.create import Draft, Wish, draft
+from vfioctl_guest.create import Draft, Wish, draft, handed_over
+from vfioctl_guest.host_card import host_card
 from vfioctl_guest.machine import BIOS, FIRMWARES
 from vfioctl_guest.names import check_new, file_names, typed
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 @click.option("--pool", default="default", show_default=True, help="The pool of its empty disks.")
 @click.option("--iso", "isos", multiple=True, metavar="PATH", help="An ISO image that it has as a CD.")
 @click.option("--network", "networks", multiple=True, metavar="NETWORK", help="A network of libvirt that it is on.")
+@click.option("--gpu", default="", metavar="ADDRESS", help="A card of this host, or: first-free.")
+@click.option("--end-session", is_flag=True, help="With --gpu: its start may end the session of a logged-in user.")
 @click.option("--firmware", type=click.Choice(FIRMWARES), default=BIOS, show_default=True, help="How it boots.")
 @click.option("--tpm", is_flag=True, help="Give it a TPM 2.0 of its own.")
 @click.option("--autostart", is_flag=True, help="Let it start with its host.")
@@ -36,24 +39,34 @@ if TYPE_CHECKING:
 @click.pass_obj
 def create(
     call: Call, name: str, node: str, *, memory: str, cpus: int, template: str, volumes: tuple[str, ...],
-    sizes: tuple[str, ...], pool: str, isos: tuple[str, ...], networks: tuple[str, ...], firmware: str, tpm: bool,
-    autostart: bool, start: bool, dry_run: bool,
+    sizes: tuple[str, ...], pool: str, isos: tuple[str, ...], networks: tuple[str, ...], gpu: str, end_session: bool,
+    firmware: str, tpm: bool, autostart: bool, start: bool, dry_run: bool,
 ) -> Result:  # fmt: skip
     """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
     It gets a serial console, a channel for its agent, a display for this host alone, and room for devices that are
     plugged in later. --dry-run shows the XML as libvirt will get it.
+
+    With --gpu it gets a card of this host with all that goes along, and vfioctl manages it, as with `vfioctl enable`:
+    the card is handed over when it starts, and comes home when it stops.
     """
     check_new(name)
+    if gpu:
+        call.need_root()
     call.need_uncordoned(node)
-    wish = Wish(name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start)
     with call.connection(node) as connection:
+        card = host_card(call, connection, gpu) if gpu else None
         place = site.look(connection, networks)
         new = _new(call, connection, Room(name, template, pool, tuple(map(size, sizes))))
         there = tuple(_disk(call, connection, word) for word in volumes)
         disks = (*new, *there) if template else (*there, *new)
         cds = tuple(site.iso(call, connection, path) for path in isos)
+    given = card.functions if card else ()
+    wish = Wish(name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, given)
     made = draft(wish, place, disks, cds)
+    if card:
+        asked = None if not (dry_run or end_session) else end_session
+        made = handed_over(made, card, call.enabling(made.xml, end_session=asked))
     return _performed(call, place, made, wish, dry_run=dry_run)
 
 
@@ -86,7 +99,7 @@ def _performed(call: Call, place: site.Site, made: Draft, wish: Wish, *, dry_run
         plugin="guest", operation="guest create", subject=f"guest:{wish.name}", key=str(uuid.uuid4()),
         proposals=made.steps, contents=made.contents, findings=made.findings, notes=made.notes,
     )  # fmt: skip
-    result = call.perform(request, dry_run=dry_run)
+    result = call.perform(request, dry_run=dry_run, apart=wish.start and bool(wish.hostdevs))
     ended = Result(
         data={**result.data, "guest": _shown(made, place), "xml": made.xml if dry_run else ""},
         messages=result.messages, errors=result.errors, exit_status=result.exit_status,
@@ -106,5 +119,6 @@ def _shown(made: Draft, place: site.Site) -> dict[str, Any]:
             {"target": one.target, "source": one.path, "format": one.format, "cdrom": one.cdrom}
             for one in machine.drives
         ],
+        "devices": list(machine.hostdevs),
         "networks": [{"network": one.network, "mac": one.mac} for one in machine.cards],
     }  # fmt: skip

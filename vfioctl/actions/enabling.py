@@ -1,0 +1,115 @@
+"""What `enable` writes for a guest, as steps of the operation that makes it: each undone with the rest of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from vfioctl import files
+from vfioctl.actions import hostdev_mode
+from vfioctl.actions.enable import agreed, unasked
+from vfioctl.actions.facts import guest_config, plugin_infos
+from vfioctl.actions.firing import warnings
+from vfioctl.config.edit import DIRECTORY_MODE, new_guest_text
+from vfioctl.events.domain import read_domain
+from vfioctl.findings import Finding, Severity
+from vfioctl.frozen import frozen
+from vfioctl.handoff import identity
+from vfioctl.handoff.make_plan import make_plan
+from vfioctl.plugin.operations import Enabling, content_name
+from vfioctl.txn.step import StepProposal
+
+if TYPE_CHECKING:
+    from vfioctl.actions.caller import Call
+    from vfioctl.handoff.make_plan import Planned
+    from vfioctl.paths import Paths
+    from vfioctl.plugin.types import Request
+    from vfioctl.result import Message
+
+SECONDS = 120.0  # for what a start would need: nobody waits in libvirt's hook here
+LASTING = ("device.", "group.", "iommu.", "exclude.")  # codes of what stands in the way of every start, not of one now
+PRIVATE, PUBLIC = "0600", "0644"
+SEVERITIES = {"warning": Severity.WARN, "info": Severity.INFO}
+
+
+@frozen
+class _File:
+    """A file that is to be written, and why."""
+
+    name: str
+    path: str
+    text: str
+    mode: str
+    reason: str
+
+
+def enabling(call: Call, xml: str, *, end_session: bool | None = None) -> Enabling:
+    """What lets vfioctl manage the guest that `xml` is to define; the directories of its files are made, if need be.
+
+    Raises NotRoot, Refused("state.writable") and what a plan raises.
+    """
+    call.need_trust()
+    paths, domain = call.paths, read_domain(xml.encode())
+    plugins = plugin_infos(call)
+    config = guest_config(call, domain.name, plugins)
+    planned = make_plan(call.composition, domain, config, tuple(plugins.values()), seconds=SECONDS)
+    request = planned.request
+    end = end_session
+    if end is None:
+        end = agreed(call, domain.name, request.devices, request.host)
+    new = _new(request, paths, end=bool(end))
+    _make_directories(paths, new)
+    contents = {one.name: one.text.encode() for one in new}
+    names = {name: content_name(content) for name, content in contents.items()}
+    said = (*warnings(call), *((unasked(domain.name),) if end is None else ()))
+    return Enabling(
+        steps=tuple(_steps(paths, new, names)),
+        contents={names[name]: content for name, content in contents.items()},
+        findings=(*_findings(planned), *map(_as_finding, said)),
+    )
+
+
+def _new(request: Request, paths: Paths, *, end: bool) -> tuple[_File, ...]:
+    """The guest file is the last: with it the hook acts."""
+    guest, uuid = request.guest, request.uuid
+    pins = files.as_json(identity.record(guest, request.devices))
+    before = files.as_json(hostdev_mode.record(guest))
+    text = new_guest_text(paths, guest, {"session": "end"} if end else {})
+    return (
+        _File("pins", paths.identity(uuid), pins, PRIVATE, "its devices are given only while they are the same"),
+        _File("before", paths.before_enable(uuid), before, PRIVATE, "`disable` has nothing to restore in its domain"),
+        _File("file", paths.guest_config(guest), text, PUBLIC, "vfioctl hands its devices over when it starts"),
+    )
+
+
+def _make_directories(paths: Paths, new: tuple[_File, ...]) -> None:
+    """They are the host's, not the guest's: empty ones stay."""
+    for one in new:
+        mode = DIRECTORY_MODE if one.path.startswith(f"{paths.guest_configs}/") else files.PRIVATE_DIR
+        files.make_private_dir(os.path.dirname(one.path), mode=mode)
+
+
+def _steps(paths: Paths, new: tuple[_File, ...], names: Mapping[str, str]) -> Iterator[StepProposal]:
+    after: tuple[str, ...] = ()
+    for one in new:
+        params = {
+            "path": f"/{os.path.relpath(one.path, paths.root)}", "blob": names[one.name],
+            "size": len(one.text.encode()), "mode": one.mode,
+        }  # fmt: skip
+        yield StepProposal(
+            id=f"guest:enable:{one.name}", kind="file.write", params=params, reason=one.reason, after=after
+        )
+        after = (f"guest:enable:{one.name}",)
+
+
+def _findings(planned: Planned) -> Iterator[Finding]:
+    """What blocks every start of it, and what each would warn of; what only blocks one now may be gone by then."""
+    for item in planned.plan.findings:
+        lasts = item.code.startswith(LASTING)
+        if item.severity is Severity.WARN or (item.severity is Severity.BLOCK and lasts):
+            yield item
+
+
+def _as_finding(message: Message) -> Finding:
+    return Finding(message.code, message.text, SEVERITIES[message.level], hint=message.hint)
