@@ -168,9 +168,23 @@ def test_a_verb_that_there_is_not_is_answered_with_the_nearest(ask: Ask) -> None
     assert "gpu list" in result.errors[0].hints[0]
 
 
-@pytest.mark.parametrize("verb", ["gpu", "completion", "config edit", "demo"])
-def test_a_group_and_what_needs_a_terminal_are_no_verbs_of_a_door(ask: Ask, verb: str) -> None:
-    assert only_error(ask(verb))[::2] == ("verb.unknown", 2)
+def test_a_group_is_no_verb(ask: Ask) -> None:
+    assert only_error(ask("gpu"))[::2] == ("verb.unknown", 2)
+
+
+@pytest.mark.usefixtures("spare")
+@pytest.mark.parametrize("verb", ["completion", "config edit", "demo", "spare enter"])
+def test_what_needs_a_terminal_is_refused_by_a_door_before_it_is_imported(ask: Ask, verb: str) -> None:
+    code, message, status = only_error(ask(verb))
+    assert (code, status) == ("verb.terminal", 3)
+    assert message == f"{verb!r} needs a terminal, and no other door has one."
+
+
+@pytest.mark.usefixtures("spare")
+def test_a_session_without_its_declaration_is_a_broken_command(ask: Ask) -> None:
+    code, message, _ = only_error(ask("spare sneak"))
+    assert code == "plugin.command_broken"
+    assert "terminal = true" in message
 
 
 def test_the_caller_counts_and_not_who_runs_the_door(ask: Ask, xml: str, daemon) -> None:
@@ -190,6 +204,7 @@ def test_a_refusal_of_the_verb_is_its_error(ask: Ask) -> None:
 # ---------------------------------------------------------------- verbs of plugins
 
 SPARE = """import click
+from vfioctl.plugin import ProgramSession
 from vfioctl.result import Result
 
 @click.command()
@@ -213,6 +228,10 @@ def burn(call, yes):
 @click.command()
 def silent():
     return None
+
+@click.command()
+def sneak():
+    return Result(session=ProgramSession(("true",)))
 """
 
 
@@ -228,8 +247,9 @@ def spare(daemon, tmp_path: Path, monkeypatch) -> None:
     manifest.setdefault("groups", [])
     manifest["commands"] += [
         {"name": f"spare {name}", "help": "A spare part.", "target": f"vfioctl_test_spare:{function}", "view": "",
-         "effect": "change", "plugin": "spare", "prints": False}
-        for name, function in (("make", "command"), ("burn", "burn"), ("lose", "silent"), ("break", "nothing"))
+         "effect": "change", "plugin": "spare", "prints": False, "terminal": name == "enter"}
+        for name, function in (("make", "command"), ("burn", "burn"), ("lose", "silent"), ("break", "nothing"),
+                               ("enter", "nothing"), ("sneak", "sneak"))
     ]  # fmt: skip
     file.write_text(json.dumps(manifest))
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.caller import Call
 from vfioctl.actions.errors import Misuse, Unconfirmed, os_failure
-from vfioctl.errors import EXIT_USAGE, VfioctlError
+from vfioctl.errors import EXIT_USAGE, Refused, VfioctlError
 from vfioctl.frozen import replace
-from vfioctl.result import Message, Result, failed
+from vfioctl.result import Message, failed
 from vfioctl.unknown import no_such, suggestion
 from vfioctl.verbs.listed import read
 from vfioctl.verbs.merged import merged
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from vfioctl.actions.caller import Caller
     from vfioctl.compose import Composition
+    from vfioctl.result import Result
     from vfioctl.verbs.row import Row
 
 
@@ -51,10 +52,16 @@ def call(
 
 
 def _row(node: Composition, verb: str) -> Row:
-    """Raises Refused("verb.unknown"), also for what only a terminal can do."""
+    """Raises Refused: "verb.unknown", and "verb.terminal" for what only a terminal can do."""
     listed = read(node.paths, node.programs.silent)
     verbs = merged(BUILT_IN, listed.rows, listed.groups)[0]
     known = {row.name: row for row in verbs.rows if row.is_open}
+    found = verbs.find(verb)
+    if found and found.terminal:
+        raise Refused(
+            "verb.terminal", f"{verb!r} needs a terminal, and no other door has one.", state="Nothing was done.",
+            hints=(f"Call it on a terminal: vfioctl {verb}",),
+        )  # fmt: skip
     if verb not in known:
         unknown = no_such("verb.unknown", f"There is no verb {verb!r}", verb, known, "The verbs")
         unknown.exit_status = EXIT_USAGE
@@ -66,7 +73,7 @@ def _run(row: Row, parameters: Mapping[str, Any], asked: Call) -> Result:
     """The body of the verb, called with what click's types made of `parameters`."""
     import click
 
-    from vfioctl.verbs.load import load
+    from vfioctl.verbs.load import load, must_be_result
 
     asked.need_answers()
     command = load(row)
@@ -79,12 +86,7 @@ def _run(row: Row, parameters: Mapping[str, Any], asked: Call) -> Result:
         if isinstance(error, click.BadParameter) and error.param:
             error.param_hint = repr(error.param.name)  # a door knows it by this name, not by its flag
         raise Misuse(row.name, error.format_message()) from error
-    if isinstance(ended, Result):
-        return ended
-    raise VfioctlError(
-        "plugin.command_broken", f"The command {row.name!r} ({row.target}) gave back no Result but {ended!r}.",
-        hints=("See what is installed with: vfioctl plugins list",),
-    )  # fmt: skip
+    return must_be_result(row, ended)
 
 
 # ---------------------------------------------------------------- parameters

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -19,6 +19,7 @@ from vfioctl.kernel_io import Writer, close_all_but
 
 if TYPE_CHECKING:
     import subprocess
+    from typing import NoReturn
 
 KILL_GRACE = 0.5
 LISTEN = 0.25  # seconds between two looks at what a program says
@@ -148,6 +149,15 @@ class Programs:
 def preload() -> None:
     """Import now what the start of a program would import."""
     import subprocess  # noqa: F401 -- most hand-offs of a second card run no program
+
+
+def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Be the program `argv` from now on, on our terminal. Raises StepFailed("program.unusable")."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and what is ignored stays so (execve(2))
+    try:
+        os.execve(argv[0], [*argv], dict(environment))
+    except OSError as error:
+        raise StepFailed("program.unusable", f"{argv[0]} cannot be started: {error.strerror}.") from error
 
 
 def _too_long(argv: Sequence[str], deadline: float) -> DeadlineExceeded:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, VfioctlError
 from vfioctl.frozen import field, frozen, replace
+
+if TYPE_CHECKING:
+    from vfioctl.sessions import Session
 
 ENVELOPE_VERSION = 1
 OK = 0
@@ -58,7 +61,7 @@ def planned_steps(data: Mapping[str, Any]) -> Iterator[str]:
 class Result:
     """The outcome of one command. `data` holds JSON values only; the text view is made from nothing else.
 
-    `command` is filled in by whoever ran it.
+    `command` is filled in by whoever ran it. `session` is what a terminal does next; no other door gets one.
     """
 
     command: str = ""
@@ -66,6 +69,7 @@ class Result:
     messages: tuple[Message, ...] = ()
     errors: tuple[Error, ...] = ()
     exit_status: int = OK
+    session: Session | None = None
 
     def saying(self, *messages: Message) -> Result:
         """The same with `messages` behind its own."""

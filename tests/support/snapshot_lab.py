@@ -120,11 +120,11 @@ class SnapshotLab:
             env=self._environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def started(self, *argv: str) -> subprocess.Popen[str]:
-        """`vfioctl ARGV`, not waited for."""
+    def started(self, *argv: str, stdin: int = subprocess.DEVNULL, out: int = subprocess.DEVNULL) -> Any:
+        """`vfioctl ARGV`, not waited for; `out` is where both of its outputs go."""
         return subprocess.Popen(
             self._inside(sys.executable, "-m", ENTRY, "--root", "/", *argv), env=self._environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=stdin, stdout=out, stderr=out,
         )  # fmt: skip
 
     def _inside(self, *argv: str) -> list[str]:

@@ -186,7 +186,7 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
     app.argv = tuple(argv)
     try:
         ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0
-        return ended if isinstance(ended, int) else replace(ended, command=app.verb)
+        return ended if isinstance(ended, int) else _carried_out(app, replace(ended, command=app.verb))
     except VfioctlError as error:
         return _failed(app, error)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -198,6 +198,15 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
         return _failed(app, os_failure(error)) if app.verb else _unwritten_help(app, error)
     except (click.Abort, KeyboardInterrupt):
         return _failed(app, Interrupted())
+
+
+def _carried_out(app: App, ended: Result) -> Result:
+    """`ended`, after its session with the terminal where it has one; JSON has only what describes it."""
+    if ended.session is None or app.format != FORMATS[0]:
+        return ended
+    from vfioctl.cli.sessions.carry import carried_out
+
+    return carried_out(ended, ended.session, app.environ)
 
 
 def _failed(app: App, error: VfioctlError) -> Result:

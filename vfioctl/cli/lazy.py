@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from vfioctl.cli.options import shared_options
 from vfioctl.errors import VfioctlError
 from vfioctl.unknown import suggestion
-from vfioctl.verbs.load import load
+from vfioctl.verbs.load import load, must_be_result
 from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
 
@@ -107,18 +107,7 @@ def _announced(row: Row, body: Callable[..., Any] | None) -> Callable[..., Any]:
         click.get_current_context().obj.begin(row)
         ended = body(*args, **kwargs) if body else None
         if row.plugin and not row.prints:
-            _must_be_result(row, ended)
+            must_be_result(row, ended)
         return ended
 
     return run
-
-
-def _must_be_result(row: Row, ended: object) -> None:
-    from vfioctl.result import Result
-
-    if not isinstance(ended, Result):
-        raise VfioctlError(
-            "plugin.command_broken",
-            f"The command {row.name!r} of the plugin {row.plugin} gave back {type(ended).__name__}, no Result.",
-            state="What it does may be done.", hints=("Report it to the plugin's author.",),
-        )  # fmt: skip

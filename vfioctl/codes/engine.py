@@ -184,7 +184,7 @@ CODES = (
     Code("step.failed", "A step failed in a way that was not foreseen.",
          "See the log in /var/log/vfioctl and report it."),
     Code("step.unknown", "A journal or a plugin names a step kind that this version does not have.", "Update vfioctl."),
-    Code("verb.unknown", "A door was asked for a verb that there is not, or that only a terminal has.",
+    Code("verb.unknown", "A door was asked for a verb that there is not.",
          "See what there is with `vfioctl verb list`."),
     Code("usage", "The command line is wrong.", "See the --help of that command."),
     Code("wait.deadline", "A condition did not come true in its time.",

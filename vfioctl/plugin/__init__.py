@@ -163,6 +163,7 @@ if TYPE_CHECKING:
         SnapshotBackend,
     )
     from vfioctl.result import Message, Result, Table, listing, planned_steps
+    from vfioctl.sessions import ConsoleSession, ProgramSession
     from vfioctl.shell import argument, word
     from vfioctl.sizes import as_size, size
     from vfioctl.txn.plan import Unfinished
@@ -183,7 +184,14 @@ if TYPE_CHECKING:
     )
     from vfioctl.virt.figures import GuestFigures, read_figures
     from vfioctl.virt.guests import Guest, read_guest, read_guests
-    from vfioctl.virt.hardware import GuestInterface, GuestMachine, guest_interfaces, guest_machine
+    from vfioctl.virt.hardware import (
+        GuestConsole,
+        GuestInterface,
+        GuestMachine,
+        guest_consoles,
+        guest_interfaces,
+        guest_machine,
+    )
     from vfioctl.virt.networks import (
         DnsName,
         Lease,
@@ -216,19 +224,19 @@ __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
     "Advice", "Answer", "Answers",
     "Backoff",
-    "Call", "Capabilities", "ChosenCard", "Condition", "Connection", "Connector",
+    "Call", "Capabilities", "ChosenCard", "Condition", "Connection", "Connector", "ConsoleSession",
     "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element", "Enabling",
     "Finding", "Firmware", "Framebuffer", "Frees",
-    "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestDisk", "GuestFigures",
-    "GuestInterface", "GuestMachine", "GuestSnapshot", "GuestSummary",
+    "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestConsole", "GuestDisk",
+    "GuestFigures", "GuestInterface", "GuestMachine", "GuestSnapshot", "GuestSummary",
     "Holder", "Host", "Hostdev",
     "Interrupted", "IommuGroup",
     "Lease", "Lifetime", "Limits",
     "Message", "Module",
     "Network", "Node",
     "OperationRequest", "Options", "Outcome",
-    "PciDevice", "Phase", "Picture", "Pool", "Port",
+    "PciDevice", "Phase", "Picture", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
     "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
@@ -241,8 +249,8 @@ __all__ = [
     "destinations", "drives_console",
     "every_volume",
     "field", "find_template", "framebuffer_steps", "frozen",
-    "given_functions", "glance", "guest_disks", "guest_firmware", "guest_hostdevs", "guest_interfaces", "guest_machine",
-    "guest_tpm", "guest_tpm_state",
+    "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
+    "guest_interfaces", "guest_machine", "guest_tpm", "guest_tpm_state",
     "home_conditions", "hookimpl",
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
@@ -291,6 +299,7 @@ _MODULES = {
     "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
     "VENDOR_RANK",
     "vfioctl.result": "Message Result Table listing planned_steps",
+    "vfioctl.sessions": "ConsoleSession ProgramSession",
     "vfioctl.shell": "argument word",
     "vfioctl.sizes": "as_size size",
     "vfioctl.txn.plan": "Unfinished",
@@ -304,7 +313,7 @@ _MODULES = {
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.figures": "GuestFigures read_figures",
     "vfioctl.virt.guests": "Guest read_guest read_guests",
-    "vfioctl.virt.hardware": "GuestInterface GuestMachine guest_interfaces guest_machine",
+    "vfioctl.virt.hardware": "GuestConsole GuestInterface GuestMachine guest_consoles guest_interfaces guest_machine",
     "vfioctl.virt.networks": "DnsName Lease Network Port StaticLease Subnet network_ports read_leases read_network "
     "read_networks",
     "vfioctl.virt.nodes": "Node",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin.types import PluginInfo
 
 EFFECTS = ("read", "change", "destroy")
-COMMAND_KEYS = {"name", "help", "target", "view", "effect"}
+COMMAND_KEYS = {"name", "help", "target", "view", "effect", "terminal"}
 ROWS: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
     ("command", COMMAND_KEYS, ("help", "target")), ("group", {"name", "help"}, ("help",)),
     ("operation", {"name", "target"}, ("target",)),
@@ -80,6 +80,8 @@ def _row_problems(what: str, row: Mapping[str, Any], keys: set[str], needed: Ite
             yield f'{what}: {key} must be "module:attribute"'
     if row.get("effect", EFFECTS[0]) not in EFFECTS:
         yield f"{what}: effect must be one of {', '.join(EFFECTS)}"
+    if not isinstance(row.get("terminal", False), bool):
+        yield f"{what}: terminal must be true or false"
 
 
 def _is_name(name: object) -> bool:

@@ -146,6 +146,7 @@ class PluginCommand:
     plugin: str = ""  # who brings it: a plugin, or a distribution without hooks
     distribution: str = ""
     prints: bool = False  # it may print by itself and give back a status, as API 1 allows
+    terminal: bool = False  # what it gives back may take over the terminal
 
 
 @frozen

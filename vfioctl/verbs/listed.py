@@ -62,4 +62,5 @@ def _row(row: Mapping[str, Any]) -> Row:
     name, text, target, view, effect, plugin = (
         str(row[key]) for key in ("name", "help", "target", "view", "effect", "plugin")
     )
-    return Row(name, text, target, view, effect, plugin=plugin, prints=bool(row["prints"]))
+    terminal = bool(row.get("terminal", False))  # a list that an older vfioctl made has no such key
+    return Row(name, text, target, view, effect, plugin=plugin, prints=bool(row["prints"]), terminal=terminal)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.verbs.row import Row
+
+if TYPE_CHECKING:
+    from vfioctl.result import Result
 
 OURS = "vfioctl."
 
@@ -35,6 +38,23 @@ def unsuited(command: click.Command) -> str:
         if isinstance(param.type, click.File):
             return f"{named} opens a file while the command line is read (click.File)"
     return ""
+
+
+def must_be_result(row: Row, ended: object) -> Result:
+    """`ended`, which the command of `row` gave back. Raises VfioctlError("plugin.command_broken") where it may not."""
+    from vfioctl.result import Result
+
+    if not isinstance(ended, Result):
+        why = f"{type(ended).__name__}, no Result"
+    elif ended.session and not row.terminal:
+        why = "a session for a terminal, and its row does not say terminal = true"
+    else:
+        return ended
+    whose = f"the plugin {row.plugin}" if row.plugin else "vfioctl"
+    raise VfioctlError(
+        "plugin.command_broken", f"The command {row.name!r} of {whose} gave back {why}.",
+        state="What it does may be done.", hints=("Report it to the plugin's author.",),
+    )  # fmt: skip
 
 
 def load_view(row: Row) -> Any:

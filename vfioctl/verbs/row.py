@@ -16,7 +16,7 @@ class Row(NamedTuple):
     hidden: bool = False  # left out of help, completion and `verb list`
     plugin: str = ""  # who brings it; "" for a built-in verb
     prints: bool = False  # a plugin's command of API 1: it may print by itself and give back a status
-    terminal: bool = False  # needs a person at a terminal
+    terminal: bool = False  # needs a terminal: a person at it, or one that a session takes over
 
     @property
     def is_open(self) -> bool:

@@ -26,6 +26,14 @@ class GuestInterface:
 
 
 @frozen
+class GuestConsole:
+    """A serial port or console: libvirt's alias of it, which only a running guest has, and its type on the host."""
+
+    device: str
+    kind: str
+
+
+@frozen
 class GuestMachine:
     """CPUs and memory (bytes) that it starts with; `machine` as QEMU names it; `agent`: is connected, "" without one.
 
@@ -54,6 +62,14 @@ def guest_machine(xml: str) -> GuestMachine:
         agent=_agent(root), displays=tuple(_display(one) for one in root.iterfind("devices/graphics")),
         serial="" if serial is None else serial.get("type", ""),
     )  # fmt: skip
+
+
+def guest_consoles(xml: str) -> tuple[GuestConsole, ...]:
+    """The serial ports and consoles, each once: libvirt lists the first serial port as a console as well."""
+    devices = ET.fromstring(xml)
+    found = (one for path in ("devices/console", "devices/serial") for one in devices.iterfind(path))
+    named = {_of(one, "alias", "name"): one.get("type", "") for one in found}
+    return tuple(GuestConsole(device, kind) for device, kind in named.items())
 
 
 def _cpus(root: ET.Element) -> int:
