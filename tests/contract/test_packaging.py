@@ -18,6 +18,7 @@ PROJECTS = (ROOT, *PLUGINS)
 IDS = [path.name if path != ROOT else "vfioctl" for path in PROJECTS]
 SINGLE_FILES = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "CONTRIBUTING.md", "SECURITY.md"}
 DIRECTORIES = {"vfioctl", "plugins", "contrib", "tests", "docs"}
+BESIDES = {"vfioctl-guest": ("pycdlib>=1.14",)}  # the ISO image from which a new guest reads its first settings
 BUILT = {"build", "dist"}  # by tools, and ignored by git
 NEEDED = (
     "vfioctl/data/libvirt/50-vfioctl.sh.in", "vfioctl/data/systemd/vfioctl-recover.service.in",
@@ -56,7 +57,7 @@ def test_a_plugin_has_the_version_of_the_core_and_needs_just_that_series(path: P
     core, own = project(ROOT), project(path)
     major, minor, _ = core["version"].split(".")
     assert own["version"] == core["version"]
-    assert own["dependencies"] == [f"vfioctl>={major}.{minor},<{major}.{int(minor) + 1}"]
+    assert own["dependencies"] == [f"vfioctl>={major}.{minor},<{major}.{int(minor) + 1}", *BESIDES.get(path.name, ())]
     assert own["requires-python"] == core["requires-python"]
 
 

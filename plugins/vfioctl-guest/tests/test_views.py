@@ -20,6 +20,7 @@ MACHINE = {
                "over": []}],
     "networks": [{"mac": "52:54:00:00:00:01", "kind": "network", "source": "default", "model": "virtio", "target": ""}],
     "displays": ["vnc 127.0.0.1:5900"], "serial": "pty", "agent": "connected", "snapshots": ["clean"],
+    "seed": "/images/win11-seed.iso",
 }  # fmt: skip
 
 
@@ -53,7 +54,8 @@ def test_a_guest_is_shown_with_each_of_its_parts() -> None:
     for part in ("win11 on local: running", "pc-q35-7.2, uefi, TPM emulator", "/nvram/win11_VARS.fd",
                  "vda        /images/a.qcow2 (disk, qcow2)", "over /images/base.qcow2",
                  "sda        empty (cdrom, raw, ", "52:54:00:00:00:01 on network default (virtio)",
-                 "vnc 127.0.0.1:5900", "connected", "clean", "2 of the host"):  # fmt: skip
+                 "vnc 127.0.0.1:5900", "connected", "clean", "2 of the host",
+                 "seed       /images/win11-seed.iso"):  # fmt: skip
         assert part in text
 
 

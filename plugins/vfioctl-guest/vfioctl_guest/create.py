@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.plugin import Finding, StepProposal, argument, as_size, content_name, field, frozen, replace
 from vfioctl_guest.life import START
-from vfioctl_guest.machine import BIOS, SATA, Card, Drive, Machine, board, new_mac
+from vfioctl_guest.machine import BIOS, SATA, Card, Drive, Machine, board
 from vfioctl_guest.machine_xml import document, targets
+from vfioctl_guest.volumes import SHORT, volume_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vfioctl.plugin import ChosenCard, Enabling
-    from vfioctl_guest.site import Blank, Image, Site
+    from vfioctl_guest.site import Image, Site
 
-SHORT, STARTING = 30.0, 120.0  # seconds
+STARTING = 120.0  # seconds
 DEFINE = "guest:define"  # the id of a step
 ISO = "iso"  # what libvirt calls the format of a volume that is one
 
 
 @frozen
 class Wish:
-    """What was asked for. `memory` in bytes."""
+    """What was asked for. `memory` in bytes; `macs` are those of its network cards."""
 
     name: str
     uuid: str
@@ -34,6 +35,7 @@ class Wish:
     autostart: bool = False
     start: bool = False
     hostdevs: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
 
 
 @frozen
@@ -48,40 +50,51 @@ class Draft:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def machine_of(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Machine:
-    """The machine: disks first, so that an empty one lets the CD boot."""
-    drives = [Drive(one.path, one.format, name) for one, name in zip(disks, targets("vd"), strict=False)]
+def machine_of(
+    wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...], seed: Image | None = None
+) -> Machine:
+    """The machine: disks first, so that an empty one lets the CD boot.
+
+    The seed is a disk: the kernels of cloud images have virtio, and not all of them a driver for CDs (AHCI).
+    """
+    names = targets("vd")
+    drives = [Drive(one.path, one.format, name) for one, name in zip(disks, names, strict=False)]
     drives += [
         Drive(one.path, one.format, name, SATA, cdrom=True, readonly=True)
         for one, name in zip(isos, targets("sd"), strict=False)
     ]
+    if seed:
+        drives.append(Drive(seed.path, seed.format, next(names), readonly=True, boots=False))
     return Machine(
         name=wish.name, uuid=wish.uuid, memory=wish.memory, cpus=wish.cpus, board=board(site.machines),
         firmware=wish.firmware, tpm=wish.tpm, drives=tuple(drives),
-        cards=tuple(Card(one.name, new_mac()) for one in site.networks), hostdevs=wish.hostdevs,
+        cards=tuple(Card(one.name, mac) for one, mac in zip(site.networks, wish.macs, strict=True)),
+        hostdevs=wish.hostdevs, seed=seed.path if seed else "", runs=wish.start,
     )  # fmt: skip
 
 
-def draft(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Draft:
+def draft(
+    wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...], seed: Image | None = None
+) -> Draft:
     """The plan of the new guest."""
-    machine = machine_of(wish, site, disks, isos)
+    machine = machine_of(wish, site, disks, isos, seed)
     xml = document(machine)
     content = xml.encode()
     name = content_name(content)
+    made = (*disks, *((seed,) if seed else ()))
+    volumes, contents = volume_steps(site.uri, made)
     return Draft(
-        machine, xml, tuple(_steps(wish, site, disks, name)), {name: content},
-        tuple(_findings(wish, site, disks, isos)),
+        machine, xml, (*volumes, *_steps(wish, site, tuple(one.id for one in volumes), name)),
+        {name: content, **contents}, tuple(_findings(wish, site, disks, isos)),
         {"expects": [f"domain:{wish.uuid}"]} if wish.start else {},
     )  # fmt: skip
 
 
-def _steps(wish: Wish, site: Site, disks: tuple[Image, ...], blob: str) -> Iterator[StepProposal]:
+def _steps(wish: Wish, site: Site, volumes: tuple[str, ...], blob: str) -> Iterator[StepProposal]:
     about = {"uri": site.uri, "uuid": wish.uuid}
-    volumes = tuple(_volume(site, one, one.blank) for one in disks if one.blank)
-    yield from volumes
     yield StepProposal(
         id=DEFINE, kind="domain.define", params={**about, "blob": blob, "former": ""},
-        reason=f"libvirt gets to know the guest {wish.name}", deadline=SHORT, after=tuple(one.id for one in volumes),
+        reason=f"libvirt gets to know the guest {wish.name}", deadline=SHORT, after=volumes,
     )  # fmt: skip
     after: tuple[str, ...] = (DEFINE,)
     if wish.autostart:
@@ -107,20 +120,6 @@ def handed_over(made: Draft, card: ChosenCard, enabling: Enabling) -> Draft:
     return replace(
         made, steps=(*own, *enabled), contents={**made.contents, **enabling.contents},
         findings=(*made.findings, *card.findings, *enabling.findings),
-    )  # fmt: skip
-
-
-def _volume(site: Site, disk: Image, blank: Blank) -> StepProposal:
-    params = {
-        "uri": site.uri, "pool": blank.pool, "name": blank.name, "format": disk.format, "size": blank.size,
-        "marked": blank.marked,
-    }  # fmt: skip
-    what = f"an empty disk of {as_size(blank.size)}"
-    if blank.below:
-        params |= {"backing": blank.below, "backing_format": blank.below_format}
-        what = f"a disk of {as_size(blank.size)} above the template {blank.template}"
-    return StepProposal(
-        id=f"guest:volume:{blank.name}", kind="volume.create", params=params, deadline=SHORT, reason=what,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def draft(doomed: Doomed, *, keep_disks: bool) -> Draft:
     findings = tuple(_findings(doomed, keep_disks=keep_disks))
     if findings:
         return Draft(findings=findings)
-    going = () if keep_disks else going_of(doomed)
+    going = going_of(doomed, keep_disks=keep_disks)
     content = doomed.guest.xml.encode()
     name = content_name(content)
     records = {one.name: one.xml.encode() for one in doomed.snapshots}
@@ -49,9 +49,9 @@ def draft(doomed: Doomed, *, keep_disks: bool) -> Draft:
     )  # fmt: skip
 
 
-def going_of(doomed: Doomed) -> tuple[Disk, ...]:
-    """The images that go, where they are not to be kept."""
-    return tuple(disk for disk in doomed.disks if not disk.keep)
+def going_of(doomed: Doomed, *, keep_disks: bool) -> tuple[Disk, ...]:
+    """The images that go: where the disks are to be kept, its seed alone."""
+    return tuple(disk for disk in doomed.disks if not disk.keep and (disk.seed or not keep_disks))
 
 
 def _drops(doomed: Doomed) -> list[str]:
@@ -128,7 +128,7 @@ def _findings(doomed: Doomed, *, keep_disks: bool) -> Iterator[Finding]:
     if doomed.snapshots and not doomed.here:
         said = f"Guest {guest.name} has snapshots ({', '.join(doomed.past.names)}), whose images lie on {doomed.node}."
         yield _finding("guest.has_snapshots", said, f"Run it on {doomed.node}, without --node.")
-    for disk in () if keep_disks else going_of(doomed):
+    for disk in going_of(doomed, keep_disks=keep_disks):
         if disk.needed:
             said = f"{disk.path} is needed by {', '.join(disk.needed)}."
             yield _finding("guest.disk_needed", said, "Delete that first, or keep the disks: --keep-disks")

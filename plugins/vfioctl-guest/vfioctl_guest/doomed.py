@@ -22,6 +22,7 @@ from vfioctl.plugin import (
 )
 from vfioctl_guest.names import below_root, typed
 from vfioctl_guest.past import QCOW2, Past, backing, chain, family, from_top, past, real
+from vfioctl_guest.seed.mark import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,6 +49,7 @@ class Disk:
 
     It is a `volume` of the pool with the UUID `pool`, or a file of this host with this `status`. Of the images that
     only a `snapshot` names, each is one, too; `below` are those that it lies above, nearest first.
+    Its `seed` is never kept for itself: it has who may log in.
     """
 
     target: str
@@ -59,10 +61,13 @@ class Disk:
     status: Status | None = None
     snapshot: str = ""
     below: tuple[str, ...] = ()
+    seed: bool = False
 
     @property
     def called(self) -> str:
         """The disk in a sentence."""
+        if self.seed:
+            return f"{self.target}, its seed"
         return f"{self.target} of snapshot {self.snapshot!r}" if self.snapshot else self.target
 
     @property
@@ -107,8 +112,10 @@ def look(call: Call, connection: Connection, word: str) -> Doomed:
     """The guest of the name or UUID `word`. Raises Refused("guest.unknown"), VfioctlError."""
     guest, host = read_guest(connection, word), call.host()
     nvram, here = guest_firmware(guest.xml).nvram, connection.node.is_local
+    seed = marked(guest.xml)
     known = _Known(
-        connection, host, here=here, guest=guest.uuid, pools={one.name: one.uuid for one in read_pools(connection)},
+        connection, host, here=here, guest=guest.uuid, seed=seed.file if seed else "",
+        pools={one.name: one.uuid for one in read_pools(connection)},
         volumes={one.path: one for one in every_volume(connection)},
     )  # fmt: skip
     snapshots = read_snapshots(connection, guest.uuid)
@@ -133,6 +140,7 @@ class _Known:
     host: Host
     here: bool
     guest: str
+    seed: str
     pools: Mapping[str, str]
     volumes: Mapping[str, Volume]
 
@@ -171,11 +179,13 @@ class _Place:
 
 
 def _disk(disk: GuestDisk, known: _Known, place: _Place) -> Disk:
-    volume = known.volumes.get(disk.source)
+    volume, seed = known.volumes.get(disk.source), disk.source == known.seed
     keep = "it is of a disk that the guest has no more" if place.strange else _why_kept(disk, known)
+    needed = () if keep else tuple(one for one in _users(known, disk.source) if one not in place.family)
+    if seed and needed:
+        keep, needed = f"{', '.join(needed)} has it, too", ()
     return Disk(
-        target=disk.target, path=disk.source, keep=keep,
-        needed=() if keep else tuple(one for one in _users(known, disk.source) if one not in place.family),
+        target=disk.target, path=disk.source, keep=keep, needed=needed, seed=seed,
         pool=known.pools.get(volume.pool, "") if volume else "", volume=volume,
         status=_status(known.host, disk.source) if known.here else None, snapshot=place.snapshot, below=place.below,
     )  # fmt: skip
@@ -191,7 +201,7 @@ def _why_kept(disk: GuestDisk, known: _Known) -> str:
         return "it is a CD or floppy"
     if disk.kind != "file":
         return "it is no file"
-    if disk.readonly or disk.shareable:
+    if disk.source != known.seed and (disk.readonly or disk.shareable):
         return "it is read-only" if disk.readonly else "it is for several guests"
     if disk.source in known.volumes:
         return ""

@@ -26,6 +26,7 @@ class Drive:
     bus: str = VIRTIO
     cdrom: bool = False
     readonly: bool = False
+    boots: bool = True
 
 
 @frozen
@@ -51,7 +52,10 @@ class Board:
 
 @frozen
 class Machine:
-    """A new guest. `memory` in bytes; the drives boot in their order, then the network cards."""
+    """A new guest. `memory` in bytes; the drives boot in their order, then the network cards.
+
+    `seed` is the file of the drive that it reads at its first boot, "" for none; `runs`: it is started at once.
+    """
 
     name: str
     uuid: str
@@ -63,6 +67,8 @@ class Machine:
     drives: tuple[Drive, ...] = ()
     cards: tuple[Card, ...] = ()
     hostdevs: tuple[str, ...] = ()  # addresses of functions of its host, DDDD:BB:DD.F
+    seed: str = ""
+    runs: bool = False
 
     @property
     def nvram(self) -> str:

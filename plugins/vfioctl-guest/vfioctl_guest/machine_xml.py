@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from vfioctl_guest.machine import BIOS, SECURE
+from vfioctl_guest.seed import mark
 
 if TYPE_CHECKING:
     from vfioctl_guest.machine import Board, Card, Drive, Machine
@@ -29,6 +30,8 @@ def document(machine: Machine) -> str:
     root = ET.Element("domain", type=board.kind)
     for tag, text in (("name", machine.name), ("uuid", machine.uuid)):
         _add(root, tag, text)
+    if machine.seed:
+        mark.write(root, machine.seed, run=machine.runs)
     for tag in ("memory", "currentMemory"):
         _add(root, tag, kib, unit="KiB")
     _add(root, "vcpu", str(machine.cpus), placement="static")
@@ -79,7 +82,7 @@ def _devices(devices: ET.Element, machine: Machine) -> None:
     order = count(1)
     _add(devices, "emulator", machine.board.emulator)
     for drive in machine.drives:
-        _drive(devices, drive, next(order))
+        _drive(devices, drive, next(order) if drive.boots else 0)
     _add(devices, "controller", type="usb", model="qemu-xhci", ports="15")
     _add(devices, "controller", type="pci", index="0", model="pcie-root")
     for number in range(1, SPARE_PORTS + len(machine.hostdevs) + 1):
@@ -110,7 +113,8 @@ def _drive(devices: ET.Element, drive: Drive, order: int) -> None:
     _add(disk, "target", dev=drive.target, bus=drive.bus)
     if drive.readonly:
         _add(disk, "readonly")
-    _add(disk, "boot", order=str(order))
+    if order:
+        _add(disk, "boot", order=str(order))
 
 
 def _card(devices: ET.Element, card: Card, order: int) -> None:

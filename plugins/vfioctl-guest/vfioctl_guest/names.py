@@ -36,6 +36,11 @@ def below_root(call: Call, path: str) -> str:
     return f"/{os.path.relpath(path, call.paths.root)}"
 
 
+def seed_name(guest: str) -> str:
+    """The name of the volume of a guest's seed."""
+    return f"{guest}-seed.iso"
+
+
 def typed(guest: str, node: Node) -> str:
     """How the guest is named in a command line, with its node where that is not this host."""
     return argument(guest) if node.is_local else f"{argument(guest)} --node {argument(str(node))}"

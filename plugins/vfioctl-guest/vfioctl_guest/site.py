@@ -43,7 +43,8 @@ IN_FILES = ("dir", "fs", "netfs")  # the kinds of pools whose volumes are files
 class Blank:
     """A volume that is to be made: `pool` is a UUID, `size` in bytes; `marked`: its file is here, to bear a mark.
 
-    `below` and its format are the image of the template that it lies above, "" for an empty one.
+    `below` and its format are the image of the template that it lies above, "" for an empty one. One with a `content`
+    is filled with it, and readable by nobody but its owner.
     """
 
     pool: str
@@ -53,6 +54,7 @@ class Blank:
     below: str = ""
     below_format: str = ""
     template: str = ""
+    content: bytes = b""
 
 
 @frozen
@@ -120,6 +122,12 @@ def above(connection: Connection, word: str, made: Image, new: Blank) -> Image:
     return replace(
         made, blank=replace(new, size=size, below=below.path, below_format=data.format, template=found.name)
     )  # fmt: skip
+
+
+def filled(call: Call, connection: Connection, pool: str, name: str, content: bytes) -> Image:
+    """The volume `name` with `content` that is to be made in a pool. Raises as `blank` does."""
+    made, new = blank(call, connection, pool, name, len(content))
+    return replace(made, format=RAW, blank=replace(new, content=content))
 
 
 def image(call: Call, connection: Connection, volume: Volume) -> Image:

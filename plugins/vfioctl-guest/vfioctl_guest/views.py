@@ -51,6 +51,8 @@ def _facts(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "machine", f"{one['machine']}, {one['firmware']}" + (f", TPM {one['tpm']}" if one["tpm"] else "")
     if one["nvram"]:
         yield "nvram", one["nvram"]
+    if one["seed"]:
+        yield "seed", one["seed"]
     yield "autostart", "yes" if one["autostart"] else "no"
     yield "agent", one["agent"] or "no channel"
     yield "serial", one["serial"] or "none"

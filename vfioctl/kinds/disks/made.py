@@ -212,9 +212,15 @@ def _is_ours(step: Step, there: Place) -> bool:
 
 
 def is_changed(path: str) -> bool:
-    """Whether the image, which a step has made, was written to since or is open. One that no step made is not."""
-    with locks.seen(path) as fd:
-        return LEFT in os.listxattr(fd) and not _is_as_left(fd)
+    """Whether the image, which a step has made, was written to since or is open. One that no step made is not.
+
+    Nor is one that we may not read: libvirt made it for us, and nobody could mark it.
+    """
+    try:
+        with locks.seen(path) as fd:
+            return LEFT in os.listxattr(fd) and not _is_as_left(fd)
+    except PermissionError:
+        return False
 
 
 def _is_as_left(fd: int) -> bool:

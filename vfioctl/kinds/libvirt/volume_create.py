@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
     from vfioctl.virt.volumes import Volume as Described
 
+SAME = {"iso": "raw"}  # what libvirt calls a raw file that has the image of a CD by now
+
 
 class VolumeCreate(Making):
     """{uri, pool, name, format, size, preallocation?, backing?, backing_format?, mode?, later?, marked}: pool: its
@@ -44,7 +46,7 @@ class VolumeCreate(Making):
 
     def is_as_planned(self, params: Json, present: Described) -> bool:
         wanted = (params["format"], params["size"], params.get("backing", ""))
-        return wanted == (present.format, present.capacity, present.backing)
+        return wanted == (SAME.get(present.format, present.format), present.capacity, present.backing)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         if step.params["marked"] and self.probe(step, machine) is State.AFTER:

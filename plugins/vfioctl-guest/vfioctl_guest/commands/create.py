@@ -9,10 +9,14 @@ import click
 
 from vfioctl.plugin import Message, OperationRequest, Result, changing, frozen, size
 from vfioctl_guest import site
+from vfioctl_guest.commands.seed_options import seeding
 from vfioctl_guest.create import Draft, Wish, draft, handed_over
 from vfioctl_guest.host_card import host_card
-from vfioctl_guest.machine import BIOS, FIRMWARES
-from vfioctl_guest.names import check_new, file_names, typed
+from vfioctl_guest.machine import BIOS, FIRMWARES, new_mac
+from vfioctl_guest.names import check_new, file_names, seed_name, typed
+from vfioctl_guest.seed.content import files
+from vfioctl_guest.seed.given import Given, read
+from vfioctl_guest.seed.iso import image
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection
@@ -35,12 +39,13 @@ if TYPE_CHECKING:
 @click.option("--tpm", is_flag=True, help="Give it a TPM 2.0 of its own.")
 @click.option("--autostart", is_flag=True, help="Let it start with its host.")
 @click.option("--start", is_flag=True, help="Start it, too.")
+@seeding
 @changing
 @click.pass_obj
 def create(
     call: Call, name: str, node: str, *, memory: str, cpus: int, template: str, volumes: tuple[str, ...],
     sizes: tuple[str, ...], pool: str, isos: tuple[str, ...], networks: tuple[str, ...], gpu: str, end_session: bool,
-    firmware: str, tpm: bool, autostart: bool, start: bool, dry_run: bool,
+    firmware: str, tpm: bool, autostart: bool, start: bool, seed: Given, dry_run: bool,
 ) -> Result:  # fmt: skip
     """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
@@ -49,6 +54,9 @@ def create(
 
     With --gpu it gets a card of this host with all that goes along, and vfioctl manages it, as with `vfioctl enable`:
     the card is handed over when it starts, and comes home when it stops.
+
+    --user, --hostname, --address and their neighbours are for cloud-init in the guest: it reads them from an ISO image,
+    the volume NAME-seed.iso, when it first boots. That is deleted with the guest.
     """
     check_new(name)
     if gpu:
@@ -61,9 +69,10 @@ def create(
         there = tuple(_disk(call, connection, word) for word in volumes)
         disks = (*new, *there) if template else (*there, *new)
         cds = tuple(site.iso(call, connection, path) for path in isos)
-    given = card.functions if card else ()
-    wish = Wish(name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, given)
-    made = draft(wish, place, disks, cds)
+        given, macs = card.functions if card else (), tuple(new_mac() for _ in networks)
+        wish = Wish(name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, given, macs)
+        its_seed = _seed(call, connection, wish, seed, pool)
+    made = draft(wish, place, disks, cds, its_seed)
     if card:
         asked = None if not (dry_run or end_session) else end_session
         made = handed_over(made, card, call.enabling(made.xml, end_session=asked))
@@ -88,6 +97,14 @@ def _new(call: Call, connection: Connection, room: Room) -> tuple[site.Image, ..
     if room.template:
         images[0] = site.above(connection, room.template, *made[0])
     return tuple(images)
+
+
+def _seed(call: Call, connection: Connection, wish: Wish, given: Given, pool: str) -> site.Image | None:
+    """The seed that is to be made in `pool`, None where nothing is asked for it."""
+    asked = read(call, given, wish.name, cards=len(wish.macs))
+    if asked is None:
+        return None
+    return site.filled(call, connection, pool, seed_name(wish.name), image(files(asked, wish.uuid, wish.macs)))
 
 
 def _disk(call: Call, connection: Connection, word: str) -> site.Image:
@@ -115,6 +132,7 @@ def _shown(made: Draft, place: site.Site) -> dict[str, Any]:
     return {
         "name": machine.name, "uuid": machine.uuid, "node": str(place.node), "cpus": machine.cpus,
         "memory": machine.memory, "firmware": machine.firmware, "nvram": machine.nvram,
+        "seed": machine.seed,
         "disks": [
             {"target": one.target, "source": one.path, "format": one.format, "cdrom": one.cdrom}
             for one in machine.drives

@@ -35,10 +35,11 @@ DELETION = "guest.unconfirmed_delete"  # what is asked
 @changing
 @click.pass_obj
 def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry_run: bool) -> Result:
-    """Delete the guest NAME, which is off, with its disks, its snapshots, its NVRAM and the state of its TPM.
+    """Delete the guest NAME, which is off, with its disks, seed and snapshots, its NVRAM and the state of its TPM.
 
-    What goes and what stays is said before. CDs stay, and so does what is read-only. A disk that another guest, a
-    clone or a template needs is not deleted, and neither is the guest then, unless its disks are to be kept.
+    What goes and what stays is said before. The seed goes even where the disks are kept. CDs stay, and so does what is
+    read-only. A disk that another guest, a clone or a template needs is not deleted, and neither is the guest then,
+    unless its disks are to be kept.
     """
     if yes:
         call.agree(DELETION)
@@ -55,7 +56,7 @@ def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry
     )  # fmt: skip
     result = call.perform(request, dry_run=dry_run)
     lines = (*made.lost, *made.kept) if dry_run else made.kept if result.exit_status == 0 else ()
-    going = () if keep_disks else tuple(disk.path for disk in going_of(doomed))
+    going = tuple(disk.path for disk in going_of(doomed, keep_disks=keep_disks))
     disks = list(going) if dry_run else _gone(call, node, going)
     return Result(
         data={**result.data, "guest": doomed.guest.name, "uuid": doomed.guest.uuid, "node": doomed.node,

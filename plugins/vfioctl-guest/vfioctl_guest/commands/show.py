@@ -21,6 +21,7 @@ from vfioctl.plugin import (
     read_snapshots,
     read_summaries,
 )
+from vfioctl_guest.seed.mark import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,12 +75,13 @@ def _row(call: Call, node: Node, one: GuestSummary) -> dict[str, Any]:
 def _machine(found: Guest) -> dict[str, Any]:
     """What its configuration says; of one that runs, what it runs with."""
     xml = found.live_xml or found.xml
-    machine, firmware = guest_machine(xml), guest_firmware(xml)
+    machine, firmware, seed = guest_machine(xml), guest_firmware(xml), marked(xml)
     return {
         "machine": machine.machine, "firmware": "uefi" if firmware.uefi else "bios", "nvram": firmware.nvram,
         "tpm": guest_tpm(xml), "disks": [_disk(one) for one in guest_disks(xml)],
         "networks": [_interface(one) for one in guest_interfaces(xml)], "host_devices": guest_hostdevs(xml),
         "displays": list(machine.displays), "serial": machine.serial, "agent": machine.agent,
+        "seed": seed.file if seed else "",
     }  # fmt: skip
 
 

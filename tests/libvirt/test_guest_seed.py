@@ -1,0 +1,219 @@
+"""The seed of a new guest on a real libvirtd: a private volume with what was asked for, which never outlives it."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import snapshot_lab
+
+pytest.importorskip("libvirt")
+pytest.importorskip("vfioctl_guest")
+pycdlib = pytest.importorskip("pycdlib")
+
+MEMBER, GROUP = 65534, 1  # nobody, in the group daemon
+POOL = snapshot_lab.IMAGES
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIVP4fYoRRyHfTEjM4AzRM9ZJPqVGm8Uue8ZKPDmRDFx ada@laptop"
+SECRET = "$6$rounds=4096$saltsalt$" + "Zx3" * 28 + "aa"
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with (module_lab.etc / "libvirtd.conf").open("a") as file:
+        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    place = tmp_path_factory.mktemp("seed")
+    place.chmod(0o755)
+    made = snapshot_lab.SnapshotLab(module_lab, place)
+    module_lab.start()
+    module_lab.virsh("pool-define-as", "default", "dir", "--target", POOL)
+    module_lab.virsh("pool-start", "default")
+    definition = place / "lan.xml"
+    definition.write_text("<network><name>lan</name><forward mode='bridge'/><bridge name='br-lan'/></network>")
+    module_lab.virsh("net-define", str(definition))
+    module_lab.virsh("net-start", "lan")
+    for name, text in (("key.pub", KEY), ("hash", SECRET), ("password", PASSWORD)):
+        made.must("sh", "-c", f"printf '%s\\n' '{text}' > /etc/{name}")
+    return made
+
+
+class Seeded:
+    """A guest that is to be made with an empty disk and a seed."""
+
+    def __init__(self, host: Any) -> None:
+        self.host, self.name = host, f"s{os.urandom(4).hex()}"
+        self.file = f"{POOL}/{self.name}-seed.iso"
+        self.plain = (self.name, "--memory", "64M", "--disk", "4M")
+        self.person = ("--user", "ada", "--ssh-key", "/etc/key.pub", "--password-hash-file", "/etc/hash")
+
+    def vfioctl(self, *argv: str) -> str:
+        ended = self.host.cli(*argv)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        said: str = ended.stdout + ended.stderr
+        return said
+
+    def create(self, *more: str) -> str:
+        return self.vfioctl("guest", "create", *self.plain, *self.person, *more)
+
+    @property
+    def xml(self) -> ET.Element:
+        return ET.fromstring(self.host.lab.virsh("dumpxml", "--inactive", self.name).stdout)
+
+    @property
+    def content(self) -> dict[str, str]:
+        """What a guest reads in its seed."""
+        found, image = {}, pycdlib.PyCdlib()
+        data = self.host.must("sh", "-c", f"od -An -v -tx1 {self.file}")
+        image.open_fp(io.BytesIO(bytes.fromhex("".join(data.split()))))
+        for child in image.list_children(rr_path="/"):
+            if child.is_file():
+                name, read = child.rock_ridge.name().decode(), io.BytesIO()
+                image.get_file_from_iso_fp(read, rr_path=f"/{name}")
+                found[name] = read.getvalue().decode()
+        image.close()
+        return found
+
+    @property
+    def is_there(self) -> bool:
+        return self.file in self.host.files()
+
+    @property
+    def is_a_disk(self) -> bool:
+        return self.file in [one.get("file") for one in self.xml.iterfind("devices/disk/source")]
+
+
+@pytest.fixture
+def guest(host: Any) -> Iterator[Seeded]:
+    made = Seeded(host)
+    yield made
+    host.must("sh", "-c", "rm -f /.kit/*")
+    host.lab.virsh("destroy", made.name, check=False)
+    host.lab.virsh("undefine", made.name, check=False)
+    host.must("sh", "-c", f"rm -f {POOL}/{made.name}*")
+    host.lab.virsh("pool-refresh", "default")
+
+
+def known(host: Any) -> list[str]:
+    return sorted(host.lab.virsh("list", "--all", "--name").stdout.split())
+
+
+def test_the_guest_has_it_as_a_private_read_only_disk_with_what_was_asked_for(guest: Seeded) -> None:
+    guest.create("--network", "lan", "--address", "192.168.7.2/24", "--gateway", "192.168.7.1", "--dns", "9.9.9.9")
+    root = guest.xml
+    disk = next(one for one in root.iterfind("devices/disk") if one.find(f"source[@file='{guest.file}']") is not None)
+    assert (disk.get("type"), disk.find("driver").get("type")) == ("file", "raw")  # type: ignore[union-attr]
+    assert disk.find("readonly") is not None
+    mode = int(guest.host.must("stat", "-c", "%f", guest.file), 16)
+    assert stat.S_IMODE(mode) == 0o600
+    content, mac = guest.content, root.find("devices/interface/mac").get("address")  # type: ignore[union-attr]
+    assert content["meta-data"] == f"instance-id: {root.findtext('uuid')}\nlocal-hostname: {guest.name}\n"
+    assert content["user-data"].startswith("#cloud-config\n")
+    assert KEY in content["user-data"]
+    assert SECRET in content["user-data"]
+    assert f'macaddress: "{mac}"' in content["network-config"]
+    assert guest.host.left_open() == []
+    assert f"seed       {guest.file}" in guest.vfioctl("guest", "show", guest.name)
+
+
+def test_a_password_is_only_there_as_its_hash(guest: Seeded) -> None:
+    guest.person = ("--user", "ada", "--password-file", "/etc/password")
+    guest.create()
+    assert 'passwd: "$6$' in guest.content["user-data"]
+    assert PASSWORD not in guest.content["user-data"]
+
+
+def test_a_dry_run_and_the_history_say_nothing_of_the_secret(guest: Seeded) -> None:
+    before = guest.host.files(), known(guest.host), guest.host.left_open()
+    said = guest.create("--dry-run") + guest.create("--dry-run", "--format", "json")
+    assert (guest.host.files(), known(guest.host), guest.host.left_open()) == before
+    said += guest.create("--format", "json") + guest.vfioctl("history", "--format", "json")
+    assert guest.name in said
+    for secret in (SECRET, KEY, "saltsalt"):
+        assert secret not in said
+    left = guest.host.must("sh", "-c", "grep -rlF saltsalt /var/lib/vfioctl /run/vfioctl /var/log || true")
+    assert left.strip() == ""
+
+
+def test_without_a_word_of_it_there_is_no_seed(guest: Seeded) -> None:
+    guest.person = ()
+    guest.create()
+    assert (guest.is_there, guest.is_a_disk, guest.xml.find("metadata")) == (False, False, None)
+
+
+def test_a_file_of_its_name_is_not_taken(guest: Seeded) -> None:
+    guest.host.must("sh", "-c", f"printf precious > {guest.file}")
+    before = guest.host.files(), known(guest.host)
+    ended = guest.host.cli("guest", "create", *guest.plain, *guest.person)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "volume.exists" in ended.stdout + ended.stderr
+    assert (guest.host.files(), known(guest.host), guest.host.left_open()) == (*before, [])
+    assert guest.host.must("cat", guest.file) == "precious"
+
+
+@pytest.mark.parametrize("more", [(), ("--keep-disks",)], ids=["all", "keep-disks"])
+def test_it_goes_with_the_guest_even_where_the_disks_stay(guest: Seeded, more: tuple[str, ...]) -> None:
+    before = guest.host.files()
+    guest.create()
+    said = guest.vfioctl("guest", "delete", guest.name, "--yes", *more)
+    assert guest.file in said
+    assert guest.host.files() - before == ({f"{POOL}/{guest.name}.qcow2"} if more else set())
+    assert known(guest.host) == []
+
+
+def test_that_of_another_guest_stays(guest: Seeded) -> None:
+    guest.create()
+    other = f"{guest.name}b"
+    document = guest.host.lab.virsh("dumpxml", guest.name).stdout
+    uuid = guest.xml.findtext("uuid") or ""
+    twin = document.replace(uuid, f"{uuid[:-1]}{'0' if uuid[-1] != '0' else '1'}")
+    twin = twin.replace(f"<name>{guest.name}</name>", f"<name>{other}</name>")
+    definition = guest.host.lab.etc / "twin.xml"
+    definition.write_text(twin)
+    guest.host.lab.virsh("define", str(definition))
+    try:
+        said = guest.vfioctl("guest", "delete", guest.name, "--keep-disks", "--yes")
+        assert f"since {other} has it, too" in said
+        assert guest.is_there
+    finally:
+        guest.host.lab.virsh("undefine", other)
+
+
+def test_a_failed_start_takes_it_away_for_a_member_of_the_group_too(guest: Seeded) -> None:
+    """Nothing is marked then: it is known by how it looks."""
+    guest.host.must("chmod", "0644", "/etc/hash")
+    before = guest.host.files(), known(guest.host)
+    argv = ("guest", "create", *guest.plain, *guest.person, "--network", "lan", "--start")
+    ended = guest.host.cli_of(MEMBER, GROUP, *argv)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "br-lan" in ended.stderr, ended.stdout + ended.stderr
+    assert (guest.host.files(), known(guest.host)) == before
+
+
+# Killed at each boundary
+
+BOUNDARIES = range(1, 11)  # two a step: disk, seed, its content, define, start
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("how", ["at once", "after a power cut", "without plugins"])
+@pytest.mark.parametrize("number", BOUNDARIES)
+def test_nothing_is_left_of_one_that_was_killed(guest: Seeded, number: int, how: str) -> None:
+    before = guest.host.files(), known(guest.host)
+    guest.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    ended = guest.host.cli("guest", "create", *guest.plain, *guest.person, "--start")
+    guest.host.must("sh", "-c", "rm -f /.kit/*")
+    assert ended.returncode != 0
+    if how == "after a power cut":
+        guest.host.lab.virsh("destroy", guest.name, check=False)
+        guest.host.restart(daemon=True)
+    said = guest.host.recover_uninstalled() if how == "without plugins" else guest.host.recover()
+    assert f"guest create guest:{guest.name} was interrupted" in said
+    assert (guest.host.files(), known(guest.host), guest.host.left_open()) == (*before, [])
+    left = guest.host.must("sh", "-c", "grep -rlF saltsalt /var/lib/vfioctl /run/vfioctl || true")
+    assert left.strip() == ""
+    guest.create()
