@@ -307,6 +307,30 @@ def test_post_stop_steps_and_doctor_checks_come_with_their_plugin(make_plugin, r
     assert [(name, check.name) for name, check in plugins.doctor_checks()] == [("both", "c")]
 
 
+SOURCE = """
+@hookimpl
+def vfioctl_template_sources():
+    return [TemplateSource({})]
+"""
+
+
+def test_published_images_come_with_their_plugin(make_plugin):
+    words = "'gold', 'Gold', '3', 'x86_64', 'https://a.test/x', 'https://a.test/sums'"
+    plugins = Plugins([make_plugin("a", SOURCE.format(words)), make_plugin("b", "")])
+    assert [(name, one.url) for name, one in plugins.template_sources()] == [("a", "https://a.test/x")]
+
+
+@pytest.mark.parametrize("words", [
+    "'gold', 'Gold', '3', 'x86_64', 'http://a.test/x', 'https://a.test/sums'",
+    "'gold', 'Gold', '3', 'x86_64', 'https://a.test/x', 'https://b.test/sums'",
+    "'gold', 'Gold', '3', 'x86_64', 'https://a.test/x', ''", "7, 'Gold', '3', 'x86_64', 'https://a.test/x', 'y'",
+])  # fmt: skip
+def test_an_image_whose_checksum_could_be_anybodys_costs_its_plugin(make_plugin, words):
+    plugins = Plugins([make_plugin("a", SOURCE.format(words))])
+    assert plugins.template_sources() == ()
+    assert [finding.code for finding in plugins.findings] == ["plugin.bad_result"]
+
+
 def test_an_observer_that_raises_becomes_a_finding(make_plugin):
     source = """
     @hookimpl

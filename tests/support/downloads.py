@@ -33,6 +33,7 @@ class Served:
         self.pause.set()
         self.reached = threading.Event()  # half of an answer is on its way
         self.asked: list[dict[str, str]] = []
+        self.others: dict[str, bytes] = {}  # what lies beside the file, by its path
         self.url = ""
         self.leave: Callable[[], object] = bool  # nobody listens any more
 
@@ -52,8 +53,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         served = self.served
         served.asked.append(dict(self.headers))
-        status = served.statuses.pop(0) if served.statuses else 200
         self.close_connection = True
+        if (other := served.others.get(self.path)) is not None:
+            self._head(200, {"Content-Length": str(len(other))})
+            self.wfile.write(other)
+            return
+        status = served.statuses.pop(0) if served.statuses else 200
         if served.location:
             self._head(302, {"Location": served.location, "Content-Length": "0"})
         elif status != 200:

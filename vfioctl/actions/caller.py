@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
     from vfioctl.plugin.operations import ChosenCard, Enabling, OperationRequest
+    from vfioctl.plugin.types import TemplateSource
     from vfioctl.result import Result
     from vfioctl.txn.journal import Moment
     from vfioctl.virt.connection import Connection
@@ -149,6 +150,13 @@ class Call:
         from vfioctl.actions.nodes import ask  # only verbs of guests ask it
 
         return ask(self, read, node, all_nodes=all_nodes)
+
+    def template_sources(self) -> tuple[tuple[str, TemplateSource], ...]:
+        """The published images that plugins know, each with its plugin. What a plugin does wrong is told, and costs it.
+        """
+        from vfioctl.actions.template_sources import template_sources  # one verb asks plugins for them
+
+        return template_sources(self)
 
     def need_uncordoned(self, node: str = "") -> None:
         """Raise Refused("node.cordoned") where `node` takes no new guest and starts none."""

@@ -161,6 +161,7 @@ if TYPE_CHECKING:
         Outcome,
         Request,
         SnapshotBackend,
+        TemplateSource,
     )
     from vfioctl.result import Message, Result, Table, listing, planned_steps
     from vfioctl.sessions import ConsoleSession, ProgramSession
@@ -240,7 +241,7 @@ __all__ = [
     "Qcow2", "Question",
     "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
-    "Table", "Template", "TemplateData",
+    "Table", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "Use", "Users",
     "VfioctlError", "Volume", "VtConsole",
     "argument", "as_size", "asking",
@@ -297,7 +298,7 @@ _MODULES = {
     "home_conditions is_within kernel_version last_console_steps numbers override override_id staying sysfs "
     "target_driver unit_stop vendor_claim write_attribute",
     "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
-    "VENDOR_RANK",
+    "TemplateSource VENDOR_RANK",
     "vfioctl.result": "Message Result Table listing planned_steps",
     "vfioctl.sessions": "ConsoleSession ProgramSession",
     "vfioctl.shell": "argument word",

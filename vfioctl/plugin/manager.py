@@ -26,6 +26,7 @@ from vfioctl.plugin.types import (
     Request,
     Severity,
     SnapshotBackend,
+    TemplateSource,
 )
 from vfioctl.txn.ordering import Proposed
 
@@ -146,6 +147,11 @@ class Plugins:
         """The checks of the host, each with its plugin."""
         found = self._each("vfioctl_doctor_checks", many(DoctorCheck), {})
         return tuple((name, check) for name, checks in found for check in checks)
+
+    def template_sources(self) -> tuple[tuple[str, TemplateSource], ...]:
+        """The images that plugins know, each with its plugin."""
+        found = self._each("vfioctl_template_sources", many(TemplateSource), {})
+        return tuple((name, source) for name, sources in found for source in sources)
 
     def finished(self, outcome: Outcome) -> None:
         """Tell the observers; what they raise becomes a finding."""

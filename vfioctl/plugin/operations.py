@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
+    from vfioctl.plugin.types import TemplateSource
     from vfioctl.result import Result
     from vfioctl.virt.connection import Connection
 
@@ -162,6 +163,10 @@ class Call(Protocol):
 
         `read` only asks libvirt: it runs in a thread of its own, and all that one node is asked may take 15 s. A node
         that does not answer is an error in its place. Raises as `connection` where one node is asked.
+        """
+
+    def template_sources(self) -> tuple[tuple[str, TemplateSource], ...]:
+        """The published images that plugins know, each with its plugin. What a plugin does wrong is told, and costs it.
         """
 
     def need_uncordoned(self, node: str = "") -> None:

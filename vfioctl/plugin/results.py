@@ -16,6 +16,7 @@ from vfioctl.plugin.types import (
     Severity,
     SnapshotBackend,
     StepProposal,
+    TemplateSource,
 )
 from vfioctl.txn.kind import kind
 from vfioctl.txn.step import strongest
@@ -88,6 +89,8 @@ def _check_content(value: object) -> None:
             _check_finding(value)
         case Condition():
             check_json(value.args, f"the arguments of {value.kind!r}")
+        case TemplateSource():
+            _check_source(value)
         case GpuHandoff():
             _check_claim(value, value.steps)
             many(Condition)(value.back)
@@ -151,6 +154,15 @@ def _check_finding(finding: Finding) -> None:
         isinstance(text, str) for text in (finding.code, finding.message, finding.hint)
     ):
         raise BadResultError(f"the finding {shown(finding.code)} without code, message, severity or hint")
+
+
+def _check_source(source: TemplateSource) -> None:
+    texts = (source.name, source.system, source.version, source.architecture, source.url, source.checksums)
+    if not all(isinstance(text, str) and text for text in texts):
+        raise BadResultError(f"the source {shown(source.name)} without name, system, version, architecture or address")
+    hosts = [url.split("/")[2] for url in (source.url, source.checksums) if url.startswith("https://")]
+    if len(hosts) < len((source.url, source.checksums)) or len(set(hosts)) != 1:
+        raise BadResultError(f"the source {source.name!r}, whose addresses are not of https and of one host")
 
 
 def check_json(value: Any, what: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Request,
         SnapshotBackend,
         StepProposal,
+        TemplateSource,
     )
 
 
@@ -150,6 +151,25 @@ def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
         @hookimpl
         def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
             yield DoctorCheck("mine.iommu", "The IOMMU is on.", lambda host: () if host.iommu_on() else (OFF,))
+    """
+    return ()
+
+
+@hookspec
+def vfioctl_template_sources() -> Iterable[TemplateSource]:
+    """Return images that are published for everybody, of which templates can be made.
+
+    When: never while a guest starts. By `vfioctl template sources`, and for the option --source.
+
+    Answer: sources. Of two with one name both are listed, and neither is taken. No source means that the plugin knows
+    none.
+
+    Example:
+
+        @hookimpl
+        def vfioctl_template_sources() -> Iterable[TemplateSource]:
+            place = "https://images.example/gold"
+            yield TemplateSource("gold", "Gold", "3", "x86_64", f"{place}/gold.qcow2", f"{place}/SHA256SUMS")
     """
     return ()
 

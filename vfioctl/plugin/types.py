@@ -38,6 +38,7 @@ __all__ = [
     "Severity",
     "SnapshotBackend",
     "StepProposal",
+    "TemplateSource",
 ]  # fmt: skip
 
 API_VERSION = 2  # what `api` in vfioctl-plugin.toml says for a plugin that is written today
@@ -101,6 +102,22 @@ class DoctorCheck:
     summary: str
     run: Callable[[Host], tuple[Finding, ...]]
     fix: Callable[[], str] | None = None
+
+
+@frozen
+class TemplateSource:
+    """An image that is published for everybody, of which a template can be made; `name` is short, "debian-12".
+
+    `system`, `version` and `architecture` (x86_64, aarch64) are for people. `checksums` is the address of the list in
+    which the sha256 or sha512 of the image stands: of https and of the same host, as `url` is.
+    """
+
+    name: str
+    system: str
+    version: str
+    architecture: str
+    url: str
+    checksums: str
 
 
 @frozen

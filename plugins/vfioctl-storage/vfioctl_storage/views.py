@@ -10,6 +10,7 @@ from vfioctl.plugin import Table, as_size, listing, planned_steps
 POOLS = ("name", "state", "autostart", "kind", "free", "volumes", "path")
 VOLUMES = ("pool", "name", "format", "size", "used", "above")
 TEMPLATES = ("name", "pool", "os", "size", "added", "about")
+SOURCES = ("name", "system", "version", "architecture", "from", "plugin")
 VERBS = {
     "create": "is made and active", "start": "is active", "stop": "is stopped", "delete": "is known no more",
 }  # fmt: skip
@@ -116,6 +117,15 @@ def templates(data: Mapping[str, Any]) -> Iterator[str | Table]:
 def _template(one: Mapping[str, Any]) -> tuple[str, ...]:
     size, more = as_size(one["size"]) if one["size"] else "-", one["problem"] or one["description"] or "-"
     return one["name"], one["pool"], one["os"] or "-", size, one["created"] or "-", more
+
+
+def sources(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """One row a published image."""
+    yield listing(data, "sources", SOURCES, _source) if data["sources"] else "No plugin knows a published image."
+
+
+def _source(one: Mapping[str, Any]) -> tuple[str, ...]:
+    return one["name"], one["system"], one["version"], one["architecture"], one["url"].split("/")[2], one["plugin"]
 
 
 def template(data: Mapping[str, Any]) -> Iterator[str]:

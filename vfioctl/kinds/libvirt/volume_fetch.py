@@ -5,7 +5,9 @@ What comes lies in a file without a name until it goes on to libvirt: of a proce
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import struct
 import tempfile
 
@@ -16,34 +18,39 @@ from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_upload import VolumeUpload
 from vfioctl.kinds.libvirt.volume_xml import FORMATS
 from vfioctl.kinds.libvirt.volumes import VOLUME
-from vfioctl.txn.shape import COUNT, FLAG, UUID, Shape, one_of, optional
+from vfioctl.txn.shape import COUNT, FLAG, UUID, Form, Shape, one_of, optional
 from vfioctl.txn.step import Undo
 
 if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
 
+SHA512 = Form(
+    "a sha512 in hex digits", lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{128}", value) is not None
+)
+CHUNK = 1 << 20
 ROOM = "var/tmp"  # large files that are not needed after their process (hier(7))
 CORRUPT, DATA_FILE = 2, 4  # incompatible features (docs/interop/qcow2.txt of QEMU)
 
 
 class VolumeFetch(VolumeUpload):
-    """{uri, pool, name, url, format, capacity, size, sha256?, marked}: pool: its UUID; size: the bytes of what comes;
-    format, capacity: what it must be, in bytes that a guest sees; sha256: what it must have, needed unless the url is
-    https; marked: as the volume.create before it has it"""
+    """{uri, pool, name, url, format, capacity, size, sha256?, sha512?, marked}: pool: its UUID; size: the bytes of what
+    comes; format, capacity: what it must be, in bytes that a guest sees; sha256, sha512: what it must have, one of them
+    needed unless the url is https; marked: as the volume.create before it has it"""
 
     name = "volume.fetch"
     summary = "Fills a volume that the same plan makes with a download; it goes with the volume on failure."
     undo_class = Undo.EXACT
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, url=URL, format=one_of(*FORMATS), capacity=COUNT, size=COUNT,
-        sha256=optional(SHA256), marked=FLAG,
+        sha256=optional(SHA256), sha512=optional(SHA512), marked=FLAG,
     )  # fmt: skip
 
     def unfit(self, params: Json) -> str:
         if found := super().unfit(params):
             return found
-        return "" if params["url"].startswith("https:") or "sha256" in params else "sha256 is missing, as url is http"
+        proven = params["url"].startswith("https:") or "sha256" in params or "sha512" in params
+        return "" if proven else "sha256 is missing, as url is http"
 
     def opened(self, step: Step, machine: Machine) -> int:
         room = machine.paths.at(ROOM)
@@ -61,12 +68,26 @@ def _fill(fd: int, step: Step, machine: Machine) -> None:
 
     params = step.params
     found = download(params["url"], fd, machine, limit=params["size"])
-    if params.get("sha256", found) != found:
-        said = f"What came for {params['name']} has the sha256 {found}, not {params['sha256']}."
-        raise StepFailed("fetch.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
+    _must_be("sha256", params, found)
+    if "sha512" in params:
+        _must_be("sha512", params, _sha512(fd))
     if why := _other(fd, params):
         raise StepFailed("fetch.content", f"What came for {params['name']} is not what was announced: {why}.")
     os.lseek(fd, 0, os.SEEK_SET)
+
+
+def _must_be(name: str, params: Json, found: str) -> None:
+    if params.get(name, found) != found:
+        said = f"What came for {params['name']} has the {name} {found}, not {params[name]}."
+        raise StepFailed("fetch.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
+
+
+def _sha512(fd: int) -> str:
+    found = hashlib.sha512()
+    os.lseek(fd, 0, os.SEEK_SET)
+    while chunk := os.read(fd, CHUNK):
+        found.update(chunk)
+    return found.hexdigest()
 
 
 def _other(fd: int, params: Json) -> str:

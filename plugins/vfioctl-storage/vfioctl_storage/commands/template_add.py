@@ -29,6 +29,7 @@ UNKNOWN = "0" * 64  # as long as the checksum that is written in its place
 @click.option("--pool", required=True, metavar="POOL", help="Beside the volumes of this pool.")
 @click.option("--file", default="", metavar="FILE", help="The image, on this host.")
 @click.option("--url", default="", metavar="URL", help="The image, at this address; https, or http with --sha256.")
+@click.option("--source", default="", metavar="SOURCE", help="A published image, from `vfioctl template sources`.")
 @click.option("--volume", default="", metavar="POOL/VOLUME", help="A volume, with what lies below it.")
 @click.option("--snapshot", default="", metavar="GUEST@SNAPSHOT", help="A disk as it was at this snapshot.")
 @click.option("--disk", default="", metavar="TARGET", help="Which disk of the snapshot, where it has several.")
@@ -53,7 +54,7 @@ def add(
     they are not there. Its checksum is written down with it, and looked at before anything is made of it.
 
     What URL gives is downloaded by this host, and compared with --sha256; without that it is asked whether it is to be
-    taken as it comes.
+    taken as it comes. The checksum of a SOURCE is fetched from where that is published.
 
     A volume is copied whole, with what lies below it; the guests that write to it must be off. What a snapshot has kept
     nobody writes to: its guest may run.

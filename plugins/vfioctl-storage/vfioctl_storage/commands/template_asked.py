@@ -8,19 +8,20 @@ from vfioctl.plugin import frozen
 from vfioctl_storage.commands.template_copy import of_snapshot, of_volume
 from vfioctl_storage.commands.template_image import of_file, of_url
 from vfioctl_storage.commands.template_origin import unclear
+from vfioctl_storage.commands.template_sources import source_of
 from vfioctl_storage.commands.volume_transfer import checksum
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection
     from vfioctl_storage.commands.template_origin import Origin
 
-WAYS = ("file", "volume", "snapshot", "url")
+WAYS = ("file", "volume", "snapshot", "url", "source")
 
 
 @frozen
 class Asked:
-    """How a user says it: one of `file`, `url`, `volume` (POOL/VOLUME) and `snapshot` (GUEST@SNAPSHOT), and what goes
-    with it.
+    """How a user says it: one of `file`, `url`, `source` (a published image), `volume` (POOL/VOLUME) and `snapshot`
+    (GUEST@SNAPSHOT), and what goes with it.
 
     `disk` is the target of one of several disks, `form` the format that the user names, None for none.
     """
@@ -29,6 +30,7 @@ class Asked:
     volume: str = ""
     snapshot: str = ""
     url: str = ""
+    source: str = ""
     disk: str = ""
     sha256: str = ""
     form: str | None = None
@@ -36,7 +38,8 @@ class Asked:
     def origin(self, call: Call, connection: Connection) -> Origin:
         """What is meant. Raises Refused("template.origin") where that is not said in one way, and what it meets."""
         if len([way for way in WAYS if getattr(self, way)]) != 1:
-            raise unclear("A template is made of one thing", "Give one of --file, --url, --volume and --snapshot.")
+            hint = "Give one of --file, --url, --source, --volume and --snapshot."
+            raise unclear("A template is made of one thing", hint)
         if self.sha256 and not (self.file or self.url):
             raise unclear("--sha256 is of a file or a URL", "Leave it out: the checksum of a copy is computed.")
         if self.disk and not self.snapshot:
@@ -44,7 +47,11 @@ class Asked:
         if self.file:
             return of_file(call, self.file, checksum(self.sha256), self.form)
         if self.url:
-            return of_url(call, self.url, checksum(self.sha256), self.form)
+            sha256 = checksum(self.sha256)
+            return of_url(call, self.url, {"sha256": sha256} if sha256 else {}, self.form)
+        if self.source:
+            found, sums = source_of(call, self.source)
+            return of_url(call, found.url, sums, self.form)
         if self.volume:
             return of_volume(call, connection, self.volume, self.form)
         return of_snapshot(call, connection, self.snapshot, self.disk, self.form)

@@ -12,6 +12,8 @@ from vfioctl_storage.commands.template_origin import Origin
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vfioctl.plugin import Call, StepProposal
     from vfioctl_storage.commands.template_room import Room
 
@@ -37,10 +39,13 @@ def of_file(call: Call, file: str, wanted: str, form: str | None) -> Origin:
     return Origin(path, found.format, found.size, found.used, steps, seen)
 
 
-def of_url(call: Call, url: str, sha256: str, form: str | None) -> Origin:
-    """What `url` gives, of which the begin is looked at. Raises Refused("template.url", "fetch.*", "volume.source")."""
+def of_url(call: Call, url: str, sums: Mapping[str, str], form: str | None) -> Origin:
+    """What `url` gives, of which the begin is looked at; `sums` are checksums by their kind, sha256 or sha512.
+
+    Raises Refused("template.url", "fetch.*", "volume.source").
+    """
     said = url.partition("?")[0]  # what follows may be a secret
-    if url.startswith("http:") and not sha256:
+    if url.startswith("http:") and not sums:
         hints = ("Give --sha256 from a source that you trust, or an address of https.",)
         why = "Over http anybody on the way can change what comes."
         raise Refused("template.url", why, state=NOTHING_CHANGED, hints=hints)
@@ -48,16 +53,16 @@ def of_url(call: Call, url: str, sha256: str, form: str | None) -> Origin:
     found = image.announced(said, seen, form)
     if seen.final != url:
         call.caller.tell(f"{said} leads to {seen.final}.")
-    more = {"sha256": sha256} if sha256 else {}
 
     def steps(room: Room, name: str) -> tuple[StepProposal, ...]:
         return (
             room.making("volume.create", name, f"what {said} gives becomes it", format=found.format, size=found.size),
             room.step("volume.fetch", name, f"all of {said}", url=url, format=found.format, capacity=found.size,
-                      size=found.length, **more),
+                      size=found.length, **sums),
         )  # fmt: skip
 
-    return Origin(said, found.format, found.size, found.used, steps, sha256, unchecked="" if sha256 else url)
+    unchecked = "" if sums else url
+    return Origin(said, found.format, found.size, found.used, steps, sums.get("sha256", ""), unchecked)
 
 
 def _sum(call: Call, path: str) -> str:
