@@ -104,6 +104,7 @@ ring2() {
         skip 2 "a private libvirtd needs root"
     else
         unpack_sshd
+        unpack_kernel
         # shellcheck disable=SC2086 # options are words
         tests 2 libvirt tests plugins -m ring2 $shard -n "$(nproc)" --dist=worksteal
     fi
@@ -120,6 +121,21 @@ unpack_sshd() {
         for u_package in "$cache"/sshd/packages/*.deb; do dpkg -x "$u_package" "$cache/sshd" 2>>"$cache/apt.log"; done
     fi
     export SSHD_TREE="$cache/sshd"
+}
+
+# unpack_kernel: a kernel for the guests of tests in $KERNEL_TREE, where none is installed. Where it cannot be had, their
+# tests are skipped and counted.
+unpack_kernel() {
+    if ls /boot/vmlinuz-* >/dev/null 2>&1; then return; fi
+    export KERNEL_TREE="$cache/kernel"
+    if [ -d "$KERNEL_TREE/boot" ] || [ -n "${NO_APT-}" ]; then return; fi
+    rm -rf "$KERNEL_TREE"
+    mkdir -p "$KERNEL_TREE/packages"
+    {
+        apt_update
+        k_name=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
+        (cd "$KERNEL_TREE/packages" && apt-get download "$k_name" && dpkg -x linux-image-*.deb "$KERNEL_TREE")
+    } >"$cache/apt.log" 2>&1
 }
 
 # ring3 OPTION…: the lab.

@@ -31,8 +31,11 @@ top=$(dirname "$here")
 ring1_packages='fuse3 dash busybox-static shellcheck strace btrfs-progs'
 binding_packages='gcc libc6-dev libvirt-dev pkg-config python3-dev'
 ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
-    dnsmasq-base iptables nftables iproute2 openssl openssh-client e2fsprogs ovmf swtpm swtpm-tools'
-tree_packages=openssh-server # which starts a service where it is installed: on this computer it is only unpacked
+    dnsmasq-base iptables nftables iproute2 openssl openssh-client e2fsprogs ovmf swtpm swtpm-tools
+    syslinux mtools dropbear-bin'
+# A service would start where the first is installed, and the second would be the next kernel: on this computer they are
+# only unpacked.
+tree_packages='openssh-server linux-image-cloud-amd64'
 other_pythons='3.12 3.14' # Debian 12 has 3.11, Debian 13 has 3.13
 share=24 # one of so many parts: what CI runs on the other Debian, and on the other Pythons
 

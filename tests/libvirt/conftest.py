@@ -127,15 +127,16 @@ def module_lab(ring2: None, tmp_path_factory: pytest.TempPathFactory, capabiliti
 @pytest.fixture(scope="module")
 def network_lab_of(
     ring2: None, tmp_path_factory: pytest.TempPathFactory, capabilities_cache: Path
-) -> Iterator[Callable[[], Any]]:
+) -> Iterator[Callable[..., Any]]:
     """Opens a lab with a network namespace of its own, its daemon not started: networks may be active there."""
     if why := lab_module.missing(*lab_module.NETWORK_PROGRAMS):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     labs = []
 
-    def make() -> Any:
+    def make(*, emulated: bool = False) -> Any:
         place = tmp_path_factory.mktemp("lab")
-        lab = lab_module.Lab(place, place / "etc", capabilities_cache, networks=True)
+        cache = place / "cache" if emulated else capabilities_cache  # what was found out about KVM
+        lab = lab_module.Lab(place, place / "etc", cache, networks=True, emulated=emulated)
         labs.append(lab)
         lab.open()
         return lab
@@ -146,9 +147,15 @@ def network_lab_of(
 
 
 @pytest.fixture(scope="module")
-def network_lab(network_lab_of: Callable[[], Any]) -> Any:
+def network_lab(network_lab_of: Callable[..., Any]) -> Any:
     """One such lab for a whole module."""
     return network_lab_of()
+
+
+@pytest.fixture(scope="module")
+def emulated_lab(network_lab_of: Callable[..., Any]) -> Any:
+    """The same without KVM."""
+    return network_lab_of(emulated=True)
 
 
 @pytest.fixture

@@ -44,6 +44,15 @@ if [ -n "$4" ]; then
     mount -t sysfs sysfs /sys; mount --rbind "$4" /sys/fs/cgroup
     ip link set lo up
 fi
+if [ -n "$5" ]; then
+    # A /dev without KVM: one that is there and does not work would be taken.
+    mkdir "$5"; mount -t tmpfs -o mode=755 tmpfs "$5"
+    for node in /dev/*; do
+        if [ -d "$node" ] && [ ! -L "$node" ]; then mkdir "$5/${node#/dev/}"; mount --rbind "$node" "$5/${node#/dev/}"
+        elif [ "$node" != /dev/kvm ]; then cp -a "$node" "$5"; fi
+    done
+    mount --rbind "$5" /dev
+fi
 echo ready
 cat >/dev/null
 here=$(readlink /proc/self/ns/mnt)
@@ -89,13 +98,16 @@ class Lab:
     """One private libvirtd. `etc` becomes its /etc/libvirt, so a hook below `etc` is its hook.
 
     `run`, where it is given, becomes its /run/libvirt: a simulated host sees its pid files then. With `networks` it has
-    a network namespace of its own, in which there is nothing but a loopback: networks of libvirt start there.
+    a network namespace of its own, in which there is nothing but a loopback: networks of libvirt start there. What is
+    `emulated` finds no KVM, so that guests run everywhere, and alike.
     """
 
     def __init__(
-        self, work: Path, etc: Path, cache: Path, run: Path | None = None, *, networks: bool = False
-    ) -> None:
+        self, work: Path, etc: Path, cache: Path, run: Path | None = None, *, networks: bool = False,
+        emulated: bool = False,
+    ) -> None:  # fmt: skip
         self.networks = networks
+        self.emulated = emulated
         self.work = work
         self.etc = etc
         self.cache = cache
@@ -113,7 +125,8 @@ class Lab:
         """Make the namespace; mounts that exist now (a simulated host) are visible inside."""
         self._write_configuration()
         cgroups = self.work / "cgroup" if self.networks else ""
-        places = (str(self.etc), str(self.cache), str(self.run or ""), str(cgroups))
+        nodes = self.work / "dev" if self.emulated else ""
+        places = (str(self.etc), str(self.cache), str(self.run or ""), str(cgroups), str(nodes))
         self._holder = subprocess.Popen(
             ["unshare", "-m", *(["-n"] if self.networks else []), "--propagation", "private", "sh", "-c", HOLD, "hold",
              *places],

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from disk_images import create
+from template_lab import PLACE, SOURCE, Templates, prepared
 
 pytest.importorskip("vfioctl_guest")
 
@@ -22,9 +24,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def rules(xml: str) -> dict[str, str]:
-    """Each path with what may be done to it, as the helper would write it into the guest's profile."""
-    argv = [HELPER, "--create", "--dryrun", "-u", f"libvirt-{UUID}"]
+def rules(xml: str, *inside: str) -> dict[str, str]:
+    """Each path with what may be done to it, as the helper would write it into a profile; it is called `inside`."""
+    argv = [*inside, HELPER, "--create", "--dryrun", "-u", f"libvirt-{UUID}"]
     said = subprocess.run(argv, input=xml, capture_output=True, text=True, check=True)
     lines = (said.stdout + said.stderr).splitlines()
     found = [line.strip().rstrip(",") for line in lines if line.strip().startswith('"')]
@@ -55,3 +57,22 @@ def test_each_image_of_each_chain_is_in_the_profile(tmp_path: Path) -> None:
 def test_its_nvram_is_in_the_profile() -> None:
     machine = Machine("web", UUID, 64 << 20, 1, BOARD, firmware="uefi")
     assert "w" in rules(document(machine))[machine.nvram]
+
+
+def test_what_the_commands_make_of_a_template_is_in_the_profile_with_all_that_it_lies_above(
+    module_lab: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("vfioctl_storage")
+    on = Templates(prepared(module_lab, tmp_path))
+    iso = f"{PLACE}/fast/install.iso"
+    on.cli("template", "add", "tiny", "--pool", "fast", "--file", SOURCE)
+    on.cli("volume", "create", "fast", "data.qcow2", "--size", "8M")
+    on.host.must("sh", "-c", f"truncate -s 64K {iso}; printf CD001 | dd of={iso} bs=1 seek=32769 conv=notrunc 2>&1")
+    on.cli("guest", "create", "web", "--memory", "64M", "--template", "tiny", "--pool", "fast", "--iso", iso)
+    on.cli("guest", "attach", "web", "--volume", "fast/data.qcow2")
+    xml = module_lab.virsh("dumpxml", "web").stdout.replace(on.host.lab.virsh("domuuid", "web").stdout.strip(), UUID)
+    found = rules(xml, *module_lab.inside())
+    on.remove()
+    images = {f"{PLACE}/fast/{name}": "w" in found[f"{PLACE}/fast/{name}"]
+              for name in ("web.qcow2", "data.qcow2", "_templates_/tiny.qcow2", "install.iso")}  # fmt: skip
+    assert list(images.values()) == [True, True, False, False]

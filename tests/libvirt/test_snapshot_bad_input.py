@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import snapshot_lab
 from forwarding import forwarded
-
-from vfioctl.wait import until
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
@@ -36,24 +29,9 @@ def make(host: Any) -> Callable[..., Any]:
     return lambda **shape: snapshot_lab.Guest(host, **shape)
 
 
-@contextmanager
-def stopped(host: Any, number: int, *argv: str) -> Iterator[subprocess.Popen[str]]:
-    """`vfioctl snapshot ARGV`, standing still at its boundary `number` until the end of the block."""
-    host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 19' > /.kit/crash")
-    process = host.started("snapshot", *argv)
-    seen = Path(f"/proc/{host.lab.holder_pid}/root{host.tree}/.kit/paused")
-    assert until(lambda: seen.exists() and bool(seen.read_text()), SECONDS)
-    pid = int(seen.read_text())
-    try:
-        yield process
-    finally:
-        os.kill(pid, signal.SIGCONT)
-        host.must("sh", "-c", "rm -f /.kit/*")
-
-
 def test_of_two_at_once_the_second_is_told_who_is_first(host: Any, make: Callable[..., Any]) -> None:
     guest = make()
-    with stopped(host, 2, "create", guest.name, "first") as first:
+    with host.standing_still(2, "snapshot", "create", guest.name, "first") as first:
         second = host.cli("snapshot", "create", guest.name, "second")
         assert second.returncode == 3
         assert f"snapshot create guest:{guest.name} is not finished, it stands at applying." in second.stderr
@@ -67,7 +45,7 @@ def test_a_guest_that_was_edited_between_plan_and_change_keeps_what_was_edited(
 ) -> None:
     guest = make(uefi=True)
     before, present = host.files(), guest.state()
-    with stopped(host, 1, "create", guest.name, "clean") as create:
+    with host.standing_still(1, "snapshot", "create", guest.name, "clean") as create:
         host.lab.virsh("desc", guest.name, "--config", "--title", "edited")
         edited = host.lab.virsh("dumpxml", "--inactive", guest.name).stdout
     assert create.wait(SECONDS) != 0

@@ -257,7 +257,7 @@ def small(on: Pools, tmp_path: Path) -> Iterator[str]:
         subprocess.run(["losetup", "-d", loop.stdout.strip()], check=True)
 
 
-@pytest.mark.parametrize("verb", ["create", "clone", "upload"])
+@pytest.mark.parametrize("verb", ["create", "clone", "upload", "template"])
 def test_a_full_disk_leaves_nothing_half(on: Pools, small: str, verb: str) -> None:
     """On the file system of the pool there is room for a part of it alone."""
     on.cli("create", "wide", "--path", f"{PLACE}/wide")
@@ -265,16 +265,35 @@ def test_a_full_disk_leaves_nothing_half(on: Pools, small: str, verb: str) -> No
     on.host.must("dd", "if=/dev/urandom", f"of={source}", "bs=1M", "count=24", "status=none")
     on.cli("refresh", "wide")
     argv = {
-        "create": ("create", "small", "a", "--size", "24M", "--image-format", "raw", "--preallocation", "full"),
-        "clone": ("clone", "wide", "source.img", "a", "--to", "small"), "upload": ("upload", "small", "a", source),
+        "create": ("volume", "create", "small", "a", "--size", "24M", "--image-format", "raw", "--preallocation",
+                   "full"),
+        "clone": ("volume", "clone", "wide", "source.img", "a", "--to", "small"),
+        "upload": ("volume", "upload", "small", "a", source),
+        "template": ("template", "add", "a", "--pool", "small", "--file", source),
     }[verb]  # fmt: skip
     before = on.host.must("find", PLACE, "-printf", "%p %s\\n")
-    failed = on.host.cli("volume", *argv)
+    failed = on.host.cli(*argv)
     assert failed.returncode in (1, 3), failed.stdout + failed.stderr
     assert ("No space left" in failed.stderr) or ("disk.no_room" in failed.stderr), failed.stderr
     assert on.host.must("find", PLACE, "-printf", "%p %s\\n") == before
     assert on.host.left_open() == []
     again = on.host.cli("volume", "create", "small", "a", "--size", "1M")
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_guest_on_a_full_disk_leaves_nothing_half(on: Pools, small: str) -> None:
+    pytest.importorskip("vfioctl_guest")
+    argv = ("guest", "create", "web", "--memory", "64M", "--disk", "8M", "--disk", "8M", "--pool", "small")
+    on.host.run("dd", "if=/dev/zero", f"of={small}/ballast", "bs=64k")
+    before = on.host.must("find", PLACE, "-printf", "%p %s\\n")
+    failed = on.host.cli(*argv)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "No space left" in failed.stderr
+    assert on.host.must("find", PLACE, "-printf", "%p %s\\n") == before
+    assert (on.virsh("list", "--all", "--name").split(), on.host.left_open()) == ([], [])
+    on.host.must("rm", f"{small}/ballast")
+    again = on.host.cli(*argv)
+    on.host.lab.virsh("undefine", "web", check=False)
     assert again.returncode == 0, again.stderr
 
 

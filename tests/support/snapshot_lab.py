@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid as uuids
@@ -21,6 +22,7 @@ from xml.etree import ElementTree as ET
 from recoveries import WITHOUT_PLUGINS
 
 from vfioctl.testing.entry import composition
+from vfioctl.wait import until
 
 IMAGES = "/var/lib/libvirt/images"
 NVRAM = "/var/lib/libvirt/qemu/nvram"
@@ -126,6 +128,21 @@ class SnapshotLab:
             self._inside(sys.executable, "-m", ENTRY, "--root", "/", *argv), env=self._environment, text=True,
             stdin=stdin, stdout=out, stderr=out,
         )  # fmt: skip
+
+    @contextmanager
+    def standing_still(self, number: int, *argv: str) -> Iterator[subprocess.Popen[str]]:
+        """`vfioctl ARGV`, which stops at its boundary `number` and goes on at the end of the block."""
+        self.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 19' > /.kit/crash")
+        process = self.started(*argv)
+        seen = Path(f"/proc/{self.lab.holder_pid}/root{self.tree}/.kit/paused")
+        assert until(lambda: seen.exists() and bool(seen.read_text()), DEADLINE), "it has fewer boundaries"
+        pid = int(seen.read_text())
+        try:
+            yield process
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            process.wait(DEADLINE)
+            self.must("sh", "-c", "rm -f /.kit/*")
 
     def _inside(self, *argv: str) -> list[str]:
         inside: list[str] = self.lab.inside("chroot", self.tree, *argv)
