@@ -35,6 +35,11 @@ class ConsoleSession:
 
 @frozen
 class ProgramSession:
-    """A program that takes the place of ours, with its terminal and the caller's environment; `argv` is all of it."""
+    """A program that takes the place of ours, with its terminal and the caller's environment; `argv` is all of it.
+
+    Where it is not installed, the first of `others` that is takes its place; `install` says what to do without any.
+    """
 
     argv: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...] = ()
+    install: str = ""

@@ -28,10 +28,16 @@ def carried_out(result: Result, session: Session, environ: Mapping[str, str]) ->
 
 def _run(session: ProgramSession, environ: Mapping[str, str]) -> NoReturn:
     """Be the program from now on. Raises VfioctlError("program.missing"), StepFailed("program.unusable")."""
-    name, path = session.argv[0], environ.get("PATH", "")
-    found = shutil.which(name, path=path)
+    ways, path = (session.argv, *session.others), environ.get("PATH", "")
+    found = next(((program, *way[1:]) for way in ways if (program := shutil.which(way[0], path=path))), None)
     if found is None:
-        raise VfioctlError("program.missing", f"The program {name} is not installed (searched in {path}).")
+        raise _missing(session, path)
     sys.stdout.flush()
     sys.stderr.flush()
-    become((found, *session.argv[1:]), environ)
+    become(found, environ)
+
+
+def _missing(session: ProgramSession, path: str) -> VfioctlError:
+    others = "".join(f", and neither is {way[0]}" for way in session.others)
+    said = f"The program {session.argv[0]} is not installed{others} (searched in {path})."
+    return VfioctlError("program.missing", said, hints=tuple(filter(None, (session.install,))))

@@ -12,6 +12,7 @@ from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, GuestAddress, GuestAddresses
+    from vfioctl_guest.life import Subject
 
 PATIENCE = 120.0
 LONGEST = 24 * 3600.0
@@ -41,7 +42,7 @@ def address(call: Call, name: str, node: str, *, wait: bool, timeout: float) -> 
             return bool(seen[0].found)
 
         if not until(is_there, timeout if wait else 0.0):
-            raise _none(about.name, seen[0], timeout if wait else 0.0)
+            raise none_of(about, seen[0], timeout if wait else 0.0)
     rows = [_row(one) for one in seen[0].found]
     return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, "addresses": rows})
 
@@ -52,11 +53,11 @@ def _row(one: GuestAddress) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _none(name: str, seen: GuestAddresses, waited: float) -> VfioctlError:
+def none_of(about: Subject, seen: GuestAddresses, waited: float = 0.0) -> VfioctlError:
     """What was tried, and what each said."""
     within = f" within {waited:g} s" if waited else ""
-    hint = "Look at what it does on its serial console, or wait for it: --wait."
     return VfioctlError(
-        "guest.no_address", f"Guest {name} had no address{within}: {'; '.join(seen.silent)}.",
-        state=NOTHING_CHANGED, hints=(hint,),
+        "guest.no_address", f"Guest {about.name} had no address{within}: {'; '.join(seen.silent)}.",
+        state=NOTHING_CHANGED, hints=(f"Look at what it does with: vfioctl guest console {about.called}",
+                                      f"Or wait for it: vfioctl guest address {about.called} --wait"),
     )  # fmt: skip
