@@ -52,7 +52,7 @@ def past(host: Host, uuid: str, known: Iterable[GuestSnapshot]) -> Past:
     names = []
     for snapshot in known:
         names.append(snapshot.name)
-        for path, target, form in _of_libvirt(snapshot):
+        for path, target, form in of_libvirt(snapshot):
             layers.setdefault(real(host, path), Layer(target, snapshot.name, form))
         if memory := _memory(snapshot.xml):
             copies[memory] = f"the memory of snapshot {snapshot.name!r}"
@@ -69,7 +69,7 @@ def past(host: Host, uuid: str, known: Iterable[GuestSnapshot]) -> Past:
     return Past(tuple(dict.fromkeys(names)), layers, copies, unread)
 
 
-def _of_libvirt(snapshot: GuestSnapshot) -> Iterator[tuple[str, str, str]]:
+def of_libvirt(snapshot: GuestSnapshot) -> Iterator[tuple[str, str, str]]:
     """Path, target and format of what its disks were on, and went on in. A disk that it left out is not of it."""
     overlays = dict(snapshot.files)
     yield from ((path, target, QCOW2) for target, path in overlays.items() if path)

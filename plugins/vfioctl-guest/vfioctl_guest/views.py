@@ -83,6 +83,17 @@ def created(data: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  device  {address}, handed over by vfioctl" for address in guest["devices"])
 
 
+def cloned(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was copied, or would be; then with the XML as libvirt gets it."""
+    guest = data["guest"]
+    if data["dry_run"]:
+        yield from planned_steps(data)
+        yield data["xml"].rstrip()
+    elif data["operation"]["ok"]:
+        yield f"Guest {guest['name']} is made on {guest['node']}, as {guest['of']} is."
+        yield from (f"  {path}" for path in guest["disks"])
+
+
 def deleted(data: Mapping[str, Any]) -> Iterator[str]:
     """What is gone, or would be."""
     if data["dry_run"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from step_builders import OPERATION, planned, put
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
+from vfioctl.kinds.disks import locks
 from vfioctl.kinds.files import file_copy
 from vfioctl.kinds.files.file_copy import KIND
 from vfioctl.kinds.files.marks import MARK
@@ -190,3 +192,38 @@ def test_a_directory_that_vanished_is_a_failure_in_words(machine):
     step = planned(machine, "file.copy", {**PARAMS, "dest": "/var/gone/copy"})
     with pytest.raises(StepFailed, match="could not be copied"):
         KIND.apply(step, machine)
+
+
+# The image of a guest
+
+OF_GUEST = {**PARAMS, "domain": "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"}
+
+
+def test_the_guest_of_an_image_does_not_start_while_that_is_copied():
+    assert KIND.touches(OF_GUEST) == (f"domain:{OF_GUEST['domain']}",)
+    assert KIND.touches(PARAMS) == ()
+
+
+def test_an_image_that_a_guest_may_write_to_is_not_copied(machine):
+    step = planned(machine, "file.copy", OF_GUEST)
+    with open(machine.paths.at(PARAMS["source"]), "rb+") as image:
+        fcntl.fcntl(image, fcntl.F_OFD_SETLK, locks.LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, locks.WRITES, 1, 0))
+        with pytest.raises(StepRefused) as caught:
+            KIND.apply(step, machine)
+    assert caught.value.code == "disk.busy"
+    assert os.listdir(machine.paths.at("var/lib")) == ["nvram.fd"]
+    KIND.apply(step, machine)
+
+
+def test_an_image_that_is_written_to_while_it_is_copied_leaves_no_copy(machine, monkeypatch):
+    copy = file_copy._copy
+
+    def written(source, dest, **more):
+        copy(source, dest, **more)
+        os.utime(source, ns=(1, 1))
+
+    monkeypatch.setattr(file_copy, "_copy", written)
+    with pytest.raises(StepRefused) as caught:
+        KIND.apply(planned(machine, "file.copy", OF_GUEST), machine)
+    assert caught.value.code == "disk.busy"
+    assert os.listdir(machine.paths.at("var/lib")) == ["nvram.fd"]

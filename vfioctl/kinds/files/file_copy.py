@@ -15,7 +15,7 @@ from vfioctl.kinds.files import sparse
 from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
 from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, Shape, optional
+from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, UUID, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ CHUNK = 1 << 20
 
 
 class FileCopy(Primitive):
-    """{source, dest}: absolute paths on the host, two files of one directory"""
+    """{source, dest, domain?}: source, dest: absolute paths on the host, two files of one directory; domain: the UUID
+    of the guest whose image the source is: it does not start meanwhile, and what it writes to is not copied"""
 
     name = "file.copy"
     summary = "Copies a file, such as a guest's NVRAM beside its snapshot; removed again only when the start fails."
@@ -40,7 +41,7 @@ class FileCopy(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
-    takes = Shape(source=ABSOLUTE, dest=ABSOLUTE)
+    takes = Shape(source=ABSOLUTE, dest=ABSOLUTE, domain=optional(UUID))
     keeps = Shape(exists=FLAG, operation=optional(TEXT))
 
     def unfit(self, params: Json) -> str:
@@ -52,6 +53,9 @@ class FileCopy(Primitive):
 
     def resource(self, params: Json) -> str:
         return f"file:{params['dest']}"
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (f"domain:{params['domain']}",) if "domain" in params else ()
 
     def makes(self, params: Json) -> tuple[str, ...]:
         return (params["dest"],)
@@ -85,7 +89,10 @@ class FileCopy(Primitive):
         temporary = _temporary(step, dest)
         deadline = Deadline(step.deadline)
         try:
+            began = _at_rest(step, source)
             _copy(source, temporary, author=_operation(step), told=_teller(machine, deadline, source))
+            if _at_rest(step, source) != began:
+                raise StepRefused("disk.busy", f"{source} was written to while it was copied.")
             _put_in_place(temporary, dest, deadline)
         except OSError as error:
             message = f"{source} could not be copied to {dest}: {error.strerror}."
@@ -214,6 +221,18 @@ def _copy(source: str, dest: str, *, author: str, told: Callable[[int, int], Non
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _at_rest(step: Step, source: str) -> int:
+    """When the image of a guest was last written to, 0 for other files. Raises StepRefused where one may write now."""
+    if "domain" not in step.params:
+        return 0
+    from vfioctl.kinds.disks import locks
+
+    with locks.seen(source) as fd:
+        if locks.is_written(fd):
+            raise StepRefused("disk.busy", f"{source} is in use: a guest or a program may write to it.")
+        return os.fstat(fd).st_mtime_ns
 
 
 def _teller(machine: Machine, deadline: Deadline, path: str) -> Callable[[int, int], None]:

@@ -1,0 +1,112 @@
+"""`vfioctl guest clone`: another guest like one that is off, with disks of its own."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from vfioctl.plugin import (
+    Message,
+    OperationRequest,
+    Refused,
+    Result,
+    changing,
+    guest_firmware,
+    guest_tpm,
+)
+from vfioctl_guest.clone import Draft, New, draft, new_nvram
+from vfioctl_guest.copies import copies_of
+from vfioctl_guest.life import OFF, PLUGIN, find, must_not_be_saved
+from vfioctl_guest.names import NOTHING_CHANGED, check_new, typed
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+    from vfioctl_guest.life import Subject
+
+
+@click.command()
+@click.argument("name")
+@click.argument("new")
+@click.option("--linked/--full", default=False, help="Share the template that the disks lie above; or copy that, too.")
+@click.option("--pool", default="", metavar="POOL", help="The pool of its disks; that of each unless given.")
+@click.option("--with-devices", is_flag=True, help="Let it have the devices of the host, too.")
+@click.option("--new-tpm", is_flag=True, help="Let it have a new TPM, without the keys in that of NAME.")
+@changing
+@click.pass_obj
+def clone(
+    call: Call, name: str, new: str, node: str, *, linked: bool, pool: str, with_devices: bool, new_tpm: bool,
+    dry_run: bool,
+) -> Result:  # fmt: skip
+    """Make the guest NEW as the guest NAME is, which is off, with a UUID, MACs and disks of its own.
+
+    The disks are whole copies. With --linked only what was written since the template is copied, and the template is
+    shared; that is refused where a disk lies above one that can change. Snapshots, media in drives and devices of the
+    host do not come with it.
+    """
+    check_new(new)
+    call.need_uncordoned(node)
+    with call.connection(node) as connection:
+        about = find(call, connection, name)
+        _must_be_off(about)
+        chosen = _chosen(call, about, new, devices=with_devices, new_tpm=new_tpm)
+        if linked:
+            _must_be_here(call, about, "A linked copy is made of files")
+        copies = copies_of(call, connection, about, new, pool, linked=linked)
+        where = typed(new, connection.node)
+    made = draft(about, chosen, copies)
+    return _performed(call, about, made, chosen, where, dry_run=dry_run)
+
+
+def _must_be_off(about: Subject) -> None:
+    must_not_be_saved(about)
+    if about.guest.state != OFF:
+        raise Refused(
+            "guest.running", f"Guest {about.name} is {about.guest.state}: its disks are copied while it is off.",
+            state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
+        )  # fmt: skip
+
+
+def _chosen(call: Call, about: Subject, name: str, *, devices: bool, new_tpm: bool) -> New:
+    """Raises Refused("guest.tpm", "guest.elsewhere")."""
+    uid, former = str(uuid.uuid4()), guest_firmware(about.guest.xml).nvram
+    if guest_tpm(about.guest.xml) == "emulator" and not new_tpm:
+        raise Refused(
+            "guest.tpm", f"Guest {about.name} has a TPM: a clone has a new one, which lacks what is sealed in that.",
+            state=NOTHING_CHANGED, hints=("Have the recovery keys of its disks at hand, then: --new-tpm",),
+        )  # fmt: skip
+    if not former:
+        return New(name, uid, devices=devices)
+    _must_be_here(call, about, "NVRAM is copied as a file")
+    there = call.paths.at(former)
+    exists = call.host().ask(there, partial(os.path.lexists, there))
+    return New(name, uid, new_nvram(former, name, uid), former if exists else "", devices)
+
+
+def _must_be_here(call: Call, about: Subject, why: str) -> None:
+    """Raise Refused("guest.elsewhere"), and where it is not root's to do."""
+    if not about.local:
+        said = f"{why}, and {about.name} is on {about.node}."
+        hint = f"Run it on {about.node}, without --node."
+        raise Refused("guest.elsewhere", said, state=NOTHING_CHANGED, hints=(hint,))
+    call.need_root()
+
+
+def _performed(call: Call, about: Subject, made: Draft, new: New, where: str, *, dry_run: bool) -> Result:
+    request = OperationRequest(
+        plugin=PLUGIN, operation="guest clone", subject=f"guest:{new.name}", key=str(uuid.uuid4()),
+        proposals=made.steps, contents=made.contents, notes={"uuid": new.uuid, "expects": []},
+    )  # fmt: skip
+    result = call.perform(request, dry_run=dry_run)
+    shown = {"name": new.name, "uuid": new.uuid, "node": about.node, "of": about.name, "nvram": new.nvram}
+    ended = Result(
+        data={**result.data, "guest": {**shown, "disks": list(made.disks)}, "xml": made.xml if dry_run else ""},
+        messages=result.messages, errors=result.errors, exit_status=result.exit_status,
+    )  # fmt: skip
+    if result.exit_status:
+        return ended
+    off = () if dry_run else (Message(f"Guest {new.name} is off.", hint=f"Start it with: vfioctl guest start {where}"),)
+    return ended.saying(*map(Message, made.left), *off)
