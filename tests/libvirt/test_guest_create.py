@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 import snapshot_lab
 
+from vfioctl.frozen import replace
+from vfioctl.virt.capabilities import Capabilities
+
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
+from vfioctl_guest.machine import Machine, board
+from vfioctl_guest.machine_xml import document
+from vfioctl_guest.windows import FLAGS
 
+CAPABILITIES = Capabilities(
+    "qemu", "x86_64", "pc-q35-7.2", "/usr/bin/qemu-system-x86_64", 8, 1 << 30, frozenset({"bios"}), frozenset({"vga"}),
+    frozenset(), frozenset({"maximum"}),
+)  # fmt: skip
 MEMBER, GROUP = 65534, 1  # nobody, in the group daemon
 NETWORK = "<network><name>{name}</name><forward mode='bridge'/><bridge name='br-{name}'/></network>"
 POOL = snapshot_lab.IMAGES
@@ -130,7 +142,8 @@ def test_a_dry_run_shows_the_xml_and_changes_nothing(new: New) -> None:
     ({"--network": "idle"}, "vfioctl network start idle"),
     ({"--volume": "default/none"}, "There is no volume"), ({"--volume": "nowhere/x"}, "There is no pool"),
     ({"--cpus": "100000"}, "CPUs"), ({"--memory": "64"}, "64 MiB"), ({"--volume": "plain"}, "POOL/VOLUME"),
-    ({"--firmware": "uefi"}, "no UEFI firmware"),
+    ({"--firmware": "uefi"}, "no UEFI firmware"), ({"--hugepages": "16M"}, "no huge pages of 16.0 MiB"),
+    ({"--hugepages": "2"}, "2 MiB"),
 ], ids=str)  # fmt: skip
 def test_what_cannot_be_is_refused_with_the_next_step(new: New, change: dict[str, str], code: str) -> None:
     argv = list(new.argv)
@@ -140,6 +153,31 @@ def test_what_cannot_be_is_refused_with_the_next_step(new: New, change: dict[str
         else:
             argv += [option, value]
     assert code in new.refused(*argv)
+
+
+def test_from_a_network_it_boots_first(new: New) -> None:
+    new.done("--network-boot")
+    orders = {one.tag: one.find("boot") for one in new.xml.find("devices") or () if one.find("boot") is not None}
+    assert {tag: boot.get("order") for tag, boot in orders.items() if boot is not None} == {
+        "interface": "1", "disk": "2",
+    }  # fmt: skip
+    said = new.refused(f"{new.name}b", *new.alone[1:-2], "--disk", "8M", "--network-boot")
+    assert "is on none" in said
+
+
+def test_libvirt_keeps_huge_pages_and_everything_for_windows_as_it_was_written(new: New, tmp_path: Path) -> None:
+    """The node may offer neither: this is what it takes, not what it can run."""
+    given = board(replace(CAPABILITIES, hyperv=frozenset(FLAGS)))
+    machine = Machine(new.name, str(uuid.uuid4()), 64 << 20, 1, given, page=2 << 20, windows=True)
+    written = document(machine)
+    (tmp_path / "new.xml").write_text(written)
+    new.host.lab.virsh("define", str(tmp_path / "new.xml"))
+    for place in ("memoryBacking", "features/hyperv", "clock"):
+        assert flat(new.xml.find(place)) == flat(ET.fromstring(written).find(place))
+
+
+def flat(element: ET.Element | None) -> list[tuple[str, dict[str, str]]]:
+    return [] if element is None else [(one.tag, dict(one.attrib)) for one in element.iter()]
 
 
 @pytest.mark.parametrize("name", ["7", "x y", "..", "a" * 61, "ä"])

@@ -193,6 +193,7 @@ if TYPE_CHECKING:
         guest_interfaces,
         guest_machine,
     )
+    from vfioctl.virt.machine import read_pages
     from vfioctl.virt.networks import (
         DnsName,
         Lease,
@@ -212,6 +213,7 @@ if TYPE_CHECKING:
     from vfioctl.virt.summaries import GuestSummary, read_summaries
     from vfioctl.virt.template_data import TemplateData
     from vfioctl.virt.templates import Template, find_template, read_templates, templates_pool, verify_template
+    from vfioctl.virt.topology import Pages
     from vfioctl.virt.uses import Use, other_sources, read_uses
     from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes
     from vfioctl.wait import Backoff, until
@@ -237,7 +239,7 @@ __all__ = [
     "Message", "Module",
     "Network", "Node",
     "OperationRequest", "Options", "Outcome",
-    "PciDevice", "Phase", "Picture", "Pool", "Port", "ProgramSession",
+    "Pages", "PciDevice", "Phase", "Picture", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
     "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
@@ -261,7 +263,7 @@ __all__ = [
     "parse_element", "planned_steps",
     "qcow2_header",
     "read_addresses", "read_bytes", "read_capabilities", "read_figures", "read_guest", "read_guests", "read_leases",
-    "read_network", "read_networks", "read_pool", "read_pools", "read_screen", "read_snapshots",
+    "read_network", "read_networks", "read_pages", "read_pool", "read_pools", "read_screen", "read_snapshots",
     "read_summaries", "read_templates", "read_text", "read_uses", "read_volume", "read_volumes", "replace",
     "size", "start_time", "staying", "sysfs",
     "target_driver", "templates_pool",
@@ -315,6 +317,7 @@ _MODULES = {
     "vfioctl.virt.figures": "GuestFigures read_figures",
     "vfioctl.virt.guests": "Guest read_guest read_guests",
     "vfioctl.virt.hardware": "GuestConsole GuestInterface GuestMachine guest_consoles guest_interfaces guest_machine",
+    "vfioctl.virt.machine": "read_pages",
     "vfioctl.virt.networks": "DnsName Lease Network Port StaticLease Subnet network_ports read_leases read_network "
     "read_networks",
     "vfioctl.virt.nodes": "Node",
@@ -322,6 +325,7 @@ _MODULES = {
     "vfioctl.virt.screens": "Picture read_screen",
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
     "vfioctl.virt.summaries": "GuestSummary read_summaries",
+    "vfioctl.virt.topology": "Pages",
     "vfioctl.virt.uses": "Use other_sources read_uses",
     "vfioctl.virt.template_data": "TemplateData",
     "vfioctl.virt.templates": "Template find_template read_templates templates_pool verify_template",

@@ -20,7 +20,7 @@ class Capabilities:
     """`kind` is kvm, or qemu where it must be emulated; `machine` the newest of its sort, as "pc-q35-7.2".
 
     `firmwares` are "bios" and "efi"; `videos`, `tpms` and `cpu_modes` what may stand in the XML. `memory` is the node's
-    in bytes, `cpus` the most that a guest may have.
+    in bytes, `cpus` the most that a guest may have; `hyperv` the interfaces for Windows, none where it is emulated.
     """
 
     kind: str
@@ -33,6 +33,7 @@ class Capabilities:
     videos: frozenset[str]
     tpms: frozenset[str]
     cpu_modes: frozenset[str]
+    hyperv: frozenset[str] = frozenset()
 
 
 def read_capabilities(connection: Connection, machine: str = MODERN) -> Capabilities:
@@ -54,6 +55,7 @@ def _read(root: ET.Element, memory: int) -> Capabilities:
         videos=_values(root, "devices/video/enum[@name='modelType']"),
         tpms=_values(root, "devices/tpm/enum[@name='model']"),
         cpu_modes=frozenset(one.get("name", "") for one in root.iterfind("cpu/mode[@supported='yes']")),
+        hyperv=_values(root, "features/hyperv[@supported='yes']/enum[@name='features']"),
     )  # fmt: skip
 
 

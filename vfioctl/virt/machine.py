@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from vfioctl.frozen import frozen
 from vfioctl.virt.connection import binding
 from vfioctl.virt.features import Features, read_features
-from vfioctl.virt.topology import Cell, Processors, read_cells, read_processors
+from vfioctl.virt.topology import Cell, Pages, Processors, read_cells, read_processors
 
 if TYPE_CHECKING:
     from libvirt import virConnect
@@ -76,6 +76,27 @@ def read_machine(connection: Connection) -> Machine:
     return connection.ask(_machine, "its machine")
 
 
+def read_pages(connection: Connection) -> tuple[Pages, ...]:
+    """The huge pages of a node by size, those of all cells together; none where it has none, or lists no cells.
+
+    Raises VfioctlError as `Connection.ask`.
+    """
+    cells = connection.ask(lambda libvirt: _cells(libvirt, ET.fromstring(libvirt.getCapabilities())), "its huge pages")
+    found: dict[int, list[Pages]] = {}
+    for page in (page for cell in cells for page in cell.pages):
+        found.setdefault(page.size, []).append(page)
+    return tuple(_together(found[size]) for size in sorted(found))
+
+
+def _together(pages: list[Pages]) -> Pages:
+    free = [page.free for page in pages if page.free is not None]
+    return Pages(pages[0].size, sum(page.total for page in pages), sum(free) if len(free) == len(pages) else None)
+
+
+def _cells(libvirt: virConnect, host: ET.Element) -> tuple[Cell, ...]:
+    return read_cells(host, lambda cell, sizes: able(lambda: _free_pages(libvirt, cell, sizes), {}))
+
+
 def _summary(libvirt: virConnect) -> Summary:
     running = libvirt.numOfDomains()
     guests = Counted(running + libvirt.numOfDefinedDomains(), running)
@@ -91,7 +112,7 @@ def _machine(libvirt: virConnect) -> Machine:
     host = ET.fromstring(libvirt.getCapabilities())
     smbios = _smbios(libvirt)
     info = libvirt.getInfo()  # model, memory in MiB, CPUs, MHz, NUMA cells, sockets, cores, threads
-    cells = read_cells(host, lambda cell, sizes: able(lambda: _free_pages(libvirt, cell, sizes), {}))
+    cells = _cells(libvirt, host)
     return Machine(
         summary=_summary(libvirt), maker=_maker(libvirt, smbios), processors=read_processors(host, info, smbios),
         memory=sum(cell.memory for cell in cells) or info[1] * KIB * KIB,

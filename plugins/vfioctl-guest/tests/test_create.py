@@ -9,7 +9,7 @@ from vfioctl_guest.create import Wish, draft, handed_over
 from vfioctl_guest.site import Blank, Image, Site
 
 from vfioctl.frozen import replace
-from vfioctl.plugin import ChosenCard, Enabling, Finding, StepProposal
+from vfioctl.plugin import ChosenCard, Enabling, Finding, Severity, StepProposal
 from vfioctl.virt.capabilities import Capabilities
 from vfioctl.virt.nodes import LOCAL
 
@@ -74,3 +74,12 @@ def test_what_lets_vfioctl_manage_it_comes_after_it_and_before_its_start() -> No
     assert steps["guest:start"].after == ("guest:define", "file")
     assert "content" in made.contents
     assert [one.code for one in made.findings] == ["card.shared", "group.unviable"]
+
+
+def test_to_boot_from_a_network_it_must_be_on_one() -> None:
+    assert codes(replace(WISH, network_boot=True)) == ["guest.no_boot_network"]
+
+
+def test_windows_on_a_node_without_its_interfaces_is_made_and_that_is_said() -> None:
+    (found,) = draft(replace(WISH, windows=True), SITE, (DISK,), ()).findings
+    assert (found.code, found.severity) == ("guest.no_hyperv", Severity.WARN)

@@ -116,3 +116,30 @@ def test_only_a_guest_without_them_has_a_balloon() -> None:
         for given in ((), ("0000:01:00.0",))
     ]
     assert models == ["virtio", "none"]
+
+
+def test_memory_of_huge_pages_names_their_size() -> None:
+    page = made(page=1 << 30).find("memoryBacking/hugepages/page")
+    assert page is not None
+    assert dict(page.attrib) == {"size": str(1 << 20), "unit": "KiB"}
+    assert made().find("memoryBacking") is None
+
+
+def test_from_a_network_it_boots_before_its_drives() -> None:
+    root = made(network_boot=True)
+    orders = [[one.get("order") for one in root.iterfind(f"devices/{kind}/boot")] for kind in ("interface", "disk")]
+    assert orders == [["1"], ["2", "3"]]
+
+
+def test_windows_gets_what_the_node_offers_and_a_clock_in_local_time() -> None:
+    root = made(windows=True, board=replace(BOARD, hyperv=frozenset({"relaxed", "spinlocks", "evmcs"})))
+    assert [(one.tag, dict(one.attrib)) for one in root.iterfind("features/hyperv/*")] == [
+        ("relaxed", {"state": "on"}), ("spinlocks", {"state": "on", "retries": "8191"}),
+    ]  # fmt: skip
+    assert root.find("clock[@offset='localtime']/timer[@name='hypervclock']") is not None
+
+
+def test_without_any_of_it_windows_gets_the_clock_alone() -> None:
+    root = made(windows=True)
+    assert root.find("features/hyperv") is None
+    assert [one.get("name") for one in root.iterfind("clock/timer")] == ["rtc", "pit", "hpet"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.plugin import Finding, StepProposal, argument, as_size, content_name, field, frozen, replace
+from vfioctl.plugin import Finding, Severity, StepProposal, argument, as_size, content_name, field, frozen, replace
+from vfioctl_guest import pages
 from vfioctl_guest.life import START
 from vfioctl_guest.machine import BIOS, SATA, Card, Drive, Machine, board
 from vfioctl_guest.machine_xml import document, targets
@@ -24,7 +25,7 @@ ISO = "iso"  # what libvirt calls the format of a volume that is one
 
 @frozen
 class Wish:
-    """What was asked for. `memory` in bytes; `macs` are those of its network cards."""
+    """What was asked for. `memory` in bytes, `page` the size of huge ones, 0 for none; `macs` are of its cards."""
 
     name: str
     uuid: str
@@ -34,6 +35,9 @@ class Wish:
     tpm: bool = False
     autostart: bool = False
     start: bool = False
+    page: int = 0
+    network_boot: bool = False
+    windows: bool = False
     hostdevs: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
 
@@ -69,7 +73,8 @@ def machine_of(
         name=wish.name, uuid=wish.uuid, memory=wish.memory, cpus=wish.cpus, board=board(site.machines),
         firmware=wish.firmware, tpm=wish.tpm, drives=tuple(drives),
         cards=tuple(Card(one.name, mac) for one, mac in zip(site.networks, wish.macs, strict=True)),
-        hostdevs=wish.hostdevs, seed=seed.path if seed else "", runs=wish.start,
+        hostdevs=wish.hostdevs, seed=seed.path if seed else "", runs=wish.start, page=wish.page,
+        network_boot=wish.network_boot, windows=wish.windows,
     )  # fmt: skip
 
 
@@ -125,6 +130,13 @@ def handed_over(made: Draft, card: ChosenCard, enabling: Enabling) -> Draft:
 
 def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Iterator[Finding]:
     yield from _of_node(wish, site)
+    yield from pages.findings(wish.memory, wish.page, site)
+    if wish.network_boot and not site.networks:
+        said = f"The guest {wish.name} is to boot from a network and is on none."
+        yield _finding("guest.no_boot_network", said, "Give it one with --network.")
+    if wish.windows and not board(site.machines).hyperv:
+        said = f"{site.node} offers none of Hyper-V's interfaces: Windows will run in {wish.name}, and more slowly."
+        yield Finding("guest.no_hyperv", said, Severity.WARN, hint="Is KVM on there? vfioctl node show", source="guest")
     for one in site.networks:
         if not one.active:
             said = f"The network {one.name} is not active, so that the guest {wish.name} could not start."

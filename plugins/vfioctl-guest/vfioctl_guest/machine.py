@@ -39,7 +39,7 @@ class Card:
 
 @frozen
 class Board:
-    """What the node gives: kvm or qemu, the machine type, the emulator, how the CPU is, what draws."""
+    """What the node gives: kvm or qemu, the machine type, the emulator, how the CPU is, what draws, for Windows."""
 
     kind: str
     arch: str
@@ -48,12 +48,14 @@ class Board:
     cpu: str
     video: str
     tpm: str = ""
+    hyperv: frozenset[str] = frozenset()
 
 
 @frozen
 class Machine:
-    """A new guest. `memory` in bytes; the drives boot in their order, then the network cards.
+    """A new guest. `memory` in bytes, out of huge pages of `page` bytes where that is not 0.
 
+    The drives boot in their order, then the network cards; with `network_boot` these come first.
     `seed` is the file of the drive that it reads at its first boot, "" for none; `runs`: it is started at once.
     """
 
@@ -66,6 +68,9 @@ class Machine:
     tpm: bool = False
     drives: tuple[Drive, ...] = ()
     cards: tuple[Card, ...] = ()
+    page: int = 0
+    network_boot: bool = False
+    windows: bool = False
     hostdevs: tuple[str, ...] = ()  # addresses of functions of its host, DDDD:BB:DD.F
     seed: str = ""
     runs: bool = False
@@ -81,7 +86,7 @@ def board(node: Capabilities) -> Board:
     return Board(
         kind=node.kind, arch=node.arch, machine=node.machine, emulator=node.emulator,
         cpu=_first(("host-passthrough", "maximum"), node.cpu_modes), video=_first(("virtio", "vga"), node.videos),
-        tpm=_first(("tpm-crb", "tpm-tis"), node.tpms),
+        tpm=_first(("tpm-crb", "tpm-tis"), node.tpms), hyperv=node.hyperv,
     )  # fmt: skip
 
 

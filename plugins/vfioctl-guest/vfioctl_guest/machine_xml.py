@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from vfioctl_guest import windows
 from vfioctl_guest.machine import BIOS, SECURE
 from vfioctl_guest.seed import mark
 
@@ -34,13 +35,18 @@ def document(machine: Machine) -> str:
         mark.write(root, machine.seed, run=machine.runs)
     for tag in ("memory", "currentMemory"):
         _add(root, tag, kib, unit="KiB")
+    if machine.page:
+        pages = _add(_add(root, "memoryBacking"), "hugepages")
+        _add(pages, "page", size=str(machine.page >> 10), unit="KiB")
     _add(root, "vcpu", str(machine.cpus), placement="static")
     _system(root, machine)
-    _features(root, secure=machine.firmware == SECURE)
+    _features(root, machine)
     _cpu(root, board)
     clock = _add(root, "clock", offset="utc")
     for name, key, value in TIMERS:
         _add(clock, "timer", name=name, **{key: value})
+    if machine.windows:
+        windows.add_clock(clock, board)
     for tag, text in EVENTS:
         _add(root, tag, text)
     power = _add(root, "pm")
@@ -65,11 +71,13 @@ def _system(root: ET.Element, machine: Machine) -> None:
     _add(system, "nvram", machine.nvram)
 
 
-def _features(root: ET.Element, *, secure: bool) -> None:
+def _features(root: ET.Element, machine: Machine) -> None:
     features = _add(root, "features")
     for tag in ("acpi", "apic"):
         _add(features, tag)
-    if secure:
+    if machine.windows:
+        windows.add_features(features, machine.board)
+    if machine.firmware == SECURE:
         _add(features, "smm", state="on")
 
 
@@ -79,7 +87,7 @@ def _cpu(root: ET.Element, board: Board) -> None:
 
 
 def _devices(devices: ET.Element, machine: Machine) -> None:
-    order = count(1)
+    order = count(len(machine.cards) + 1 if machine.network_boot else 1)
     _add(devices, "emulator", machine.board.emulator)
     for drive in machine.drives:
         _drive(devices, drive, next(order) if drive.boots else 0)
@@ -87,6 +95,7 @@ def _devices(devices: ET.Element, machine: Machine) -> None:
     _add(devices, "controller", type="pci", index="0", model="pcie-root")
     for number in range(1, SPARE_PORTS + len(machine.hostdevs) + 1):
         _add(devices, "controller", type="pci", index=str(number), model="pcie-root-port")
+    order = count(1) if machine.network_boot else order
     for card in machine.cards:
         _card(devices, card, next(order))
     _talking(devices)

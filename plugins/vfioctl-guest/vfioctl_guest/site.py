@@ -20,6 +20,7 @@ from vfioctl.plugin import (
     open_plain,
     read_capabilities,
     read_network,
+    read_pages,
     replace,
     verify_template,
 )
@@ -29,7 +30,7 @@ from vfioctl_guest.sources import active_pool, resolved, volume_named, who_has
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Volume
+    from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Pages, Volume
 
 FILE = "file"  # the kind of a volume
 RAW, QCOW2 = "raw", "qcow2"  # formats: where libvirt has none for a volume, and of those that are made
@@ -69,20 +70,22 @@ class Image:
 
 @frozen
 class Site:
-    """The node, with the `networks` that were asked for."""
+    """The node, with the `networks` that were asked for, and its huge `pages` where they were."""
 
     uri: str
     node: Node
     machines: Capabilities
     networks: tuple[Network, ...] = ()
+    pages: tuple[Pages, ...] = ()
 
 
-def look(connection: Connection, networks: Iterable[str]) -> Site:
-    """The node, with its `networks` by name. Raises Refused("network.unknown"), VfioctlError."""
+def look(connection: Connection, networks: Iterable[str], *, pages: bool = False) -> Site:
+    """The node, with its `networks` by name, and its huge `pages`. Raises Refused("network.unknown"), VfioctlError."""
     node = connection.node
     return Site(
         uri=node.uri, node=node, machines=read_capabilities(connection),
         networks=tuple(read_network(connection, name) for name in networks),
+        pages=read_pages(connection) if pages else (),
     )  # fmt: skip
 
 

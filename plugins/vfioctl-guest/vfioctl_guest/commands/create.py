@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 @click.option("--network", "networks", multiple=True, metavar="NETWORK", help="A network of libvirt that it is on.")
 @click.option("--gpu", default="", metavar="ADDRESS", help="A card of this host, or: first-free.")
 @click.option("--end-session", is_flag=True, help="With --gpu: its start may end the session of a logged-in user.")
+@click.option("--hugepages", default="", metavar="SIZE", help="Its memory is made of huge pages, such as 2M or 1G.")
+@click.option("--network-boot", is_flag=True, help="It boots from its network first, then from its disks.")
+@click.option("--windows", is_flag=True, help="It will run Windows: Hyper-V's interfaces, a clock in local time.")
 @click.option("--firmware", type=click.Choice(FIRMWARES), default=BIOS, show_default=True, help="How it boots.")
 @click.option("--tpm", is_flag=True, help="Give it a TPM 2.0 of its own.")
 @click.option("--autostart", is_flag=True, help="Let it start with its host.")
@@ -45,7 +48,8 @@ if TYPE_CHECKING:
 def create(
     call: Call, name: str, node: str, *, memory: str, cpus: int, template: str, volumes: tuple[str, ...],
     sizes: tuple[str, ...], pool: str, isos: tuple[str, ...], networks: tuple[str, ...], gpu: str, end_session: bool,
-    firmware: str, tpm: bool, autostart: bool, start: bool, seed: Given, dry_run: bool,
+    hugepages: str, network_boot: bool, windows: bool, firmware: str, tpm: bool, autostart: bool, start: bool,
+    seed: Given, dry_run: bool,
 ) -> Result:  # fmt: skip
     """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
@@ -64,13 +68,16 @@ def create(
     call.need_uncordoned(node)
     with call.connection(node) as connection:
         card = host_card(call, connection, gpu) if gpu else None
-        place = site.look(connection, networks)
+        place = site.look(connection, networks, pages=bool(hugepages))
         new = _new(call, connection, Room(name, template, pool, tuple(map(size, sizes))))
         there = tuple(_disk(call, connection, word) for word in volumes)
         disks = (*new, *there) if template else (*there, *new)
         cds = tuple(site.iso(call, connection, path) for path in isos)
-        given, macs = card.functions if card else (), tuple(new_mac() for _ in networks)
-        wish = Wish(name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, given, macs)
+        wish = Wish(
+            name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, windows=windows,
+            page=size(hugepages) if hugepages else 0, network_boot=network_boot,
+            hostdevs=card.functions if card else (), macs=tuple(new_mac() for _ in networks),
+        )  # fmt: skip
         its_seed = _seed(call, connection, wish, seed, pool)
     made = draft(wish, place, disks, cds, its_seed)
     if card:
