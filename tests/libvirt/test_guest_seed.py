@@ -194,6 +194,83 @@ def test_a_failed_start_takes_it_away_for_a_member_of_the_group_too(guest: Seede
     assert (guest.host.files(), known(guest.host)) == before
 
 
+# Its second start takes it away
+
+
+def restart(guest: Seeded) -> str:
+    guest.host.lab.virsh("destroy", guest.name, check=False)
+    return guest.vfioctl("guest", "start", guest.name)
+
+
+@pytest.mark.parametrize("started", [True, False], ids=["made and started", "started later"])
+def test_the_second_start_takes_it_away(guest: Seeded, started: bool) -> None:  # noqa: FBT001 -- a parameter
+    guest.create(*(("--start",) if started else ()))
+    if not started:
+        guest.vfioctl("guest", "start", guest.name)
+    assert (guest.is_there, guest.is_a_disk) == (True, True)
+    said = restart(guest)
+    assert (guest.is_there, guest.is_a_disk, guest.xml.find("metadata/*")) == (False, False, None), said
+    assert guest.host.lab.state(guest.name) == "running"
+    assert "seed.iso" not in guest.host.lab.virsh("dumpxml", guest.name).stdout
+    restart(guest)
+    assert guest.host.left_open() == []
+
+
+def test_a_dry_run_of_the_second_start_shows_all_of_it(guest: Seeded) -> None:
+    guest.create("--start")
+    guest.host.lab.virsh("destroy", guest.name)
+    before = guest.host.files(), ET.tostring(guest.xml)
+    said = guest.vfioctl("guest", "start", guest.name, "--dry-run")
+    assert [said.index(kind) for kind in ("domain.define", "volume.delete", "domain.start")] == sorted(
+        said.index(kind) for kind in ("domain.define", "volume.delete", "domain.start")
+    )
+    assert (guest.host.files(), ET.tostring(guest.xml)) == before
+
+
+def test_a_start_by_somebody_else_is_none_of_the_two(guest: Seeded) -> None:
+    guest.create()
+    guest.host.lab.virsh("start", guest.name)
+    restart(guest)
+    assert (guest.is_there, guest.is_a_disk) == (True, True)
+
+
+def test_one_that_was_removed_by_hand_keeps_no_guest_from_starting(guest: Seeded) -> None:
+    guest.create("--start")
+    guest.host.must("rm", guest.file)
+    guest.host.lab.virsh("pool-refresh", "default")
+    said = restart(guest)
+    assert guest.file in said
+    assert not guest.is_a_disk
+
+
+def test_a_second_start_that_fails_has_taken_it_and_nothing_else(guest: Seeded) -> None:
+    guest.create("--start")
+    guest.host.lab.virsh("destroy", guest.name)
+    disk = f"{POOL}/{guest.name}.qcow2"
+    guest.host.must("mv", disk, f"{disk}.away")
+    ended = guest.host.cli("guest", "start", guest.name)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert (guest.is_there, guest.is_a_disk, guest.host.left_open()) == (False, False, [])
+    guest.host.must("mv", f"{disk}.away", disk)
+    restart(guest)
+    assert guest.host.lab.state(guest.name) == "running"
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", range(1, 7))  # define, the volume's end, start
+def test_a_second_start_that_was_killed_has_it_or_has_it_not(guest: Seeded, number: int) -> None:
+    guest.create("--start")
+    guest.host.lab.virsh("destroy", guest.name)
+    guest.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert guest.host.cli("guest", "start", guest.name).returncode != 0
+    guest.host.must("sh", "-c", "rm -f /.kit/*")
+    guest.host.recover()
+    assert guest.is_there == guest.is_a_disk
+    assert guest.host.left_open() == []
+    restart(guest)
+    assert (guest.is_there, guest.is_a_disk) == (False, False)
+
+
 # Killed at each boundary
 
 BOUNDARIES = range(1, 11)  # two a step: disk, seed, its content, define, start

@@ -13,6 +13,7 @@ from vfioctl.plugin import (
     Refused,
     Result,
     StepProposal,
+    Unfinished,
     argument,
     field,
     frozen,
@@ -67,6 +68,7 @@ class Doing:
     contents: Mapping[str, bytes] = field(default_factory=dict)
     starts: bool = False  # the steps start the guest, which calls the hook
     id: str = ""
+    unfinished: Unfinished = Unfinished.UNDO
 
 
 def find(call: Call, connection: Connection, word: str) -> Subject:
@@ -94,7 +96,7 @@ def perform(call: Call, about: Subject, steps: Iterable[StepProposal], how: Doin
     request = OperationRequest(
         plugin=PLUGIN, operation=f"guest {how.verb}", subject=f"guest:{about.name}", key=str(uuid.uuid4()),
         proposals=tuple(steps), findings=how.findings, question=how.question, contents=how.contents, id=how.id,
-        notes={"uuid": about.guest.uuid, "expects": expects},
+        unfinished=how.unfinished, notes={"uuid": about.guest.uuid, "expects": expects},
     )  # fmt: skip
     result = call.perform(request, dry_run=how.dry_run, apart=how.starts and about.managed)
     return replace(result, data={**result.data, **_said(about)})

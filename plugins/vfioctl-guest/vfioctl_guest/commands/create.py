@@ -60,7 +60,7 @@ def create(
     the card is handed over when it starts, and comes home when it stops.
 
     --user, --hostname, --address and their neighbours are for cloud-init in the guest: it reads them from an ISO image,
-    the volume NAME-seed.iso, when it first boots. That is deleted with the guest.
+    the volume NAME-seed.iso, when it first boots. That goes with its second start by vfioctl, or with the guest.
     """
     check_new(name)
     if gpu:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import changing
+from vfioctl.plugin import changing, replace
 from vfioctl_guest.life import (
     RUNNING,
     SAVED,
@@ -19,9 +19,11 @@ from vfioctl_guest.life import (
 )
 from vfioctl_guest.life import step as a_step
 from vfioctl_guest.needs import unmet
+from vfioctl_guest.seed.handing import first, read_seed, take_away, together
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Result
+    from vfioctl.plugin import Call, Result, StepProposal
+    from vfioctl_guest.life import Subject
 
 
 @click.command()
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
     """Start the guest NAME, or let it go on where its memory was saved.
 
-    Its networks and pools must be active. A guest that vfioctl hands devices to is started apart from this command,
+    Its networks and pools must be active. The second start of a new guest takes its seed away, which it has read by
+    then. A guest that vfioctl hands devices to is started apart from this command,
     which follows it: its start may end your login.
     """
     call.need_uncordoned(node)
@@ -40,10 +43,18 @@ def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
         if about.guest.state == RUNNING:
             return nothing_to_do(about, "is running already")
         must_not_be_paused(about)
-        findings = unmet(connection, about)
-    how = Doing("start", dry_run=dry_run, findings=findings, starts=True)
+        findings, seed = unmet(connection, about), read_seed(call, connection, about)
+    taken = take_away(call, about, seed, dry_run=dry_run) if seed and not findings else None
+    if taken and taken.exit_status:
+        return taken
+    started = perform(call, about, *_starting(about, Doing("start", dry_run, findings=findings, starts=True)))
+    return together(taken, started) if taken else started
+
+
+def _starting(about: Subject, how: Doing) -> tuple[tuple[StepProposal, ...], Doing]:
+    """The steps, and how they are carried out."""
     if about.guest.state == SAVED:
-        step = a_step(about, "domain.restore", "it goes on from its saved memory", deadline=START)
-    else:
-        step = a_step(about, "domain.start", "it is to run", deadline=START)
-    return perform(call, about, (step,), how)
+        return (a_step(about, "domain.restore", "it goes on from its saved memory", deadline=START),), how
+    before, contents = first(about)
+    start = a_step(about, "domain.start", "it is to run", deadline=START)
+    return (*before, replace(start, after=tuple(one.id for one in before))), replace(how, contents=contents)
