@@ -22,7 +22,7 @@ VERBS = {
     "update": "set", "domrename": "rename", "mv": "rename", "attach-disk": "attach", "attach-interface": "attach",
     "detach-disk": "detach", "detach-interface": "detach", "change-media": "eject", "copy": "clone", "cp": "clone",
     "restore": "revert", "rollback": "revert", "dhcp-leases": "leases", "import": "add", "publish": "add",
-    "download": "add",
+    "download": "add", "terminal": "console", "viewer": "vnc", "vncdisplay": "vnc", "shell": "ssh",
 }  # fmt: skip
 
 
