@@ -65,7 +65,7 @@ class VolumeUpload(VolumeChange):
     def apply(self, step: Step, machine: Machine) -> str | None:
         params = step.params
         fd = self.opened(step, machine)
-        transfer = Transfer(fd, params["size"], judged="sha256" in params)
+        transfer = Transfer(fd, params["size"], judged=bool(params.get("sha256")))
 
         def watch() -> None:
             machine.progress(transfer.done, transfer.total, "bytes")
