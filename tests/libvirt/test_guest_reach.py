@@ -65,3 +65,20 @@ def test_a_guest_without_a_display_or_an_address_says_so(host):
         assert "[guest.no_address]" in guest.refused("ssh", "--", "true", status=1)
     finally:
         guest.remove()
+
+
+CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+
+
+@pytest.mark.parametrize(("devices", "why"), [("", "has no channel"), (CHANNEL, "is not connected")])
+def test_a_program_needs_an_agent_and_a_guest_that_runs(host, devices, why):
+    guest = Living(host, devices=devices)
+    assert "[guest.off]" in guest.refused("exec", "--", "true")
+    host.lab.virsh("start", guest.name)
+    try:
+        said = guest.refused("exec", "--", "true")
+        assert "[guest.no_agent]" in said
+        assert why in said
+        assert f"vfioctl guest console {guest.name}" in said
+    finally:
+        guest.remove()

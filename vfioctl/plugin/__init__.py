@@ -172,6 +172,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
     from vfioctl.unknown import no_such
     from vfioctl.virt.addresses import GuestAddress, GuestAddresses, read_addresses
+    from vfioctl.virt.agents import GuestRun, run_in_guest
     from vfioctl.virt.capabilities import Capabilities, read_capabilities
     from vfioctl.virt.connection import Connection
     from vfioctl.virt.disks import (
@@ -232,7 +233,7 @@ __all__ = [
     "Element", "Enabling",
     "Finding", "Firmware", "Framebuffer", "Frees",
     "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestConsole", "GuestDisk",
-    "GuestFigures", "GuestInterface", "GuestMachine", "GuestSnapshot", "GuestSummary",
+    "GuestFigures", "GuestInterface", "GuestMachine", "GuestRun", "GuestSnapshot", "GuestSummary",
     "Holder", "Host", "Hostdev",
     "Interrupted", "IommuGroup",
     "Lease", "Lifetime", "Limits",
@@ -265,6 +266,7 @@ __all__ = [
     "read_addresses", "read_bytes", "read_capabilities", "read_figures", "read_guest", "read_guests", "read_leases",
     "read_network", "read_networks", "read_pages", "read_pool", "read_pools", "read_screen", "read_snapshots",
     "read_summaries", "read_templates", "read_text", "read_uses", "read_volume", "read_volumes", "replace",
+    "run_in_guest",
     "size", "start_time", "staying", "sysfs",
     "target_driver", "templates_pool",
     "unit_stop", "until", "users_of",
@@ -310,6 +312,7 @@ _MODULES = {
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
     "vfioctl.unknown": "no_such",
     "vfioctl.verbs.options": "asking changing on_node on_nodes",
+    "vfioctl.virt.agents": "GuestRun run_in_guest",
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
     "vfioctl.virt.capabilities": "Capabilities read_capabilities",
     "vfioctl.virt.connection": "Connection",

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from vfioctl_guest.commands import exec as exec_verb
 from vfioctl_guest.commands import ssh as ssh_verb
 from vfioctl_guest.commands import vnc as vnc_verb
-from vfioctl_guest.reach_views import display, login
+from vfioctl_guest.reach_views import display, login, ran
 from vfioctl_guest.ways import Display, display_of, is_there_alone, jump, tunnel
 
-from vfioctl.plugin import GuestAddress, GuestAddresses, Refused, VfioctlError
+from vfioctl.plugin import GuestAddress, GuestAddresses, GuestRun, Refused, VfioctlError
 
 HERE = "qemu:///system"
 THERE = "qemu+ssh://root@tank:2222/system"
@@ -115,3 +116,16 @@ def test_a_guest_without_a_display_is_sent_to_its_console(ask) -> None:
     with pytest.raises(Refused) as caught:
         ask(vnc_verb, vnc_verb.vnc, HERE, devices="", opened=False)
     assert caught.value.hints == ("Open its serial console with: vfioctl guest console web --node tank",)
+
+
+AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='connected'/></channel>"
+
+
+@pytest.mark.parametrize(("status", "signal", "ours"), [(0, 0, 0), (3, 0, 3), (0, 9, 137)])
+def test_a_program_in_a_guest_ends_ours_as_it_has_ended(ask, monkeypatch, status, signal, ours) -> None:
+    ended = GuestRun(7, status, signal, b"one\ntwo\n", b"oh\n", is_cut=True)
+    monkeypatch.setattr(exec_verb, "run_in_guest", lambda *_, limit: ended)
+    result = ask(exec_verb, exec_verb.exec_, HERE, devices=AGENT, program=("/bin/one", "two"), timeout=5.0)
+    assert result.exit_status == ours
+    assert list(ran(result.data)) == ["one", "two", "oh"]
+    assert [message.level for message in result.messages] == ["warning"]

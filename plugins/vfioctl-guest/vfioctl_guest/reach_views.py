@@ -22,3 +22,9 @@ def display(data: Mapping[str, Any]) -> Iterator[str]:
 def login(data: Mapping[str, Any]) -> Iterator[str]:
     """Where ssh goes."""
     yield f"Guest {data['guest']} is reached at {data['address']}, as its {data['source']} says."
+
+
+def ran(data: Mapping[str, Any]) -> Iterator[str]:
+    """What a program said: its output, then what it complained of."""
+    for said in (data["stdout"], data["stderr"]):
+        yield from said.splitlines()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from vfioctl.verbs.row import Row
 
 PIPE_WIDTH = 100
-TEXTS = frozenset({"diff", "script", "xml"})  # what has lines; in any other value a line break would fake a row
+# What has lines; in any other value a line break would fake a row.
+TEXTS = frozenset({"diff", "script", "stderr", "stdout", "xml"})
 GONE = (errno.EPIPE, errno.EIO)  # nobody reads: `| head`, or a terminal whose session has ended
 MARKS = {"error": "31;1", "warning": "33;1", "next": "36"}
 
@@ -173,7 +174,7 @@ def _terminal_width(stream: TextIO) -> int:
 def clean(value: Any) -> Any:
     """`value` with every string made harmless for a terminal: names come from hardware and other users.
 
-    `diff`, `script` and `xml` keep their lines.
+    `diff`, `script`, `stderr`, `stdout` and `xml` keep their lines.
     """
     if isinstance(value, str):
         return plain(value)
