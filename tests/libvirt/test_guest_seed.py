@@ -183,6 +183,19 @@ def test_that_of_another_guest_stays(guest: Seeded) -> None:
         guest.host.lab.virsh("undefine", other)
 
 
+def test_a_clone_does_not_come_with_it(guest: Seeded) -> None:
+    guest.create()
+    other = Seeded(guest.host)
+    other.name = f"{guest.name}b"
+    try:
+        said = guest.vfioctl("guest", "clone", guest.name, other.name)
+        assert f"the seed {guest.file} stays with {guest.name}" in said
+        sources = [one.get("file") for one in other.xml.iterfind("devices/disk/source")]
+        assert (sources, other.xml.find("metadata/*")) == ([f"{POOL}/{other.name}.qcow2"], None)
+    finally:
+        guest.host.lab.virsh("undefine", other.name, check=False)
+
+
 def test_a_failed_start_takes_it_away_for_a_member_of_the_group_too(guest: Seeded) -> None:
     """Nothing is marked then: it is known by how it looks."""
     guest.host.must("chmod", "0644", "/etc/hash")

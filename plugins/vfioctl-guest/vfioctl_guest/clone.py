@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import StepProposal, content_name, frozen
 from vfioctl_guest.machine import new_mac
+from vfioctl_guest.seed.mark import marked, without
 
 if TYPE_CHECKING:
     from vfioctl_guest.life import Subject
@@ -64,7 +65,11 @@ class Draft:
 
 def draft(about: Subject, new: New, copies: tuple[Copy, ...]) -> Draft:
     """The plan of the clone `new`."""
-    xml, left = document(about.guest.xml, new, {one.former: one.path for one in copies})
+    seed = marked(about.guest.xml)
+    former = without(about.guest.xml) if seed else about.guest.xml
+    xml, left = document(former, new, {one.former: one.path for one in copies})
+    if seed:
+        left.append(f"{seed.target}: the seed {seed.file} stays with {about.name}.")
     name = content_name(xml.encode())
     steps: list[StepProposal] = []
     for one in _steps(about, new, copies, name):
