@@ -20,7 +20,8 @@ def bind() -> None:
     (place,) = glob.glob("/opt/vfioctl/lib/python3.*/site-packages")
     for path in glob.glob("/usr/lib/python3/dist-packages/libvirt*"):
         os.symlink(path, os.path.join(place, os.path.basename(path)))
-    run("plugins", "refresh")  # the environment is another one now, and a verb would do it in 10 s, or give up
+    programs.must(["/opt/vfioctl/bin/python3", "-c", "import libvirt"])  # makes __pycache__ there, a change as well
+    run("plugins", "refresh")  # of another environment, which a verb would do in 10 s, or give up
 
 
 def run(*words: str) -> str:
