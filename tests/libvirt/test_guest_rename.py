@@ -27,10 +27,12 @@ def renamed(host: Any, guest: Any, new: str, *argv: str) -> Any:
 
 def test_a_guest_with_its_file_its_pins_and_its_nvram_gets_another_name(host):
     guest = snapshot_lab.Guest(host, uefi=True)
-    pins = f"/var/lib/vfioctl/identity/{guest.uuid}.json"
+    pins, before_enable = (f"/var/lib/vfioctl/{place}/{guest.uuid}.json" for place in ("identity", "domains"))
     host.must("sh", "-c", f"echo 'devices = []' > /etc/vfioctl/guests/{guest.name}.toml")
     record = f'{{"schema": 1, "guest": "{guest.name}", "devices": {{}}}}'
     host.must("sh", "-c", f"mkdir -p {pins.rpartition('/')[0]}; echo '{record}' > {pins}")
+    kept = f'{{"guest": "{guest.name}", "managed": ["0000:01:00.0"]}}'
+    host.must("sh", "-c", f"mkdir -p {before_enable.rpartition('/')[0]}; echo '{kept}' > {before_enable}")
     former, nvram = guest.name, guest.nvram
     before = host.must("cat", nvram)
     new = f"{former}-new"
@@ -45,6 +47,7 @@ def test_a_guest_with_its_file_its_pins_and_its_nvram_gets_another_name(host):
     assert host.run("test", "-e", nvram).returncode == 1
     assert host.must("ls", "/etc/vfioctl/guests").split() == [f"{new}.toml"]
     assert json.loads(host.must("cat", pins))["guest"] == new
+    assert json.loads(host.must("cat", before_enable)) == {"guest": new, "managed": ["0000:01:00.0"]}
     assert host.left_open() == []
     host.must("rm", f"/etc/vfioctl/guests/{new}.toml")
 

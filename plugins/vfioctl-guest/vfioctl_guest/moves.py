@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call
     from vfioctl_guest.life import Subject
 
+RECORDS = {"pins": "its pinned devices are listed", "before": "what `disable` restores is kept"}
+
 
 @frozen
 class Moves:
@@ -30,7 +32,11 @@ class Moves:
 
 def moves(call: Call, about: Subject, new: str) -> Moves:
     """The steps that move what this host keeps of it. The former files go last, when all else is done."""
-    parts = (_guest_file(call, about, new), _pins(call, about, new), _nvram(call, about, new))
+    uuid = about.guest.uuid
+    parts = (
+        _guest_file(call, about, new), _record(call, new, call.paths.identity(uuid), "pins"),
+        _record(call, new, call.paths.before_enable(uuid), "before"), _nvram(call, about, new),
+    )  # fmt: skip
     contents = {name: data for part in parts for name, data in part.contents.items()}
     before = tuple(one for part in parts for one in part.before)
     return Moves(before, tuple(one for part in parts for one in part.after), contents)
@@ -50,15 +56,15 @@ def _guest_file(call: Call, about: Subject, new: str) -> Moves:
     return Moves((copied,), (_removal(call, "former-file", former),))
 
 
-def _pins(call: Call, about: Subject, new: str) -> Moves:
-    """The record of its pinned devices, which names it for people."""
+def _record(call: Call, new: str, path: str, what: str) -> Moves:
+    """A record of it in our state, which names it; the file is called by its UUID, and stays where it is."""
     try:
-        record = json.loads(read_bytes(call.paths.identity(about.guest.uuid)))
+        record = json.loads(read_bytes(path))
     except (FileNotFoundError, ValueError):
         return Moves()
     data = json.dumps({**record, "guest": new}, sort_keys=True).encode() + b"\n"
-    name, path = content_name(data), below_root(call, call.paths.identity(about.guest.uuid))
-    written = _step("pins", "file.write", "its pinned devices are listed under its new name", path=path, blob=name,
+    name = content_name(data)
+    written = _step(what, "file.write", f"{RECORDS[what]} under its new name", path=below_root(call, path), blob=name,
                     size=len(data), mode="0600", replace=True)  # fmt: skip
     return Moves((written,), (), {name: data})
 
