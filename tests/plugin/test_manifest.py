@@ -114,6 +114,7 @@ def test_the_built_in_plugin_is_in_the_manifest():
         (command(target="pkg.mod"), "command 'grow': target must be \"module:attribute\""),
         (command(view="x"), "command 'grow': view must be \"module:attribute\""),
         (command(effect="boil"), "command 'grow': effect must be one of read, change, destroy"),
+        (command(terminal="yes"), "command 'grow': terminal must be true or false"),
         (command(moon="1"), "command 'grow' has the unknown key moon"),
         (command() + '[[command]]\nname = "grow"\nhelp = "x"\ntarget = "a:b"\n', "command 'grow' stands there twice"),
         ('name = "odd"\napi = 1\n[[group]]\nname = "x"\n', "group 'x': help must be"),
