@@ -21,7 +21,8 @@ def bind() -> None:
     for path in glob.glob("/usr/lib/python3/dist-packages/libvirt*"):
         os.symlink(path, os.path.join(place, os.path.basename(path)))
     programs.must(["/opt/vfioctl/bin/python3", "-c", "import libvirt"])  # makes __pycache__ there, a change as well
-    run("plugins", "refresh")  # of another environment, which a verb would do in 10 s, or give up
+    refresh = ["vfioctl", "plugins", "refresh"]  # of another environment; each try has 10 s, in a verb as well
+    eventually(lambda: programs.run(refresh).returncode == 0, 60, "the plugins are not read in 10 s")
 
 
 def run(*words: str) -> str:
