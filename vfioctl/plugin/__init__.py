@@ -213,7 +213,14 @@ if TYPE_CHECKING:
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
     from vfioctl.virt.summaries import GuestSummary, read_summaries
     from vfioctl.virt.template_data import TemplateData
-    from vfioctl.virt.templates import Template, find_template, read_templates, templates_pool, verify_template
+    from vfioctl.virt.templates import (
+        Template,
+        find_template,
+        next_version,
+        read_templates,
+        templates_pool,
+        verify_template,
+    )
     from vfioctl.virt.topology import Pages
     from vfioctl.virt.uses import Use, other_sources, read_uses
     from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes
@@ -259,7 +266,7 @@ __all__ = [
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
-    "network_ports", "new_id", "no_such", "numbers",
+    "network_ports", "new_id", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element", "planned_steps",
     "qcow2_header",
@@ -331,7 +338,7 @@ _MODULES = {
     "vfioctl.virt.topology": "Pages",
     "vfioctl.virt.uses": "Use other_sources read_uses",
     "vfioctl.virt.template_data": "TemplateData",
-    "vfioctl.virt.templates": "Template find_template read_templates templates_pool verify_template",
+    "vfioctl.virt.templates": "Template find_template next_version read_templates templates_pool verify_template",
     "vfioctl.virt.volumes": "Volume every_volume read_volume read_volumes",
     "vfioctl.wait": "Backoff until",
 }

@@ -60,11 +60,29 @@ def read_templates(connection: Connection) -> tuple[Template, ...]:
     return tuple(found for pool in pools for found in _of(connection, pool))
 
 
+def version_of(name: str) -> tuple[str, int]:
+    """What a template is called without its version, and that: NAME and NAME@1 are the first."""
+    base, at, digits = name.partition("@")
+    return (base, int(digits)) if at and digits.isascii() and digits.isdigit() else (name, 1)
+
+
+def next_version(connection: Connection, template: Template) -> str:
+    """The name of a version that would be the newest of `template`. Raises VfioctlError as `Connection.ask`."""
+    base, _ = version_of(template.name)
+    known = [version_of(one.name) for one in read_templates(connection) if one.pool.name == template.pool.name]
+    return f"{base}@{1 + max(number for name, number in known if name == base)}"
+
+
 def find_template(connection: Connection, word: str) -> Template:
-    """The template NAME or POOL/NAME, whole. Raises Refused("template.unknown", "template.ambiguous", …)."""
+    """The template NAME or POOL/NAME, its newest version unless NAME@VERSION says which.
+
+    Raises Refused("template.unknown", "template.ambiguous", …).
+    """
     known = read_templates(connection)
     pool, _, name = word.rpartition("/")
-    found = [one for one in known if one.name == name and pool in ("", one.pool.name, _owner(one))]
+    wanted = version_of(name)
+    named = [one for one in known if version_of(one.name)[0] == wanted[0] and pool in ("", one.pool.name, _owner(one))]
+    found = [one for one in named if version_of(one.name) == wanted] if "@" in name else _newest(named)
     if not found:
         names = [one.name for one in known]
         raise no_such("template.unknown", f"There is no template {word!r}", name, names, "The templates")
@@ -85,6 +103,12 @@ def verify_template(connection: Connection, template: Template) -> None:
             "template.changed", f"The image {image.path} of template {template.name} was changed since it was added: "
             "what lies above it mixes old and new.", state=NOTHING_CHANGED, hints=(hint,),
         )  # fmt: skip
+
+
+def _newest(templates: list[Template]) -> list[Template]:
+    """Of each pool the newest."""
+    newest = {one.pool.name: one for one in sorted(templates, key=lambda one: version_of(one.name)[1])}
+    return list(newest.values())
 
 
 def _owner(template: Template) -> str:

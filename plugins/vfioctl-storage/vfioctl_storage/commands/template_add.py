@@ -16,28 +16,45 @@ from vfioctl_storage.commands.volume_create import FORMATS
 from vfioctl_storage.names import check_template
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from vfioctl.plugin import Call, Result, StepProposal
     from vfioctl_storage.commands.template_origin import Origin
     from vfioctl_storage.commands.template_room import Room
 
+    Command = TypeVar("Command", bound=Callable[..., Result])
+
 UNCHECKED = "template.unchecked"
 UNKNOWN = "0" * 64  # as long as the checksum that is written in its place
+
+OPTIONS = (
+    click.option("--file", default="", metavar="FILE", help="The image, on this host."),
+    click.option("--url", default="", metavar="URL", help="The image, at this address; https, or http with --sha256."),
+    click.option("--source", default="", metavar="SOURCE", help="A published image, from `vfioctl template sources`."),
+    click.option("--volume", default="", metavar="POOL/VOLUME", help="A volume, with what lies below it."),
+    click.option("--snapshot", default="", metavar="GUEST@SNAPSHOT", help="A disk as it was at this snapshot."),
+    click.option("--disk", default="", metavar="TARGET", help="Which disk of the snapshot, where it has several."),
+    click.option("--sha256", default="", metavar="SUM", help="The checksum that FILE, or what URL gives, must have."),
+    click.option(
+        "--image-format", "form", type=FORMATS, default=None,
+        help="What FILE or URL is, by its header unless given; or how the copy of a volume is kept, as that unless "
+        "given.",
+    ),
+)
+
+
+def of_something(command: Command) -> Command:
+    """Options that say what a template is to be made of, for `Asked`."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("name")
 @click.option("--pool", required=True, metavar="POOL", help="Beside the volumes of this pool.")
-@click.option("--file", default="", metavar="FILE", help="The image, on this host.")
-@click.option("--url", default="", metavar="URL", help="The image, at this address; https, or http with --sha256.")
-@click.option("--source", default="", metavar="SOURCE", help="A published image, from `vfioctl template sources`.")
-@click.option("--volume", default="", metavar="POOL/VOLUME", help="A volume, with what lies below it.")
-@click.option("--snapshot", default="", metavar="GUEST@SNAPSHOT", help="A disk as it was at this snapshot.")
-@click.option("--disk", default="", metavar="TARGET", help="Which disk of the snapshot, where it has several.")
-@click.option("--sha256", default="", metavar="SUM", help="The checksum that FILE, or what URL gives, must have.")
-@click.option(
-    "--image-format", "form", type=FORMATS, default=None,
-    help="What FILE or URL is, by its header unless given; or how the copy of a volume is kept, as that unless given.",
-)
+@of_something
 @click.option("--os", "system", default="", metavar="TEXT", help="Which system is in it, for people.")
 @click.option("--description", default="", metavar="TEXT", help="More of it, for people.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; may be given again.")
@@ -65,13 +82,19 @@ def add(
     with call.connection(node) as connection:
         room = room_beside(call, connection, pool, name)
         found = Asked(**origin, form=form).origin(call, connection)
-    return put(call, Draft(name, system, description, tags), room, found, dry_run=dry_run)
+    words = f"{argument(name)} --pool {argument(room.beside)}"
+    return put(call, Draft("template add", words, name, system, description, tags), room, found, dry_run=dry_run)
 
 
 @frozen
 class Draft:
-    """What a template is called, and the words of whoever makes it."""
+    """What a template is called, and the words of whoever makes it.
 
+    `verb` with `words` is the command line, but for the origin.
+    """
+
+    verb: str
+    words: str
     name: str
     system: str = ""
     description: str = ""
@@ -99,8 +122,8 @@ def put(call: Call, draft: Draft, room: Room, origin: Origin, *, dry_run: bool) 
         _written(room, made, len(record), blob, known=bool(origin.sha256)),
     )  # fmt: skip
     wish = work.Wish(
-        "template add", f"template:{made.name}", steps, {**room.contents, blob: record},
-        question=_question(made.name, room, origin.unchecked) if origin.unchecked else None,
+        draft.verb, f"template:{made.name}", steps, {**room.contents, blob: record},
+        question=_question(draft, origin.unchecked) if origin.unchecked else None,
     )  # fmt: skip
     shown = {"node": str(room.node), "pool": room.pool.name, "name": made.name, "image": made.image,
              "sha256": origin.sha256 or None, "size": made.size}  # fmt: skip
@@ -114,7 +137,6 @@ def _written(room: Room, made: TemplateData, count: int, blob: str, *, known: bo
     return room.step("template.record", made.file, said, blob=blob, size=count, image=made.image)
 
 
-def _question(name: str, room: Room, url: str) -> Question:
+def _question(draft: Draft, url: str) -> Question:
     lines = (f"{url} is taken as it comes: no checksum was given to compare it with.",)
-    line = f"vfioctl template add {argument(name)} --pool {argument(room.beside)} --url {argument(url)} --yes"
-    return Question(UNCHECKED, lines, line)
+    return Question(UNCHECKED, lines, f"vfioctl {draft.verb} {draft.words} --url {argument(url)} --yes")

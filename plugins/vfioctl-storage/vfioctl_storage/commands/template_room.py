@@ -75,6 +75,11 @@ def room_beside(call: Call, connection: Connection, word: str, template: str) ->
     return _new(call, where, beside, marked=marked)
 
 
+def room_of(call: Call, where: Node, pool: Pool) -> Room:
+    """The room in `pool`, which has templates already."""
+    return Room(where, pool.name.removesuffix(templates_pool("")), must_be_active(pool), is_marked(call, where, pool))
+
+
 def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:
     name, path, chosen = templates_pool(beside.name), f"{beside.path.rstrip('/')}/{DIRECTORY}", str(uuid.uuid4())
     content = documents.pool(name, chosen, path)
