@@ -68,11 +68,13 @@ def test_what_the_commands_make_of_a_template_is_in_the_profile_with_all_that_it
     on.cli("template", "add", "tiny", "--pool", "fast", "--file", SOURCE)
     on.cli("volume", "create", "fast", "data.qcow2", "--size", "8M")
     on.host.must("sh", "-c", f"truncate -s 64K {iso}; printf CD001 | dd of={iso} bs=1 seek=32769 conv=notrunc 2>&1")
-    on.cli("guest", "create", "web", "--memory", "64M", "--template", "tiny", "--pool", "fast", "--iso", iso)
+    on.cli("guest", "create", "web", "--memory", "64M", "--template", "tiny", "--pool", "fast", "--iso", iso,
+           "--hostname", "web")  # fmt: skip
     on.cli("guest", "attach", "web", "--volume", "fast/data.qcow2")
     xml = module_lab.virsh("dumpxml", "web").stdout.replace(on.host.lab.virsh("domuuid", "web").stdout.strip(), UUID)
     found = rules(xml, *module_lab.inside())
     on.remove()
     images = {f"{PLACE}/fast/{name}": "w" in found[f"{PLACE}/fast/{name}"]
-              for name in ("web.qcow2", "data.qcow2", "_templates_/tiny.qcow2", "install.iso")}  # fmt: skip
-    assert list(images.values()) == [True, True, False, False]
+              for name in ("web.qcow2", "data.qcow2", "_templates_/tiny.qcow2", "install.iso",
+                           "web-seed.iso")}  # fmt: skip
+    assert list(images.values()) == [True, True, False, False, False]

@@ -22,6 +22,8 @@ PAGE = Path(__file__).parents[2] / "docs/how-to/guests.md"
 POOL = f"{snapshot_lab.IMAGES}/life"
 PLACES = (snapshot_lab.IMAGES, "/var/lib/libvirt/qemu", "/var/lib/vfioctl")
 HISTORY = "/var/lib/vfioctl/history"
+PASSWORD = "correct horse"
+SSH = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "ConnectTimeout=30")
 MIB = 1 << 20
 
 
@@ -38,8 +40,12 @@ def page(emulated_lab: Any, image: Path, tmp_path: Path) -> Page:
     tmp_path.chmod(0o755)
     emulated_lab.start()
     host = snapshot_lab.SnapshotLab(emulated_lab, tmp_path)
+    for name in ("id", "foreign"):
+        host.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name))
+    (tmp_path / "password").write_text(PASSWORD)
     return Page(host, {
         "/srv/images": POOL, "./debian-12.qcow2": str(image), "2G": "128M",
+        "./id.pub": str(tmp_path / "id.pub"), "./password": str(tmp_path / "password"),
         "SUM": hashlib.sha256(image.read_bytes()).hexdigest(),
     })  # fmt: skip
 
@@ -75,6 +81,26 @@ class Page:
         links = self.host.must("ip", "-o", "link").splitlines()
         return [*lists, *sorted(kept), *(line.split(":")[1] for line in links)]
 
+    def logs_in(self, address: str) -> None:
+        """The user comes in with the key or the password that the guest was made with, and with no others."""
+        keys, words = ("PasswordAuthentication=no",), ("PubkeyAuthentication=no", "NumberOfPasswordPrompts=1")
+        assert self.ssh(address, "id", "", *keys)
+        assert not self.ssh(address, "foreign", "", *keys)
+        assert self.ssh(address, "", PASSWORD, *words)
+        assert not self.ssh(address, "", "another", *words)
+
+    def ssh(self, address: str, key: str, password: str, *options: str) -> bool:
+        """Whether ada can run a program in the guest."""
+        place = self.host.place
+        (place / "ask").write_text(f"#!/bin/sh\necho {password}\n")
+        (place / "ask").chmod(0o700)
+        said = [f"-o{option}" for option in (*SSH, *options)] + (["-i", str(place / key)] if key else [])
+        ended = self.host.run(
+            "env", f"SSH_ASKPASS={place}/ask", "SSH_ASKPASS_REQUIRE=force", "ssh", *said, f"ada@{address}", "echo", "in"
+        )
+        assert ended.returncode in (0, 255), ended.stderr
+        return bool(ended.stdout == "in\n")
+
     def content(self, path: str) -> str:
         """The checksum of what a guest sees of a disk."""
         raw = self.host.place / "seen.raw"
@@ -96,16 +122,19 @@ def test_all_that_the_page_types_makes_a_guest_that_lives_and_leaves_nothing(pag
     page.type("template add debian")
     page.type("network create lab")
     page.type("guest create web")
+    page.type("guest start web")
     with SerialLine(page.host.lab, "web") as line:
+        line.wait("seed")
         its_own = line.wait("address")
-        line.wait("ready")
+        assert line.wait("ready") == "web"
+        page.logs_in(its_own)
         assert its_own in page.type("guest address web --wait")
         assert its_own in page.type("network leases lab")
         page.type("volume create images data.qcow2")
         page.type("guest attach web")
-        assert line.ask("cat /sys/block/vdb/size") == str(32 * MIB // 512)
+        assert line.ask("cat /sys/block/vdc/size") == str(32 * MIB // 512)
         page.type("volume resize images data.qcow2")
-        assert line.ask("cat /sys/block/vdb/size") == str(48 * MIB // 512)
+        assert line.ask("cat /sys/block/vdc/size") == str(48 * MIB // 512)
         page.type("guest stop web")
     good = page.disk()
     page.type("snapshot create web")
