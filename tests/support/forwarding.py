@@ -6,7 +6,7 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -30,7 +30,7 @@ def _serve(server: socket.socket, there: str) -> None:
 
 def _forward(client: socket.socket, there: str) -> None:
     """Both directions of one connection, until one end closes it."""
-    with client, socket.socket(socket.AF_UNIX) as daemon:
+    with client, suppress(ConnectionError), socket.socket(socket.AF_UNIX) as daemon:
         daemon.connect(there)
         while ready := select.select([client, daemon], [], [])[0]:
             for end in ready:

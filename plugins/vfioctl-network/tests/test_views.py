@@ -46,7 +46,7 @@ def test_a_lease_without_a_guest_and_one_that_is_only_kept_are_told_apart():
         {"network": "lab", "address": "192.168.219.10", "mac": "", "name": "web", "guest": "web", "expires": None,
          "kept": True},
     ]  # fmt: skip
-    (table,) = leases({"leases": rows})
+    (table,) = leases({"leases": rows, "nodes": [{"node": "local"}]})
     first, second = table.rows
     assert "no such guest" in first
     assert second[-1] == "not asked for yet, kept"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Result, on_node, on_nodes, read_leases, read_network
+from vfioctl.plugin import Refused, Result, on_node, on_nodes, read_leases, read_network
+from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.work import Networks, seen
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Lease, Network, Port
+    from vfioctl.plugin import Call, Connection, Lease, Network, Port
 
 
 @click.command("list")
@@ -43,18 +45,19 @@ def show(call: Call, name: str, node: str) -> Result:
 
 @click.command()
 @click.argument("name", required=False)
-@on_node
+@on_nodes
 @click.pass_obj
-def leases(call: Call, name: str | None, node: str) -> Result:
+def leases(call: Call, name: str | None, node: str, *, all_nodes: bool) -> Result:
     """List the addresses that DHCP has given away on the network NAME, or on every one, and those that are kept.
 
     An address outlives its guest: where no guest has the MAC any more, that is said.
     """
-    with call.connection(node) as connection:
-        networks = seen(connection)
-        wanted = (read_network(connection, name),) if name else networks.every
-        rows = [found for one in wanted for found in _leases(networks, one, read_leases(connection, one))]
-    return Result(data={"node": str(networks.node), "leases": rows})
+    read = partial(_given, word=name or "", all_nodes=all_nodes)
+    answers = call.ask_nodes(read, node, all_nodes=all_nodes)
+    result = answers.result("leases", lambda rows: rows or ())
+    if name and not (list(answers) or result.errors):
+        raise Refused("network.unknown", f"No node has a network {name!r}.", state=NOTHING_CHANGED)
+    return result
 
 
 def row(networks: Networks, network: Network) -> dict[str, Any]:
@@ -66,6 +69,17 @@ def row(networks: Networks, network: Network) -> dict[str, Any]:
         "devices": list(network.devices), "addresses": [one.cidr for one in network.subnets],
         "guests": sorted({one.guest for one in ports}), "running": sorted({one.guest for one in ports if one.live}),
     }  # fmt: skip
+
+
+def _given(connection: Connection, *, word: str, all_nodes: bool) -> list[dict[str, Any]] | None:
+    """The rows of one node of the network `word`, or of every one; None where of all nodes this one has none."""
+    networks = seen(connection)
+    wanted = tuple(one for one in networks.every if not word or word in (one.name, one.uuid))
+    if not wanted and word:
+        if all_nodes:
+            return None
+        wanted = (read_network(connection, word),)
+    return [found for one in wanted for found in _leases(networks, one, read_leases(connection, one))]
 
 
 def _subnet(one: Any) -> dict[str, Any]:
