@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nodes_page import ELSEWHERE, HERE_ALONE
+from nodes_page import ELSEWHERE, HERE_ALONE, PARTLY
 
 CLI = Path(__file__).parents[2] / "docs/reference/cli.md"
 ABOUT = ("guest", "network", "pool", "snapshot", "template", "volume")
@@ -14,5 +14,5 @@ ABOUT = ("guest", "network", "pool", "snapshot", "template", "volume")
 def test_each_verb_that_takes_a_node_stands_in_the_table_once():
     sections = re.split(r"^## vfioctl ", CLI.read_text(), flags=re.MULTILINE)[1:]
     takes = {name for name, _, text in (one.partition("\n") for one in sections) if "`--node TEXT`" in text}
-    assert {name for name in takes if name.split()[0] in ABOUT} == ELSEWHERE | HERE_ALONE
+    assert {name for name in takes if name.split()[0] in ABOUT} == ELSEWHERE | HERE_ALONE | PARTLY
     assert not ELSEWHERE & HERE_ALONE

@@ -21,3 +21,4 @@ def _cells(line: str) -> tuple[str, str]:
 
 
 ELSEWHERE, HERE_ALONE = _verbs("on every node"), _verbs("on its own node")
+PARTLY = _verbs("as far as libvirt reaches")
