@@ -28,6 +28,7 @@ MEANT = {
     "kinds/disks/images.py": {"snapshot"},  # a command of qemu-img
     "kinds/disks/disk_snapshot_apply.py": {"snapshot"},  # the same
     "virt/snapshots.py": {"snapshot"},  # an attribute of the disks of a snapshot
+    "cli/words.py": {"snapshot"},  # a noun that begins words of virsh
     "cli/demo.py": {"nvidia", "amdgpu"},  # simulated machines
     "cli/commands/demo.py": {"nvidia", "amdgpu"},
 }
