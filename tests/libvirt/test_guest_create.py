@@ -126,6 +126,44 @@ def test_an_iso_is_a_cd_from_which_an_empty_disk_lets_it_boot(new: New) -> None:
     assert (cd.find("source").get("file"), cd.find("boot").get("order")) == (iso, "2")  # type: ignore[union-attr]
 
 
+@pytest.fixture
+def numbered(host: Any) -> Iterator[str]:
+    name = f"m{os.urandom(4).hex()}"
+    yield name
+    for number in range(1, 4):
+        host.lab.virsh("destroy", f"{name}-{number}", check=False)
+        host.lab.virsh("undefine", f"{name}-{number}", check=False)
+
+
+def counted(host: Any, name: str, count: int, *more: str) -> Any:
+    argv = ("create", name, "--memory", "64M", "--disk", "1M", "--count", str(count))
+    return host.cli("guest", *argv, *more, "--format", "json")
+
+
+def test_several_are_made_by_their_numbers_and_started(host: Any, numbered: str) -> None:
+    ended = counted(host, numbered, 2, "--start")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert [host.lab.state(f"{numbered}-{number}") for number in (1, 2)] == ["running", "running"]
+    rows = json.loads(ended.stdout)["data"]["guests"]
+    assert len({row["guest"]["uuid"] for row in rows}) == 2
+
+
+def test_where_one_of_several_cannot_be_made_the_others_stay(host: Any, numbered: str) -> None:
+    taken = f"{POOL}/{numbered}-2.qcow2"
+    host.must("sh", "-c", f"echo precious > {taken}")
+    ended = counted(host, numbered, 3)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert [row["made"] for row in json.loads(ended.stdout)["data"]["guests"]] == [True, False, True]
+    assert "volume.exists" in ended.stdout
+    assert host.must("cat", taken) == "precious\n"
+    assert [name for name in known(host) if name.startswith(numbered)] == [f"{numbered}-1", f"{numbered}-3"]
+    assert host.left_open() == []
+
+
+def test_a_volume_is_no_disk_of_several(host: Any, new: New) -> None:
+    assert "[guest.count]" in new.refused(*new.argv, "--count", "2")
+
+
 def test_a_dry_run_shows_the_xml_and_changes_nothing(new: New) -> None:
     before = new.host.files(), known(new.host), new.host.left_open()
     data = new.done("--dry-run")

@@ -163,7 +163,7 @@ if TYPE_CHECKING:
         SnapshotBackend,
         TemplateSource,
     )
-    from vfioctl.result import Message, Result, Table, listing, planned_steps
+    from vfioctl.result import Message, Result, Table, failed, listing, planned_steps
     from vfioctl.sessions import ConsoleSession, ProgramSession
     from vfioctl.shell import argument, word
     from vfioctl.sizes import as_size, size
@@ -259,7 +259,7 @@ __all__ = [
     "changing", "console_steps", "content_name",
     "destinations", "drives_console",
     "every_volume",
-    "field", "find_template", "framebuffer_steps", "frozen",
+    "failed", "field", "find_template", "framebuffer_steps", "frozen",
     "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
     "guest_interfaces", "guest_machine", "guest_tpm", "guest_tpm_state",
     "home_conditions", "hookimpl",
@@ -310,7 +310,7 @@ _MODULES = {
     "target_driver unit_stop vendor_claim write_attribute",
     "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
     "TemplateSource VENDOR_RANK",
-    "vfioctl.result": "Message Result Table listing planned_steps",
+    "vfioctl.result": "Message Result Table failed listing planned_steps",
     "vfioctl.sessions": "ConsoleSession ProgramSession",
     "vfioctl.shell": "argument word",
     "vfioctl.sizes": "as_size size",

@@ -71,7 +71,12 @@ def _disk(disk: Mapping[str, Any]) -> Iterator[str]:
 
 
 def created(data: Mapping[str, Any]) -> Iterator[str]:
-    """What was made, or would be; then with the XML as libvirt gets it."""
+    """What was made, or would be; then with the XML as libvirt gets it. Of several, each."""
+    for one in data.get("guests", (data,)):
+        yield from _created(one) if one.get("made", True) else (f"Guest {one['name']} is not made.",)
+
+
+def _created(data: Mapping[str, Any]) -> Iterator[str]:
     guest = data["guest"]
     if data["dry_run"]:
         yield from planned_steps(data)

@@ -17,6 +17,7 @@ from vfioctl_guest.names import check_new, file_names, seed_name, typed
 from vfioctl_guest.seed.content import files
 from vfioctl_guest.seed.given import Given, read
 from vfioctl_guest.seed.iso import image
+from vfioctl_guest.several import numbered, several
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--tpm", is_flag=True, help="Give it a TPM 2.0 of its own.")
 @click.option("--autostart", is_flag=True, help="Let it start with its host.")
 @click.option("--start", is_flag=True, help="Start it, too.")
+@click.option("--count", type=click.IntRange(1), help="Make so many, called NAME-1, NAME-2 and so on.")
 @seeding
 @changing
 @click.pass_obj
@@ -49,7 +51,7 @@ def create(
     call: Call, name: str, node: str, *, memory: str, cpus: int, template: str, volumes: tuple[str, ...],
     sizes: tuple[str, ...], pool: str, isos: tuple[str, ...], networks: tuple[str, ...], gpu: str, end_session: bool,
     hugepages: str, network_boot: bool, windows: bool, firmware: str, tpm: bool, autostart: bool, start: bool,
-    seed: Given, dry_run: bool,
+    count: int | None, seed: Given, dry_run: bool,
 ) -> Result:  # fmt: skip
     """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
@@ -66,24 +68,34 @@ def create(
     if gpu:
         call.need_root()
     call.need_uncordoned(node)
-    with call.connection(node) as connection:
-        card = host_card(call, connection, gpu) if gpu else None
-        place = site.look(connection, networks, pages=bool(hugepages))
-        new = _new(call, connection, Room(name, template, pool, tuple(map(size, sizes))))
-        there = tuple(_disk(call, connection, word) for word in volumes)
-        disks = (*new, *there) if template else (*there, *new)
-        cds = tuple(site.iso(call, connection, path) for path in isos)
-        wish = Wish(
-            name, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, windows=windows,
-            page=size(hugepages) if hugepages else 0, network_boot=network_boot,
-            hostdevs=card.functions if card else (), macs=tuple(new_mac() for _ in networks),
-        )  # fmt: skip
-        its_seed = _seed(call, connection, wish, seed, pool)
-    made = draft(wish, place, disks, cds, its_seed)
-    if card:
-        asked = None if not (dry_run or end_session) else end_session
-        made = handed_over(made, card, call.enabling(made.xml, end_session=asked))
-    return _performed(call, place, made, wish, dry_run=dry_run)
+
+    def make(one: str) -> Result:
+        with call.connection(node) as connection:
+            card = host_card(call, connection, gpu) if gpu else None
+            place = site.look(connection, networks, pages=bool(hugepages))
+            new = _new(call, connection, Room(one, template, pool, tuple(map(size, sizes))))
+            there = tuple(_disk(call, connection, word) for word in volumes)
+            disks = (*new, *there) if template else (*there, *new)
+            cds = tuple(site.iso(call, connection, path) for path in isos)
+            wish = Wish(
+                one, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, windows=windows,
+                page=size(hugepages) if hugepages else 0, network_boot=network_boot,
+                hostdevs=card.functions if card else (), macs=tuple(new_mac() for _ in networks),
+            )  # fmt: skip
+            its_seed = _seed(call, connection, wish, seed, pool)
+        made = draft(wish, place, disks, cds, its_seed)
+        if card:
+            asked = None if not (dry_run or end_session) else end_session
+            made = handed_over(made, card, call.enabling(made.xml, end_session=asked))
+        return _performed(call, place, made, wish, dry_run=dry_run)
+
+    return make(name) if count is None else several(numbered(name, count, _single(volumes, seed)), make)
+
+
+def _single(volumes: tuple[str, ...], seed: Given) -> tuple[str, ...]:
+    """The options given that no two guests can share."""
+    given = {"--volume": volumes, "--address": seed.address, "--network-config": seed.network_config}
+    return tuple(option for option, value in given.items() if value)
 
 
 @frozen
