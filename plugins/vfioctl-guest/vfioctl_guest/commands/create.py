@@ -20,7 +20,7 @@ from vfioctl_guest.seed.iso import image
 from vfioctl_guest.several import numbered, several
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Connection
+    from vfioctl.plugin import Call, ChosenCard, Connection
 
 
 @click.command()
@@ -48,11 +48,8 @@ if TYPE_CHECKING:
 @changing
 @click.pass_obj
 def create(
-    call: Call, name: str, node: str, *, memory: str, cpus: int, template: str, volumes: tuple[str, ...],
-    sizes: tuple[str, ...], pool: str, isos: tuple[str, ...], networks: tuple[str, ...], gpu: str, end_session: bool,
-    hugepages: str, network_boot: bool, windows: bool, firmware: str, tpm: bool, autostart: bool, start: bool,
-    count: int | None, seed: Given, dry_run: bool,
-) -> Result:  # fmt: skip
+    call: Call, /, name: str, node: str, *, count: int | None, seed: Given, dry_run: bool, **asked: Any
+) -> Result:
     """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
     It gets a serial console, a channel for its agent, a display for this host alone, and room for devices that are
@@ -64,37 +61,75 @@ def create(
     --user, --hostname, --address and their neighbours are for cloud-init in the guest: it reads them from an ISO image,
     the volume NAME-seed.iso, when it first boots. That goes with its second start by vfioctl, or with the guest.
     """
+    wanted = Asked(**asked)
     check_new(name)
-    if gpu:
+    if wanted.gpu:
         call.need_root()
     call.need_uncordoned(node)
 
     def make(one: str) -> Result:
-        with call.connection(node) as connection:
-            card = host_card(call, connection, gpu) if gpu else None
-            place = site.look(connection, networks, pages=bool(hugepages))
-            new = _new(call, connection, Room(one, template, pool, tuple(map(size, sizes))))
-            there = tuple(_disk(call, connection, word) for word in volumes)
-            disks = (*new, *there) if template else (*there, *new)
-            cds = tuple(site.iso(call, connection, path) for path in isos)
-            wish = Wish(
-                one, str(uuid.uuid4()), size(memory), cpus, firmware, tpm, autostart, start, windows=windows,
-                page=size(hugepages) if hugepages else 0, network_boot=network_boot,
-                hostdevs=card.functions if card else (), macs=tuple(new_mac() for _ in networks),
-            )  # fmt: skip
-            its_seed = _seed(call, connection, wish, seed, pool)
-        made = draft(wish, place, disks, cds, its_seed)
-        if card:
-            asked = None if not (dry_run or end_session) else end_session
-            made = handed_over(made, card, call.enabling(made.xml, end_session=asked))
-        return _performed(call, place, made, wish, dry_run=dry_run)
+        return _made(call, one, node, wanted, seed, dry_run=dry_run)
 
-    return make(name) if count is None else several(numbered(name, count, _single(volumes, seed)), make)
+    return make(name) if count is None else several(numbered(name, count, _single(wanted, seed)), make)
 
 
-def _single(volumes: tuple[str, ...], seed: Given) -> tuple[str, ...]:
+@frozen
+class Asked:
+    """What is asked for each guest that is made, as it was typed."""
+
+    memory: str
+    cpus: int
+    template: str
+    volumes: tuple[str, ...]
+    sizes: tuple[str, ...]
+    pool: str
+    isos: tuple[str, ...]
+    networks: tuple[str, ...]
+    gpu: str
+    end_session: bool
+    hugepages: str
+    network_boot: bool
+    windows: bool
+    firmware: str
+    tpm: bool
+    autostart: bool
+    start: bool
+
+    def wish(self, name: str, card: ChosenCard | None) -> Wish:
+        """The guest `name`, with names that nobody has and a `card` of the host."""
+        return Wish(
+            name, str(uuid.uuid4()), size(self.memory), self.cpus, self.firmware, self.tpm, self.autostart, self.start,
+            windows=self.windows, page=size(self.hugepages) if self.hugepages else 0, network_boot=self.network_boot,
+            hostdevs=card.functions if card else (), macs=tuple(new_mac() for _ in self.networks),
+        )  # fmt: skip
+
+
+def _made(call: Call, name: str, node: str, asked: Asked, seed: Given, *, dry_run: bool) -> Result:
+    """One guest, by an operation of its own."""
+    with call.connection(node) as connection:
+        card = host_card(call, connection, asked.gpu) if asked.gpu else None
+        place = site.look(connection, asked.networks, pages=bool(asked.hugepages))
+        disks = _disks(call, connection, name, asked)
+        cds = tuple(site.iso(call, connection, path) for path in asked.isos)
+        wish = asked.wish(name, card)
+        its_seed = _seed(call, connection, wish, seed, asked.pool)
+    made = draft(wish, place, disks, cds, its_seed)
+    if card:
+        end = None if not (dry_run or asked.end_session) else asked.end_session
+        made = handed_over(made, card, call.enabling(made.xml, end_session=end))
+    return _performed(call, place, made, wish, dry_run=dry_run)
+
+
+def _disks(call: Call, connection: Connection, name: str, asked: Asked) -> tuple[site.Image, ...]:
+    """The one above a template comes first, else those that are there."""
+    new = _new(call, connection, Room(name, asked.template, asked.pool, tuple(map(size, asked.sizes))))
+    there = tuple(_disk(call, connection, word) for word in asked.volumes)
+    return (*new, *there) if asked.template else (*there, *new)
+
+
+def _single(asked: Asked, seed: Given) -> tuple[str, ...]:
     """The options given that no two guests can share."""
-    given = {"--volume": volumes, "--address": seed.address, "--network-config": seed.network_config}
+    given = {"--volume": asked.volumes, "--address": seed.address, "--network-config": seed.network_config}
     return tuple(option for option, value in given.items() if value)
 
 
