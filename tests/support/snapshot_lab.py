@@ -172,8 +172,11 @@ class SnapshotLab:
         """A power cut: another boot and an empty /run, and a killed `daemon`, which takes seconds. No guest may run."""
         self.must("sh", "-c", "cat /proc/sys/kernel/random/uuid > /.boot; rm -rf /run/vfioctl")
         if daemon:
+            active = self.lab.virsh("net-list", "--name").stdout.split()
             self.lab.sigkill()
             self.lab.start()
+            for name in active:  # a daemon that starts takes one whose bridge is not there for inactive
+                self.lab.virsh("net-start", name, check=False)
 
     def recover(self) -> str:
         """`vfioctl recover`, which must succeed; what it says."""
