@@ -55,6 +55,14 @@ def test_a_disk_of_another_one_and_a_cd_are_no_disk() -> None:
     ]  # fmt: skip
 
 
+def test_more_disks_than_there_are_names_for_are_refused_with_the_seed_among_them() -> None:
+    disks = tuple(replace(DISK, path=f"/images/{number}.qcow2") for number in range(26))
+    assert codes(WISH, *disks) == []
+    assert codes(WISH, *disks, DISK) == ["guest.full"]
+    seed = replace(DISK, path="/images/seed.iso")
+    assert [one.code for one in draft(WISH, SITE, disks, (), seed).findings] == ["guest.full"]
+
+
 def test_without_anything_to_boot_from_it_is_refused() -> None:
     assert [one.code for one in draft(WISH, SITE, (), ()).findings] == ["guest.nothing_to_boot"]
 

@@ -68,7 +68,7 @@ def machine_of(
         for one, name in zip(isos, targets("sd"), strict=False)
     ]
     if seed:
-        drives.append(Drive(seed.path, seed.format, next(names), readonly=True, boots=False))
+        drives.append(Drive(seed.path, seed.format, next(names, ""), readonly=True, boots=False))
     return Machine(
         name=wish.name, uuid=wish.uuid, memory=wish.memory, cpus=wish.cpus, board=board(site.machines),
         firmware=wish.firmware, tpm=wish.tpm, drives=tuple(drives),
@@ -90,7 +90,7 @@ def draft(
     volumes, contents = volume_steps(site.uri, made)
     return Draft(
         machine, xml, (*volumes, *_steps(wish, site, tuple(one.id for one in volumes), name)),
-        {name: content, **contents}, tuple(_findings(wish, site, disks, isos)),
+        {name: content, **contents}, (*_findings(wish, site, disks, isos), *_of_names(len(made), len(isos))),
         {"expects": [f"domain:{wish.uuid}"]} if wish.start else {},
     )  # fmt: skip
 
@@ -147,6 +147,14 @@ def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Imag
         said = f"The guest {wish.name} would have nothing to boot from."
         hint = "Give it one of --template, --volume, --disk, --iso and --network."
         yield _finding("guest.nothing_to_boot", said, hint)
+
+
+def _of_names(disks: int, isos: int) -> Iterator[Finding]:
+    """A disk without a name would be left out of the guest."""
+    for count, prefix, what in ((disks, "vd", "disks"), (isos, "sd", "CDs")):
+        if count > (most := len(tuple(targets(prefix)))):
+            said = f"{count} {what} are more than the {most} that there are names for."
+            yield _finding("guest.full", said, "Attach further disks to it later, with --bus scsi.")
 
 
 def _of_node(wish: Wish, site: Site) -> Iterator[Finding]:
