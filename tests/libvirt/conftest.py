@@ -171,6 +171,49 @@ def machine(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
+def open_to_the_group(module_lab: Any) -> None:
+    """The group "daemon" may ask the private libvirtd, as the group libvirt may on a host. Before the daemon starts."""
+    with (module_lab.etc / "libvirtd.conf").open("a") as file:
+        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+
+
+@pytest.fixture(scope="module")
+def bare_host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A host on which vfioctl is typed as a user types it. Its private libvirtd runs, with neither guest nor pool."""
+    from snapshot_lab import SnapshotLab
+
+    place = tmp_path_factory.mktemp("host")
+    place.chmod(0o755)
+    made = SnapshotLab(module_lab, place)
+    module_lab.start()
+    return made
+
+
+@pytest.fixture(scope="module")
+def host(bare_host: Any) -> Any:
+    """The same, where a module needs no more."""
+    return bare_host
+
+
+@pytest.fixture
+def guest(host: Any) -> Iterator[Any]:
+    """A guest that is off; it hears its power button and answers on its serial line."""
+    from living import Living
+
+    made = Living(host)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def running(guest: Any) -> Any:
+    """The same, up and ready."""
+    guest.host.lab.virsh("start", guest.name)
+    guest.wait()
+    return guest
+
+
+@pytest.fixture(scope="module")
 def lab(module_lab: Any) -> Any:
     """One daemon for a whole module, started with a hook present."""
     module_lab.hook("00-present", "exit 0\n")

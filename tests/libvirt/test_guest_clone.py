@@ -19,14 +19,10 @@ BOUNDARIES = range(1, 9)  # two a step: a volume for each of two disks, NVRAM, d
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("clone")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    module_lab.virsh("pool-define-as", "default", "dir", "--target", IMAGES)
-    module_lab.virsh("pool-start", "default")
-    return made
+def host(bare_host: Any) -> Any:
+    bare_host.lab.virsh("pool-define-as", "default", "dir", "--target", IMAGES)
+    bare_host.lab.virsh("pool-start", "default")
+    return bare_host
 
 
 @pytest.fixture

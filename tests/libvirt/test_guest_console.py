@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import snapshot_lab
 from consoles import Terminal
 from living import Living
 
@@ -19,29 +18,6 @@ pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
 ESCAPE = b"\x1d"
 DEADLINE = 30.0
-
-
-@pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("console")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    return made
-
-
-@pytest.fixture
-def guest(host: Any) -> Iterator[Living]:
-    made = Living(host)
-    yield made
-    made.remove()
-
-
-@pytest.fixture
-def running(guest: Living) -> Living:
-    guest.host.lab.virsh("start", guest.name)
-    guest.wait()
-    return guest
 
 
 @pytest.fixture

@@ -32,22 +32,16 @@ POOL = snapshot_lab.IMAGES
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
-    place = tmp_path_factory.mktemp("create")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    module_lab.virsh("pool-define-as", "default", "dir", "--target", POOL)
-    module_lab.virsh("pool-start", "default")
+def host(open_to_the_group: None, bare_host: Any) -> Any:
+    bare_host.lab.virsh("pool-define-as", "default", "dir", "--target", POOL)
+    bare_host.lab.virsh("pool-start", "default")
     for name, active in (("lan", True), ("idle", False)):
-        definition = place / f"{name}.xml"
+        definition = bare_host.place / f"{name}.xml"
         definition.write_text(NETWORK.format(name=name))
-        module_lab.virsh("net-define", str(definition))
+        bare_host.lab.virsh("net-define", str(definition))
         if active:
-            module_lab.virsh("net-start", name)
-    return made
+            bare_host.lab.virsh("net-start", name)
+    return bare_host
 
 
 class New:

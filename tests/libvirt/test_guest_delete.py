@@ -16,16 +16,10 @@ MEMBER, GROUP = 65534, 1  # nobody, in the group daemon
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
-    place = tmp_path_factory.mktemp("delete")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    module_lab.virsh("pool-define-as", "default", "dir", "--target", IMAGES)
-    module_lab.virsh("pool-start", "default")
-    return made
+def host(open_to_the_group: None, bare_host: Any) -> Any:
+    bare_host.lab.virsh("pool-define-as", "default", "dir", "--target", IMAGES)
+    bare_host.lab.virsh("pool-start", "default")
+    return bare_host
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import snapshot_lab
 from living import Living
 
 pytest.importorskip("libvirt")
@@ -17,16 +16,12 @@ POOL = "disks"
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("devices")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    (place / "pool").mkdir()
-    (place / "pool/one.iso").write_bytes(bytes(1 << 16))
-    module_lab.virsh("pool-define-as", POOL, "dir", "--target", str(place / "pool"))
-    module_lab.virsh("pool-start", POOL)
-    return made
+def host(bare_host: Any) -> Any:
+    (bare_host.place / "pool").mkdir()
+    (bare_host.place / "pool/one.iso").write_bytes(bytes(1 << 16))
+    bare_host.lab.virsh("pool-define-as", POOL, "dir", "--target", str(bare_host.place / "pool"))
+    bare_host.lab.virsh("pool-start", POOL)
+    return bare_host
 
 
 @pytest.fixture
@@ -42,13 +37,6 @@ def other(host: Any) -> Iterator[Living]:
     made = Living(host)
     yield made
     made.remove()
-
-
-@pytest.fixture
-def running(guest: Living) -> Living:
-    guest.host.lab.virsh("start", guest.name)
-    guest.wait()
-    return guest
 
 
 def disks(guest: Living, *how: str) -> dict[str, str]:

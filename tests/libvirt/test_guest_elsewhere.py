@@ -40,15 +40,6 @@ def node(module_lab: Any, tmp_path_factory: pytest.TempPathFactory, capabilities
     lab.close()
 
 
-@pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("here")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    return made
-
-
 def call(host: Any, node: Any, *argv: str, status: int = 0) -> str:
     ended = host.cli("guest", *argv, "--node", node.address)
     assert ended.returncode == status, ended.stdout + ended.stderr

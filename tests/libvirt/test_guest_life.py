@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import snapshot_lab
 import tiny_guest
 from living import Living
 
@@ -15,28 +13,8 @@ pytest.importorskip("vfioctl_guest")
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
-    place = tmp_path_factory.mktemp("life")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    return made
-
-
-@pytest.fixture
-def guest(host: Any) -> Iterator[Living]:
-    made = Living(host)
-    yield made
-    made.remove()
-
-
-@pytest.fixture
-def running(guest: Living) -> Living:
-    guest.host.lab.virsh("start", guest.name)
-    guest.wait()
-    return guest
+def host(open_to_the_group: None, bare_host: Any) -> Any:
+    return bare_host
 
 
 @pytest.fixture

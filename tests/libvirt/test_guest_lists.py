@@ -24,14 +24,15 @@ LOCAL = ("virDomainGetUUIDString", "virDomainGetName", "virDomainFree")  # what 
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def closed(module_lab: Any) -> None:
+    """Only root may ask the private libvirtd. Before the daemon starts."""
     with (module_lab.etc / "libvirtd.conf").open("a") as file:
         file.write('unix_sock_rw_perms = "0700"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n')
-    place = tmp_path_factory.mktemp("guests")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    return made
+
+
+@pytest.fixture(scope="module")
+def host(closed: None, bare_host: Any) -> Any:
+    return bare_host
 
 
 @pytest.fixture

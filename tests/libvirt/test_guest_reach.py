@@ -6,22 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import snapshot_lab
 from living import Living
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
 VNC = "<graphics type='vnc' autoport='yes' listen='127.0.0.1'/><video><model type='vga'/></video>"
 VIEWER = '#!/bin/sh\necho "$0 $@"\nexit 9\n'
-
-
-@pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("reach")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    return made
 
 
 @pytest.fixture

@@ -12,15 +12,6 @@ pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
 
 
-@pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("rename")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    return made
-
-
 def renamed(host: Any, guest: Any, new: str, *argv: str) -> Any:
     return host.cli("guest", "rename", guest.name, new, *argv)
 

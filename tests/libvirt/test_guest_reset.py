@@ -8,7 +8,6 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-import snapshot_lab
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
@@ -19,16 +18,12 @@ BOUNDARIES = range(1, 7)  # two a step: the new disk, the definition, the former
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("reset")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    made.must("sh", "-c", f"mkdir -p {PLACE} && qemu-img create -q -f qcow2 /srv.qcow2 8M")
+def host(bare_host: Any) -> Any:
+    bare_host.must("sh", "-c", f"mkdir -p {PLACE} && qemu-img create -q -f qcow2 /srv.qcow2 8M")
     for argv in (("pool", "create", "fast", "--path", PLACE), ADD):
-        ended = made.cli(*argv)
+        ended = bare_host.cli(*argv)
         assert ended.returncode == 0, ended.stdout + ended.stderr
-    return made
+    return bare_host
 
 
 ADD = ("template", "add", "tiny", "--pool", "fast", "--file", "/srv.qcow2", "--yes")

@@ -24,22 +24,16 @@ PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
-    place = tmp_path_factory.mktemp("seed")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    module_lab.virsh("pool-define-as", "default", "dir", "--target", POOL)
-    module_lab.virsh("pool-start", "default")
-    definition = place / "lan.xml"
+def host(open_to_the_group: None, bare_host: Any) -> Any:
+    bare_host.lab.virsh("pool-define-as", "default", "dir", "--target", POOL)
+    bare_host.lab.virsh("pool-start", "default")
+    definition = bare_host.place / "lan.xml"
     definition.write_text("<network><name>lan</name><forward mode='bridge'/><bridge name='br-lan'/></network>")
-    module_lab.virsh("net-define", str(definition))
-    module_lab.virsh("net-start", "lan")
+    bare_host.lab.virsh("net-define", str(definition))
+    bare_host.lab.virsh("net-start", "lan")
     for name, text in (("key.pub", KEY), ("hash", SECRET), ("password", PASSWORD)):
-        made.must("sh", "-c", f"printf '%s\\n' '{text}' > /etc/{name}")
-    return made
+        bare_host.must("sh", "-c", f"printf '%s\\n' '{text}' > /etc/{name}")
+    return bare_host
 
 
 class Seeded:

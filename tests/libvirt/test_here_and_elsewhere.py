@@ -101,13 +101,9 @@ def verb(line: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("here")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    made.must("truncate", "-s", "4M", FILE)
-    return made
+def host(bare_host: Any) -> Any:
+    bare_host.must("truncate", "-s", "4M", FILE)
+    return bare_host
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,6 @@ pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_snapshot")
 
 
-@pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("running")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    return made
-
-
 @pytest.fixture(params=[1, 3], ids=["1 disk", "3 disks"])
 def disks(request: pytest.FixtureRequest) -> int:
     return int(request.param)

@@ -65,13 +65,9 @@ class Wire:
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("here")
-    place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start()
-    made.must("sh", "-c", f"head -c {SIZE} /dev/urandom > {FILE}")
-    return made
+def host(bare_host: Any) -> Any:
+    bare_host.must("sh", "-c", f"head -c {SIZE} /dev/urandom > {FILE}")
+    return bare_host
 
 
 @pytest.fixture(scope="module")
