@@ -136,11 +136,14 @@ def test_what_is_no_terminal_is_left_alone() -> None:
 
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_is_a_flag_for_a_while_and_then_what_it_was(number: int) -> None:
-    before = signal.getsignal(number)
-    with Signals().noted() as signals:
-        signal.raise_signal(number)
-        assert signals.number == number
-    assert signal.getsignal(number) is before
+    inherited = signal.signal(number, signal.SIG_DFL)  # below nohup it is ignored
+    try:
+        with Signals().noted() as signals:
+            signal.raise_signal(number)
+            assert signals.number == number
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, inherited)
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
