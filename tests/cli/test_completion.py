@@ -16,8 +16,11 @@ UUID = "11111111-2222-3333-4444-555555555555"
 @pytest.fixture
 def complete(composition, root: Path):
     """The words that are offered after these ones; the last one is not finished."""
-    for place in ("etc/libvirt/qemu", "etc/vfioctl/guests", f"sys/bus/pci/devices/{GPU}"):
+    places = ("etc/libvirt/qemu", "etc/libvirt/qemu/networks", "etc/libvirt/storage", "etc/vfioctl/guests")
+    for place in (*places, f"sys/bus/pci/devices/{GPU}"):
         (root / place).mkdir(parents=True)
+    for place, name in (("qemu/networks", "lan"), ("storage", "fast")):
+        (root / f"etc/libvirt/{place}/{name}.xml").write_text("")
     for name in ("win11", "linux"):
         (root / f"etc/libvirt/qemu/{name}.xml").write_text("")
     file = root / "etc/vfioctl/guests/win11.toml"
@@ -44,6 +47,18 @@ def test_a_guest_of_libvirt_is_offered_where_one_is_taken_into_care(complete) ->
 )
 def test_a_managed_guest_is_offered_everywhere_else(complete, words: tuple[str, ...]) -> None:
     assert complete(*words, "") == ["win11"]
+
+
+@pytest.mark.parametrize(("words", "offered"), [
+    (("guest", "start"), ["linux", "win11"]), (("snapshot", "create"), ["linux", "win11"]),
+    (("network", "stop"), ["lan"]), (("pool", "show"), ["fast"]), (("volume", "delete"), ["fast"]),
+    (("guest", "create", "new", "--network"), ["lan"]), (("guest", "create", "new", "--gpu"), ["first-free"]),
+    (("guest", "create"), []),
+])  # fmt: skip
+def test_verbs_of_plugins_offer_what_libvirt_keeps(complete, run, words: tuple[str, ...], offered: list[str]) -> None:
+    run("plugins", "refresh")
+    assert complete(*words, "") == offered
+    assert complete(*words, "l") == [name for name in offered if name.startswith("l")]
 
 
 @pytest.mark.parametrize("words", [

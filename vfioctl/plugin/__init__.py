@@ -123,6 +123,7 @@ if TYPE_CHECKING:
         Advice,
         Call,
         ChosenCard,
+        Completes,
         Enabling,
         Interrupted,
         OperationRequest,
@@ -230,12 +231,16 @@ if TYPE_CHECKING:
     changing: Options
     on_node: Options
     on_nodes: Options
+    card_addresses: Completes
+    guest_names: Completes
+    network_names: Completes
+    pool_names: Completes
 
 __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
     "Advice", "Answer", "Answers",
     "Backoff",
-    "Call", "Capabilities", "ChosenCard", "Condition", "Connection", "Connector", "ConsoleSession",
+    "Call", "Capabilities", "ChosenCard", "Completes", "Condition", "Connection", "Connector", "ConsoleSession",
     "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element", "Enabling",
     "Finding", "Firmware", "Framebuffer", "Frees",
@@ -256,19 +261,19 @@ __all__ = [
     "VfioctlError", "Volume", "VtConsole",
     "argument", "as_size", "asking",
     "bind", "bind_id",
-    "changing", "console_steps", "content_name",
+    "card_addresses", "changing", "console_steps", "content_name",
     "destinations", "drives_console",
     "every_volume",
     "failed", "field", "find_template", "framebuffer_steps", "frozen",
     "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
-    "guest_interfaces", "guest_machine", "guest_tpm", "guest_tpm_state",
+    "guest_interfaces", "guest_machine", "guest_names", "guest_tpm", "guest_tpm_state",
     "home_conditions", "hookimpl",
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
-    "network_ports", "new_id", "next_version", "no_such", "numbers",
+    "network_names", "network_ports", "new_id", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
-    "parse_element", "planned_steps",
+    "parse_element", "planned_steps", "pool_names",
     "qcow2_header",
     "read_addresses", "read_bytes", "read_capabilities", "read_figures", "read_guest", "read_guests", "read_leases",
     "read_network", "read_networks", "read_pages", "read_pool", "read_pools", "read_screen", "read_snapshots",
@@ -302,8 +307,8 @@ _MODULES = {
     "vfioctl.limits": "Limits",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.markers": "hookimpl",
-    "vfioctl.plugin.operations": "Advice Call ChosenCard Enabling Interrupted OperationRequest Options Question "
-    "content_name",
+    "vfioctl.plugin.operations": "Advice Call ChosenCard Completes Enabling Interrupted OperationRequest Options "
+    "Question content_name",
     "vfioctl.plugin.power": "keep_awake",
     "vfioctl.plugin.proposals": "bind bind_id console_steps drives_console framebuffer_steps given_functions "
     "home_conditions is_within kernel_version last_console_steps numbers override override_id staying sysfs "
@@ -318,6 +323,7 @@ _MODULES = {
     "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
     "vfioctl.unknown": "no_such",
+    "vfioctl.verbs.names": "card_addresses guest_names network_names pool_names",
     "vfioctl.verbs.options": "asking changing on_node on_nodes",
     "vfioctl.virt.agents": "GuestRun run_in_guest",
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",

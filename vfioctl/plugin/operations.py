@@ -193,6 +193,12 @@ class Call(Protocol):
         """
 
 
+class Completes(Protocol):
+    """What a shell offers for a name that is being typed: the `shell_complete` of an argument or an option."""
+
+    def __call__(self, ctx: Any, param: Any, incomplete: str, /) -> list[str]: ...
+
+
 class Options(Protocol):
     """A decorator that gives a verb options that others have too. click makes them, which no hook may import."""
 

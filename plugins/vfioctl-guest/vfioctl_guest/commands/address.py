@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Result, VfioctlError, on_node, read_addresses, until
+from vfioctl.plugin import Result, VfioctlError, guest_names, on_node, read_addresses, until
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
 
@@ -19,7 +19,7 @@ LONGEST = 24 * 3600.0
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--wait", is_flag=True, help="Wait until there is one.")
 @click.option(
     "--timeout", type=click.FloatRange(1.0, LONGEST), default=PATIENCE, show_default=True, metavar="SECONDS",

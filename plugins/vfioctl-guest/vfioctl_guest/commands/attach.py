@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, changing, replace
+from vfioctl.plugin import Refused, Result, changing, guest_names, network_names, replace
 from vfioctl_guest import hotplug
 from vfioctl_guest.life import find, must_not_be_saved, subject
 from vfioctl_guest.names import NOTHING_CHANGED
@@ -22,9 +22,10 @@ later = click.option("--next-start", is_flag=True, help="Leave the running guest
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--volume", metavar="POOL/VOLUME", help="A volume as a further disk.")
-@click.option("--network", metavar="NETWORK", help="A further network card, on this network.")
+@click.option("--network", metavar="NETWORK", shell_complete=network_names,
+              help="A further network card, on this network.")
 @click.option("--iso", metavar="POOL/VOLUME", help="A volume as the medium in a CD drive.")
 @click.option("--bus", type=click.Choice(BUSES), default="virtio", show_default=True, help="How the disk is attached.")
 @click.option("--readonly", is_flag=True, help="The guest may not write to the disk.")
@@ -74,7 +75,7 @@ def _inserted(connection: Connection, about: Subject, word: str) -> Change:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("device")
 @later
 @changing
@@ -92,7 +93,7 @@ def detach(call: Call, name: str, device: str, node: str, *, next_start: bool, d
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("drive", required=False)
 @click.option("--force", is_flag=True, help="Also where the guest has locked the tray.")
 @changing

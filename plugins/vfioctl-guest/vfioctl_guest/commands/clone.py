@@ -16,7 +16,9 @@ from vfioctl.plugin import (
     Result,
     changing,
     guest_firmware,
+    guest_names,
     guest_tpm,
+    pool_names,
 )
 from vfioctl_guest.clone import Draft, New, draft, new_nvram
 from vfioctl_guest.copies import copies_of
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("new")
 @click.option("--linked/--full", default=False, help="Share the template that the disks lie above; or copy that, too.")
-@click.option("--pool", default="", metavar="POOL", help="The pool of its disks; that of each unless given.")
+@click.option("--pool", default="", metavar="POOL", shell_complete=pool_names,
+              help="The pool of its disks; that of each unless given.")
 @click.option("--with-devices", is_flag=True, help="Let it have the devices of the host, too.")
 @click.option("--new-tpm", is_flag=True, help="Let it have a new TPM, without the keys in that of NAME.")
 @changing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import ConsoleSession, Refused, Result, guest_consoles, on_node
+from vfioctl.plugin import ConsoleSession, Refused, Result, guest_consoles, guest_names, on_node
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
 
@@ -33,7 +33,7 @@ def _key(_: click.Context, param: click.Parameter, value: str) -> str:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option(
     "--log", type=click.Path(dir_okay=False), metavar="FILE", help="Append what the guest says to FILE, made with mode "
     "0600.",

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, OperationRequest, Result, changing, frozen, size
+from vfioctl.plugin import (
+    Message,
+    OperationRequest,
+    Result,
+    card_addresses,
+    changing,
+    frozen,
+    network_names,
+    pool_names,
+    size,
+)
 from vfioctl_guest import site
 from vfioctl_guest.commands.seed_options import seeding
 from vfioctl_guest.create import Draft, Wish, draft, handed_over
@@ -31,10 +41,13 @@ if TYPE_CHECKING:
 @click.option("--volume", "volumes", multiple=True, metavar="POOL/VOLUME", help="A volume that becomes its disk.")
 @click.option("--disk", "sizes", multiple=True, metavar="SIZE",
               help="Make it an empty disk, such as 20G; with --template the first is how large that disk is.")
-@click.option("--pool", default="default", show_default=True, help="The pool of its empty disks.")
+@click.option("--pool", default="default", show_default=True, shell_complete=pool_names,
+              help="The pool of its empty disks.")
 @click.option("--iso", "isos", multiple=True, metavar="PATH", help="An ISO image that it has as a CD.")
-@click.option("--network", "networks", multiple=True, metavar="NETWORK", help="A network of libvirt that it is on.")
-@click.option("--gpu", default="", metavar="ADDRESS", help="A card of this host, or: first-free.")
+@click.option("--network", "networks", multiple=True, metavar="NETWORK", shell_complete=network_names,
+              help="A network of libvirt that it is on.")
+@click.option("--gpu", default="", metavar="ADDRESS", shell_complete=card_addresses,
+              help="A card of this host, or: first-free.")
 @click.option("--end-session", is_flag=True, help="With --gpu: its start may end the session of a logged-in user.")
 @click.option("--hugepages", default="", metavar="SIZE", help="Its memory is made of huge pages, such as 2M or 1G.")
 @click.option("--network-boot", is_flag=True, help="It boots from its network first, then from its disks.")

@@ -18,6 +18,7 @@ from vfioctl.plugin import (
     asking,
     changing,
     every_volume,
+    guest_names,
 )
 from vfioctl_guest.delete import draft, going_of
 from vfioctl_guest.doomed import look
@@ -29,7 +30,7 @@ DELETION = "guest.unconfirmed_delete"  # what is asked
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--keep-disks", is_flag=True, help="Leave its disks where they are.")
 @asking
 @changing

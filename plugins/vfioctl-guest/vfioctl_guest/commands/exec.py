@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Refused, Result, guest_machine, on_node, run_in_guest
+from vfioctl.plugin import Message, Refused, Result, guest_machine, guest_names, on_node, run_in_guest
 from vfioctl_guest.life import find, must_not_be_paused, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
 
@@ -19,7 +19,7 @@ SIGNALLED = 128  # and the signal's number: as a shell says it
 
 
 @click.command("exec")
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--timeout", type=click.FloatRange(1.0, LONGEST), default=PATIENCE, show_default=True, metavar="SECONDS",

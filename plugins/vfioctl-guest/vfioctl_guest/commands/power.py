@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import changing
+from vfioctl.plugin import changing, guest_names
 from vfioctl_guest.commands.stop import seconds
 from vfioctl_guest.life import (
     PAUSED,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--force", is_flag=True, help="Reset it at once, as its reset button does.")
 @seconds
 @changing
@@ -50,7 +50,7 @@ def reboot(call: Call, name: str, node: str, *, force: bool, timeout: float, dry
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @changing
 @click.pass_obj
 def suspend(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
@@ -66,7 +66,7 @@ def suspend(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @changing
 @click.pass_obj
 def resume(call: Call, name: str, node: str, *, dry_run: bool) -> Result:

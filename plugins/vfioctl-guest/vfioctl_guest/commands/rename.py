@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Refused, changing, guest_firmware, replace
+from vfioctl.plugin import Message, Refused, changing, guest_firmware, guest_names, replace
 from vfioctl_guest.life import OFF, Doing, must_not_be_saved, perform, step, subject
 from vfioctl_guest.moves import Moves, moves, new_nvram
 from vfioctl_guest.names import NOTHING_CHANGED, check_new
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("new")
 @changing
 @click.pass_obj

@@ -15,6 +15,7 @@ from vfioctl.plugin import (
     changing,
     every_volume,
     guest_disks,
+    guest_names,
     read_snapshots,
     read_templates,
     verify_template,
@@ -33,7 +34,7 @@ RESET = "guest.unconfirmed_reset"  # what is asked
 
 
 @click.command("reset-system")
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @asking
 @changing
 @click.pass_obj

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Question, asking, changing
+from vfioctl.plugin import Question, asking, changing, guest_names
 from vfioctl_guest.life import (
     SAVED,
     Doing,
@@ -26,7 +26,7 @@ LOSS = "guest.unconfirmed_discard"
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @changing
 @click.pass_obj
 def save(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
@@ -45,7 +45,7 @@ def save(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
 
 
 @click.command("discard-saved")
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @asking
 @changing
 @click.pass_obj

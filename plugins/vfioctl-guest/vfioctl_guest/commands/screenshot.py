@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, argument, on_node, read_screen
+from vfioctl.plugin import Refused, Result, argument, guest_names, on_node, read_screen
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.picture import as_png
@@ -20,7 +20,7 @@ SUFFIX = ".png"
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--screen", type=click.IntRange(0), default=0, show_default=True, help="Which of its displays.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE where it is there.")

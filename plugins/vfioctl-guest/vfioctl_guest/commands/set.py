@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, changing, read_summaries, size
+from vfioctl.plugin import Message, changing, guest_names, read_summaries, size
 from vfioctl_guest.life import Doing, find, must_not_be_saved, nothing_to_do, perform
 from vfioctl_guest.tuning import Wanted, drafted
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--cpus", type=click.IntRange(1), metavar="N", help="How many CPUs it has.")
 @click.option("--memory", metavar="SIZE", help="How much memory it has, such as 4G.")
 @click.option("--boot", metavar="DEVICE[,DEVICE]", help="What it boots from, in that order: vda,52:54:00:12:34:56")

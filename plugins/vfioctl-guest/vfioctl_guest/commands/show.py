@@ -14,6 +14,7 @@ from vfioctl.plugin import (
     guest_hostdevs,
     guest_interfaces,
     guest_machine,
+    guest_names,
     guest_tpm,
     on_node,
     on_nodes,
@@ -47,7 +48,7 @@ def listed(call: Call, node: str, *, all_nodes: bool, running: bool) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @on_node
 @click.pass_obj
 def show(call: Call, name: str, node: str) -> Result:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import ProgramSession, Result, on_node, read_addresses
+from vfioctl.plugin import ProgramSession, Result, guest_names, on_node, read_addresses
 from vfioctl_guest.commands.address import none_of
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.ways import jump
@@ -20,7 +20,7 @@ INSTALL = "Install it (Debian: openssh-client)."
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--user", help="Log in as this user; else as ssh is set up.")
 @click.option("--identity", type=click.Path(dir_okay=False), metavar="FILE", help="The private key to log in with.")

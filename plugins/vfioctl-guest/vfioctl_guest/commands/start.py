@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import changing, replace
+from vfioctl.plugin import changing, guest_names, replace
 from vfioctl_guest.life import (
     RUNNING,
     SAVED,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @changing
 @click.pass_obj
 def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Backoff, Result, on_node, read_figures
+from vfioctl.plugin import Backoff, Result, guest_names, on_node, read_figures
 from vfioctl_guest.life import PAUSED, RUNNING, find, must_run
 from vfioctl_guest.life_views import rates
 
@@ -21,7 +21,7 @@ KEYS = ("state", "cpus", "cpu_time", "memory", "resident", "unused", "disk_read"
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--watch", is_flag=True, help="Go on until ^C, with what it uses a second.")
 @click.option(
     "--every", type=click.FloatRange(0.5, 3600.0), default=2.0, show_default=True, metavar="SECONDS",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from vfioctl.plugin import Refused, argument, changing
+from vfioctl.plugin import Refused, argument, changing, guest_names
 from vfioctl_guest.life import (
     OFF,
     QUICK,
@@ -33,7 +33,7 @@ seconds = click.option(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--force", is_flag=True, help="Switch it off at once, as if its power was cut.")
 @seconds
 @changing
@@ -59,7 +59,7 @@ def stop(call: Call, name: str, node: str, *, force: bool, timeout: float, dry_r
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="")
 @click.pass_obj
 def destroy(call: Call, name: str, more: tuple[str, ...]) -> NoReturn:  # noqa: ARG001 -- whatever virsh would take

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import ProgramSession, Refused, Result, guest_machine, on_node
+from vfioctl.plugin import ProgramSession, Refused, Result, guest_machine, guest_names, on_node
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.ways import display_of, is_there_alone, tunnel
@@ -21,7 +21,7 @@ INSTALL = "Install one (Debian: virt-viewer, tigervnc-viewer)."
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=guest_names)
 @click.option("--open", "opened", is_flag=True, help="Open it in virt-viewer, remote-viewer or vncviewer.")
 @on_node
 @click.pass_obj

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Question, Result, asking, changing, content_name, read_network
+from vfioctl.plugin import Message, Question, Result, asking, changing, content_name, network_names, read_network
 from vfioctl_network.commands.show import row
 from vfioctl_network.commands.work import (
     Doing,
@@ -38,7 +38,7 @@ sudo iptables -S DOCKER-USER."""
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=network_names)
 @changing
 @click.pass_obj
 def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
@@ -52,7 +52,7 @@ def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=network_names)
 @changing
 @click.pass_obj
 def stop(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
@@ -63,7 +63,7 @@ def stop(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=network_names)
 @click.option("--off", is_flag=True, help="Do not start it with libvirt.")
 @changing
 @click.pass_obj
@@ -76,7 +76,7 @@ def autostart(call: Call, name: str, node: str, *, off: bool, dry_run: bool) -> 
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=network_names)
 @asking
 @changing
 @click.pass_obj

@@ -15,6 +15,7 @@ from vfioctl.plugin import (
     Severity,
     argument,
     changing,
+    network_names,
     read_leases,
     read_network,
     replace,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=network_names)
 @click.option("--lease", "keep", multiple=True, metavar="GUEST=ADDRESS", help="Keep an address for a guest, or a MAC.")
 @click.option("--no-lease", "drop", multiple=True, metavar="GUEST", help="Keep none for a guest, a MAC, or that one.")
 @click.option("--dns", multiple=True, metavar="NAME=ADDRESS", help="Let DNS know a name.")

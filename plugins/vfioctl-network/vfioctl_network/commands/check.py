@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, Refused, Result, StepProposal, changing, on_node, read_network
+from vfioctl.plugin import Message, Refused, Result, StepProposal, changing, network_names, on_node, read_network
 from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.show import row
 from vfioctl_network.commands.work import Doing, Networks, perform, run_each, seen, step
@@ -21,7 +21,7 @@ FAILED = 1
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=network_names)
 @on_node
 @click.pass_obj
 def check(call: Call, name: str | None, node: str) -> Result:
@@ -43,7 +43,7 @@ def check(call: Call, name: str | None, node: str) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=network_names)
 @changing
 @click.pass_obj
 def repair(call: Call, name: str, node: str, *, dry_run: bool) -> Result:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Refused, Result, on_node, on_nodes, read_leases, read_network
+from vfioctl.plugin import Refused, Result, network_names, on_node, on_nodes, read_leases, read_network
 from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.work import Networks, seen
 
@@ -25,7 +25,7 @@ def listed(call: Call, node: str, *, all_nodes: bool) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=network_names)
 @on_node
 @click.pass_obj
 def show(call: Call, name: str, node: str) -> Result:
@@ -44,7 +44,7 @@ def show(call: Call, name: str, node: str) -> Result:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=network_names)
 @on_nodes
 @click.pass_obj
 def leases(call: Call, name: str | None, node: str, *, all_nodes: bool) -> Result:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Result, changing, new_id
+from vfioctl.plugin import Result, changing, guest_names, new_id
 from vfioctl_snapshot import names
 from vfioctl_snapshot.commands.work import Doing, disks_only, perform, subject, wish
 from vfioctl_snapshot.create import create as draft
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("guest")
+@click.argument("guest", shell_complete=guest_names)
 @click.argument("name", required=False)
 @click.option("--quiesce", is_flag=True, help="Let the file systems of a running guest stand still for it.")
 @disks_only

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, Refused, Result, argument, asking, changing, new_id
+from vfioctl.plugin import Message, Refused, Result, argument, asking, changing, guest_names, new_id
 from vfioctl_snapshot import inside
 from vfioctl_snapshot.commands.work import Doing, Subject, again, perform, subject
 from vfioctl_snapshot.delete import delete as draft
@@ -21,7 +21,7 @@ DELETION, PRUNING = "snapshot.unconfirmed_delete", "snapshot.unconfirmed_prune" 
 
 
 @click.command()
-@click.argument("guest")
+@click.argument("guest", shell_complete=guest_names)
 @click.argument("name")
 @asking
 @changing
@@ -43,7 +43,7 @@ def delete(call: Call, guest: str, name: str, node: str, *, yes: bool, dry_run: 
 
 
 @click.command()
-@click.argument("guest")
+@click.argument("guest", shell_complete=guest_names)
 @click.option("--keep", type=click.IntRange(0), required=True, help="How many of the newest stay.")
 @asking
 @changing

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Result, argument, asking, changing, new_id
+from vfioctl.plugin import Message, Result, argument, asking, changing, guest_names, new_id
 from vfioctl_snapshot import inside, names, tpm
 from vfioctl_snapshot.commands.work import Doing, Subject, again, disks_only, perform, subject, wish
 from vfioctl_snapshot.create import Wish
@@ -21,7 +21,7 @@ LOSS = "snapshot.unconfirmed_revert"  # the question whether the present state m
 
 
 @click.command()
-@click.argument("guest")
+@click.argument("guest", shell_complete=guest_names)
 @click.argument("name")
 @click.option("--discard", is_flag=True, help="Do not keep the present state.")
 @disks_only

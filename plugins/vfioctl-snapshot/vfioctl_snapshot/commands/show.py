@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Message, Refused, Result, argument, on_node, on_nodes
+from vfioctl.plugin import Message, Refused, Result, argument, guest_names, on_node, on_nodes
 from vfioctl_snapshot import facts as graph
 from vfioctl_snapshot.commands.work import Subject, seen, seen_all
 from vfioctl_snapshot.known import mixed
@@ -24,7 +24,7 @@ ONLY_ROOT = "Only what libvirt knows is shown; root sees the snapshots of vfioct
 
 
 @click.command("list")
-@click.argument("guest", required=False)
+@click.argument("guest", required=False, shell_complete=guest_names)
 @on_nodes
 @click.pass_obj
 def listed(call: Call, guest: str | None, node: str, *, all_nodes: bool) -> Result:
@@ -40,7 +40,7 @@ def listed(call: Call, guest: str | None, node: str, *, all_nodes: bool) -> Resu
 
 
 @click.command()
-@click.argument("guest")
+@click.argument("guest", shell_complete=guest_names)
 @click.argument("name")
 @on_node
 @click.pass_obj

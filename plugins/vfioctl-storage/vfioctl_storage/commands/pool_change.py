@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Result, changing, read_pool
+from vfioctl.plugin import Message, Result, changing, pool_names, read_pool
 from vfioctl_storage.commands.work import Wish, perform, row, step, subject
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=pool_names)
 @changing
 @click.pass_obj
 def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
@@ -28,7 +28,7 @@ def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=pool_names)
 @changing
 @click.pass_obj
 def stop(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
@@ -43,7 +43,7 @@ def stop(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=pool_names)
 @click.option("--off", is_flag=True, help="Do not let it start with its host any more.")
 @changing
 @click.pass_obj

@@ -16,6 +16,7 @@ from vfioctl.plugin import (
     asking,
     changing,
     content_name,
+    pool_names,
     read_pool,
     read_uses,
     read_volumes,
@@ -33,7 +34,7 @@ MOST_NAMES = 10
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=pool_names)
 @click.option("--keep-files", is_flag=True, help="Forget it though it has volumes; their files stay.")
 @asking
 @changing

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, argument, on_node, on_nodes, read_pool, read_pools, read_uses
+from vfioctl.plugin import Refused, Result, argument, on_node, on_nodes, pool_names, read_pool, read_pools, read_uses
 from vfioctl_storage.commands.work import row, users
 from vfioctl_storage.names import NOTHING_CHANGED
 
@@ -29,7 +29,7 @@ def _rows(connection: Connection) -> list[dict[str, Any]]:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=pool_names)
 @on_node
 @click.pass_obj
 def show(call: Call, name: str, node: str) -> Result:
@@ -39,7 +39,7 @@ def show(call: Call, name: str, node: str) -> Result:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=pool_names)
 @on_node
 @click.pass_obj
 def refresh(call: Call, name: str, node: str) -> Result:

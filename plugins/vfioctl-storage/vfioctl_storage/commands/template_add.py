@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Question, TemplateData, argument, asking, changing, content_name, frozen
+from vfioctl.plugin import Question, TemplateData, argument, asking, changing, content_name, frozen, pool_names
 from vfioctl_storage.commands import work
 from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_beside
@@ -53,7 +53,8 @@ def of_something(command: Command) -> Command:
 
 @click.command()
 @click.argument("name")
-@click.option("--pool", required=True, metavar="POOL", help="Beside the volumes of this pool.")
+@click.option("--pool", required=True, metavar="POOL", shell_complete=pool_names,
+              help="Beside the volumes of this pool.")
 @of_something
 @click.option("--os", "system", default="", metavar="TEXT", help="Which system is in it, for people.")
 @click.option("--description", default="", metavar="TEXT", help="More of it, for people.")

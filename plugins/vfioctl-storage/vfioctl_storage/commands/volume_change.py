@@ -15,6 +15,7 @@ from vfioctl.plugin import (
     as_size,
     asking,
     changing,
+    pool_names,
     read_templates,
     size,
     templates_pool,
@@ -33,7 +34,7 @@ CUT, LOSS = "volume.unconfirmed_shrink", "volume.unconfirmed_delete"
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=pool_names)
 @click.argument("name")
 @click.argument("wanted", metavar="SIZE")
 @click.option("--shrink", is_flag=True, help="Cut off its end, with what is in it.")
@@ -114,7 +115,7 @@ def _live(subj: Subject) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=pool_names)
 @click.argument("name")
 @asking
 @changing

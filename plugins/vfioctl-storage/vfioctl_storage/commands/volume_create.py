@@ -13,6 +13,7 @@ from vfioctl.plugin import (
     as_size,
     changing,
     find_template,
+    pool_names,
     read_pool,
     size,
     verify_template,
@@ -31,7 +32,7 @@ FORMATS = click.Choice(("qcow2", "raw"))
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=pool_names)
 @click.argument("name")
 @click.option("--size", "wanted", default="", metavar="SIZE", help="What a guest sees, as 20G or 512MiB.")
 @click.option("--template", default="", metavar="TEMPLATE", help="Let it lie above the image of this template.")
@@ -86,7 +87,7 @@ def _of_template(
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=pool_names)
 @click.argument("name")
 @click.argument("new")
 @click.option("--linked", is_flag=True, help="Do not copy: let NEW lie above NAME, which then must stay as it is.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Result, on_node, on_nodes, read_pool, read_pools, read_volumes
+from vfioctl.plugin import Result, on_node, on_nodes, pool_names, read_pool, read_pools, read_volumes
 from vfioctl_storage.commands.volume_work import active_pool, must_be_active, row, subject
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.argument("pool", required=False)
+@click.argument("pool", required=False, shell_complete=pool_names)
 @on_nodes
 @click.pass_obj
 def listed(call: Call, pool: str | None, node: str, *, all_nodes: bool) -> Result:
@@ -36,7 +36,7 @@ def _rows(connection: Connection, *, word: str, everywhere: bool) -> list[dict[s
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=pool_names)
 @click.argument("name")
 @on_node
 @click.pass_obj

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, as_size, changing
+from vfioctl.plugin import Refused, Result, as_size, changing, pool_names
 from vfioctl_storage.commands.volume_create import FORMATS
 from vfioctl_storage.commands.volume_work import about, active_pool, is_marked, row, step, subject
 from vfioctl_storage.commands.work import Wish, in_order, perform
@@ -23,7 +23,7 @@ LENGTH = 64  # digits of a sha256
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=pool_names)
 @click.argument("name")
 @click.argument("file")
 @click.option("--sha256", default="", metavar="SUM", help="The checksum that FILE must have.")
@@ -66,7 +66,7 @@ def checksum(text: str) -> str:
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=pool_names)
 @click.argument("name")
 @click.argument("file")
 @changing

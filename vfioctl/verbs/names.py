@@ -1,0 +1,54 @@
+"""What a shell offers where a verb takes a name: what libvirt keeps on this host. Asks nobody, since a hook may run.
+
+`vfioctl.plugin` gives these to plugins, as the `shell_complete` of an argument or an option.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import click
+
+    from vfioctl.plugin.operations import Call
+
+GUESTS, NETWORKS, POOLS, XML = "etc/libvirt/qemu", "etc/libvirt/qemu/networks", "etc/libvirt/storage", ".xml"
+FIRST_FREE = "first-free"
+
+
+def guest_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The guests that libvirt keeps here and this user may see."""
+    return _begun(_defined(ctx, GUESTS), incomplete)
+
+
+def network_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The networks that libvirt keeps here and this user may see."""
+    return _begun(_defined(ctx, NETWORKS), incomplete)
+
+
+def pool_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The pools that libvirt keeps here and this user may see."""
+    return _begun(_defined(ctx, POOLS), incomplete)
+
+
+def card_addresses(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The cards of this host, and the word for the first that is free."""
+    call: Call = ctx.find_root().obj
+    return _begun((FIRST_FREE, *(card.address for card in call.host().gpus())), incomplete)
+
+
+def _defined(ctx: click.Context, directory: str) -> Iterable[str]:
+    """The names of the definitions in a directory of libvirt's; a transient object has none."""
+    call: Call = ctx.find_root().obj
+    with suppress(OSError):
+        found = os.listdir(call.paths.at(directory))
+        return sorted(name.removesuffix(XML) for name in found if name.endswith(XML))
+    return ()
+
+
+def _begun(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
