@@ -105,37 +105,52 @@ ring2() {
     else
         unpack_sshd
         unpack_kernel
+        unpack_agent
         # shellcheck disable=SC2086 # options are words
         tests 2 libvirt tests plugins -m ring2 $shard -n "$(nproc)" --dist=worksteal
     fi
 }
 
-# unpack_sshd: an sshd for the tests in $SSHD_TREE, not installed, since no service of this computer may start with it.
-# Where it cannot be had, its tests are skipped and counted.
-unpack_sshd() {
-    if [ -x /usr/sbin/sshd ]; then return; fi
-    if [ ! -x "$cache/sshd/usr/sbin/sshd" ] && [ -z "${NO_APT-}" ]; then
-        rm -rf "$cache/sshd"
-        mkdir -p "$cache/sshd/packages"
-        { apt_update && (cd "$cache/sshd/packages" && apt-get download openssh-server libwrap0); } >"$cache/apt.log" 2>&1
-        for u_package in "$cache"/sshd/packages/*.deb; do dpkg -x "$u_package" "$cache/sshd" 2>>"$cache/apt.log"; done
-    fi
-    export SSHD_TREE="$cache/sshd"
+# unpack NAME FILE COMMAND…: the packages that COMMAND downloads, in the tree $cache/NAME, which has FILE then. They are not
+# installed, since no service of this computer may start with them. Where they cannot be had, their tests are skipped and
+# counted.
+unpack() {
+    u_tree=$cache/$1
+    u_file=$2
+    shift 2
+    # shellcheck disable=SC2086 # a file may be a pattern
+    if [ -n "${NO_APT-}" ] || ls "$u_tree"/$u_file >/dev/null 2>&1; then return; fi
+    rm -rf "$u_tree"
+    mkdir -p "$u_tree/packages"
+    { apt_update && (cd "$u_tree/packages" && "$@"); } >"$cache/apt.log" 2>&1
+    for u_package in "$u_tree"/packages/*.deb; do dpkg -x "$u_package" "$u_tree" 2>>"$cache/apt.log"; done
 }
 
-# unpack_kernel: a kernel for the guests of tests in $KERNEL_TREE, where none is installed. Where it cannot be had, their
-# tests are skipped and counted.
+# unpack_sshd: an sshd for the tests, in $SSHD_TREE.
+unpack_sshd() {
+    if [ -x /usr/sbin/sshd ]; then return; fi
+    export SSHD_TREE="$cache/sshd"
+    unpack sshd usr/sbin/sshd apt-get download openssh-server libwrap0
+}
+
+# unpack_agent: QEMU's agent for the guests of tests, in $AGENT_TREE; QEMU has brought the libraries that it needs.
+unpack_agent() {
+    if [ -x /usr/sbin/qemu-ga ]; then return; fi
+    export AGENT_TREE="$cache/agent"
+    unpack agent usr/sbin/qemu-ga apt-get download qemu-guest-agent
+}
+
+# unpack_kernel: a kernel for the guests of tests, in $KERNEL_TREE.
 unpack_kernel() {
     if ls /boot/vmlinuz-* >/dev/null 2>&1; then return; fi
     export KERNEL_TREE="$cache/kernel"
-    if [ -d "$KERNEL_TREE/boot" ] || [ -n "${NO_APT-}" ]; then return; fi
-    rm -rf "$KERNEL_TREE"
-    mkdir -p "$KERNEL_TREE/packages"
-    {
-        apt_update
-        k_name=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
-        (cd "$KERNEL_TREE/packages" && apt-get download "$k_name" && dpkg -x linux-image-*.deb "$KERNEL_TREE")
-    } >"$cache/apt.log" 2>&1
+    unpack kernel 'boot/vmlinuz-*' download_kernel
+}
+
+# download_kernel: the package that the one for all versions of the kernel depends on.
+download_kernel() {
+    apt-get download "$(apt-cache depends linux-image-cloud-amd64 |
+        sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)"
 }
 
 # ring3 OPTION…: the lab.

@@ -33,9 +33,9 @@ binding_packages='gcc libc6-dev libvirt-dev pkg-config python3-dev'
 ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
     dnsmasq-base iptables nftables iproute2 openssl openssh-client e2fsprogs ovmf swtpm swtpm-tools
     syslinux mtools dropbear-bin'
-# A service would start where the first is installed, and the second would be the next kernel: on this computer they are
+# A service would start where the first two are installed, and the last would be the next kernel: on this computer they are
 # only unpacked.
-tree_packages='openssh-server linux-image-cloud-amd64'
+tree_packages='openssh-server qemu-guest-agent linux-image-cloud-amd64'
 other_pythons='3.12 3.14' # Debian 12 has 3.11, Debian 13 has 3.13
 share=24 # one of so many parts: what CI runs on the other Debian, and on the other Pythons
 

@@ -65,9 +65,7 @@ class Page:
         return self.cli(*(self.stands_for.get(word, word) for word in line.split()))
 
     def cli(self, *argv: str, status: int = 0) -> str:
-        ended = self.host.cli(*argv)
-        assert ended.returncode == status, ended.stdout + ended.stderr
-        return str(ended.stdout + ended.stderr)
+        return str(self.host.said(*argv, status=status))
 
     def data(self, *argv: str) -> Any:
         return json.loads(self.cli(*argv, "--format", "json"))["data"]

@@ -1,7 +1,7 @@
 """A guest with a real Linux, small enough for a test: the disk image that it boots from, made of packages of Debian.
 
 Its disk is one FAT with SYSLINUX, the kernel and an initramfs of busybox and dropbear; linux_guest_root/init says
-what it does. It is ready in about five seconds without KVM, in 128 MiB.
+what it does. It is ready in about five seconds without KVM, in 128 MiB. On request it has QEMU's agent too.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from pathlib import Path
 
 # Where contrib/test.sh has unpacked a kernel that is not installed: an installed one would be this computer's next.
 TREE = Path(os.environ.get("KERNEL_TREE") or "/")
+AGENT_TREE = os.environ.get("AGENT_TREE", "")  # the same of qemu-guest-agent: an installed one would be started
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 PROGRAMS = ("busybox", "dropbear", "syslinux", "mformat", "mcopy")
 APPLETS = (
     "cat", "chmod", "chown", "dd", "grep", "hostname", "ifconfig", "insmod", "mkdir", "mount", "poweroff", "printf",
-    "sed", "sh", "stty", "sync", "udhcpc", "umount", "uname",
+    "rm", "sed", "sh", "sleep", "stty", "sync", "udhcpc", "umount", "uname",
 )  # fmt: skip
 MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "virtio_scsi", "ahci", "sr_mod", "isofs", "button", "evdev",
+    "virtio_console",
 )  # fmt: skip
-DIRECTORIES = ("bin", "dev", "etc/dropbear", "modules", "proc", "root", "run", "seed", "sys", "tmp", "var/log")
+DIRECTORIES = ("bin", "dev", "etc/dropbear", "modules", "proc", "root", "run", "sbin", "seed", "sys", "tmp", "var/log")
+OWN = {"init": "init", "lease": "bin/lease", "standstill": "bin/standstill", "shutdown": "sbin/shutdown"}
 ACCOUNTS = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\n", "group": "root:x:0:\n", "shadow": "root:*:19000:0:99999:7:::\n",
     "shells": "/bin/sh\n",
@@ -43,19 +46,23 @@ SECTORS = 64 << 11  # 64 MiB, of which the file system takes what it needs
 HEADS, TRACK = "64", "32"
 
 
-def missing() -> str:
-    """Why the guest cannot be made here, or ""."""
+def missing(*, agent: bool = False) -> str:
+    """Why the guest, with an `agent`, cannot be made here, or ""."""
     absent = [name for name in PROGRAMS if shutil.which(name, path=SBIN) is None]
     if not list(TREE.glob("boot/vmlinuz-*")):
         absent.append("a kernel of Debian (linux-image-cloud-amd64)")
+    if agent and not _agent():
+        absent.append("qemu-ga (qemu-guest-agent)")
     return f"the guest needs {', '.join(absent)}" if absent else ""
 
 
-def make(place: Path) -> Path:
-    """Its disk, as a qcow2 image in the directory `place`."""
+def make(place: Path, *, agent: bool = False) -> Path:
+    """Its disk, as a qcow2 image in the directory `place`; with `agent`, qemu-ga runs in it."""
     kernel = max(TREE.glob("boot/vmlinuz-*"))
     root, raw, image = place / "root", place / "guest.raw", place / "guest.qcow2"
     _fill(root, kernel.name.removeprefix("vmlinuz-"))
+    if agent:
+        _add_program(root, _agent())
     (place / "initrd").write_bytes(gzip.compress(b"".join(_archive(root)), 6))
     (place / "syslinux.cfg").write_text(CONFIGURATION)
     with raw.open("wb") as disk:
@@ -82,14 +89,23 @@ def _fill(root: Path, release: str) -> None:
     shutil.copy(busybox, root / "bin/busybox")
     for name in APPLETS:
         (root / "bin" / name).symlink_to("busybox")
-    for path in (dropbear, *re.findall(r"(/\S+) \(0x", _run("ldd", dropbear))):
-        target = root / ("bin/dropbear" if path == dropbear else path[1:])
+    _add_program(root, dropbear)
+    own = Path(__file__).with_name("linux_guest_root")
+    for name, to in OWN.items():
+        shutil.copy(own / name, root / to)
+    _add_modules(root / "modules", [TREE / place / "modules" / release for place in ("lib", "usr/lib")])
+
+
+def _agent() -> str:
+    return shutil.which("qemu-ga", path=f"{SBIN}:{AGENT_TREE}/usr/sbin") or ""
+
+
+def _add_program(root: Path, program: str) -> None:
+    """The program as bin/NAME, with the loader and the libraries that it needs."""
+    for path in (program, *re.findall(r"(/\S+) \(0x", _run("ldd", program))):
+        target = root / (f"bin/{os.path.basename(path)}" if path == program else path[1:])
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    own = Path(__file__).with_name("linux_guest_root")
-    shutil.copy(own / "init", root / "init")
-    shutil.copy(own / "lease", root / "bin/lease")
-    _add_modules(root / "modules", [TREE / place / "modules" / release for place in ("lib", "usr/lib")])
 
 
 def _add_modules(to: Path, sources: Iterable[Path]) -> None:

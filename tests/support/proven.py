@@ -65,6 +65,10 @@ def _running(name: str) -> tuple[str, ...]:
     return (f"test_snapshot_running::test_{name}",)
 
 
+def _agent(name: str) -> tuple[str, ...]:
+    return (f"test_snapshot_agent::test_{name}",)
+
+
 def _reach(name: str, where: str) -> tuple[str, ...]:
     return (f"test_snapshot_reach::test_{name}[{REACH[where]}]",)
 
@@ -126,6 +130,13 @@ ROWS = (
         _firmware("a_tpm_that_is_at_work_is_not_copied")),
     Row("create --quiesce", "running, without an agent", "BIOS", "refused: `guest.no_agent`",
         _running("a_standstill_without_an_agent_is_refused_before_anything_is_made")),
+    Row("create --quiesce; revert once it is off", "running Linux, qemu-ga", "BIOS", "works",
+        _agent("what_was_not_yet_on_its_disk_is_in_a_snapshot_at_a_standstill_and_comes_back")),
+    Row("create --quiesce that fails at the standstill", "running Linux, qemu-ga", "BIOS", "undone, the guest goes on",
+        _agent("a_snapshot_that_fails_while_it_stands_still_lets_it_go_on")),
+    Row("create --quiesce, killed at the standstill", "running Linux, qemu-ga", "BIOS",
+        "`recover` undoes it, the guest goes on",
+        _agent("one_that_was_killed_while_it_stands_still_goes_on_with_recover")),
     Row("create", "running on a disk that its configuration has elsewhere", "BIOS", "refused: `snapshot.strayed`",
         _running("a_disk_that_the_configuration_has_elsewhere_is_refused_by_name")),
     Row("revert", "running", "BIOS", "refused: `snapshot.running`", _verbs("the_guest_starts_on_what_was_made")),

@@ -161,6 +161,12 @@ class SnapshotLab:
         """`vfioctl ARGV` on this host."""
         return self.run(sys.executable, "-m", ENTRY, "--root", "/", *argv)
 
+    def said(self, *argv: str, status: int = 0) -> str:
+        """What `vfioctl ARGV` says, which must end with `status`."""
+        ended = self.cli(*argv)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
     def cli_of(self, uid: int, group: int, *argv: str) -> subprocess.CompletedProcess[str]:
         """The same by the user `uid`, a member of `group` and nothing else, with a home of their own."""
         home = f"/var/home-{uid}"

@@ -1,0 +1,195 @@
+"""What rests on the agent of a guest, most of all a standstill: by qemu-ga in a real Linux, on a real libvirtd."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import linux_guest
+import pytest
+import snapshot_lab
+from serial_line import SerialLine
+
+from vfioctl.wait import until
+
+pytest.importorskip("libvirt")
+for plugin in ("guest", "network", "snapshot", "storage"):
+    pytest.importorskip(f"vfioctl_{plugin}")
+
+pytestmark = pytest.mark.timeout(300)
+POOL = snapshot_lab.IMAGES
+DATA = f"{POOL}/data.qcow2"
+SUBNET = "192.168.222"
+STATUS = '{"execute": "guest-fsfreeze-status"}'
+MAKING_IMAGES = 4  # boundaries of `create`: before and after the new image of each of two disks
+
+
+@pytest.fixture(scope="module")
+def host(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A host with the guest "web", which is off: it has an agent, and an ext4 on its second disk."""
+    if why := linux_guest.missing(agent=True):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    place = tmp_path_factory.mktemp("agent")
+    place.chmod(0o755)
+    emulated_lab.start()
+    made = snapshot_lab.SnapshotLab(emulated_lab, place)
+    image, data = linux_guest.make(place, agent=True), place / "data.raw"
+    made.must("cp", str(image), f"{POOL}/web.qcow2")
+    made.must("truncate", "-s", "16M", str(data))
+    made.must("mkfs.ext4", "-q", str(data))
+    made.must("qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(data), DATA)
+    disks = ("--volume", "images/web.qcow2", "--volume", "images/data.qcow2")
+    for asked in (
+        ("pool", "create", "images", "--path", POOL),
+        ("network", "create", "lab", "--subnet", f"{SUBNET}.0/24"),
+        ("guest", "create", "web", "--memory", "128M", *disks, "--network", "lab"),
+    ):
+        made.said(*asked)
+    return made
+
+
+class Web:
+    """The guest, which runs with its second disk on /data: from one test to the next, where no test stops it."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+        self.open = ExitStack()
+
+    def start(self) -> None:
+        if self.host.lab.virsh("domstate", "web").stdout.strip() == "running":
+            return
+        self.open.close()
+        self.host.lab.virsh("start", "web")
+        self.line = self.open.enter_context(SerialLine(self.host.lab, "web"))
+        self.line.wait("ready")
+        assert self.line.ask("mkdir /data; mount -t ext4 /dev/vdb /data && echo mounted") == "mounted"
+        assert until(lambda: self.standstill() == "thawed", snapshot_lab.DEADLINE), "its agent does not answer"
+
+    def close(self) -> None:
+        self.open.close()
+        self.host.lab.virsh("destroy", "web", check=False)
+
+    def standstill(self) -> str:
+        """What its agent says of its file systems: "frozen" or "thawed"; "" where it does not answer."""
+        ended = self.host.lab.virsh("qemu-agent-command", "web", STATUS, check=False)
+        return str(json.loads(ended.stdout)["return"]) if ended.returncode == 0 else ""
+
+    def stood_still(self) -> None:
+        """Its agent has let its file systems stand still and go on, and they do."""
+        self.line.wait("freeze")
+        self.line.wait("thaw")
+        assert self.standstill() == "thawed"
+        assert self.line.ask("echo still >/data/writes && sync && cat /data/writes") == "still"
+
+    def files(self, *, of: str) -> str:
+        """What the directory of its second disk lists where that is the image `of`."""
+        return self._raw(of, "debugfs", "-R", "ls -p /")
+
+    def content(self, name: str, *, of: str) -> str:
+        return self._raw(of, "debugfs", "-R", f"cat /{name}")
+
+    def is_clean(self, *, of: str) -> bool:
+        """Whether its file system was written out, so that no journal has to be replayed."""
+        return "needs_recovery" not in self._raw(of, "dumpe2fs", "-h")
+
+    def _raw(self, of: str, *argv: str) -> str:
+        raw = str(self.host.place / "seen.raw")
+        self.host.must("qemu-img", "convert", "-f", "qcow2", "-O", "raw", of, raw)
+        return str(self.host.must(*argv, raw))
+
+
+@pytest.fixture(scope="module")
+def same(host: Any) -> Iterator[Web]:
+    made = Web(host)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def web(same: Web) -> Web:
+    same.start()
+    return same
+
+
+def test_a_program_in_the_guest_ends_with_its_status_and_what_it_said(web: Web) -> None:
+    program = ("sh", "-c", "echo one two; echo three >&2; exit 7")
+    shown = web.host.said("guest", "exec", "web", "--format", "json", "--", *program, status=7)
+    ended = json.loads(shown)["data"]
+    assert (ended["status"], ended["stdout"], ended["stderr"]) == (7, "one two\n", "three\n")
+
+
+def test_a_program_that_does_not_end_in_time_is_named_and_runs_on(web: Web) -> None:
+    shown = web.host.said("guest", "exec", "web", "--timeout", "1", "--", "sleep", "300", status=1)
+    assert "sleep has not ended in the guest within 1 s. [guest.exec_deadline]" in shown
+    found = re.search(r"runs on there as process (\d+)", shown)
+    assert found is not None
+    assert web.line.ask(f"cat /proc/{found[1]}/comm") == "sleep"
+
+
+def test_its_agent_says_its_address(web: Web) -> None:
+    (found,) = json.loads(web.host.said("guest", "address", "web", "--format", "json"))["data"]["addresses"]
+    assert found["address"].startswith(f"{SUBNET}.")
+    assert found["source"] == "agent"
+
+
+def test_a_snapshot_that_fails_while_it_stands_still_lets_it_go_on(web: Web) -> None:
+    images, present = web.host.files(), disk(web.host)
+    with web.host.standing_still(MAKING_IMAGES, "snapshot", "create", "web", "bad", "--quiesce") as process:
+        (new,) = (path for path in web.host.files() - images if path.startswith(present.partition(".")[0]))
+        web.host.must("rm", new)
+    assert process.returncode == 1
+    web.stood_still()
+    assert "bad" not in web.host.names("web")
+    assert (web.host.files(), disk(web.host)) == (images, present)
+    assert web.host.left_open() == []
+
+
+def test_one_that_was_killed_while_it_stands_still_goes_on_with_recover(web: Web) -> None:
+    """Its agent takes its time, so that it stands still after the end of who has asked for it."""
+    images = web.host.files()
+    web.line.ask(">/slow; echo slow")
+    with web.host.started("snapshot", "create", "web", "killed", "--quiesce") as process:
+        web.line.wait("freeze")
+        process.kill()
+    assert until(lambda: web.standstill() == "frozen", snapshot_lab.DEADLINE)
+    web.host.recover()
+    web.line.wait("thaw")
+    assert web.standstill() == "thawed"
+    assert "killed" not in web.host.names("web")
+    assert web.host.files() == images
+    assert web.line.ask("rm /slow; echo fast") == "fast"
+
+
+def test_a_stop_asks_its_agent_once_and_it_is_off(web: Web) -> None:
+    shown = web.host.said("guest", "stop", "web")
+    assert "guest.stop: 1 request to its agent" in shown
+    assert web.content("asked", of=disk(web.host)).startswith("shutdown -h -P ")
+
+
+def test_what_was_not_yet_on_its_disk_is_in_a_snapshot_at_a_standstill_and_comes_back(web: Web) -> None:
+    at_good = disk(web.host)
+    web.line.ask("echo first >/data/before; echo written")
+    web.host.done("create", "web", "good", "--quiesce")
+    web.stood_still()
+    web.line.ask("echo second >/data/before; echo third >/data/after; sync; echo written")
+    at_plain = disk(web.host)
+    web.host.done("create", "web", "plain")
+    assert web.host.names("web")[-2:] == ["good", "plain"]
+    web.host.said("guest", "stop", "web")
+    assert web.is_clean(of=at_good)
+    assert not web.is_clean(of=at_plain)
+    assert web.content("before", of=disk(web.host)) == "second\n"
+    web.host.done("revert", "web", "good", "--yes")
+    assert web.content("before", of=disk(web.host)) == "first\n"
+    assert "/after/" not in web.files(of=disk(web.host))
+
+
+def disk(host: Any) -> str:
+    """The image of the second disk of the guest."""
+    found = re.search(r"^ *vdb +(\S+)", host.lab.virsh("domblklist", "web").stdout, re.MULTILINE)
+    assert found is not None
+    return found[1]
