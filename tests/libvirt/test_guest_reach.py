@@ -1,4 +1,4 @@
-"""`vfioctl guest vnc` and `guest ssh` on a real libvirtd, with viewers that are scripts."""
+"""The ways into a guest on a real libvirtd: displays with viewers that are scripts, ssh, and what needs an agent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 from living import Living
+
+from vfioctl.errors import VfioctlError
+from vfioctl.virt.accounts import add_authorized_keys, read_authorized_keys, remove_authorized_keys, set_guest_password
+from vfioctl.virt.connection import connect
+from vfioctl.virt.nodes import Node
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
@@ -70,5 +75,52 @@ def test_a_program_needs_an_agent_and_a_guest_that_runs(host, devices, why):
         assert "[guest.no_agent]" in said
         assert why in said
         assert f"vfioctl guest console {guest.name}" in said
+    finally:
+        guest.remove()
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA ada@laptop"
+
+
+@pytest.mark.parametrize(("devices", "why"), [("", "has no channel"), (CHANNEL, "is not connected")])
+def test_a_password_and_keys_need_an_agent_and_nothing_of_them_is_said(host, devices, why):
+    guest = Living(host, devices=devices)
+    secret, key = host.place / "secret", host.place / "ada.pub"
+    secret.write_text("open sesame\n")
+    key.write_text(f"{KEY}\n")
+    asked = (
+        ("passwd", guest.name, "--user", "ada", "--password-file", str(secret)),
+        ("ssh-key", "list", guest.name, "--user", "ada"),
+        ("ssh-key", "add", guest.name, "--user", "ada", "--key", str(key)),
+        ("ssh-key", "remove", guest.name, "--user", "ada", "--key", str(key)),
+    )
+    try:
+        for code in ("guest.off", "guest.no_agent"):
+            for argv in asked:
+                ended = guest.cli(*argv)
+                said = ended.stdout + ended.stderr
+                assert (ended.returncode, f"[{code}]" in said) == (3, True), said
+                assert "sesame" not in said
+                assert (why in said) == (code == "guest.no_agent")
+            host.lab.virsh("start", guest.name, check=False)
+    finally:
+        guest.remove()
+
+
+def test_libvirt_itself_has_no_way_to_a_user_without_an_agent(host):
+    """What it says where the agent goes between our look and the call, as one error of ours."""
+    guest = Living(host, devices=CHANNEL)
+    host.lab.virsh("start", guest.name)
+    try:
+        with connect(Node("here", host.lab.uri)) as connection:
+            for work in (
+                lambda: set_guest_password(connection, guest.uuid, "ada", "open sesame", is_hashed=False),
+                lambda: read_authorized_keys(connection, guest.uuid, "ada"),
+                lambda: add_authorized_keys(connection, guest.uuid, "ada", (KEY,)),
+                lambda: remove_authorized_keys(connection, guest.uuid, "ada", (KEY,)),
+            ):
+                with pytest.raises(VfioctlError, match=r"of ada: .*agent is not connected") as caught:
+                    work()
+                assert "sesame" not in str(caught.value)
     finally:
         guest.remove()

@@ -12,7 +12,8 @@ def _verbs(row: str) -> frozenset[str]:
     """The verbs in the first cell of the row that begins with `row`."""
     text = PAGE.read_text().partition("## Here and elsewhere")[2].partition("\n## ")[0]
     cells = [cell for first, cell in map(_cells, text.splitlines()) if first == row]
-    return frozenset(verb for cell in cells for verb in re.findall(r"`([a-z]+ [a-z-]+)`", cell.partition(", and ")[0]))
+    named = re.compile(r"`([a-z]+(?: [a-z-]+)+)`")
+    return frozenset(verb for cell in cells for verb in named.findall(cell.partition(", and ")[0]))
 
 
 def _cells(line: str) -> tuple[str, str]:

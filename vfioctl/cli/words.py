@@ -23,6 +23,8 @@ VERBS = {
     "detach-disk": "detach", "detach-interface": "detach", "change-media": "eject", "copy": "clone", "cp": "clone",
     "restore": "revert", "rollback": "revert", "dhcp-leases": "leases", "import": "add", "publish": "add",
     "download": "add", "terminal": "console", "viewer": "vnc", "vncdisplay": "vnc", "shell": "ssh",
+    "set-user-password": "passwd", "password": "passwd", "chpasswd": "passwd", "get-user-sshkeys": "ssh-key list",
+    "set-user-sshkeys": "ssh-key add",
 }  # fmt: skip
 
 

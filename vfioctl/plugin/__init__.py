@@ -172,6 +172,12 @@ if TYPE_CHECKING:
     from vfioctl.txn.planner import new_id
     from vfioctl.txn.step import Condition, Frees, Lifetime, Phase, Scope, StepProposal
     from vfioctl.unknown import no_such
+    from vfioctl.virt.accounts import (
+        add_authorized_keys,
+        read_authorized_keys,
+        remove_authorized_keys,
+        set_guest_password,
+    )
     from vfioctl.virt.addresses import GuestAddress, GuestAddresses, read_addresses
     from vfioctl.virt.agents import GuestRun, run_in_guest
     from vfioctl.virt.capabilities import Capabilities, read_capabilities
@@ -259,7 +265,7 @@ __all__ = [
     "Table", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "Use", "Users",
     "VfioctlError", "Volume", "VtConsole",
-    "argument", "as_size", "asking",
+    "add_authorized_keys", "argument", "as_size", "asking",
     "bind", "bind_id",
     "card_addresses", "changing", "console_steps", "content_name",
     "destinations", "drives_console",
@@ -275,11 +281,12 @@ __all__ = [
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element", "planned_steps", "pool_names",
     "qcow2_header",
-    "read_addresses", "read_bytes", "read_capabilities", "read_figures", "read_guest", "read_guests", "read_leases",
-    "read_network", "read_networks", "read_pages", "read_pool", "read_pools", "read_screen", "read_snapshots",
-    "read_summaries", "read_templates", "read_text", "read_uses", "read_volume", "read_volumes", "replace",
-    "run_in_guest",
-    "size", "start_time", "staying", "sysfs",
+    "read_addresses", "read_authorized_keys", "read_bytes", "read_capabilities", "read_figures", "read_guest",
+    "read_guests", "read_leases", "read_network", "read_networks", "read_pages", "read_pool", "read_pools",
+    "read_screen", "read_snapshots",
+    "read_summaries", "read_templates", "read_text", "read_uses", "read_volume", "read_volumes",
+    "remove_authorized_keys", "replace", "run_in_guest",
+    "set_guest_password", "size", "start_time", "staying", "sysfs",
     "target_driver", "templates_pool",
     "unit_stop", "until", "users_of",
     "vendor_claim", "verify_template",
@@ -325,6 +332,7 @@ _MODULES = {
     "vfioctl.unknown": "no_such",
     "vfioctl.verbs.names": "card_addresses guest_names network_names pool_names",
     "vfioctl.verbs.options": "asking changing on_node on_nodes",
+    "vfioctl.virt.accounts": "add_authorized_keys read_authorized_keys remove_authorized_keys set_guest_password",
     "vfioctl.virt.agents": "GuestRun run_in_guest",
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
     "vfioctl.virt.capabilities": "Capabilities read_capabilities",

@@ -6,11 +6,12 @@ Only addresses of the guest's own network cards count: an agent also names those
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.frozen import frozen
+from vfioctl.virt.agents import answering_within
 from vfioctl.virt.connection import binding
 from vfioctl.virt.hardware import guest_interfaces, guest_machine
 
@@ -86,15 +87,8 @@ def _asked(domain: virDomain, source: str, macs: set[str], silent: list[str], *,
 
 def _from(domain: virDomain, source: str) -> dict[str, Any]:
     """libvirt's answer; its agent gets no longer than `ANSWER`, whatever it does."""
-    module = binding()
-    if source != AGENT:
+    with answering_within(domain, ANSWER) if source == AGENT else nullcontext():
         return dict(domain.interfaceAddresses(SOURCES[source], 0) or {})
-    domain.agentSetResponseTimeout(ANSWER, 0)
-    try:
-        return dict(domain.interfaceAddresses(SOURCES[source], 0) or {})
-    finally:
-        with suppress(module.libvirtError):  # it has ended
-            domain.agentSetResponseTimeout(module.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0)
 
 
 def _usable(cards: dict[str, Any], source: str, macs: set[str]) -> Iterator[GuestAddress]:

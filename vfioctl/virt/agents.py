@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.errors import VfioctlError
@@ -15,7 +16,7 @@ from vfioctl.frozen import frozen
 from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
-    from libvirt import virConnect
+    from libvirt import virConnect, virDomain
 
     from vfioctl.virt.connection import Connection
 
@@ -36,6 +37,22 @@ class GuestRun:
     stdout: bytes
     stderr: bytes
     is_cut: bool = False
+
+
+@contextmanager
+def answering_within(domain: virDomain, seconds: int) -> Iterator[None]:
+    """For what libvirt asks the agent in the body: it has `seconds` for an answer, and as long as it likes again then.
+
+    Raises libvirtError.
+    """
+    import libvirt
+
+    domain.agentSetResponseTimeout(seconds, 0)
+    try:
+        yield
+    finally:
+        with suppress(libvirt.libvirtError):  # it has ended
+            domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0)
 
 
 def run_in_guest(connection: Connection, uuid: str, argv: Sequence[str], *, limit: float) -> GuestRun:

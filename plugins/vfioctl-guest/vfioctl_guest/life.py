@@ -18,6 +18,7 @@ from vfioctl.plugin import (
     field,
     frozen,
     guest_hostdevs,
+    guest_machine,
     read_guest,
     replace,
 )
@@ -144,6 +145,20 @@ def must_not_be_paused(about: Subject) -> None:
             "guest.paused", f"Guest {about.name} is paused, and does nothing until it goes on.",
             state=NOTHING_CHANGED, hints=(f"Let it go on with: vfioctl guest resume {about.called}",),
         )  # fmt: skip
+
+
+def must_have_agent(about: Subject) -> None:
+    """Raise Refused("guest.off", "guest.paused", "guest.no_agent"): libvirt knows whether its agent is connected."""
+    must_run(about)
+    must_not_be_paused(about)
+    agent = guest_machine(about.guest.live_xml).agent
+    if agent == "connected":
+        return
+    why = "is not connected" if agent else "has no channel: its configuration has none"
+    raise Refused(
+        "guest.no_agent", f"The agent of guest {about.name} {why}.", state=NOTHING_CHANGED,
+        hints=(f"Log in with: vfioctl guest console {about.called}",),
+    )  # fmt: skip
 
 
 def must_keep_nothing_of_the_host(about: Subject) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vfioctl.plugin import Table
+
 
 def console(data: Mapping[str, Any]) -> Iterator[str]:
     """What a terminal opens."""
@@ -28,3 +30,29 @@ def ran(data: Mapping[str, Any]) -> Iterator[str]:
     """What a program said: its output, then what it complained of."""
     for said in (data["stdout"], data["stderr"]):
         yield from said.splitlines()
+
+
+def passwd(data: Mapping[str, Any]) -> Iterator[str]:
+    """Whose password it is."""
+    yield f"User {data['user']} of guest {data['guest']} has the new password."
+
+
+def keys(data: Mapping[str, Any]) -> Table:
+    """The keys of a user, or those that a change was about."""
+    named = ("type", "fingerprint", "comment", "options")
+    return Table(named, tuple(tuple(row[name] or "-" for name in named) for row in data["keys"]))
+
+
+def added(data: Mapping[str, Any]) -> Iterator[str]:
+    """The keys that are there now."""
+    yield from (f"User {data['user']} of guest {data['guest']} has {_called(row)}." for row in data["keys"])
+
+
+def removed(data: Mapping[str, Any]) -> Iterator[str]:
+    """The keys that are gone."""
+    for row in data["keys"]:
+        yield f"User {data['user']} of guest {data['guest']} does not have {_called(row)} any more."
+
+
+def _called(row: Mapping[str, str]) -> str:
+    return f"{row['fingerprint']} ({row['comment'] or row['type']})"

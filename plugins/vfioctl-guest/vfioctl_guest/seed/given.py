@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from vfioctl.plugin import frozen
 from vfioctl_guest.seed.content import Person, Place, Seed
 from vfioctl_guest.seed.keys import public_keys
-from vfioctl_guest.seed.password import hashed, is_hash
-from vfioctl_guest.seed.reading import line_of, no, text_of
+from vfioctl_guest.seed.password import hashed
+from vfioctl_guest.seed.reading import hash_of, line_of, no, text_of
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
@@ -94,12 +94,7 @@ def _person(call: Call, given: Given) -> Person | None:
 def _secret(call: Call, given: Given) -> str:
     if given.password:
         return hashed(line_of(call, given.password, "--password-file"))
-    if not given.secret:
-        return ""
-    found = line_of(call, given.secret, "--password-hash-file")
-    if not is_hash(found):
-        no(f"What is in {given.secret} is no hash of a password: expected one such as `openssl passwd -6` makes.")
-    return found
+    return hash_of(call, given.secret) if given.secret else ""
 
 
 def _place(given: Given) -> Place:

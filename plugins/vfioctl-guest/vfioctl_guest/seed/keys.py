@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import Refused
 from vfioctl_guest.names import NOTHING_CHANGED
-from vfioctl_guest.seed.reading import text_of
+from vfioctl_guest.seed.reading import SEED, text_of
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
@@ -19,12 +19,12 @@ KIND = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+")  # sshd(8), AUTHORIZED_
 LENGTH = 4  # bytes, before each part of a key (RFC 4253)
 
 
-def public_keys(call: Call, path: str) -> Iterator[str]:
-    """The public keys of a file, one a line. Raises Refused("guest.ssh_key", "guest.seed")."""
-    text = text_of(call, path, "--ssh-key")
+def public_keys(call: Call, path: str, option: str = "--ssh-key", code: str = SEED) -> Iterator[str]:
+    """The public keys of the file that `option` names, one a line. Raises Refused("guest.ssh_key", code)."""
+    text = text_of(call, path, option, code)
     if "PRIVATE KEY-----" in text:
         hint = f"Give its public half: {path}.pub"
-        said = f"{path} is a private key: it stays where it is, and was not read into the seed."
+        said = f"{path} is a private key: it stays where it is, and goes into no guest."
         raise Refused("guest.ssh_key", said, state=NOTHING_CHANGED, hints=(hint,))
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     for line in lines:
