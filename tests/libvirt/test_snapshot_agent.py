@@ -136,6 +136,49 @@ def test_its_agent_says_its_address(web: Web) -> None:
     assert found["source"] == "agent"
 
 
+@pytest.mark.parametrize(("option", "said", "how"), [
+    ("--password-file", "open sesame", ""), ("--password-hash-file", "$6$salt$" + "a" * 86, "-e"),
+])  # fmt: skip
+def test_a_password_reaches_the_guest_and_is_kept_nowhere_here(web: Web, option: str, said: str, how: str) -> None:
+    given = web.host.place / "secret"
+    given.write_text(f"{said}\n")
+    shown = web.host.said("guest", "passwd", "web", "--user", "root", option, str(given))
+    assert "User root of guest web has the new password." in shown
+    assert web.line.ask("sed -n 1p /run/chpasswd") == how
+    assert web.line.ask("sed -n 2p /run/chpasswd") == f"root:{said}"
+    assert web.host.run("grep", "-rlF", said, "/var/lib/vfioctl", "/run/vfioctl").stdout == ""
+
+
+def test_what_the_guest_refuses_for_a_password_is_said_without_it(web: Web) -> None:
+    given = web.host.place / "secret"
+    given.write_text("open sesame\n")
+    shown = web.host.said("guest", "passwd", "web", "--user", "nobody", "--password-file", str(given), status=1)
+    assert "failed at the password of nobody" in shown
+    assert "sesame" not in shown
+
+
+def test_keys_are_added_listed_and_removed_beside_those_that_stay(web: Web) -> None:
+    def ssh_key(verb: str, *more: str) -> Any:
+        shown = web.host.said("guest", "ssh-key", verb, "web", "--user", "root", *more, "--format", "json")
+        return sorted((key["options"], key["comment"]) for key in json.loads(shown)["data"]["keys"])
+
+    ours = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    other = ours.replace("IAAAA", "IBAAA")
+    given = web.host.place / "ada.pub"
+    given.write_text(f"{ours} ada@laptop\n")
+    web.line.ask(f"mkdir -p /root/.ssh; echo '# mine' >/root/.ssh/authorized_keys; echo no-pty {other} bob "
+                 ">>/root/.ssh/authorized_keys; echo written")  # fmt: skip
+    assert ssh_key("add", "--key", str(given)) == [("", "ada@laptop")]
+    assert ssh_key("add", "--key", str(given)) == []
+    assert ssh_key("list") == [("", "ada@laptop"), ("no-pty", "bob")]
+    given.write_text(f"{ours}\n")
+    assert ssh_key("remove", "--key", str(given)) == [("", "ada@laptop")]
+    assert web.line.ask("grep -c . /root/.ssh/authorized_keys") == "2"
+    assert ssh_key("list") == [("no-pty", "bob")]
+    said = web.host.said("guest", "ssh-key", "list", "web", "--user", "nobody", status=1)
+    assert "failed at the SSH keys of nobody" in said
+
+
 def test_a_snapshot_that_fails_while_it_stands_still_lets_it_go_on(web: Web) -> None:
     images, present = web.host.files(), disk(web.host)
     with web.host.standing_still(MAKING_IMAGES, "snapshot", "create", "web", "bad", "--quiesce") as process:

@@ -30,7 +30,10 @@ MODULES = (
     "virtio_console",
 )  # fmt: skip
 DIRECTORIES = ("bin", "dev", "etc/dropbear", "modules", "proc", "root", "run", "sbin", "seed", "sys", "tmp", "var/log")
-OWN = {"init": "init", "lease": "bin/lease", "standstill": "bin/standstill", "shutdown": "sbin/shutdown"}
+OWN = {
+    "init": "init", "lease": "bin/lease", "standstill": "bin/standstill", "shutdown": "sbin/shutdown",
+    "chpasswd": "bin/chpasswd",
+}  # fmt: skip
 ACCOUNTS = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\n", "group": "root:x:0:\n", "shadow": "root:*:19000:0:99999:7:::\n",
     "shells": "/bin/sh\n",
