@@ -191,10 +191,21 @@ def test_a_snapshot_that_fails_while_it_stands_still_lets_it_go_on(web: Web) -> 
     assert web.host.left_open() == []
 
 
+def test_one_that_comes_to_it_too_late_goes_on_at_once(web: Web) -> None:
+    """Its agent takes longer than it is waited for, and stands still when the snapshot has failed."""
+    images = web.host.files()
+    web.line.ask("echo 12 >/slow; echo slow")
+    shown = web.host.said("snapshot", "create", "web", "late", "--quiesce", status=1)
+    assert "[guest.not_frozen]\n  Everything was put back." in shown
+    web.stood_still()
+    assert web.line.ask("rm /slow; echo fast") == "fast"
+    assert (web.host.files(), web.host.left_open()) == (images, [])
+
+
 def test_one_that_was_killed_while_it_stands_still_goes_on_with_recover(web: Web) -> None:
     """Its agent takes its time, so that it stands still after the end of who has asked for it."""
     images = web.host.files()
-    web.line.ask(">/slow; echo slow")
+    web.line.ask("echo 3 >/slow; echo slow")
     with web.host.started("snapshot", "create", "web", "killed", "--quiesce") as process:
         web.line.wait("freeze")
         process.kill()

@@ -10,7 +10,7 @@ import pytest
 from libvirt_machine import Guest, machine_of
 from step_builders import planned
 
-from vfioctl.errors import StepFailed, VfioctlError
+from vfioctl.errors import StepFailed
 from vfioctl.kinds.libvirt import agent, marks
 from vfioctl.txn.kind import kind
 from vfioctl.txn.step import State, Step
@@ -105,8 +105,10 @@ def test_an_agent_that_hangs_is_named_and_the_guest_let_go_when_it_answers(
         KIND.apply(step, guest.machine)
     assert caught.value.code == "guest.not_frozen"
     assert KIND.probe(step, guest.machine) is State.BETWEEN
-    with pytest.raises(VfioctlError):
+    with pytest.raises(StepFailed) as caught:
         KIND.undo(step, guest.machine)
+    assert caught.value.code == "guest.not_thawed"
+    assert f"The file systems of the guest {guest.handle.name()} stand still, or will" in str(caught.value)
     played.hangs = False
     KIND.undo(step, guest.machine)
     assert KIND.probe(step, guest.machine) is State.BEFORE

@@ -134,6 +134,8 @@ ROWS = (
         _agent("what_was_not_yet_on_its_disk_is_in_a_snapshot_at_a_standstill_and_comes_back")),
     Row("create --quiesce that fails at the standstill", "running Linux, qemu-ga", "BIOS", "undone, the guest goes on",
         _agent("a_snapshot_that_fails_while_it_stands_still_lets_it_go_on")),
+    Row("create --quiesce that comes to the standstill too late", "running Linux, qemu-ga", "BIOS",
+        "undone (`guest.not_frozen`), the guest goes on", _agent("one_that_comes_to_it_too_late_goes_on_at_once")),
     Row("create --quiesce, killed at the standstill", "running Linux, qemu-ga", "BIOS",
         "`recover` undoes it, the guest goes on",
         _agent("one_that_was_killed_while_it_stands_still_goes_on_with_recover")),

@@ -39,6 +39,8 @@ CODES = (
          "Make room where its disks are, then let it go on."),
     Code("guest.not_frozen", "The file systems of a guest did not come to a standstill.",
          "Look at its agent, or do without a standstill."),
+    Code("guest.not_thawed", "The file systems of a guest stand still, or will: its agent did not let them go on.",
+         "Wait until its agent answers, then run `vfioctl recover`; a restart of the guest lets them go on, too."),
     Code("snapshot.changed", "A snapshot that libvirt knows was changed since the plan, or is gone.",
          "Look at it, then plan it once more."),
     Code("snapshot.exists", "The guest has a snapshot of that name already.", "Choose another name."),

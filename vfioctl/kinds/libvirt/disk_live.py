@@ -117,13 +117,26 @@ def _freeze(step: Step, domain: Domain) -> None:
 
 
 def _thaw(step: Step, domain: Domain) -> None:
-    """Let a guest go on that this operation has stopped. Raises libvirtError; the mark stays then."""
+    """Let a guest go on that this operation has stopped. Raises StepFailed("guest.not_thawed"); the mark stays then."""
     handle = domain.found
     if handle is None or marks.running(handle, marks.FROZEN) != _operation(step):
         return
     if agent.is_connected(handle):
-        agent.thaw(handle)
+        _let_go_on(handle)
     marks.tell(handle, marks.FROZEN, "")
+
+
+def _let_go_on(handle: Any) -> None:
+    """An agent that was late with the standstill may still come to it, and answers nothing until then (seen in 7.2)."""
+    import libvirt
+
+    try:
+        agent.thaw(handle)
+    except libvirt.libvirtError as error:
+        name = handle.name()
+        said = f"The file systems of the guest {name} stand still, or will: its agent did not let them go on: {error}."
+        hint = "When its agent answers: vfioctl recover"
+        raise StepFailed("guest.not_thawed", said, hints=(hint,)) from error
 
 
 def _snap(step: Step, paths: Paths, domain: Domain) -> None:
