@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.virt.agents import answering_within
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,23 +22,11 @@ def is_connected(handle: Any) -> bool:
 
 def freeze(handle: Any) -> None:
     """Let the file systems of a guest stand still. Raises libvirtError, also when it does not answer in time."""
-    import libvirt
-
-    handle.agentSetResponseTimeout(FREEZE, 0)
-    try:
+    with answering_within(handle, FREEZE):
         handle.fsFreeze(None, 0)
-    finally:
-        with suppress(libvirt.libvirtError):  # it has ended
-            handle.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0)
 
 
 def thaw(handle: Any) -> None:
     """Let them go on; of those that do, nothing changes. Raises libvirtError."""
-    import libvirt
-
-    handle.agentSetResponseTimeout(THAW, 0)
-    try:
+    with answering_within(handle, THAW):
         handle.fsThaw(None, 0)
-    finally:
-        with suppress(libvirt.libvirtError):
-            handle.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0)
