@@ -33,7 +33,7 @@ set -e
 for place in /run/libvirt /var/lib/libvirt /var/log/libvirt; do
     mkdir -p "$place"; mount -t tmpfs tmpfs "$place"
 done
-mkdir -p /var/cache/libvirt /var/lib/libvirt/qemu /var/lib/libvirt/images /var/lib/libvirt/boot \
+mkdir -p /run/lock /var/cache/libvirt /var/lib/libvirt/qemu /var/lib/libvirt/images /var/lib/libvirt/boot \
     /var/lib/libvirt/dnsmasq /var/log/libvirt/qemu
 mount --bind "$2" /var/cache/libvirt
 if [ -n "$3" ]; then mount --bind "$3" /run/libvirt; fi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ def host(make_lab: Callable[..., Any], tmp_path: Path) -> Any:
     shown, place = tmp_path / "qemu", tmp_path / "host"
     lab = make_lab()
     subprocess.run(["cp", "-a", QEMU, str(shown)], check=True)
+    shutil.rmtree(shown / "firmware", ignore_errors=True)  # what this computer has of its own
     (shown / "firmware").mkdir()
     for name, features in (("60-plain", PLAIN), ("50-secure", SECURE)):
         (shown / f"firmware/{name}.json").write_text(descriptor(shown, features))

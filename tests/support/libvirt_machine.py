@@ -70,8 +70,8 @@ class Guest:
         """As somebody else does."""
         self.connection.defineXML(text)
 
-    def start(self) -> None:
-        self.handle.create()
+    def start(self, *, paused: bool = False) -> None:
+        self.handle.createWithFlags(1 if paused else 0)  # VIR_DOMAIN_START_PAUSED
 
     def destroy(self) -> None:
         if self.handle.isActive():

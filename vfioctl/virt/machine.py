@@ -112,11 +112,11 @@ def _machine(libvirt: virConnect) -> Machine:
     host = ET.fromstring(libvirt.getCapabilities())
     smbios = _smbios(libvirt)
     info = libvirt.getInfo()  # model, memory in MiB, CPUs, MHz, NUMA cells, sockets, cores, threads
-    cells = _cells(libvirt, host)
+    cells, stats = _cells(libvirt, host), _memory_stats(libvirt)
     return Machine(
         summary=_summary(libvirt), maker=_maker(libvirt, smbios), processors=read_processors(host, info, smbios),
-        memory=sum(cell.memory for cell in cells) or info[1] * KIB * KIB,
-        available=able(lambda: _available(libvirt), None), cells=cells,
+        memory=stats.get("total", 0) * KIB or sum(cell.memory for cell in cells) or info[1] * KIB * KIB,
+        available=able(lambda: _available(libvirt, stats), None), cells=cells,
         features=read_features(host, able(lambda: _domain_capabilities(libvirt, host), None)),
     )  # fmt: skip
 
@@ -158,9 +158,14 @@ def _maker(libvirt: virConnect, smbios: ET.Element | None) -> Maker:
     return Maker(vendor, product, device.findtext("hardware/version", ""), FIRMWARE if vendor or product else "")
 
 
-def _available(libvirt: virConnect) -> int:
-    """Bytes that guests can have: what is free, and the caches that the kernel gives up for them (/proc/meminfo)."""
-    stats: dict[str, int] = able(lambda: libvirt.getMemoryStats(binding().VIR_NODE_MEMORY_STATS_ALL_CELLS, 0), {})
+def _memory_stats(libvirt: virConnect) -> dict[str, int]:
+    """What /proc/meminfo says there, in KiB, by libvirt's names. A kernel may have memory that is in no NUMA cell."""
+    found: dict[str, int] = able(lambda: libvirt.getMemoryStats(binding().VIR_NODE_MEMORY_STATS_ALL_CELLS, 0), {})
+    return found
+
+
+def _available(libvirt: virConnect, stats: dict[str, int]) -> int:
+    """Bytes that guests can have: what is free, and the caches that the kernel gives up for them."""
     if "free" in stats:
         return int(stats["free"] + stats.get("buffers", 0) + stats.get("cached", 0)) * KIB
     return int(libvirt.getFreeMemory())
