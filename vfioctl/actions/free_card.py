@@ -14,7 +14,7 @@ from vfioctl.frozen import frozen
 from vfioctl.plugin.acceptance import against
 from vfioctl.plugin.choice import choose
 from vfioctl.plugin.group import in_the_way
-from vfioctl.plugin.operations import ChosenCard
+from vfioctl.plugin.operations import FIRST_FREE, ChosenCard
 from vfioctl.virt.device_users import users
 from vfioctl.virt.devices import PCI
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
 
-FIRST_FREE = "first-free"
 CARDS = "See which cards there are with: vfioctl gpu list"
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vfioctl.config.load import managed_guests, written
 from vfioctl.config.schema import settings
+from vfioctl.verbs.names import GUESTS, defined
 
 if TYPE_CHECKING:
     import click
 
     from vfioctl.cli.app import App
     from vfioctl.config.schema import Setting
-
-DOMAINS, XML = "etc/libvirt/qemu", ".xml"
 
 
 def _app(ctx: click.Context) -> App:
@@ -27,11 +24,7 @@ def _app(ctx: click.Context) -> App:
 def guests(ctx: click.Context) -> Iterable[str]:
     """Every guest of libvirt whose definition this user may see, and every managed one."""
     paths = _app(ctx).composition.paths
-    names = set(managed_guests(paths))
-    with suppress(OSError):
-        found = os.listdir(paths.at(DOMAINS))
-        names |= {name.removesuffix(XML) for name in found if name.endswith(XML)}
-    return sorted(names)
+    return sorted({*managed_guests(paths), *defined(paths, GUESTS)})
 
 
 def managed(ctx: click.Context) -> Iterable[str]:

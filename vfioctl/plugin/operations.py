@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
+FIRST_FREE = "first-free"  # the word for a card that is not named by its address
 # A copy of a large disk takes hours: what limits an operation are the deadlines and the stall limits of its steps.
 UNHURRIED = Limits(prepare=7 * 24 * 3600.0, undo=3600.0, finish=3600.0)
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     import click
 
+    from vfioctl.paths import Paths
     from vfioctl.plugin.operations import Call
 
 GUESTS, NETWORKS, POOLS, XML = "etc/libvirt/qemu", "etc/libvirt/qemu/networks", "etc/libvirt/storage", ".xml"
-FIRST_FREE = "first-free"
 
 
 def guest_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -37,15 +37,21 @@ def pool_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
 
 def card_addresses(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """The cards of this host, and the word for the first that is free."""
+    from vfioctl.plugin.operations import FIRST_FREE  # only a completion needs it
+
     call: Call = ctx.find_root().obj
     return _begun((FIRST_FREE, *(card.address for card in call.host().gpus())), incomplete)
 
 
 def _defined(ctx: click.Context, directory: str) -> Iterable[str]:
-    """The names of the definitions in a directory of libvirt's; a transient object has none."""
     call: Call = ctx.find_root().obj
+    return defined(call.paths, directory)
+
+
+def defined(paths: Paths, directory: str) -> Iterable[str]:
+    """The names of the definitions in a directory of libvirt's that this user may see; a transient object has none."""
     with suppress(OSError):
-        found = os.listdir(call.paths.at(directory))
+        found = os.listdir(paths.at(directory))
         return sorted(name.removesuffix(XML) for name in found if name.endswith(XML))
     return ()
 

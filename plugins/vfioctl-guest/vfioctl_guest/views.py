@@ -79,8 +79,7 @@ def created(data: Mapping[str, Any]) -> Iterator[str]:
 def _created(data: Mapping[str, Any]) -> Iterator[str]:
     guest = data["guest"]
     if data["dry_run"]:
-        yield from planned_steps(data)
-        yield data["xml"].rstrip()
+        yield from _planned(data)
     elif data["operation"]["ok"]:
         yield f"Guest {guest['name']} is made on {guest['node']}: {guest['cpus']} CPUs, {as_size(guest['memory'])}."
         yield from (f"  {disk['target']:<4} {disk['source']}" for disk in guest["disks"])
@@ -88,12 +87,17 @@ def _created(data: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  device  {address}, handed over by vfioctl" for address in guest["devices"])
 
 
+def _planned(data: Mapping[str, Any]) -> Iterator[str]:
+    """The steps, and the XML as libvirt would get it."""
+    yield from planned_steps(data)
+    yield data["xml"].rstrip()
+
+
 def cloned(data: Mapping[str, Any]) -> Iterator[str]:
-    """What was copied, or would be; then with the XML as libvirt gets it."""
+    """What was copied, or would be."""
     guest = data["guest"]
     if data["dry_run"]:
-        yield from planned_steps(data)
-        yield data["xml"].rstrip()
+        yield from _planned(data)
     elif data["operation"]["ok"]:
         yield f"Guest {guest['name']} is made on {guest['node']}, as {guest['of']} is."
         yield from (f"  {path}" for path in guest["disks"])
