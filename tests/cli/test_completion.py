@@ -8,6 +8,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from vfioctl.cli.app import App, root_group
+from vfioctl.cli.shells import behind_break
 
 GPU = "0000:01:00.0"
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -103,6 +104,25 @@ def test_the_script_of_the_own_shell_is_printed_when_none_is_named(run) -> None:
     shown = run("completion", environ={"SHELL": "/bin/tcsh"})
     assert shown.status == 2
     assert "your shell is tcsh; there are scripts for bash, zsh, fish." in shown.err
+
+
+def test_it_is_put_in_its_place_and_taken_away_again(run, root: Path) -> None:
+    file = root / "usr/local/share/bash-completion/completions/vfioctl"
+    shown = run("completion", "--install", "bash")
+    assert shown.status == 0
+    assert shown.out.startswith("/usr/local/share/bash-completion/completions/vfioctl: written.")
+    assert file.read_text().endswith(run("completion", "bash").out)
+    assert run("completion", "--remove", "bash").status == 0
+    assert not file.exists()
+
+
+def test_what_bash_sees_as_several_words_is_completed_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_WORDBREAKS", " \t\n\"'><=;|&(:")
+    assert behind_break(GPU, "0000:01") == "01:00.0"
+    assert behind_break(GPU, "--gpu=") == GPU
+    assert behind_break("win11", "wi") == "win11"
+    monkeypatch.setenv("COMP_WORDBREAKS", " \t\n")
+    assert behind_break(GPU, "--gpu=0000:01") == f"--gpu={GPU}"
 
 
 def test_after_discard_the_damaged_journals_are_offered(complete, root) -> None:

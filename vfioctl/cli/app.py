@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "vfioctl"
 VERSION = Row("version", "Show the version.", "", "vfioctl.cli.render.general:version")  # what --version shows
+COMPLETING = "_VFIOCTL_COMPLETE"  # a shell asks what to offer
 MODULE_ARGUMENT = 3  # python -I -m MODULE
 
 
@@ -183,6 +184,10 @@ def _lost(error: OSError) -> Error:
 def answer(app: App, argv: Sequence[str]) -> Result | int:
     """What the command line `argv` gives back; a plugin's command may print by itself and give only its status."""
     _guess_format(app, argv)
+    if COMPLETING in os.environ:  # where click looks for it
+        from vfioctl.cli.shells import register
+
+        register()
     app.argv = tuple(argv)
     try:
         ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0

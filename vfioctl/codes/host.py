@@ -7,6 +7,10 @@ from vfioctl.codes.code import Code
 CODES = (
     Code("code.unknown", "No finding and no error has that code.",
          "See the list in the reference, docs/reference/errors.md."),
+    Code("completion.foreign", "A completion file is not as vfioctl writes it, so it is neither replaced nor removed.",
+         "Put it aside, or remove it, then try again."),
+    Code("completion.no_place", "A user without a home has no place for completions of their own.",
+         "Set HOME, or read what `vfioctl completion SHELL` prints."),
     Code("container.auto_remove", "A listed container is removed when it stops, so it is left alone.",
          "Make it without `--rm`, or list the unit of systemd that starts it."),
     Code("container.ends_with", "Containers that hold the device end with Docker, which the guest file lists.",

@@ -1,1 +1,1 @@
-"""SETUP: puts the libvirt hook, the unit and the manifest in place, takes them away, says what is wrong with them."""
+"""SETUP: puts hook, unit, manifest and completions in place, takes them away, says what is wrong with the hook."""

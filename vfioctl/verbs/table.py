@@ -59,6 +59,7 @@ ROWS = (
     _verb("plugins refresh", "Search for plugins and write the manifest.", "plugins:view", "change"),
     _verb("verb list", "List every verb with its effect and its parameters.", "verbs:view"),
     _verb("demo", "Run a whole hand-off on a simulated host.", "demo:view", terminal=True),
-    _verb("completion", "Print the completion script of a shell.", "general:script", terminal=True),
+    _verb("completion", "Print the completion script of a shell, or put it in its place.", "general:script", "change",
+          terminal=True),
 )  # fmt: skip
 BUILT_IN = Verbs(ROWS, GROUPS)

@@ -1,31 +1,33 @@
-"""`vfioctl completion SHELL`: the script that a shell reads to complete our commands."""
+"""`vfioctl completion SHELL`: the script that a shell reads to complete our commands; printed, or put in its place."""
 
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
+from vfioctl.actions.completion import put, take
+from vfioctl.cli.app import App
+from vfioctl.cli.shells import SHELLS, script
 from vfioctl.result import Result
-
-SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
+@click.option("--install", "to_do", flag_value="install", help="Put it where the shell loads it by itself.")
+@click.option("--remove", "to_do", flag_value="remove", help="Take away what --install has put there.")
 @click.pass_context
-def command(ctx: click.Context, shell: str | None) -> Result:
-    """Print the completion script of a shell.
+def command(ctx: click.Context, shell: str | None, to_do: str | None) -> Result:
+    """Print the completion script of a shell, or put it in its place.
 
-    Without SHELL that of your own, as $SHELL says. It completes commands, options, guests, settings, addresses and
-    records. For bash: vfioctl completion bash > /etc/bash_completion.d/vfioctl
+    Without SHELL that of your own, as $SHELL says. It completes commands, options, guests, settings, addresses,
+    records and files. With --install root puts it where every user's shell finds it, anybody else where only their own
+    does. A file that vfioctl did not write is neither replaced nor removed.
     """
-    shell = shell or _own_shell(ctx.obj.environ.get("SHELL", ""))
-    found = get_completion_class(shell)
-    assert found is not None
-    root = ctx.find_root()
-    program = root.info_name or "vfioctl"
-    script = found(root.command, {}, program, f"_{program.upper()}_COMPLETE").source()
-    return Result(data={"shell": shell, "script": script})
+    app: App = ctx.obj
+    shell = shell or _own_shell(app.environ.get("SHELL", ""))
+    if to_do == "remove":
+        return take(app, shell)
+    text = script(shell, ctx.find_root().command)
+    return put(app, shell, text) if to_do else Result(data={"shell": shell, "script": text, "file": ""})
 
 
 def _own_shell(program: str) -> str:

@@ -16,5 +16,6 @@ def version(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def script(data: Mapping[str, Any]) -> Iterator[str]:
-    """A completion script, as it is."""
-    yield str(data["script"]).rstrip("\n")
+    """A completion script, as it is; nothing of one that was put in its place."""
+    if not data["file"]:
+        yield str(data["script"]).rstrip("\n")
