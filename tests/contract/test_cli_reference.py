@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 from reference import SHIPPED
 
-from vfioctl.cli.reference import man, markdown
+from vfioctl.cli.man import pages
+from vfioctl.cli.reference import markdown, verbs
 from vfioctl.verbs.merged import merged
 from vfioctl.verbs.table import BUILT_IN
 
@@ -66,8 +69,10 @@ def json_page() -> str:
     return JSON.format(shapes=json.dumps(recorded("shapes"), indent=2) + "\n", examples="\n\n".join(shown))
 
 
+MAN = {f"man/{name}.1": text for name, text in pages(VERBS).items()}
 PAGES = {
-    "reference/cli.md": lambda: markdown(VERBS), "man/vfioctl.1": lambda: man(VERBS), "reference/json.md": json_page,
+    "reference/cli.md": lambda: markdown(VERBS), "reference/json.md": json_page,
+    **{name: partial(MAN.__getitem__, name) for name in MAN},
 }  # fmt: skip
 
 
@@ -80,9 +85,33 @@ def test_the_committed_page_is_the_generated_one(name: str, request: pytest.Fixt
     assert page.read_text() == PAGES[name](), f"{name} differs; look at it, then: pytest tests/contract --regenerate"
 
 
+def test_there_is_a_man_page_of_each_group_and_none_besides() -> None:
+    groups = {row.name.split()[0] for row in VERBS.rows if " " in row.name}
+    assert {f"man/{page.name}" for page in (DOCS / "man").iterdir()} == set(MAN)
+    assert set(MAN) == {"man/vfioctl.1", *(f"man/vfioctl-{group}.1" for group in groups)}
+
+
+def test_every_command_stands_in_one_man_page() -> None:
+    text = "".join(MAN.values())
+    shown = [verb.usage.strip().replace("-", "\\-") for verb in verbs(VERBS)]
+    assert [usage for usage in shown if text.count(f".SS {usage}\n") != 1] == []
+
+
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
-def test_the_man_page_formats_without_a_complaint() -> None:
+@pytest.mark.parametrize("name", MAN)
+def test_a_man_page_formats_without_a_complaint(name: str) -> None:
     ended = subprocess.run(
-        ["groff", "-man", "-Tascii", "-ww", "-z"], input=man(VERBS), capture_output=True, text=True, check=False
+        ["groff", "-man", "-Tascii", "-ww", "-z"], input=MAN[name], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="man-db is not installed")
+@pytest.mark.parametrize("name", MAN)
+def test_man_shows_the_page_with_its_name_and_no_warning(name: str) -> None:
+    ended = subprocess.run(
+        ["man", "--warnings=w", "-l", str(DOCS / name)], capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "200", "MANROFFOPT": "-c"},
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"{Path(name).stem} - " in ended.stdout

@@ -1,12 +1,11 @@
-"""The command line as text: docs/reference/cli.md and the man page, both from what click knows. Writes no file."""
+"""The command line as data, and as docs/reference/cli.md; both from what click knows. Writes no file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import click
 
-from vfioctl import __version__
 from vfioctl.cli.app import PROGRAM, root_group
 from vfioctl.cli.lazy import made
 from vfioctl.cli.options import shared_options
@@ -100,45 +99,3 @@ def markdown(listed: Verbs = BUILT_IN) -> str:
     parts += ["## Environment", "\n".join(f"- `{name}`: {text}" for name, text in ENVIRONMENT)]
     parts += ["## Files", "\n".join(f"- `{path}`: {text}" for path, text in FILES)]
     return "\n\n".join(parts) + "\n"
-
-
-def man(listed: Verbs = BUILT_IN) -> str:
-    """docs/man/vfioctl.1, in man(7) macros, of the verbs that are `listed`."""
-    lines = [
-        '.\\" Generated from the commands: pytest tests/contract/test_cli_reference.py --regenerate',
-        f'.TH VFIOCTL 1 "" "vfioctl {__version__}" "User Commands"',
-        ".SH NAME", r"vfioctl \- hand GPUs and other devices from a Linux host to its libvirt guests and back",
-        ".SH SYNOPSIS", ".B vfioctl", "[\\-\\-format text|json] [\\-\\-no\\-color] COMMAND [ARGS]...",
-        ".SH DESCRIPTION",
-        _roff(DESCRIPTION),
-        ".SH COMMANDS",
-    ]  # fmt: skip
-    for verb in verbs(listed):
-        lines += [f".SS {_roff(verb.usage)}", *_paragraphs(verb.paragraphs)]
-        for option, text in verb.options:
-            lines += [".TP", f".B {_roff(option)}", _roff(text)]
-    lines += _pairs("EXIT STATUS", ((str(status), text) for status, text in EXIT_STATUSES))
-    lines += _pairs("ENVIRONMENT", ENVIRONMENT)
-    lines += _pairs("FILES", FILES)
-    lines += [".SH SEE ALSO", ".BR virsh (1),", ".BR libvirtd (8)"]
-    return "\n".join(lines) + "\n"
-
-
-def _paragraphs(paragraphs: tuple[str, ...]) -> Iterator[str]:
-    for number, text in enumerate(paragraphs):
-        if number:
-            yield ".PP"
-        yield _roff(text)
-
-
-def _pairs(title: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
-    lines = [f".SH {title}"]
-    for name, text in pairs:
-        lines += [".TP", f".B {_roff(name)}", _roff(text)]
-    return lines
-
-
-def _roff(text: str) -> str:
-    """`text` with what roff would obey made plain."""
-    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
-    return f"\\&{escaped}" if escaped.startswith(".") else escaped
