@@ -7,6 +7,8 @@ from vfioctl.codes.code import Code
 CODES = (
     Code("network.active", "A network is active that has to be stopped, or is to be started.",
          "See it with `virsh net-list --all`."),
+    Code("network.address_in_use", "Another network, or a route of the host, has addresses that a network is to have.",
+         "Choose another subnet, or take that route away first."),
     Code("network.changed", "A network was changed since the plan, or is gone.", "Look at it, then plan it once more."),
     Code("network.exists", "There is a network of that name or UUID already.", "Choose another name."),
     Code("network.in_use", "Guests are on a network that is to be stopped or deleted.",

@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     from vfioctl.kinds.files.web import Glance, glance
     from vfioctl.limits import Limits
     from vfioctl.plugin.answers import Answer, Answers
+    from vfioctl.plugin.conflicts import Taken, address_conflicts, taken_addresses
     from vfioctl.plugin.markers import hookimpl
     from vfioctl.plugin.operations import (
         Advice,
@@ -262,10 +263,10 @@ __all__ = [
     "Qcow2", "Question",
     "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
-    "Table", "Template", "TemplateData", "TemplateSource",
+    "Table", "Taken", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "Use", "Users",
     "VfioctlError", "Volume", "VtConsole",
-    "add_authorized_keys", "argument", "as_size", "asking",
+    "add_authorized_keys", "address_conflicts", "argument", "as_size", "asking",
     "bind", "bind_id",
     "card_addresses", "changing", "console_steps", "content_name",
     "destinations", "drives_console",
@@ -287,7 +288,7 @@ __all__ = [
     "read_summaries", "read_templates", "read_text", "read_uses", "read_volume", "read_volumes",
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
-    "target_driver", "templates_pool",
+    "taken_addresses", "target_driver", "templates_pool",
     "unit_stop", "until", "users_of",
     "vendor_claim", "verify_template",
     "word", "write_attribute",
@@ -313,6 +314,7 @@ _MODULES = {
     "vfioctl.kinds.files.web": "Glance glance",
     "vfioctl.limits": "Limits",
     "vfioctl.plugin.answers": "Answer Answers",
+    "vfioctl.plugin.conflicts": "Taken address_conflicts taken_addresses",
     "vfioctl.plugin.markers": "hookimpl",
     "vfioctl.plugin.operations": "Advice Call ChosenCard Completes Enabling Interrupted OperationRequest Options "
     "Question content_name",

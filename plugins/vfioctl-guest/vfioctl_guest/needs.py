@@ -1,64 +1,98 @@
-"""What a guest needs of its node to start: its networks and pools, active. Reads libvirt's lists; opens no file."""
+"""What a guest needs of its node to start: its networks and pools, active. What is not is started before it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from vfioctl.plugin import Finding, argument
+from vfioctl.plugin import (
+    Finding,
+    Question,
+    StepProposal,
+    address_conflicts,
+    argument,
+    destinations,
+    frozen,
+    read_networks,
+    read_pools,
+    taken_addresses,
+)
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Connection
+    from vfioctl.plugin import Call, Connection, Network, Pool
     from vfioctl_guest.life import Subject
 
 IN_PLACE = ("dir",)  # pools whose files are there whether or not libvirt has them active
+START_NEEDS = "guest.unconfirmed_needs"  # what is asked
+MOUNTING = 120.0  # seconds: a share that does not answer
 
 
-def unmet(connection: Connection, about: Subject) -> tuple[Finding, ...]:
-    """A finding for each network or pool of the guest that is not active, with what starts it."""
+@frozen
+class Needs:
+    """Networks and pools of a guest that are not active, and what speaks against starting them, or it at all."""
+
+    networks: tuple[Network, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def unmet(call: Call, connection: Connection, about: Subject) -> Needs:
+    """What is missing for the start of the guest. Raises VfioctlError."""
     root = ET.fromstring(about.guest.xml)
-    networks, pools = connection.ask(_lists, "its networks and pools")
-    return (*_networks(root, networks, about), *_pools(root, pools, about))
-
-
-def _lists(libvirt: Any) -> tuple[dict[str, bool], list[tuple[str, bool, str]]]:
-    networks = {one.name(): bool(one.isActive()) for one in libvirt.listAllNetworks()}
-    return networks, [(one.name(), bool(one.isActive()), str(one.XMLDesc())) for one in libvirt.listAllStoragePools()]
-
-
-def _networks(root: ET.Element, networks: dict[str, bool], about: Subject) -> Iterator[Finding]:
+    networks, pools = read_networks(connection), read_pools(connection)
     wanted = {one.get("network", "") for one in root.iterfind("devices/interface[@type='network']/source")}
-    for name in sorted(wanted - {""}):
-        if name not in networks:
-            text = f"Guest {about.name} is on the network {name}, which its node does not have."
-            yield Finding("guest.no_network", text, hint="See what it has: vfioctl network list" + _there(about))
-        elif not networks[name]:
-            text = f"Guest {about.name} is on the network {name}, which is not active."
-            hint = f"Start it with: vfioctl network start {argument(name)}" + _there(about)
-            yield Finding("guest.network_off", text, hint=hint)
-
-
-def _pools(root: ET.Element, pools: list[tuple[str, bool, str]], about: Subject) -> Iterator[Finding]:
     sources = root.findall("devices/disk/source")
-    named = {one.get("pool", "") for one in sources} - {""}
+    named = {one.get("pool", "") for one in sources}
     files = {one.get("file") or one.get("dev") or "" for one in sources} - {""}
-    for name, active, xml in pools:
-        if not active and (name in named or _is_in(xml, files)):
-            text = f"Guest {about.name} has a disk in the pool {name}, which is not active."
-            hint = f"Start it with: vfioctl pool start {argument(name)}" + _there(about)
-            yield Finding("guest.pool_off", text, hint=hint)
-    for name in sorted(named - {name for name, _, _ in pools}):
-        text = f"Guest {about.name} has a disk in the pool {name}, which its node does not have."
-        yield Finding("guest.no_pool", text, hint="See what it has: vfioctl pool list" + _there(about))
+    off = tuple(one for one in networks if one.name in wanted and not one.active)
+    return Needs(
+        off, tuple(one for one in pools if not one.is_active and (one.name in named or _has(one, files))),
+        (*_missing(about, "guest.no_network", "network", "is on", wanted - {one.name for one in networks}),
+         *_missing(about, "guest.no_pool", "pool", "has a disk in", named - {one.name for one in pools}),
+         *_conflicts(call, about, off, networks)),
+    )  # fmt: skip
 
 
-def _is_in(pool: str, files: set[str]) -> bool:
+def _has(pool: Pool, files: Iterable[str]) -> bool:
     """Whether one of `files` is there only while the pool is active."""
-    root = ET.fromstring(pool)
-    place = root.findtext("target/path", "").rstrip("/")
-    there = root.get("type") in IN_PLACE
-    return bool(place) and not there and any(file.startswith(f"{place}/") for file in files)
+    place = pool.path.rstrip("/")
+    return bool(place) and pool.kind not in IN_PLACE and any(file.startswith(f"{place}/") for file in files)
+
+
+def _missing(about: Subject, code: str, what: str, how: str, names: Iterable[str]) -> Iterator[Finding]:
+    for name in sorted(filter(None, names)):
+        text = f"Guest {about.name} {how} the {what} {name}, which its node does not have."
+        yield Finding(code, text, hint=f"See what it has: vfioctl {what} list{_there(about)}")
+
+
+def _conflicts(call: Call, about: Subject, off: Iterable[Network], networks: Iterable[Network]) -> Iterator[Finding]:
+    """Routes come and go while a network is off; those of another node cannot be seen."""
+    routes = destinations(call.paths) if about.local else ()
+    for network in off:
+        others = taken_addresses(networks, routes, but=network.uuid)
+        yield from (found for one in network.subnets for found in address_conflicts(one.cidr, others))
+
+
+def needed(about: Subject, needs: Needs) -> tuple[StepProposal, ...]:
+    """The steps that start them: independent of each other, and before that of the guest."""
+    each = [("network", one.uuid) for one in needs.networks] + [("pool", one.uuid) for one in needs.pools]
+    return tuple(
+        StepProposal(
+            id=f"guest.{what}-start:{number}", kind=f"{what}.start", params={"uri": about.uri, "uuid": uuid},
+            reason=f"the guest {about.name} needs it", deadline=MOUNTING,
+        ) for number, (what, uuid) in enumerate(each)
+    )  # fmt: skip
+
+
+def asked(about: Subject, needs: Needs) -> Question | None:
+    """What a person agrees to before they are started, each with the command that does it alone; None for nothing."""
+    each = [("network", one.name) for one in needs.networks] + [("pool", one.name) for one in needs.pools]
+    lines = tuple(
+        f"The {what} {name} is not active, and is started first: vfioctl {what} start {argument(name)}{_there(about)}"
+        for what, name in each
+    )
+    return Question(START_NEEDS, lines, f"vfioctl guest start {about.called} --yes") if lines else None
 
 
 def _there(about: Subject) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import URI
-from vfioctl.kinds.libvirt.pools import Pool, PoolChange
+from vfioctl.kinds.libvirt.pools import Pool, PoolChange, must_be_unused
 from vfioctl.txn.shape import UUID, Shape
 from vfioctl.txn.step import State, Undo
 
@@ -19,7 +19,7 @@ class PoolStart(PoolChange):
     """{uri, uuid}"""
 
     name = "pool.start"
-    summary = "Lets libvirt work with a pool; stopped again only on failure."
+    summary = "Lets libvirt work with a pool; stopped again only on failure, unless a running guest needs it."
     undo_class = Undo.EXACT
     early = False  # a plan may define it first
     takes = Shape(uri=URI, uuid=UUID)
@@ -39,7 +39,7 @@ class PoolStart(PoolChange):
         return self.on(step, machine, _start)
 
     def undo(self, step: Step, machine: Machine) -> str | None:
-        return self.on(step, machine, _stop)
+        return self.on(step, machine, lambda pool: _stop(step, machine, pool))
 
 
 def _start(pool: Pool) -> str | None:
@@ -49,10 +49,11 @@ def _start(pool: Pool) -> str | None:
     return None
 
 
-def _stop(pool: Pool) -> str | None:
+def _stop(step: Step, machine: Machine, pool: Pool) -> str | None:
     found = pool.found
     if found is None or not found.isActive():
         return "it is not active"
+    must_be_unused(machine, step.params, str(found.XMLDesc()), "stopped", running=True)
     found.destroy()
     return None
 

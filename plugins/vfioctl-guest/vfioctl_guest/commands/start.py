@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import changing, guest_names, replace
+from vfioctl.plugin import asking, changing, guest_names, replace
 from vfioctl_guest.life import (
     RUNNING,
     SAVED,
@@ -18,43 +18,52 @@ from vfioctl_guest.life import (
     perform,
 )
 from vfioctl_guest.life import step as a_step
-from vfioctl_guest.needs import unmet
+from vfioctl_guest.needs import START_NEEDS, asked, needed, unmet
 from vfioctl_guest.seed.handing import first, read_seed, take_away, together
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Result, StepProposal
     from vfioctl_guest.life import Subject
+    from vfioctl_guest.needs import Needs
 
 
 @click.command()
 @click.argument("name", shell_complete=guest_names)
+@asking
 @changing
 @click.pass_obj
-def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
+def start(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Result:
     """Start the guest NAME, or let it go on where its memory was saved.
 
-    Its networks and pools must be active. The second start of a new guest takes its seed away, which it has read by
-    then. A guest that vfioctl hands devices to is started apart from this command,
-    which follows it: its start may end your login.
+    Networks and pools that it needs and that are not active are started before it, when that is agreed to, and stopped
+    again where the guest does not start. The second start of a new guest takes its seed away, which it has read by
+    then. A guest that vfioctl hands devices to is started apart from this command, which follows it: its start may end
+    your login.
     """
     call.need_uncordoned(node)
+    if yes:
+        call.agree(START_NEEDS)
     with call.connection(node) as connection:
         about = find(call, connection, name)
         if about.guest.state == RUNNING:
             return nothing_to_do(about, "is running already")
         must_not_be_paused(about)
-        findings, seed = unmet(connection, about), read_seed(call, connection, about)
-    taken = take_away(call, about, seed, dry_run=dry_run) if seed and not findings else None
+        needs = unmet(call, connection, about)
+        off = needs.networks or needs.pools
+        seed = None if off or needs.findings else read_seed(call, connection, about)
+    taken = take_away(call, about, seed, dry_run=dry_run) if seed else None
     if taken and taken.exit_status:
         return taken
-    started = perform(call, about, *_starting(about, Doing("start", dry_run, findings=findings, starts=True)))
+    started = perform(call, about, *_starting(about, needs, dry_run=dry_run))
     return together(taken, started) if taken else started
 
 
-def _starting(about: Subject, how: Doing) -> tuple[tuple[StepProposal, ...], Doing]:
+def _starting(about: Subject, needs: Needs, *, dry_run: bool) -> tuple[tuple[StepProposal, ...], Doing]:
     """The steps, and how they are carried out."""
-    if about.guest.state == SAVED:
-        return (a_step(about, "domain.restore", "it goes on from its saved memory", deadline=START),), how
-    before, contents = first(about)
-    start = a_step(about, "domain.start", "it is to run", deadline=START)
-    return (*before, replace(start, after=tuple(one.id for one in before))), replace(how, contents=contents)
+    saved = about.guest.state == SAVED
+    kind, reason = ("restore", "it goes on from its saved memory") if saved else ("start", "it is to run")
+    marking, contents = first(about)
+    before = (*needed(about, needs), *marking)
+    start = a_step(about, f"domain.{kind}", reason, deadline=START)
+    how = Doing("start", dry_run, asked(about, needs), needs.findings, contents, starts=True)
+    return (*before, replace(start, after=tuple(one.id for one in before))), how

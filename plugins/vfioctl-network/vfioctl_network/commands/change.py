@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Question, Result, asking, changing, content_name, network_names, read_network
+from vfioctl.plugin import (
+    Message,
+    Question,
+    Result,
+    address_conflicts,
+    asking,
+    changing,
+    content_name,
+    network_names,
+    read_network,
+)
 from vfioctl_network.commands.show import row
 from vfioctl_network.commands.work import (
     Doing,
@@ -20,7 +30,6 @@ from vfioctl_network.commands.work import (
     step,
     unseen,
 )
-from vfioctl_network.conflicts import conflicts
 from vfioctl_network.problems import docker_rules
 from vfioctl_network.rules import mark, taken_back
 
@@ -45,7 +54,7 @@ def start(call: Call, name: str, node: str, *, dry_run: bool) -> Result:
     """Start the network NAME. Its addresses must be free by now: routes come and go."""
     networks, network = _found(call, name, node)
     taken = others(call, networks, but=network.uuid)
-    findings = tuple(found for one in network.subnets for found in conflicts(one.cidr, taken))
+    findings = tuple(found for one in network.subnets for found in address_conflicts(one.cidr, taken))
     steps = (step("network.start", networks.node, network.uuid, "guests are to start on it"),)
     result = _done(call, "start", networks, network, steps, findings=findings, dry_run=dry_run, active=True)
     return result.saying(*unseen(networks))

@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Finding, Message, Result, Severity, argument, changing, content_name, replace
+from vfioctl.plugin import (
+    Finding,
+    Message,
+    Result,
+    Severity,
+    address_conflicts,
+    argument,
+    changing,
+    content_name,
+    replace,
+)
 from vfioctl_network.commands.work import Doing, Networks, interfaces, others, perform, seen, step, unseen
-from vfioctl_network.conflicts import conflicts
 from vfioctl_network.document import document, free_bridge, mac_of
 from vfioctl_network.wish import BRIDGE, HOSTDEV, NAT, OWN, TYPES, Asked, judged
 
@@ -86,7 +95,7 @@ def _steps(node: Node, uuid: str, blob: str, *, autostart: bool) -> Iterator[Any
 def _conflicts(call: Call, networks: Networks, wish: Wish) -> Iterator[Finding]:
     if not wish.addresses:
         return
-    yield from conflicts(wish.addresses.cidr, others(call, networks))
+    yield from address_conflicts(wish.addresses.cidr, others(call, networks))
     if wish.addresses.public:
         said = f"{wish.addresses.cidr} are addresses of the internet: what is there cannot be reached any more."
         yield Finding("network.public", said, Severity.WARN, hint="Private ones are 192.168.0.0/16 and 10.0.0.0/8.")

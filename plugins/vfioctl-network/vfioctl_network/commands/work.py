@@ -18,11 +18,11 @@ from vfioctl.plugin import (
     network_ports,
     read_guests,
     read_networks,
+    taken_addresses,
 )
-from vfioctl_network.conflicts import Taken, taken
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Connection, Finding, Network, Node, Port, Question
+    from vfioctl.plugin import Call, Connection, Finding, Network, Node, Port, Question, Taken
     from vfioctl_network.problem import Command
 
 PLUGIN = "network"
@@ -52,7 +52,7 @@ def seen(connection: Connection) -> Networks:
 def others(call: Call, networks: Networks, *, but: str = "") -> tuple[Taken, ...]:
     """What has addresses already: the networks of the node but the one `but`, and the routes of this host on it."""
     known = destinations(call.paths) if networks.node.is_local else ()
-    return taken(networks.every, known, but=but)
+    return taken_addresses(networks.every, known, but=but)
 
 
 def interfaces(call: Call, node: Node) -> frozenset[str]:

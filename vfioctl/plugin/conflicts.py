@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, frozen
+from vfioctl.findings import Finding
+from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Destination, Network
+    from vfioctl.host.destinations import Destination
+    from vfioctl.virt.networks import Network
 
 CODE = "network.address_in_use"
 SUGGESTED = range(100, 255)  # of 192.168.N.0/24: home routers have the lower ones
@@ -22,7 +25,9 @@ class Taken:
     by: str
 
 
-def taken(networks: Iterable[Network], destinations: Iterable[Destination], *, but: str = "") -> tuple[Taken, ...]:
+def taken_addresses(
+    networks: Iterable[Network], destinations: Iterable[Destination], *, but: str = ""
+) -> tuple[Taken, ...]:
     """What the networks have, but for the one with the UUID `but`, and where the routes of the host lead.
 
     A route through the bridge of a network says what that network says.
@@ -36,7 +41,7 @@ def taken(networks: Iterable[Network], destinations: Iterable[Destination], *, b
     return (*known, *routes)
 
 
-def conflicts(cidr: str, others: Iterable[Taken]) -> Iterator[Finding]:
+def address_conflicts(cidr: str, others: Iterable[Taken]) -> Iterator[Finding]:
     """A finding for each of `others` that has an address of `cidr`; the largest alone where one has them all."""
     every = tuple(others)
     found = [one for one in every if _overlap(cidr, one.cidr)]

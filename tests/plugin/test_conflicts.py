@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from vfioctl_network.conflicts import conflicts, taken
-
-from vfioctl.plugin import Destination, Network, Subnet
+from vfioctl.host.destinations import Destination
+from vfioctl.plugin.conflicts import address_conflicts, taken_addresses
+from vfioctl.virt.networks import Network, Subnet
 
 DEFAULT = Network("u0", "default", active=True, persistent=True, autostart=True, kind="nat", bridge="virbr0",
                   subnets=(Subnet("192.168.122.1", 24),))  # fmt: skip
 
 
 def said(cidr: str, *routes: Destination, but: str = "") -> list[str]:
-    return [one.message for one in conflicts(cidr, taken([DEFAULT], routes, but=but))]
+    return [one.message for one in address_conflicts(cidr, taken_addresses([DEFAULT], routes, but=but))]
 
 
 def test_a_network_of_the_node_is_named():
@@ -51,6 +51,7 @@ def test_other_addresses_and_another_family_do_not_count():
 
 
 def test_a_free_subnet_is_offered():
-    found, = conflicts("192.168.122.0/24", taken([DEFAULT], [Destination("192.168.100.0/24", "eth0")]))
+    others = taken_addresses([DEFAULT], [Destination("192.168.100.0/24", "eth0")])
+    (found,) = address_conflicts("192.168.122.0/24", others)
     assert found.code == "network.address_in_use"
     assert found.hint == "Choose another subnet, such as 192.168.101.0/24."
