@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import stat
+from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Busy, Irregular
@@ -23,6 +24,7 @@ PRIVATE_DIR = 0o700
 PARENT_DIR = 0o755
 LARGEST = 256 << 20  # bytes that are read of one file
 CHUNK = 1 << 16
+UNFINISHED = ".new"  # what is written beside a file, to take its place
 KINDS = (
     (stat.S_ISREG, ""), (stat.S_ISLNK, "it is one of the symbolic links, which are not followed here"),
     (stat.S_ISDIR, "it is a directory"), (stat.S_ISFIFO, "it is a FIFO"), (stat.S_ISSOCK, "it is a socket"),
@@ -66,7 +68,7 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = T
     Raises OSError; the old file is untouched then.
     """
     directory = os.path.dirname(path)
-    temporary = os.path.join(directory, f".{os.path.basename(path)[:50]}.{os.getpid()}.new")
+    temporary = os.path.join(directory, f"{_unfinished(path)}{os.getpid()}{UNFINISHED}")
     try:
         fd = create(temporary, mode)
     except OSError as error:
@@ -85,6 +87,19 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = T
         os.close(fd)
     if durable:
         sync_dir(directory)
+
+
+def _unfinished(path: str) -> str:
+    return f".{os.path.basename(path)[:50]}."
+
+
+def remove_unfinished(path: str) -> None:
+    """Remove what `atomic_write` of `path` left where its process was killed. Only for who alone may write it."""
+    directory, begin = os.path.dirname(path), _unfinished(path)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(directory):
+            if name.startswith(begin) and name.endswith(UNFINISHED) and name[len(begin) : -len(UNFINISHED)].isdigit():
+                remove(os.path.join(directory, name))
 
 
 def create(path: str, mode: int = PRIVATE) -> int:

@@ -8,6 +8,7 @@ import os
 import pytest
 from txn_builders import UUID, plan, step
 
+from vfioctl import files
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs
 from vfioctl.txn import engine
@@ -87,3 +88,24 @@ def test_a_step_out_of_time_or_without_progress_is_given_up(run, limit, code):
 def test_progress_keeps_a_step_from_being_stalled(run):
     failure, _, _ = run(Long([(n, 9) for n in range(10)], lambda: until(lambda: False, 0.02)), stall=0.1)
     assert failure is None
+
+
+def test_what_a_killed_writer_did_not_put_in_place_goes_with_the_journal(tmp_path):
+    journal = Journal(Paths(str(tmp_path)), UUID)
+    journal.begin(plan(step("fetch")), "boot-1")
+    other = os.path.join(os.path.dirname(journal.boot_path), ".22222222-0000.jsonl.7.new")
+    left = [*(_left_by_a_killed_writer(path) for path in (journal.boot_path + PROGRESS, journal.disk_path)), other]
+    for path in left:
+        with open(path, "w", encoding="ascii") as file:
+            file.write("{")
+    journal.end()
+    assert [path for path in left if os.path.exists(path)] == [other]
+
+
+def _left_by_a_killed_writer(path):
+    if (pid := os.fork()) == 0:
+        os.replace = lambda *_: os._exit(0)
+        files.atomic_write(path, "{")
+    os.waitpid(pid, 0)
+    (found,) = (name for name in os.listdir(os.path.dirname(path)) if name.endswith(f".{pid}.new"))
+    return os.path.join(os.path.dirname(path), found)

@@ -200,9 +200,14 @@ class Journal:
         self._fds.clear()
 
     def end(self) -> None:
-        """The operation is over and nothing is left to undo: remove both files, the boot one last."""
+        """The operation is over and nothing is left to undo: remove both files, the boot one last.
+
+        Whoever was killed while it wrote has left what was not yet in place: nobody else would look for that.
+        """
         self.close()
         files.remove(f"{self.boot_path}{PROGRESS}")
+        for path in (f"{self.boot_path}{PROGRESS}", self.boot_path, self.disk_path):
+            files.remove_unfinished(path)
         files.remove(self.disk_path)
         files.remove(self.boot_path)
 
