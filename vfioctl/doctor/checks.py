@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from vfioctl.doctor import display, drivers, firmware, groups, iommu, processor
+from vfioctl.doctor import (
+    boot,
+    daemon,
+    display,
+    drivers,
+    early,
+    firmware,
+    groups,
+    guests,
+    holders,
+    iommu,
+    power,
+    processor,
+    versions,
+)  # fmt: skip
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen, replace
 from vfioctl.host.host import Host
@@ -44,9 +58,16 @@ def checks(composition: Composition) -> tuple[DoctorCheck, ...]:
         _check("processor", "The processor and the kernel can run guests.", processor.findings),
         _check("iommu", "The IOMMU is on, and its groups are true.", iommu.findings),
         _check("drivers", "The kernel has the drivers, and nobody takes cards at boot.", drivers.findings),
+        _check("boot", "Nothing of the boot is left on a card.", boot.findings),
+        _check("next-boot", "No file gives cards away at the next boot.", early.findings),
         _check("groups", "Each card can be given without others of its group.", groups.findings),
         _check("display", "There is a way in while a guest has the card.", display.findings),
         _check("firmware", "There is UEFI firmware for guests.", firmware.findings),
+        _check("holders", "Nobody has a card open now.", holders.findings),
+        _check("guests", "The definitions of guests fit their cards.", guests.findings),
+        _check("power", "The host stays awake while a guest has a card.", power.findings),
+        _check("versions", "libvirt and QEMU are versions that are proven.", versions.findings),
+        _check("daemon", "libvirt's daemon lets its hooks work.", daemon.findings),
         _check("hook", "libvirt calls the hook, and no other one interferes.", lambda _host: verify(composition)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from vfioctl.findings import Finding, Severity
@@ -14,6 +15,8 @@ IDS = ("vfio-pci.ids=", "vfio_pci.ids=")  # the kernel takes both spellings of a
 
 def findings(host: Host) -> Iterator[Finding]:
     """No vfio-pci for the running kernel, cards that it takes at boot, and drivers that were kept from their cards."""
+    yield from _modules_gone(host)
+    yield from _built_in(host)
     if not host.driver_present(VFIO) and listed(host.paths, host.kernel_release(), VFIO) is False:
         release = host.kernel_release()
         yield Finding(
@@ -34,3 +37,33 @@ def findings(host: Host) -> Iterator[Finding]:
             Severity.WARN, "Remove it from the kernel's command line, then restart.",
             evidence="/proc/cmdline: nomodeset",
         )  # fmt: skip
+
+
+def _modules_gone(host: Host) -> Iterator[Finding]:
+    """An update took away what the running kernel could load; a host without modules has no such directory at all."""
+    modules, release = host.paths.at("lib/modules"), host.kernel_release()
+    if host.driver_present(VFIO) or not os.path.isdir(modules) or os.path.isdir(os.path.join(modules, release)):
+        return
+    yield Finding(
+        "driver.modules_gone", f"There are no modules of the running kernel {release}, so {VFIO} cannot be loaded.",
+        hint="Restart, if the kernel was updated since the boot; else install its modules.",
+        evidence=f"/lib/modules/{release} is not there",
+    )  # fmt: skip
+
+
+def _built_in(host: Host) -> Iterator[Finding]:
+    """A driver that can only be unbound, never unloaded."""
+    for card in host.gpus():
+        if card.driver and not host.is_vfio_driver(card.driver) and not _is_loaded(host, card.driver):
+            yield Finding(
+                "driver.built_in",
+                f"The driver {card.driver} of {card.address} is a part of the kernel: it can be unbound, not unloaded.",
+                Severity.INFO, "Nothing, unless the guest file asks to unload it.",
+                evidence=f"no loaded module in /sys/module has the driver {card.driver}",
+            )  # fmt: skip
+
+
+def _is_loaded(host: Host, driver: str) -> bool:
+    """Whether a module brought `driver`: one that is built in has no use count, though it may have a directory."""
+    name = host.driver_module(driver)
+    return name is not None and host.module(name) is not None

@@ -9,7 +9,8 @@ from vfioctl.frozen import frozen
 
 DISPLAY_CLASSES = (0x0300, 0x0302, 0x0380)
 CARD_CLASSES = (*DISPLAY_CLASSES, 0x1200)  # 1200: an accelerator without a screen (PCI_CLASS_ACCELERATOR_PROCESSING)
-CARD_DRIVERS = ("amdgpu", "nvidia", "i915", "xe", "nouveau")
+VENDOR_DRIVERS = {0x1002: ("amdgpu", "radeon"), 0x10DE: ("nvidia", "nouveau"), 0x8086: ("i915", "xe")}
+CARD_DRIVERS = tuple(name for names in VENDOR_DRIVERS.values() for name in names)
 AUDIO_CLASSES = (0x0401, 0x0403)
 GREETERS = ("greeter", "lock-screen", "manager-early")  # classes of sessions (sd_session_get_class(3))
 

@@ -31,7 +31,7 @@ class Daemon:
 
 def find(host: Host) -> Daemon | None:
     """The daemon that runs system guests: the one that runs, else the one whose socket or service is active."""
-    return _running(host) or _active(host)
+    return next(iter(running(host)), None) or _active(host)
 
 
 def start_command(host: Host) -> str:
@@ -42,14 +42,15 @@ def start_command(host: Host) -> str:
     return f"systemctl start {NAMES[1]}"
 
 
-def _running(host: Host) -> Daemon | None:
+def running(host: Host) -> tuple[Daemon, ...]:
+    """The daemons that run and serve qemu:///system, the modular one first."""
     candidates: list[Daemon] = []
     for name in os.listdir(host.paths.proc):
         if name.isdecimal() and (known := _known(comm(host.paths, int(name)))) and _serves(host, int(name)):
             ticks = start_time(host.paths, int(name))
             if ticks is not None:
                 candidates.append(Daemon(known, int(name), epoch(ticks)))
-    return min(candidates, key=lambda daemon: NAMES.index(daemon.name), default=None)
+    return tuple(sorted(candidates, key=lambda daemon: NAMES.index(daemon.name)))
 
 
 def _known(command: str) -> str | None:

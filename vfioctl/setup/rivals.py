@@ -61,7 +61,7 @@ def session_guests(paths: Paths) -> Iterator[Finding]:
     for guest in managed_guests(paths):
         if os.path.isfile(paths.at(SYSTEM_GUESTS, f"{guest}.xml")):
             continue
-        for user, home in _homes(paths):
+        for user, home in homes(paths):
             if os.path.isfile(os.path.join(home, SESSION_GUESTS, f"{guest}.xml")):
                 yield Finding(
                     "hook.session_guest",
@@ -72,7 +72,7 @@ def session_guests(paths: Paths) -> Iterator[Finding]:
                 )
 
 
-def _homes(paths: Paths) -> Iterator[tuple[str, str]]:
+def homes(paths: Paths) -> Iterator[tuple[str, str]]:
     """Users and their home directories, as the host's own password file has them."""
     rows = _text(paths.at("etc/passwd")).splitlines()
     users = {row.split(":")[0]: row.split(":")[5] for row in rows if row.count(":") > 5}  # noqa: PLR2004 -- passwd(5)
