@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vfioctl.plugin import (
+    DoctorCheck,
     Finding,
     GpuHandoff,
     GuestConfig,
@@ -59,6 +60,14 @@ def vfioctl_gpu_handoff(
         NAME, functions, _findings(gpu, others, kin, host, config, unload=unload),
         lambda: _steps(gpu, functions, host, config, request, unload=unload), home_conditions(functions, host),
     )  # fmt: skip
+
+
+@hookimpl
+def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
+    """Whether the kernel lets a card go, and the card can be reset."""
+    from vfioctl_amdgpu.doctor import checks  # never on the hook path
+
+    return checks()
 
 
 def _findings(

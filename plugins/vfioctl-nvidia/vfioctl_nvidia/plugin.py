@@ -6,9 +6,11 @@ Only with another NVIDIA card on the module is one card unbound, and only where 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from vfioctl.plugin import (
     Condition,
+    DoctorCheck,
     Finding,
     GpuHandoff,
     GuestConfig,
@@ -65,6 +67,14 @@ def vfioctl_gpu_handoff(
         NAME, functions, findings, lambda: _steps(gpu, functions, host, request, alone=not others),
         _back(functions, host),
     )  # fmt: skip
+
+
+@hookimpl
+def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
+    """Whether the driver lets a card go."""
+    from vfioctl_nvidia.doctor import checks  # never on the hook path
+
+    return checks()
 
 
 def _unbound_alone(gpu: PciDevice, staying: tuple[str, ...], host: Host, config: GuestConfig) -> Finding:
