@@ -19,7 +19,7 @@ from vfioctl.kernel_io import Writer, close_all_but
 
 if TYPE_CHECKING:
     import subprocess
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 KILL_GRACE = 0.5
 LISTEN = 0.25  # seconds between two looks at what a program says
@@ -215,7 +215,7 @@ def open_log(path: str) -> int:
         return os.open(os.devnull, os.O_WRONLY)
 
 
-def kill_group(child: subprocess.Popen[str]) -> bool:
+def kill_group(child: subprocess.Popen[Any]) -> bool:
     """End `child` and what it started; whether it has ended. A process in D state is left to the kernel."""
     from subprocess import TimeoutExpired
 

@@ -55,6 +55,7 @@ def test_a_managed_guest_is_offered_everywhere_else(complete, words: tuple[str, 
     (("network", "stop"), ["lan"]), (("pool", "show"), ["fast"]), (("volume", "delete"), ["fast"]),
     (("guest", "create", "new", "--network"), ["lan"]), (("guest", "create", "new", "--gpu"), ["first-free"]),
     (("guest", "create"), []),
+    (("guest", "copy"), ["linux:", "win11:"]), (("guest", "copy", "file"), ["linux:", "win11:"]),
 ])  # fmt: skip
 def test_verbs_of_plugins_offer_what_libvirt_keeps(complete, run, words: tuple[str, ...], offered: list[str]) -> None:
     run("plugins", "refresh")

@@ -19,6 +19,7 @@ from vfioctl.verbs.table import BUILT_IN
     ("", "snapshot-revert", "snapshot revert"), ("snapshot", "rollback", "snapshot revert"),
     ("guest", "poweroff", "guest stop --force"), ("pool", "destroy", "pool stop"), ("", "log", "history"),
     ("", "set-user-password", "guest passwd"), ("guest", "get-user-sshkeys", "guest ssh-key list"),
+    ("guest", "push", "guest copy"),
 ])  # fmt: skip
 def test_a_word_of_another_program_has_one_of_ours(group: str, typed: str, meant: str) -> None:
     assert ours(group, typed, VERBS) == meant

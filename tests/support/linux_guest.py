@@ -22,8 +22,9 @@ AGENT_TREE = os.environ.get("AGENT_TREE", "")  # the same of qemu-guest-agent: a
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 PROGRAMS = ("busybox", "dropbear", "syslinux", "mformat", "mcopy")
 APPLETS = (
-    "cat", "chmod", "chown", "dd", "grep", "hostname", "ifconfig", "insmod", "mkdir", "mount", "poweroff", "printf",
-    "rm", "sed", "sh", "sleep", "stty", "sync", "udhcpc", "umount", "uname",
+    "cat", "chmod", "chown", "dd", "df", "grep", "hostname", "ifconfig", "insmod", "ln", "mkdir", "mktemp", "mount",
+    "mv", "poweroff", "printf", "rm", "sed", "sh", "sha256sum", "sleep", "stat", "stty", "sync", "udhcpc", "umount",
+    "uname", "wc",
 )  # fmt: skip
 MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "virtio_scsi", "ahci", "sr_mod", "isofs", "button", "evdev",

@@ -24,7 +24,7 @@ VERBS = {
     "restore": "revert", "rollback": "revert", "dhcp-leases": "leases", "import": "add", "publish": "add",
     "download": "add", "terminal": "console", "viewer": "vnc", "vncdisplay": "vnc", "shell": "ssh",
     "set-user-password": "passwd", "password": "passwd", "chpasswd": "passwd", "get-user-sshkeys": "ssh-key list",
-    "set-user-sshkeys": "ssh-key add",
+    "set-user-sshkeys": "ssh-key add", "push": "copy", "pull": "copy", "scp": "copy",
 }  # fmt: skip
 
 

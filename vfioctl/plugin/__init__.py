@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     from vfioctl.kinds.files.marks import keeps_marks
     from vfioctl.kinds.files.web import Glance, glance
     from vfioctl.limits import Limits
+    from vfioctl.pipe import Piped, piped
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.conflicts import Taken, address_conflicts, taken_addresses
     from vfioctl.plugin.markers import hookimpl
@@ -193,6 +194,7 @@ if TYPE_CHECKING:
         guest_tpm_state,
     )
     from vfioctl.virt.figures import GuestFigures, read_figures
+    from vfioctl.virt.guest_files import read_guest_file, write_guest_file
     from vfioctl.virt.guests import Guest, read_guest, read_guests
     from vfioctl.virt.hardware import (
         GuestConsole,
@@ -259,7 +261,7 @@ __all__ = [
     "Message", "Module",
     "Network", "Node",
     "OperationRequest", "Options", "Outcome",
-    "Pages", "PciDevice", "Phase", "Picture", "Pool", "Port", "ProgramSession",
+    "Pages", "PciDevice", "Phase", "Picture", "Piped", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
     "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
@@ -280,18 +282,18 @@ __all__ = [
     "last_console_steps", "listing",
     "network_names", "network_ports", "new_id", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
-    "parse_element", "planned_steps", "pool_names",
+    "parse_element", "piped", "planned_steps", "pool_names",
     "qcow2_header",
     "read_addresses", "read_authorized_keys", "read_bytes", "read_capabilities", "read_figures", "read_guest",
-    "read_guests", "read_leases", "read_network", "read_networks", "read_pages", "read_pool", "read_pools",
-    "read_screen", "read_snapshots",
-    "read_summaries", "read_templates", "read_text", "read_uses", "read_volume", "read_volumes",
+    "read_guest_file", "read_guests", "read_leases", "read_network", "read_networks", "read_pages", "read_pool",
+    "read_pools", "read_screen", "read_snapshots", "read_summaries", "read_templates", "read_text", "read_uses",
+    "read_volume", "read_volumes",
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
     "taken_addresses", "target_driver", "templates_pool",
     "unit_stop", "until", "users_of",
     "vendor_claim", "verify_template",
-    "word", "write_attribute",
+    "word", "write_attribute", "write_guest_file",
 ]  # fmt: skip
 
 # Each name is fetched from its module when it is first asked for: a hook imports nothing that it does not use.
@@ -313,6 +315,7 @@ _MODULES = {
     "vfioctl.kinds.files.marks": "keeps_marks",
     "vfioctl.kinds.files.web": "Glance glance",
     "vfioctl.limits": "Limits",
+    "vfioctl.pipe": "Piped piped",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.conflicts": "Taken address_conflicts taken_addresses",
     "vfioctl.plugin.markers": "hookimpl",
@@ -341,6 +344,7 @@ _MODULES = {
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.figures": "GuestFigures read_figures",
+    "vfioctl.virt.guest_files": "read_guest_file write_guest_file",
     "vfioctl.virt.guests": "Guest read_guest read_guests",
     "vfioctl.virt.hardware": "GuestConsole GuestInterface GuestMachine guest_consoles guest_interfaces guest_machine",
     "vfioctl.virt.machine": "read_pages",

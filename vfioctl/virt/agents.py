@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ANSWER = 5  # seconds for one answer of an agent
 FIRST, LONGEST = 0.05, 1.0  # seconds between two looks whether it has ended
+T = TypeVar("T")
 
 
 @frozen
@@ -61,11 +62,11 @@ def run_in_guest(connection: Connection, uuid: str, argv: Sequence[str], *, limi
     Raises VfioctlError as `Connection.ask`, "guest.exec_deadline" where it has not ended: then it runs on.
     """
     asked = {"path": argv[0], "arg": list(argv[1:]), "capture-output": True}
-    pid = int(_answer(connection, uuid, "guest-exec", asked)["pid"])
+    pid = ask_agent(connection, uuid, "guest-exec", asked, lambda said: int(said["pid"]))
     for _ in Backoff(limit, first=FIRST, longest=LONGEST):
-        said = _answer(connection, uuid, "guest-exec-status", {"pid": pid})
-        if said["exited"]:
-            return _ended(pid, said)
+        ended = ask_agent(connection, uuid, "guest-exec-status", {"pid": pid}, lambda said: _ended(pid, said))
+        if ended:
+            return ended
     raise VfioctlError(
         "guest.exec_deadline", f"{argv[0]} has not ended in the guest within {limit:g} s.",
         state=f"It runs on there as process {pid}; what it says is lost.",
@@ -73,15 +74,23 @@ def run_in_guest(connection: Connection, uuid: str, argv: Sequence[str], *, limi
     )  # fmt: skip
 
 
-def _ended(pid: int, said: dict[str, Any]) -> GuestRun:
+def _ended(pid: int, said: dict[str, Any]) -> GuestRun | None:
+    """None while it runs."""
+    if not said["exited"]:
+        return None
     return GuestRun(
         pid, int(said.get("exitcode", 0)), int(said.get("signal", 0)), b64decode(said.get("out-data", "")),
         b64decode(said.get("err-data", "")), bool(said.get("out-truncated") or said.get("err-truncated")),
     )  # fmt: skip
 
 
-def _answer(connection: Connection, uuid: str, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What the agent returns. Raises VfioctlError, "guest.agent_malformed" for what is no answer to that."""
+def ask_agent(
+    connection: Connection, uuid: str, command: str, arguments: dict[str, Any], take: Callable[[Any], T]
+) -> T:
+    """What `take` finds in what the agent of the guest `uuid` returns for `command`.
+
+    Raises VfioctlError as `Connection.ask`, "guest.agent_malformed" for what is no answer to that.
+    """
     import libvirt_qemu
 
     text = json.dumps({"execute": command, "arguments": arguments})
@@ -91,11 +100,9 @@ def _answer(connection: Connection, uuid: str, command: str, arguments: dict[str
 
     said = connection.ask(ask, "its agent")
     try:
-        found: dict[str, Any] = json.loads(said)["return"]
-        found["exited" if command.endswith("status") else "pid"]
+        return take(json.loads(said)["return"])
     except (ValueError, KeyError, TypeError) as error:
         raise VfioctlError(
             "guest.agent_malformed", f"The agent of the guest gave no answer to {command}.",
             hints=("See whether its version is one of qemu-ga.",),
         ) from error  # fmt: skip
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vfioctl.plugin import Table
+from vfioctl.plugin import Table, as_size
 
 
 def console(data: Mapping[str, Any]) -> Iterator[str]:
@@ -30,6 +30,14 @@ def ran(data: Mapping[str, Any]) -> Iterator[str]:
     """What a program said: its output, then what it complained of."""
     for said in (data["stdout"], data["stderr"]):
         yield from said.splitlines()
+
+
+def copied(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was copied, whereto, and its checksum."""
+    there = f"{data['guest']}:{data['path']}"
+    source, target = (data["file"], there) if data["direction"] == "in" else (there, data["file"])
+    yield f"{source} was copied to {target} by {data['by']}: {as_size(data['bytes'])}, mode {data['mode']}."
+    yield f"sha256 {data['sha256']}"
 
 
 def passwd(data: Mapping[str, Any]) -> Iterator[str]:

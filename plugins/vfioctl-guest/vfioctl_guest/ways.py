@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -63,6 +64,15 @@ def jump(uri: str) -> tuple[str, ...]:
     """Options of ssh for a guest of the node at `uri`: over that node where we reach it by ssh, else straight."""
     parts = urlsplit(uri)
     return ("-J", parts.netloc) if parts.scheme == SSH_URI and parts.hostname else ()
+
+
+def ssh_command(
+    uuid: str, uri: str, address: str, *, user: str | None, identity: str | None, options: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The ssh to a guest of the node at `uri`, up to what runs there. Its host key is kept under its UUID."""
+    key = ("-i", os.path.abspath(identity)) if identity else ()
+    who = ("-l", user) if user else ()
+    return ("ssh", *options, "-o", f"HostKeyAlias={uuid}", *jump(uri), *key, *who, "--", address)
 
 
 def _bracketed(host: str) -> str:

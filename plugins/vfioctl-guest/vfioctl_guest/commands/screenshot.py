@@ -11,6 +11,7 @@ from vfioctl.plugin import Refused, Result, argument, guest_names, on_node, read
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.picture import as_png
+from vfioctl_guest.whole_file import whole_file
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
@@ -39,25 +40,7 @@ def screenshot(call: Call, name: str, file: str, node: str, *, screen: int, over
         must_run(about)
         picture = read_screen(connection, about.guest.uuid, screen)
     data = as_png(picture.data, picture.mime)
-    _write(file, data, overwrite=overwrite)
+    with whole_file(file, "guest.screenshot", mode=MODE, overwrite=overwrite) as fd:
+        os.write(fd, data)
     written = {"file": os.path.abspath(file), "bytes": len(data)}
     return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, **written})
-
-
-def _write(path: str, data: bytes, *, overwrite: bool) -> None:
-    """The whole file or none, under a name of its own first. Raises Refused("guest.screenshot")."""
-    fresh = f"{path}.{os.getpid()}"
-    try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, MODE), "wb") as out:
-            out.write(data)
-        try:
-            os.replace(fresh, path) if overwrite else os.link(fresh, path)
-        finally:
-            if os.path.exists(fresh):
-                os.unlink(fresh)
-    except FileExistsError:
-        said, hint = f"{path} is there already.", "Replace it with: --overwrite"
-        raise Refused("guest.screenshot", said, state=NOTHING_CHANGED, hints=(hint,)) from None
-    except OSError as error:
-        said = f"{path} cannot be written: {error.strerror}."
-        raise Refused("guest.screenshot", said, state=NOTHING_CHANGED) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -10,11 +9,10 @@ import click
 from vfioctl.plugin import ProgramSession, Result, guest_names, on_node, read_addresses
 from vfioctl_guest.commands.address import none_of
 from vfioctl_guest.life import find, must_run
-from vfioctl_guest.ways import jump
+from vfioctl_guest.ways import ssh_command
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, GuestAddress
-    from vfioctl_guest.life import Subject
+    from vfioctl.plugin import Call
 
 INSTALL = "Install it (Debian: openssh-client)."
 
@@ -41,18 +39,9 @@ def ssh(
     if not seen.found:
         raise none_of(about, seen)
     there = seen.found[0]
-    argv = _argv(about, there, user, identity, command)
+    argv = (*ssh_command(about.guest.uuid, about.uri, there.address, user=user, identity=identity), *command)
     return Result(
         data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, "address": there.address,
               "source": there.source, "argv": list(argv)},
         session=ProgramSession(argv, install=INSTALL),
     )  # fmt: skip
-
-
-def _argv(
-    about: Subject, there: GuestAddress, user: str | None, identity: str | None, command: tuple[str, ...]
-) -> tuple[str, ...]:
-    key = ("-i", os.path.abspath(identity)) if identity else ()
-    who = ("-l", user) if user else ()
-    alias = ("-o", f"HostKeyAlias={about.guest.uuid}")
-    return ("ssh", *alias, *jump(about.uri), *key, *who, "--", there.address, *command)
