@@ -23,7 +23,7 @@ COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapsh
           "snapshot.record", "snapshot.forget", "network.define", "network.start", "network.stop",
           "network.autostart", "network.update", "network.delete", "network.refresh",
           "pool.define", "pool.start", "pool.stop", "pool.autostart", "pool.delete", "volume.create", "volume.clone",
-          "volume.resize", "volume.delete", "volume.upload", "volume.download", "volume.fetch",
+          "volume.compact", "volume.resize", "volume.delete", "volume.upload", "volume.download", "volume.fetch",
           "template.record"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
@@ -33,7 +33,7 @@ NONE = {
     "volume.delete",
 }  # fmt: skip
 RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase", "disk.pull",
-             "device.detach", "network.stop"}  # fmt: skip
+             "device.detach", "network.stop", "volume.compact"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -55,8 +55,8 @@ def test_an_unknown_kind_names_the_known_ones():
 ROOM = Path(kinds.__file__).parent
 SHARED = {
     "common", "stuck", "conditions", "files/addresses", "files/download", "files/former", "files/marks",
-    "files/partial", "files/place",
-    "files/sparse", "files/web", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
+    "files/partial", "files/place", "files/sparse", "files/web", "disks/compact", "disks/images",
+    "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
     "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/marks",
     "libvirt/networks", "libvirt/pools", "libvirt/transfer", "libvirt/volume_needs", "libvirt/volume_xml",

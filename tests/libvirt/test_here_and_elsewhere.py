@@ -86,6 +86,7 @@ pool delete second-templates --yes
 pool delete second --keep-files --yes
 """
 REFUSED = """
+volume compact second blank
 network check lab
 network repair lab
 snapshot revert shot clean --yes

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import snapshot_lab
 from somebody import NOBODY
+from volume_lab import small_pool
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_storage")
@@ -241,20 +242,8 @@ def test_a_file_system_on_a_device_is_mounted_and_unmounted(on: Pools, tmp_path:
 
 @pytest.fixture
 def small(on: Pools, tmp_path: Path) -> Iterator[str]:
-    """The directory of the pool `small`, a file system of 16 MiB on a loop device."""
-    image, path = tmp_path / "small.ext4", f"{PLACE}/small"
-    subprocess.run(["truncate", "-s", "16M", str(image)], check=True)
-    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
-    loop = subprocess.run(["losetup", "--show", "-f", str(image)], check=True, capture_output=True, text=True)
-    seen = f"{on.host.tree}{path}"  # the daemon mounts it in its namespace, and not where vfioctl runs
-    try:
-        on.cli("create", "small", "--path", path, "--device", loop.stdout.strip())
-        subprocess.run(on.host.lab.inside("mount", loop.stdout.strip(), seen), check=True)
+    with small_pool(on.host, tmp_path) as path:
         yield path
-    finally:
-        subprocess.run(on.host.lab.inside("umount", seen), check=False)
-        on.host.lab.virsh("pool-destroy", "small", check=False)
-        subprocess.run(["losetup", "-d", loop.stdout.strip()], check=True)
 
 
 @pytest.mark.parametrize("verb", ["create", "clone", "upload", "template"])

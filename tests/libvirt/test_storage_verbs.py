@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import snapshot_lab
 from somebody import NOBODY
+from volume_lab import MEMBERS, PLACE, POOL, Volumes, prepared
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_storage")
 
-PLACE = "/var/lib/libvirt/images"
-POOL = f"{PLACE}/fast"
-MEMBERS = 1  # the group daemon, whose members may ask the private libvirtd
 CREATE = 2  # boundaries: two a step
 
 
 @pytest.fixture(scope="module")
 def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
-    place = tmp_path_factory.mktemp("volumes")
-    place.chmod(0o755)
-    module_lab.start()
-    return snapshot_lab.SnapshotLab(module_lab, place)
+    return prepared(module_lab, tmp_path_factory.mktemp("volumes"))
 
 
 @pytest.fixture
@@ -34,62 +25,6 @@ def on(host: Any) -> Iterator[Volumes]:
     made = Volumes(host)
     yield made
     made.remove()
-
-
-class Volumes:
-    """A pool `fast`, and guests with disks in it; all of them go in the end."""
-
-    def __init__(self, host: Any) -> None:
-        self.host = host
-        assert host.cli("pool", "create", "fast", "--path", POOL).returncode == 0
-
-    def cli(self, *argv: str, status: int = 0) -> str:
-        """`vfioctl volume ARGV`, which ends with `status`; what it says."""
-        ended = self.host.cli("volume", *argv)
-        assert ended.returncode == status, ended.stdout + ended.stderr
-        return str(ended.stdout + ended.stderr)
-
-    def data(self, *argv: str) -> Any:
-        ended = self.host.cli("volume", *argv, "--format", "json")
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return json.loads(ended.stdout)["data"]
-
-    def refused(self, code: str, *argv: str) -> str:
-        """The same, refused with `code` and nothing changed."""
-        before = self.files()
-        said = self.cli(*argv, "--format", "json", status=3)
-        assert f'"{code}"' in said, said
-        assert self.files() == before
-        return said
-
-    def files(self) -> str:
-        """Every file in the pool, with its size and when it was written to."""
-        return str(self.host.must("find", POOL, "-type", "f", "-printf", "%f %s %T@\n"))
-
-    def names(self) -> list[str]:
-        return [row["name"] for row in self.data("list", "fast")["volumes"]]
-
-    def guest(self, volume: str, *, start: bool = False) -> Any:
-        made = snapshot_lab.Guest(self.host)
-        self.host.must("rm", *made.sources.values())
-        made.define({"vda": (f"{POOL}/{volume}", "qcow2")})
-        if start:
-            self.host.lab.virsh("start", made.name)
-        return made
-
-    def killed(self, number: int, *argv: str) -> None:
-        self.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
-        self.host.cli("volume", *argv)
-        self.host.must("sh", "-c", "rm -f /.kit/*")
-
-    def remove(self) -> None:
-        virsh = self.host.lab.virsh
-        for name in virsh("list", "--all", "--name").stdout.split():
-            virsh("destroy", name, check=False)
-            virsh("undefine", name, "--managed-save", "--snapshots-metadata")
-        virsh("pool-destroy", "fast", check=False)
-        virsh("pool-undefine", "fast", check=False)
-        self.host.must("sh", "-c", f"rm -rf {PLACE}/*")
 
 
 def test_a_volume_is_made_grown_shown_and_removed(on: Volumes) -> None:

@@ -9,6 +9,8 @@ CODES = (
          "Shut the guest down, or end the program, then try again."),
     Code("disk.changed", "A disk image lies over another one than was planned, so that it is left alone.",
          "Look at the chain with `qemu-img info --backing-chain`, then plan it once more."),
+    Code("disk.different", "What was written of a disk image is not the same to a guest, so that the image was kept.",
+         "Look at the disk that it lies on, and at the kernel's log, for errors; then try again."),
     Code("disk.failed", "qemu-img could not make a disk image.", "See the reason that is given."),
     Code("disk.incomplete", "A disk image that another one is based on does not exist.",
          "Bring the file back, or correct its name with `qemu-img rebase -u`."),

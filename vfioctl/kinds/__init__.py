@@ -58,6 +58,7 @@ MODULES = {  # the file of each, without .py
     "volume.download": "libvirt/volume_download",
     "volume.fetch": "libvirt/volume_fetch",
     "template.record": "libvirt/template_record",
+    "volume.compact": "libvirt/volume_compact",
     "volume.resize": "libvirt/volume_resize",
     "volume.delete": "libvirt/volume_delete",
     "network.define": "libvirt/network_define",

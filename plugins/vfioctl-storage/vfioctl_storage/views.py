@@ -104,9 +104,18 @@ def _done(verb: str, one: Mapping[str, Any]) -> str:
         return f"is copied to {one['file']}"
     if verb == "clone":
         return f"lies above {one['source']}" if one["linked"] else f"is a copy of {one['source']}"
+    if verb == "compact":
+        return _compacted(one)
     if verb == "resize":
         return f"has {as_size(one['capacity'])}, before {as_size(one['former'])}"
     return f"is made: {one['format']}, {as_size(one['capacity'])}"
+
+
+def _compacted(one: Mapping[str, Any]) -> str:
+    if not one["freed"]:
+        return f"takes no less room when it is written anew, and stays as it was: {as_size(one['former'])}"
+    sizes = f"takes {as_size(one['allocation'])}, before {as_size(one['former'])}"
+    return f"{sizes}: {as_size(one['freed'])} came back"
 
 
 def templates(data: Mapping[str, Any]) -> Iterator[str | Table]:

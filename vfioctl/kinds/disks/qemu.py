@@ -15,6 +15,7 @@ from vfioctl.proc import preload
 if TYPE_CHECKING:
     from typing import Any
 
+    from vfioctl.proc import Completed
     from vfioctl.txn.machine import Machine
 
 LOOK = 5.0  # seconds for a look at an image
@@ -53,19 +54,31 @@ def _plain_size(path: str, form: str) -> int | None:
         return None  # qemu-img says why
 
 
-def _asked(machine: Machine, path: str, form: str) -> Image:
+def info(machine: Machine, path: str, form: str) -> str:
+    """What `qemu-img info` says of the image, as JSON. Raises StepFailed("disk.unreadable")."""
     argv = ("qemu-img", "info", "-U", "--output=json", "-f", form, "--", path)
     shown = machine.programs.run(argv, deadline=LOOK)
     if not shown.ok:
         raise StepFailed("disk.unreadable", f"The image {path} cannot be read as {form}: {shown.why()}.")
+    return shown.stdout
+
+
+def _asked(machine: Machine, path: str, form: str) -> Image:
+    shown = info(machine, path, form)
     try:
-        said = json.loads(shown.stdout)
-        return Image(said["virtual-size"], next(_flaws(said), ""))
+        said = json.loads(shown)
+        return Image(said["virtual-size"], next(flaws(said), ""))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StepFailed("disk.unreadable", f"What qemu-img says of {path} is not understood.") from error
+        raise not_understood(path) from error
 
 
-def _flaws(said: Mapping[str, Any]) -> Iterator[str]:
+def not_understood(path: str) -> StepFailed:
+    """What is raised where qemu-img says of the image `path` something else than is known of it."""
+    return StepFailed("disk.unreadable", f"What qemu-img says of {path} is not understood.")
+
+
+def flaws(said: Mapping[str, Any]) -> Iterator[str]:
+    """Why nothing can be made from the image of which `qemu-img info` has `said` that."""
     specific = (said.get("format-specific") or {}).get("data") or {}
     if said.get("encrypted"):
         yield "it is encrypted"
@@ -84,6 +97,16 @@ def work(
 
     Raises StepFailed("disk.no_room", "disk.failed"), DeadlineExceeded, and what `heard` raises: it is ended then.
     """
+    ended = followed(machine, argv, deadline=deadline, heard=heard)
+    if not ended.ok:
+        code = "disk.no_room" if NO_ROOM in ended.stderr else "disk.failed"
+        raise StepFailed(code, f"{path} could not be made: {ended.why()}.")
+
+
+def followed(
+    machine: Machine, argv: tuple[str, ...], *, deadline: float, heard: Callable[[float], None] = unheard
+) -> Completed:
+    """How qemu-img has ended, whichever way. Raises DeadlineExceeded, and what `heard` raises."""
     done = 0.0
 
     def listen(said: str) -> None:
@@ -92,7 +115,4 @@ def work(
         done = float(found[-1]) / 100 if found else done
         heard(done)
 
-    ended = machine.programs.follow(argv, deadline=deadline, heard=listen)
-    if not ended.ok:
-        code = "disk.no_room" if NO_ROOM in ended.stderr else "disk.failed"
-        raise StepFailed(code, f"{path} could not be made: {ended.why()}.")
+    return machine.programs.follow(argv, deadline=deadline, heard=listen)

@@ -92,7 +92,7 @@ def _must_be_meant(subj: Subject, wanted: str, *, cut: bool, shrink: bool) -> No
         )  # fmt: skip
 
 
-def _must_be_no_template(connection: Connection, subj: Subject) -> None:
+def must_be_no_template(connection: Connection, subj: Subject) -> None:
     """Raise Refused("volume.used") for the image or the record of a template."""
     for one in read_templates(connection) if subj.pool.name.endswith(templates_pool("")) else ():
         if subj.volume.name in (one.record.name, one.image.name if one.image else "") and one.data:
@@ -130,7 +130,7 @@ def delete(call: Call, pool: str, name: str, node: str, *, yes: bool, dry_run: b
         call.agree(LOSS)
     with active_pool(call, pool, node) as (connection, place):
         subj = subject(call, connection, place, name)
-        _must_be_no_template(connection, subj)
+        must_be_no_template(connection, subj)
     volume = subj.volume
     change = step(
         "volume.delete", subj.node, place, name, "nobody needs it", path=volume.path, size=volume.capacity,
