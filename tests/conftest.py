@@ -20,6 +20,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 collect_ignore = ["data"]  # the frozen plugins there have tests of their own
 HOURS = pytest.mark.timeout(2 * 3600)  # a property with 100,000 examples takes minutes
 SHARDS = 16  # one of so many parts of every matrix runs with --shard
+TURNS = 3  # and of the families that take turns, one of so many
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def alone() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write goldens anew instead of comparing with them")
-    parser.addoption("--shard", metavar="SEED", help="of the tests marked `matrix`, only the share that SEED draws")
+    parser.addoption("--shard", metavar="SEED", help="of what is marked `matrix` or `family`, what SEED draws")
     parser.addoption("--part", metavar="N/M", help="of all tests, the Nth of M parts; every test is in one of them")
 
 
@@ -45,6 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_turn)
     if seed := config.getoption("--shard"):
         _keep(config, items, lambda item: not item.get_closest_marker("matrix") or _is_drawn(seed, item.nodeid))
+        _keep(config, items, lambda item: not item.get_closest_marker("family") or _has_its_turn(seed, item.path.stem))
     if part := config.getoption("--part"):
         number, of = _part(part)
         _keep(config, items, lambda item: zlib.crc32(item.nodeid.encode()) % of == number - 1)
@@ -72,6 +74,11 @@ def _keep(config: pytest.Config, items: list[pytest.Item], wanted: Callable[[pyt
 
 def _is_drawn(seed: str, node: str) -> bool:
     return zlib.crc32(f"{seed} {node}".encode()) % SHARDS == 0
+
+
+def _has_its_turn(seed: str, family: str) -> bool:
+    """Whole modules: what they set up for all their tests costs more than a test."""
+    return zlib.crc32(family.encode()) % TURNS == zlib.crc32(seed.encode()) % TURNS
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from turns import EACH_TIME
 
 HERE = Path(__file__).parent
 OUTCOMES = pytest.StashKey[dict[str, bool]]()
@@ -33,10 +34,13 @@ house_module = _load("house")
 contract_module = _load("contract")
 
 
+@pytest.hookimpl(tryfirst=True)  # the draw, which is for all tests, goes by these marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.ring2)
+            if item.path.stem.removeprefix("test_") not in EACH_TIME:
+                item.add_marker(pytest.mark.family)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

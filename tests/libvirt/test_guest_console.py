@@ -58,6 +58,15 @@ def test_another_key_leaves_it_and_the_usual_one_goes_to_the_guest(console):
     assert terminal.ended() == 0
 
 
+@pytest.fixture
+def heard(number: signal.Signals) -> Iterator[None]:
+    """Below nohup, and in the background of a script, some signals are ignored, and children inherit that."""
+    before = signal.signal(number, signal.SIG_DFL)
+    yield
+    signal.signal(number, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 def test_a_signal_ends_it_and_the_terminal_is_as_before(console, running, number):
     terminal = console()

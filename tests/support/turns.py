@@ -1,4 +1,4 @@
-"""Parameters that take turns: some cases run each time, each of the others when the seed of a shard draws it."""
+"""What takes turns: some cases and families run each time, each of the others when the seed of a shard draws it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+
+# Of ring 2: the hand-off, and of every system its first way. The other modules of tests/libvirt take turns.
+EACH_TIME = (
+    "beside_operations", "failing_starts", "first_guest", "guest_create", "guest_life", "handoff", "hook_contract",
+    "kinds", "network_verbs", "no_libvirt", "pid_file", "snapshot_verbs", "storage_verbs", "together", "virt",
+    "whole_life",
+)  # fmt: skip
 
 
 def in_turn(cases: Iterable[Any], *, always: Iterable[Any]) -> list[Any]:
