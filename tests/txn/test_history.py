@@ -53,6 +53,12 @@ def test_all_records_come_newest_first(paths):
     assert times == [86400, 3600, 0]
 
 
+def test_records_of_one_second_come_newest_first_whatever_their_guests_are_called(paths):
+    for offset, guest in ((0.1, "zeta"), (0.2, "alpha"), (0.3, "mu")):
+        history.record(paths, hand_off(paths, STARTED + offset, guest))
+    assert [kept.guest for kept in history.read_all(paths).runs] == ["mu", "alpha", "zeta"]
+
+
 def test_without_a_directory_there_is_no_history(paths):
     assert history.read_all(paths) == history.Records(())
 

@@ -116,6 +116,7 @@ def read_all(paths: Paths) -> Records:
             found.append(read(paths, name))
         except VfioctlError:
             damaged.append(f"{name}.json")
+    found.sort(key=lambda run: run.started, reverse=True)  # ids tell seconds, and then names decide
     return Records(tuple(found), tuple(damaged))
 
 
