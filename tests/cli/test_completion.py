@@ -63,6 +63,24 @@ def test_verbs_of_plugins_offer_what_libvirt_keeps(complete, run, words: tuple[s
     assert complete(*words, "l") == [name for name in offered if name.startswith("l")]
 
 
+@pytest.mark.parametrize("verb", ["attach", "detach"])
+def test_usb_devices_are_offered_without_hubs_and_by_their_numbers_where_two_are_alike(
+    complete, run, root: Path, verb: str
+) -> None:
+    plugged = {"1-1": ("1d6b:0002", "09"), "1-2": ("046d:c31c", "00"), "1-3": ("0781:5581", "00"),
+               "2-1": ("0781:5581", "00")}  # fmt: skip
+    for number, (name, (identity, kind)) in enumerate(plugged.items(), 1):
+        place = root / "sys/bus/usb/devices" / name
+        place.mkdir(parents=True)
+        vendor, _, product = identity.partition(":")
+        said = {"idVendor": vendor, "idProduct": product, "bDeviceClass": kind, "busnum": name[0], "devnum": number}
+        for attribute, value in said.items():
+            (place / attribute).write_text(f"{value}\n")
+    run("plugins", "refresh")
+    assert complete("guest", verb, "web", "--usb", "") == ["046d:c31c", "1.3", "2.4"]
+    assert complete("guest", verb, "web", "--usb", "04") == ["046d:c31c"]
+
+
 @pytest.mark.parametrize("words", [
     ("node", "show"), ("node", "cordon"), ("node", "remove"), ("node", "show", "--node"), ("node", "devices", "--node"),
 ])  # fmt: skip

@@ -101,3 +101,20 @@ def test_mounts_beyond_the_first_page_of_the_kernels_table_are_seen(tmp_path: Pa
     script = IN_A_NAMESPACE.format(many=MANY, place=tmp_path, python=sys.executable)
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == str(MANY)
+
+
+def test_a_stick_on_usb_has_the_mounts_of_its_partitions_and_of_what_is_built_on_them(tree: Tree) -> None:
+    usb = "sys/devices/pci0000:00/0000:00:14.0/usb1/1-2"
+    for name, value in (("busnum", "1"), ("devnum", "12")):
+        tree.write(f"{usb}/{name}", f"{value}\n")
+    tree.link("sys/bus/usb/devices/1-2", "../../../devices/pci0000:00/0000:00:14.0/usb1/1-2")
+    part = "devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/host6/target6:0:0/6:0:0:0/block/sda/sda1"
+    tree.write(f"sys/{part}/dev", "8:1\n")
+    tree.link("sys/dev/block/8:1", f"../../{part}")
+    tree.link("sys/class/block/sda1", f"../../{part}")
+    tree.write("sys/devices/virtual/block/dm-0/dev", "253:0\n")
+    tree.link("sys/devices/virtual/block/dm-0/slaves/sda1", f"../../../../../{part}")
+    tree.link("sys/dev/block/253:0", "../../devices/virtual/block/dm-0")
+    mount(tree, ("253:0", "/backup", "/dev/mapper/backup"), ("259:2", "/", "/dev/nvme0n1p2"))
+    assert tree.host().usb_mounts(1, 12) == ("/backup",)
+    assert tree.host().usb_mounts(1, 1) == ()

@@ -23,6 +23,8 @@ BOTH = ("live", "config")
 CONTROLLER = "<controller type='scsi' model='virtio-scsi'/>"
 DISK = """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'/>
 <target dev='{target}' bus='{bus}'/></disk>"""
+USB = """<hostdev mode='subsystem' type='usb'><source><vendor id='0x0781'/><product id='0x{number}'/>{more}</source>
+</hostdev>"""
 CARD = "<interface type='user'><mac address='52:54:00:00:00:77'/><model type='virtio'/></interface>"
 
 
@@ -36,6 +38,10 @@ def guest(lab: Any, machine: Any, request: pytest.FixtureRequest) -> Iterator[Gu
 def give_acpi(guest: Guest) -> None:
     """Without it a machine of this sort takes no PCI device while it runs."""
     guest.define(guest.xml.replace("</os>", "</os><features><acpi/></features>"))
+
+
+def give_usb(guest: Guest) -> None:
+    guest.define(guest.xml.replace("index='0' model='none'", "index='0' model='qemu-xhci'"))
 
 
 def image(guest: Guest, name: str = "more") -> str:
@@ -117,6 +123,36 @@ def test_a_network_card_is_known_by_its_mac(guest: Guest, where: tuple[str, ...]
     assert do(step, guest) is None
     assert state(step, guest) is State.AFTER
     assert "52:54:00:00:00:77" in guest.xml
+
+
+@pytest.mark.parametrize("more", ["", "<address bus='1' device='12'/>"], ids=["by its identity", "by its numbers"])
+def test_a_usb_device_of_the_host_comes_and_goes_with_the_configuration(guest: Guest, more: str) -> None:
+    give_usb(guest)
+    before, device = canonical(guest.xml), USB.format(number="5581", more=more)
+    do(attach(guest, USB.format(number="5582", more=""), "config"), guest)
+    step = attach(guest, device, "config")
+    assert do(step, guest) is None
+    assert state(step, guest) is State.AFTER
+    assert codes(attach(guest, device, "config"), guest.machine) == ["device.exists"]
+    gone = detach(guest, device, "config")
+    assert do(gone, guest) is None
+    assert "0x5582" in guest.xml
+    assert undo(gone, guest) is None
+    assert state(step, guest) is State.FOREIGN, "it is another one than was attached"
+    do(detach(guest, device, "config"), guest)
+    undo(attach(guest, USB.format(number="5582", more=""), "config"), guest)
+    do(detach(guest, USB.format(number="5582", more=""), "config"), guest)
+    assert canonical(guest.xml) == before
+
+
+def test_one_of_two_usb_devices_that_are_alike_goes_by_its_numbers(guest: Guest) -> None:
+    give_usb(guest)
+    twins = [USB.format(number="5581", more=f"<address bus='1' device='{number}'/>") for number in (12, 13)]
+    for twin in twins:
+        do(attach(guest, twin, "config"), guest)
+    do(detach(guest, twins[1], "config"), guest)
+    assert "device='12'" in guest.xml
+    assert "device='13'" not in guest.xml
 
 
 def test_a_device_that_the_guest_does_not_let_go_of_is_named_and_stays_configured(guest: Guest) -> None:

@@ -122,7 +122,8 @@ def test_a_disk_that_only_a_snapshot_of_the_guest_still_names_is_attached_again(
 @pytest.mark.parametrize(("argv", "code"), [
     (("--volume", "disks"), "guest.volume"), (("--volume", "disk/x"), "pool.unknown"),
     (("--volume", "disks/none"), "volume.unknown"), (("--network", "none"), "network.unknown"), ((), "guest.attach"),
-    (("--network", "a", "--iso", "b/c"), "guest.attach"),
+    (("--network", "a", "--iso", "b/c"), "guest.attach"), (("--usb", "keyboard"), "usb.bad_name"),
+    (("--usb", "dead:beef"), "usb.unknown"),
 ])  # fmt: skip
 def test_what_cannot_be_attached_is_refused(guest, argv, code):
     assert f"[{code}]" in guest.refused("attach", *argv)
@@ -168,6 +169,15 @@ def test_a_cd_comes_and_goes_while_the_guest_runs(guest, host):
 
 def test_a_guest_without_a_drive_has_nothing_to_eject(guest):
     assert "[device.unknown]" in guest.refused("eject")
+
+
+def test_a_usb_device_that_is_unplugged_by_now_is_taken_from_the_configuration(guest):
+    source = "<source><vendor id='0xdead'/><product id='0xbeef'/></source>"
+    guest.define(devices=f"<hostdev mode='subsystem' type='usb'>{source}</hostdev>", usb="qemu-xhci")
+    assert "[device.unknown]" in guest.refused("detach", "--usb", "dead:bee0")
+    assert "[guest.attach]" in guest.refused("detach", "vda", "--usb", "dead:beef")
+    guest.done("detach", "--usb", "dead:beef")
+    assert "0xdead" not in shown(guest)
 
 
 # set

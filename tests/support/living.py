@@ -23,10 +23,10 @@ class Living:
         self.log = host.place / f"{self.name}.log"
         self.define(devices=devices)
 
-    def define(self, *, devices: str = "") -> None:
+    def define(self, *, devices: str = "", usb: str = "none") -> None:
         document = self.host.place / f"{self.name}.xml"
         document.write_text(tiny_guest.DOMAIN.format(
-            name=self.name, uuid=self.uuid, disk=self.disk, log=self.log, devices=devices,
+            name=self.name, uuid=self.uuid, disk=self.disk, log=self.log, devices=devices, usb=usb,
         ))  # fmt: skip
         self.host.lab.virsh("define", str(document))
 

@@ -36,7 +36,7 @@ DOMAIN = """\
     <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{disk}'/>
       <target dev='vda' bus='virtio'/></disk>
     <serial type='pty'><log file='{log}' append='off'/></serial>
-    {devices}<controller type='usb' model='none'/><memballoon model='none'/>
+    {devices}<controller type='usb' model='{usb}'/><memballoon model='none'/>
   </devices>
 </domain>
 """

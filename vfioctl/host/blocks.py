@@ -66,11 +66,16 @@ def generic_nodes(paths: Paths, address: str) -> dict[str, int]:
 
 def functions(paths: Paths, device: str, depth: int = MOST_PARENTS) -> frozenset[str]:
     """The PCI functions that the block device `device` needs, given as MAJOR:MINOR or as a name."""
+    return frozenset().union(*map(_on_the_way, disks(paths, device, depth)))
+
+
+def disks(paths: Paths, device: str, depth: int = MOST_PARENTS) -> frozenset[str]:
+    """Where in /sys/devices the disks and partitions are that it is built on, or it is itself; given in that way."""
     path = _path(paths, device)
     below = entries(os.path.join(path, "slaves")) or entries(os.path.join(path, "..", "slaves"))
     if below and depth:
-        return frozenset().union(*(functions(paths, name, depth - 1) for name in below))
-    return _on_the_way(path)
+        return frozenset().union(*(disks(paths, name, depth - 1) for name in below))
+    return frozenset((path,))
 
 
 def _path(paths: Paths, device: str) -> str:

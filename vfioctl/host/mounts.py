@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from vfioctl.frozen import frozen
-from vfioctl.host import blocks, readers
+from vfioctl.host import blocks, readers, usb
 from vfioctl.paths import Paths
 
 TABLE_SIZE = 1 << 22
@@ -41,6 +41,15 @@ def controllers(paths: Paths) -> dict[str, tuple[str, ...]]:
         for address in blocks.functions(paths, device):
             found.setdefault(address, []).append(place)
     return {address: tuple(dict.fromkeys(places)) for address, places in sorted(found.items())}
+
+
+def on_usb(paths: Paths, bus: int, device: int) -> tuple[str, ...]:
+    """Where disks on the USB device with these numbers are mounted, also through dm, md and partitions; or "swap"."""
+    places = [os.path.realpath(one.path) for one in usb.devices(paths) if (one.bus, one.device) == (bus, device)]
+    return tuple(dict.fromkeys(
+        where for block, where in (used(paths) if places else ())
+        if any(disk.startswith(f"{place}/") for disk in blocks.disks(paths, block) for place in places)
+    ))  # fmt: skip
 
 
 def used(paths: Paths) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from vfioctl.host.readers import entries, number
 from vfioctl.paths import Paths
 
 DEVICES = "sys/bus/usb/devices"
+HUB = 9  # USB-IF, base class
 
 
 @frozen
@@ -19,6 +20,8 @@ class UsbEntry:
     product: int | None
     bus: int | None
     device: int | None
+    path: str = ""  # its directory in /sys
+    hub: bool = False
 
 
 def devices(paths: Paths) -> tuple[UsbEntry, ...]:
@@ -29,4 +32,5 @@ def devices(paths: Paths) -> tuple[UsbEntry, ...]:
 
 def _read(base: str) -> UsbEntry:
     vendor, product = (number(os.path.join(base, name), 16) for name in ("idVendor", "idProduct"))
-    return UsbEntry(vendor, product, *(number(os.path.join(base, name)) for name in ("busnum", "devnum")))
+    bus, device = (number(os.path.join(base, name)) for name in ("busnum", "devnum"))
+    return UsbEntry(vendor, product, bus, device, base, hub=number(os.path.join(base, "bDeviceClass"), 16) == HUB)

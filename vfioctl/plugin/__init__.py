@@ -232,6 +232,7 @@ if TYPE_CHECKING:
         verify_template,
     )
     from vfioctl.virt.topology import Pages
+    from vfioctl.virt.usb import UsbDevice, has_usb_device, read_usb_devices
     from vfioctl.virt.uses import Use, other_sources, read_uses
     from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes
     from vfioctl.wait import Backoff, until
@@ -244,6 +245,7 @@ if TYPE_CHECKING:
     guest_names: Completes
     network_names: Completes
     pool_names: Completes
+    usb_devices: Completes
 
 __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
@@ -266,7 +268,7 @@ __all__ = [
     "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
     "Table", "Taken", "Template", "TemplateData", "TemplateSource",
-    "Unfinished", "Unit", "Use", "Users",
+    "Unfinished", "Unit", "UsbDevice", "Use", "Users",
     "VfioctlError", "Volume", "VtConsole",
     "add_authorized_keys", "address_conflicts", "argument", "as_size", "asking",
     "bind", "bind_id",
@@ -276,7 +278,7 @@ __all__ = [
     "failed", "field", "find_template", "framebuffer_steps", "frozen",
     "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
     "guest_interfaces", "guest_machine", "guest_names", "guest_tpm", "guest_tpm_state",
-    "home_conditions", "hookimpl",
+    "has_usb_device", "home_conditions", "hookimpl",
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
@@ -286,12 +288,12 @@ __all__ = [
     "qcow2_header",
     "read_addresses", "read_authorized_keys", "read_bytes", "read_capabilities", "read_figures", "read_guest",
     "read_guest_file", "read_guests", "read_leases", "read_network", "read_networks", "read_pages", "read_pool",
-    "read_pools", "read_screen", "read_snapshots", "read_summaries", "read_templates", "read_text", "read_uses",
-    "read_volume", "read_volumes",
+    "read_pools", "read_screen", "read_snapshots", "read_summaries", "read_templates", "read_text",
+    "read_usb_devices", "read_uses", "read_volume", "read_volumes",
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
     "taken_addresses", "target_driver", "templates_pool",
-    "unit_stop", "until", "users_of",
+    "unit_stop", "until", "usb_devices", "users_of",
     "vendor_claim", "verify_template",
     "word", "write_attribute", "write_guest_file",
 ]  # fmt: skip
@@ -335,7 +337,7 @@ _MODULES = {
     "vfioctl.txn.planner": "new_id",
     "vfioctl.txn.step": "Condition Lifetime Phase Frees Scope StepProposal",
     "vfioctl.unknown": "no_such",
-    "vfioctl.verbs.names": "card_addresses guest_names network_names pool_names",
+    "vfioctl.verbs.names": "card_addresses guest_names network_names pool_names usb_devices",
     "vfioctl.verbs.options": "asking changing on_node on_nodes",
     "vfioctl.virt.accounts": "add_authorized_keys read_authorized_keys remove_authorized_keys set_guest_password",
     "vfioctl.virt.agents": "GuestRun run_in_guest",
@@ -356,6 +358,7 @@ _MODULES = {
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
     "vfioctl.virt.summaries": "GuestSummary read_summaries",
     "vfioctl.virt.topology": "Pages",
+    "vfioctl.virt.usb": "UsbDevice has_usb_device read_usb_devices",
     "vfioctl.virt.uses": "Use other_sources read_uses",
     "vfioctl.virt.template_data": "TemplateData",
     "vfioctl.virt.templates": "Template find_template next_version read_templates templates_pool verify_template",

@@ -43,6 +43,19 @@ def card_addresses(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     return _begun((FIRST_FREE, *(card.address for card in call.host().gpus())), incomplete)
 
 
+def usb_devices(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The USB devices of this host without its hubs: by their identity, by their numbers where several share that."""
+    from vfioctl.host import usb  # only a completion needs it
+
+    call: Call = ctx.find_root().obj
+    found = [one for one in usb.devices(call.paths) if not one.hub and None not in (one.vendor, one.product)]
+    identities = [f"{one.vendor:04x}:{one.product:04x}" for one in found]
+    named = zip(identities, found, strict=True)
+    return _begun(sorted(
+        name if identities.count(name) == 1 else f"{one.bus}.{one.device}" for name, one in named
+    ), incomplete)  # fmt: skip
+
+
 def _defined(ctx: click.Context, directory: str) -> Iterable[str]:
     call: Call = ctx.find_root().obj
     return defined(call.paths, directory)

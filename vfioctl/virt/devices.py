@@ -54,11 +54,12 @@ class Device:
 
 def read_devices(connection: Connection) -> tuple[Device, ...]:
     """Every device of the node, by kind and name. Raises VfioctlError as `Connection.ask`."""
-    return devices(connection.ask(_documents, "its devices"))
+    return devices(connection.ask(documents, "its devices"))
 
 
-def _documents(libvirt: virConnect) -> list[str]:
-    return [text for text in together(_document, libvirt.listAllDevices(0)) if text]
+def documents(libvirt: virConnect, kinds: int = 0) -> list[str]:
+    """What libvirt says of each device of these kinds, its flags; of all for 0. Raises libvirtError."""
+    return [text for text in together(_document, libvirt.listAllDevices(kinds)) if text]
 
 
 def _document(device: virNodeDevice) -> str:
@@ -72,9 +73,9 @@ def _document(device: virNodeDevice) -> str:
         raise
 
 
-def devices(documents: Iterable[str]) -> tuple[Device, ...]:
+def devices(listed: Iterable[str]) -> tuple[Device, ...]:
     """The devices that these documents describe."""
-    roots = {root.findtext("name", ""): root for root in map(ET.fromstring, documents)}
+    roots = {root.findtext("name", ""): root for root in map(ET.fromstring, listed)}
     found = [one for root in roots.values() if (one := _device(root, _pci_above(roots, root)))]
     return tuple(sorted(found, key=lambda one: (KINDS.index(one.kind), one.name)))
 

@@ -1,19 +1,23 @@
-"""The XML of a disk, CD or network card that a guest gets, and which of its own is meant. Reads XML, asks nobody."""
+"""The XML of a device that a guest gets, and which of its own is meant. Reads XML, asks nobody."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
 from string import ascii_lowercase
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import Refused, frozen, no_such
 from vfioctl_guest.names import NOTHING_CHANGED
 
+if TYPE_CHECKING:
+    from vfioctl.plugin import UsbDevice
+
 PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 QEMU = "52:54:00"  # the prefix of MACs that QEMU and libvirt give (formatdomain)
 SOURCES = ("file", "dev", "network", "bridge", "name", "volume")
-CDROM = "cdrom"
+CDROM, USB = "cdrom", "usb"
 
 
 @frozen
@@ -44,6 +48,20 @@ def card(network: str, mac: str) -> str:
     ET.SubElement(element, "mac", address=mac)
     ET.SubElement(element, "source", network=network)
     ET.SubElement(element, "model", type="virtio")
+    return ET.tostring(element, encoding="unicode")
+
+
+def usb(device: UsbDevice, *, numbered: bool) -> str:
+    """A USB device of the host; `numbered`: its numbers are needed to tell it from another one of its kind.
+
+    With both libvirt takes no other device that has the numbers by then (virUSBDeviceFind() in virusb.c).
+    """
+    element = ET.Element("hostdev", mode="subsystem", type="usb")
+    source = ET.SubElement(element, "source")
+    for part, number in zip(("vendor", "product"), device.identity.split(":"), strict=True):
+        ET.SubElement(source, part, id=f"0x{number}")
+    if numbered:
+        ET.SubElement(source, "address", bus=str(device.bus), device=str(device.device))
     return ET.tostring(element, encoding="unicode")
 
 
@@ -106,7 +124,9 @@ def bus_of_cds(xml: str) -> str:
 
 
 def named(guest: str, xml: str, word: str, *, only: str = "") -> str:
-    """The XML of the device that `word` names: a disk's target or path, a card's MAC or network; `only`: such as cdrom.
+    """The XML of the device that `word` names; `only`: such as cdrom.
+
+    A disk is named by its target or path, a card by its MAC or network, a USB device by its identity or numbers.
 
     Raises Refused("device.unknown", "device.ambiguous").
     """
@@ -118,7 +138,8 @@ def named(guest: str, xml: str, word: str, *, only: str = "") -> str:
         listed = ", ".join(names(one)[0] for one in found)
         raise Refused("device.ambiguous", f"Guest {guest} has several devices on {word}.",
                       state=NOTHING_CHANGED, hints=(f"Name one of them: {listed}",))  # fmt: skip
-    said = f"Guest {guest} has no {'CD drive' if only else 'disk or network card'} {word!r}"
+    what = {CDROM: "CD drive", USB: "USB device"}.get(only, "disk, network card or USB device")
+    said = f"Guest {guest} has no {what} {word!r}"
     raise no_such("device.unknown", said, word, [names(one)[0] for one in known], "It has")
 
 
@@ -127,14 +148,28 @@ def drives(xml: str) -> list[str]:
     return [names(one)[0] for one in _devices(xml, CDROM)]
 
 
+def usb_named(guest: str, configured: str, now: str, word: str) -> str:
+    """The XML of the USB device `word` as it is configured, if it is: to a running guest libvirt adds its numbers.
+
+    Raises Refused("device.unknown", "device.ambiguous").
+    """
+    known = {name for one in _devices(configured, USB) for name in names(one)}
+    called = [word, *(name for one in _devices(now, USB) if word in names(one) for name in names(one))]
+    found = next((name for name in called if name in known), "")
+    return named(guest, configured if found else now, found or word, only=USB)
+
+
 def _devices(xml: str, only: str) -> Iterator[ET.Element]:
     root = ET.fromstring(xml)
     yield from (one for one in root.iterfind("devices/disk") if only in ("", one.get("device", "disk")))
     yield from root.iterfind("devices/interface") if not only else ()
+    yield from root.iterfind("devices/hostdev[@type='usb']") if only in ("", USB) else ()
 
 
 def names(device: ET.Element) -> list[str]:
-    """How a person calls a disk or network card: first what no other one of the guest is called."""
+    """How a person calls a device: first what no other one of the guest is called."""
+    if device.tag == "hostdev":
+        return _usb_names(device)
     disk = device.tag == "disk"
     own, source = device.find("target" if disk else "mac"), device.find("source")
     first = "" if own is None else own.get("dev" if disk else "address", "")
@@ -142,8 +177,18 @@ def names(device: ET.Element) -> list[str]:
     return [first, *filter(None, more)]
 
 
+def _usb_names(device: ET.Element) -> list[str]:
+    """Its numbers where it has them, and its identity."""
+    address, parts = device.find("source/address"), [device.find(f"source/{one}") for one in ("vendor", "product")]
+    numbers = [] if address is None else [f"{address.get('bus')}.{address.get('device')}"]
+    found = ":".join(one.get("id", "").lower().removeprefix("0x") for one in parts if one is not None)
+    return [*numbers, *filter(None, (found,))]
+
+
 def called(device: str) -> str:
     """A device in a sentence: "the disk vdb", "the network card 52:54:00:…"."""
     element = ET.fromstring(device)
+    if element.tag == "hostdev":
+        return f"the USB device {names(element)[-1]}"
     what = {"disk": "disk", CDROM: "CD drive"}.get(element.get("device", "disk"), "drive")
     return f"the {what if element.tag == 'disk' else 'network card'} {names(element)[0]}"

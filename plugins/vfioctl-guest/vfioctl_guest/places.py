@@ -65,4 +65,4 @@ def _where(about: Subject, wanted: Change) -> list[str]:
 def _has(xml: str, device: str) -> bool:
     element = ET.fromstring(device)
     wanted = hotplug.names(element)[0]
-    return any(hotplug.names(one)[0] == wanted for one in ET.fromstring(xml).iterfind(f"devices/{element.tag}"))
+    return any(wanted in hotplug.names(one) for one in ET.fromstring(xml).iterfind(f"devices/{element.tag}"))

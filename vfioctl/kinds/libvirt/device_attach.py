@@ -1,10 +1,11 @@
-"""device.attach: gives a guest a disk or a network card: now, from its next start on, or both. The undo takes it again.
+"""device.attach: gives a guest a device: now, from its next start on, or both. The undo takes it again.
 
 Its alias names the operation, so that what somebody else attaches under the same name is left alone.
 """
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree as ET
 
 from vfioctl.checking import TYPE_CHECKING
@@ -20,6 +21,7 @@ from vfioctl.kinds.libvirt.devices import (
     identity,
     must_have_places,
     present,
+    usb_numbers,
 )
 from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
 from vfioctl.txn.blobs import BLOB
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
 
 
 class DeviceAttach(DomainChange):
-    """{uri, uuid, blob, where}: blob: the name of the XML of a disk with its target, or of a network card with its MAC;
-    where: "live", "config", or both"""
+    """{uri, uuid, blob, where}: blob: the name of the XML of a disk with its target, of a network card with its MAC, or
+    of a USB device of the host with its vendor and product; where: "live", "config", or both"""
 
     name = "device.attach"
-    summary = "Gives a guest a disk or a network card; taken from it again only on failure."
+    summary = "Gives a guest a disk, a network card or a USB device; taken from it again only on failure."
     marks = True
     undo_class = Undo.EXACT
     takes = Shape(uri=URI, uuid=UUID, blob=BLOB, where=many(one_of(LIVE, CONFIG)))
@@ -97,7 +99,8 @@ def _ours(step: Step, wanted: ET.Element, handle: Any | None) -> frozenset[str]:
 
 
 def _alias(step: Step, wanted: ET.Element) -> str:
-    return f"{OURS}{step.baseline['operation']}-{identity(wanted).partition(' ')[2].replace(':', '-')}"
+    name = " ".join((identity(wanted).partition(" ")[2], *(usb_numbers(wanted) or ())))
+    return f"{OURS}{step.baseline['operation']}-{re.sub('[:. ]', '-', name)}"
 
 
 def _marked(wanted: ET.Element, step: Step) -> str:

@@ -1,4 +1,4 @@
-"""device.detach: takes a disk or a network card from a guest: now, from its next start on, or both.
+"""device.detach: takes a device from a guest: now, from its next start on, or both.
 
 A running guest lets go of a device by itself, or not at all: its absence is waited for. The undo attaches it again, as
 another device to the guest.
@@ -38,7 +38,7 @@ class DeviceDetach(DomainChange):
     "config", or both"""
 
     name = "device.detach"
-    summary = "Takes a disk or a network card from a guest; attached again only on failure."
+    summary = "Takes a disk, a network card or a USB device from a guest; attached again only on failure."
     undo_class = Undo.RECREATED
     takes = Shape(uri=URI, uuid=UUID, blob=BLOB, where=many(one_of(LIVE, CONFIG)))
     goes_on = (State.AFTER, State.BETWEEN)

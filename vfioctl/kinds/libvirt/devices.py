@@ -1,7 +1,8 @@
 """Devices of a guest as the steps of hot-plug see them: which one is meant, and whether it is there. Changes nothing.
 
-A disk is known by its target, a network card by its MAC. What a step adds bears the operation's name as its alias,
-which libvirt keeps in the configuration and in the running guest (formatdomain, "User-defined alias").
+A disk is known by its target, a network card by its MAC, a USB device of the host by its vendor and product, and by its
+numbers where the configuration has them: to a running guest libvirt adds them. What a step adds bears the operation's
+name as its alias, which libvirt keeps in both (formatdomain, "User-defined alias").
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ SOURCE = ("file", "dev", "pool", "volume", "network", "bridge", "name")
 
 
 def device_of(document: str) -> Element:
-    """The device that is meant. Raises StepFailed("device.malformed") for what is neither disk nor network card."""
+    """The device that is meant. Raises StepFailed("device.malformed") for what is none of the three."""
     try:
         found = ET.fromstring(document)  # it comes from a blob that only we write
     except ET.ParseError as error:
         raise StepFailed("device.malformed", f"The XML of the device cannot be read: {error}.") from error
     if not identity(found):
-        raise StepFailed("device.malformed", "The device is no disk with a target, and no network card with a MAC.")
+        raise StepFailed("device.malformed", "The device is no disk with a target, network card with a MAC, or on USB.")
     return found
 
 
@@ -41,7 +42,28 @@ def identity(device: Element) -> str:
         return f"disk {target.get('dev')}"
     if device.tag == "interface" and mac is not None and mac.get("address"):
         return f"interface {mac.get('address', '').lower()}"
+    if device.tag == "hostdev" and device.get("type") == "usb":
+        return _usb(device)
     return ""
+
+
+def _usb(device: Element) -> str:
+    """By the hex digits of vendor and product, as `lsusb` has them; by its numbers where it has no others."""
+    parts = (device.find(f"source/{part}") for part in ("vendor", "product"))
+    found = ":".join(one.get("id", "").lower().removeprefix("0x") for one in parts if one is not None)
+    return f"usb {found or '.'.join(usb_numbers(device) or ())}"
+
+
+def _is(one: Element, wanted: Element) -> bool:
+    """Whether `one` is what `wanted` names."""
+    where = usb_numbers(wanted)
+    return identity(one) == identity(wanted) and (where is None or usb_numbers(one) == where)
+
+
+def usb_numbers(device: Element) -> tuple[str, str] | None:
+    """The numbers of a USB device of the host; None for one that is not named by them, and for anything else."""
+    address = device.find("source/address") if device.get("type") == "usb" else None
+    return None if address is None else (address.get("bus", ""), address.get("device", ""))
 
 
 def present(handle: Any, wanted: Element, where: str) -> Element | None:
@@ -52,8 +74,7 @@ def present(handle: Any, wanted: Element, where: str) -> Element | None:
         return None
     flags = 0 if where == LIVE else libvirt.VIR_DOMAIN_XML_INACTIVE
     root = ET.fromstring(handle.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_SECURE))
-    name = identity(wanted)
-    return next((one for one in root.iterfind(f"devices/{wanted.tag}") if identity(one) == name), None)
+    return next((one for one in root.iterfind(f"devices/{wanted.tag}") if _is(one, wanted)), None)
 
 
 def alias(device: Element) -> str:

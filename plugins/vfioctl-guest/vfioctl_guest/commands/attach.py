@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, changing, guest_names, network_names, replace
+from vfioctl.plugin import Refused, Result, changing, guest_names, network_names, replace, usb_devices
 from vfioctl_guest import hotplug
 from vfioctl_guest.life import find, must_not_be_saved, subject
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.places import Change, change
 from vfioctl_guest.sources import card_on, in_use, medium
+from vfioctl_guest.usb import usb_for, usb_word
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection
@@ -27,22 +28,24 @@ later = click.option("--next-start", is_flag=True, help="Leave the running guest
 @click.option("--network", metavar="NETWORK", shell_complete=network_names,
               help="A further network card, on this network.")
 @click.option("--iso", metavar="POOL/VOLUME", help="A volume as the medium in a CD drive.")
+@click.option("--usb", metavar="VENDOR:PRODUCT|BUS.DEVICE", shell_complete=usb_devices,
+              help="A USB device of the node.")
 @click.option("--bus", type=click.Choice(BUSES), default="virtio", show_default=True, help="How the disk is attached.")
 @click.option("--readonly", is_flag=True, help="The guest may not write to the disk.")
 @later
 @changing
 @click.pass_obj
 def attach(
-    call: Call, name: str, node: str, *, volume: str | None, network: str | None, iso: str | None, bus: str,
-    readonly: bool, next_start: bool, dry_run: bool,
+    call: Call, name: str, node: str, *, volume: str | None, network: str | None, iso: str | None, usb: str | None,
+    bus: str, readonly: bool, next_start: bool, dry_run: bool,
 ) -> Result:  # fmt: skip
-    """Give the guest NAME a disk, a network card or a CD: at once where it runs, and from then on at each start.
+    """Give the guest NAME a disk, a network card, a CD or a USB device: at once where it runs, and at each start then.
 
     A volume that another guest uses is refused, unless it is only to be read. A CD goes into the drive that the guest
-    has; one without a drive gets it with its next start.
+    has; one without a drive gets it with its next start. A USB device must be plugged in, and in use by nobody else.
     """
-    if sum(one is not None for one in (volume, network, iso)) != 1:
-        said = "One thing is attached at a time: --volume, --network or --iso."
+    if sum(one is not None for one in (volume, network, iso, usb)) != 1:
+        said = "One thing is attached at a time: --volume, --network, --iso or --usb."
         raise Refused("guest.attach", said, state=NOTHING_CHANGED)
     with call.connection(node) as connection:
         about = find(call, connection, name)
@@ -51,6 +54,8 @@ def attach(
             made = _inserted(connection, about, iso)
         elif network is not None:
             made = Change("attach", card_on(connection, network))
+        elif usb is not None:
+            made = usb_for(call, connection, about, usb)
         else:
             made = _disk(call, connection, about, str(volume), bus, readonly=readonly)
     return change(call, about, replace(made, later=next_start or made.later), dry_run=dry_run)
@@ -76,20 +81,33 @@ def _inserted(connection: Connection, about: Subject, word: str) -> Change:
 
 @click.command()
 @click.argument("name", shell_complete=guest_names)
-@click.argument("device")
+@click.argument("device", required=False)
+@click.option("--usb", metavar="VENDOR:PRODUCT|BUS.DEVICE", shell_complete=usb_devices,
+              help="A USB device that it has.")
 @later
 @changing
 @click.pass_obj
-def detach(call: Call, name: str, device: str, node: str, *, next_start: bool, dry_run: bool) -> Result:
+def detach(
+    call: Call, name: str, device: str | None, node: str, *, usb: str | None, next_start: bool, dry_run: bool
+) -> Result:
     """Take DEVICE from the guest NAME: a disk by its target or path, a network card by its MAC or network.
 
-    A running guest has to let go of it, so unmount the disk there first. Nothing is deleted: the volume stays.
+    A running guest has to let go of it, so unmount the disk there first. Nothing is deleted: the volume stays. What is
+    on USB may be unplugged by then; without a guest that has it the node uses it again.
     """
+    if (device is None) == (usb is None):
+        said = "One device is detached at a time: DEVICE, or one on USB by --usb."
+        raise Refused("guest.attach", said, state=NOTHING_CHANGED)
     about = subject(call, name, node)
     must_not_be_saved(about)
     xml = about.guest.xml if next_start else about.guest.live_xml or about.guest.xml
-    found = Change("detach", hotplug.named(about.name, xml, device), later=next_start)
-    return change(call, about, found, dry_run=dry_run)
+    if usb is not None:
+        found = hotplug.usb_named(about.name, about.guest.xml, xml, usb_word(usb))
+    else:
+        found = hotplug.named(about.name, xml, str(device))
+    return change(call, about, Change("detach", found, later=next_start), dry_run=dry_run)
+
+
 
 
 @click.command()
