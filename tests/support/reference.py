@@ -18,7 +18,9 @@ from typing import Any
 
 from vfioctl import codes, errors, findings, plugin
 from vfioctl.actions.errors import Interrupted
+from vfioctl.codes.code import declared
 from vfioctl.config import schema
+from vfioctl.doctor.at_length import AT_LENGTH
 from vfioctl.kinds import MODULES
 from vfioctl.kinds.conditions import OPTIONAL, VOCABULARY
 from vfioctl.plugin import spec, types
@@ -156,7 +158,7 @@ def plugin_codes() -> Mapping[str, tuple[codes.Code, ...]]:
     """The codes that each plugin declares in its static file, by the plugin's name."""
     found = (read_static(str(directory)) for directory in PLUGIN_DIRS)
     return {
-        data["name"]: tuple(codes.Code(row["name"], row["meaning"], row["remedy"]) for row in data["code"])
+        data["name"]: tuple(declared(row) for row in data["code"])
         for data in found
     }
 
@@ -180,6 +182,22 @@ def error_codes() -> str:
         "`--format json` they stand in `errors` and `findings`; on a terminal they follow the sentence in brackets. "
         "The [exit status](exit-codes.md) of a command says the kind of failure. The last column names who finds it: "
         "the core, or a plugin, which declares its codes in its `vfioctl-plugin.toml`.",
+        *parts,
+    )
+
+
+def findings_at_length() -> str:
+    every = [(row._replace(at_length=AT_LENGTH.get(row.code, "")), "vfioctl") for row in codes.CODES]
+    every += [(row, name) for name, rows in plugin_codes().items() for row in rows]
+    parts = (
+        f"## {row.code}\n\n{row.meaning} {row.at_length}\n\n**What to do**: {row.remedy}"
+        + ("" if name == "vfioctl" else f"\n\nFound by the plugin {name}.")
+        for row, name in sorted(every) if row.at_length
+    )
+    return page(
+        "What doctor finds",
+        "What `vfioctl doctor CODE` says at length: why something is in the way of a hand-off, how it is seen, and "
+        "what mends it. Every other code stands with one sentence in [errors.md](errors.md).",
         *parts,
     )
 
@@ -412,6 +430,7 @@ def public_doc(name: str) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "steps.md": steps,
     "errors.md": error_codes,
+    "doctor.md": findings_at_length,
     "exit-codes.md": exit_statuses,
     "config.md": settings,
     "hooks.md": hooks,

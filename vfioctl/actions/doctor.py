@@ -9,7 +9,8 @@ from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.facts import plugin_infos
 from vfioctl.actions.validate import validate
 from vfioctl.codes import CODES
-from vfioctl.codes.code import Code
+from vfioctl.codes.code import Code, declared
+from vfioctl.doctor.at_length import AT_LENGTH
 from vfioctl.doctor.checks import CORE, WORST, Checked, examine
 from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED
 from vfioctl.findings import Finding, Severity
@@ -51,8 +52,8 @@ def explain(call: Call, code: str) -> Result:
         raise no_such("code.unknown", f"There is no code {code!r}", code, known, "Known")
     source, meant = known[code]
     found = [_shown(each) for one in _examined(call) for each in one.findings if each.code == code]
-    return Result(data={"code": code, "source": source, "meaning": meant.meaning, "remedy": meant.remedy,
-                        "findings": found})  # fmt: skip
+    return Result(data={"code": code, "source": source, "meaning": meant.meaning, "at_length": meant.at_length,
+                        "remedy": meant.remedy, "findings": found})  # fmt: skip
 
 
 def _examined(call: Call) -> tuple[Checked, ...]:
@@ -68,14 +69,14 @@ def _files(call: Call) -> tuple[Finding, ...]:
 
 def _codes(infos: Mapping[str, PluginInfo]) -> Iterator[tuple[str, Code]]:
     """Every code with who brings it."""
-    yield from ((CORE, code) for code in CODES)
+    yield from ((CORE, code._replace(at_length=AT_LENGTH.get(code.code, ""))) for code in CODES)
     for name, info in infos.items():
         directory = locate(info.module)
         try:
             rows = read_static(directory)["code"] if directory else ()
         except StaticError:
             continue  # `plugins list` says so
-        yield from ((name, Code(row["name"], row["meaning"], row["remedy"])) for row in rows)
+        yield from ((name, declared(row)) for row in rows)
 
 
 def _row(checked: Checked) -> dict[str, Any]:

@@ -19,6 +19,7 @@ LISTS = ("claims", "units", "code", "command", "group", "operation")
 KEYS = {"name", "api", "summary", "opt_in", "config", *LISTS}
 ENTRY_KEYS = {"type", "default", "summary", "choices"}
 CODE_KEYS = {"name", "meaning", "remedy"}
+MORE = {"at_length"}
 
 
 class StaticError(ValueError):
@@ -90,14 +91,18 @@ def _code_problem(rows: object) -> str | None:
         return "code must be an array of tables: [[code]]"
     seen: set[str] = set()
     for row in rows:
-        if not isinstance(row, dict) or row.keys() != CODE_KEYS or not all(isinstance(row[key], str) for key in row):
-            return f"each [[code]] must be {', '.join(sorted(CODE_KEYS))}, all text"
+        if not isinstance(row, dict) or row.keys() - MORE != CODE_KEYS or not all(map(_is_text, row.values())):
+            return f"each [[code]] must be {', '.join(sorted(CODE_KEYS))}, all text, and may have {', '.join(MORE)}"
         if not _is_code(row["name"]):
             return f"code {row['name']!r} must be two words of a-z, 0-9 and _ with a dot between"
         if row["name"] in seen:
             return f"code {row['name']} is there twice"
         seen.add(row["name"])
     return None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_code(name: str) -> bool:

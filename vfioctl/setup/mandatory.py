@@ -26,8 +26,8 @@ def mandatory_access(host: Host) -> Iterator[Finding]:
     yield from _apparmor(host)
 
 
-def _finding(code: str, message: str, hint: str, severity: Severity = Severity.BLOCK) -> Finding:
-    return Finding(code, message, severity, hint, "hook")
+def _finding(code: str, message: str, hint: str, evidence: str) -> Finding:
+    return Finding(code, message, Severity.BLOCK, hint, "hook", evidence)
 
 
 def _says(programs: Programs, *argv: str) -> str:
@@ -50,12 +50,13 @@ def _selinux(host: Host) -> Iterator[Finding]:
             "hook.selinux_boolean",
             f"SELinux is enforcing and its boolean {BOOLEAN} is off: a hook may not touch drivers or units.",
             f"setsebool -P {BOOLEAN} on",
+            f"getenforce; getsebool {BOOLEAN}",
         )
     label = _says(host.programs, "ls", "-Zd", shim).partition(" ")[0]
     kind = label.split(":")[2] if label.count(":") > 1 else ""
     if kind and kind not in LABELS:
         message = f"SELinux is enforcing and {shim} has the type {kind}, not {LABELS[0]}: it may not be started."
-        yield _finding("hook.selinux_label", message, f"restorecon -v {shim}")
+        yield _finding("hook.selinux_label", message, f"restorecon -v {shim}", f"ls -Zd {shim}")
 
 
 def _apparmor(host: Host) -> Iterator[Finding]:
@@ -70,6 +71,7 @@ def _apparmor(host: Host) -> Iterator[Finding]:
                 "hook.apparmor",
                 f"AppArmor enforces {path}, which has no rule for {HOOK_RULE} or for {PROGRAM_RULE}.",
                 f"Add '{HOOK_RULE}** rmix,' and '{PROGRAM_RULE} PUx,' to {os.path.dirname(path)}/local/{name}",
+                f"/sys/kernel/security/apparmor/profiles, {path}",
             )
 
 

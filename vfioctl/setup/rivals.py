@@ -34,6 +34,7 @@ def other_hooks(paths: Paths) -> Iterator[Finding]:
                 Severity.WARN,
                 f"Leave one of them: chmod -x {path}",
                 "hook",
+                path,
             )
 
 
@@ -69,6 +70,7 @@ def session_guests(paths: Paths) -> Iterator[Finding]:
                     Severity.BLOCK,
                     f"Define it for the system: virsh -c qemu:///system define {home}/{SESSION_GUESTS}/{guest}.xml",
                     "hook",
+                    f"{home}/{SESSION_GUESTS}/{guest}.xml",
                 )
 
 

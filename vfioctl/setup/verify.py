@@ -37,42 +37,51 @@ def would_not_fire(composition: Composition) -> tuple[Finding, ...]:
     return tuple(finding for finding in found if finding.severity is Severity.BLOCK)
 
 
-def _finding(code: str, message: str, hint: str = INSTALL, severity: Severity = Severity.BLOCK) -> Finding:
-    return Finding(code, message, severity, hint, "hook")
+def _finding(
+    code: str, message: str, hint: str = INSTALL, severity: Severity = Severity.BLOCK, evidence: str = ""
+) -> Finding:  # fmt: skip
+    return Finding(code, message, severity, hint, "hook", evidence)
 
 
 def _file(composition: Composition) -> Iterator[Finding]:
     path = composition.paths.shim
     if not os.path.lexists(path):
-        yield _finding("hook.missing", f"{path} is not there: libvirt starts every guest without vfioctl.")
+        yield _finding("hook.missing", f"{path} is not there: libvirt starts every guest without vfioctl.",
+                       evidence=path)  # fmt: skip
         return
     if not os.path.isfile(path):
-        yield _finding("hook.no_file", f"{path} is no regular file: libvirt ignores it.", f"rm -r {path}; {INSTALL}")
+        yield _finding("hook.no_file", f"{path} is no regular file: libvirt ignores it.", f"rm -r {path}; {INSTALL}",
+                       evidence=path)  # fmt: skip
         return
     if not os.stat(path).st_mode & 0o100:
-        yield _finding("hook.not_executable", f"{path} is not executable: libvirt ignores it.", f"chmod 0755 {path}")
+        mode = f"{path}: mode {os.stat(path).st_mode & 0o777:04o}"
+        yield _finding("hook.not_executable", f"{path} is not executable: libvirt ignores it.", f"chmod 0755 {path}",
+                       evidence=mode)  # fmt: skip
     yield from _text(composition, shim.installed(path) or "")
 
 
 def _text(composition: Composition, text: str) -> Iterator[Finding]:
     path = composition.paths.shim
     if "\r" in text:
-        yield _finding("hook.line_endings", f"{path} has CRLF line ends: the kernel looks for '/bin/sh\\r'.")
+        yield _finding("hook.line_endings", f"{path} has CRLF line ends: the kernel looks for '/bin/sh\\r'.",
+                       evidence=path)  # fmt: skip
     if text.partition("\n")[0].rstrip("\r") != shim.FIRST_LINE:
-        yield _finding("hook.shebang", f"The first line of {path} is not {shim.FIRST_LINE!r}: it cannot be started.")
+        yield _finding("hook.shebang", f"The first line of {path} is not {shim.FIRST_LINE!r}: it cannot be started.",
+                       evidence=f"{path}:1")  # fmt: skip
     python = shim.interpreter_of(text)
     if python and not os.access(python, os.X_OK):
-        yield _finding("hook.interpreter_gone", f"{path} calls {python}, which cannot be executed.")
+        yield _finding("hook.interpreter_gone", f"{path} calls {python}, which cannot be executed.", evidence=path)
     if text == shim.rendered(composition, os.stat(path).st_uid):
         return
     if python and python != composition.self_argv[0]:
         ours = composition.self_argv[0]
         yield _finding(
             "hook.other_installation", f"{path} calls another installation ({python}; this one is {ours}).",
-            severity=Severity.WARN,
+            severity=Severity.WARN, evidence=path,
         )  # fmt: skip
     else:
-        yield _finding("hook.changed", f"{path} is not as this version of vfioctl writes it.", severity=Severity.WARN)
+        yield _finding("hook.changed", f"{path} is not as this version of vfioctl writes it.", severity=Severity.WARN,
+                       evidence=path)  # fmt: skip
 
 
 def _trusted(composition: Composition) -> Iterator[Finding]:
@@ -86,11 +95,12 @@ def _daemon(host: Host) -> Iterator[Finding]:
     if found is None:
         yield _finding(
             "hook.no_daemon", "Neither virtqemud nor libvirtd runs or listens on this host.",
-            daemon.start_command(host), Severity.WARN,
+            daemon.start_command(host), Severity.WARN, "/proc/PID/comm; units of libvirtd and virtqemud",
         )  # fmt: skip
     elif not presence.daemon_knows_hooks(host.paths, found):
         yield _finding(
             "hook.daemon_older",
             f"{found.name} (pid {found.pid}) runs since before there was a hook and does not look again.",
             found.restart,
+            evidence=f"/proc/{found.pid}/stat, {host.paths.libvirt_hooks}",
         )

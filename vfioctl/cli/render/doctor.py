@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+WIDTH = 100
 STATES = {None: "ok", "info": "ok, with a note", "warn": "warning", "block": "blocks"}
 
 
@@ -35,6 +37,7 @@ def _explained(data: Mapping[str, Any]) -> Iterator[str]:
     brought = "" if data["source"] == "core" else f" (plugin {data['source']})"
     yield f"{data['code']}{brought}"
     yield f"    What it means: {data['meaning']}"
+    yield from textwrap.wrap(data["at_length"], WIDTH, initial_indent="    ", subsequent_indent="    ")
     yield f"    What to do: {data['remedy']}"
     yield "It is found here:" if data["findings"] else "It is not found here now."
     yield from _found(data["findings"])
