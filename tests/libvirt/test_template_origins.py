@@ -112,13 +112,13 @@ def test_a_snapshot_that_a_running_libvirt_made_becomes_a_template(on: Templates
 
 @pytest.mark.parametrize(("argv", "code"), [
     ((), "template.origin"), (("--file", SOURCE, "--volume", "fast/web.qcow2"), "template.origin"),
-    (("--volume", "web.qcow2"), "template.origin"), (("--snapshot", "before"), "template.origin"),
+    (("--volume", "web.qcow2"), "template.origin"), (("--snapshot", "before"), "volume.no_snapshot"),
     (("--volume", "fast/web.qcow2", "--sha256", "0" * 64), "template.origin"),
     (("--volume", "fast/web.qcow2", "--disk", "vda"), "template.origin"),
     (("--volume", "fast/wbe.qcow2"), "volume.unknown"), (("--volume", "fats/web.qcow2"), "pool.unknown"),
-    (("--snapshot", "none@before"), "guest.unknown"), (("--snapshot", "{guest}@bfore"), "template.no_snapshot"),
-    (("--snapshot", "{guest}@inside"), "template.no_snapshot"),
-    (("--snapshot", "{guest}@before", "--disk", "vdb"), "template.no_snapshot"),
+    (("--snapshot", "none@before"), "guest.unknown"), (("--snapshot", "{guest}@bfore"), "volume.no_snapshot"),
+    (("--snapshot", "{guest}@inside"), "volume.no_snapshot"),
+    (("--snapshot", "{guest}@before", "--disk", "vdb"), "volume.no_snapshot"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_and_nothing_is_changed(on: Templates, argv: tuple[str, ...], code: str) -> None:
     if argv[:1] == ("--snapshot",):

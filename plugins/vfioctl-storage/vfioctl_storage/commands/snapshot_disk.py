@@ -1,0 +1,86 @@
+"""What a snapshot has kept of a disk, as a volume: nobody writes to it any more, and its guest may run. Only reads."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import (
+    Refused,
+    argument,
+    every_volume,
+    guest_disks,
+    no_such,
+    read_guest,
+    read_pools,
+    read_snapshots,
+)
+from vfioctl_storage.commands.volume_work import subject
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
+
+    from vfioctl.plugin import Call, Connection, Guest, GuestSnapshot, Pool
+    from vfioctl_storage.commands.volume_work import Subject
+
+UNKNOWN = "volume.no_snapshot"
+
+
+def disk_at(call: Call, connection: Connection, word: str, disk: str) -> Subject:
+    """The image that a disk had at `word`, GUEST@SNAPSHOT: the guest went on in another one above it.
+
+    `disk` is the target of one of several, or "". Raises Refused("volume.no_snapshot", "guest.unknown",
+    "volume.outside").
+    """
+    guest_name, _, name = word.rpartition("@")
+    if not guest_name or not name:
+        hint = "List them with: vfioctl snapshot list GUEST"
+        raise _unclear(f"{word!r} names no snapshot; expected GUEST@SNAPSHOT", hint)
+    guest = read_guest(connection, guest_name)
+    known = {one.name: one for one in read_snapshots(connection, guest.uuid)}
+    if name not in known:
+        said = f"The guest {guest.name} has no snapshot {name!r}"
+        raise no_such(UNKNOWN, said, name, known, "Its snapshots")
+    path = _kept(guest, known[name], disk)
+    pool, volume = _volume_at(connection, path)
+    return subject(call, connection, pool, volume)
+
+
+def _unclear(said: str, hint: str) -> Refused:
+    return Refused(UNKNOWN, f"{said}.", state=NOTHING_CHANGED, hints=(hint,))
+
+
+def _kept(guest: Guest, snapshot: GuestSnapshot, target: str) -> str:
+    """The path of the image of the disk `target`, or of the only one. Raises Refused("volume.no_snapshot")."""
+    if not snapshot.files:
+        said = f"The snapshot {snapshot.name} of {guest.name} lies inside its images, or has no disk."
+        hint = "Go back to it, then copy the volume."
+        raise Refused(UNKNOWN, said, state=NOTHING_CHANGED, hints=(hint,))
+    targets = dict(snapshot.files)
+    if not target and len(targets) > 1:
+        raise _unclear(f"The snapshot {snapshot.name} has several disks: {', '.join(targets)}", "Give --disk.")
+    chosen = target or next(iter(targets))
+    if chosen not in targets:
+        said = f"The snapshot {snapshot.name} has no disk {chosen!r}"
+        raise no_such(UNKNOWN, said, chosen, targets, "Its disks")
+    return next(disk.source for disk in guest_disks(_domain(snapshot)) if disk.target == chosen)
+
+
+def _domain(snapshot: GuestSnapshot) -> str:
+    """The guest as it was: its disks are those that nobody has written to since (formatsnapshot)."""
+    from xml.etree import ElementTree as ET
+
+    found: ET.Element | None = ET.fromstring(snapshot.xml).find("domain")
+    return ET.tostring(found if found is not None else ET.Element("domain"), encoding="unicode")
+
+
+def _volume_at(connection: Connection, path: str) -> tuple[Pool, str]:
+    """The pool and the name of the volume at `path`. Raises Refused("volume.outside")."""
+    found = next((one for one in every_volume(connection) if one.path == path), None)
+    pool = next((one for one in read_pools(connection) if found and one.name == found.pool), None)
+    if found is None or pool is None:
+        said = f"{path} is no volume of an active pool."
+        hint = f"Make a pool of its directory: vfioctl pool create NAME --path {argument(os.path.dirname(path))}"
+        raise Refused("volume.outside", said, state=NOTHING_CHANGED, hints=(hint,))
+    return pool, found.name

@@ -1,0 +1,61 @@
+"""What a volume is made of another one with: a whole copy, or one that lies above it. Only plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import Refused, argument
+from vfioctl_storage.commands.volume_work import is_marked, step
+from vfioctl_storage.names import NOTHING_CHANGED
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call, Pool, StepProposal
+    from vfioctl_storage.commands.volume_work import Subject
+
+
+def derived(call: Call, from_: Subject, into: Pool, new: str, form: str | None, *, linked: bool) -> StepProposal:
+    """The step that makes `new` in the pool `into`: a whole copy of `from_`, or what lies above it. Raises Refused."""
+    must_be_at_rest(from_, linked=linked)
+    marked, volume = is_marked(call, from_.node, into), from_.volume
+    if linked:
+        return _above(from_, form, step("volume.create", from_.node, into, new, f"it lies above {volume.name}"),
+                      marked=marked)  # fmt: skip
+    return step(
+        "volume.clone", from_.node, into, new, f"a whole copy of {volume.name}", format=form or volume.format,
+        size=volume.capacity, source_pool=from_.pool.uuid, source=volume.name, domains=list(from_.domains),
+        marked=marked,
+    )  # fmt: skip
+
+
+def _above(from_: Subject, form: str | None, made: StepProposal, *, marked: bool) -> StepProposal:
+    from vfioctl.plugin import replace
+
+    if form == "raw":
+        said = "A raw volume cannot lie above another one."
+        raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=("Leave --image-format out.",))
+    volume = from_.volume
+    more = {"format": "qcow2", "size": volume.capacity, "backing": volume.path, "backing_format": volume.format,
+            "marked": marked}  # fmt: skip
+    return replace(made, params={**made.params, **more})
+
+
+def must_be_at_rest(from_: Subject, *, linked: bool) -> None:
+    """Raise Refused where `from_` cannot be copied, or lie below another one: "volume.format", "volume.busy", …"""
+    volume = from_.volume
+    if volume.format not in ("qcow2", "raw"):
+        said = f"The volume {volume.name} is {volume.format or 'of no format that libvirt knows'}, not qcow2 or raw."
+        raise Refused("volume.format", said, state=NOTHING_CHANGED)
+    if from_.writers:
+        running = sorted({one.name for one in from_.writers})
+        raise Refused(
+            "volume.busy", f"The volume {volume.name} is written to by running guests: {', '.join(running)}.",
+            state=NOTHING_CHANGED, hints=tuple(f"Shut it down: vfioctl guest stop {argument(one)}" for one in running),
+        )  # fmt: skip
+    if saved := sorted(set(from_.users.saved) & set(from_.owners)):
+        said = f"The volume {volume.name} belongs to the saved state of {', '.join(saved)}."
+        hint = f"Start it and shut it down, or give up what was saved: vfioctl guest discard-saved {argument(saved[0])}"
+        raise Refused("domain.saved", said, state=NOTHING_CHANGED, hints=(hint,))
+    if linked and from_.owners:
+        hint = f"Copy it: vfioctl volume clone {argument(from_.pool.name)} {argument(volume.name)} NEW"
+        said = f"Guests write to the volume {volume.name}: {', '.join(from_.owners)}. What lies above it would break."
+        raise Refused("volume.used", said, state=NOTHING_CHANGED, hints=(hint,))
