@@ -62,7 +62,7 @@ def test_the_data_of_every_command_keeps_its_shape(daemon, tmp_path, capfd, gold
     shown = {
         "gpu list": call("gpu", "list"),
         "gpu holders": call("gpu", "holders"),
-        "enable": call("enable", "win11", "--xml", str(xml)),
+        "enable": call("enable", "win11", "--xml", str(xml), "--dry-run"),
         "plan": call("plan", "win11", "--xml", str(xml)),
         "config show": call("config", "show", "win11"),
         "config get": call("config", "get", "win11", "session"),

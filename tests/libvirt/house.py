@@ -55,6 +55,14 @@ class House:
         command = [sys.executable, "-I", "-c", ENTRY, "--root", self.host.root, *argv, "--node", uri_of(self.lab)]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SLOW, cwd="/")
 
+    def own(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run one command where the daemon of the lab is qemu:///system, as it is on a host of one's own."""
+        return subprocess.run(self.own_argv(*argv), capture_output=True, text=True, check=False, timeout=SLOW, cwd="/")
+
+    def own_argv(self, *argv: str) -> list[str]:
+        """The same as a command line, for those who kill it."""
+        return list(self.lab.inside(sys.executable, "-I", "-c", ENTRY, "--root", self.host.root, *argv))
+
     def guest(self, name: str, *devices: str, more: str = "", manage: bool = True, xml: str = "") -> str:
         """Define a guest and give it its file, with `devices` and further lines; returns its UUID."""
         if manage:

@@ -18,6 +18,8 @@ SETTINGS = ("deadline", "prepare", "undo", "release", "finish")  # floats that a
 LONGEST = 100
 OPERATION = re.compile("[0-9a-f]{8}")  # the id of a hand-off, made up for each
 
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # of an operation: made up likewise
+
 
 def example(value: Any, root: str, key: str = "") -> Any:
     """`value` with one item of each list, fixed times and pids, and the paths of an installation in /opt/vfioctl."""
@@ -27,6 +29,10 @@ def example(value: Any, root: str, key: str = "") -> Any:
         case list():
             return [example(item, root) for item in value[:1]]
         case str() if key == "operation" and OPERATION.fullmatch(value):
+            return "3f9ac2d1"
+        case str() if key == "key" and UUID.fullmatch(value):
+            return "5a0c1d8e-6b7f-4c2a-9d3e-1f2a3b4c5d6e"
+        case str() if key == "id" and OPERATION.fullmatch(value):
             return "3f9ac2d1"
         case str():
             return _text(value, root)

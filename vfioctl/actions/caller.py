@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from vfioctl.compose import Composition
+    from vfioctl.findings import Finding
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
@@ -42,14 +43,36 @@ def nobody(_question: str) -> None:
 
 
 @frozen
+class Query:
+    """Something that a person may choose: `lines` say what there is, `text` asks, and `default` is what Return means.
+
+    `choices` are all answers that there are; without them any text is one.
+    """
+
+    text: str
+    default: str
+    choices: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+def absent() -> bool:
+    """Whether somebody can be asked where nobody is."""
+    return False
+
+
+def no_reply(_query: Query) -> None:
+    """The reply where nobody can choose."""
+
+
+@frozen
 class Caller:
     """Whose request it is. `agreed`: the codes of questions that are answered with yes beforehand.
 
     `environment` has this caller's settings (VFIOCTL_*), `tell` gets a line for each step as it ends, `observe` each
     moment of an operation as data, and `ask` puts a question: True or False is the answer, None says that nobody is
-    there to give one. `stdin` reads at most so many
-    bytes of what a file called "-" stands for; None where there is no such thing. `state` is the directory of one who
-    does not administer the host, for the operations of their own.
+    there to give one. `reply` lets somebody choose, None in the same case, which `present` foretells. `stdin`
+    reads at most so many bytes of what a file called "-" stands for; None where there is no such thing. `state` is the
+    directory of one who does not administer the host, for the operations of their own.
     """
 
     uid: int
@@ -58,6 +81,8 @@ class Caller:
     tell: Callable[[str], None] = unheard
     observe: Callable[[Moment], None] = unseen
     ask: Callable[[str], bool | None] = nobody
+    reply: Callable[[Query], str | None] = no_reply
+    present: Callable[[], bool] = absent
     stdin: Callable[[int], bytes] | None = None
     state: str = ""
 
@@ -169,6 +194,13 @@ class Call:
         from vfioctl.actions.free_card import choose_card  # few verbs give one
 
         return choose_card(self, word, guests)
+
+    def lacking(self, guest: str) -> tuple[Finding, ...] | None:
+        """What keeps a guest of this host that is off from starting; None where that cannot be seen."""
+        from vfioctl.actions.facts import plugin_infos  # few verbs look at a start
+        from vfioctl.actions.lacking import lacking
+
+        return lacking(self, guest, plugin_infos(self)) if self.administers else None
 
     def enabling(self, xml: str, *, end_session: bool | None = None) -> Enabling:
         """What `enable` does, as steps for the guest that `xml` is to define. Raises Refused, NotRoot."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from vfioctl import files
 from vfioctl.actions import hostdev_mode
-from vfioctl.actions.domain_change import Change, by_hand, set_mode
+from vfioctl.actions.domain_change import Change, by_hand, changed, set_mode
 from vfioctl.actions.domains import find
 from vfioctl.actions.enable import kept_file
+from vfioctl.actions.equip.record import equipment, way_back
 from vfioctl.actions.facts import must_be_managed
 from vfioctl.config.edit import remove_guest
+from vfioctl.frozen import frozen
 from vfioctl.handoff import identity, outcome
 from vfioctl.handoff.markers import uuid_of
 from vfioctl.reach import must_answer
@@ -30,21 +32,39 @@ def disable(call: Call, guest: str, xml: str | None = None) -> Result:
     paths = call.composition.paths
     must_answer(paths.guest_config(guest))  # it may be a link to where the administrator keeps it
     before = hostdev_mode.before(paths, guest)
-    change = _restore(call, guest, xml, before)
+    back = _restore(call, guest, xml, before)
+    change = back.change
     _put_aside(paths, guest)
     outcome.settle(paths, guest)
     if before:
         identity.unpin(paths, before.uuid)
         hostdev_mode.forget(paths, before.uuid)
     data = {"guest": guest, "file": paths.guest_config(guest), "diff": change.diff, "applied": change.applied}
-    return Result(data=data, messages=_messages(paths, guest, change))
+    return Result(data={**data, "edited": back.edited}, messages=_messages(paths, guest, back))
 
 
-def _restore(call: Call, guest: str, xml: str | None, before: Before | None) -> Change:
-    """managed='yes' where it was."""
-    if before is None or not before.addresses:
-        return Change()
-    return set_mode(call, find(call, guest, xml), "yes", before.addresses)
+@frozen
+class _Back:
+    """What became of the domain. `edited`: somebody had changed it since `enable`, and that stays.
+
+    `managed`: managed='yes' is restored in it.
+    """
+
+    change: Change
+    edited: bool = False
+    managed: bool = False
+
+
+def _restore(call: Call, guest: str, xml: str | None, before: Before | None) -> _Back:
+    """The domain without what `enable` put in, and managed='yes' where it was."""
+    kept = equipment(before, call.paths.before_enable(before.uuid)) if before else None
+    if before is None or not (before.addresses or kept):
+        return _Back(Change())
+    found = find(call, guest, xml)
+    if kept is None or found.domain.uuid != before.uuid:
+        return _Back(set_mode(call, found, "yes", before.addresses), managed=True)
+    back = way_back(found.xml, before, kept)
+    return _Back(changed(call, found, back.xml), back.edited, managed=bool(before.addresses))
 
 
 def _put_aside(paths: Paths, guest: str) -> None:
@@ -55,11 +75,14 @@ def _put_aside(paths: Paths, guest: str) -> None:
     remove_guest(paths, guest)
 
 
-def _messages(paths: Paths, guest: str, change: Change) -> tuple[Message, ...]:
-    said = []
+def _messages(paths: Paths, guest: str, back: _Back) -> tuple[Message, ...]:
+    said, change = [], back.change
+    if back.edited:
+        text = f"The domain of {guest} was edited since `enable`: only what that had put in is taken out."
+        said.append(Message(text, code="disable.edited"))
     if change.diff and not change.applied:
         said.append(by_hand(guest))
-    if change.diff:
+    if change.diff and back.managed:
         text = "Restart the libvirt daemon before the next start: it remembers the old value of managed."
         said.append(Message(text, "warning", "libvirt.restart"))
     if uuid_of(paths, guest):

@@ -27,7 +27,11 @@ class Change:
 
 def set_mode(call: Call, found: Found, value: str, addresses: Iterable[str]) -> Change:
     """Say managed='`value`' for the devices at `addresses`, where libvirt can be given the domain back."""
-    wanted = hostdev_mode.set_managed(found.xml, value, addresses)
+    return changed(call, found, hostdev_mode.set_managed(found.xml, value, addresses))
+
+
+def changed(call: Call, found: Found, wanted: bytes) -> Change:
+    """Make `wanted` the domain of `found`, where libvirt can be given it back."""
     diff = hostdev_mode.difference(found.xml, wanted, found.domain.name)
     if diff and found.editable:
         define(call, found, wanted)

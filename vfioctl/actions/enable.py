@@ -51,7 +51,10 @@ def enable(call: Call, guest: str, xml: str | None = None, *, end_session: bool 
     if devices.devices:
         identity.pin(call.composition.paths, found.domain.uuid, guest, devices.devices)
     change = _set_managed(call, found)
-    data = {**_data(call, found, devices, change), "created": created, "end_session": bool(end)}
+    data = {
+        **_data(call, found, devices, change), "created": created, "end_session": bool(end),
+        "operation": None, "steps": [], "dry_run": False,
+    }  # fmt: skip
     said = _messages(call, guest, devices, change, from_file=bool(xml))
     silent = (unasked(guest),) if end is None else ()
     errors = _not_changed(guest, change) if xml is None else ()
@@ -133,5 +136,5 @@ def _messages(call: Call, guest: str, devices: Wanted, change: Change, *, from_f
 def no_device(guest: str) -> Message:
     """The commonest omission of a beginner: the card was never added to the guest."""
     text = f"{guest} has no PCI device, so nothing is handed over when it starts."
-    hint = f"Add the card in virt-manager (Add Hardware, PCI Host Device), then: vfioctl enable {argument(guest)}"
+    hint = f"Give it a card with: vfioctl enable {argument(guest)} --gpu first-free"
     return Message(text, "warning", "guest.no_device", hint)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.actions import hostdev_mode
-from vfioctl.actions.enable import agreed, unasked
+from vfioctl.actions.enable import agreed, kept_file, unasked
 from vfioctl.actions.facts import guest_config, plugin_infos
 from vfioctl.actions.firing import warnings
-from vfioctl.config.edit import DIRECTORY_MODE, new_guest_text
+from vfioctl.config.edit import DIRECTORY_MODE, new_guest_text, with_value
 from vfioctl.events.domain import read_domain
 from vfioctl.findings import Finding, Severity
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.handoff import identity
 from vfioctl.handoff.make_plan import make_plan
 from vfioctl.plugin.operations import Enabling, content_name
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SECONDS = 120.0  # for what a start would need: nobody waits in libvirt's hook here
 LASTING = ("device.", "group.", "iommu.", "exclude.")  # codes of what stands in the way of every start, not of one now
 PRIVATE, PUBLIC = "0600", "0644"
+SESSION = "session"
+ENDED = {SESSION: "end"}
 SEVERITIES = {"warning": Severity.WARN, "info": Severity.INFO}
 
 
@@ -42,12 +44,16 @@ class _File:
     text: str
     mode: str
     reason: str
+    replaces: bool = False
 
 
-def enabling(call: Call, xml: str, *, end_session: bool | None = None) -> Enabling:
+def enabling(
+    call: Call, xml: str, *, end_session: bool | None = None, before: Mapping[str, Any] | None = None
+) -> Enabling:
     """What lets vfioctl manage the guest that `xml` is to define; the directories of its files are made, if need be.
 
-    Raises NotRoot, Refused("state.writable") and what a plan raises.
+    `before` is what `disable` needs of a guest that is there (hostdev_mode.record): what is kept of that is replaced,
+    and its own file stays. Raises NotRoot, Refused("state.writable") and what a plan raises.
     """
     call.need_trust()
     paths, domain = call.paths, read_domain(xml.encode())
@@ -57,8 +63,8 @@ def enabling(call: Call, xml: str, *, end_session: bool | None = None) -> Enabli
     request = planned.request
     end = end_session
     if end is None:
-        end = agreed(call, domain.name, request.devices, request.host)
-    new = _new(request, paths, end=bool(end))
+        end = config.session == "end" or agreed(call, domain.name, request.devices, request.host)
+    new = tuple(_new(request, paths, end=bool(end)) if before is None else _again(request, call, before, end=bool(end)))
     _make_directories(paths, new)
     contents = {one.name: one.text.encode() for one in new}
     names = {name: content_name(content) for name, content in contents.items()}
@@ -70,17 +76,43 @@ def enabling(call: Call, xml: str, *, end_session: bool | None = None) -> Enabli
     )
 
 
-def _new(request: Request, paths: Paths, *, end: bool) -> tuple[_File, ...]:
+def _new(request: Request, paths: Paths, *, end: bool) -> Iterator[_File]:
     """The guest file is the last: with it the hook acts."""
-    guest, uuid = request.guest, request.uuid
-    pins = files.as_json(identity.record(guest, request.devices))
-    before = files.as_json(hostdev_mode.record(guest))
-    text = new_guest_text(paths, guest, {"session": "end"} if end else {})
-    return (
-        _File("pins", paths.identity(uuid), pins, PRIVATE, "its devices are given only while they are the same"),
-        _File("before", paths.before_enable(uuid), before, PRIVATE, "`disable` has nothing to restore in its domain"),
-        _File("file", paths.guest_config(guest), text, PUBLIC, "vfioctl hands its devices over when it starts"),
-    )
+    guest = request.guest
+    yield _pins(request, paths)
+    yield _before(paths, request.uuid, hostdev_mode.record(guest), "`disable` has nothing to restore in its domain")
+    yield _file(paths, guest, new_guest_text(paths, guest, ENDED if end else {}))
+
+
+def _again(request: Request, call: Call, before: Mapping[str, Any], *, end: bool) -> Iterator[_File]:
+    """The same for a guest that is there, and may be managed already, or have been."""
+    guest, paths = request.guest, call.paths
+    pins = _pins(request, paths)
+    yield replace(pins, replaces=os.path.lexists(pins.path))
+    record = _before(paths, request.uuid, before, "`disable` restores its domain from it")
+    yield replace(record, replaces=os.path.lexists(record.path))
+    file = paths.guest_config(guest)
+    if not os.path.lexists(file):
+        kept = files.read_text(kept_file(paths, guest))
+        text = new_guest_text(paths, guest, ENDED if end else {}) if kept is None else kept
+        yield _file(paths, guest, with_value(file, text, SESSION, "end") if kept and end else text)
+    elif end and request.config.session != "end":
+        text = files.read_text(file, follow=True) or ""
+        yield replace(_file(paths, guest, with_value(file, text, SESSION, "end")), replaces=True)
+
+
+def _pins(request: Request, paths: Paths) -> _File:
+    text = files.as_json(identity.record(request.guest, request.devices))
+    reason = "its devices are given only while they are the same"
+    return _File("pins", paths.identity(request.uuid), text, PRIVATE, reason)
+
+
+def _before(paths: Paths, uuid: str, record: Mapping[str, Any], reason: str) -> _File:
+    return _File("before", paths.before_enable(uuid), files.as_json(record), PRIVATE, reason)
+
+
+def _file(paths: Paths, guest: str, text: str) -> _File:
+    return _File("file", paths.guest_config(guest), text, PUBLIC, "vfioctl hands its devices over when it starts")
 
 
 def _make_directories(paths: Paths, new: tuple[_File, ...]) -> None:
@@ -95,7 +127,7 @@ def _steps(paths: Paths, new: tuple[_File, ...], names: Mapping[str, str]) -> It
     for one in new:
         params = {
             "path": f"/{os.path.relpath(one.path, paths.root)}", "blob": names[one.name],
-            "size": len(one.text.encode()), "mode": one.mode,
+            "size": len(one.text.encode()), "mode": one.mode, **({"replace": True} if one.replaces else {}),
         }  # fmt: skip
         yield StepProposal(
             id=f"guest:enable:{one.name}", kind="file.write", params=params, reason=one.reason, after=after

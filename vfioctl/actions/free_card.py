@@ -11,6 +11,7 @@ from vfioctl.config.schema import PCI_ADDRESS, Setting, WrongValue, pci_address
 from vfioctl.errors import Refused
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
+from vfioctl.host.model import USB_CONTROLLER
 from vfioctl.plugin.acceptance import against
 from vfioctl.plugin.choice import choose
 from vfioctl.plugin.group import in_the_way
@@ -51,6 +52,16 @@ def choose_card(call: Call, word: str, guests: Iterable[tuple[str, str]]) -> Cho
     functions = _functions(_named(word, known.host), known.host)
     if not any(known.host.device(one).is_card for one in functions):
         raise _unknown(f"{word} is no graphics card, and none goes along with it.")
+    return ChosenCard(functions, tuple(_shared(functions, known)))
+
+
+def choose_controller(call: Call, word: str, guests: Iterable[tuple[str, str]]) -> ChosenCard:
+    """The USB controller at the address `word` with what goes along. Raises Refused("controller.unknown", "card.unknown")."""
+    known = _Known(call.host(), users(guests), owners(call.paths))
+    functions = _functions(_named(word, known.host), known.host)
+    if not any(known.host.kind(one) == USB_CONTROLLER for one in functions):
+        hint = "See which there are with: vfioctl gpu list --all"
+        raise Refused("controller.unknown", f"{word} is no USB controller.", state=NOTHING_CHANGED, hints=(hint,))
     return ChosenCard(functions, tuple(_shared(functions, known)))
 
 

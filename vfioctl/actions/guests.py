@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.actions.facts import plugin_infos
 from vfioctl.actions.firing import warnings
+from vfioctl.actions.lacking import lacking
+from vfioctl.actions.lacking import rows as as_rows
 from vfioctl.actions.records import Records
 from vfioctl.config.load import managed_guests
 from vfioctl.host.guests import running
@@ -13,6 +16,7 @@ from vfioctl.result import Result, incomplete
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
+    from vfioctl.plugin.types import PluginInfo
 
 
 Row = Mapping[str, Any]
@@ -23,21 +27,30 @@ STANDINGS = {"applying": STARTING, "given": STARTING, "undoing": RETURNING, "ret
 def managed(call: Call) -> Result:
     """Every managed guest with its state, devices and last outcome."""
     records = Records(call.composition.paths, call.composition.machine().host())
-    listed = rows(records, records.hand_offs(), records.outcomes())
+    listed = rows(call, records, records.hand_offs(), records.outcomes())
     return incomplete({"guests": listed}, records.errors).saying(*records.messages(), *warnings(call))
 
 
-def rows(records: Records, hand_offs: Sequence[Row], lasts: Sequence[Row]) -> list[dict[str, Any]]:
+def rows(call: Call, records: Records, hand_offs: Sequence[Row], lasts: Sequence[Row]) -> list[dict[str, Any]]:
     """One row for each guest that has a file or something open, by name."""
     processes, pins = running(records.paths), records.pins()
     opened = {item["guest"]: item for item in hand_offs}
     last = {item["guest"]: item for item in lasts}
     named = managed_guests(records.paths)
-    return [
+    plugins = plugin_infos(call) if named else {}
+    found = [
         (_row(name, opened.get(name), processes.get(name), pins.get(name, ())) | _hurt(records, name))
         | {"given": _given(opened.get(name), hidden=records.hidden), "managed": name in named, "last": last.get(name)}
         for name in sorted({*named, *opened, *filter(None, records.hurt)})
     ]
+    return [{**row, "lacks": _lacks(call, row, plugins, records)} for row in found]
+
+
+def _lacks(call: Call, row: Row, plugins: Mapping[str, PluginInfo], records: Records) -> list[dict[str, Any]] | None:
+    """What one that is off lacks until it can start; None where that cannot be seen, or is not the question."""
+    if row["state"] != OFF or not row["managed"]:
+        return None
+    return as_rows(lacking(call, row["guest"], plugins, records.host))
 
 
 def _hurt(records: Records, name: str) -> dict[str, Any]:

@@ -46,13 +46,14 @@ class _Reader:
             else:
                 self.places.append(_Place(-1, None))
         elif self.stack[3:] == ["source", "address"] and self.stack[2] in ELEMENTS:
-            self.places[-1].address = _address(attributes)
+            self.places[-1].address = source_address(attributes)
 
     def end(self, _name: str) -> None:
         self.stack.pop()
 
 
-def _address(attributes: Mapping[str, str]) -> str:
+def source_address(attributes: Mapping[str, str]) -> str:
+    """The address that a <source>'s <address> with these `attributes` says: DDDD:BB:DD.F."""
     numbers = [int(attributes.get(part) or "0", 0) for part in ("domain", "bus", "slot", "function")]
     return "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers)
 
@@ -95,22 +96,32 @@ def difference(before: bytes, after: bytes, name: str) -> str:
 
 @frozen
 class Before:
-    """What `enable` found: the guest's UUID and the devices that said managed='yes'."""
+    """What `enable` found: the guest's UUID and the devices that said managed='yes'.
+
+    `equipped` is what equip.record keeps of the devices that were put in; None where there were none.
+    """
 
     uuid: str
     addresses: tuple[str, ...]
+    equipped: Any = None
 
 
 def remember(paths: Paths, uuid: str, guest: str, addresses: Iterable[str]) -> None:
     """Keep, durably and before the change, which devices said managed='yes'; what was kept before stays."""
+    kept = before_of(paths, uuid, guest)
+    files.write_json(paths.before_enable(uuid), record(guest, (*kept.addresses, *addresses), kept.equipped))
+
+
+def before_of(paths: Paths, uuid: str, guest: str) -> Before:
+    """What `enable` found for `guest` with this `uuid`: nothing where it never was asked, or for another one."""
     kept = before(paths, guest)
-    known = kept.addresses if kept and kept.uuid == uuid else ()
-    files.write_json(paths.before_enable(uuid), record(guest, (*known, *addresses)))
+    return kept if kept and kept.uuid == uuid else Before(uuid, ())
 
 
-def record(guest: str, addresses: Iterable[str] = ()) -> dict[str, Any]:
+def record(guest: str, addresses: Iterable[str] = (), equipped: Any = None) -> dict[str, Any]:
     """What the file says of a guest whose devices at `addresses` said managed='yes'."""
-    return {"guest": guest, "managed": list(dict.fromkeys(addresses))}
+    more = {} if equipped is None else {"equipped": equipped}
+    return {"guest": guest, "managed": list(dict.fromkeys(addresses)), **more}
 
 
 def before(paths: Paths, guest: str) -> Before | None:
@@ -137,7 +148,7 @@ def _read(path: str) -> tuple[str, Before]:
             raise ValueError("its guest or its devices are no text")
     except (ValueError, KeyError) as error:
         raise _malformed(path, error) from error
-    return name, Before(os.path.basename(path).removesuffix(".json"), tuple(addresses))
+    return name, Before(os.path.basename(path).removesuffix(".json"), tuple(addresses), record.get("equipped"))
 
 
 def _malformed(path: str, error: Exception) -> Refused:

@@ -23,6 +23,7 @@ from vfioctl.verbs.row import Row, Verbs
 from vfioctl.verbs.table import BUILT_IN
 
 if TYPE_CHECKING:
+    from vfioctl.actions.caller import Query
     from vfioctl.cli.render.output import Output
     from vfioctl.compose import Composition
     from vfioctl.result import Error, Result
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 PROGRAM = "vfioctl"
 VERSION = Row("version", "Show the version.", "", "vfioctl.cli.render.general:version")  # what --version shows
 COMPLETING = "_VFIOCTL_COMPLETE"  # a shell asks what to offer
+BEFORE = "Interrupted before anything was done."
 MODULE_ARGUMENT = 3  # python -I -m MODULE
 
 
@@ -37,8 +39,8 @@ class App(Call):
     """The call of a verb from a terminal: how to show things, and a person who may be there to be asked."""
 
     def __init__(self, composition: Composition, environ: Mapping[str, str]) -> None:
-        caller = Caller(os.geteuid(), environment=environ, tell=self._tell, ask=self._ask, stdin=_read_stdin,
-                        state=_own_state(environ))
+        caller = Caller(os.geteuid(), environment=environ, tell=self._tell, ask=self._ask, reply=self._reply,
+                        present=self._is_attended, stdin=_read_stdin, state=_own_state(environ))
         super().__init__(composition, caller)
         self.environ = environ
         self.format = FORMATS[0]
@@ -96,12 +98,27 @@ class App(Call):
 
     def _ask(self, question: str) -> bool | None:
         """The answer of the person at the terminal; None where there is none. Raises Interrupted at ^C."""
-        if self.format != FORMATS[0] or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not self._is_attended():
             return None
         try:
             return click.confirm(question, default=False)
         except click.Abort:
-            raise Interrupted("Interrupted before anything was done.") from None
+            raise Interrupted(BEFORE) from None
+
+    def _reply(self, query: Query) -> str | None:
+        """What the person at the terminal chooses; None where there is none. Raises Interrupted at ^C."""
+        if not self._is_attended():
+            return None
+        for line in query.lines:
+            self._tell(line)
+        kind = click.Choice(query.choices) if query.choices else None
+        try:
+            return str(click.prompt(query.text, default=query.default, type=kind))
+        except click.Abort:
+            raise Interrupted(BEFORE) from None
+
+    def _is_attended(self) -> bool:
+        return self.format == FORMATS[0] and sys.stdin.isatty() and sys.stdout.isatty()
 
     def output(self) -> Output:
         """Where results and live lines go; rendering is imported only now."""

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from vfioctl.codes import devices, disks, doctor, domains, engine, guests, host, libvirt, networks, sessions, storage
+from vfioctl.codes import (
+    devices,
+    disks,
+    doctor,
+    domains,
+    engine,
+    equip,
+    guests,
+    host,
+    libvirt,
+    networks,
+    sessions,
+    storage,
+)
 from vfioctl.codes.code import Code
 
 __all__ = ["CODES", "Code"]
 
-PARTS = (devices, disks, doctor, domains, engine, guests, host, libvirt, networks, sessions, storage)
+PARTS = (devices, disks, doctor, domains, engine, equip, guests, host, libvirt, networks, sessions, storage)
 CODES = tuple(sorted(code for part in PARTS for code in part.CODES))

@@ -19,6 +19,8 @@ CODES = (
          "Take it out of that, or list the device in `allow_in_use`."),
     Code("device.disk_unknown", "Whether a disk behind a device to hand over is in use could not be found out.",
          "Run the command as root; else see why the disk does not answer, or list the device in `allow_in_use`."),
+    Code("device.given", "A device of a guest that is off is given to another one.",
+         "Wait until that one has stopped; see `vfioctl status`."),
     Code("device.gone", "A device is no longer on the bus.", "See `vfioctl gpu list`; else reboot."),
     Code("device.held", "A device would be changed while a process has it open.",
          "End the process that is named."),

@@ -30,7 +30,7 @@ CODES = (
     Code("guest.name", "The name of the guest cannot be a file name.",
          "Rename the guest with `virsh domrename`."),
     Code("guest.no_device", "A guest has no PCI device, so nothing is handed over when it starts.",
-         "Add the card in virt-manager: Add Hardware, PCI Host Device."),
+         "`vfioctl enable GUEST --gpu ADDRESS`; see `vfioctl gpu list`."),
     Code("guest.no_return", "A guest runs with its devices, and the hook that brings them home would not fire.",
          "Mend the hook as the other warning says, or run `vfioctl recover` when the guest has stopped."),
     Code("guest.running", "A guest runs with the devices that a rescue would bring home.",

@@ -170,6 +170,13 @@ def new_guest_text(paths: Paths, guest: str, values: Mapping[str, Any] | None = 
     return made.as_string()
 
 
+def with_value(file: str, text: str, dotted: str, value: Any) -> str:
+    """`text`, which is that of `file`, with `value` as `dotted`; comments stay. Raises ConfigError."""
+    changed = _parsed(file, text)
+    _assign(changed, dotted.split("."), value, file)
+    return changed.as_string()
+
+
 def remove_guest(paths: Paths, guest: str) -> bool:
     """Remove the file of `guest`; return whether there was one. Raises OSError."""
     file = _guest_file(paths, guest)
@@ -218,10 +225,14 @@ def _entry_of(table: Setting | None) -> Setting | None:
 
 def document(file: str) -> TOMLDocument:
     """The file `file` with its comments, to be changed; empty where there is none. Raises ConfigError."""
+    return _parsed(file, files.read_text(file, follow=True) or "")
+
+
+def _parsed(file: str, text: str) -> TOMLDocument:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    source = parse_source(file, (text := files.read_text(file, follow=True) or "").encode(errors="surrogateescape"))
+    source = parse_source(file, text.encode(errors="surrogateescape"))
     if isinstance(source, Problem):
         raise source.error()
     try:

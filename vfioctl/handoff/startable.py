@@ -28,8 +28,13 @@ BROUGHT = frozenset((
 
 def start_findings(request: Request, proposals: Iterable[StepProposal]) -> tuple[Finding, ...]:
     """What will make the start of `request` fail although the devices are given; `proposals` are the plan's steps."""
+    return needs_findings(request, proposals) if request.devices else ()
+
+
+def needs_findings(request: Request, proposals: Iterable[StepProposal] = ()) -> tuple[Finding, ...]:
+    """The same for a guest that may have no device, and is not being started."""
     needs, wish = request.domain.needs, request.config.preflight
-    if needs is None or wish == OFF or not request.devices:
+    if needs is None or wish == OFF:
         return ()
     steps = tuple(step for step in proposals if step.phase in BEFORE_QEMU)
     start = Start(request, _expected(needs, incoming=request.incoming), steps)

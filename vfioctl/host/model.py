@@ -12,6 +12,7 @@ CARD_CLASSES = (*DISPLAY_CLASSES, 0x1200)  # 1200: an accelerator without a scre
 VENDOR_DRIVERS = {0x1002: ("amdgpu", "radeon"), 0x10DE: ("nvidia", "nouveau"), 0x8086: ("i915", "xe")}
 CARD_DRIVERS = tuple(name for names in VENDOR_DRIVERS.values() for name in names)
 AUDIO_CLASSES = (0x0401, 0x0403)
+USB_CONTROLLER = 0x0C03
 GREETERS = ("greeter", "lock-screen", "manager-early")  # classes of sessions (sd_session_get_class(3))
 
 

@@ -85,10 +85,10 @@ def _fits(paths: Paths, pid: int, written: float) -> bool:
 def can_be_qemu(paths: Paths, pid: int) -> bool:
     """Whether `pid` is root's or the QEMU user's, in each of its user ids: a setuid program keeps its caller's."""
     uids = processes.uids(paths, pid)
-    return bool(uids) and (uids <= {0, os.geteuid()} or uids <= {0, os.geteuid(), *_qemu_users(paths)})
+    return bool(uids) and (uids <= {0, os.geteuid()} or uids <= {0, os.geteuid(), *qemu_users(paths)})
 
 
-def _qemu_users(paths: Paths) -> frozenset[int]:
+def qemu_users(paths: Paths) -> frozenset[int]:
     """The ids of the users as which libvirt may run QEMU: the one in qemu.conf, and those of distributions."""
     configured = CONFIGURED.findall(_text(paths.at("etc/libvirt/qemu.conf")))
     wanted = frozenset((*configured, *USERS))

@@ -184,6 +184,7 @@ if TYPE_CHECKING:
     from vfioctl.virt.agents import GuestRun, run_in_guest
     from vfioctl.virt.capabilities import Capabilities, read_capabilities
     from vfioctl.virt.connection import Connection
+    from vfioctl.virt.device_xml import hostdev_element
     from vfioctl.virt.disks import (
         Firmware,
         GuestDisk,
@@ -278,7 +279,7 @@ __all__ = [
     "failed", "field", "find_template", "framebuffer_steps", "frozen",
     "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
     "guest_interfaces", "guest_machine", "guest_names", "guest_tpm", "guest_tpm_state",
-    "has_usb_device", "home_conditions", "hookimpl",
+    "has_usb_device", "home_conditions", "hookimpl", "hostdev_element",
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
@@ -344,6 +345,7 @@ _MODULES = {
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
     "vfioctl.virt.capabilities": "Capabilities read_capabilities",
     "vfioctl.virt.connection": "Connection",
+    "vfioctl.virt.device_xml": "hostdev_element",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.figures": "GuestFigures read_figures",
     "vfioctl.virt.guest_files": "read_guest_file write_guest_file",

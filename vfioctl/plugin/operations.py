@@ -179,6 +179,13 @@ class Call(Protocol):
         `guests` are the names of this host's guests with their XML. Raises Refused("card.unknown", "card.none_free").
         """
 
+    def lacking(self, guest: str) -> tuple[Finding, ...] | None:
+        """What keeps the guest `guest` of this host, which is off, from starting; each with the next command.
+
+        A card that another guest has, a file or network that is not there, no guest file: what can be known without
+        asking libvirt. None where its definition cannot be seen: to all but root.
+        """
+
     def enabling(self, xml: str, *, end_session: bool | None = None) -> Enabling:
         """What `vfioctl enable` does, for the guest that `xml` is to define on this host.
 

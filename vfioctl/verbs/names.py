@@ -56,6 +56,23 @@ def usb_devices(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
     ), incomplete)  # fmt: skip
 
 
+def usb_controllers(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The USB controllers of this host."""
+    from vfioctl.host.model import USB_CONTROLLER  # only a completion needs it
+
+    call: Call = ctx.find_root().obj
+    host = call.host()
+    return _begun((one for one in host.addresses() if host.kind(one) == USB_CONTROLLER), incomplete)
+
+
+def input_devices(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The input devices of this host, by names that stay theirs."""
+    from vfioctl.host.inputs import devices  # only a completion needs it
+
+    call: Call = ctx.find_root().obj
+    return _begun(devices(call.paths), incomplete)
+
+
 def _defined(ctx: click.Context, directory: str) -> Iterable[str]:
     call: Call = ctx.find_root().obj
     return defined(call.paths, directory)

@@ -11,6 +11,7 @@ from vfioctl.result import Table
 ROW: dict[str, Any] = {
     "name": "win11", "uuid": "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11", "node": "local", "state": "running", "reason": "",
     "cpus": 4, "memory": 8 << 30, "autostart": True, "persistent": True, "managed": False,
+    "lacks": None,
 }  # fmt: skip
 MACHINE = {
     "machine": "pc-q35-7.2", "firmware": "uefi", "nvram": "/nvram/win11_VARS.fd", "tpm": "emulator", "host_devices": 2,
@@ -39,6 +40,12 @@ def test_a_list_has_one_row_a_guest() -> None:
 def test_the_node_is_named_where_there_are_several() -> None:
     found = table(ROW, {**ROW, "node": "rack7"}, nodes=2)
     assert [row[0] for row in found.rows] == ["local", "rack7"]
+
+
+def test_what_a_guest_lacks_stands_below_the_table_with_what_helps() -> None:
+    lacks = [{"code": "guest.unmanaged", "message": "It has no file.", "hint": "Make one."}]
+    _, *lines = listed({"guests": [{**ROW, "lacks": lacks}], "nodes": [{}]})
+    assert lines == ["win11 cannot start yet: It has no file.", "  Make one."]
 
 
 def test_an_empty_list_says_so() -> None:

@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from vfioctl.plugin import hostdev_element
 from vfioctl_guest import windows
 from vfioctl_guest.machine import BIOS, SECURE
 from vfioctl_guest.seed import mark
@@ -106,8 +107,8 @@ def _devices(devices: ET.Element, machine: Machine) -> None:
     graphics = _add(devices, "graphics", type="vnc", port="-1", autoport="yes", listen=LOOPBACK)
     _add(graphics, "listen", type="address", address=LOOPBACK)
     _add(_add(devices, "video"), "model", type=machine.board.video, heads="1", primary="yes")
-    for address in machine.hostdevs:
-        _hostdev(devices, address)
+    devices.extend(map(hostdev_element, machine.hostdevs))
+    # All memory of a guest with one is pinned for the device, and QEMU inhibits ballooning (ram_block_discard_disable).
     _add(devices, "memballoon", model="none" if machine.hostdevs else "virtio")
     _add(_add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
 
@@ -132,19 +133,6 @@ def _card(devices: ET.Element, card: Card, order: int) -> None:
     _add(interface, "source", network=card.network)
     _add(interface, "model", type="virtio")
     _add(interface, "boot", order=str(order))
-
-
-def _hostdev(devices: ET.Element, address: str) -> None:
-    """managed='no': the hook takes it from the host before libvirt looks, and nobody else gives it back.
-
-    A guest with one has no balloon: all of its memory is pinned for the device, and QEMU inhibits ballooning (its
-    ram_block_discard_disable).
-    """
-    domain, bus, rest = address.split(":")
-    slot, _, function = rest.partition(".")
-    numbers = {"domain": domain, "bus": bus, "slot": slot, "function": function}
-    hostdev = _add(devices, "hostdev", mode="subsystem", type="pci", managed="no")
-    _add(_add(hostdev, "source"), "address", **{part: f"0x{number}" for part, number in numbers.items()})
 
 
 def _talking(devices: ET.Element) -> None:

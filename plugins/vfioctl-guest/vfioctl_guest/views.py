@@ -11,8 +11,12 @@ HEADS = ("name", "state", "cpus", "memory", "autostart", "managed")
 
 
 def listed(data: Mapping[str, Any]) -> Iterator[str | Table]:
-    """One row a guest; with its node where several were asked."""
+    """One row a guest; with its node where several were asked. Below, what each lacks until it can start."""
     yield listing(data, "guests", HEADS, _cells) if data["guests"] else "There are no guests."
+    for row in data["guests"]:
+        for one in row["lacks"] or ():
+            yield f"{row['name']} cannot start yet: {one['message']}"
+            yield from (f"  {hint}" for hint in (one["hint"],) if hint)
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,8 +17,17 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """The table, or how to get a first row."""
     if data["guests"]:
         yield table(COLUMNS, (_row(guest) for guest in data["guests"]))
+        yield from (line for guest in data["guests"] for line in lacks(guest))
     else:
         yield "No guest is managed. Begin with: vfioctl enable GUEST"
+
+
+def lacks(guest: Mapping[str, Any]) -> Iterator[str]:
+    """What the guest lacks until it can start, with what helps."""
+    for one in guest["lacks"] or ():
+        yield f"{guest['guest']} cannot start yet: {one['message']}"
+        if one["hint"]:
+            yield f"  {one['hint']}"
 
 
 def _row(guest: Mapping[str, Any]) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.cli.render.guests import lacks
 from vfioctl.cli.render.tables import Column, moment, table, words
 from vfioctl.shell import argument
 
@@ -87,6 +88,7 @@ def _guests(guests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             running = f"runs (process {guest['process']}){nothing}" if guest["process"] else "is off"
             gets = f"; it gets {words(guest['gets'])} when it starts" if guest["gets"] and not guest["process"] else ""
             yield f"{guest['guest']} {running}{gets}"
+            yield from lacks(guest)
     if any(guest["since"] is None for guest in guests):
         yield ""
 

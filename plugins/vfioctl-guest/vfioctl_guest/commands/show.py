@@ -42,7 +42,7 @@ def listed(call: Call, node: str, *, all_nodes: bool, running: bool) -> Result:
 
     def rows(given: tuple[Node, tuple[GuestSummary, ...]]) -> Iterator[dict[str, Any]]:
         here, found = given
-        return (_row(call, here, one) for one in found if one.runs or not running)
+        return (_with_lacks(call, here, one) for one in found if one.runs or not running)
 
     return call.ask_nodes(_seen, node, all_nodes=all_nodes).result("guests", rows)
 
@@ -71,6 +71,13 @@ def _row(call: Call, node: Node, one: GuestSummary) -> dict[str, Any]:
         "cpus": one.cpus, "memory": one.memory, "autostart": one.autostart, "persistent": one.persistent,
         "managed": node.is_local and os.path.lexists(call.paths.guest_config(one.name)),
     }  # fmt: skip
+
+
+def _with_lacks(call: Call, node: Node, one: GuestSummary) -> dict[str, Any]:
+    """The row of a guest, with what it lacks until it can start; None where that cannot be seen."""
+    found = call.lacking(one.name) if node.is_local and one.state == "off" else None
+    lacks = None if found is None else [{"code": it.code, "message": it.message, "hint": it.hint} for it in found]
+    return {**_row(call, node, one), "lacks": lacks}
 
 
 def _machine(found: Guest) -> dict[str, Any]:

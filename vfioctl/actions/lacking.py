@@ -1,0 +1,84 @@
+"""What a guest that is off lacks until it can start, as libvirt's own file of it says. Asks libvirt nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from vfioctl import files
+from vfioctl.actions.facts import guest_config, owners
+from vfioctl.errors import VfioctlError
+from vfioctl.events.domain import read_domain
+from vfioctl.findings import Finding, Severity
+from vfioctl.handoff import identity
+from vfioctl.handoff.devices import wanted
+from vfioctl.handoff.startable import needs_findings
+from vfioctl.plugin.types import Request
+from vfioctl.shell import argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vfioctl.actions.caller import Call
+    from vfioctl.config.model import GuestConfig
+    from vfioctl.events.model import Domain
+    from vfioctl.host.host import Host
+    from vfioctl.plugin.types import PluginInfo
+
+DEFINITIONS = "etc/libvirt/qemu"
+
+
+def lacking(
+    call: Call, guest: str, plugins: Mapping[str, PluginInfo], host: Host | None = None
+) -> tuple[Finding, ...] | None:
+    """What keeps `guest` from starting, each with the next command; None where its definition may not be seen."""
+    try:
+        xml = files.read_bytes(call.paths.at(DEFINITIONS, f"{guest}.xml"))
+        return tuple(dict.fromkeys(_found(call, read_domain(xml), plugins, host or call.host())))
+    except FileNotFoundError:
+        return _gone(call, guest)
+    except VfioctlError as error:
+        return (Finding(error.code, error.message, hint=error.hints[0] if error.hints else ""),)
+    except OSError:
+        return None
+
+
+def rows(found: tuple[Finding, ...] | None) -> list[dict[str, Any]] | None:
+    """The same as data."""
+    if found is None:
+        return None
+    return [{"code": one.code, "message": one.message, "hint": one.hint} for one in found]
+
+
+def _gone(call: Call, guest: str) -> tuple[Finding, ...] | None:
+    if not os.access(call.paths.at(DEFINITIONS), os.R_OK | os.X_OK):
+        return None
+    hint = f"Define it, or manage it no longer with: vfioctl disable {argument(guest)}"
+    return (Finding("guest.unknown", "libvirt keeps no guest of this name.", hint=hint),)
+
+
+def _found(call: Call, domain: Domain, plugins: Mapping[str, PluginInfo], host: Host) -> Iterator[Finding]:
+    config = guest_config(call, domain.name, plugins)
+    chosen = wanted(domain, config, host)
+    yield from _of_its_file(call, domain, config)
+    said = (*chosen.findings, *identity.check(call.paths, domain.uuid, domain.name, chosen.devices))
+    given = owners(call.paths)
+    for device in chosen.devices:
+        if (other := given.get(device.address)) and other != domain.name:
+            hint = f"Wait for it, or see it with: vfioctl status {argument(other)}"
+            yield Finding("device.given", f"{device.address} is given to {other} now.", hint=hint)
+    request = Request(domain.name, domain.uuid, domain, config, host, chosen.devices)
+    for finding in (*said, *needs_findings(request)):
+        if finding.severity is Severity.BLOCK:
+            yield finding
+
+
+def _of_its_file(call: Call, domain: Domain, config: GuestConfig) -> Iterator[Finding]:
+    """Whether anybody hands its devices over, and whether there are any."""
+    name, managed = domain.name, os.path.lexists(call.paths.guest_config(domain.name))
+    if not managed and any(one.kind == "pci" and not one.managed and not one.in_arguments for one in domain.hostdevs):
+        hint = f"Let vfioctl do that with: vfioctl enable {argument(name)}"
+        yield Finding("guest.unmanaged", "It has a device of the host, and nobody hands that over.", hint=hint)
+    if managed and not (domain.hostdevs or config.devices):
+        hint = f"Give it a card with: vfioctl enable {argument(name)} --gpu first-free"
+        yield Finding("guest.no_device", "It has no device of the host.", hint=hint)
