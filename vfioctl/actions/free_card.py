@@ -56,7 +56,7 @@ def choose_card(call: Call, word: str, guests: Iterable[tuple[str, str]]) -> Cho
 
 
 def choose_controller(call: Call, word: str, guests: Iterable[tuple[str, str]]) -> ChosenCard:
-    """The USB controller at the address `word` with what goes along. Raises Refused("controller.unknown", "card.unknown")."""
+    """The USB controller at the address `word`, and what goes along. Raises Refused("controller.unknown", "card.*")."""
     known = _Known(call.host(), users(guests), owners(call.paths))
     functions = _functions(_named(word, known.host), known.host)
     if not any(known.host.kind(one) == USB_CONTROLLER for one in functions):
