@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vfioctl.host.mounts import usb_mounts
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -116,5 +118,5 @@ def test_a_stick_on_usb_has_the_mounts_of_its_partitions_and_of_what_is_built_on
     tree.link("sys/devices/virtual/block/dm-0/slaves/sda1", f"../../../../../{part}")
     tree.link("sys/dev/block/253:0", "../../devices/virtual/block/dm-0")
     mount(tree, ("253:0", "/backup", "/dev/mapper/backup"), ("259:2", "/", "/dev/nvme0n1p2"))
-    assert tree.host().usb_mounts(1, 12) == ("/backup",)
-    assert tree.host().usb_mounts(1, 1) == ()
+    assert usb_mounts(tree.host().paths, 1, 12) == ("/backup",)
+    assert usb_mounts(tree.host().paths, 1, 1) == ()

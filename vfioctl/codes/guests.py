@@ -63,6 +63,7 @@ CODES = (
          "See what it has with `qemu-img snapshot -l IMAGE`."),
     Code("snapshot.unreadable", "The snapshots of a disk image cannot be read.",
          "See what `qemu-img info IMAGE` says."),
+    Code("ssh_key.failed", "ssh-keygen made no key, or is not installed.", "The message has its words."),
     Code("start.backing_format", "An image does not state the format of its backing file, which is based on another.",
          "Write it with `qemu-img rebase -u -F FORMAT -b BACKING IMAGE` while the guest is off."),
     Code("start.bridge_missing", "The guest is to be connected to a bridge or TAP that is not there.",

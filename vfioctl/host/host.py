@@ -366,12 +366,6 @@ class Host:
 
         return self._once("mounts", lambda: mounts.controllers(self.paths))
 
-    def usb_mounts(self, bus: int, device: int) -> tuple[str, ...]:
-        """Where disks on the USB device with these numbers are mounted."""
-        from vfioctl.host import mounts  # only a guest that is to get one asks
-
-        return mounts.on_usb(self.paths, bus, device)
-
     def disk_claims(self, address: str) -> tuple[Claim, ...]:
         """What has the disks behind the function at `address` in use, or may have; none where it has no disk."""
         kind = self.kind(address)

@@ -43,7 +43,7 @@ def controllers(paths: Paths) -> dict[str, tuple[str, ...]]:
     return {address: tuple(dict.fromkeys(places)) for address, places in sorted(found.items())}
 
 
-def on_usb(paths: Paths, bus: int, device: int) -> tuple[str, ...]:
+def usb_mounts(paths: Paths, bus: int, device: int) -> tuple[str, ...]:
     """Where disks on the USB device with these numbers are mounted, also through dm, md and partitions; or "swap"."""
     places = [os.path.realpath(one.path) for one in usb.devices(paths) if (one.bus, one.device) == (bus, device)]
     return tuple(dict.fromkeys(

@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         Unit,
         VtConsole,
     )
+    from vfioctl.host.mounts import usb_mounts
     from vfioctl.host.processes import start_time
     from vfioctl.kinds.disks.users import Users, users_of
     from vfioctl.kinds.files.marks import keeps_marks
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     from vfioctl.pipe import Piped, piped
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.conflicts import Taken, address_conflicts, taken_addresses
+    from vfioctl.plugin.key_pairs import KeyPair, make_key_store, new_key_pair
     from vfioctl.plugin.markers import hookimpl
     from vfioctl.plugin.operations import (
         Advice,
@@ -260,6 +262,7 @@ __all__ = [
     "GuestFigures", "GuestInterface", "GuestMachine", "GuestRun", "GuestSnapshot", "GuestSummary",
     "Holder", "Host", "Hostdev",
     "Interrupted", "IommuGroup",
+    "KeyPair",
     "Lease", "Lifetime", "Limits",
     "Message", "Module",
     "Network", "Node",
@@ -283,7 +286,8 @@ __all__ = [
     "is_within",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
-    "network_names", "network_ports", "new_id", "next_version", "no_such", "numbers",
+    "make_key_store",
+    "network_names", "network_ports", "new_id", "new_key_pair", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element", "piped", "planned_steps", "pool_names",
     "qcow2_header",
@@ -294,7 +298,7 @@ __all__ = [
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
     "taken_addresses", "target_driver", "templates_pool",
-    "unit_stop", "until", "usb_devices", "users_of",
+    "unit_stop", "until", "usb_devices", "usb_mounts", "users_of",
     "vendor_claim", "verify_template",
     "word", "write_attribute", "write_guest_file",
 ]  # fmt: skip
@@ -313,6 +317,7 @@ _MODULES = {
     "vfioctl.host.host": "Host",
     "vfioctl.host.images": "Qcow2 qcow2_header",
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
+    "vfioctl.host.mounts": "usb_mounts",
     "vfioctl.host.processes": "start_time",
     "vfioctl.kinds.disks.users": "Users users_of",
     "vfioctl.kinds.files.marks": "keeps_marks",
@@ -321,6 +326,7 @@ _MODULES = {
     "vfioctl.pipe": "Piped piped",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.conflicts": "Taken address_conflicts taken_addresses",
+    "vfioctl.plugin.key_pairs": "KeyPair make_key_store new_key_pair",
     "vfioctl.plugin.markers": "hookimpl",
     "vfioctl.plugin.operations": "Advice Call ChosenCard Completes Enabling Interrupted OperationRequest Options "
     "Question content_name",

@@ -165,7 +165,7 @@ def test_options_before_a_key_and_lines_that_are_none_are_told_apart() -> None:
 
 def test_the_list_shows_type_fingerprint_and_comment(guest) -> None:
     guest.lines.append("nothing of ours")
-    table = keys(done(ssh_key.listed).data)
+    (table,) = keys(done(ssh_key.listed).data)
     assert table.rows == (
         ("ssh-ed25519", authorized(ADA).fingerprint, "ada@laptop", "-"), ("-", "-", "nothing of ours", "-"),
     )  # fmt: skip

@@ -35,7 +35,8 @@ def given(
     own = own or guest()
     monkeypatch.setattr(usb, "read_usb_devices", lambda _: every)
     monkeypatch.setattr(usb, "read_guests", lambda _: (own, *others))
-    call: Any = SimpleNamespace(host=lambda: SimpleNamespace(usb_mounts=lambda _bus, _device: mounts))
+    monkeypatch.setattr(usb, "usb_mounts", lambda _paths, _bus, _device: mounts)
+    call: Any = SimpleNamespace(paths=None)
     connection: Any = None
     return usb.usb_for(call, connection, Subject(own, "local", "qemu:///system", local=True, managed=False), word)
 

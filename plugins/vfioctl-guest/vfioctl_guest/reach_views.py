@@ -45,10 +45,10 @@ def passwd(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"User {data['user']} of guest {data['guest']} has the new password."
 
 
-def keys(data: Mapping[str, Any]) -> Table:
+def keys(data: Mapping[str, Any]) -> Iterator[Table]:
     """The keys of a user, or those that a change was about."""
     named = ("type", "fingerprint", "comment", "options")
-    return Table(named, tuple(tuple(row[name] or "-" for name in named) for row in data["keys"]))
+    yield Table(named, tuple(tuple(row[name] or "-" for name in named) for row in data["keys"]))
 
 
 def added(data: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from vfioctl.plugin import Finding, Refused, Severity, has_usb_device, no_such, read_guests, read_usb_devices
+from vfioctl.plugin import (
+    Finding,
+    Refused,
+    Severity,
+    has_usb_device,
+    no_such,
+    read_guests,
+    read_usb_devices,
+    usb_mounts,
+)
 from vfioctl_guest import hotplug
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.places import Change
@@ -62,7 +71,7 @@ def chosen(every: Iterable[UsbDevice], word: str) -> UsbDevice:
 
 def _of_host(call: Call, about: Subject, device: UsbDevice, every: Iterable[UsbDevice]) -> Iterator[Finding]:
     """What the host loses with it; what is mounted on another node cannot be seen."""
-    if about.local and (places := call.host().usb_mounts(device.bus, device.device)):
+    if about.local and (places := usb_mounts(call.paths, device.bus, device.device)):
         said = f"The {_called(device)} is in use by this host: {', '.join(places)}."
         yield Finding("usb.in_use", said, hint="Unmount it first.")
     if device.keyboard and sum(one.keyboard for one in every) == 1:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vfioctl_guest.seed.given import Given
+from vfioctl_guest.ssh_keys.places import key_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPTIONS = (
     click.option("--user", default="", metavar="USER", help="Who may log in, and use sudo; cloud-init makes the user."),
-    click.option("--ssh-key", "keys", multiple=True, metavar="FILE", help="A file with public SSH keys of that user."),
+    click.option("--ssh-key", "keys", multiple=True, metavar="FILE|NAME", shell_complete=key_names,
+                 help="Public SSH keys of that user: a file, or a key that `ssh-key list` has."),
     click.option("--password-file", "password", default="", metavar="FILE", help="A file with that user's password."),
     click.option("--password-hash-file", "secret", default="", metavar="FILE",
                  help="A file with its hash, such as `openssl passwd -6` makes."),

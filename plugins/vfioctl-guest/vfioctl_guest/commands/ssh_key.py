@@ -25,6 +25,7 @@ from vfioctl_guest.life import find, must_have_agent
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.seed.keys import public_keys
 from vfioctl_guest.seed.reading import no
+from vfioctl_guest.ssh_keys.places import key_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +53,8 @@ def listed(call: Call, name: str, node: str, *, user: str) -> Result:
 @click.command("add")
 @click.argument("name", shell_complete=guest_names)
 @of_user
-@click.option("--key", "files", multiple=True, required=True, metavar="FILE", help="A file with public SSH keys.")
+@click.option("--key", "files", multiple=True, required=True, metavar="FILE|NAME", shell_complete=key_names,
+              help="Public SSH keys: a file, or a key that `ssh-key list` has.")
 @on_node
 @click.pass_obj
 def add(call: Call, name: str, node: str, *, user: str, files: tuple[str, ...]) -> Result:
@@ -73,7 +75,8 @@ def add(call: Call, name: str, node: str, *, user: str, files: tuple[str, ...]) 
 @click.command("remove")
 @click.argument("name", shell_complete=guest_names)
 @of_user
-@click.option("--key", "files", multiple=True, metavar="FILE", help="A file with public SSH keys.")
+@click.option("--key", "files", multiple=True, metavar="FILE|NAME", shell_complete=key_names,
+              help="Public SSH keys: a file, or a key that `ssh-key list` has.")
 @click.option("--fingerprint", "prints", multiple=True, metavar="SHA256:HASH", help="As `guest ssh-key list` shows it.")
 @on_node
 @click.pass_obj

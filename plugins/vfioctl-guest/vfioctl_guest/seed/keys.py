@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vfioctl.plugin import Refused
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.seed.reading import SEED, text_of
+from vfioctl_guest.ssh_keys.places import stored
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
@@ -20,8 +21,11 @@ LENGTH = 4  # bytes, before each part of a key (RFC 4253)
 
 
 def public_keys(call: Call, path: str, option: str = "--ssh-key", code: str = SEED) -> Iterator[str]:
-    """The public keys of the file that `option` names, one a line. Raises Refused("guest.ssh_key", code)."""
-    text = text_of(call, path, option, code)
+    """The public keys of the file, or the key of this host, that `option` names, one a line.
+
+    Raises Refused("guest.ssh_key", code).
+    """
+    text = text_of(call, stored(call, path), option, code)
     if "PRIVATE KEY-----" in text:
         hint = f"Give its public half: {path}.pub"
         said = f"{path} is a private key: it stays where it is, and goes into no guest."
