@@ -133,6 +133,7 @@ source =
     $site/vfioctl_guest
     $site/vfioctl_storage
     $site/vfioctl_network
+    $site/vfioctl_setup
 omit = */vfioctl/testing/*
 data_file = $data/parts/data
 sigterm = true

@@ -38,6 +38,7 @@ ALLOWED = {
     "plugins/vfioctl-snapshot/vfioctl_snapshot/headers.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/tpm.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/commands/work.py": "a directory of ours, to lock it",
+    "vfioctl/plugin/host_changes.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/disks/locks.py": "an image, which may be a block device; never waited for",
     "vfioctl/kinds/files/former.py": "a stream over a descriptor of Place.open",
     "vfioctl/kinds/files/place.py": "names in a directory that is held open, judged as they are opened",

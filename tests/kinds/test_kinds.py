@@ -15,6 +15,7 @@ from vfioctl.txn.kind import kind
 from vfioctl.txn.step import Lifetime, Scope, Undo
 
 COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
+          "file.set_aside", "generated.refresh",
           "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "disk.pull", "domain.define",
           "domain.undefine", "domain.autostart",
           "domain.start", "domain.stop", "domain.reboot", "domain.suspend", "domain.resume", "domain.save",
@@ -32,8 +33,8 @@ NONE = {
     "domain.reboot", "domain.resume", "domain.save", "domain.restore", "domain.discard_saved", "volume.resize",
     "volume.delete",
 }  # fmt: skip
-RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "disk.rebase", "disk.pull",
-             "device.detach", "network.stop", "volume.compact"}  # fmt: skip
+RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "generated.refresh", "disk.rebase",
+             "disk.pull", "device.detach", "network.stop", "volume.compact"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
-    from vfioctl.plugin.operations import ChosenCard, Enabling, OperationRequest
+    from vfioctl.plugin.host_changes import HostChange
+    from vfioctl.plugin.operations import ChosenCard, Enabling, OperationRequest, Question
     from vfioctl.plugin.types import TemplateSource
     from vfioctl.result import Result
     from vfioctl.txn.journal import Moment
@@ -216,3 +217,21 @@ class Call:
         from vfioctl.actions.perform import perform  # few verbs change something
 
         return perform(self, request, dry_run=dry_run, apart=apart)
+
+    def change_host(
+        self, change: HostChange, verb: str, question: Question, *, plugin: str, dry_run: bool = False
+    ) -> Result:
+        """Edit files of this host, and keep what was there. Raises Refused, NotRoot."""
+        from vfioctl.actions import host_changes  # few verbs change it
+
+        return host_changes.change(self, change, host_changes.Verb(plugin, verb, question), dry_run=dry_run)
+
+    def take_host_back(
+        self, record: str, verb: str, question: Question, *, plugin: str, dry_run: bool = False,
+        leave_edited: bool = False,
+    ) -> Result:  # fmt: skip
+        """Put back what is on `record`. Raises Refused, NotRoot."""
+        from vfioctl.actions import host_changes  # few verbs change it
+
+        asks = host_changes.Verb(plugin, verb, question)
+        return host_changes.take_back(self, record, asks, dry_run=dry_run, leave_edited=leave_edited)

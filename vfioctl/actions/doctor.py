@@ -12,7 +12,7 @@ from vfioctl.codes import CODES
 from vfioctl.codes.code import Code, declared
 from vfioctl.doctor.at_length import AT_LENGTH
 from vfioctl.doctor.checks import CORE, WORST, Checked, examine
-from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED
+from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, Refused
 from vfioctl.findings import Finding, Severity
 from vfioctl.plugin.manifest import locate
 from vfioctl.plugin.static import StaticError, read_static
@@ -29,7 +29,7 @@ STATUS = {Severity.BLOCK: EXIT_REFUSED, Severity.WARN: EXIT_FAILED, Severity.INF
 
 def doctor(call: Call) -> Result:
     """Every check of this host with what it found; the exit status says how bad the worst is."""
-    checked = _examined(call)
+    checked = examined(call)
     worst = next((one for one in WORST if any(each.worst is one for each in checked)), None)
     data = {"worst": worst, "checks": [_row(each) for each in checked]}
     messages = () if call.administers else (Message("Only root sees everything: what could not be read is left out."),)
@@ -51,12 +51,13 @@ def explain(call: Call, code: str) -> Result:
     if code not in known:
         raise no_such("code.unknown", f"There is no code {code!r}", code, known, "Known")
     source, meant = known[code]
-    found = [_shown(each) for one in _examined(call) for each in one.findings if each.code == code]
+    found = [_shown(each) for one in examined(call) for each in one.findings if each.code == code]
     return Result(data={"code": code, "source": source, "meaning": meant.meaning, "at_length": meant.at_length,
                         "remedy": meant.remedy, "findings": found})  # fmt: skip
 
 
-def _examined(call: Call) -> tuple[Checked, ...]:
+def examined(call: Call) -> tuple[Checked, ...]:
+    """Every check with what it finds now."""
     infos = [info for info in plugin_infos(call).values() if info.status == "ok"]
     files = DoctorCheck("configuration", "Every file of the configuration is right.", lambda _host: _files(call))
     return examine(call.composition, infos, files)
@@ -64,7 +65,11 @@ def _examined(call: Call) -> tuple[Checked, ...]:
 
 def _files(call: Call) -> tuple[Finding, ...]:
     """What `config validate` says."""
-    return tuple(Finding(one.code, one.message, hint=" ".join(one.hints)) for one in validate(call).errors)
+    try:
+        errors = validate(call).errors
+    except Refused as error:  # a file that others can write is not even read
+        return (Finding(error.code, error.message, hint=" ".join(error.hints)),)
+    return tuple(Finding(one.code, one.message, hint=" ".join(one.hints)) for one in errors)
 
 
 def _codes(infos: Mapping[str, PluginInfo]) -> Iterator[tuple[str, Code]]:

@@ -5,6 +5,14 @@ from __future__ import annotations
 from vfioctl.codes.code import Code
 
 CODES = (
+    Code("change.damaged", "The record of what files of the host were before they were changed is damaged.",
+         "Put it back from a backup; without it nothing can be taken back."),
+    Code("change.edited", "Somebody else has changed a file since vfioctl did; it is never written over.",
+         "Undo that edit, or take everything back with --leave-edited."),
+    Code("change.read_only", "A file is to be changed on a file system that is read-only.", "Mount it for writing."),
+    Code("change.taken", "A file of our name is there, and vfioctl has not made it.", "Look at it, and move it away."),
+    Code("change.unreadable", "A file that is to be changed is no plain file, or cannot be read.",
+         "See the reason that is given."),
     Code("code.unknown", "No finding and no error has that code.",
          "See the list in the reference, docs/reference/errors.md."),
     Code("completion.foreign", "A completion file is not as vfioctl writes it, so it is neither replaced nor removed.",
@@ -35,6 +43,10 @@ CODES = (
          "Install an SSH server, and log in from elsewhere once."),
     Code("display.only_card", "The host has one card, so its desktop ends while a guest has that.",
          "Save your work before such a guest starts."),
+    Code("doctor.unconfirmed", "Nobody has agreed to a change that mends what was found.",
+         "Answer the question, or give --yes."),
+    Code("doctor.unconfirmed_undo", "Nobody has agreed that what `vfioctl doctor --fix` has changed is taken back.",
+         "Answer the question, or give --yes."),
     Code("doctor.found", "Checks of the host found what refuses a start, or what to look at.",
          "See what each found; `vfioctl doctor CODE` says what it means."),
     Code("doctor.failed", "A check could not be made.",

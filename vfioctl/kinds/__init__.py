@@ -21,6 +21,7 @@ MODULES = {  # the file of each, without .py
     "file.write": "files/file_write",
     "file.fetch": "files/file_fetch",
     "file.delete": "files/file_delete",
+    "file.set_aside": "files/file_set_aside",
     "disk.overlay": "disks/disk_overlay",
     "disk.merge": "disks/disk_merge",
     "disk.rebase": "disks/disk_rebase",
@@ -70,6 +71,7 @@ MODULES = {  # the file of each, without .py
     "network.refresh": "libvirt/network_refresh",
     "command.run": "command_run",
     "foreign.run": "foreign_run",
+    "generated.refresh": "generated_refresh",
     "wait.until": "wait_until",
 }
 PCI = "pci:"  # before the address of a function, in the names of resources

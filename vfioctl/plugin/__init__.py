@@ -121,6 +121,15 @@ if TYPE_CHECKING:
     from vfioctl.pipe import Piped, piped
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.conflicts import Taken, address_conflicts, taken_addresses
+    from vfioctl.plugin.host_changes import (
+        Fate,
+        FileBefore,
+        FileEdit,
+        HostChange,
+        HostRecord,
+        RecordedFile,
+        read_host_record,
+    )
     from vfioctl.plugin.key_pairs import KeyPair, make_key_store, new_key_pair
     from vfioctl.plugin.markers import hookimpl
     from vfioctl.plugin.operations import (
@@ -257,10 +266,10 @@ __all__ = [
     "Call", "Capabilities", "ChosenCard", "Completes", "Condition", "Connection", "Connector", "ConsoleSession",
     "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element", "Enabling",
-    "Finding", "Firmware", "Framebuffer", "Frees",
+    "Fate", "FileBefore", "FileEdit", "Finding", "Firmware", "Framebuffer", "Frees",
     "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestConsole", "GuestDisk",
     "GuestFigures", "GuestInterface", "GuestMachine", "GuestRun", "GuestSnapshot", "GuestSummary",
-    "Holder", "Host", "Hostdev",
+    "Holder", "Host", "HostChange", "HostRecord", "Hostdev",
     "Interrupted", "IommuGroup",
     "KeyPair",
     "Lease", "Lifetime", "Limits",
@@ -269,7 +278,7 @@ __all__ = [
     "OperationRequest", "Options", "Outcome",
     "Pages", "PciDevice", "Phase", "Picture", "Piped", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
-    "Refused", "Request", "Result",
+    "RecordedFile", "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
     "Table", "Taken", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "UsbDevice", "Use", "Users",
@@ -292,8 +301,8 @@ __all__ = [
     "parse_element", "piped", "planned_steps", "pool_names",
     "qcow2_header",
     "read_addresses", "read_authorized_keys", "read_bytes", "read_capabilities", "read_figures", "read_guest",
-    "read_guest_file", "read_guests", "read_leases", "read_network", "read_networks", "read_pages", "read_pool",
-    "read_pools", "read_screen", "read_snapshots", "read_summaries", "read_templates", "read_text",
+    "read_guest_file", "read_guests", "read_host_record", "read_leases", "read_network", "read_networks", "read_pages",
+    "read_pool", "read_pools", "read_screen", "read_snapshots", "read_summaries", "read_templates", "read_text",
     "read_usb_devices", "read_uses", "read_volume", "read_volumes",
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
@@ -326,6 +335,7 @@ _MODULES = {
     "vfioctl.pipe": "Piped piped",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.conflicts": "Taken address_conflicts taken_addresses",
+    "vfioctl.plugin.host_changes": "Fate FileBefore FileEdit HostChange HostRecord RecordedFile read_host_record",
     "vfioctl.plugin.key_pairs": "KeyPair make_key_store new_key_pair",
     "vfioctl.plugin.markers": "hookimpl",
     "vfioctl.plugin.operations": "Advice Call ChosenCard Completes Enabling Interrupted OperationRequest Options "

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
+    from vfioctl.plugin.host_changes import HostChange
     from vfioctl.plugin.types import TemplateSource
     from vfioctl.result import Result
     from vfioctl.virt.connection import Connection
@@ -198,6 +199,26 @@ class Call(Protocol):
 
         `dry_run` ends before the question. `apart` runs it in a process of its own and follows that: for what may end
         the login of the caller, such as the start of a managed guest. Raises Refused with nothing touched, Busy.
+        """
+
+    def change_host(
+        self, change: HostChange, verb: str, question: Question, *, plugin: str, dry_run: bool = False
+    ) -> Result:
+        """Edit files of this host in one operation, and keep on record what was there; see docs/plugins/operations.md.
+
+        Edits that are made already are left out. `data` has `changes` (path, becomes, difference) besides what
+        `perform` gives, and the question shows them. Raises NotRoot, Refused("change.edited", "change.taken",
+        "change.read_only", "change.unreadable") with nothing touched, and what `perform` raises.
+        """
+
+    def take_host_back(
+        self, record: str, verb: str, question: Question, *, plugin: str, dry_run: bool = False,
+        leave_edited: bool = False,
+    ) -> Result:  # fmt: skip
+        """Put every file on `record` back: bytes, mode and owner, in one operation.
+
+        What somebody else has edited since is refused ("change.edited"), or with `leave_edited` left and forgotten:
+        `left` in the data names it. Raises as `change_host`.
         """
 
 

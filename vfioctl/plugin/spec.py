@@ -139,9 +139,10 @@ def vfioctl_preflight(request: Request) -> Iterable[Finding]:
 
 @hookspec
 def vfioctl_doctor_checks() -> Iterable[DoctorCheck]:
-    """Return checks of the host, each with an optional fixer.
+    """Return checks of the host, and fixers of what they find.
 
-    When: by `vfioctl doctor`, never while a guest starts. No command of this version runs a fixer yet.
+    When: by `vfioctl doctor`, never while a guest starts. A fixer is called by `vfioctl doctor --fix`, once for each
+    finding of its code, and returns the change: it makes none itself.
 
     Answer: checks, each run with the facts of the host. No check means that the plugin has nothing to examine. The
     `evidence` of a finding is what was read, and where.

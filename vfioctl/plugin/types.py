@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vfioctl.events.model import Domain
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
+    from vfioctl.plugin.host_changes import HostChange
 
 __all__ = [
     "API_VERSION",
@@ -96,12 +97,17 @@ class SnapshotBackend:
 
 @frozen
 class DoctorCheck:
-    """A check of the host beyond one guest; `fix` is offered, never run by itself."""
+    """A check of the host beyond one guest; `fix` is offered, never run by itself.
+
+    `fixers` say by the code of a finding, of this check or another one, which change of the host mends it; None where
+    nothing can be changed from here. `vfioctl doctor --fix` shows it, asks, and makes it.
+    """
 
     name: str
     summary: str
     run: Callable[[Host], tuple[Finding, ...]]
     fix: Callable[[], str] | None = None
+    fixers: Mapping[str, Callable[[Host, Finding], HostChange | None]] = field(default_factory=dict)
 
 
 @frozen

@@ -6,13 +6,22 @@ import click
 
 from vfioctl.actions.caller import Call
 from vfioctl.actions.doctor import doctor, explain
+from vfioctl.actions.fixing import CODE, UNDO_CODE, fix, undo
 from vfioctl.result import Result
+from vfioctl.verbs.options import asking
 
 
 @click.command()
 @click.argument("code", required=False)
+@click.option("--fix", "mend", is_flag=True, help="Mend what can be mended from here: shows each change, and asks.")
+@click.option("--undo", "back", is_flag=True, help="Take back what --fix has changed.")
+@click.option("--leave-edited", is_flag=True, help="With --undo: leave what somebody else has changed since.")
+@click.option("--dry-run", is_flag=True, help="With --fix or --undo: only say what would be done.")
+@asking
 @click.pass_obj
-def command(call: Call, code: str | None) -> Result:
+def command(
+    call: Call, code: str | None, *, mend: bool, back: bool, leave_edited: bool, dry_run: bool, yes: bool
+) -> Result:
     """Tell what would keep devices from being given here, and what helps.
 
     Looks at the processor, the IOMMU and its groups, the drivers, what a boot leaves on cards or gives away, who has
@@ -20,6 +29,15 @@ def command(call: Call, code: str | None) -> Result:
     configuration, and runs the checks of the plugins. Nothing is changed, and no guest is needed. With CODE, as in
     iommu.off, it says what that finding means, what to do about it, and whether it is found here.
 
+    With --fix it mends what one file mends: each change is shown and asked for, what was there is kept, and --undo puts
+    it back. CODE limits that to one finding. What else helps stands with each finding.
+
     It ends with 0 when nothing speaks against a start, with 1 for a warning, with 3 when a start would be refused.
     """
+    if yes:
+        call.agree(CODE, UNDO_CODE)
+    if back:
+        return undo(call, dry_run=dry_run, leave_edited=leave_edited)
+    if mend:
+        return fix(call, code or "", dry_run=dry_run)
     return explain(call, code) if code else doctor(call)

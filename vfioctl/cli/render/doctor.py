@@ -11,8 +11,28 @@ STATES = {None: "ok", "info": "ok, with a note", "warn": "warning", "block": "bl
 
 
 def view(data: Mapping[str, Any]) -> Iterator[str]:
-    """The checks, or what one code means."""
-    yield from _explained(data) if "code" in data else _checked(data["checks"])
+    """The checks, with what was mended before; what was taken back; or what one code means."""
+    if "code" in data:
+        yield from _explained(data)
+        return
+    yield from _mended(data.get("fixed", ()))
+    yield from _checked(data["checks"]) if "checks" in data else _taken_back(data)
+
+
+def _mended(fixes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for fix in fixes:
+        files = ", ".join(change["path"] for change in fix["changes"])
+        yield f"[{fix['code']}] {': '.join(filter(None, (fix['state'], files, fix['why'])))}"
+        if fix["state"] == "would be done":
+            yield from (line for change in fix["changes"] for line in change["difference"].splitlines())
+
+
+def _taken_back(data: Mapping[str, Any]) -> Iterator[str]:
+    if not data["changes"] and not data["left"]:
+        yield "There is nothing to take back."
+    would = "would be " if data["dry_run"] else ""
+    yield from (f"{change['path']}: {would}put back as it was." for change in data["changes"])
+    yield from (f"{path} stays as somebody has edited it." for path in data["left"])
 
 
 def _checked(checks: Iterable[Mapping[str, Any]]) -> Iterator[str]:

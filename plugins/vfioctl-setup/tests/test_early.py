@@ -1,0 +1,75 @@
+"""Early binding: vfio-pci takes a card at boot, from the initramfs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+CARD = "0000:01:00.0"
+SETTINGS = "etc/modprobe.d/vfioctl-early.conf"
+
+
+def test_the_ids_of_all_its_functions_and_the_drivers_that_must_wait_are_written(tree, setup):
+    tree.grub().initramfs_tools()
+    before = tree.state()
+    shown = setup("--early", CARD, "--yes")
+    assert shown.status == 0, shown.err
+    lines = (tree.root / SETTINGS).read_text().splitlines()[1:]
+    assert lines == [
+        "options vfio-pci ids=10de:2684,10de:22ba", "softdep nouveau pre: vfio-pci",
+        "softdep snd_hda_intel pre: vfio-pci",
+    ]  # fmt: skip
+    modules, settings = json.loads(tree.image())
+    assert modules.splitlines()[-1] == "vfio_pci"
+    assert "vfioctl-early.conf" in settings
+    assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+def test_dracut_gets_a_file_of_its_own(tree, setup):
+    tree.grub().dracut()
+    before = tree.state()
+    assert setup("--early", CARD, "--yes").status == 0
+    assert {"vfioctl.conf", "vfioctl-early.conf"} <= set(json.loads(tree.image()))
+    assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+def test_another_tool_is_told_to_a_person_and_the_settings_are_written(tree, setup):
+    tree.grub().shell("mkinitcpio", "#!/bin/sh\n")
+    shown = setup("--early", CARD, "--yes")
+    assert shown.status == 0, shown.err
+    assert (tree.root / SETTINGS).exists()
+
+
+def test_a_second_card_of_the_model_would_be_taken_too_so_that_it_is_refused(tree, setup):
+    tree.grub().device("0000:02:00.0", driver="nouveau", group=2)
+    before = tree.state()
+    shown = setup("--early", CARD, "--yes")
+    assert (shown.status, "[setup.same_model]" in shown.err) == (3, True)
+    assert tree.state() == before
+
+
+@pytest.mark.parametrize("address", ["0000:09:00.0", "nonsense"])
+def test_a_card_that_is_not_there_is_refused(tree, setup, address):
+    shown = setup("--early", address)
+    assert (shown.status, "[card.unknown]" in shown.err) == (3, True), shown.err
+
+
+def test_without_room_in_boot_nothing_is_begun(tree, setup, monkeypatch):
+    import os
+
+    tree.grub().initramfs_tools()
+    before, real = tree.state(), os.statvfs
+
+    def full(place):
+        found = list(real(place))
+        if str(place).endswith("/boot"):
+            found[4] = 0
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "statvfs", full)
+    shown = setup("--early", CARD, "--yes")
+    assert (shown.status, "[setup.no_room]" in shown.err) == (3, True), shown.err
+    assert tree.state() == before

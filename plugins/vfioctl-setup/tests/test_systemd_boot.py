@@ -1,0 +1,56 @@
+"""`vfioctl setup` where systemd-boot starts the host: with kernel-install, and with entries that somebody wrote."""
+
+from __future__ import annotations
+
+import pytest
+from boot_trees import RELEASE, ROOT_WORDS
+
+
+@pytest.mark.parametrize("command_line", [ROOT_WORDS, None, f"{ROOT_WORDS} intel_iommu=off"])
+def test_each_kernel_is_installed_anew_with_the_word_and_all_of_it_comes_back(tree, setup, command_line):
+    tree.systemd_boot(command_line=command_line)
+    before = tree.state()
+    shown = setup("--yes")
+    assert shown.status == 0, shown.err
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "intel_iommu=on"]]
+    assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+def test_the_initramfs_goes_along_where_there_is_one(tree, setup):
+    tree.initramfs_tools().systemd_boot()
+    shown = setup("--dry-run", "--format", "json")
+    programs = [step["resource"] for step in shown.data["steps"] if step["kind"] == "generated.refresh"]
+    assert programs[-1] == (
+        f"generated:kernel-install add {RELEASE} /boot/vmlinuz-{RELEASE} /boot/initrd.img-{RELEASE}"
+    )
+
+
+def test_an_entry_that_somebody_wrote_is_changed_itself_and_others_are_left_alone(tree, setup):
+    tree.entries_by_hand()
+    before = tree.state()
+    shown = setup("--yes")
+    assert shown.status == 0, shown.err
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "intel_iommu=on"]]
+    windows = "boot/loader/entries/windows.conf"
+    assert tree.state()[windows] == before[windows]
+    assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+def test_of_two_boot_loaders_the_one_counts_that_the_firmware_names(tree, setup):
+    tree.grub().entries_by_hand()
+    said = tree.write("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
+    said.write_bytes(b"\6\0\0\0" + "systemd-boot 252".encode("utf-16-le"))
+    assert "systemd-boot: intel_iommu=on" in setup("--dry-run").out
+
+
+def test_where_nothing_says_which_boot_loader_counts_it_is_asked_for(tree, setup):
+    tree.grub().entries_by_hand()
+    before = tree.state()
+    shown = setup("--yes")
+    assert (shown.status, "[setup.boot_loader_unclear]" in shown.err) == (3, True)
+    assert "vfioctl setup --boot-loader grub" in shown.err
+    assert tree.state() == before
+    assert setup("--boot-loader", "systemd-boot", "--yes").status == 0
+    assert tree.state()["boot/grub/grub.cfg"] == before["boot/grub/grub.cfg"]

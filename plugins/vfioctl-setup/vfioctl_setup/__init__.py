@@ -1,0 +1,1 @@
+"""The vfioctl plugin that prepares a host: boot loader, initramfs, modules. Proposes; the core carries out."""

@@ -1,0 +1,1 @@
+"""The verb: arguments in, a result out. It prints nothing."""

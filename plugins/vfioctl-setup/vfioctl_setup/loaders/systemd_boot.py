@@ -1,0 +1,116 @@
+"""systemd-boot: one file for each entry, made by kernel-install(8) of /etc/kernel/cmdline, or by hand."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import FileEdit
+from vfioctl_setup.loaders.model import BootChange, Loader, as_bytes, seen, text_of
+from vfioctl_setup.words import Words, without
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vfioctl.plugin import Host
+
+PLACES = ("/efi", "/boot", "/boot/efi")  # bootctl(1), --esp-path
+COMMAND_LINE = "/etc/kernel/cmdline"
+OTHERS = "/usr/lib/kernel/cmdline"  # what kernel-install takes without the first, and then the running kernel's
+OPTIONS = re.compile(r"^options\b[ \t]*(.*)$", re.MULTILINE)
+VERSION = re.compile(r"^version[ \t]+(\S+)", re.MULTILINE)
+NOT_KEPT = ("BOOT_IMAGE=", "initrd=")  # kernel-install, 90-loaderentry.install
+
+
+def find(host: Host) -> Loader | None:
+    """systemd-boot, where it lies on the ESP."""
+    if not any(_lies_in(host, place) for place in PLACES):
+        return None
+    files = tuple(_files(host))
+    texts = [seen(host, path) for path in files]
+    entries = tuple(_words(text) for text in texts if text and "\nlinux" in f"\n{text}")
+    return Loader("systemd-boot", "systemd-boot", entries or None, lambda host, words: _change(host, words, files))
+
+
+def _lies_in(host: Host, place: str) -> bool:
+    return any(name.lower().startswith("systemd-boot") for name in _names(host, f"{place}/EFI/systemd"))
+
+
+def _files(host: Host) -> Iterator[str]:
+    for place in PLACES:
+        directory = f"{place}/loader/entries"
+        yield from (f"{directory}/{name}" for name in _names(host, directory) if name.endswith(".conf"))
+
+
+def _names(host: Host, directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(host.paths.at(directory)))
+    except OSError:  # it is not there, or for root only, as an ESP often is
+        return []
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for line in OPTIONS.findall(text) for word in line.split())
+
+
+def _change(host: Host, words: Words, files: Iterable[str]) -> BootChange:
+    made = [path for path in files if _is_made(host, path)]
+    if not host.programs.find("kernel-install") or (not made and text_of(host, COMMAND_LINE) is None):
+        return BootChange(tuple(_in_entries(host, words, files)))
+    edits = tuple(_in_command_line(host, words))
+    return BootChange(edits, tuple(_programs(host, made)) if edits else ())
+
+
+def _is_made(host: Host, path: str) -> bool:
+    """Whether kernel-install has made the entry: its name begins with the machine's id (90-loaderentry.install)."""
+    machine = (seen(host, "/etc/machine-id") or "").strip()
+    token = (seen(host, "/etc/kernel/entry-token") or "").strip()
+    name = os.path.basename(path)
+    return any(start and name.startswith(f"{start}-") for start in (token, machine))
+
+
+def _in_command_line(host: Host, words: Words) -> Iterator[FileEdit]:
+    text = text_of(host, COMMAND_LINE)
+    base = text if text is not None else _base(host)
+    new = f"{' '.join(words.apply(without(base, words.remove).split()))}\n"
+    if text is None or new.split() != text.split():
+        yield FileEdit(COMMAND_LINE, as_bytes(new), "kernel-install takes the command line from there")
+
+
+def _base(host: Host) -> str:
+    """What kernel-install takes where nobody has said anything."""
+    packaged = text_of(host, OTHERS)
+    running = (word for word in host.kernel_command_line().split() if not word.startswith(NOT_KEPT))
+    return " ".join(running) if packaged is None else packaged
+
+
+def _programs(host: Host, made: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Each kernel that has an entry, installed there once more."""
+    versions = {name for path in made for name in VERSION.findall(seen(host, path) or "")}
+    for version in sorted(versions):
+        images = (f"/boot/vmlinuz-{version}", f"/lib/modules/{version}/vmlinuz", f"/usr/lib/modules/{version}/vmlinuz")
+        if image := next((path for path in images if os.path.exists(host.paths.at(path))), ""):
+            initrd = f"/boot/initrd.img-{version}"
+            further = (initrd,) if os.path.exists(host.paths.at(initrd)) else ()
+            yield ("kernel-install", "add", version, image, *further)
+
+
+def _in_entries(host: Host, words: Words, files: Iterable[str]) -> Iterator[FileEdit]:
+    for path in files:
+        text = text_of(host, path) or ""
+        if (new := _entry(text, words)) != text:
+            yield FileEdit(path, as_bytes(new), "the entry of the boot menu has its command line there")
+
+
+def _entry(text: str, words: Words) -> str:
+    """An entry of Linux with its words as they should be; others are left alone."""
+    if "\nlinux" not in f"\n{text}":
+        return text
+    new = OPTIONS.sub(lambda line: without(line[0], words.remove), text)
+    missing = " ".join(word for word in words.add if word not in _words(new))
+    if not missing:
+        return new
+    if OPTIONS.search(new):
+        return OPTIONS.sub(lambda line: f"{line[0].rstrip()} {missing}", new, count=1)
+    return f"{new}{'' if new.endswith(chr(10)) else chr(10)}options {missing}\n"

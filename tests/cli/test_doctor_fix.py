@@ -1,0 +1,167 @@
+"""`vfioctl doctor --fix` as it is typed: each fixer mends its finding, on record, and is taken back whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boot_trees import BootTree
+
+from vfioctl.compose import compose
+from vfioctl.setup import shim
+
+SHIM = "etc/libvirt/hooks/qemu.d/50-vfioctl"
+Break = Callable[[BootTree], object]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "host"
+
+
+@pytest.fixture
+def tree(root: Path) -> BootTree:
+    tree = BootTree(root).grub().initramfs_tools()
+    tree.shell("modprobe", '#!/bin/sh\n[ "$1" = refused ] && exit 1\n: >"$ROOT/dev/${1%_intel}"\n')
+    tree.write(SHIM, shim.rendered(compose(str(root)))).chmod(0o755)
+    return tree
+
+
+@pytest.fixture
+def found(run) -> Callable[[], set[str]]:
+    """The codes that doctor finds now."""
+
+    def codes() -> set[str]:
+        checks = json.loads(run("doctor", "--format", "json").out)["data"]["checks"]
+        return {one["code"] for check in checks for one in check["findings"]}
+
+    return codes
+
+
+def shim_text(old: str, new: str) -> Break:
+    def change(tree: BootTree) -> None:
+        file = tree.root / SHIM
+        file.write_text(file.read_text().replace(old, new), newline="")
+
+    return change
+
+
+def command_line(words: str) -> Break:
+    """Settings, menu and running kernel with these words."""
+
+    def change(tree: BootTree) -> None:
+        tree.write("etc/default/grub", f'GRUB_CMDLINE_LINUX_DEFAULT="quiet {words}"\n')
+        tree.make("update-grub")
+        tree.restart()
+
+    return change
+
+
+def with_iommu(change: Break) -> Break:
+    def both(tree: BootTree) -> None:
+        tree.write("sys/class/iommu/dmar0/x")
+        change(tree)
+
+    return both
+
+
+BROKEN: dict[str, Break] = {
+    "hook.not_executable": lambda tree: (tree.root / SHIM).chmod(0o644),
+    "hook.line_endings": shim_text("\n", "\r\n"),
+    "hook.shebang": shim_text("#!/bin/sh", "#!/bin/nosuch"),
+    "hook.changed": shim_text("#!/bin/sh\n", "#!/bin/sh\n# mine\n"),
+    "cpu.no_kvm": lambda tree: None,
+    "config.writable": lambda tree: tree.write("etc/vfioctl/config.toml", "# mine\n").chmod(0o666),
+    "driver.taken_by_file": lambda tree: tree.write(
+        "etc/modprobe.d/vfio.conf", "# by hand\noptions vfio-pci ids=10de:1111\nsoftdep nouveau pre: vfio-pci\n"),
+    "driver.early": lambda tree: (
+        tree.write("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:1111\n"),
+        tree.write("etc/initramfs-tools/modules", "# modules\nvfio\nvfio_pci\n"),
+    ),
+    "driver.blacklisted": with_iommu(lambda tree: (
+        (tree.root / "sys/devices/pci0000:00/0000:01:00.0/driver").unlink(),
+        tree.write("etc/modprobe.d/no.conf", "blacklist nouveau # for now\nblacklist nvidia\nblacklist pcspkr\n"),
+    )),
+    "iommu.off": lambda tree: None,
+    "iommu.kernel_off": command_line("intel_iommu=off"),
+    "iommu.acs_override": with_iommu(command_line("pcie_acs_override=downstream,multifunction")),
+    "driver.nomodeset": command_line("nomodeset"),
+    "driver.taken_at_boot": command_line("vfio-pci.ids=10de:2684"),
+}  # fmt: skip
+AT_BOOT = {"iommu.off", "iommu.kernel_off", "iommu.acs_override", "driver.nomodeset", "driver.taken_at_boot"}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_fix_mends_what_was_found_and_is_taken_back(tree, run, found, code) -> None:
+    BROKEN[code](tree)
+    tree.make("update-initramfs", "-u", "-k", "all")
+    before = tree.state()
+    assert code in found()
+    shown = run("doctor", "--fix", code, "--yes")
+    assert f"[{code}] done: " in shown.out, shown.whole
+    if code in AT_BOOT:
+        assert "It takes effect when this host is restarted." in shown.whole
+        tree.restart()
+    assert code not in found()
+    back = ("setup", "--undo") if code in AT_BOOT else ("doctor", "--undo")
+    assert f"Take it back with: vfioctl {' '.join(back)}" in shown.whole
+    assert run(*back, "--yes").status == 0
+    (tree.root / "dev/kvm").unlink(missing_ok=True)
+    assert tree.state() == before
+
+
+def test_a_dry_run_shows_the_change_and_makes_none(tree, run) -> None:
+    (tree.root / SHIM).chmod(0o644)
+    before = tree.state()
+    shown = run("doctor", "--fix", "--dry-run", "hook.not_executable")
+    assert shown.status == 0
+    assert f"[hook.not_executable] would be done: /{SHIM}\nmode 0644 becomes 0755" in shown.out
+    assert tree.state() == before
+
+
+def test_without_a_code_everything_is_mended_that_can_be(tree, run, found) -> None:
+    (tree.root / SHIM).chmod(0o644)
+    command_line("nomodeset intel_iommu=off")(tree)
+    shown = run("doctor", "--fix", "--format", "json", "--yes")
+    fixed = {one["code"]: one["state"] for one in json.loads(shown.out)["data"]["fixed"]}
+    assert fixed == dict.fromkeys(("cpu.no_kvm", "driver.nomodeset", "hook.not_executable", "iommu.kernel_off"), "done")
+    tree.restart()
+    assert not set(fixed) & found()
+
+
+def test_nobody_is_asked_in_a_pipe_so_that_nothing_is_mended(tree, run) -> None:
+    (tree.root / SHIM).chmod(0o644)
+    before = tree.state()
+    shown = run("doctor", "--fix", "hook.not_executable")
+    assert (shown.status, "[doctor.unconfirmed]" in shown.err) == (3, True)
+    assert "vfioctl doctor --fix hook.not_executable --yes" in shown.err
+    assert tree.state() == before
+
+
+def test_a_fix_that_fails_is_told_undone_and_costs_only_itself(tree, run) -> None:
+    (tree.root / SHIM).chmod(0o644)
+    tree.shell("modprobe", "#!/bin/sh\necho not supported >&2; exit 1\n")
+    shown = run("doctor", "--fix", "--format", "json", "--yes")
+    fixed: dict[str, Any] = {one["code"]: one for one in json.loads(shown.out)["data"]["fixed"]}
+    assert shown.status == 1
+    assert fixed["hook.not_executable"]["state"] == "done"
+    assert (fixed["cpu.no_kvm"]["state"], "not supported" in fixed["cpu.no_kvm"]["why"]) == ("failed", True)
+    assert not (tree.root / "etc/modules-load.d/vfioctl-kvm.conf").exists()
+
+
+def test_a_finding_without_a_fix_says_so(tree, run) -> None:
+    shown = run("doctor", "--fix", "firmware.no_uefi", "--yes")
+    assert "firmware.no_uefi is not found here, or has no fix that vfioctl makes" in shown.whole
+
+
+def test_what_was_edited_after_a_fix_is_not_written_over(tree, run) -> None:
+    assert "done" in run("doctor", "--fix", "cpu.no_kvm", "--yes").out
+    file = tree.write("etc/modules-load.d/vfioctl-kvm.conf", "kvm_amd\n")
+    shown = run("doctor", "--undo", "--yes")
+    assert (shown.status, "[change.edited]" in shown.err) == (3, True)
+    assert file.read_text() == "kvm_amd\n"
+    assert run("doctor", "--undo", "--leave-edited", "--yes").status == 0
+    assert file.read_text() == "kvm_amd\n"
