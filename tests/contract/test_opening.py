@@ -33,6 +33,8 @@ ALLOWED = {
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
     "plugins/vfioctl-guest/vfioctl_guest/whole_file.py": "a file that it makes itself, and no link",
     "plugins/vfioctl-guest/vfioctl_guest/copying/out.py": "a stream over a descriptor of whole_file",
+    "plugins/vfioctl-guest/vfioctl_guest/commands/edit.py": "a stream over a descriptor of files.open_plain",
+    "plugins/vfioctl-guest/vfioctl_guest/drawer.py": "a stream over a descriptor of whole_file",
     "plugins/vfioctl-guest/vfioctl_guest/past.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-guest/vfioctl_guest/site.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/headers.py": "a stream over a descriptor of files.open_plain",

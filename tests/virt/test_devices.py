@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node_devices import EVERY
 
-from vfioctl.virt.device_users import users
+from vfioctl.virt.device_users import taken_devices, users
 from vfioctl.virt.devices import Device, devices
 
 GUEST = """
@@ -82,3 +82,12 @@ def test_what_a_guest_names_is_its_own() -> None:
 
 def test_several_guests_may_name_one_device() -> None:
     assert users([("win11", GUEST), ("win10", GUEST)])["pci", "0000:0a:1f.7"] == {"win10", "win11"}
+
+
+def test_what_a_guest_gets_more_is_taken_where_another_one_names_it() -> None:
+    others, nothing = [("win10", GUEST), ("off", "")], "<domain/>"
+    taken = taken_devices(nothing, GUEST, others)
+    assert taken["pci", "0000:0a:1f.7"] == {"win10"}
+    assert {kind for kind, _ in taken} <= {"pci", "usb"}, "a wire may be shared"
+    assert taken_devices(GUEST, GUEST, others) == {}
+    assert taken_devices(nothing, GUEST, [("win10", nothing)]) == {}

@@ -14,6 +14,8 @@ CODES = (
     Code("domain.changed", "The configuration of a guest was changed since the plan, or is gone.",
          "Look at it, then plan it once more."),
     Code("domain.exists", "There is a guest of that name or UUID already.", "Choose another name."),
+    Code("domain.invalid", "libvirt does not take a configuration that was written for a guest.",
+         "Correct what the message names; https://libvirt.org/formatdomain.html says what may stand there."),
     Code("domain.not_saved", "A guest has no saved memory that it could go on from.", "Start it as any other."),
     Code("domain.nvram_shared", "Another guest has the NVRAM that is to be removed with a guest.",
          "Keep the file; see who has it with `virsh dumpxml GUEST`."),

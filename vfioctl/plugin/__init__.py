@@ -195,6 +195,7 @@ if TYPE_CHECKING:
     from vfioctl.virt.agents import GuestRun, run_in_guest
     from vfioctl.virt.capabilities import Capabilities, read_capabilities
     from vfioctl.virt.connection import Connection
+    from vfioctl.virt.device_users import taken_devices
     from vfioctl.virt.device_xml import hostdev_element
     from vfioctl.virt.disks import (
         Firmware,
@@ -306,7 +307,7 @@ __all__ = [
     "read_usb_devices", "read_uses", "read_volume", "read_volumes",
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
-    "taken_addresses", "target_driver", "templates_pool",
+    "taken_addresses", "taken_devices", "target_driver", "templates_pool",
     "unit_stop", "until", "usb_devices", "usb_mounts", "users_of",
     "vendor_claim", "verify_template",
     "word", "write_attribute", "write_guest_file",
@@ -361,6 +362,7 @@ _MODULES = {
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
     "vfioctl.virt.capabilities": "Capabilities read_capabilities",
     "vfioctl.virt.connection": "Connection",
+    "vfioctl.virt.device_users": "taken_devices",
     "vfioctl.virt.device_xml": "hostdev_element",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.figures": "GuestFigures read_figures",

@@ -131,6 +131,10 @@ class Caller(Protocol):
     def tell(self) -> Callable[[str], None]:
         """Takes a line for somebody who follows."""
 
+    @property
+    def state(self) -> str:
+        """The directory of one who does not administer the host, for what outlives the verb."""
+
 
 class Call(Protocol):
     """What a verb gets with `@click.pass_obj`: the host that it is about, its caller, the way to change something."""

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.virt.devices import DISK, NETWORK, PCI, USB, as_hex, identity
 
+WHOLE = (PCI, USB)  # what one guest has at a time; a wire and a disk may be shared
 Named = tuple[str, str]  # a kind of device, and its name; of USB also VENDOR:DEVICE
 
 
@@ -17,6 +18,12 @@ def users(documents: Iterable[tuple[str, str]]) -> Mapping[Named, frozenset[str]
         for used in _used(ET.fromstring(xml)) if xml else ():
             found.setdefault(used, set()).add(guest)
     return {used: frozenset(guests) for used, guests in found.items()}
+
+
+def taken_devices(former: str, wanted: str, others: Iterable[tuple[str, str]]) -> Mapping[Named, frozenset[str]]:
+    """The PCI and USB devices that the XML `wanted` has more than `former`, with those of `others` that name them."""
+    more = {used for used in set(_used(ET.fromstring(wanted))) - set(_used(ET.fromstring(former))) if used[0] in WHOLE}
+    return {used: guests for used, guests in users(others).items() if used in more}
 
 
 def _used(domain: ET.Element) -> Iterator[Named]:

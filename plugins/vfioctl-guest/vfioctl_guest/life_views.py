@@ -25,6 +25,13 @@ def changed(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"Guest {data['guest']} {DONE.get(verb, 'is changed')}."
 
 
+def edited(data: Mapping[str, Any]) -> Iterator[str]:
+    """The difference where it was only foretold; else that it is so."""
+    if data["dry_run"] and data["diff"]:
+        yield from data["diff"].splitlines()
+    yield from changed(data)
+
+
 def addresses(data: Mapping[str, Any]) -> Iterator[str]:
     """An address a line, with its card and who says so."""
     rows = data["addresses"]

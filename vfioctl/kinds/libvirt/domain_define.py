@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 
 class DomainDefine(DomainChange):
-    """{uri, uuid, blob, former, live?}: blob, former: the names of what is to be and of what is there, which
+    """{uri, uuid, blob, former, live?, judged?}: blob, former: the names of what is to be and of what is there, which
     `vfioctl.txn.blobs.store` gives, with what is secret in them; former is "" for a domain that is new; live: it may
-    run, and changes with its next start"""
+    run, and changes with its next start; judged: a person has written it, so libvirt compares it with its schema first,
+    and may say it in other words"""
 
     name = "domain.define"
     summary = "Gives a guest another configuration; the former one is put back only on failure."
     undo_class = Undo.EXACT
-    takes = Shape(uri=URI, uuid=UUID, blob=BLOB, former=empty_or(BLOB), live=optional(FLAG))
+    takes = Shape(uri=URI, uuid=UUID, blob=BLOB, former=empty_or(BLOB), live=optional(FLAG), judged=optional(FLAG))
 
     def put_back(self, params: Json) -> str:
         return "it has its former configuration again" if params["former"] else "libvirt forgets it; no file is removed"
@@ -62,6 +63,9 @@ class DomainDefine(DomainChange):
         if self.state(step, machine.paths, domain) is State.AFTER:
             return "it has that configuration already"
         self.must_fit(step.params, domain, machine)  # as late as can be: libvirt replaces what it finds
+        if step.params.get("judged", False):
+            _judged(domain, text(machine.paths, step.params["blob"]))
+            return None
         domain.connection.defineXML(text(machine.paths, step.params["blob"]))
         if self.state(step, machine.paths, domain) is not State.AFTER:
             _put_back(step, machine.paths, domain)
@@ -76,6 +80,8 @@ class DomainDefine(DomainChange):
         written = _written(step, machine.paths)
         if written:
             return f"The guest {step.params['uuid']} keeps its configuration, since it has used {', '.join(written)}."
+        if step.params.get("judged", False):
+            return f"The configuration of {step.params['uuid']} is another one, new or somebody else's; it stays so."
         return f"The configuration of {step.params['uuid']} was changed by somebody else, or is gone; it stays so."
 
 
@@ -88,6 +94,20 @@ def must_be_off(domain: Domain) -> None:
     if domain.handle.hasManagedSaveImage(0):
         said = f"The guest {name} has a saved state: its next start would go on from that, on its present disks."
         raise StepRefused("domain.saved", said, hints=("Start it and shut it down, or discard the saved state.",))
+
+
+def _judged(domain: Domain, asked: str) -> None:
+    """Define what fits libvirt's schema. Raises StepRefused("domain.invalid"): nothing is changed then."""
+    import libvirt
+
+    refusing = {getattr(libvirt, f"VIR_ERR_{name}") for name in JUDGED}
+    try:
+        domain.connection.defineXMLFlags(asked, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in refusing:
+            raise
+        said = " ".join(str(error.get_error_message()).split()).rstrip(".")
+        raise StepRefused("domain.invalid", f"libvirt does not take the configuration: {said}.") from error
 
 
 def _must_be_new(domain: Domain, asked: str) -> None:
@@ -139,5 +159,7 @@ def _put_back(step: Step, paths: Paths, domain: Domain) -> None:
         found.undefineFlags(kept)
 
 
+# What libvirt answers for a configuration that it does not take (virterror.h).
+JUDGED = ("XML_INVALID_SCHEMA", "XML_ERROR", "XML_DETAIL", "CONFIG_UNSUPPORTED", "INVALID_ARG", "OPERATION_FAILED")
 KEEPS_TPM = 8_009_000  # the first version of libvirt that asks what becomes of it
 KIND = DomainDefine()

@@ -1,0 +1,37 @@
+"""Where configurations of guests are kept that would be lost else: in the state of vfioctl, for their owner alone."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vfioctl_guest.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from vfioctl.plugin import Call
+
+PRIVATE = 0o700
+EDITED, FORMER = "edited", "former"
+
+
+class Drawer:
+    """The texts that are kept of one guest: what somebody has EDITED, and the FORMER, which it has replaced."""
+
+    def __init__(self, call: Call, guest: str) -> None:
+        state = call.paths.state if call.administers else call.caller.state
+        self._begin = f"{state}/edits/{guest}"
+
+    def path(self, what: str) -> str:
+        return f"{self._begin}.{what}.xml"
+
+    def keep(self, what: str, text: str) -> str:
+        """Keep `text` in place of what was kept so before; its path. Raises Refused("guest.edit"), OSError."""
+        path = self.path(what)
+        os.makedirs(os.path.dirname(path), mode=PRIVATE, exist_ok=True)
+        with whole_file(path, "guest.edit", overwrite=True) as fd, open(fd, "wb", closefd=False) as out:
+            out.write(text.encode())
+        return path
+
+    def drop(self, what: str) -> None:
+        """Forget it. Raises OSError."""
+        os.unlink(self.path(what))
