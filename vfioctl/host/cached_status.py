@@ -14,8 +14,9 @@ from vfioctl.checking import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-AT_FDCWD, AT_STATX_DONT_SYNC, STATX_TYPE = -100, 0x4000, 1  # linux/fcntl.h, linux/stat.h
-STATX = struct.Struct("<28xH98xII120x")  # stx_mode, stx_rdev_major, stx_rdev_minor of struct statx
+AT_FDCWD, AT_STATX_DONT_SYNC, STATX_TYPE, STATX_INO = -100, 0x4000, 1, 0x100  # linux/fcntl.h, linux/stat.h
+# stx_mode, stx_ino, stx_rdev_major and _minor, stx_dev_major and _minor of struct statx
+STATX = struct.Struct("<28xH2xQ88xIIII112x")
 KCMP_FILES = 2  # linux/kcmp.h
 # The number of kcmp(2); where it is not known, nobody is taken to share.
 KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
@@ -26,13 +27,23 @@ def of(path: str) -> tuple[int, int]:
 
     Raises OSError, and ImportError or AttributeError where Python or the C library has no way to ask.
     """
+    mode, _, major, minor, *_ = _asked(path, STATX_TYPE)
+    return mode, os.makedev(major, minor)
+
+
+def file(path: str) -> tuple[int, int]:
+    """st_dev and st_ino of `path`, in the same way."""
+    _, inode, _, _, major, minor = _asked(path, STATX_INO)
+    return os.makedev(major, minor), inode
+
+
+def _asked(path: str, wanted: int) -> tuple[int, ...]:
     import ctypes
 
     buffer = ctypes.create_string_buffer(STATX.size)
-    if _libc().statx(AT_FDCWD, os.fsencode(path), AT_STATX_DONT_SYNC, STATX_TYPE, buffer):
+    if _libc().statx(AT_FDCWD, os.fsencode(path), AT_STATX_DONT_SYNC, wanted, buffer):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
-    mode, major, minor = STATX.unpack(buffer.raw)
-    return mode, os.makedev(major, minor)
+    return STATX.unpack(buffer.raw)
 
 
 def share_files(one: int, other: int) -> bool:

@@ -20,6 +20,7 @@ QUIET = 0.5  # seconds in which a pass comes to another process, or is looked at
 PATIENCE = 1.0  # seconds in which it comes to another descriptor, once one hung
 DEADLINE = 12.0  # for everything
 MOST_HANGS = 6  # children that one pass leaves behind
+File = tuple[int, int]  # st_dev and st_ino
 Number = tuple[bool, int]  # whether it is of a block device, and st_rdev: both kinds use the same numbers
 
 
@@ -27,22 +28,27 @@ Number = tuple[bool, int]  # whether it is of a block device, and st_rdev: both 
 class Wanted:
     """What is looked for: open devices by number; mapped ones (`maps`) and deleted nodes also by path.
 
-    `places` are beginnings of the paths of deleted nodes.
+    `places` are beginnings of the paths of deleted nodes. `files` are plain files that are open.
     """
 
     numbers: frozenset[Number]
     paths: frozenset[str] = frozenset()
     places: tuple[str, ...] = ()
     maps: bool = False
+    files: frozenset[File] = frozenset()
 
 
 @frozen
 class Found:
-    """The process `pid` has `path` open or mapped; `number` is None for a mapping that is known by its path alone."""
+    """The process `pid` has `path` open or mapped; `number` is None for a mapping that is known by its path alone.
+
+    It is None for a plain file too, which it `writes` to where it was opened for that.
+    """
 
     pid: int
     path: str
     number: Number | None
+    writes: bool = False
 
 
 @frozen
@@ -98,7 +104,7 @@ def _asked(paths: Paths, wanted: Wanted, after: int, hung: frozenset[str]) -> di
     return {
         "proc": paths.proc, "dev": paths.dev, "own": os.getpid(), "after": after, "wary": bool(hung),
         "skip": sorted(filter(_is_descriptor, hung)), "numbers": sorted(wanted.numbers), "maps": wanted.maps,
-        "paths": sorted(wanted.paths), "places": wanted.places,
+        "paths": sorted(wanted.paths), "places": wanted.places, "files": sorted(wanted.files),
     }  # fmt: skip
 
 
@@ -136,5 +142,5 @@ def _pass(paths: Paths, rows: Iterable[fd_tables.Row], unseen: Iterable[Unseen])
         if what == fd_tables.DENIED:
             denied.append(Unseen(pid, processes.comm(paths, pid), denied=True))
         else:
-            found.append(Found(pid, path, (is_block, rdev) if rdev else None))
+            found.append(Found(pid, path, (is_block, rdev) if rdev else None, what == fd_tables.WRITTEN))
     return Pass(tuple(found), (*denied, *unseen))

@@ -23,7 +23,7 @@ DELETED = " (deleted)"
 # Majors of null, tty and pts: most of what is open, and never a node of a device, deleted or not.
 COMMON_MAJORS = (1, 5, 136)
 ENDED = (errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.ENOTDIR)  # what /proc says of a process that ends as we look
-OPEN, MAPPED, DENIED = "open", "mapped", "denied"
+OPEN, WRITTEN, MAPPED, DENIED = "open", "written", "mapped", "denied"
 Row = tuple[str, int, str, bool, int]  # what it says, pid, path, whether of a block device, st_rdev
 Say = Callable[[str], None]
 
@@ -37,8 +37,9 @@ def work(asked: dict[str, Any], say: Say) -> Iterator[Row]:
     """A row for each descriptor and mapping that is `asked` for, and for each process that may not be looked into.
 
     `proc`, `dev`, `own`: where, and the process that does not count. `numbers`: [is_block, st_rdev] of what is looked
-    for; `paths`: of mapped and of deleted nodes; `places`: beginnings of paths of deleted ones; `maps`: whether
-    mappings count. `after`: only the processes of a higher number. `wary`: a pass hung before; `skip`: at this.
+    for; `files`: [st_dev, st_ino] of plain files, likewise; `paths`: of mapped and of deleted nodes; `places`:
+    beginnings of paths of deleted ones; `maps`: whether mappings count. `after`: only the processes of a higher number.
+    `wary`: a pass hung before; `skip`: at this.
     """
     tables = _Pass(asked, say)
     for pid in tables.pids(asked["after"]):
@@ -51,6 +52,7 @@ class _Pass:
     def __init__(self, asked: dict[str, Any], say: Say) -> None:
         self.proc, self.own, self.say = asked["proc"], asked["own"], say
         self.numbers = {(bool(block), number) for block, number in asked["numbers"]}
+        self.files = {(device, inode) for device, inode in asked["files"]}
         self.paths, self.places = frozenset(asked["paths"]), tuple(asked["places"])
         self.maps, self.wary, self.skip = asked["maps"], asked["wary"], frozenset(asked["skip"])
         self.has_threads = os.path.isdir(os.path.join(self.proc, "self", "task"))  # a simulated /proc has none
@@ -97,8 +99,9 @@ class _Pass:
     def _opened(self, pid: int, task: str) -> Iterator[Row]:
         for name in self._names(task):
             found = self._look(f"{task}/fd/{name}")
-            if found and self._is_open(f"{task}/fdinfo/{name}"):
-                yield OPEN, pid, *found
+            if found and not (flags := self._flags(f"{task}/fdinfo/{name}")) & os.O_PATH:
+                written = found[0] and not found[2] and flags & os.O_ACCMODE != os.O_RDONLY
+                yield WRITTEN if written else OPEN, pid, *found
 
     def _names(self, task: str) -> list[str]:
         try:
@@ -119,6 +122,8 @@ class _Pass:
         path = f"{self.proc}/{place}"  # os.path.join would cost a tenth of the pass
         try:
             mode, number = self._status(place)
+            if self.files and stat.S_ISREG(mode):
+                return (os.readlink(path), False, 0) if self._identity(place) in self.files else None
             is_block, is_character = stat.S_ISBLK(mode), stat.S_ISCHR(mode)
             wanted = (is_block or is_character) and (is_block, number) in self.numbers
             if not wanted and (not is_character or os.major(number) in COMMON_MAJORS):
@@ -143,11 +148,21 @@ class _Pass:
     def _is_gone(self, path: str) -> bool:
         return path.endswith(DELETED) and (path.removesuffix(DELETED) in self.paths or path.startswith(self.places))
 
-    def _is_open(self, place: str) -> bool:
-        """Whether the driver knows of it: who may not open a node can have it with O_PATH all the same (open(2))."""
+    def _identity(self, place: str) -> tuple[int, int]:
+        """Which plain file it is: st_dev and st_ino."""
+        path = f"{self.proc}/{place}"
+        if self.wary:
+            from vfioctl.host import cached_status
+
+            with suppress(ImportError, AttributeError):
+                return cached_status.file(path)
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+
+    def _flags(self, place: str) -> int:
+        """How it was opened. Who may not open a node can have it with O_PATH: its driver knows of none (open(2))."""
         lines = (raw(os.path.join(self.proc, place)) or b"").splitlines()
-        flags = next((line.split()[-1] for line in lines if line.startswith(b"flags:")), b"0")
-        return not int(flags, 8) & os.O_PATH
+        return int(next((line.split()[-1] for line in lines if line.startswith(b"flags:")), b"0"), 8)
 
     # Mappings, which outlive the close of the file
 

@@ -43,6 +43,12 @@ def of_numbers(paths: Paths, numbers: Iterable[Number]) -> Openers:
     return Openers(tuple(found), seen.unseen)
 
 
+def called(paths: Paths, pid: int) -> str:
+    """The process as people call it: "rsync (pid 812)", or the guest whose QEMU it is."""
+    guest = _guest(paths, pid)
+    return f"the guest {guest} (pid {pid})" if guest else f"{processes.comm(paths, pid)} (pid {pid})"
+
+
 def _guest(paths: Paths, pid: int) -> str:
     if not processes.comm(paths, pid).startswith("qemu"):
         return ""

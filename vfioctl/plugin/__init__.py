@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from vfioctl.findings import Finding, Severity
     from vfioctl.frozen import field, frozen, replace
     from vfioctl.host.destinations import Destination, destinations
+    from vfioctl.host.file_users import users_of_file
     from vfioctl.host.host import Host
     from vfioctl.host.images import Qcow2, qcow2_header
     from vfioctl.host.model import (
@@ -308,7 +309,7 @@ __all__ = [
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
     "taken_addresses", "taken_devices", "target_driver", "templates_pool",
-    "unit_stop", "until", "usb_devices", "usb_mounts", "users_of",
+    "unit_stop", "until", "usb_devices", "usb_mounts", "users_of", "users_of_file",
     "vendor_claim", "verify_template",
     "word", "write_attribute", "write_guest_file",
 ]  # fmt: skip
@@ -325,6 +326,7 @@ _MODULES = {
     "vfioctl.frozen": "field frozen replace",
     "vfioctl.host.destinations": "Destination destinations",
     "vfioctl.host.host": "Host",
+    "vfioctl.host.file_users": "users_of_file",
     "vfioctl.host.images": "Qcow2 qcow2_header",
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
     "vfioctl.host.mounts": "usb_mounts",

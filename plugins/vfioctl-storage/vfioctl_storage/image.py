@@ -6,7 +6,16 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from vfioctl.plugin import Refused, VfioctlError, argument, frozen, open_plain, qcow2_header, replace
+from vfioctl.plugin import (
+    Refused,
+    VfioctlError,
+    argument,
+    frozen,
+    open_plain,
+    qcow2_header,
+    replace,
+    users_of_file,
+)
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -47,6 +56,9 @@ def read(host: Host, path: str, form: str | None) -> Image:
     finally:
         os.close(fd)
     found = _judged(path, form, begin, header, status.st_size)
+    if writers := users_of_file(host.paths, host.ask, place, writing=True):
+        said = f"{path} is being written to by {', '.join(writers)}."
+        raise Refused("disk.busy", said, state=NOTHING_CHANGED, hints=("Wait until it is whole.",))
     if header:
         _must_be_undamaged(host, path)
     return replace(found, used=status.st_blocks * 512)

@@ -17,8 +17,9 @@ from vfioctl.kinds.files import place
 from vfioctl.kinds.files.marks import keeps_marks
 from vfioctl.kinds.files.place import FILE, Place
 from vfioctl.kinds.libvirt.change import URI
+from vfioctl.kinds.libvirt.volume_alone import Alone, must_have_no_user
 from vfioctl.kinds.libvirt.volume_needs import must_be_at_rest, must_not_be_open, users
-from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange
+from vfioctl.kinds.libvirt.volumes import VOLUME, Volume
 from vfioctl.txn.shape import COUNT, NAME, UUID, Shape, many, optional
 from vfioctl.txn.step import State, Undo
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Problem = tuple[str, str]  # code and sentence
 
 
-class VolumeCompact(VolumeChange):
+class VolumeCompact(Alone):
     """{uri, pool, name, path, device, inode, domains?}: uri: of this host; pool: its UUID; path: the file of the
     volume, which device and inode (numbers) name: by the time of the step another one may have its path; domains: the
     UUIDs of the guests that have it, which do not start meanwhile"""
@@ -102,6 +103,7 @@ class VolumeCompact(VolumeChange):
         if problem := next(_problems(step.params, there.path), None):
             raise StepRefused(*problem)
         must_be_at_rest(users(machine, step.params, there.path), there.path)
+        must_have_no_user(machine, there.path)
 
     def probe(self, step: Step, machine: Machine) -> State:
         return State(place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.FOREIGN))

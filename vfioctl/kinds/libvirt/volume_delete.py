@@ -5,8 +5,9 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import URI
+from vfioctl.kinds.libvirt.volume_alone import Alone
 from vfioctl.kinds.libvirt.volume_needs import must_be_unneeded, must_not_be_open, users
-from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange
+from vfioctl.kinds.libvirt.volumes import VOLUME, Volume
 from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, UUID, Form, Shape, is_number, optional
 from vfioctl.txn.step import State, Undo
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step, StepProposal
 
 
-class VolumeDelete(VolumeChange):
+class VolumeDelete(Alone):
     """{uri, pool, name, path, size, changed, domain?, later?}: pool: its UUID; path, size (bytes) and changed (seconds,
     0 where libvirt does not say) tell the volume that is meant: by the time of the deletion another one may have its
     name; domain: the UUID of a guest that may still have it, since an earlier step lets libvirt forget that one; later:

@@ -9,8 +9,9 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.domains import Domain
+from vfioctl.kinds.libvirt.volume_alone import Alone
 from vfioctl.kinds.libvirt.volume_needs import must_be_at_rest, must_not_be_open, users
-from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange
+from vfioctl.kinds.libvirt.volumes import VOLUME, Volume
 from vfioctl.txn.shape import COUNT, NAME, UUID, Shape, many, optional
 from vfioctl.txn.step import State, Undo
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class VolumeResize(VolumeChange):
+class VolumeResize(Alone):
     """{uri, pool, name, former, size, domains?, running?, target?}: pool: its UUID; former, size: bytes that a guest
     sees, now and then; domains: the UUIDs of the guests that have it, which do not start meanwhile; running: the UUID
     of the one that runs, whose disk target grows with it"""
@@ -36,6 +37,9 @@ class VolumeResize(VolumeChange):
 
     def touches(self, params: Json) -> tuple[str, ...]:
         return tuple(f"domain:{uuid}" for uuid in params.get("domains", ()))
+
+    def may_be_open(self, params: Json) -> bool:
+        return bool(params.get("running", ""))
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:
         present = thing.described

@@ -11,6 +11,7 @@ from vfioctl.files import open_plain, write_all
 from vfioctl.kinds.disks.made import LEFT
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.transfer import Transfer
+from vfioctl.kinds.libvirt.volume_alone import must_have_no_user
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange, mark_whole
 from vfioctl.txn import blobs
 from vfioctl.txn.blobs import BLOB
@@ -57,6 +58,11 @@ class VolumeUpload(VolumeChange):
                 raise StepRefused("volume.changed", said, hints=("Plan it once more.",))
         if thing.found is None:
             raise StepFailed("volume.unknown", f"There is no volume {thing.name!r} to fill.")
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        super().guard(step, machine)
+        if source := step.params.get("source", ""):
+            must_have_no_user(machine, machine.paths.at(source), writing=True)  # else half of a download is taken
 
     def state(self, step: Step, paths: Paths, thing: Volume) -> State:  # noqa: ARG002
         """Nothing tells how much has come; the volume goes as a whole."""
