@@ -39,7 +39,8 @@ def test_the_layers_hold():
 
 def shell_scripts() -> list[Path]:
     found = [path for path in ROOT.glob("contrib/**/*.sh*") if path.suffix in (".sh", ".in")]
-    elsewhere = (ROOT / ".ci" / "run", ROOT / "tests" / "lab" / "standins" / "nvidia-nodes")
+    maintainer = [path for path in (ROOT / "contrib/deb").iterdir() if not path.suffix]  # preinst, postinst, …
+    elsewhere = (*maintainer, ROOT / ".ci" / "run", ROOT / "tests" / "lab" / "standins" / "nvidia-nodes")
     return [*found, *elsewhere, *ROOT.glob("vfioctl/testing/**/*.sh")]
 
 

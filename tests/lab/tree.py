@@ -42,6 +42,11 @@ def compiler(cache: Cache, suite: str, packages: Iterable[str], patience: float)
     return _cached(cache, "compiler", suite, packages, patience)
 
 
+def of(cache: Cache, suite: str, packages: Iterable[str], patience: float) -> str:
+    """The same, of a tree with these packages and nothing besides, which is copied and not written to."""
+    return _cached(cache, "bare", suite, packages, patience)
+
+
 def _cached(cache: Cache, kind: str, suite: str, packages: Iterable[str], patience: float) -> str:
     wanted = sorted(set(packages))
     fill = lambda part: make(os.path.join(part, "root"), suite, wanted, (), DEADLINE * patience)  # noqa: E731

@@ -68,6 +68,13 @@ def test_what_is_in_qemu_d_already_stays_as_it_is(composition: Composition, root
     assert tree(others) == before
 
 
+def test_the_other_installation_that_the_hook_has_called_is_named(composition: Composition) -> None:
+    other = replace(composition, self_argv=("/opt/other/bin/python3", *composition.self_argv[1:]))
+    assert install(other).notes == ()
+    assert "until now (/opt/other/bin/python3)" in install(composition).notes[0]
+    assert install(composition).notes == ()
+
+
 def test_a_changed_hook_is_put_right_and_keeps_the_time_since_when_it_was_there(composition: Composition) -> None:
     install(composition)
     shim = Path(composition.paths.shim)

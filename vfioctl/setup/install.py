@@ -50,11 +50,22 @@ def install(composition: Composition, search: Callable[[], Manifest] = manifest.
     _need_write(paths)
     trust.refuse_shared(composition)
     text = shim.rendered(composition)
+    replaced = _replaced(composition)
     changed = [path for path in _directories(paths) if _make(path)]
     manifest.write(paths, search())
     changed += _put_unit(composition)
     changed += [paths.shim] if _put_hook(paths.shim, text) else []  # last: it fires only when all else stands
-    return Report(paths.shim, tuple(changed), restart=_restart_needed(composition), notes=_reload(composition, changed))
+    notes = (*replaced, *_reload(composition, changed))
+    return Report(paths.shim, tuple(changed), restart=_restart_needed(composition), notes=notes)
+
+
+def _replaced(composition: Composition) -> tuple[str, ...]:
+    """A sentence about the other installation that the hook has called until now; nothing where there is none."""
+    path, ours = composition.paths.shim, composition.self_argv[0]
+    python = shim.interpreter_of(shim.installed(path) or "") if os.path.isfile(path) else ""
+    if python in ("", ours):
+        return ()
+    return (f"{path} called another installation until now ({python}); from now on it calls this one ({ours}).",)
 
 
 def uninstall(composition: Composition) -> Report:
