@@ -25,7 +25,7 @@ COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapsh
           "network.autostart", "network.update", "network.delete", "network.refresh",
           "pool.define", "pool.start", "pool.stop", "pool.autostart", "pool.delete", "volume.create", "volume.clone",
           "volume.compact", "volume.resize", "volume.delete", "volume.upload", "volume.download", "volume.fetch",
-          "template.record"}  # fmt: skip
+          "template.record", "directory.copy"}  # fmt: skip
 DISK = {*COPIES, "container.stop"}
 NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",

@@ -162,12 +162,60 @@ def test_a_disk_in_no_pool_is_named(host: Any, guest: Any) -> None:
     assert f"vda is on {outside}, which is no volume of an active pool" in refused(guest)
 
 
-def test_the_state_of_a_tpm_is_not_lost_without_a_word(host: Any) -> None:
-    sealed = snapshot_lab.Guest(host, tpm=True)
+@pytest.fixture
+def sealed(host: Any) -> Iterator[Any]:
+    """A guest with a TPM, beside whose state lies the one of a snapshot."""
+    made = snapshot_lab.Guest(host, tpm=True)
+    host.must("cp", "-p", made.tpm, f"{made.tpm}.before")
     host.lab.virsh("pool-refresh", "default")
-    assert "--new-tpm" in refused(sealed)
+    yield made
+    for name in (made.name, twin(made)):
+        host.lab.virsh("undefine", name, check=False)
+
+
+def states(host: Any) -> list[str]:
+    """Every file and directory of TPMs, with mode, owner and size."""
+    shown = host.must("find", snapshot_lab.TPMS, "-printf", "%p %m %U %G %s\\n")
+    return sorted(line for line in shown.splitlines() if line)
+
+
+def test_the_state_of_a_tpm_is_copied_with_its_owner_and_nothing_of_its_snapshots(host: Any, sealed: Any) -> None:
+    before = states(host)
+    data = clone(sealed)
+    mine = sealed.tpm.replace(sealed.uuid, data["data"]["guest"]["uuid"])
+    assert host.must("cat", mine) == host.must("cat", sealed.tpm)
+    new = sorted(set(states(host)) - set(before))
+    old = [line for line in before if sealed.uuid in line and ".before" not in line]
+    uuid = data["data"]["guest"]["uuid"]
+    assert [line.split()[:4] for line in new if uuid in line] == [
+        line.replace(sealed.uuid, uuid).split()[:4] for line in old
+    ]
+    assert any(f"those of {sealed.name}" in one["text"] for one in data["messages"])
+
+
+def test_a_new_tpm_is_libvirts_to_make(host: Any, sealed: Any) -> None:
+    before = states(host)
     clone(sealed, "--new-tpm")
-    host.lab.virsh("undefine", twin(sealed))
+    assert states(host) == before
+
+
+def test_a_tpm_that_never_ran_has_nothing_to_be_copied(host: Any, sealed: Any) -> None:
+    host.must("rm", sealed.tpm)
+    assert "directory.copy" not in [step["kind"] for step in clone(sealed)["data"]["steps"]]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", range(1, 7))  # two a step: a volume, the state of the TPM, the definition
+@pytest.mark.parametrize("restarted", [False, True], ids=["at once", "after a power cut"])
+def test_no_state_is_left_of_a_clone_that_was_killed(host: Any, sealed: Any, number: int, *, restarted: bool) -> None:
+    before = host.files(), states(host), known(host)
+    host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert host.cli("guest", "clone", sealed.name, twin(sealed)).returncode != 0
+    host.must("sh", "-c", "rm -f /.kit/*")
+    if restarted:
+        host.restart(daemon=False)
+    host.recover_uninstalled()
+    assert (host.files(), states(host), known(host), host.left_open()) == (*before, [])
 
 
 def test_a_pool_that_is_full_leaves_nothing(host: Any, guest: Any) -> None:

@@ -19,13 +19,6 @@ pytest.importorskip("vfioctl_snapshot")
 
 CODE, VARS = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 BOOTING, REST = 120, 3  # seconds, under TCG
-# swtpm_setup keeps the key that signs its certificates, and libvirt the logs of swtpm, in places of the machine.
-PLACES = """\
-mount -t tmpfs -o mode=0750,uid=tss tmpfs /var/lib/swtpm-localca
-mount -t tmpfs tmpfs /var/log
-mkdir -p /var/log/libvirt/qemu
-exec "$@"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +29,7 @@ def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("firmware")
     place.chmod(0o755)
     made = snapshot_lab.SnapshotLab(module_lab, place)
-    module_lab.start(wrapper=("sh", "-ec", PLACES, "places"))
+    module_lab.start(wrapper=("sh", "-ec", snapshot_lab.SWTPM_PLACES, "places"))
     return made
 
 

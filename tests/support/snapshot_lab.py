@@ -65,6 +65,13 @@ CAPABILITIES = """#!/bin/sh
 echo '{"type": "swtpm", "features": ["tpm-1.2", "tpm-2.0"], "version": "0.7.1"}'
 """
 UEFI = "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram>{nvram}</nvram>"
+# swtpm_setup keeps the key that signs its certificates, and libvirt the logs of swtpm, in places of the machine.
+SWTPM_PLACES = """\
+mount -t tmpfs -o mode=0750,uid=tss tmpfs /var/lib/swtpm-localca
+mount -t tmpfs tmpfs /var/log
+mkdir -p /var/log/libvirt/qemu
+exec "$@"
+"""
 TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
 DOMAIN = """\
 <domain type='qemu'>

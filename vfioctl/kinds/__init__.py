@@ -19,6 +19,7 @@ MODULES = {  # the file of each, without .py
     "pci.rescan": "pci/pci_rescan",
     "file.copy": "files/file_copy",
     "file.write": "files/file_write",
+    "directory.copy": "files/directory_copy",
     "file.fetch": "files/file_fetch",
     "file.delete": "files/file_delete",
     "file.set_aside": "files/file_set_aside",

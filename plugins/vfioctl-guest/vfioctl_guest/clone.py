@@ -43,13 +43,17 @@ class Copy:
 
 @frozen
 class New:
-    """What is chosen for the clone: its NVRAM is copied from `former_nvram`, "" where none is there to be copied."""
+    """What is chosen for the clone: its NVRAM is copied from `former_nvram`, "" where none is there to be copied.
+
+    `tpm` is the file with the state of the original's TPM, "" for none that is to be copied.
+    """
 
     name: str
     uuid: str
     nvram: str = ""
     former_nvram: str = ""
     devices: bool = False
+    tpm: str = ""
 
 
 @frozen
@@ -70,6 +74,8 @@ def draft(about: Subject, new: New, copies: tuple[Copy, ...]) -> Draft:
     xml, left = document(former, new, {one.former: one.path for one in copies})
     if seed:
         left.append(f"{seed.target}: the seed {seed.file} stays with {about.name}.")
+    if new.tpm:
+        left.append(f"The keys in its TPM are those of {about.name}: who has one of both opens what the other sealed.")
     name = content_name(xml.encode())
     steps: list[StepProposal] = []
     for one in _steps(about, new, copies, name):
@@ -84,10 +90,24 @@ def _steps(about: Subject, new: New, copies: tuple[Copy, ...], blob: str) -> Ite
             id="guest:nvram", kind="file.copy", params={"source": new.former_nvram, "dest": new.nvram},
             reason="its firmware starts with the same variables", deadline=SHORT,
         )  # fmt: skip
+    if new.tpm:
+        yield _sealed(about, new)
     params = {"uri": about.uri, "uuid": new.uuid, "blob": blob, "former": ""}
     yield StepProposal(
         id="guest:define", kind="domain.define", params=params, reason=f"libvirt gets to know the guest {new.name}",
         deadline=SHORT,
+    )  # fmt: skip
+
+
+def _sealed(about: Subject, new: New) -> StepProposal:
+    """libvirt looks for the state of a TPM below the UUID of the guest, and makes a new one where none is."""
+    source, inside = new.tpm.split(f"/{about.guest.uuid}/")
+    params = {
+        "source": f"{source}/{about.guest.uuid}", "dest": f"{source}/{new.uuid}", "files": [inside],
+        "domain": about.guest.uuid,
+    }  # fmt: skip
+    return StepProposal(
+        id="guest:tpm", kind="directory.copy", params=params, reason="its TPM has the same keys", deadline=SHORT,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from vfioctl.plugin import (
     guest_firmware,
     guest_names,
     guest_tpm,
+    guest_tpm_state,
     pool_names,
 )
 from vfioctl_guest.clone import Draft, New, draft, new_nvram
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--pool", default="", metavar="POOL", shell_complete=pool_names,
               help="The pool of its disks; that of each unless given.")
 @click.option("--with-devices", is_flag=True, help="Let it have the devices of the host, too.")
-@click.option("--new-tpm", is_flag=True, help="Let it have a new TPM, without the keys in that of NAME.")
+@click.option("--new-tpm", is_flag=True, help="Let it have a new TPM, without a copy of the keys in that of NAME.")
 @changing
 @click.pass_obj
 def clone(
@@ -47,8 +48,8 @@ def clone(
     """Make the guest NEW as the guest NAME is, which is off, with a UUID, MACs and disks of its own.
 
     The disks are whole copies. With --linked only what was written since the template is copied, and the template is
-    shared; that is refused where a disk lies above one that can change. Snapshots, media in drives and devices of the
-    host do not come with it.
+    shared; that is refused where a disk lies above one that can change. NVRAM and the state of a TPM are copied, too.
+    Snapshots, media in drives and devices of the host do not come with it.
     """
     check_new(new)
     call.need_uncordoned(node)
@@ -76,17 +77,34 @@ def _must_be_off(about: Subject) -> None:
 def _chosen(call: Call, about: Subject, name: str, *, devices: bool, new_tpm: bool) -> New:
     """Raises Refused("guest.tpm", "guest.elsewhere")."""
     uid, former = str(uuid.uuid4()), guest_firmware(about.guest.xml).nvram
-    if guest_tpm(about.guest.xml) == "emulator" and not new_tpm:
-        raise Refused(
-            "guest.tpm", f"Guest {about.name} has a TPM: a clone has a new one, which lacks what is sealed in that.",
-            state=NOTHING_CHANGED, hints=("Have the recovery keys of its disks at hand, then: --new-tpm",),
-        )  # fmt: skip
+    tpm = _tpm(call, about, new=new_tpm)
     if not former:
-        return New(name, uid, devices=devices)
+        return New(name, uid, devices=devices, tpm=tpm)
     _must_be_here(call, about, "NVRAM is copied as a file")
-    there = call.paths.at(former)
-    exists = call.host().ask(there, partial(os.path.lexists, there))
-    return New(name, uid, new_nvram(former, name, uid), former if exists else "", devices)
+    return New(name, uid, new_nvram(former, name, uid), _there(call, former), devices, tpm)
+
+
+def _tpm(call: Call, about: Subject, *, new: bool) -> str:
+    """The file with the state that is to be copied, "" for none. Raises Refused("guest.tpm", "guest.elsewhere")."""
+    if guest_tpm(about.guest.xml) != "emulator":
+        return ""
+    state = guest_tpm_state(about.guest.xml)
+    if f"/{about.guest.uuid}/" not in state:
+        raise Refused(
+            "guest.tpm", f"The configuration of guest {about.name} says where the state of its TPM is: two guests "
+            "would write to it.", state=NOTHING_CHANGED,
+            hints=("Take <source> from its <tpm> with `virsh edit`, and move the state to where libvirt keeps it.",),
+        )  # fmt: skip
+    if new:
+        return ""
+    _must_be_here(call, about, "The state of a TPM is copied as a file; with --new-tpm it is not")
+    return _there(call, state)
+
+
+def _there(call: Call, path: str) -> str:
+    """The path of a file that there is; "" for none: a guest that never ran has neither NVRAM nor state of a TPM."""
+    there = call.paths.at(path)
+    return path if call.host().ask(there, partial(os.path.lexists, there)) else ""
 
 
 def _must_be_here(call: Call, about: Subject, why: str) -> None:
