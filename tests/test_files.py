@@ -85,3 +85,15 @@ def test_no_directory_is_writable_by_others_whatever_the_umask(tmp_path):
         os.umask(before)
     modes = [os.stat(tmp_path / place).st_mode & 0o777 for place in ("run", "run/vfioctl", "run/vfioctl/guests")]
     assert modes == [0o755, 0o755, 0o700]
+
+
+def test_a_new_file_takes_nobodys_place(tmp_path):
+    there, link = tmp_path / "there", tmp_path / "link"
+    there.write_text("mine")
+    link.symlink_to(tmp_path / "elsewhere")
+    for path in (there, link):
+        with pytest.raises(FileExistsError):
+            files.write_new(str(path), "yours")
+    files.write_new(str(tmp_path / "new"), "text")
+    assert (there.read_text(), link.exists(), (tmp_path / "new").read_text()) == ("mine", False, "text")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600

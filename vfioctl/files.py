@@ -112,6 +112,19 @@ def create(path: str, mode: int = PRIVATE) -> int:
         return os.open(path, flags, mode)
 
 
+def write_new(path: str, text: str, *, mode: int = PRIVATE) -> None:
+    """Make the file `path` with `text`, whole or not at all. FileExistsError where something is, a link too."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, text.encode("utf-8", "surrogateescape"))
+        os.fsync(fd)
+    except BaseException:
+        remove(path)
+        raise
+    finally:
+        os.close(fd)
+
+
 def append_durable(fd: int, line: str) -> None:
     """Append `line` and a newline to `fd` in one write, and sync it. A torn line can only be the last one."""
     write_all(fd, line.encode() + b"\n")

@@ -15,7 +15,7 @@ from vfioctl.doctor.at_length import AT_LENGTH
 SHORTEST = 100  # characters that are worth to be asked for
 
 
-@pytest.mark.parametrize("code", [row.code for row in doctor.CODES])
+@pytest.mark.parametrize("code", [row.code for row in doctor.CODES if not row.code.startswith("doctor.")])
 def test_each_code_of_doctor_is_explained_at_length(code):
     assert len(AT_LENGTH[code]) > SHORTEST
 

@@ -11,7 +11,7 @@ from vfioctl.actions.validate import validate
 from vfioctl.codes import CODES
 from vfioctl.codes.code import Code, declared
 from vfioctl.doctor.at_length import AT_LENGTH
-from vfioctl.doctor.checks import CORE, WORST, Checked, examine
+from vfioctl.doctor.checks import CORE, DEEP, WORST, Checked, examine
 from vfioctl.errors import EXIT_FAILED, EXIT_REFUSED, Refused
 from vfioctl.findings import Finding, Severity
 from vfioctl.plugin.manifest import locate
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 STATUS = {Severity.BLOCK: EXIT_REFUSED, Severity.WARN: EXIT_FAILED, Severity.INFO: OK, None: OK}
 
 
-def doctor(call: Call) -> Result:
-    """Every check of this host with what it found; the exit status says how bad the worst is."""
-    checked = examined(call)
+def doctor(call: Call, *, deep: bool = False) -> Result:
+    """Every check of this host with what it found; the exit status says how bad the worst is. `deep` runs a guest."""
+    checked = examined(call, deep=deep)
     worst = next((one for one in WORST if any(each.worst is one for each in checked)), None)
     data = {"worst": worst, "checks": [_row(each) for each in checked]}
     messages = () if call.administers else (Message("Only root sees everything: what could not be read is left out."),)
@@ -56,11 +56,11 @@ def explain(call: Call, code: str) -> Result:
                         "remedy": meant.remedy, "findings": found})  # fmt: skip
 
 
-def examined(call: Call) -> tuple[Checked, ...]:
-    """Every check with what it finds now."""
+def examined(call: Call, *, deep: bool = False) -> tuple[Checked, ...]:
+    """Every check with what it finds now; the one of a guest that is run only if asked for."""
     infos = [info for info in plugin_infos(call).values() if info.status == "ok"]
     files = DoctorCheck("configuration", "Every file of the configuration is right.", lambda _host: _files(call))
-    return examine(call.composition, infos, files)
+    return examine(call.composition, infos, files, *((DEEP,) if deep else ()))
 
 
 def _files(call: Call) -> tuple[Finding, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vfioctl.doctor import (
     boot,
     daemon,
+    deep,
     display,
     drivers,
     early,
@@ -74,6 +75,9 @@ def checks(composition: Composition) -> tuple[DoctorCheck, ...]:
 
 def _check(name: str, summary: str, find: Callable[[Host], Iterable[Finding]]) -> DoctorCheck:
     return DoctorCheck(name, summary, lambda host: tuple(find(host)))
+
+
+DEEP = _check("deep", "A guest runs, with KVM.", deep.findings)
 
 
 def examine(composition: Composition, infos: Iterable[PluginInfo], *further: DoctorCheck) -> tuple[Checked, ...]:

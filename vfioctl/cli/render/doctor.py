@@ -11,9 +11,9 @@ STATES = {None: "ok", "info": "ok, with a note", "warn": "warning", "block": "bl
 
 
 def view(data: Mapping[str, Any]) -> Iterator[str]:
-    """The checks, with what was mended before; what was taken back; or what one code means."""
-    if "code" in data:
-        yield from _explained(data)
+    """The checks, with what was mended before; what was taken back; what one code means; or where the report is."""
+    if "code" in data or "file" in data:
+        yield from _explained(data) if "code" in data else _reported(data)
         return
     yield from _mended(data.get("fixed", ()))
     yield from _checked(data["checks"]) if "checks" in data else _taken_back(data)
@@ -33,6 +33,13 @@ def _taken_back(data: Mapping[str, Any]) -> Iterator[str]:
     would = "would be " if data["dry_run"] else ""
     yield from (f"{change['path']}: {would}put back as it was." for change in data["changes"])
     yield from (f"{path} stays as somebody has edited it." for path in data["left"])
+
+
+def _reported(data: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{data['file']} is written ({data['bytes']} bytes)."
+    if data["redacted"]:
+        counted = ", ".join(f"{count} {kind}" for kind, count in data["redacted"].items())
+        yield f"Taken out: {counted}. The same thing has the same name wherever it stood."
 
 
 def _checked(checks: Iterable[Mapping[str, Any]]) -> Iterator[str]:

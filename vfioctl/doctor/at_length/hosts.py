@@ -11,6 +11,19 @@ Inside of a guest the host must allow nested guests (kvm_intel.nested=1) and giv
     "cpu.no_kvm": """
 The processor can, and /dev/kvm is not there: the module kvm_intel or kvm_amd is not loaded, or it refused. Load it
 by hand and look what the kernel says: modprobe kvm_intel; dmesg | tail. "disabled by bios" means what it says.""",
+    "deep.ran": """
+QEMU was started with a guest of one sector, which said a word on its serial line and left. So QEMU, its firmware
+and KVM work for this user. It says nothing about devices: a guest with a card needs the IOMMU, too.""",
+    "deep.emulated": """
+The same guest ran, but QEMU emulated its processor: what KVM said stands in the message. "Permission denied": the
+user is not in the group of /dev/kvm. "No such file or directory": the module is not loaded. Nothing at all within
+four seconds: /dev/kvm is there and does not work, as in a guest whose host allows no nested guests.""",
+    "deep.failed": """
+QEMU did not run the smallest of guests, not even emulated. Its own words stand in the message: mostly a file of its
+package is missing (bios-256k.bin of seabios), or the program is not for this system.""",
+    "deep.skipped": """
+The guest of one sector is for the processors of PCs. On others, and where QEMU is not installed in the usual
+places, nothing was run.""",
     "iommu.off": """
 Without an IOMMU a device could write anywhere in the host's memory, so the kernel gives none away. The firmware
 describes units, and the kernel does not use them. AMD's are used by default; Intel's are off in many kernels until
