@@ -14,7 +14,7 @@ from vfioctl.txn.step import State, StepProposal
 
 @pytest.fixture
 def machine(plain):
-    program(plain, "chroot", 'ROOT=$1; export ROOT; shift; name=$1; shift; exec "$ROOT/usr/bin/$name" "$@"')
+    program(plain, "chroot", 'ROOT=$1; export ROOT; shift 3; name=$1; shift; exec "$ROOT/usr/bin/$name" "$@"')
     program(plain, "menu", 'echo "$ROOT $*" >>"$ROOT/var/runs"')
     return plain
 

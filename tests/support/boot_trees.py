@@ -18,6 +18,7 @@ DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
 
 CHROOT = """#!/bin/sh
 ROOT=$1; export ROOT; shift
+[ "$1" = /usr/bin/env ] && shift 2
 for place in usr/sbin usr/bin; do
     [ -x "$ROOT/$place/$1" ] && { program=$1; shift; exec "$ROOT/$place/$program" "$@"; }
 done

@@ -12,7 +12,7 @@ from vfioctl.txn import blobs
 
 STEPS = ("back", "own", "settings", "old", "menu")
 BOUNDARIES = tuple(range(1, 2 * len(STEPS) + 1))
-CHROOT = '#!/bin/sh\nROOT=$1; export ROOT\nexec "$1/usr/bin/$2"\n'
+CHROOT = '#!/bin/sh\nROOT=$1; export ROOT\nexec "$1/usr/bin/$4"\n'
 MENU = """#!/bin/sh
 for file in settings old own; do
     [ -e "$ROOT/srv/$file" ] && while read -r line; do echo "$line"; done <"$ROOT/srv/$file"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 CODE, UNDO_CODE = "doctor.unconfirmed", "doctor.unconfirmed_undo"
 PLUGIN, VERB = "core", "doctor"
-DONE, SHOWN, DECLINED, FAILED = "done", "would be done", "declined", "failed"
+DONE, SHOWN, DECLINED, FAILED, ALREADY = "done", "would be done", "declined", "failed", "already there"
+NOT_YET = "the files say so already; restart this host, or make what is made of them anew"
 
 
 @frozen
@@ -107,6 +108,8 @@ def _make(call: Call, wanted: Fix, *, dry_run: bool) -> dict[str, Any]:
         return _row(wanted, DECLINED, (), error.message)
     except VfioctlError as error:
         return _row(wanted, FAILED, (), f"{error.message} {' '.join(error.hints)}".strip())
+    if not result.data["changes"]:
+        return _row(wanted, ALREADY, (), NOT_YET)
     state = FAILED if result.errors else SHOWN if dry_run else DONE
     why = " ".join(one.message for one in result.errors)
     return _row(wanted, state, result.data["changes"], why)

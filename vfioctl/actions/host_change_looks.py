@@ -38,12 +38,12 @@ def is_made(paths: Paths, edit: FileEdit) -> bool:
     return there is not None and there.content == edit.content and (not edit.remode or there.mode == edit.mode)
 
 
-def must_be_ours(paths: Paths, record: HostRecord, edits: Iterable[FileEdit], back: str) -> None:
+def must_be_ours(call: Call, record: HostRecord, edits: Iterable[FileEdit], back: str) -> None:
     """Raise Refused where a file is not as it was left, or has our name and another author."""
-    wanted = tuple(edits)
+    paths, wanted = call.paths, tuple(edits)
     known = [one for one in (record.find(edit.path) for edit in wanted) if one]
     if foreign := [one for one in known if fate(paths, one) is Fate.EDITED]:
-        raise conflict(paths, foreign, f"Or take all of it back, and leave these as they are: {back} --leave-edited")
+        raise conflict(call, foreign, f"Or take all of it back, and leave these as they are: {back} --leave-edited")
     for edit in wanted:
         if edit.own and not record.find(edit.path) and now(paths, edit.path):
             said = f"{edit.path} is there already, and vfioctl has not made it."
@@ -65,15 +65,15 @@ def must_be_writable(paths: Paths, changed: Iterable[str]) -> None:
             )  # fmt: skip
 
 
-def conflict(paths: Paths, foreign: Iterable[RecordedFile], hint: str) -> Refused:
-    """What was edited since, with what putting it back would change."""
+def conflict(call: Call, foreign: Iterable[RecordedFile], hint: str) -> Refused:
+    """What was edited since; told before it: what putting it back would change."""
     files = tuple(foreign)
+    for line in lines(before(call.paths, one) for one in files):
+        call.caller.tell(line)
     names = ", ".join(one.path for one in files)
-    would = lines(before(paths, one) for one in files)
-    said = f"Somebody has changed {names} since vfioctl did. What would be put back:\n"
     return Refused(
-        "change.edited", said + "\n".join(would), state=NOTHING_CHANGED,
-        hints=("Undo the edit by hand, then ask once more.", hint),
+        "change.edited", f"Somebody has changed {names} since vfioctl did, and that is not written over.",
+        state=NOTHING_CHANGED, hints=("Undo the edit by hand, then ask once more.", hint),
     )  # fmt: skip
 
 
@@ -123,4 +123,7 @@ def _difference(path: str, now: bytes, wanted: bytes) -> Iterator[str]:
 
 def lines(changes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """For each file that it is about, what becomes of it and the lines that differ."""
-    return tuple(line for one in changes for line in (f"{one['path']} is {one['becomes']}:", one["difference"]))
+    return tuple(
+        line for one in changes
+        for line in (f"{one['path']} is {one['becomes']}:", *one["difference"].splitlines())
+    )  # fmt: skip

@@ -53,7 +53,7 @@ def change(call: Call, wanted: HostChange, verb: Verb, *, dry_run: bool = False)
     """
     record = record_of(call, wanted.record)
     edits = tuple(edit for edit in wanted.edits if not is_made(call.paths, edit))
-    must_be_ours(call.paths, record, edits, wanted.back)
+    must_be_ours(call, record, edits, wanted.back)
     changes = [edited(call.paths, edit) for edit in edits]
     data = {"changes": changes, "restart": wanted.restart}
     if not edits:
@@ -79,7 +79,7 @@ def take_back(call: Call, name: str, verb: Verb, *, dry_run: bool = False, leave
     foreign = [one for one, how in fates.items() if how is Fate.EDITED]
     if foreign and not leave_edited:
         again = f"Or leave what was edited as it is: {verb.question.again} --leave-edited"
-        raise conflict(call.paths, foreign, again)
+        raise conflict(call, foreign, again)
     wanted = {one: how for one, how in fates.items() if how in (Fate.WRITTEN, Fate.GONE)}
     changes = [before(call.paths, one) for one in wanted]
     data = {"changes": changes, "restart": record.restart, "left": [one.path for one in foreign]}

@@ -30,7 +30,7 @@ BACK = "vfioctl doctor --undo"
 EXECUTABLE = 0o755
 FOR_OTHERS = 0o022  # what lets them write
 PLACE = re.compile(r"(/etc/[^:]+):(\d+)(?:: |, |$)")
-MODULES = "/etc/modules-load.d/vfioctl-{}.conf"  # modules-load.d(5)
+MODULES = "/etc/modules-load.d/vfioctl-kvm.conf"  # modules-load.d(5)
 LOGIND = "/etc/systemd/logind.conf"
 INITRAMFS = {
     "update-initramfs": ("-u", "-k", "all"),
@@ -50,7 +50,6 @@ def fixers(composition: Composition) -> Mapping[str, Fixer]:
         "hook.changed": hook,
         "config.writable": _config_mode(composition),
         "cpu.no_kvm": _kvm,
-        "domain.kvmfr_missing": _kvmfr,
         "driver.taken_by_file": _without_lines,
         "driver.early": _without_lines,
         "driver.blacklisted": _without_lines,
@@ -120,16 +119,9 @@ def _closed(paths: Paths, path: str) -> FileEdit:
 
 
 def _kvm(host: Host, _finding: Finding) -> HostChange | None:
-    return _load("kvm_intel" if "vmx" in processor_flags(host.paths) else "kvm_amd", "kvm")
-
-
-def _kvmfr(_host: Host, _finding: Finding) -> HostChange | None:
-    return _load("kvmfr", "kvmfr")
-
-
-def _load(module: str, name: str) -> HostChange | None:
-    """Loads the module now and at each boot."""
-    edit = FileEdit(MODULES.format(name), f"{module}\n".encode(), f"{module} is loaded at each boot", own=True)
+    """Loads the module of this processor now and at each boot."""
+    module = "kvm_intel" if "vmx" in processor_flags(host.paths) else "kvm_amd"
+    edit = FileEdit(MODULES, f"{module}\n".encode(), f"{module} is loaded at each boot", own=True)
     return _change(edit, refresh=(("modprobe", module),))
 
 

@@ -13,14 +13,17 @@ from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.command_run import NOT_STARTED
 from vfioctl.kinds.common import Primitive, run
+from vfioctl.paths import Paths
 from vfioctl.txn.shape import ARGV, FLAG, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
-    from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
+
+
+INSIDE = Paths().programs  # where a host that is its own root has them
 
 
 class GeneratedRefresh(Primitive):
@@ -80,8 +83,9 @@ def _run(step: Step, machine: Machine) -> None:
 
 
 def _argv(params: Json, paths: Paths) -> tuple[str, ...]:
-    """The program in the root directory whose files it is about: it knows them by their names only."""
-    return (*(() if paths.root == "/" else ("chroot", paths.root)), *params["argv"])
+    """The program in the root directory whose files it is about: it knows them, and further programs, by names only."""
+    inside = () if paths.root == "/" else ("chroot", paths.root, "/usr/bin/env", f"PATH={INSIDE}")
+    return (*inside, *params["argv"])
 
 
 KIND = GeneratedRefresh()

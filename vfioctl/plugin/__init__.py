@@ -122,15 +122,7 @@ if TYPE_CHECKING:
     from vfioctl.pipe import Piped, piped
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.conflicts import Taken, address_conflicts, taken_addresses
-    from vfioctl.plugin.host_changes import (
-        Fate,
-        FileBefore,
-        FileEdit,
-        HostChange,
-        HostRecord,
-        RecordedFile,
-        read_host_record,
-    )
+    from vfioctl.plugin.host_changes import Fate, FileEdit, HostChange, HostRecord, read_host_record
     from vfioctl.plugin.key_pairs import KeyPair, make_key_store, new_key_pair
     from vfioctl.plugin.markers import hookimpl
     from vfioctl.plugin.operations import (
@@ -268,7 +260,7 @@ __all__ = [
     "Call", "Capabilities", "ChosenCard", "Completes", "Condition", "Connection", "Connector", "ConsoleSession",
     "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element", "Enabling",
-    "Fate", "FileBefore", "FileEdit", "Finding", "Firmware", "Framebuffer", "Frees",
+    "Fate", "FileEdit", "Finding", "Firmware", "Framebuffer", "Frees",
     "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestConsole", "GuestDisk",
     "GuestFigures", "GuestInterface", "GuestMachine", "GuestRun", "GuestSnapshot", "GuestSummary",
     "Holder", "Host", "HostChange", "HostRecord", "Hostdev",
@@ -280,7 +272,7 @@ __all__ = [
     "OperationRequest", "Options", "Outcome",
     "Pages", "PciDevice", "Phase", "Picture", "Piped", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
-    "RecordedFile", "Refused", "Request", "Result",
+    "Refused", "Request", "Result",
     "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
     "Table", "Taken", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "UsbDevice", "Use", "Users",
@@ -338,7 +330,7 @@ _MODULES = {
     "vfioctl.pipe": "Piped piped",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.conflicts": "Taken address_conflicts taken_addresses",
-    "vfioctl.plugin.host_changes": "Fate FileBefore FileEdit HostChange HostRecord RecordedFile read_host_record",
+    "vfioctl.plugin.host_changes": "Fate FileEdit HostChange HostRecord read_host_record",
     "vfioctl.plugin.key_pairs": "KeyPair make_key_store new_key_pair",
     "vfioctl.plugin.markers": "hookimpl",
     "vfioctl.plugin.operations": "Advice Call ChosenCard Completes Enabling Interrupted OperationRequest Options "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 from boot_trees import UPDATE_GRUB
@@ -42,7 +44,7 @@ def test_a_file_that_was_edited_since_is_named_and_never_written_over(done, setu
     for arguments in (("--undo", "--yes"), ("--word", "iommu=pt", "--yes")):
         shown = setup(*arguments)
         assert (shown.status, "[change.edited]" in shown.err) == (3, True), shown.err
-        assert "-# mine" in shown.err
+        assert "-# mine\n" in shown.out + shown.err
         assert "--leave-edited" in shown.err
     assert done.state() == before
 
@@ -119,6 +121,18 @@ def test_nobody_is_asked_in_a_pipe_so_that_nothing_is_changed(debian, setup):
 def test_without_a_set_up_there_is_nothing_to_take_back(debian, setup):
     shown = setup("--undo", "--yes")
     assert (shown.status, "There is nothing to take back." in shown.out) == (0, True)
+
+
+def test_two_at_once_are_as_one(debian, setup):
+    before = debian.state()
+    argv = [sys.executable, "-I", "-m", "vfioctl.entry", "--root", str(debian.root), "setup", "--yes"]
+    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [(one.communicate(timeout=100)[0], one.returncode) for one in both]
+    assert any(status == 0 and "It is done" in text for text, status in said), said
+    assert all(status == 0 or "Nothing was changed." in text or "put back" in text for text, status in said), said
+    assert all(words.count("intel_iommu=on") == 1 for words in debian.next_words())
+    assert setup("--undo", "--yes").status == 0
+    assert debian.state() == before
 
 
 # ---------------------------------------------------------------- drift, as doctor sees it

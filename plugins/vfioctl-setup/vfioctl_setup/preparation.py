@@ -13,7 +13,7 @@ from vfioctl_setup.loaders.printed import UNKNOWN
 from vfioctl_setup.words import Asked, Words, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from vfioctl.plugin import FileEdit, Host
     from vfioctl_setup.loaders.model import Loader
@@ -88,8 +88,9 @@ def _iommu(host: Host, words: Words) -> Row:
 def _command_line(host: Host, words: Words, loader: Loader | None) -> tuple[Row, BootChange]:
     if not words or loader is None:
         return Row(COMMAND_LINE, RIGHT, "nothing is needed on it"), BootChange()
-    where, holds = f"{loader.title}: {_said(words)}", loader.holds(words)
-    runs = words.hold_in(host.kernel_command_line().split())
+    running = host.kernel_command_line().split()
+    where, holds = f"{loader.title}: {_said(words, running, *(loader.entries or ()))}", loader.holds(words)
+    runs = words.hold_in(running)
     if holds or (runs and holds is None):
         return Row(COMMAND_LINE, RIGHT if runs else RESTART, where), BootChange()
     change = loader.change(host, words)
@@ -105,7 +106,7 @@ def _stale(change: BootChange, words: Words) -> BootChange:
     if change.refresh:
         lines = tuple(" ".join(argv) for argv in change.refresh)
         return BootChange(where="type as root: the settings say it already, and the boot menu is older", lines=lines)
-    return BootChange(where="where it is set, which vfioctl does not find", lines=(_said(words),))
+    return BootChange(where="where it is set, which vfioctl does not find", lines=(_said(words, words.remove),))
 
 
 def _early(host: Host, wish: Wish) -> tuple[Row, BootChange] | None:
@@ -145,6 +146,7 @@ def _differs(host: Host, edit: FileEdit) -> bool:
     return seen(host, edit.path) != edit.content.decode(*TEXT)
 
 
-def _said(words: Words) -> str:
-    parts = [*words.add, *(f"without {word}" for word in words.remove)]
-    return ", ".join(parts)
+def _said(words: Words, *there: Iterable[str]) -> str:
+    """The words that are to be there, and those of `there` that are not to be."""
+    known = {word for entry in there for word in entry}
+    return ", ".join((*words.add, *(f"without {word}" for word in words.remove if word in known)))

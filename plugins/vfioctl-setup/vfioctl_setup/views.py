@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 def shown(data: Mapping[str, Any]) -> Iterator[str]:
-    """The parts, then the differences and steps of a dry run, or that it is done."""
-    yield from row_lines(data["parts"])
+    """The parts, then the differences and steps of a dry run; or that it is done, and what is left to a person."""
+    done = (data["operation"] or {}).get("ok")
+    yield from row_lines(row for row in data["parts"] if row["lines"] or not done)
+    yield from (f"{path} stays as somebody has edited it." for path in data.get("left", ()))
     if data["dry_run"]:
         for change in data["changes"]:
             yield f"{change['path']} would be {change['becomes']}:"
@@ -22,13 +24,11 @@ def shown(data: Mapping[str, Any]) -> Iterator[str]:
             yield from planned_steps(data)
         if data["changes"]:
             return
-    if not data["changes"]:
+    if not data["changes"] and not data.get("left"):
         yield "There is nothing to take back." if data["undo"] else "Nothing is to be changed from here."
-        return
-    if (data["operation"] or {}).get("ok"):
-        done = "put back" if data["undo"] else "done"
-        yield f"It is {done}: {', '.join(change['path'] for change in data['changes'])}."
-    yield from (f"{path} stays as somebody has edited it." for path in data.get("left", ()))
+    elif done:
+        how = "put back" if data["undo"] else "done"
+        yield f"It is {how}: {', '.join(change['path'] for change in data['changes'])}."
 
 
 def row_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -44,8 +44,9 @@ class Loader:
 
 def text_of(host: Host, path: str) -> str | None:
     """The text of the file `path`, None where there is none. Raises Refused("setup.unreadable")."""
+    place = host.paths.at(path)
     try:
-        return host.ask(host.paths.at(path), lambda: read_bytes(host.paths.at(path), foreign=True)).decode(*TEXT)
+        return host.ask(place, lambda: read_bytes(place, foreign=True).decode(*TEXT))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
