@@ -22,6 +22,7 @@ TYPED = [
     ("hook ver", "hook verify"),
     ("plan wi", "plan win11"),
     ("plan my", "plan my guest"),
+    ("plan one", "plan one, two"),
     ("config set deadlines.prep", "config set deadlines.prepare"),
     ("config set session ke", "config set session keep"),
     ("gpu holders 0", f"gpu holders {GPU}"),
@@ -36,10 +37,10 @@ Type = Callable[[str], str]
 
 @pytest.fixture
 def host(root: Path) -> Path:
-    """A host with two guests and a card."""
+    """A host with three guests and a card."""
     for place in ("etc/libvirt/qemu", f"sys/bus/pci/devices/{GPU}"):
         (root / place).mkdir(parents=True)
-    for name in ("win11", "my guest"):
+    for name in ("win11", "my guest", "one, two"):
         (root / f"etc/libvirt/qemu/{name}.xml").write_text("")
     return root
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from somebody import without_root
+from somebody import NOBODY, without_root
 
 from vfioctl.cli.app import main
 from vfioctl.compose import compose
@@ -32,11 +32,11 @@ def as_nobody(root: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
             break
         place.chmod(0o755)
 
-    def call(*arguments: str) -> tuple[int, str]:
+    def call(*arguments: str, **environ: str) -> tuple[int, str]:
         output = tmp_path / "output"
-        main(compose(str(root)), arguments, {})
+        main(compose(str(root)), arguments, environ)
         with open(output, "w") as stream:
-            status = without_root(lambda: _told(stream, lambda: main(compose(str(root)), arguments, {})))
+            status = without_root(lambda: _told(stream, lambda: main(compose(str(root)), arguments, environ)))
         return status, output.read_text()
 
     return call
@@ -147,3 +147,20 @@ def test_a_hook_in_a_hidden_directory_is_not_called_missing(as_nobody, root) -> 
     said = as_nobody("list")[1]
     assert "[hook.unreadable]" in said
     assert "[hook.missing]" not in said
+
+
+def test_completion_is_installed_for_oneself(as_nobody, root, tmp_path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o777)
+    home.chmod(0o777)
+    status, said = as_nobody("completion", "--install", "zsh", HOME=str(home))
+    own = home / ".local/share/zsh/site-functions/_vfioctl"
+    assert (status, own.exists(), own.stat().st_uid) == (0, True, NOBODY)
+    assert f"fpath=({own.parent} $fpath)" in said.replace("\n", " ")
+    assert as_nobody("completion", "--remove", "zsh", HOME=str(home))[0] == 0
+    assert not own.exists()
+
+
+def test_who_has_no_home_is_told_that_there_is_no_place_for_a_completion(as_nobody) -> None:
+    status, said = as_nobody("completion", "--install", "fish")
+    assert (status, "[completion.no_place]" in said) == (3, True)

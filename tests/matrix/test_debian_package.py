@@ -25,6 +25,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(wheels(place / "wheels"), place)
 
 
+@pytest.fixture(scope="module")
+def later(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of a later version."""
+    return newer(package, "0.1.1", tmp_path_factory.mktemp("newer") / "later")
+
+
 @pytest.fixture(scope="module", params=["12", "13"])
 def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     """A Debian without the package; nobody changes it."""
@@ -125,11 +131,28 @@ def test_what_belongs_to_a_given_device_outlives_even_a_purge(mine: Tree) -> Non
     assert JOURNAL in mine.files()
 
 
-def test_what_the_old_version_gave_the_new_one_takes_back(mine: Tree, package: Path) -> None:
-    later = newer(package, "0.1.1", mine.shared / "later")
-    shutil.copy(ROOT / "tests/support/upgrade_story.py", mine.shared)
-    said = mine.run("/opt/vfioctl/bin/python3", "-I", f"{mine.shared}/upgrade_story.py", str(later))
+def test_what_the_old_version_gave_the_new_one_takes_back(mine: Tree, later: Path) -> None:
+    story, newer_one = (shutil.copy(file, mine.shared) for file in (ROOT / "tests/support/upgrade_story.py", later))
+    said = mine.run("/opt/vfioctl/bin/python3", "-I", str(story), str(newer_one))
     assert said.splitlines()[-1] == "vfio-pci | vfioctl 0.1.1 | nvidia"
+
+
+def test_it_is_upgraded_while_a_device_is_given(mine: Tree, later: Path) -> None:
+    mine.write(JOURNAL, "\n")
+    install(mine, later)
+    assert mine.run("vfioctl", "--version") == "vfioctl 0.1.1\n"
+    assert JOURNAL in mine.files()
+
+
+def test_where_others_could_change_what_root_runs_it_says_so_and_is_configured_later(
+    without: Tree, package: Path
+) -> None:
+    without.run("chmod", "g+w", "/usr/local/sbin")
+    assert "[setup.writable]" in install(without, package, status=1)
+    assert HOOK not in without.files()
+    without.run("chmod", "g-w", "/usr/local/sbin")
+    without.run("dpkg", "--configure", "vfioctl")
+    assert HOOK in without.files()
 
 
 def test_another_installation_is_named_and_the_hook_taken_over(without: Tree, package: Path) -> None:

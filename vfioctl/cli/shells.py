@@ -8,6 +8,7 @@ import click
 from click.shell_completion import (
     BashComplete,
     CompletionItem,
+    FishComplete,
     ShellComplete,
     add_completion_class,
     get_completion_class,
@@ -61,6 +62,12 @@ class Bash(BashComplete):
         return "\n".join(map(self.format_completion, items))
 
 
+class Fish(FishComplete):
+    """As click's, whose script cuts values and descriptions at their first comma."""
+
+    source_template = FishComplete.source_template.replace("string split", "string split --max 1")
+
+
 def behind_break(value: str, incomplete: str) -> str:
     """What of `value` takes the place of that part of `incomplete` which bash sees as the word."""
     option = incomplete[: incomplete.find("=") + 1] if incomplete.startswith("-") else ""
@@ -69,8 +76,9 @@ def behind_break(value: str, incomplete: str) -> str:
 
 
 def register() -> None:
-    """Let click answer bash with our own."""
+    """Let click answer bash and fish with our own."""
     add_completion_class(Bash)
+    add_completion_class(Fish)
 
 
 def script(shell: str, root: click.Command) -> str:
