@@ -157,6 +157,7 @@ def test_where_others_could_change_what_root_runs_it_says_so_and_is_configured_l
 
 def test_another_installation_is_named_and_the_hook_taken_over(without: Tree, package: Path) -> None:
     without.write(HOOK, OTHER)
+    without.run("sh", "-c", "mkdir -p /opt/other/bin && ln -s /usr/bin/python3 /opt/other/bin")
     without.run("ln", "-s", "/opt/other/bin/vfioctl", "/usr/local/bin/vfioctl")
     said = install(without, package)
     assert "/usr/local/bin/vfioctl belongs to another installation (/opt/other/bin/vfioctl)" in said

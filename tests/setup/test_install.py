@@ -69,9 +69,12 @@ def test_what_is_in_qemu_d_already_stays_as_it_is(composition: Composition, root
 
 
 def test_the_other_installation_that_the_hook_has_called_is_named(composition: Composition) -> None:
-    other = replace(composition, self_argv=("/opt/other/bin/python3", *composition.self_argv[1:]))
+    rest = composition.self_argv[1:]
+    other, gone = (replace(composition, self_argv=(python, *rest)) for python in ("/bin/sh", "/gone"))
     assert install(other).notes == ()
-    assert "until now (/opt/other/bin/python3)" in install(composition).notes[0]
+    assert "until now (/bin/sh)" in install(composition).notes[0]
+    assert install(composition).notes == ()
+    install(gone)
     assert install(composition).notes == ()
 
 

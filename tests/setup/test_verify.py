@@ -260,3 +260,22 @@ def test_a_managed_guest_of_a_user_s_own_daemon_is_found(installed: Composition,
     (root / "etc/libvirt/qemu").mkdir(parents=True)
     (root / "etc/libvirt/qemu/win11.xml").touch()
     assert verify(installed) == ()
+
+
+@pytest.mark.parametrize(("first", "other"), [
+    ("#!/opt/other/bin/python3 -I", True), ("#!{ours}/python3.13", False), ("#!/bin/sh", False), ("", False),
+])  # fmt: skip
+def test_the_program_of_another_installation_is_named(
+    installed: Composition,
+    root: Path,
+    first: str,
+    other: bool,  # noqa: FBT001 -- a case, not a switch
+) -> None:
+    program = root / "opt/elsewhere"
+    program.parent.mkdir()
+    program.write_text(f"{first.format(ours=os.path.dirname(installed.self_argv[0]))}\n")
+    (root / "usr/local").mkdir(exist_ok=True)
+    (root / "usr/local/bin").symlink_to("../bin")  # the same program twice
+    (root / "usr/bin/vfioctl").symlink_to(program)
+    said = [finding for finding in verify(installed) if finding.code == "setup.other_installation"]
+    assert ["/opt/other/bin/python3" in finding.message for finding in said] == [True] * other

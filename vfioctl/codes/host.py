@@ -111,6 +111,8 @@ CODES = (
     Code("setup.journal_open", "A hand-off is not finished, so the hook must stay.",
          "Stop the guest, or run `vfioctl recover`."),
     Code("setup.not_root", "Installing or removing the hook needs root.", "Run it as root."),
+    Code("setup.other_installation", "A shell finds the vfioctl of another installation than this one.",
+         "Remove the one that is not to be used."),
     Code("setup.writable", "Somebody else than root could change what the hook runs as root.",
          "Install vfioctl where only root can write, such as /opt/vfioctl."),
     Code("state.unreadable", "What vfioctl has handed over may not be read by this user.", "Run it as root."),

@@ -60,10 +60,10 @@ def install(composition: Composition, search: Callable[[], Manifest] = manifest.
 
 
 def _replaced(composition: Composition) -> tuple[str, ...]:
-    """A sentence about the other installation that the hook has called until now; nothing where there is none."""
+    """A sentence about the other installation that the hook has called until now; nothing where there is none now."""
     path, ours = composition.paths.shim, composition.self_argv[0]
     python = shim.interpreter_of(shim.installed(path) or "") if os.path.isfile(path) else ""
-    if python in ("", ours):
+    if python == ours or not os.access(python, os.X_OK):
         return ()
     return (f"{path} called another installation until now ({python}); from now on it calls this one ({ours}).",)
 

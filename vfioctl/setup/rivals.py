@@ -1,4 +1,4 @@
-"""Other hooks that hand devices off, and guests that no hook of ours can reach. Reads only."""
+"""Other hooks that hand devices off, guests that no hook of ours reaches, other installations of ours. Reads only."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ HANDOFF = re.compile(
 )
 SESSION_GUESTS = ".config/libvirt/qemu"
 SYSTEM_GUESTS = "etc/libvirt/qemu"
+LOCAL = "usr/local/bin"  # where a shell looks first, and where no program of the host is searched for root
+PROGRAM = "vfioctl"
 
 
 def other_hooks(paths: Paths) -> Iterator[Finding]:
@@ -79,3 +81,26 @@ def homes(paths: Paths) -> Iterator[tuple[str, str]]:
     rows = _text(paths.at("etc/passwd")).splitlines()
     users = {row.split(":")[0]: row.split(":")[5] for row in rows if row.count(":") > 5}  # noqa: PLR2004 -- passwd(5)
     yield from ((user, paths.at(home)) for user, home in sorted(users.items()) if home != "/")
+
+
+def other_installations(paths: Paths, python: str) -> Iterator[Finding]:
+    """Programs called vfioctl that a shell finds and another Python than `python` runs: the hook is of one alone."""
+    programs = (os.path.join(place, PROGRAM) for place in (paths.at(LOCAL), *paths.programs.split(":")))
+    for path in {os.path.realpath(path): path for path in programs if os.path.exists(path)}.values():
+        other = _interpreter(path)
+        if other and os.path.dirname(other) != os.path.dirname(python):
+            yield Finding(
+                "setup.other_installation", f"{path} is of another installation ({other}; this one has {python}).",
+                Severity.WARN, "Remove the one that is not to be used; the hook stays with the one that wrote it last.",
+                "hook",
+            )  # fmt: skip
+
+
+def _interpreter(program: str) -> str:
+    """The Python that runs the script `program`, or "" when it is none of Python's."""
+    try:
+        first = files.read_bytes(program, follow=True, limit=LARGEST).partition(b"\n")[0].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    words = first.removeprefix("#!").split() if first.startswith("#!") else []
+    return words[0] if words and os.path.basename(words[0]).startswith("python") else ""

@@ -27,6 +27,7 @@ def verify(composition: Composition) -> tuple[Finding, ...]:
         *mandatory_access(host),
         *rivals.other_hooks(composition.paths),
         *rivals.session_guests(composition.paths),
+        *rivals.other_installations(composition.paths, composition.self_argv[0]),
     )
 
 
