@@ -147,6 +147,11 @@ install_wheels() {
     wheels=$cache/wheels
     rm -rf "$wheels"
     umask 022
-    pip wheel --no-index --no-deps --no-build-isolation -w "$wheels" "$top" "$top"/plugins/*/ || die "Building the wheels failed."
+    build_wheels "$wheels"
     pip install --no-index --no-deps --force-reinstall "$wheels"/*.whl || die "Installing the wheels failed."
+}
+
+# build_wheels DIRECTORY: the wheels of the core and of every plugin, of this checkout.
+build_wheels() {
+    pip wheel --no-index --no-deps --no-build-isolation -w "$1" "$top" "$top"/plugins/*/ || die "Building the wheels failed."
 }

@@ -34,5 +34,5 @@ cd "$here"
 for section in run build; do # what builds them too: the set is all that --from needs
     pip download --no-deps --require-hashes -r "requirements/$section.txt" -d "$target" || die "The wheels cannot be had."
 done
-pip wheel --no-index --no-deps --no-build-isolation -w "$target" "$top" "$top"/plugins/*/ || die "Building the wheels failed."
+build_wheels "$target"
 say "$target: $(find "$target" -name '*.whl' | wc -l) wheels"

@@ -15,6 +15,7 @@ HOOK = "/etc/libvirt/hooks/qemu.d/50-vfioctl"
 UNIT = "/etc/systemd/system/vfioctl-recover.service"
 GUEST_FILE = "/etc/vfioctl/guests/win11.toml"
 JOURNAL = "/var/lib/vfioctl/journal/11111111-2222-3333-4444-555555555555.jsonl"
+CHANGES = "/var/lib/vfioctl/changes-setup.json"
 OTHER = "#!/bin/sh\npython=/opt/other/bin/python3\n"  # the hook of another installation
 PLUGINS = tuple(path.name.removeprefix("vfioctl-") for path in (ROOT / "plugins").glob("vfioctl-*"))
 
@@ -129,6 +130,14 @@ def test_what_belongs_to_a_given_device_outlives_even_a_purge(mine: Tree) -> Non
     said = mine.run("dpkg", "--purge", "vfioctl")
     assert "a device is still given, so /run/vfioctl and /var/lib/vfioctl stay" in said
     assert JOURNAL in mine.files()
+
+
+def test_the_only_copy_of_what_was_not_put_back_outlives_a_purge(mine: Tree) -> None:
+    mine.write(CHANGES, "{}\n")
+    mine.run("mkdir", "/var/lib/vfioctl/domains")
+    assert "what `vfioctl setup` has changed of this host stays" in mine.run("dpkg", "--remove", "vfioctl")
+    assert f"what was not put back stays: {CHANGES}" in mine.run("dpkg", "--purge", "vfioctl")
+    assert [path for path in mine.files() if path.startswith("/var/lib/vfioctl/")] == [CHANGES]
 
 
 def test_what_the_old_version_gave_the_new_one_takes_back(mine: Tree, later: Path) -> None:
