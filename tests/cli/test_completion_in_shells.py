@@ -16,7 +16,7 @@ from vfioctl.cli.shells import script
 from vfioctl.paths import Paths
 from vfioctl.setup import completion
 
-GPU = "0000:01:00.0"
+GPU, RECORD = "0000:01:00.0", "20260101T000000-win11"
 LOADER = "/usr/share/bash-completion/bash_completion"
 TYPED = [
     ("hook ver", "hook verify"),
@@ -29,6 +29,7 @@ TYPED = [
     ("gpu holders 0000:01", f"gpu holders {GPU}"),
     ("gpu holders 0000:01:00.", f"gpu holders {GPU}"),
     ("history la", "history last"),
+    ("history 2026", f"history {RECORD}"),
     ("history --form", "history --format"),
     ("plan win11 --xml {home}/doma", "plan win11 --xml {home}/domain.xml"),
 ]
@@ -37,9 +38,10 @@ Type = Callable[[str], str]
 
 @pytest.fixture
 def host(root: Path) -> Path:
-    """A host with three guests and a card."""
-    for place in ("etc/libvirt/qemu", f"sys/bus/pci/devices/{GPU}"):
+    """A host with three guests, a card and a record of a hand-off."""
+    for place in ("etc/libvirt/qemu", "var/lib/vfioctl/history", f"sys/bus/pci/devices/{GPU}"):
         (root / place).mkdir(parents=True)
+    (root / f"var/lib/vfioctl/history/{RECORD}.json").write_text("{}")
     for name in ("win11", "my guest", "one, two"):
         (root / f"etc/libvirt/qemu/{name}.xml").write_text("")
     return root
@@ -47,13 +49,14 @@ def host(root: Path) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The home of a user who can call vfioctl."""
+    """The home of a user who can call vfioctl, also behind sudo."""
     home = tmp_path / "home"
     (home / "bin").mkdir(parents=True)
     (home / "domain.xml").write_text("")
-    program = home / "bin/vfioctl"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -m vfioctl.entry "$@"\n')
-    program.chmod(0o755)
+    for name, what in (("vfioctl", f"{sys.executable} -I -m vfioctl.entry"), ("sudo", "")):
+        program = home / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec {what} "$@"\n')
+        program.chmod(0o755)
     return home
 
 
@@ -89,6 +92,13 @@ def test_bash_completes_what_stands_behind_the_equals_sign_of_an_option(host: Pa
     typed = at("bash", host, home)
     assert typed("history --format=js").rstrip() == "history --format=json"
     assert typed("plan win11 --xml={home}/doma").rstrip() == f"plan win11 --xml={home}/domain.xml"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_it_completes_behind_sudo(shell: str, host: Path, home: Path) -> None:
+    at(shell, host, home)
+    typed = completed(shell, f"sudo vfioctl --root {host} gpu holders 0000:01", home, environ(home))
+    assert typed.rstrip() == f"sudo vfioctl --root {host} gpu holders {GPU}"
 
 
 def test_what_is_no_word_of_ours_stays_as_it_was_typed(host: Path, home: Path) -> None:
