@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from distributions import distribution
 
-from vfioctl.cli import reference
+from vfioctl.cli import man
 from vfioctl.cli.app import App
 from vfioctl.plugin import guard, manifest
 from vfioctl.plugin.types import API_VERSION
@@ -187,7 +187,7 @@ def test_completion_offers_the_verbs_without_importing_them(garden, composition,
 def test_the_man_page_of_an_installation_has_the_verbs_of_plugins_and_what_rows_say_of_broken_ones(
     garden, composition
 ) -> None:
-    shown = reference.man(App(composition, {}).verbs)
+    shown = man.pages(App(composition, {}).verbs)["vfioctl-plant"]
     assert ".SS vfioctl plant sow [OPTIONS] SEED\n" in shown
     assert ".B \\-\\-depth INTEGER" in shown
     assert ".SS vfioctl plant burn\n" in shown
