@@ -201,7 +201,7 @@ def stable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node with devices: libvirt's own driver has none that we list."""
-    monkeypatch.setattr("vfioctl.virt.devices._documents", lambda _libvirt: list(EVERY))
+    monkeypatch.setattr("vfioctl.virt.devices.documents", lambda _libvirt: list(EVERY))
 
 
 @pytest.mark.usefixtures("devices", "mock")
