@@ -237,7 +237,7 @@ TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 GUEST_FILES = tuple(
     (str(page.relative_to(ROOT)), text)
     for page in PAGES for text in TOML.findall(page.read_text())
-    if not {"build-system", "config", "command", "operation", "uri"} & tomllib.loads(text).keys()
+    if not {"build-system", "config", "command", "operation", "uri", "memory"} & tomllib.loads(text).keys()
 )  # fmt: skip
 
 

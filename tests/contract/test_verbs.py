@@ -57,7 +57,7 @@ def test_a_command_that_is_for_a_terminal_only_is_found_out(option: click.Parame
     assert unsuited(click.Command("shelf", params=[option])).startswith(why)
 
 
-OF_THIS_HOST = ("ssh-key list",)  # it keeps them itself
+OF_THIS_HOST = ("guest profile list", "ssh-key list")  # which keeps them itself
 LISTS = [row for row in SHIPPED.rows if row.name.endswith(" list") and row.name not in OF_THIS_HOST]
 
 

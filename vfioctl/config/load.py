@@ -153,6 +153,11 @@ def check_source(source: Source, plugins: Mapping[str, Configurable], *, guest_f
     return Layer(values, tuple(problems))
 
 
+def walked(source: Source, known: Mapping[str, Setting]) -> Iterator[tuple[str, Value] | Problem]:
+    """What `source` says of the settings `known`, and what is wrong with it: of a file that no plugin has tables in."""
+    return _Reader(source, known, NOTHING, guest_file=True, tables=False).walk(source.data, "")
+
+
 @frozen
 class _Reader:
     """Walks the tables of one file beside the schema."""
@@ -161,13 +166,14 @@ class _Reader:
     known: Mapping[str, Setting]
     plugins: Mapping[str, Configurable]
     guest_file: bool
+    tables: bool = True  # plugins have tables in it
 
     def walk(self, table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value] | Problem]:
         for key, value in table.items():
             path = join(prefix, key)
             if path in self.known:
                 yield from self._setting(self.known[path], value)
-            elif path in SECTIONS or path in self.plugins:
+            elif self.tables and (path in SECTIONS or path in self.plugins):
                 yield from self._section(path, value)
             else:
                 yield self._unknown(path, key, value, prefix)
@@ -200,7 +206,7 @@ class _Reader:
         names = {known[len(prefix) + 1 if prefix else 0 :].partition(".")[0] for known in self.known
                  if known.startswith(f"{prefix}." if prefix else "")}  # fmt: skip
         near = _near(key, names | (set(self.plugins) if not prefix else set()))
-        if isinstance(value, dict) and not prefix:
+        if isinstance(value, dict) and not prefix and self.tables:
             return self.source.problem("config.plugin_missing", path, f"plugin {key} is not installed{near}")
         expected = f"expected one of {', '.join(sorted(names))}" if names else f"plugin {prefix} has no settings"
         return self.source.problem("config.unknown", path, f"there is no such setting{near or f'; {expected}'}")

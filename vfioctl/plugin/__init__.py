@@ -91,6 +91,8 @@ from vfioctl.checking import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
+    from vfioctl.config.schema import Setting
+    from vfioctl.config.table import read_settings
     from vfioctl.errors import Refused, VfioctlError
     from vfioctl.events.element import Element, parse_element
     from vfioctl.events.model import Disk, Domain, Hostdev
@@ -265,15 +267,14 @@ __all__ = [
     "GuestFigures", "GuestInterface", "GuestMachine", "GuestRun", "GuestSnapshot", "GuestSummary",
     "Holder", "Host", "HostChange", "HostRecord", "Hostdev",
     "Interrupted", "IommuGroup",
-    "KeyPair",
-    "Lease", "Lifetime", "Limits",
+    "KeyPair", "Lease", "Lifetime", "Limits",
     "Message", "Module",
     "Network", "Node",
     "OperationRequest", "Options", "Outcome",
     "Pages", "PciDevice", "Phase", "Picture", "Piped", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
     "Refused", "Request", "Result",
-    "Scope", "Session", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
+    "Scope", "Session", "Setting", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
     "Table", "Taken", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "UsbDevice", "Use", "Users",
     "VfioctlError", "Volume", "VtConsole",
@@ -296,8 +297,8 @@ __all__ = [
     "qcow2_header",
     "read_addresses", "read_authorized_keys", "read_bytes", "read_capabilities", "read_figures", "read_guest",
     "read_guest_file", "read_guests", "read_host_record", "read_leases", "read_network", "read_networks", "read_pages",
-    "read_pool", "read_pools", "read_screen", "read_snapshots", "read_summaries", "read_templates", "read_text",
-    "read_usb_devices", "read_uses", "read_volume", "read_volumes",
+    "read_pool", "read_pools", "read_screen", "read_settings", "read_snapshots", "read_summaries", "read_templates",
+    "read_text", "read_usb_devices", "read_uses", "read_volume", "read_volumes",
     "remove_authorized_keys", "replace", "run_in_guest",
     "set_guest_password", "size", "start_time", "staying", "sysfs",
     "taken_addresses", "taken_devices", "target_driver", "templates_pool",
@@ -310,6 +311,8 @@ __all__ = [
 _MODULES = {
     "vfioctl.checking": "TYPE_CHECKING",
     "vfioctl.config.model": "GuestConfig",
+    "vfioctl.config.schema": "Setting",
+    "vfioctl.config.table": "read_settings",
     "vfioctl.errors": "Refused VfioctlError",
     "vfioctl.events.element": "Element parse_element",
     "vfioctl.events.model": "Disk Domain Hostdev",

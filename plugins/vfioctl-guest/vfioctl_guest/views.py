@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vfioctl.plugin import Table, as_size, listing, planned_steps
+from vfioctl_guest.profile_views import used
 
 HEADS = ("name", "state", "cpus", "memory", "autostart", "managed")
 
@@ -76,6 +77,8 @@ def _disk(disk: Mapping[str, Any]) -> Iterator[str]:
 
 def created(data: Mapping[str, Any]) -> Iterator[str]:
     """What was made, or would be; then with the XML as libvirt gets it. Of several, each."""
+    if any(one.get("dry_run") for one in data.get("guests", (data,))):
+        yield from used(data.get("profile"))
     for one in data.get("guests", (data,)):
         yield from _created(one) if one.get("made", True) else (f"Guest {one['name']} is not made.",)
 

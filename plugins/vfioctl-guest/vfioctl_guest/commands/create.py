@@ -16,6 +16,7 @@ from vfioctl.plugin import (
     frozen,
     network_names,
     pool_names,
+    replace,
     size,
 )
 from vfioctl_guest import site
@@ -24,6 +25,7 @@ from vfioctl_guest.create import Draft, Wish, draft, handed_over
 from vfioctl_guest.host_card import host_card
 from vfioctl_guest.machine import BIOS, FIRMWARES, new_mac
 from vfioctl_guest.names import check_new, file_names, seed_name, typed
+from vfioctl_guest.profiles import Profile, chosen, options, profile_names
 from vfioctl_guest.seed.content import files
 from vfioctl_guest.seed.given import Given, read
 from vfioctl_guest.seed.iso import image
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
+@click.option("--profile", metavar="PROFILE", is_eager=True, callback=chosen, shell_complete=profile_names,
+              help="A set of choices of this host; what is typed wins over it.")
 @click.option("--memory", required=True, metavar="SIZE", help="Memory, such as 2G.")
 @click.option("--cpus", type=click.IntRange(1), default=1, show_default=True, help="How many CPUs it has.")
 @click.option("--template", default="", metavar="TEMPLATE", help="A template that its first disk lies above.")
@@ -50,19 +54,22 @@ if TYPE_CHECKING:
               help="A card of this host, or: first-free.")
 @click.option("--end-session", is_flag=True, help="With --gpu: its start may end the session of a logged-in user.")
 @click.option("--hugepages", default="", metavar="SIZE", help="Its memory is made of huge pages, such as 2M or 1G.")
-@click.option("--network-boot", is_flag=True, help="It boots from its network first, then from its disks.")
-@click.option("--windows", is_flag=True, help="It will run Windows: Hyper-V's interfaces, a clock in local time.")
+@click.option("--network-boot/--no-network-boot", default=False,
+              help="It boots from its network first, then from its disks.")
+@click.option("--windows/--no-windows", default=False,
+              help="It will run Windows: Hyper-V's interfaces, a clock in local time.")
 @click.option("--firmware", type=click.Choice(FIRMWARES), default=BIOS, show_default=True, help="How it boots.")
-@click.option("--tpm", is_flag=True, help="Give it a TPM 2.0 of its own.")
-@click.option("--autostart", is_flag=True, help="Let it start with its host.")
+@click.option("--tpm/--no-tpm", default=False, help="Give it a TPM 2.0 of its own.")
+@click.option("--autostart/--no-autostart", default=False, help="Let it start with its host.")
 @click.option("--start", is_flag=True, help="Start it, too.")
 @click.option("--count", type=click.IntRange(1), help="Make so many, called NAME-1, NAME-2 and so on.")
 @seeding
 @changing
 @click.pass_obj
 def create(
-    call: Call, /, name: str, node: str, *, count: int | None, seed: Given, dry_run: bool, **asked: Any
-) -> Result:
+    call: Call, /, name: str, node: str, *, profile: Profile | None, count: int | None, seed: Given, dry_run: bool,
+    **asked: Any,
+) -> Result:  # fmt: skip
     """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
     It gets a serial console, a channel for its agent, a display for this host alone, and room for devices that are
@@ -73,6 +80,8 @@ def create(
 
     --user, --hostname, --address and their neighbours are for cloud-init in the guest: it reads them from an ISO image,
     the volume NAME-seed.iso, when it first boots. That goes with its second start by vfioctl, or with the guest.
+
+    --profile takes what is not typed from a file of root's in /etc/vfioctl/profiles; see `vfioctl guest profile list`.
     """
     wanted = Asked(**asked)
     check_new(name)
@@ -83,7 +92,17 @@ def create(
     def make(one: str) -> Result:
         return _made(call, one, node, wanted, seed, dry_run=dry_run)
 
-    return make(name) if count is None else several(numbered(name, count, _single(wanted, seed)), make)
+    result = make(name) if count is None else several(numbered(name, count, _single(wanted, seed)), make)
+    return replace(result, data={**result.data, "profile": _used(profile)})
+
+
+def _used(profile: Profile | None) -> dict[str, Any] | None:
+    """What counts of a profile: what was typed stands for itself."""
+    if profile is None:
+        return None
+    ctx = click.get_current_context()
+    typed = {name: ctx.params.get(str(option.name)) for name, option in options(ctx.command).items()}
+    return {"name": profile.name, "file": profile.file, "settings": profile.rows(typed)}
 
 
 @frozen
