@@ -13,6 +13,7 @@ import linux_guest
 import pytest
 import snapshot_lab
 from serial_line import SerialLine
+from ssh_login import comes_in
 
 pytest.importorskip("libvirt")
 for plugin in ("storage", "network", "guest", "snapshot"):
@@ -23,7 +24,6 @@ POOL = f"{snapshot_lab.IMAGES}/life"
 PLACES = (snapshot_lab.IMAGES, "/var/lib/libvirt/qemu", "/var/lib/vfioctl")
 HISTORY = "/var/lib/vfioctl/history"
 PASSWORD = "correct horse"
-SSH = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "ConnectTimeout=30")
 MIB = 1 << 20
 
 
@@ -81,23 +81,11 @@ class Page:
 
     def logs_in(self, address: str) -> None:
         """The user comes in with the key or the password that the guest was made with, and with no others."""
-        keys, words = ("PasswordAuthentication=no",), ("PubkeyAuthentication=no", "NumberOfPasswordPrompts=1")
-        assert self.ssh(address, "id", "", *keys)
-        assert not self.ssh(address, "foreign", "", *keys)
-        assert self.ssh(address, "", PASSWORD, *words)
-        assert not self.ssh(address, "", "another", *words)
-
-    def ssh(self, address: str, key: str, password: str, *options: str) -> bool:
-        """Whether ada can run a program in the guest."""
-        place = self.host.place
-        (place / "ask").write_text(f"#!/bin/sh\necho {password}\n")
-        (place / "ask").chmod(0o700)
-        said = [f"-o{option}" for option in (*SSH, *options)] + (["-i", str(place / key)] if key else [])
-        ended = self.host.run(
-            "env", f"SSH_ASKPASS={place}/ask", "SSH_ASKPASS_REQUIRE=force", "ssh", *said, f"ada@{address}", "echo", "in"
-        )
-        assert ended.returncode in (0, 255), ended.stderr
-        return bool(ended.stdout == "in\n")
+        who, place = f"ada@{address}", self.host.place
+        assert comes_in(self.host, who, key=str(place / "id"))
+        assert not comes_in(self.host, who, key=str(place / "foreign"))
+        assert comes_in(self.host, who, password=PASSWORD)
+        assert not comes_in(self.host, who, password="another")
 
     def content(self, path: str) -> str:
         """The checksum of what a guest sees of a disk."""

@@ -41,11 +41,12 @@ ACCOUNTS = {
 }  # fmt: skip
 # On a busy computer an emulated timer ticks too late for the kernel's check, and it panics: no_timer_check. What the
 # kernel says in the middle of an answer would be part of it: loglevel=0 (a panic is shown all the same).
+APPEND = "initrd=initrd console=ttyS0 loglevel=0 mitigations=off init_on_alloc=0 no_timer_check"
 CONFIGURATION = """\
 DEFAULT linux
 LABEL linux
   KERNEL vmlinuz
-  APPEND initrd=initrd console=ttyS0 loglevel=0 mitigations=off init_on_alloc=0 no_timer_check
+  APPEND {append}
 """
 SECTORS = 64 << 11  # 64 MiB, of which the file system takes what it needs
 HEADS, TRACK = "64", "32"
@@ -64,18 +65,30 @@ def missing(*, agent: bool = False) -> str:
 def make(place: Path, *, agent: bool = False) -> Path:
     """Its disk, as a qcow2 image in the directory `place`; with `agent`, qemu-ga runs in it."""
     kernel = max(TREE.glob("boot/vmlinuz-*"))
-    root, raw, image = place / "root", place / "guest.raw", place / "guest.qcow2"
+    root = place / "root"
     _fill(root, kernel.name.removeprefix("vmlinuz-"))
     if agent:
         _add_program(root, _agent())
     (place / "initrd").write_bytes(gzip.compress(b"".join(_archive(root)), 6))
-    (place / "syslinux.cfg").write_text(CONFIGURATION)
+    return boot_disk(place, "guest", kernel, place / "initrd", APPEND)
+
+
+def boot_disk(place: Path, name: str, kernel: Path, initrd: Path, append: str) -> Path:
+    """The qcow2 image of a disk that boots the `kernel` by BIOS."""
+    raw, configuration = place / f"{name}.raw", place / "syslinux.cfg"
+    configuration.write_text(CONFIGURATION.format(append=append))
     with raw.open("wb") as disk:
         disk.truncate(SECTORS << 9)
     _run("mformat", "-i", str(raw), "-h", HEADS, "-s", TRACK, "-T", str(SECTORS), "::")
     _run("syslinux", "--install", str(raw))
-    _run("mcopy", "-i", str(raw), str(place / "initrd"), str(place / "syslinux.cfg"), "::")
-    _run("mcopy", "-i", str(raw), str(kernel), "::vmlinuz")
+    for file, to in ((configuration, "syslinux.cfg"), (initrd, "initrd"), (kernel, "vmlinuz")):
+        _run("mcopy", "-i", str(raw), str(file), f"::{to}")
+    return converted(raw)
+
+
+def converted(raw: Path) -> Path:
+    """The same as qcow2; the raw one goes."""
+    image = raw.with_suffix(".qcow2")
     _run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(image))
     raw.unlink()
     return image
