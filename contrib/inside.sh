@@ -22,6 +22,7 @@ mount -t tmpfs -o mode=755 run "$tree/run"
 mount -t tmpfs -o mode=1777 tmp "$tree/tmp"
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
     [ -e "$file" ] || continue
+    mkdir -p "$tree${file%/*}"
     [ -e "$tree$file" ] || : >"$tree$file"
     mount --bind "$file" "$tree$file"
 done

@@ -22,6 +22,12 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_probe_helper.h>
 #include <drm/drm_simple_kms_helper.h>
+#if __has_include(<drm/drm_fbdev_shmem.h>) /* since Linux 6.11 */
+#include <drm/drm_fbdev_shmem.h>
+#define set_up_fbdev drm_fbdev_shmem_setup
+#else
+#define set_up_fbdev drm_fbdev_generic_setup
+#endif
 #include <linux/io.h>
 #include <linux/iosys-map.h>
 #include <linux/module.h>
@@ -269,7 +275,7 @@ struct drm_device *standin_kms_add(const struct drm_driver *driver,
 		return ERR_PTR(err);
 	}
 	if (fbdev)
-		drm_fbdev_generic_setup(drm, BITS_PER_PIXEL);
+		set_up_fbdev(drm, BITS_PER_PIXEL);
 	return drm;
 }
 EXPORT_SYMBOL_GPL(standin_kms_add);
