@@ -6,6 +6,12 @@ import pytest
 from boot_trees import RELEASE, ROOT_WORDS
 
 
+def without_made_entries(tree):
+    """As where another machine has made them, or each kernel is an image by itself."""
+    for path in tree.root.glob("boot/efi/loader/entries/*.conf"):
+        path.unlink()
+
+
 @pytest.mark.parametrize("command_line", [ROOT_WORDS, None, f"{ROOT_WORDS} intel_iommu=off"])
 def test_each_kernel_is_installed_anew_with_the_word_and_all_of_it_comes_back(tree, setup, command_line):
     tree.systemd_boot(command_line=command_line)
@@ -35,6 +41,21 @@ def test_an_entry_that_somebody_wrote_is_changed_itself_and_others_are_left_alon
     windows = "boot/loader/entries/windows.conf"
     assert tree.state()[windows] == before[windows]
     assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+def test_beside_a_command_line_for_kernel_install_an_entry_that_somebody_wrote_is_changed_itself(tree, setup):
+    without_made_entries(tree.systemd_boot().entries_by_hand())
+    assert setup("--yes").status == 0
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "intel_iommu=on"]]
+
+
+def test_without_an_entry_the_lines_are_printed(tree, setup):
+    without_made_entries(tree.systemd_boot())
+    before = tree.state()
+    shown = setup("--yes")
+    assert f"write into /etc/kernel/cmdline: {ROOT_WORDS} intel_iommu=on" in shown.out
+    assert "kernel-install add VERSION" in shown.out
     assert tree.state() == before
 
 

@@ -54,12 +54,20 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for line in OPTIONS.findall(text) for word in line.split())
 
 
-def _change(host: Host, words: Words, files: Iterable[str]) -> BootChange:
+def _change(host: Host, words: Words, files: tuple[str, ...]) -> BootChange:
     made = [path for path in files if _is_made(host, path)]
-    if not host.programs.find("kernel-install") or (not made and text_of(host, COMMAND_LINE) is None):
+    by_hand = not made and (files or text_of(host, COMMAND_LINE) is None)
+    if by_hand or not host.programs.find("kernel-install"):
         return BootChange(tuple(_in_entries(host, words, files)))
-    edits = tuple(_in_command_line(host, words))
-    return BootChange(edits, tuple(_programs(host, made)) if edits else ())
+    edits, programs = tuple(_in_command_line(host, words)), tuple(_programs(host, made))
+    return BootChange(edits, programs) if programs else _unseen(edits)
+
+
+def _unseen(edits: Iterable[FileEdit]) -> BootChange:
+    """Without an entry nobody sees which kernels are to be installed anew, as where each is a unified image (UKI)."""
+    lines = tuple(f"write into {edit.path}: {edit.content.decode().strip()}" for edit in edits)
+    each = "then for each kernel: kernel-install add VERSION /boot/vmlinuz-VERSION"
+    return BootChange(where="as root, since no entry of the boot menu is to be seen", lines=(*lines, each))
 
 
 def _is_made(host: Host, path: str) -> bool:
