@@ -16,7 +16,7 @@ from vfioctl.testing.domains import domain
 
 CARD = PciDevice("0000:01:00.0", 0x030000, 0x10DE, 0x2206, driver="nouveau", iommu_group=1, boot_vga=True)
 USB = PciDevice("0000:03:00.0", 0x0C0330, 0x1912, 0x0014, driver="xhci_hcd", iommu_group=3)
-SCREEN = "<graphics type='spice'/>"
+SCREEN = "<graphics type='spice'/><video><model type='qxl'/></video>"
 HIDDEN = "<features><kvm><hidden state='on'/></kvm></features>"
 GIVEN = Outfit(hostdevs=(CARD.address,))
 
@@ -33,16 +33,17 @@ class Machine(Facts):
 
 def said(
     outfit: Outfit = GIVEN, *, card: PciDevice | None = CARD, nvram: str | None = "/n.fd", secure: bool = False,
-    **of: Any,
+    hostdevs: tuple[str, ...] = (), **of: Any,
 ) -> set[str]:
     loader = "<loader secure='yes'" if secure else "<loader"
-    xml = domain("win11", nvram=nvram, **of).replace("<loader", loader).encode()
+    given = (CARD.address, *hostdevs) if card else hostdevs
+    xml = domain("win11", nvram=nvram, hostdevs=given, **of).replace("<loader", loader).encode()
     host = Machine(Topology((CARD, USB), frozenset(), frozenset()))
     return {one.code for one in advice(xml, Chosen(outfit, card=card), cast(Any, host))}
 
 
 def test_a_guest_with_uefi_and_a_screen_hears_of_its_second_screen_only() -> None:
-    assert said(devices=SCREEN) == {"guest.two_screens"}
+    assert said(devices=SCREEN) == {"domain.virtual_display"}
 
 
 def test_a_guest_without_a_card_hears_nothing() -> None:
@@ -50,18 +51,18 @@ def test_a_guest_without_a_card_hears_nothing() -> None:
 
 
 def test_a_bios_is_named() -> None:
-    assert "guest.bios" in said(devices=SCREEN, nvram=None)
+    assert "domain.no_uefi" in said(devices=SCREEN, nvram=None)
 
 
 def test_a_guest_that_nobody_can_type_into_is_named() -> None:
-    assert "guest.no_input" in said()
+    assert "domain.no_input" in said()
 
 
 @pytest.mark.parametrize(("devices", "hostdevs"), [
     (SCREEN, ()), ("<input type='evdev'><source dev='/dev/input/event1'/></input>", ()), ("", (USB.address,)),
 ], ids=["screen", "evdev", "controller"])  # fmt: skip
 def test_a_guest_with_something_to_type_on_is_not(devices: str, hostdevs: tuple[str, ...]) -> None:
-    assert "guest.no_input" not in said(devices=devices, hostdevs=hostdevs)
+    assert "domain.no_input" not in said(devices=devices, hostdevs=hostdevs)
 
 
 @pytest.mark.parametrize("card", [CARD, replace(CARD, vendor=0x1002)])
@@ -71,7 +72,8 @@ def test_hiding_the_hypervisor_is_called_needless(card: PciDevice) -> None:
 
 
 def test_looking_glass_without_a_screen_is_warned_of() -> None:
-    assert said(replace(GIVEN, memory=64), devices=SCREEN) == {"looking_glass.access"}
+    shared = f"{SCREEN}<shmem name='looking-glass'/>"
+    assert said(replace(GIVEN, memory=64), devices=shared) == {"looking_glass.access"}
     assert "looking_glass.no_spice" in said(replace(GIVEN, memory=64))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from vfioctl.actions.equip.devices import Outfit, dressed, merged, undressed
@@ -50,6 +52,20 @@ def test_what_was_put_in_is_taken_out_to_the_byte(outfit: Outfit) -> None:
     wanted, put = dressed(XML, outfit)
     assert wanted != XML
     assert undressed(wanted, put) == XML
+
+
+@pytest.mark.parametrize("features", [
+    "", "<features/>", "<features>\n  <acpi/>\n  <kvm>\n    <poll-control state='on'/>\n  </kvm>\n</features>",
+], ids=["none", "empty", "others"])  # fmt: skip
+def test_a_hypervisor_is_hidden_and_shown_again_whatever_features_there_are(features: str) -> None:
+    before = domain("win11", rest=features).encode()
+    wanted, put = dressed(before, Outfit(hidden=True))
+    assert ET.fromstring(wanted).findall("features/kvm/hidden[@state='on']")
+    back = undressed(wanted, put)
+    assert (b"hidden" in back, b"poll-control" in back) == (False, b"poll-control" in before)
+    assert [one.tag for one in ET.fromstring(back).iterfind("features/*")] == [
+        one.tag for one in ET.fromstring(before).iterfind("features/*")
+    ]
 
 
 def test_a_screen_that_was_taken_away_comes_back_as_the_last_devices() -> None:

@@ -29,6 +29,17 @@ def test_cards_are_called_as_pci_ids_calls_them(tmp_path: Path) -> None:
     assert found == {CARD.address: "NVIDIA GA102 [GeForce RTX 3080]", OTHER.address: "vendor 1234"}
 
 
+def test_a_file_that_is_none_costs_nothing_but_the_names(tmp_path: Path) -> None:
+    (tmp_path / "usr/share/misc/pci.ids").mkdir(parents=True)
+    assert names(Paths(str(tmp_path)), (CARD,)) == {CARD.address: "NVIDIA"}
+
+
+def test_a_file_larger_than_any_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "usr/share/misc").mkdir(parents=True)
+    (tmp_path / "usr/share/misc/pci.ids").write_text(IDS.ljust((16 << 20) + 1))
+    assert names(Paths(str(tmp_path)), (CARD,)) == {CARD.address: "NVIDIA"}
+
+
 def test_without_pci_ids_the_vendor_does(tmp_path: Path) -> None:
     assert names(Paths(str(tmp_path)), (CARD,)) == {CARD.address: "NVIDIA"}
     assert (kind(CARD), kind(OTHER)) == ("VGA", "class 0b40")

@@ -14,7 +14,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from option_roms import rom
 
+from vfioctl.actions.equip.devices import Outfit, dressed, undressed
 from vfioctl.testing import scenarios
 from vfioctl.testing.crash import crash_at, pause_at, paused
 from vfioctl.wait import until
@@ -133,6 +135,40 @@ def test_an_edit_between_two_changes_is_not_lost_either(house: Any) -> None:
     done(house, "enable", NAME, "--display", "none", "--yes")
     assert done(house, "disable", NAME)["data"]["edited"] is False
     assert (hostdevs(house), "of somebody else" in xml(house), "hunter2" in xml(house)) == ([], True, True)
+
+
+def test_libvirt_takes_everything_that_can_be_put_in_and_gets_its_own_back(house: Any) -> None:
+    before = xml(house)
+    file = Path(house.host.paths.at("usr/share/vgabios/card.rom"))
+    file.parent.mkdir(parents=True)
+    file.write_bytes(rom(0x10DE, 0x2206))
+    shown = done(house, *ENABLE, "--rom", "/usr/share/vgabios/card.rom", "--looking-glass", "1920x1080", "--hide-kvm")
+    made = xml(house)
+    for part in ("<rom file='/usr/share/vgabios/card.rom'/>", "<size unit='M'>32</size>", "<hidden state='on'/>"):
+        assert part in made
+    assert {"guest.hidden", "looking_glass.access"} <= {one["code"] for one in shown["messages"]}
+    done(house, "disable", NAME)
+    assert xml(house) == before
+
+
+def test_a_rom_of_another_card_refuses_all_of_it(house: Any) -> None:
+    file = Path(house.host.paths.at("usr/share/vgabios/card.rom"))
+    file.parent.mkdir(parents=True)
+    file.write_bytes(rom(0x1002, 0x73BF))
+    assert "[rom.other_card]" in refused(house, *ENABLE, "--rom", "/usr/share/vgabios/card.rom")
+
+
+def test_libvirt_takes_input_devices_and_an_edit_of_it_loses_only_them(house: Any) -> None:
+    """Which devices there are is not libvirt's question before a start."""
+    keyboard = "/dev/input/by-id/usb-K-event-kbd"
+    outfit = Outfit(inputs=(keyboard, "/dev/input/by-id/usb-M-event-mouse"), keyboards=frozenset({keyboard}))
+    new, put = dressed(xml(house).encode(), outfit)
+    file = house.lab.work / "new.xml"
+    file.write_bytes(new)
+    house.lab.virsh("define", str(file))
+    made = xml(house)
+    assert f"<source dev='{keyboard}' grab='all'" in made
+    assert (made.count("type='evdev'"), undressed(made.encode(), put).count(b"type='evdev'")) == (2, 0)
 
 
 def test_a_dry_run_shows_the_steps_and_the_change_and_does_neither(house: Any) -> None:

@@ -198,10 +198,9 @@ class Call:
 
     def lacking(self, guest: str) -> tuple[Finding, ...] | None:
         """What keeps a guest of this host that is off from starting; None where that cannot be seen."""
-        from vfioctl.actions.facts import plugin_infos  # few verbs look at a start
-        from vfioctl.actions.lacking import lacking
+        from vfioctl.actions.lacking import Looker  # few verbs look at a start
 
-        return lacking(self, guest, plugin_infos(self)) if self.administers else None
+        return Looker(self).lacking(guest) if self.administers else None
 
     def enabling(self, xml: str, *, end_session: bool | None = None) -> Enabling:
         """What `enable` does, as steps for the guest that `xml` is to define. Raises Refused, NotRoot."""

@@ -20,27 +20,35 @@ from vfioctl.reach import must_answer
 from vfioctl.result import Message, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vfioctl.actions.caller import Call
     from vfioctl.actions.hostdev_mode import Before
     from vfioctl.paths import Paths
 
 
-def disable(call: Call, guest: str, xml: str | None = None) -> Result:
-    """Manage `guest` no longer. Raises Refused when its domain cannot be read, with nothing touched."""
+def disable(call: Call, guest: str, xml: str | None = None, *, dry_run: bool = False) -> Result:
+    """Manage `guest` no longer; `dry_run` only says what would change.
+
+    Raises Refused when its domain cannot be read, with nothing touched.
+    """
     call.need_trust()
     must_be_managed(call, guest)
     paths = call.composition.paths
     must_answer(paths.guest_config(guest))  # it may be a link to where the administrator keeps it
     before = hostdev_mode.before(paths, guest)
-    back = _restore(call, guest, xml, before)
+    back = _restore(call, guest, xml, before, apply=not dry_run)
     change = back.change
+    data = {"guest": guest, "file": paths.guest_config(guest), "diff": change.diff, "applied": change.applied,
+            "edited": back.edited, "dry_run": dry_run}  # fmt: skip
+    if dry_run:
+        return Result(data=data, messages=tuple(_edited(guest, back)))
     _put_aside(paths, guest)
     outcome.settle(paths, guest)
     if before:
         identity.unpin(paths, before.uuid)
         hostdev_mode.forget(paths, before.uuid)
-    data = {"guest": guest, "file": paths.guest_config(guest), "diff": change.diff, "applied": change.applied}
-    return Result(data={**data, "edited": back.edited}, messages=_messages(paths, guest, back))
+    return Result(data=data, messages=_messages(paths, guest, back))
 
 
 @frozen
@@ -55,16 +63,16 @@ class _Back:
     managed: bool = False
 
 
-def _restore(call: Call, guest: str, xml: str | None, before: Before | None) -> _Back:
+def _restore(call: Call, guest: str, xml: str | None, before: Before | None, *, apply: bool) -> _Back:
     """The domain without what `enable` put in, and managed='yes' where it was."""
     kept = equipment(before, call.paths.before_enable(before.uuid)) if before else None
     if before is None or not (before.addresses or kept):
         return _Back(Change())
     found = find(call, guest, xml)
     if kept is None or found.domain.uuid != before.uuid:
-        return _Back(set_mode(call, found, "yes", before.addresses), managed=True)
+        return _Back(set_mode(call, found, "yes", before.addresses, apply=apply), managed=True)
     back = way_back(found.xml, before, kept)
-    return _Back(changed(call, found, back.xml), back.edited, managed=bool(before.addresses))
+    return _Back(changed(call, found, back.xml, apply=apply), back.edited, managed=bool(before.addresses))
 
 
 def _put_aside(paths: Paths, guest: str) -> None:
@@ -76,10 +84,7 @@ def _put_aside(paths: Paths, guest: str) -> None:
 
 
 def _messages(paths: Paths, guest: str, back: _Back) -> tuple[Message, ...]:
-    said, change = [], back.change
-    if back.edited:
-        text = f"The domain of {guest} was edited since `enable`: only what that had put in is taken out."
-        said.append(Message(text, code="disable.edited"))
+    said, change = [*_edited(guest, back)], back.change
     if change.diff and not change.applied:
         said.append(by_hand(guest))
     if change.diff and back.managed:
@@ -88,3 +93,9 @@ def _messages(paths: Paths, guest: str, back: _Back) -> tuple[Message, ...]:
     if uuid_of(paths, guest):
         said.append(Message(f"{guest} still has its devices; they come back when it stops."))
     return tuple(said)
+
+
+def _edited(guest: str, back: _Back) -> Iterator[Message]:
+    if back.edited:
+        text = f"The domain of {guest} was edited since `enable`: only what that had put in is taken out."
+        yield Message(text, code="disable.edited")

@@ -25,17 +25,17 @@ class Change:
     applied: bool = False
 
 
-def set_mode(call: Call, found: Found, value: str, addresses: Iterable[str]) -> Change:
+def set_mode(call: Call, found: Found, value: str, addresses: Iterable[str], *, apply: bool = True) -> Change:
     """Say managed='`value`' for the devices at `addresses`, where libvirt can be given the domain back."""
-    return changed(call, found, hostdev_mode.set_managed(found.xml, value, addresses))
+    return changed(call, found, hostdev_mode.set_managed(found.xml, value, addresses), apply=apply)
 
 
-def changed(call: Call, found: Found, wanted: bytes) -> Change:
-    """Make `wanted` the domain of `found`, where libvirt can be given it back."""
+def changed(call: Call, found: Found, wanted: bytes, *, apply: bool = True) -> Change:
+    """Make `wanted` the domain of `found`, where libvirt can be given it back; without `apply` only the difference."""
     diff = hostdev_mode.difference(found.xml, wanted, found.domain.name)
-    if diff and found.editable:
+    if apply and diff and found.editable:
         define(call, found, wanted)
-    return Change(diff, applied=bool(diff) and found.editable)
+    return Change(diff, applied=apply and bool(diff) and found.editable)
 
 
 def by_hand(guest: str) -> Message:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.actions.facts import plugin_infos
 from vfioctl.actions.firing import warnings
-from vfioctl.actions.lacking import lacking
-from vfioctl.actions.lacking import rows as as_rows
+from vfioctl.actions.lacking import Looker
 from vfioctl.actions.records import Records
 from vfioctl.config.load import managed_guests
 from vfioctl.host.guests import running
@@ -16,7 +14,6 @@ from vfioctl.result import Result, incomplete
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
-    from vfioctl.plugin.types import PluginInfo
 
 
 Row = Mapping[str, Any]
@@ -37,20 +34,20 @@ def rows(call: Call, records: Records, hand_offs: Sequence[Row], lasts: Sequence
     opened = {item["guest"]: item for item in hand_offs}
     last = {item["guest"]: item for item in lasts}
     named = managed_guests(records.paths)
-    plugins = plugin_infos(call) if named else {}
+    looker = Looker(call, records.host)
     found = [
         (_row(name, opened.get(name), processes.get(name), pins.get(name, ())) | _hurt(records, name))
         | {"given": _given(opened.get(name), hidden=records.hidden), "managed": name in named, "last": last.get(name)}
         for name in sorted({*named, *opened, *filter(None, records.hurt)})
     ]
-    return [{**row, "lacks": _lacks(call, row, plugins, records)} for row in found]
+    return [{**row, "lacks": _lacks(looker, row)} for row in found]
 
 
-def _lacks(call: Call, row: Row, plugins: Mapping[str, PluginInfo], records: Records) -> list[dict[str, Any]] | None:
+def _lacks(looker: Looker, row: Row) -> list[dict[str, Any]] | None:
     """What one that is off lacks until it can start; None where that cannot be seen, or is not the question."""
     if row["state"] != OFF or not row["managed"]:
         return None
-    return as_rows(lacking(call, row["guest"], plugins, records.host))
+    return looker.rows(row["guest"])
 
 
 def _hurt(records: Records, name: str) -> dict[str, Any]:

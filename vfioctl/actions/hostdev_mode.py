@@ -17,6 +17,7 @@ from vfioctl.frozen import frozen
 if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
+PASSWORD = re.compile(r"""(\spasswd\s*=\s*["'])[^"']*(["'])""")
 ELEMENTS = ("hostdev", "interface")
 ATTRIBUTE = re.compile(rb"""(\smanaged\s*=\s*)(["'])(yes|no)\2""")
 
@@ -86,8 +87,8 @@ def _replace(tail: bytes, value: str) -> bytes:
 
 
 def difference(before: bytes, after: bytes, name: str) -> str:
-    """The change as a unified diff, for `virsh edit`; empty when nothing changes."""
-    old, new = (text.decode(errors="replace").splitlines() for text in (before, after))
+    """The change as a unified diff, for `virsh edit`; empty when nothing changes. Passwords are not shown."""
+    old, new = (PASSWORD.sub(r"\1***\2", text.decode(errors="replace")).splitlines() for text in (before, after))
     return "\n".join(difflib.unified_diff(old, new, f"{name} now", f"{name} wanted", lineterm="", n=2))
 
 

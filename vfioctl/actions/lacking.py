@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
-from vfioctl.actions.facts import guest_config, owners
+from vfioctl.actions.facts import guest_config, owners, plugin_infos
 from vfioctl.errors import VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.findings import Finding, Severity
@@ -28,26 +29,35 @@ if TYPE_CHECKING:
 DEFINITIONS = "etc/libvirt/qemu"
 
 
-def lacking(
-    call: Call, guest: str, plugins: Mapping[str, PluginInfo], host: Host | None = None
-) -> tuple[Finding, ...] | None:
-    """What keeps `guest` from starting, each with the next command; None where its definition may not be seen."""
-    try:
-        xml = files.read_bytes(call.paths.at(DEFINITIONS, f"{guest}.xml"))
-        return tuple(dict.fromkeys(_found(call, read_domain(xml), plugins, host or call.host())))
-    except FileNotFoundError:
-        return _gone(call, guest)
-    except VfioctlError as error:
-        return (Finding(error.code, error.message, hint=error.hints[0] if error.hints else ""),)
-    except OSError:
-        return None
+class Looker:
+    """Looks at guests, one after the other: plugins and their settings are read once, and only where there is one."""
 
+    def __init__(self, call: Call, host: Host | None = None) -> None:
+        self.call = call
+        self.host = host or call.host()
 
-def rows(found: tuple[Finding, ...] | None) -> list[dict[str, Any]] | None:
-    """The same as data."""
-    if found is None:
-        return None
-    return [{"code": one.code, "message": one.message, "hint": one.hint} for one in found]
+    @cached_property
+    def plugins(self) -> Mapping[str, PluginInfo]:
+        return plugin_infos(self.call)
+
+    def lacking(self, guest: str) -> tuple[Finding, ...] | None:
+        """What keeps `guest` from starting, each with the next command; None where its definition may not be seen."""
+        try:
+            xml = files.read_bytes(self.call.paths.at(DEFINITIONS, f"{guest}.xml"))
+            return tuple(dict.fromkeys(_found(self.call, read_domain(xml), self.plugins, self.host)))
+        except FileNotFoundError:
+            return _gone(self.call, guest)
+        except VfioctlError as error:
+            return (Finding(error.code, error.message, hint=error.hints[0] if error.hints else ""),)
+        except OSError:
+            return None
+
+    def rows(self, guest: str) -> list[dict[str, Any]] | None:
+        """The same as data."""
+        found = self.lacking(guest)
+        if found is None:
+            return None
+        return [{"code": one.code, "message": one.message, "hint": one.hint} for one in found]
 
 
 def _gone(call: Call, guest: str) -> tuple[Finding, ...] | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 PLACES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids")
+LARGEST = 16 << 20  # bytes; that of 2025 has 1.5 MB
 VENDORS = {0x10DE: "NVIDIA", 0x1002: "AMD", 0x8086: "Intel"}
 KINDS = {
     0x0106: "SATA controller", 0x0108: "NVMe controller", 0x0200: "network", 0x0300: "VGA", 0x0302: "3D",
@@ -54,15 +55,22 @@ def models(paths: Paths, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], 
     if place is None:
         return found
     vendor = 0
-    with open(files.open_plain(place, follow=True), encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.startswith("C "):
-                break
-            if line[:1] not in ("\t", "#", "\n"):
-                vendor = _hex(line)
-            elif line[:1] == "\t" and line[1:2] != "\t" and (vendor, _hex(line[1:])) in wanted:
-                found[vendor, _hex(line[1:])] = f"{_vendor(vendor)} {line[5:].strip()}"
+    for line in _lines(place):
+        if line.startswith("C "):
+            break
+        if line[:1] not in ("\t", "#", ""):
+            vendor = _hex(line)
+        elif line[:1] == "\t" and line[1:2] != "\t" and (vendor, _hex(line[1:])) in wanted:
+            found[vendor, _hex(line[1:])] = f"{_vendor(vendor)} {line[5:].strip()}"
     return found
+
+
+def _lines(place: str) -> list[str]:
+    """The lines of the file; none where it cannot be read or is larger than any such file: the numbers do then."""
+    try:
+        return files.read_bytes(place, follow=True, limit=LARGEST).decode(errors="replace").split("\n")
+    except OSError:
+        return []
 
 
 def _hex(text: str) -> int:

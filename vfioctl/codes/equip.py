@@ -5,6 +5,8 @@ from __future__ import annotations
 from vfioctl.codes.code import Code
 
 CODES = (
+    Code("controller.keyboard", "A keyboard of this host is plugged into a USB controller that goes to a guest.",
+         "Have another one, or a way in by SSH."),
     Code("controller.unknown", "What is named is no USB controller.", "See `vfioctl gpu list --all`."),
     Code("disable.edited", "The domain was edited since `enable`; what that had put in is taken out, the edit stays.",
          "Nothing: it is information."),
@@ -12,14 +14,8 @@ CODES = (
          "Look at the change, then `vfioctl enable GUEST … --yes`; a door repeats the call and agrees to this code."),
     Code("enable.unseen", "What libvirt has made of the changed domain could not be read or kept.",
          "Nothing: `vfioctl disable` takes out what was put in."),
-    Code("guest.bios", "A guest with a card boots with a BIOS; most cards want UEFI firmware there.",
-         "Make the guest anew with UEFI firmware, if the card shows nothing."),
     Code("guest.hidden", "A guest is not told that it runs on KVM, which only old drivers of NVIDIA need.",
          "Take `<hidden>` out with `virsh edit GUEST` where the driver is 465 or newer."),
-    Code("guest.no_input", "A guest will have neither keyboard nor mouse.",
-         "Give it some: `vfioctl enable GUEST --evdev DEVICE` or `--usb ADDRESS`."),
-    Code("guest.two_screens", "A guest has an emulated screen beside that of its card.",
-         "Nothing, or `vfioctl enable GUEST --display none`."),
     Code("input.unknown", "What is named is no input device of this host.", "See `ls /dev/input/by-id/*-event-*`."),
     Code("looking_glass.access", "The client of Looking Glass must be allowed to read the shared memory.",
          "Write the line that is shown into /etc/tmpfiles.d."),

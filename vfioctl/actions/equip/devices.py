@@ -19,6 +19,7 @@ from vfioctl.virt.device_xml import (
 FEATURES = ("domain", "features")
 MEMORY = "looking-glass"  # as Looking Glass calls its file in /dev/shm
 HIDDEN = "<hidden state='on'/>"
+KVM = f"<kvm>{HIDDEN}</kvm>"
 SPICE = "spicevmc"  # a channel of SPICE, which QEMU refuses without one
 
 
@@ -83,10 +84,7 @@ def undressed(xml: bytes, put: Put) -> bytes:
     for part in reversed(children(xml, *DEVICES)):
         if _name(part) in put.roms:
             xml = _without(xml, part, ("domain", "devices", part.name), "rom")
-    if put.hidden and (kvm := only(xml, *FEATURES, "kvm")):
-        alone = len(kvm.element) == 1
-        xml = take_out(xml, [kvm]) if alone else _without(xml, kvm, (*FEATURES, "kvm"), "hidden")
-    return put_in(xml, DEVICES, put.removed)
+    return put_in(_unhide(xml) if put.hidden else xml, DEVICES, put.removed)
 
 
 def merged(first: Put, second: Put) -> Put:
@@ -166,4 +164,17 @@ def _hide(xml: bytes) -> bytes:
     kvm = only(xml, *FEATURES, "kvm")
     if kvm and kvm.closing < kvm.end:
         return put_inside(xml, kvm, HIDDEN)
-    return put_in(xml, FEATURES, (f"<kvm>\n  {HIDDEN}\n</kvm>",))
+    features = only(xml, *FEATURES)
+    if features and features.closing < features.end:
+        return put_in(xml, FEATURES, (f"<kvm>\n  {HIDDEN}\n</kvm>",))
+    return put_in(take_out(xml, [features] if features else ()), FEATURES[:1], (f"<features>\n  {KVM}\n</features>",))
+
+
+def _unhide(xml: bytes) -> bytes:
+    """Without that, and without what holds nothing else then."""
+    kvm, features = only(xml, *FEATURES, "kvm"), only(xml, *FEATURES)
+    if kvm is None or features is None:
+        return xml
+    if [one.tag for one in kvm.element] != ["hidden"]:
+        return _without(xml, kvm, (*FEATURES, "kvm"), "hidden")
+    return take_out(xml, [features if len(features.element) == 1 else kvm])

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.actions import hostdev_mode
 from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.domains import Found, Way, find
 from vfioctl.actions.enable import kept_file, no_device
-from vfioctl.actions.enabling import enabling
-from vfioctl.actions.equip.advice import advice
-from vfioctl.actions.equip.choosing import Chosen, choose
-from vfioctl.actions.equip.devices import Outfit, dressed, merged
-from vfioctl.actions.equip.record import Equipment, equipment, seen, way_back
+from vfioctl.actions.equip.draft import Draft, drafted, findings
+from vfioctl.actions.equip.record import seen
 from vfioctl.actions.facts import guest_config, plugin_infos
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.files import remove
-from vfioctl.frozen import frozen, replace
-from vfioctl.plugin.operations import Enabling, OperationRequest, Question, content_name
+from vfioctl.frozen import replace
+from vfioctl.plugin.operations import OperationRequest, Question, content_name
 from vfioctl.result import Message
 from vfioctl.shell import argument
 from vfioctl.txn.step import StepProposal
-from vfioctl.virt.guests import PAUSED, RUNNING, SAVED, Guest, read_guests
+from vfioctl.virt.guests import Guest, read_guests
 from vfioctl.virt.nodes import LOCAL
 
 if TYPE_CHECKING:
@@ -32,28 +27,11 @@ if TYPE_CHECKING:
 
     from vfioctl.actions.caller import Call
     from vfioctl.actions.equip.wish import Wish
-    from vfioctl.findings import Finding
     from vfioctl.result import Result
 
 CHANGE = "enable.change"  # the code of the question
 DEFINE = "guest:define"  # the id of a step
 SHORT = 60.0  # seconds
-
-
-@frozen
-class Draft:
-    """The domain as it is and as it is to be, and what lets vfioctl manage it."""
-
-    found: Found
-    xml: bytes
-    chosen: Chosen
-    enabling: Enabling
-    live: bool
-    created: bool
-
-    @property
-    def diff(self) -> str:
-        return hostdev_mode.difference(self.found.xml, self.xml, self.found.domain.name)
 
 
 def equip(
@@ -68,7 +46,7 @@ def equip(
     if wish and found.way is not Way.BINDING:
         raise _by_hand(found)
     guests = _guests(call) if found.way is Way.BINDING else ()
-    draft = _draft(call, found, wish, guests, end_session=end_session if end_session or dry_run else None)
+    draft = drafted(call, found, wish, guests, end_session=end_session if end_session or dry_run else None)
     result = call.perform(_request(call, draft, wish, end_session=end_session), dry_run=dry_run)
     done = result.exit_status == 0 and not dry_run
     end = end_session or guest_config(call, guest, plugin_infos(call)).session == "end"
@@ -84,29 +62,6 @@ def _guests(call: Call) -> tuple[Guest, ...]:
         return read_guests(connection)
 
 
-def _draft(call: Call, found: Found, wish: Wish, guests: tuple[Guest, ...], *, end_session: bool | None) -> Draft:
-    domain, paths = found.domain, call.paths
-    state = next((one.state for one in guests if one.uuid == domain.uuid), "")
-    if state == SAVED:
-        raise _saved(domain.name)
-    others = [(one.name, xml) for one in guests if one.uuid != domain.uuid for xml in (one.xml, one.live_xml) if xml]
-    chosen = choose(call, wish, domain, found.xml, others) if wish else Chosen(Outfit())
-    managed = hostdev_mode.managed_addresses(found.xml)
-    wanted, put = dressed(hostdev_mode.set_managed(found.xml, "no", managed), chosen.outfit)
-    before = hostdev_mode.before_of(paths, domain.uuid, domain.name)
-    kept = equipment(before, paths.before_enable(domain.uuid))
-    if kept:
-        former, put = way_back(found.xml, before, kept).xml, merged(kept.put, put)
-    else:
-        former = hostdev_mode.set_managed(found.xml, "yes", before.addresses)
-    new = Equipment(former, put).as_json() if put else None
-    record = hostdev_mode.record(domain.name, (*before.addresses, *managed), new)
-    return Draft(
-        found, wanted, chosen, enabling(call, wanted.decode(), end_session=end_session, before=record),
-        live=state in (RUNNING, PAUSED), created=not os.path.lexists(paths.guest_config(domain.name)),
-    )  # fmt: skip
-
-
 def _request(call: Call, draft: Draft, wish: Wish, *, end_session: bool) -> OperationRequest:
     """The domain first: with the guest file, the last, the hook acts."""
     name, contents = draft.found.domain.name, dict(draft.enabling.contents)
@@ -119,7 +74,7 @@ def _request(call: Call, draft: Draft, wish: Wish, *, end_session: bool) -> Oper
     question = Question(CHANGE, tuple(draft.diff.split("\n")), f"{again} --yes") if draft.diff else None
     return OperationRequest(
         plugin="core", operation="enable", subject=f"guest:{name}", key=str(uuid.uuid4()), proposals=steps,
-        contents=contents, findings=tuple(_findings(call, draft)), question=question,
+        contents=contents, findings=tuple(findings(call, draft)), question=question,
     )  # fmt: skip
 
 
@@ -132,12 +87,6 @@ def _define(draft: Draft) -> tuple[StepProposal, dict[str, bytes]]:
         reason=f"{domain.name} gets what is to be handed over", deadline=SHORT,
     )  # fmt: skip
     return step, {new: draft.xml, former: draft.found.xml}
-
-
-def _findings(call: Call, draft: Draft) -> Iterator[Finding]:
-    yield from draft.chosen.findings
-    yield from draft.enabling.findings
-    yield from advice(draft.xml, draft.chosen, call.host())
 
 
 def _see(call: Call, guest: str, draft: Draft) -> Iterator[Message]:
@@ -174,8 +123,3 @@ def _by_hand(found: Found) -> Refused:
     said = f"The domain of {found.domain.name} is from {found.origin}, and only libvirt's own can be given devices."
     hint = "Leave out --xml." if found.way is Way.FILE else "Install libvirt-python, then ask again."
     return Refused("libvirt.binding", said, state=NOTHING_CHANGED, hints=(hint,))
-
-
-def _saved(guest: str) -> Refused:
-    said = f"The guest {guest} has a saved state: its next start would go on from that, without its new devices."
-    return Refused("domain.saved", said, state=NOTHING_CHANGED, hints=("Start it and shut it down first.",))

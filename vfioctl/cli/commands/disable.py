@@ -13,11 +13,13 @@ from vfioctl.result import Result
 @click.command()
 @click.argument("guest", type=MANAGED)
 @xml_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.pass_obj
-def command(call: Call, guest: str, xml: str | None) -> Result:
+def command(call: Call, guest: str, xml: str | None, *, dry_run: bool) -> Result:
     """Manage a guest no longer.
 
-    Its file is kept aside for the next `enable`, its pinned identities are forgotten, and managed='yes' is restored
-    where it was. A guest that runs keeps its card until it stops; the card comes back as it always does.
+    Its file is kept aside for the next `enable`, its pinned identities are forgotten, and what `enable` changed in
+    the domain is taken back: byte for byte, or just that where somebody has edited the domain since. A guest that
+    runs keeps its card until it stops; the card comes back as it always does.
     """
-    return disable(call, guest, xml)
+    return disable(call, guest, xml, dry_run=dry_run)

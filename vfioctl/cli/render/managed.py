@@ -11,7 +11,7 @@ from vfioctl.result import planned_steps
 def view(data: Mapping[str, Any]) -> Iterator[str]:
     """What was done, line by line, or would be."""
     if data.get("dry_run"):
-        yield from planned_steps(data)
+        yield from planned_steps(data) if "steps" in data else (f"{data['guest']} would no longer be managed.",)
         if data["diff"]:
             yield from ("", *str(data["diff"]).split("\n"))
         return
