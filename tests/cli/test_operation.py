@@ -37,7 +37,8 @@ def on(tmp_path):
 
 def is_half_way(on):
     rows = json.loads(on.command("operation", "list", "--format", "json").stdout)["data"]["operations"]
-    return bool(rows and rows[0]["progress"] and rows[0]["progress"]["done"])
+    said = rows[0]["progress"] if rows else None
+    return bool(said and said["step"] == "fetch" and said["done"])
 
 
 @pytest.fixture

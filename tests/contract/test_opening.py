@@ -29,7 +29,6 @@ ALLOWED = {
     "vfioctl/actions/undo.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/cli/lazy.py": "write_text is click's, of a help text",
     "vfioctl/cli/apart.py": "a stream over a descriptor of files.open_plain",
-    "vfioctl/actions/names.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
     "vfioctl/kinds/files/directory_copy.py": "the directory that it has just made, to mark it",
     "plugins/vfioctl-guest/vfioctl_guest/whole_file.py": "a file that it makes itself, and no link",

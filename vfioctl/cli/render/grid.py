@@ -79,8 +79,9 @@ class Grid:
     def _line(self, row: Row, widths: Sequence[int]) -> str:
         cells = []
         for cell, column, width in zip(row, self.columns, widths, strict=True):
-            blank = " " * (width - _length(cell))
-            cells.append(f"{blank}{text(cell)}" if column.right else f"{text(cell)}{blank}")
+            shown = text(cell).rstrip() if column.right else text(cell)
+            blank = " " * (width - _length(shown))
+            cells.append(f"{blank}{shown}" if column.right else f"{shown}{blank}")
         return (" " * GAP).join(cells).rstrip()
 
     def _table(self, widths: Sequence[int]) -> RenderableType:
