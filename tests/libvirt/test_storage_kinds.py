@@ -216,3 +216,22 @@ def test_another_pool_of_that_name_is_not_replaced_by_the_undo(store: Store) -> 
     assert store.state(step) is State.FOREIGN
     with pytest.raises(StepRefused):
         kind("pool.delete").guard(step, store.machine)
+
+
+# Pools that have no directory
+
+GROUP = """<pool type='logical'><name>{name}</name><uuid>{uuid}</uuid><source><name>{name}</name>
+<format type='lvm2'/></source><target><path>/dev/{name}</path></target></pool>"""
+
+
+def test_of_a_volume_group_nothing_is_made_or_removed_whatever_the_step_says(store: Store) -> None:
+    """libvirt would run vgcreate and vgremove. Neither is there: it would say so."""
+    blob = store.blob(GROUP.format(name=store.name, uuid=store.uuid))
+    step = store.define(blob=blob, build=True, fresh=True)
+    assert store.do(step) is None
+    assert store.state(step) is State.AFTER
+    assert store.do(store.step("pool.delete", blob=blob, autostart=False, directory=True)) is None
+    store.undo(store.step("pool.delete", blob=blob, autostart=False, directory=True))
+    assert store.state(step) is State.AFTER
+    assert store.undo(step) is None
+    assert store.names() == set()

@@ -19,6 +19,8 @@ pytest.importorskip("vfioctl_storage")
 PLACE = "/var/lib/libvirt/images"  # that of the private libvirtd
 CREATE = 6  # boundaries: two a step
 DELETE = 4
+GROUP = ("<pool type=\"logical\"><name>vg0</name><source><name>vg0</name><format type=\"lvm2\"/></source>"
+         "<target><path>/dev/vg0</path></target></pool>")  # fmt: skip
 MEMBERS = 1  # the group daemon, whose members may ask the private libvirtd
 
 
@@ -238,6 +240,29 @@ def test_a_file_system_on_a_device_is_mounted_and_unmounted(on: Pools, tmp_path:
     finally:
         on.host.lab.virsh("pool-destroy", "big", check=False)
         subprocess.run(["losetup", "-d", device], check=True)
+
+
+@pytest.mark.parametrize("argv", [
+    ("--type", "logical"), ("--source-name", "vg0", "--source-device", "/dev/loop7"),
+    ("--path", f"{PLACE}/big", "--source-host", "127.0.0.1", "--source-path", "/export/vm"),
+], ids=["logical", "logical with a device", "netfs"])  # fmt: skip
+def test_a_source_that_is_not_there_is_known_to_libvirt_and_undone_whole(on: Pools, argv: tuple[str, ...]) -> None:
+    """libvirt takes the definition, and fails as it starts the pool: there is no such group, and no such server."""
+    before = on.state()
+    with on.host.standing_still(3, "pool", "create", "big", *argv):
+        assert on.names() == ["big"]
+    assert on.state() == before
+    assert on.host.left_open() == []
+
+
+def test_a_pool_of_a_volume_group_is_forgotten_and_nothing_of_it_is_removed(on: Pools) -> None:
+    """No start, no LVM: what libvirt is asked for is seen by its definition alone."""
+    on.host.must("sh", "-c", f"echo '{GROUP}' > /var/group.xml")
+    on.virsh("pool-define", f"{on.host.tree}/var/group.xml")
+    on.cli("delete", "vg0", "--yes", status=3)
+    assert "no volume of it" in on.cli("delete", "vg0", "--keep-files", status=3)  # it is asked first
+    on.cli("delete", "vg0", "--keep-files", "--yes")
+    assert on.names() == []
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from vfioctl_storage.documents import pool
+from vfioctl_storage.commands.pool_asked import asked
+from vfioctl_storage.documents import Source, pool
 from vfioctl_storage.names import check_name, check_path
 from vfioctl_storage.views import changed, pools
 from vfioctl_storage.views import pool as shown
@@ -40,11 +41,63 @@ def test_a_pool_is_not_put_everywhere(path: str) -> None:
 
 
 def test_a_directory_is_a_pool_of_its_kind_and_a_device_one_that_is_mounted() -> None:
-    plain, mounted = ET.fromstring(pool("a<b", "u", "/srv")), ET.fromstring(pool("a", "u", "/srv", "/dev/vdb1"))
+    plain = ET.fromstring(pool("a<b", "u", "/srv"))
+    mounted = ET.fromstring(pool("a", "u", "/srv", Source("fs", ("/dev/vdb1",))))
     assert (plain.get("type"), plain.findtext("name"), plain.findtext("target/path")) == ("dir", "a<b", "/srv")
     device = mounted.find("source/device")
     assert device is not None
     assert (mounted.get("type"), device.get("path")) == ("fs", "/dev/vdb1")
+
+
+def test_a_volume_group_and_a_directory_of_a_server_are_named_as_libvirt_takes_them() -> None:
+    group = Source("logical", ("/dev/vdb", "/dev/vdc"), "vg0")
+    share = Source("netfs", (), "", "nas.example", "/export/vm")
+    assert ET.tostring(ET.fromstring(pool("a", "u", "/dev/vg0", group)), encoding="unicode") == (
+        '<pool type="logical"><name>a</name><uuid>u</uuid><source><device path="/dev/vdb" /><device path="/dev/vdc" />'
+        '<name>vg0</name><format type="lvm2" /></source><target><path>/dev/vg0</path></target></pool>'
+    )
+    assert ET.tostring(ET.fromstring(pool("a", "u", "/srv/vm", share)), encoding="unicode") == (
+        '<pool type="netfs"><name>a</name><uuid>u</uuid><source><host name="nas.example" /><dir path="/export/vm" />'
+        '<format type="nfs" /></source><target><path>/srv/vm</path></target></pool>'
+    )
+    assert (group.said, share.said) == ("vg0", "nas.example:/export/vm")
+
+
+NOTHING: dict[str, Any] = {"kind": None, "devices": (), "source_name": "", "source_host": "", "source_path": ""}
+SHARE = {"source_host": "nas", "source_path": "/vm"}
+
+
+@pytest.mark.parametrize(("said", "path", "kind", "place"), [
+    ({}, "/srv/a", "dir", "/srv/a"), ({"devices": ("/dev/vdb1",)}, "/srv/a", "fs", "/srv/a"),
+    ({"kind": "logical"}, "", "logical", "/dev/a"), ({"source_name": "vg0"}, "", "logical", "/dev/vg0"),
+    ({"kind": "logical", "devices": ("/dev/vdb", "/dev/vdc")}, "/dev/a/", "logical", "/dev/a"),
+    (SHARE, "/srv/a", "netfs", "/srv/a"), ({**SHARE, "source_host": "fd00::1"}, "/srv/a", "netfs", "/srv/a"),
+])  # fmt: skip
+def test_what_a_pool_is_of_follows_from_what_is_said(said: dict[str, Any], path: str, kind: str, place: str) -> None:
+    source, found = asked("a", path, **{**NOTHING, **said})
+    assert (source.kind, found) == (kind, place)
+
+
+@pytest.mark.parametrize("said", [
+    {"kind": "dir", "devices": ("/dev/vdb",)}, {"kind": "fs"}, {"devices": ("/dev/vdb", "/dev/vdc")},
+    {"devices": ("vdb",)}, {"devices": ("/srv/disk.img",)}, {"devices": ("/dev/../etc/passwd",)},
+    {"kind": "fs", "source_name": "vg0"}, {"kind": "netfs", "devices": ("/dev/vdb",)}, {**SHARE, "source_name": "vg0"},
+    {**SHARE, "source_path": ""}, {**SHARE, "source_host": ""}, {**SHARE, "source_host": "-oexec"},
+    {**SHARE, "source_host": "nas:/x y"}, {**SHARE, "source_path": "vm"}, {**SHARE, "source_path": "/vm/../etc"},
+    {**SHARE, "source_path": "/v\nm"}, {"source_name": "-vg"}, {"source_name": "v/g"}, {"source_name": ".."},
+    {"kind": "logical", **SHARE},
+])  # fmt: skip
+def test_what_does_not_fit_the_type_or_cannot_be_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as caught:
+        asked("a", "/dev/a" if said.get("kind") == "logical" else "/srv/a", **{**NOTHING, **said})
+    assert caught.value.code == "pool.bad_source"
+
+
+@pytest.mark.parametrize(("said", "path"), [({}, ""), (SHARE, ""), ({"source_name": "vg0"}, "/srv/a"), ({}, "/dev/a")])
+def test_a_place_that_does_not_fit_the_type_is_refused(said: dict[str, Any], path: str) -> None:
+    with pytest.raises(Refused) as caught:
+        asked("a", path, **{**NOTHING, **said})
+    assert caught.value.code == "pool.bad_path"
 
 
 def test_pools_stand_in_columns() -> None:

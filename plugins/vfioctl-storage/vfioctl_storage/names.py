@@ -11,6 +11,8 @@ LONGEST = 60
 VALID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 LONGEST_VOLUME = 120
 VALID_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+VALID_GROUP = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}")
+VALID_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
 NO_PLACES = ("/dev", "/proc", "/sys")  # what the kernel shows there is no storage
 NOTHING_CHANGED = "Nothing was changed."
 
@@ -45,6 +47,32 @@ def check_path(path: str) -> None:
         raise bad_path(path, "it must be an absolute path without '.', '..' or an empty part")
     if any(path == place or path.startswith(f"{place}/") for place in NO_PLACES):
         raise bad_path(path, "there is no storage")
+
+
+def check_group(name: str) -> None:
+    """Raise Refused("pool.bad_source") for what can name no volume group (lvm(8))."""
+    if not VALID_GROUP.fullmatch(name) or name in (".", ".."):
+        raise bad_source(f"{name!r} cannot name a volume group", "See: vgs")
+
+
+def check_device(path: str) -> None:
+    """Raise Refused("pool.bad_source") for what is no node of a device."""
+    if not path.startswith("/dev/") or os.path.normpath(path) != path or "\0" in path:
+        raise bad_source(f"{path!r} is no device: its path begins with /dev/", "See: lsblk --paths")
+
+
+def check_export(host: str, directory: str) -> None:
+    """Raise Refused("pool.bad_source") for what can be no directory of an NFS server."""
+    if not VALID_HOST.fullmatch(host):
+        raise bad_source(f"{host!r} is no name or address of a host", "Give --source-host HOST.")
+    if not directory.startswith("/") or os.path.normpath(directory) != directory or not directory.isprintable():
+        said = f"{directory!r} is no directory of a server: it is an absolute path without '.', '..' or an empty part"
+        raise bad_source(said, f"See: showmount --exports {host}")
+
+
+def bad_source(why: str, *hints: str) -> Refused:
+    """The refusal of what a pool was to be of."""
+    return Refused("pool.bad_source", f"No pool is made: {why}.", state=NOTHING_CHANGED, hints=hints)
 
 
 def bad_path(path: str, why: str, *hints: str) -> Refused:

@@ -10,7 +10,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.files.marks import MARK
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.domains import text
-from vfioctl.kinds.libvirt.pools import Pool, PoolChange, is_here, is_same_pool, name_of, path_of
+from vfioctl.kinds.libvirt.pools import Pool, PoolChange, has_directory, is_here, is_same_pool, name_of, path_of
 from vfioctl.shell import argument
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import FLAG, NAME, UUID, Shape, optional
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 class PoolDefine(PoolChange):
     """{uri, uuid, blob, build?, fresh?}: blob: the name of its XML, which `vfioctl.txn.blobs.store` gives; build:
-    libvirt makes its directory where there is none; fresh: there is none, so that the undo removes it while it is empty
-    """
+    libvirt makes its directory where there is none; fresh: there is none, so that the undo removes it while it is
+    empty. Of a pool that has no directory nothing is made or removed, whatever they say"""
 
     name = "pool.define"
     summary = "Lets libvirt know a new pool, and makes its directory; forgotten again only on failure."
@@ -62,9 +62,9 @@ class PoolDefine(PoolChange):
         self.must_fit(params, pool, machine)  # as late as can be
         document = text(machine.paths, params["blob"])
         handle = pool.connection.storagePoolDefineXML(document, 0)
-        if params.get("build", False):
+        if params.get("build", False) and has_directory(document):
             handle.build(0)  # no flag: a file system is never made
-        if params.get("fresh", False):
+        if params.get("fresh", False) and has_directory(document):
             with suppress(OSError):  # without root, or where the file system keeps none: the directory stays unmarked
                 os.setxattr(path_of(document), MARK, str(step.baseline["operation"]).encode())
         return None
@@ -84,7 +84,9 @@ def _undo(step: Step, paths: Paths, pool: Pool) -> str | None:
         return "libvirt does not know of it"
     if found.isActive():
         found.destroy()
-    kept = _kept(found, path_of(text(paths, step.params["blob"]))) if step.params.get("fresh", False) else ""
+    document = text(paths, step.params["blob"])
+    goes = step.params.get("fresh", False) and has_directory(document)
+    kept = _kept(found, path_of(document)) if goes else ""
     found.undefine()
     return kept or None
 

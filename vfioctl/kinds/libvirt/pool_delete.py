@@ -10,7 +10,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.files.marks import mark_of
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.domains import text
-from vfioctl.kinds.libvirt.pools import Pool, PoolChange, is_same_pool, must_be_unused, name_of, path_of
+from vfioctl.kinds.libvirt.pools import Pool, PoolChange, has_directory, is_same_pool, must_be_unused, name_of, path_of
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import FLAG, UUID, Shape, optional
 from vfioctl.txn.step import State, Undo
@@ -57,8 +57,9 @@ class PoolDelete(PoolChange):
         if pool.found is None:
             return "libvirt does not know of it"
         pool.handle.undefine()
-        path = path_of(text(machine.paths, step.params["blob"]))
-        if step.params.get("directory", False) and mark_of(path):
+        former = text(machine.paths, step.params["blob"])
+        path = path_of(former)
+        if step.params.get("directory", False) and has_directory(former) and mark_of(path):
             with suppress(OSError):  # not empty, a mount point: it stays
                 os.rmdir(path)
         return None
@@ -74,7 +75,8 @@ class PoolDelete(PoolChange):
 def _undo(step: Step, paths: Paths, pool: Pool) -> None:
     former = text(paths, step.params["blob"])
     handle = pool.connection.storagePoolDefineXML(former, 0)
-    if step.params.get("directory", False) and not os.path.isdir(path_of(former)):
+    goes = step.params.get("directory", False) and has_directory(former)
+    if goes and not os.path.isdir(path_of(former)):
         handle.build(0)
     handle.setAutostart(int(step.params["autostart"]))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json
 
+OF_FILES = ("dir", "fs", "netfs")  # the types of pools whose volumes are files
 # What a pool is known by: libvirt adds what it finds out by itself, such as sizes and owners (formatstorage).
 NAMED = ("name", "uuid", "target/path", "source/name", "source/format", "source/dir", "source/device", "source/host")
 
@@ -86,6 +87,12 @@ def _part(root: ET.Element, path: str) -> list[tuple[str, dict[str, str]]]:
     """What an absent format comes to is `auto` in libvirt's own words."""
     found = [((one.text or "").strip(), dict(one.attrib)) for one in root.iterfind(path)]
     return [] if found == [("", {"type": "auto"})] else found
+
+
+def has_directory(document: str) -> bool:
+    """Whether its volumes are files in a directory. Else libvirt's build and delete make and remove what holds them:
+    vgcreate and vgremove for a volume group (storage_backend_logical.c)."""
+    return ET.fromstring(document).get("type") in OF_FILES
 
 
 def path_of(document: str) -> str:

@@ -9,48 +9,62 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Refused, Result, argument, changing, content_name, read_pools
+from vfioctl_storage.commands.pool_asked import asked
 from vfioctl_storage.commands.work import Wish, in_order, perform, step, subject
+from vfioctl_storage.documents import KINDS, LOGICAL
 from vfioctl_storage.documents import pool as document
-from vfioctl_storage.names import NOTHING_CHANGED, bad_path, check_name, check_path
+from vfioctl_storage.names import NOTHING_CHANGED, bad_path, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from vfioctl.plugin import Call, Pool
 
 
 @click.command()
 @click.argument("name")
-@click.option("--path", required=True, metavar="DIR", help="Where its volumes are.")
-@click.option("--device", default="", metavar="DEVICE", help="Mount the file system on DEVICE there.")
+@click.option("--type", "kind", type=click.Choice(KINDS), default=None, help="What it is of; dir unless given.")
+@click.option("--path", default="", metavar="DIR", help="Where its volumes are; of a volume group that is not asked.")
+@click.option(
+    "--device", "--source-device", "devices", multiple=True, metavar="DEVICE",
+    help="The device whose file system is mounted there, or one of a volume group.",
+)
+@click.option("--source-name", default="", metavar="GROUP", help="The volume group; called NAME unless given.")
+@click.option("--source-host", default="", metavar="HOST", help="The server of a directory that is mounted by NFS.")
+@click.option("--source-path", default="", metavar="DIR", help="That directory, as the server calls it.")
 @click.option("--no-autostart", is_flag=True, help="Do not let it start with its host.")
 @changing
 @click.pass_obj
 def create(
-    call: Call, name: str, path: str, device: str, node: str, *, no_autostart: bool, dry_run: bool
+    call: Call, /, name: str, path: str, node: str, *, no_autostart: bool, dry_run: bool, **said: Any
 ) -> Result:
     """Make the pool NAME of the directory DIR, start it, and let it start with its host.
 
     DIR is made where there is none. What is in it already becomes volumes of the pool. With --device the pool is the
-    file system on DEVICE, which is mounted at DIR while the pool is active. No file system is ever made.
+    file system on DEVICE, with --source-host and --source-path what that server shows, mounted at DIR while the pool
+    is active. With --type logical its volumes are those of a volume group that is there. No file system and no volume
+    group is ever made, and none is removed with the pool.
     """
     check_name(name)
-    check_path(path)
+    source, path = asked(name, path, **said)
     with call.connection(node) as connection:
         where, known = connection.node, read_pools(connection)
-    path = _real(call, path) if where.is_local else path.rstrip("/")
+    has_directory = source.kind != LOGICAL
+    path = _real(call, path) if where.is_local and has_directory else path.rstrip("/")
     _must_be_free(name, path, known)
-    fresh = where.is_local and _is_fresh(call, path)
+    fresh = where.is_local and has_directory and _is_fresh(call, path)
     chosen = str(uuid.uuid4())
-    content = document(name, chosen, path, device)
-    blob, build = content_name(content), fresh or not where.is_local
+    content = document(name, chosen, path, source)
+    blob, build = content_name(content), has_directory and (fresh or not where.is_local)
     steps = in_order(
         step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob, build=build, fresh=fresh),
         step("pool.start", where.uri, chosen, "libvirt is to work with it"),
         None if no_autostart else step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True),
     )  # fmt: skip
     wish = Wish("pool create", subject(where, name), steps, {blob: content})
-    about = {"node": str(where), "name": name, "uuid": chosen, "path": path, "source": device}
+    about = {"node": str(where), "name": name, "uuid": chosen, "path": path, "source": source.said,
+             "kind": source.kind}  # fmt: skip
     return perform(call, wish, dry_run=dry_run, pool=about)
 
 

@@ -22,6 +22,7 @@ from vfioctl.plugin import (
     read_volumes,
 )
 from vfioctl_storage.commands.work import Wish, in_order, perform, row, step, subject, users
+from vfioctl_storage.documents import LOGICAL
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -60,9 +61,10 @@ def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry
     steps = in_order(
         step("pool.stop", where.uri, pool.uuid, "nobody works with it any more") if pool.is_active else None,
         step("pool.delete", where.uri, pool.uuid, f"libvirt is to forget {pool.name}", blob=blob,
-             autostart=pool.autostart, directory=where.is_local),
+             autostart=pool.autostart, directory=where.is_local and pool.kind != LOGICAL),
     )  # fmt: skip
-    lines = (f"libvirt forgets the pool {pool.name} at {pool.path}; no file is removed.",)
+    kept = "volume group, and no volume of it, is" if pool.kind == LOGICAL else "file is"
+    lines = (f"libvirt forgets the pool {pool.name} at {pool.path}; no {kept} removed.",)
     line = f"vfioctl pool delete {argument(pool.name)}{' --keep-files' if keep_files else ''} --yes"
     wish = Wish(
         "pool delete", subject(where, pool.name), steps, {blob: content}, question=Question(LOSS, lines, line)
@@ -95,6 +97,8 @@ def _must_be_empty(pool: Pool, names: Sequence[str]) -> None:
 def _said(call: Call, node: Node, pool: Pool, result: Result) -> Result:
     """What is left of it."""
     place = call.paths.at(pool.path)
+    if pool.kind == LOGICAL:
+        return result
     if result.exit_status or result.data["dry_run"]:
         return result
     if node.is_local and not call.host().ask(place, lambda: os.path.isdir(place)):

@@ -21,7 +21,7 @@ from vfioctl.plugin import (
 from vfioctl_storage import documents
 from vfioctl_storage.commands import work
 from vfioctl_storage.commands.volume_work import is_marked, must_be_active, step
-from vfioctl_storage.names import NOTHING_CHANGED
+from vfioctl_storage.names import NOTHING_CHANGED, bad_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,8 @@ def room_beside(call: Call, connection: Connection, word: str, template: str) ->
     if word not in pools:
         raise no_such("pool.unknown", f"There is no pool {word!r}", word, pools, "The pools")
     name, beside = templates_pool(word), must_be_active(pools[word])
+    if beside.kind == documents.LOGICAL:
+        raise bad_path(beside.path, "a volume group has no directory for templates", "Take a pool of a directory.")
     if template in [one.name for one in read_templates(connection) if one.pool.name == name]:
         said = f"The pool {name} has a template {template} already."
         raise Refused("template.exists", said, state=NOTHING_CHANGED, hints=("Choose another name.",))

@@ -8,6 +8,7 @@ from vfioctl.plugin import Refused, argument, as_size, find_template, frozen, si
 from vfioctl_storage.commands.snapshot_disk import disk_at
 from vfioctl_storage.commands.volume_copy import derived
 from vfioctl_storage.commands.volume_work import is_marked, step
+from vfioctl_storage.documents import LOGICAL
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call, Connection, Pool, StepProposal
 
+RAW = "raw"
 SPARSE, METADATA, FULL = PREALLOCATIONS = ("sparse", "metadata", "full")
 
 
@@ -46,17 +48,20 @@ class Asked:
 
     def _must_have_room(self) -> None:
         """Raise Refused("volume.preallocation") for room that cannot be taken beforehand."""
-        if self.template and (self.form == "raw" or self.preallocation != SPARSE):
+        if self.template and (self.form == RAW or self.preallocation != SPARSE):
             said = "What lies above a template is qcow2, and takes room when it is written to."
             raise _no_room(said, "Leave these options out.")
         if self.snapshot and self.preallocation != SPARSE:
             raise _no_room("What is made of a snapshot takes the room that it needs.", "Leave --preallocation out.")
-        if self.form == "raw" and self.preallocation == METADATA:
+        if self.form == RAW and self.preallocation == METADATA:
             said = "A raw volume has no metadata: it is sparse, or has all its room at once."
             raise _no_room(said, "Give --preallocation full.")
 
     def step(self, call: Call, connection: Connection, place: Pool, name: str) -> StepProposal:
         """The step that makes it as `name` in `place`. Raises Refused."""
+        if place.kind == LOGICAL and self.form != RAW:
+            said = f"The pool {place.name} is of a volume group, whose volumes are raw."
+            raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=("Give --image-format raw.",))
         if self.snapshot:
             return self._of_snapshot(call, connection, place, name)
         count, more = size(self.wanted) if self.wanted else 0, {"preallocation": self.preallocation}

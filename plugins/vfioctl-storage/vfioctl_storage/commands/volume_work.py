@@ -21,6 +21,7 @@ from vfioctl.plugin import (
     users_of,
 )
 from vfioctl_storage.commands.work import PLUGIN
+from vfioctl_storage.documents import LOGICAL
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def _is_same(one: str, other: str, *, local: bool) -> bool:
 def is_marked(call: Call, node: Node, pool: Pool) -> bool:
     """Whether what is made in the pool can bear a mark: its directory is here, and ours to write in."""
     try:
-        return node.is_local and call.administers and keeps_marks(pool.path)
+        has_files = pool.kind != LOGICAL
+        return has_files and node.is_local and call.administers and keeps_marks(pool.path)
     except OSError:
         return False
 
