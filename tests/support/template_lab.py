@@ -6,20 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from snapshot_lab import SnapshotLab
+import volume_lab
+from volume_lab import PLACE
 
-PLACE = "/var/lib/libvirt/images"
 SOURCE = "/var/lib/libvirt/source.qcow2"
-MEMBERS = 1  # the group daemon, whose members may ask the private libvirtd
 
 
-def prepared(lab: Any, place: Path) -> SnapshotLab:
+def prepared(lab: Any, place: Path) -> Any:
     """The host, its daemon started, with an image outside of every pool."""
-    with (lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
-    place.chmod(0o755)
-    lab.start()
-    made = SnapshotLab(lab, place)
+    made = volume_lab.prepared(lab, place)
     made.must("qemu-img", "create", "-q", "-f", "qcow2", SOURCE, "8M")
     made.must("qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 1M", SOURCE)
     made.must("chmod", "0644", SOURCE)

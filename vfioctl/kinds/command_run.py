@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
-from vfioctl.kinds.common import Primitive, run, seconds
+from vfioctl.kinds.common import FAILED, Primitive, begin, run, seconds
 from vfioctl.shell import call
 from vfioctl.txn.shape import ARGV, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
-
-
-NOT_STARTED = ("program.missing", "program.unusable")
 
 
 class CommandRun(Primitive):
@@ -54,13 +50,7 @@ class CommandRun(Primitive):
                 yield Finding("program.missing", f"The program {program} is not installed.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        argv = _located(step.params["argv"], machine.paths)
-        try:
-            run(machine, argv, deadline=step.deadline, code="command.failed")
-        except StepFailed as error:
-            if error.code in NOT_STARTED:
-                raise StepRefused(error.code, error.message) from error
-            raise
+        begin(machine, _located(step.params["argv"], machine.paths), deadline=step.deadline, code=FAILED)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:  # noqa: ARG002
@@ -70,7 +60,7 @@ class CommandRun(Primitive):
     def undo(self, step: Step, machine: Machine) -> str | None:
         if not (argv := step.params.get("undo_argv")):
             return "it has no undo command"
-        run(machine, _located(argv, machine.paths), deadline=step.deadline, code="command.failed")
+        run(machine, _located(argv, machine.paths), deadline=step.deadline, code=FAILED)
         return None
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, Stuck, VfioctlError
+from vfioctl.errors import StepFailed, StepRefused, Stuck, VfioctlError
 from vfioctl.files import renew_lock
 from vfioctl.findings import Finding
 from vfioctl.host import overrides
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LEAST_WRITE = 1.0  # a write gets this much even at the end of a deadline: less would call a healthy device stuck
 OUTLIVES_US = 24 * 3600.0  # a program in a detached child is never killed: its parent judges it
+NOT_STARTED = ("program.missing", "program.unusable")
+FAILED = "command.failed"  # a program that somebody named
 NO_OVERRIDE = ("", "(null)")  # what the kernel shows when driver_override is not set
 ADDRESS = Form("a PCI address", lambda value: isinstance(value, str) and PCI_ADDRESS.fullmatch(value) is not None)
 
@@ -213,6 +215,16 @@ def run(machine: Machine, argv: Sequence[str], *, deadline: float, code: str) ->
     if not completed.ok:
         raise StepFailed(code, f"{completed.why()}.")
     return completed
+
+
+def begin(machine: Machine, argv: Sequence[str], *, deadline: float, code: str) -> None:
+    """The same for a program that nothing came before: one that cannot be started has changed nothing (StepRefused)."""
+    try:
+        run(machine, argv, deadline=deadline, code=code)
+    except StepFailed as error:
+        if error.code in NOT_STARTED:
+            raise StepRefused(error.code, error.message) from error
+        raise
 
 
 def run_blocking(machine: Machine, argv: Sequence[str], *, devices: Iterable[str], deadline: float) -> Completed:

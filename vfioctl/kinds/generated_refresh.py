@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
-from vfioctl.kinds.command_run import NOT_STARTED
-from vfioctl.kinds.common import Primitive, run
+from vfioctl.kinds.common import FAILED, Primitive, begin, run
 from vfioctl.paths import Paths
 from vfioctl.txn.shape import ARGV, FLAG, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
@@ -59,12 +57,7 @@ class GeneratedRefresh(Primitive):
     def apply(self, step: Step, machine: Machine) -> str | None:
         if step.params.get("back"):
             return "it runs when what follows is undone"
-        try:
-            _run(step, machine)
-        except StepFailed as error:
-            if error.code in NOT_STARTED:
-                raise StepRefused(error.code, error.message) from error
-            raise
+        begin(machine, _argv(step.params, machine.paths), deadline=step.deadline, code=FAILED)
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:  # noqa: ARG002
@@ -74,12 +67,8 @@ class GeneratedRefresh(Primitive):
     def undo(self, step: Step, machine: Machine) -> str | None:
         if not step.params.get("back"):
             return "it follows from what is put back"
-        _run(step, machine)
+        run(machine, _argv(step.params, machine.paths), deadline=step.deadline, code=FAILED)
         return None
-
-
-def _run(step: Step, machine: Machine) -> None:
-    run(machine, _argv(step.params, machine.paths), deadline=step.deadline, code="command.failed")
 
 
 def _argv(params: Json, paths: Paths) -> tuple[str, ...]:
