@@ -411,6 +411,7 @@ def every_step(machine):
             {"kind": "sysfs.write", "params": {"path": "/sys/a", "value": HOSTILE}},
         ]}),
         planned(machine, "file.copy", {"source": "/a", "dest": f"/{HOSTILE}"}, scope=Scope.LEASE),
+        planned(machine, "directory.copy", {"source": "/a", "dest": f"/{HOSTILE}", "files": ["b"]}, scope=Scope.LEASE),
         planned(machine, "file.write", {"path": f"/{HOSTILE}", "blob": BLOB, "size": 1}, scope=Scope.LEASE,
                 baseline={"former": None, "operation": OPERATION}),
         planned(machine, "file.fetch", {"url": "https://a/b", "path": f"/{HOSTILE}"}, scope=Scope.LEASE),

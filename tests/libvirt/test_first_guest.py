@@ -29,16 +29,16 @@ DIFFERS = (
     (r"(?m)^ {9}[\w.]+: .*\n", ""),
     (MAC, "MAC"), (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
     (r"[0-9a-f]{64}", "SHA256"), (r"192\.168\.219\.\d+", "ADDRESS"), (r" +\d+\.\d+ s", " TIME"),
-    (r"[\d.]+ [KMGT]iB", "SIZE"), (r"machine .*", "MACHINE"), (r" {2,}", "  "), (r"─+", "─"),
+    (r"[\d.]+ [KMGT]iB", "SIZE"), (r"pid \d+", "PID"), (r"machine .*", "MACHINE"), (r" {2,}", "  "), (r"─+", "─"),
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def host(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def host(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("first")
     place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(network_lab, place)
-    network_lab.start()
+    made = snapshot_lab.SnapshotLab(emulated_lab, place)
+    emulated_lab.start()
     entry = place / "programs/vfioctl"  # the lab has these in its PATH
     entry.write_text(f'#!/bin/sh\nexec {sys.executable} -m {snapshot_lab.ENTRY} --root / "$@"\n')
     entry.chmod(0o755)

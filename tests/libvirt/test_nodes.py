@@ -25,8 +25,9 @@ pytest.importorskip("vfioctl_snapshot")
 pytest.importorskip("vfioctl_guest")
 
 MADE = ("/etc/pki/CA/cacert.pem", "/etc/pki/libvirt/clientcert.pem", "/etc/pki/libvirt/private/clientkey.pem")
-LISTS = [  # of a node; the keys are those of one guest
-    row.name for row in SHIPPED.rows if row.name.endswith((" list", " leases")) and row.name != "guest ssh-key list"
+OF_NO_NODE = ("guest profile list", "guest ssh-key list", "ssh-key list")  # this host's own, or one guest's
+LISTS = [
+    row.name for row in SHIPPED.rows if row.name.endswith((" list", " leases")) and row.name not in OF_NO_NODE
 ]
 SOCKETS = """\
 auth_unix_rw = "none"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import snapshot_lab
 from somebody import NOBODY
-from template_lab import MEMBERS, PLACE, Templates
+from template_lab import PLACE, Templates
+from volume_lab import MEMBERS
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_storage")

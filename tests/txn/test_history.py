@@ -8,6 +8,7 @@ import os
 import pytest
 
 from vfioctl.errors import VfioctlError
+from vfioctl.frozen import replace
 from vfioctl.paths import Paths
 from vfioctl.txn import history
 from vfioctl.txn.history import Run, StepTime
@@ -57,6 +58,13 @@ def test_records_of_one_second_come_newest_first_whatever_their_guests_are_calle
     for offset, guest in ((0.1, "zeta"), (0.2, "alpha"), (0.3, "mu")):
         history.record(paths, hand_off(paths, STARTED + offset, guest))
     assert [kept.guest for kept in history.read_all(paths).runs] == ["mu", "alpha", "zeta"]
+
+
+def test_of_two_records_the_one_that_ended_last_comes_first_though_it_began_with_the_other(paths):
+    """What is recorded of a return counts from its first attempt."""
+    for offset, duration, guest in ((0.2, 0.1, "first"), (0.1, 0.9, "last")):
+        history.record(paths, replace(hand_off(paths, STARTED + offset, guest), duration=duration))
+    assert [kept.guest for kept in history.read_all(paths).runs] == ["last", "first"]
 
 
 def test_without_a_directory_there_is_no_history(paths):

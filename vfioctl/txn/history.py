@@ -108,7 +108,7 @@ def record(paths: Paths, run: Run, *, keep: int = KEEP) -> None:
 
 
 def read_all(paths: Paths) -> Records:
-    """All records, newest first; what cannot be read is named in `damaged`."""
+    """All records, newest first by their end; what cannot be read is named in `damaged`."""
     found: list[Run] = []
     damaged: list[str] = []
     for name in reversed(ids(paths)):
@@ -116,7 +116,7 @@ def read_all(paths: Paths) -> Records:
             found.append(read(paths, name))
         except VfioctlError:
             damaged.append(f"{name}.json")
-    found.sort(key=lambda run: run.started, reverse=True)  # ids tell seconds, and then names decide
+    found.sort(key=lambda run: run.started + run.duration, reverse=True)  # ids tell seconds, and then names decide
     return Records(tuple(found), tuple(damaged))
 
 

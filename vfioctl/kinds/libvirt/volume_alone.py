@@ -67,8 +67,12 @@ def must_have_no_user(machine: Machine, path: str, *, writing: bool = False) -> 
         found = users_of_file(machine.paths, machine.reach.ask, path, writing=writing) if path else ()
     if found:
         said = f"{path} is {'being written to' if writing else 'in use'} by {', '.join(found)}."
-        hint = "Wait for it, or end it; a loop device is detached with: losetup --detach DEVICE"
-        raise StepRefused(BUSY, said, hints=(hint,))
+        raise StepRefused(BUSY, said, hints=tuple(_end_of(user) for user in found))
+
+
+def _end_of(user: str) -> str:
+    """What helps against a user of a file, as `users_of_file` calls it."""
+    return f"losetup --detach {user}" if user.startswith("/dev/") else f"Wait for {user}, or end it."
 
 
 def _path(volume: Volume) -> str:
