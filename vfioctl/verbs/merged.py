@@ -29,16 +29,36 @@ def merged(
     built_in: Verbs, added: Iterable[Row], groups: Iterable[Group] = ()
 ) -> tuple[Verbs, tuple[Clash, ...]]:
     """What there is, and what is left out. Built-in verbs come first, then plugins by name: the first one stays."""
-    rows = list(built_in.rows)
+    taken = _Taken()
+    for row in built_in.rows:
+        taken.add(row)
     clashes = []
     for row in sorted(added, key=lambda row: row.plugin):
-        if kept := next((other for other in rows if _collide(other.name, row.name)), None):
+        if kept := taken.by(row.name):
             clashes.append(Clash(row, kept))
         else:
-            rows.append(row)
-    return Verbs(tuple(rows), (*built_in.groups, *groups)), tuple(clashes)
+            taken.add(row)
+    return Verbs(tuple(taken.rows.values()), (*built_in.groups, *groups)), tuple(clashes)
 
 
-def _collide(one: str, other: str) -> bool:
-    """Whether both are the same, or one is a group that the other is in."""
-    return f"{one} ".startswith(f"{other} ") or f"{other} ".startswith(f"{one} ")
+class _Taken:
+    """The rows that stay, by name, and the first one in each group: each start of the command line asks."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.groups: dict[str, Row] = {}
+
+    def add(self, row: Row) -> None:
+        self.rows[row.name] = row
+        for group in _groups(row.name):
+            self.groups.setdefault(group, row)
+
+    def by(self, name: str) -> Row | None:
+        """Who has the name, is a group that it would be in, or is in a group of that name."""
+        return next((self.rows[one] for one in (name, *_groups(name)) if one in self.rows), self.groups.get(name))
+
+
+def _groups(name: str) -> list[str]:
+    """The groups that `name` is in: "a b" and "a" of "a b c"."""
+    words = name.split(" ")
+    return [" ".join(words[:end]) for end in range(len(words) - 1, 0, -1)]
