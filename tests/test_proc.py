@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 
 import pytest
@@ -91,6 +92,27 @@ def test_a_bug_in_a_child_is_not_swallowed():
 
     with pytest.raises(RuntimeError, match="KeyError"):
         in_child(bug, deadline=5)
+
+
+def test_a_child_collects_no_garbage_of_its_parent(tmp_path):
+    """The destructor of a connection to libvirt never returns there."""
+
+    class Thing:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            (tmp_path / str(os.getpid())).touch()
+
+    gc.disable()
+    try:
+        Thing()
+        in_child(lambda: b"%d" % gc.collect(), deadline=5)
+        assert os.listdir(tmp_path) == []
+    finally:
+        gc.enable()
+    gc.collect()
+    assert os.listdir(tmp_path) == [str(os.getpid())]
 
 
 def test_a_child_that_misses_its_deadline_is_left_alone(tmp_path):

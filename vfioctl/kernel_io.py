@@ -10,6 +10,7 @@ desktop from coming back, and whoever comes next finds the device recorded or st
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -235,7 +236,12 @@ def _read(path: str) -> str:
 
 
 def close_all_but(*keep: int) -> None:
-    """Close every descriptor but `keep`; standard input, output and error go to /dev/null."""
+    """Close every descriptor but `keep`; standard input, output and error go to /dev/null.
+
+    For a fork of ours, which collects no garbage of its parent either: a destructor would use a descriptor that is
+    closed here, and libvirt's waits for ever for a thread that no fork has.
+    """
+    gc.freeze()
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
