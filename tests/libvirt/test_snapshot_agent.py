@@ -105,6 +105,16 @@ def test_keys_are_added_listed_and_removed_beside_those_that_stay(web: Web) -> N
     assert "failed at the SSH keys of nobody" in said
 
 
+def test_a_user_without_a_file_of_keys_has_none_and_gets_the_first(web: Web) -> None:
+    given = web.host.place / "eve.pub"
+    given.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA eve\n")
+    asked = ("web", "--user", "eve", "--format", "json")
+    web.line.ask("echo 'eve:x:1001:1001::/home/eve:/bin/sh' >>/etc/passwd; mkdir -p /home/eve; echo made")
+    assert json.loads(web.host.said("guest", "ssh-key", "list", *asked))["data"]["keys"] == []
+    web.host.said("guest", "ssh-key", "add", *asked, "--key", str(given))
+    assert web.line.ask("grep -c eve$ /home/eve/.ssh/authorized_keys") == "1"
+
+
 def test_a_snapshot_that_fails_while_it_stands_still_lets_it_go_on(web: Web) -> None:
     images, present = web.host.files(), disk(web.host)
     with web.host.standing_still(MAKING_IMAGES, "snapshot", "create", "web", "bad", "--quiesce") as process:

@@ -5,6 +5,8 @@ Nothing here keeps, prints or hashes a secret. Changes no host.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,9 +32,22 @@ def set_guest_password(connection: Connection, uuid: str, user: str, secret: str
 
 
 def read_authorized_keys(connection: Connection, uuid: str, user: str) -> tuple[str, ...]:
-    """The lines of the authorized_keys of `user` in the guest `uuid`. Raises VfioctlError as `Connection.ask`."""
-    doing = f"the SSH keys of {user}"
-    return tuple(_ask(connection, uuid, lambda domain: domain.authorizedSSHKeysGet(user, 0), doing))
+    """The lines of the authorized_keys of `user` in the guest `uuid`, none without that file.
+
+    Raises VfioctlError as `Connection.ask`.
+    """
+    return tuple(_ask(connection, uuid, lambda domain: _keys_of(domain, user), f"the SSH keys of {user}"))
+
+
+def _keys_of(domain: virDomain, user: str) -> list[str]:
+    """The agent has no other word for a file that is not there than what its open(2) says; its locale is C."""
+    try:
+        found: list[str] = domain.authorizedSSHKeysGet(user, 0)
+    except binding().libvirtError as error:
+        if os.strerror(errno.ENOENT) in str(error):
+            return []
+        raise
+    return found
 
 
 def add_authorized_keys(connection: Connection, uuid: str, user: str, lines: Sequence[str]) -> None:

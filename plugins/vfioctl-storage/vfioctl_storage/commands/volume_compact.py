@@ -139,7 +139,10 @@ def _clusters(host: Host, path: str) -> tuple[int, int]:
         said, hint = f"{path} is not compacted: it is damaged.", f"See: qemu-img check {argument(path)}"
         raise Refused("disk.unsupported", said, state=NOTHING_CHANGED, hints=(hint,))
     try:
-        return int(json.loads(checked.stdout)["allocated-clusters"]), int(json.loads(info.stdout)["cluster-size"])
+        counted = json.loads(checked.stdout)
+        # qemu-img leaves "allocated-clusters" out of an image without any.
+        used = counted.get("allocated-clusters", 0) if counted["total-clusters"] else 0
+        return int(used), int(json.loads(info.stdout)["cluster-size"])
     except (ValueError, KeyError, TypeError) as error:
         why = next((one.why() for one in (info, checked) if one.returncode), "what qemu-img says is not understood")
         raise Refused("disk.unreadable", f"{path} cannot be looked at: {why}.", state=NOTHING_CHANGED) from error
