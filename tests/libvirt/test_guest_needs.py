@@ -1,7 +1,9 @@
-"""`vfioctl guest start` where its network and pool are not active: they start first, and stop where it fails."""
+"""`guest start` and `create --start` where network and pool are not active: they start first, and stop on failure."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,14 +26,14 @@ STARTS = ["network.start", "pool.start", "domain.start"]
 
 
 @pytest.fixture(scope="module")
-def host(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def host(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("needs")
     place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(network_lab, place)
-    network_lab.start()
+    made = snapshot_lab.SnapshotLab(emulated_lab, place)
+    emulated_lab.start()
     define(made, NETWORK)
     made.must("truncate", "-s", "1M", str(place / "one.raw"))
-    network_lab.virsh("pool-define-as", POOL, "dir", "--target", str(place))
+    emulated_lab.virsh("pool-define-as", POOL, "dir", "--target", str(place))
     return made
 
 
@@ -142,3 +144,90 @@ def test_what_another_guest_runs_on_by_then_stays_active(guest: Needy, number: i
     finally:
         Living.remove(other)
         guest.host.recover()
+
+
+@pytest.fixture
+def new(host: Any) -> Iterator[Any]:
+    made = New(host)
+    yield made
+    made.remove()
+
+
+class New:
+    """A guest that is made with an empty disk in the pool, on the network, and started."""
+
+    def __init__(self, host: Any) -> None:
+        self.host, self.name = host, f"n{os.urandom(4).hex()}"
+        self.volume = host.place / f"{self.name}.qcow2"
+
+    def create(self, *more: str) -> Any:
+        argv = ("--memory", "64M", "--disk", "1M", "--pool", POOL, "--network", NETWORK, "--start")
+        return self.host.cli("guest", "create", self.name, *argv, *more)
+
+    def done(self, *more: str) -> list[str]:
+        """The kinds of its steps."""
+        ended = self.create(*more, "--format", "json")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return [step["kind"] for step in json.loads(ended.stdout)["data"]["steps"]]
+
+    @property
+    def there(self) -> tuple[bool, bool, list[str]]:
+        """Whether libvirt knows it, whether its disk is there, and what is active."""
+        virsh = self.host.lab.virsh
+        active = (virsh("net-list", "--name").stdout + virsh("pool-list", "--name").stdout).split()
+        return self.name in virsh("list", "--all", "--name").stdout.split(), self.volume.exists(), active
+
+    def remove(self) -> None:
+        virsh = self.host.lab.virsh
+        for command in (("destroy", self.name), ("undefine", self.name), ("net-destroy", NETWORK),
+                        ("pool-destroy", POOL)):  # fmt: skip
+            virsh(*command, check=False)
+        self.volume.unlink(missing_ok=True)
+
+
+NOTHING = (False, False, [])
+MAKES = ["network.start", "pool.start", "volume.create", "domain.define", "domain.start"]
+
+
+def test_a_new_guest_gets_what_it_needs_before_its_first_start(new: New) -> None:
+    assert new.done("--yes") == MAKES
+    assert new.there == (True, True, [NETWORK, POOL])
+    assert (new.host.lab.state(new.name), new.host.left_open()) == ("running", [])
+
+
+def test_a_new_guest_is_not_made_where_nobody_can_be_asked_what_it_needs(new: New) -> None:
+    ended = new.create()
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    said = ended.stdout + ended.stderr
+    assert "guest.unconfirmed_needs" in said
+    for part in f"vfioctl network start {NETWORK}", f"vfioctl pool start {POOL}", "with --yes":
+        assert part in said
+    assert new.there == NOTHING
+
+
+def test_a_dry_run_of_a_new_guest_shows_what_is_started_before_it(new: New) -> None:
+    assert new.done("--dry-run") == MAKES
+    assert new.there == NOTHING
+
+
+def test_nothing_stays_of_a_new_guest_that_does_not_start(new: New) -> None:
+    """The bridge of its second network is not there, as libvirt finds out only then."""
+    define(new.host, "broken", "<forward mode='bridge'/>")
+    new.host.lab.virsh("net-start", "broken")
+    try:
+        ended = new.create("--yes", "--network", "broken")
+        assert ended.returncode == 1, ended.stdout + ended.stderr
+        assert (new.there, new.host.left_open()) == ((False, False, ["broken"]), [])
+    finally:
+        new.host.lab.virsh("net-destroy", "broken")
+        new.host.lab.virsh("net-undefine", "broken")
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", range(1, 2 * len(MAKES) + 1))
+def test_nothing_stays_of_a_new_guest_whose_making_was_killed(new: New, number: int) -> None:
+    new.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert new.create("--yes").returncode != 0
+    new.host.must("sh", "-c", "rm -f /.kit/*")
+    new.host.recover()
+    assert (new.there, new.host.left_open()) == (NOTHING, [])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vfioctl_guest.create import Wish, draft, handed_over
+from vfioctl_guest.create import Wish, after_needs, draft, handed_over
 from vfioctl_guest.site import Blank, Image, Site
 
 from vfioctl.frozen import replace
 from vfioctl.plugin import ChosenCard, Enabling, Finding, Severity, StepProposal
 from vfioctl.virt.capabilities import Capabilities
+from vfioctl.virt.networks import Network
 from vfioctl.virt.nodes import LOCAL
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
@@ -91,3 +92,21 @@ def test_to_boot_from_a_network_it_must_be_on_one() -> None:
 def test_windows_on_a_node_without_its_interfaces_is_made_and_that_is_said() -> None:
     (found,) = draft(replace(WISH, windows=True), SITE, (DISK,), ()).findings
     assert (found.code, found.severity) == ("guest.no_hyperv", Severity.WARN)
+
+
+def test_what_it_needs_of_its_node_is_started_before_everything_else() -> None:
+    empty = replace(DISK, blank=Blank("p", "web.qcow2", 1 << 30, marked=True, later=True))
+    started = StepProposal(id="pool", kind="pool.start", params={}, reason="r")
+    found = Finding("network.address_in_use", "It is.")
+    made = after_needs(draft(replace(WISH, start=True), SITE, (empty,), ()), (started,), (found,))
+    assert [one.kind for one in made.steps] == ["pool.start", "volume.create", "domain.define", "domain.start"]
+    assert all("pool" in one.after for one in made.steps[1:])
+    assert made.steps[1].params["later"] is True
+    assert made.findings == (found,)
+
+
+def test_a_network_that_is_not_active_stands_in_the_way_unless_it_is_started() -> None:
+    off = Network("u", "idle", active=False, persistent=True, autostart=False, kind="isolated")
+    wish, place = replace(WISH, macs=("52:54:00:00:00:01",)), replace(SITE, networks=(off,))
+    assert [one.code for one in draft(wish, place, (DISK,), ()).findings] == ["guest.network_off"]
+    assert draft(replace(wish, start=True), place, (DISK,), ()).findings == ()

@@ -128,6 +128,13 @@ def handed_over(made: Draft, card: ChosenCard, enabling: Enabling) -> Draft:
     )  # fmt: skip
 
 
+def after_needs(made: Draft, steps: tuple[StepProposal, ...], findings: tuple[Finding, ...]) -> Draft:
+    """`made`, after the `steps` that start what it needs of its node."""
+    before = tuple(one.id for one in steps)
+    own = tuple(replace(one, after=(*one.after, *before)) for one in made.steps)
+    return replace(made, steps=(*steps, *own), findings=(*made.findings, *findings))
+
+
 def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Iterator[Finding]:
     yield from _of_node(wish, site)
     yield from pages.findings(wish.memory, wish.page, site)
@@ -138,7 +145,7 @@ def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Imag
         said = f"{site.node} offers none of Hyper-V's interfaces: Windows will run in {wish.name}, and more slowly."
         yield Finding("guest.no_hyperv", said, Severity.WARN, hint="Is KVM on there? vfioctl node show", source="guest")
     for one in site.networks:
-        if not one.active:
+        if not (one.active or wish.start):
             said = f"The network {one.name} is not active, so that the guest {wish.name} could not start."
             yield _finding("guest.network_off", said, f"Start it with: vfioctl network start {argument(one.name)}")
     for disk in disks:

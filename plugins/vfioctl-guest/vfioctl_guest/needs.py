@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import (
     Finding,
+    Guest,
     Question,
     StepProposal,
     address_conflicts,
@@ -18,13 +19,17 @@ from vfioctl.plugin import (
     read_pools,
     taken_addresses,
 )
+from vfioctl_guest.create import after_needs
+from vfioctl_guest.life import OFF, Subject
+from vfioctl_guest.site import IN_PLACE
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Network, Pool
-    from vfioctl_guest.life import Subject
+    from vfioctl_guest.create import Draft
+    from vfioctl_guest.site import Image
 
-IN_PLACE = ("dir",)  # pools whose files are there whether or not libvirt has them active
 START_NEEDS = "guest.unconfirmed_needs"  # what is asked
+SAME = "the same command line, with --yes"
 MOUNTING = 120.0  # seconds: a share that does not answer
 
 
@@ -37,8 +42,8 @@ class Needs:
     findings: tuple[Finding, ...] = ()
 
 
-def unmet(call: Call, connection: Connection, about: Subject) -> Needs:
-    """What is missing for the start of the guest. Raises VfioctlError."""
+def unmet(call: Call, connection: Connection, about: Subject, making: frozenset[str] = frozenset()) -> Needs:
+    """What is missing for the start of the guest, whose new volumes are in the pools `making`. Raises VfioctlError."""
     root = ET.fromstring(about.guest.xml)
     networks, pools = read_networks(connection), read_pools(connection)
     wanted = {one.get("network", "") for one in root.iterfind("devices/interface[@type='network']/source")}
@@ -46,12 +51,25 @@ def unmet(call: Call, connection: Connection, about: Subject) -> Needs:
     named = {one.get("pool", "") for one in sources}
     files = {one.get("file") or one.get("dev") or "" for one in sources} - {""}
     off = tuple(one for one in networks if one.name in wanted and not one.active)
+    stopped = tuple(one for one in pools if not one.is_active)
     return Needs(
-        off, tuple(one for one in pools if not one.is_active and (one.name in named or _has(one, files))),
+        off, tuple(one for one in stopped if one.name in named or one.uuid in making or _has(one, files)),
         (*_missing(about, "guest.no_network", "network", "is on", wanted - {one.name for one in networks}),
          *_missing(about, "guest.no_pool", "pool", "has a disk in", named - {one.name for one in pools}),
          *_conflicts(call, about, off, networks)),
     )  # fmt: skip
+
+
+def for_new(
+    call: Call, connection: Connection, made: Draft, images: Iterable[Image]
+) -> tuple[Draft, Question | None]:
+    """`made` after what its guest needs for its first start, and what is asked for that. Raises VfioctlError."""
+    machine, node = made.machine, connection.node
+    guest = Guest(machine.uuid, machine.name, OFF, persistent=True, saved=False, xml=made.xml)
+    about = Subject(guest, str(node), node.uri, node.is_local, managed=bool(machine.hostdevs))
+    making = frozenset(one.blank.pool for one in images if one.blank and one.blank.later)
+    needs = unmet(call, connection, about, making)
+    return after_needs(made, needed(about, needs), needs.findings), asked(about, needs, SAME)
 
 
 def _has(pool: Pool, files: Iterable[str]) -> bool:
@@ -85,14 +103,17 @@ def needed(about: Subject, needs: Needs) -> tuple[StepProposal, ...]:
     )  # fmt: skip
 
 
-def asked(about: Subject, needs: Needs) -> Question | None:
-    """What a person agrees to before they are started, each with the command that does it alone; None for nothing."""
+def asked(about: Subject, needs: Needs, again: str = "") -> Question | None:
+    """What a person agrees to before they are started, each with the command that does it alone; None for nothing.
+
+    `again` is the command line that does not ask, where that is not the one of `guest start`.
+    """
     each = [("network", one.name) for one in needs.networks] + [("pool", one.name) for one in needs.pools]
     lines = tuple(
         f"The {what} {name} is not active, and is started first: vfioctl {what} start {argument(name)}{_there(about)}"
         for what, name in each
     )
-    return Question(START_NEEDS, lines, f"vfioctl guest start {about.called} --yes") if lines else None
+    return Question(START_NEEDS, lines, again or f"vfioctl guest start {about.called} --yes") if lines else None
 
 
 def _there(about: Subject) -> str:

@@ -21,6 +21,7 @@ from vfioctl.plugin import (
     read_capabilities,
     read_network,
     read_pages,
+    read_pool,
     replace,
     verify_template,
 )
@@ -38,6 +39,7 @@ MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
 
 
 IN_FILES = ("dir", "fs", "netfs")  # the kinds of pools whose volumes are files
+IN_PLACE = ("dir",)  # those whose files are there whether or not libvirt has them active
 
 
 @frozen
@@ -45,7 +47,7 @@ class Blank:
     """A volume that is to be made: `pool` is a UUID, `size` in bytes; `marked`: its file is here, to bear a mark.
 
     `below` and its format are the image of the template that it lies above, "" for an empty one. One with a `content`
-    is filled with it, and readable by nobody but its owner.
+    is filled with it, and readable by nobody but its owner. `later`: its pool is not active, and is started before.
     """
 
     pool: str
@@ -56,6 +58,7 @@ class Blank:
     below_format: str = ""
     template: str = ""
     content: bytes = b""
+    later: bool = False
 
 
 @frozen
@@ -98,15 +101,22 @@ def volume_of(connection: Connection, word: str) -> Volume:
     return found
 
 
-def blank(call: Call, connection: Connection, pool_name: str, name: str, size: int) -> tuple[Image, Blank]:
-    """The volume `name` of `size` bytes that is to be made in a pool. Raises Refused: "pool.*", "guest.volume"."""
-    pool, here = active_pool(connection, pool_name), connection.node.is_local
+def blank(
+    call: Call, connection: Connection, pool_name: str, name: str, size: int, *, starts: bool = False
+) -> tuple[Image, Blank]:
+    """The volume `name` of `size` bytes that is to be made in a pool, which the plan may be what `starts`.
+
+    Raises Refused: "pool.*", "guest.pool_off", "guest.volume".
+    """
+    pool = read_pool(connection, pool_name) if starts else active_pool(connection, pool_name)
+    here = connection.node.is_local
     if pool.kind not in IN_FILES:
         said = f"The volumes of the pool {pool.name} are no files ({pool.kind}), and only files become disks here."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED, hints=("Choose another one with --pool.",))
     place = call.host().ask(pool.path, partial(os.path.realpath, pool.path)) if here else pool.path
-    marked = here and call.administers and call.host().ask(place, partial(keeps_marks, place))
-    new = Blank(pool.uuid, name, size, marked)
+    seen = here and call.administers and (pool.is_active or pool.kind in IN_PLACE)
+    marked = seen and call.host().ask(place, partial(keeps_marks, place))
+    new = Blank(pool.uuid, name, size, marked, later=not pool.is_active)
     return Image(f"{place}/{name}", QCOW2, blank=new), new
 
 
@@ -127,9 +137,11 @@ def above(connection: Connection, word: str, made: Image, new: Blank) -> Image:
     )  # fmt: skip
 
 
-def filled(call: Call, connection: Connection, pool: str, name: str, content: bytes) -> Image:
+def filled(
+    call: Call, connection: Connection, pool: str, name: str, content: bytes, *, starts: bool = False
+) -> Image:
     """The volume `name` with `content` that is to be made in a pool. Raises as `blank` does."""
-    made, new = blank(call, connection, pool, name, len(content))
+    made, new = blank(call, connection, pool, name, len(content), starts=starts)
     return replace(made, format=RAW, blank=replace(new, content=content))
 
 

@@ -40,11 +40,13 @@ def _about(uri: str, new: Blank) -> dict[str, Any]:
     return {"uri": uri, "pool": new.pool, "name": new.name, "marked": new.marked}
 
 
-def _more(new: Blank) -> Iterator[tuple[str, str]]:
+def _more(new: Blank) -> Iterator[tuple[str, Any]]:
     if new.below:
         yield from (("backing", new.below), ("backing_format", new.below_format))
     if new.content:
         yield "mode", PRIVATE
+    if new.later:
+        yield "later", True
 
 
 def _what(new: Blank) -> str:

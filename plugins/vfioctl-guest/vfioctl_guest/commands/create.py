@@ -11,6 +11,7 @@ from vfioctl.plugin import (
     Message,
     OperationRequest,
     Result,
+    asking,
     card_addresses,
     changing,
     frozen,
@@ -25,6 +26,7 @@ from vfioctl_guest.create import Draft, Wish, draft, handed_over
 from vfioctl_guest.host_card import host_card
 from vfioctl_guest.machine import BIOS, FIRMWARES, new_mac
 from vfioctl_guest.names import check_new, file_names, seed_name, typed
+from vfioctl_guest.needs import START_NEEDS, for_new
 from vfioctl_guest.profiles import Profile, chosen, options, profile_names
 from vfioctl_guest.seed.content import files
 from vfioctl_guest.seed.given import Given, read
@@ -32,7 +34,7 @@ from vfioctl_guest.seed.iso import image
 from vfioctl_guest.several import numbered, several
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, ChosenCard, Connection
+    from vfioctl.plugin import Call, ChosenCard, Connection, Question
 
 
 @click.command()
@@ -64,11 +66,12 @@ if TYPE_CHECKING:
 @click.option("--start", is_flag=True, help="Start it, too.")
 @click.option("--count", type=click.IntRange(1), help="Make so many, called NAME-1, NAME-2 and so on.")
 @seeding
+@asking
 @changing
 @click.pass_obj
 def create(
-    call: Call, /, name: str, node: str, *, profile: Profile | None, count: int | None, seed: Given, dry_run: bool,
-    **asked: Any,
+    call: Call, /, name: str, node: str, *, profile: Profile | None, count: int | None, seed: Given, yes: bool,
+    dry_run: bool, **asked: Any,
 ) -> Result:  # fmt: skip
     """Create the guest NAME: its disks lie above a template, are volumes that are there, or empty ones.
 
@@ -81,9 +84,14 @@ def create(
     --user, --hostname, --address and their neighbours are for cloud-init in the guest: it reads them from an ISO image,
     the volume NAME-seed.iso, when it first boots. That goes with its second start by vfioctl, or with the guest.
 
+    With --start, networks that it is on and the pool of its empty disks are started before it where they are not
+    active, when that is agreed to, and stopped again where the guest does not start.
+
     --profile takes what is not typed from a file of root's in /etc/vfioctl/profiles; see `vfioctl guest profile list`.
     """
     wanted = Asked(**asked)
+    if yes:
+        call.agree(START_NEEDS)
     check_new(name)
     if wanted.gpu:
         call.need_root()
@@ -145,16 +153,19 @@ def _made(call: Call, name: str, node: str, asked: Asked, seed: Given, *, dry_ru
         cds = tuple(site.iso(call, connection, path) for path in asked.isos)
         wish = asked.wish(name, card)
         its_seed = _seed(call, connection, wish, seed, asked.pool)
-    made = draft(wish, place, disks, cds, its_seed)
+        made, question = draft(wish, place, disks, cds, its_seed), None
+        if wish.start:
+            made, question = for_new(call, connection, made, (*disks, *((its_seed,) if its_seed else ())))
     if card:
         end = None if not (dry_run or asked.end_session) else asked.end_session
         made = handed_over(made, card, call.enabling(made.xml, end_session=end))
-    return _performed(call, place, made, wish, dry_run=dry_run)
+    return _performed(call, place, made, wish, question, dry_run=dry_run)
 
 
 def _disks(call: Call, connection: Connection, name: str, asked: Asked) -> tuple[site.Image, ...]:
     """The one above a template comes first, else those that are there."""
-    new = _new(call, connection, Room(name, asked.template, asked.pool, tuple(map(size, asked.sizes))))
+    sizes = tuple(map(size, asked.sizes))
+    new = _new(call, connection, Room(name, asked.template, asked.pool, sizes, starts=asked.start))
     there = tuple(_disk(call, connection, word) for word in asked.volumes)
     return (*new, *there) if asked.template else (*there, *new)
 
@@ -167,18 +178,22 @@ def _single(asked: Asked, seed: Given) -> tuple[str, ...]:
 
 @frozen
 class Room:
-    """Which disks are to be made for the guest `name`, in `pool`: those of `sizes`, the first of a `template`."""
+    """Which disks are to be made for the guest `name`, in `pool`: those of `sizes`, the first of a `template`.
+
+    `starts`: a pool that is not active is started before.
+    """
 
     name: str
     template: str
     pool: str
     sizes: tuple[int, ...]
+    starts: bool
 
 
 def _new(call: Call, connection: Connection, room: Room) -> tuple[site.Image, ...]:
     sizes = room.sizes or ((0,) if room.template else ())
     files = zip(file_names(room.name), sizes, strict=False)
-    made = [site.blank(call, connection, room.pool, file, count) for file, count in files]
+    made = [site.blank(call, connection, room.pool, file, count, starts=room.starts) for file, count in files]
     images = [image for image, _ in made]
     if room.template:
         images[0] = site.above(connection, room.template, *made[0])
@@ -197,10 +212,13 @@ def _disk(call: Call, connection: Connection, word: str) -> site.Image:
     return site.image(call, connection, site.volume_of(connection, word))
 
 
-def _performed(call: Call, place: site.Site, made: Draft, wish: Wish, *, dry_run: bool) -> Result:
+def _performed(
+    call: Call, place: site.Site, made: Draft, wish: Wish, question: Question | None, *, dry_run: bool
+) -> Result:
     request = OperationRequest(
         plugin="guest", operation="guest create", subject=f"guest:{wish.name}", key=str(uuid.uuid4()),
         proposals=made.steps, contents=made.contents, findings=made.findings, notes=made.notes,
+        question=question,
     )  # fmt: skip
     result = call.perform(request, dry_run=dry_run, apart=wish.start and bool(wish.hostdevs))
     ended = Result(
