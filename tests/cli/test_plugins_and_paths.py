@@ -67,6 +67,23 @@ def test_validate_lists_the_files_that_are_there(run, host_file) -> None:
     assert [os.path.basename(file) for file in files] == ["win11.toml"]
 
 
+def test_validate_checks_the_files_of_plugins_too(run, host_file) -> None:
+    pytest.importorskip("vfioctl_guest")
+    host_file('cpus = 0\nmemory = "2"\n', "profiles/small.toml")
+    shown = run("config", "validate")
+    assert (shown.status, shown.err.count("error:")) == (3, 2)
+    assert "profiles/small.toml:1: cpus" in shown.err
+    assert "profiles/small.toml:2: memory" in shown.err
+    host_file("cpus = 1\n", "profiles/small.toml")
+    assert "profiles/small.toml" in run("config", "validate").out
+
+
+def test_validate_of_one_guest_leaves_the_files_of_plugins_out(run, host_file) -> None:
+    host_file("cpus = 0\n", "profiles/small.toml")
+    host_file("", "guests/win11.toml")
+    assert run("config", "validate", "win11").status == 0
+
+
 def test_validate_finds_a_guest_whose_file_is_a_link_to_nowhere(run, root, host_file) -> None:
     host_file("", "guests/linux.toml")
     (root / "etc/vfioctl/guests/win11.toml").symlink_to("/nowhere/win11.toml")

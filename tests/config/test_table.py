@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vfioctl.config.schema import Setting
-from vfioctl.config.table import read_settings
+from vfioctl.config.table import judged_settings, read_settings
 from vfioctl.errors import Refused
 from vfioctl.paths import Paths
 
@@ -64,6 +64,14 @@ def test_what_is_wrong_is_named_with_its_line_and_what_was_meant(file: Path, tex
     with pytest.raises(Refused, match=said) as caught:
         read(file)
     assert caught.value.code == code
+
+
+def test_everything_that_is_wrong_comes_at_once_beside_what_is_right(file: Path) -> None:
+    write(file, 'memory = "2G"\ncpus = 0\nmemry = 1\n')
+    values, wrong = judged_settings(Paths(str(file.parents[1])), str(file), KNOWN)
+    assert [*values] == ["memory"]
+    assert [one.code for one in wrong] == ["config.value", "config.unknown"]
+    assert ":2: cpus" in wrong[0].message
 
 
 def test_a_file_that_others_may_write_or_that_is_not_there_is_not_obeyed(file: Path) -> None:

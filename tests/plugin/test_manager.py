@@ -331,6 +331,25 @@ def test_an_image_whose_checksum_could_be_anybodys_costs_its_plugin(make_plugin,
     assert [finding.code for finding in plugins.findings] == ["plugin.bad_result"]
 
 
+FILES = """
+@hookimpl
+def vfioctl_config_files(host):
+    return [ConfigFile({})]
+"""
+
+
+def test_files_of_plugins_come_with_what_is_wrong_in_them(make_plugin):
+    plugins = Plugins([make_plugin("a", FILES.format("'/etc/x', (Finding('a.b', 'No.'),)")), make_plugin("b", "")])
+    assert [(file.path, file.findings[0].code) for file in plugins.config_files(None)] == [("/etc/x", "a.b")]
+
+
+@pytest.mark.parametrize("words", ["'x'", "7", "'/etc/x', ('no',)"])
+def test_a_file_that_is_none_costs_its_plugin(make_plugin, words):
+    plugins = Plugins([make_plugin("a", FILES.format(words))])
+    assert plugins.config_files(None) == ()
+    assert [finding.code for finding in plugins.findings] == ["plugin.bad_result"]
+
+
 def test_an_observer_that_raises_becomes_a_finding(make_plugin):
     source = """
     @hookimpl

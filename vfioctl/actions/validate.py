@@ -1,4 +1,4 @@
-"""Everything wrong in the host's file and the guests' files, at once."""
+"""Everything wrong in the host's file, the guests' files and those of plugins, at once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from vfioctl.actions.facts import must_be_managed, plugin_infos
 from vfioctl.config.load import managed_guests, problems_of
-from vfioctl.config.plugins import unknown_plugins
+from vfioctl.config.plugins import disabled, unknown_plugins
+from vfioctl.plugin.manager import Plugins
 from vfioctl.result import Error, Result, refused
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
     from vfioctl.config.source import Problem
+    from vfioctl.plugin.types import PluginInfo
 
 
 def validate(call: Call, guest: str | None = None) -> Result:
-    """Check every file, or that of `guest` and the host's; refused when something is wrong."""
+    """Check every file, also those of plugins, or that of `guest` and the host's; refused when something is wrong."""
     if guest is not None:
         must_be_managed(call, guest)
     paths, plugins = call.composition.paths, plugin_infos(call)
@@ -25,8 +27,19 @@ def validate(call: Call, guest: str | None = None) -> Result:
     named = [paths.host_config, *(paths.guest_config(name) for name in guests)]
     found = [problem for name in (None, *guests) for problem in problems_of(paths, name, plugins)]
     found += [problem for file in named for problem in unknown_plugins(file, paths.root, plugins)]
-    errors = (*_dangling(named), *_errors(dict.fromkeys(found)))
-    return refused({"files": _there(named), "guests": list(guests)}, errors)
+    others, wrong = ((), ()) if guest else _of_plugins(call, plugins.values())
+    errors = (*_dangling(named), *_errors(dict.fromkeys(found)), *wrong)
+    return refused({"files": [*_there(named), *others], "guests": list(guests)}, errors)
+
+
+def _of_plugins(call: Call, infos: Iterable[PluginInfo]) -> tuple[tuple[str, ...], tuple[Error, ...]]:
+    """The files that enabled plugins have of their own, and what is wrong with them, or with a plugin itself."""
+    off = disabled(call.composition.paths)
+    plugins = Plugins(info for info in infos if off.status(info) == "ok")
+    files = plugins.config_files(call.host())
+    wrong = (*(finding for file in files for finding in file.findings), *plugins.findings)
+    said = tuple(Error(one.code, one.message, hints=(one.hint,) if one.hint else ()) for one in wrong)
+    return tuple(file.path for file in files), said
 
 
 def _there(files: Iterable[str]) -> list[str]:

@@ -22,15 +22,25 @@ def read_settings(paths: Paths, file: str, known: Iterable[Setting]) -> Mapping[
     Raises ConfigError (config.*) for the first thing that is wrong, with its line and the key that was probably meant;
     Refused("config.writable") where others than root could have written it.
     """
+    values, wrong = judged_settings(paths, file, known)
+    if wrong:
+        raise wrong[0]
+    return values
+
+
+def judged_settings(
+    paths: Paths, file: str, known: Iterable[Setting]
+) -> tuple[Mapping[str, Value], tuple[Refused, ...]]:
+    """What `file` sets, as `read_settings` has it, and everything that is wrong in it, each with its line."""
     if not os.path.exists(file):
         said = f"{file} is not there, or is a link to nothing."
-        raise Refused("config.unreadable", said, state="Nothing was changed.")
-    source = read_source(file, paths.root)
+        return {}, (Refused("config.unreadable", said, state="Nothing was changed."),)
+    try:
+        source = read_source(file, paths.root)
+    except Refused as refused:
+        return {}, (refused,)
     if isinstance(source, Problem):
-        raise source.error()
-    values: dict[str, Value] = {}
-    for found in walked(source, {setting.path: setting for setting in known}):
-        if isinstance(found, Problem):
-            raise found.error()
-        values.update([found])
-    return values
+        return {}, (source.error(),)
+    found = tuple(walked(source, {setting.path: setting for setting in known}))
+    wrong = tuple(one.error() for one in found if isinstance(one, Problem))
+    return dict(one for one in found if not isinstance(one, Problem)), wrong

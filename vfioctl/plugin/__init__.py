@@ -92,7 +92,7 @@ from vfioctl.checking import TYPE_CHECKING
 if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
     from vfioctl.config.schema import Setting
-    from vfioctl.config.table import read_settings
+    from vfioctl.config.table import judged_settings, read_settings
     from vfioctl.errors import Refused, VfioctlError
     from vfioctl.events.element import Element, parse_element
     from vfioctl.events.model import Disk, Domain, Hostdev
@@ -165,6 +165,7 @@ if TYPE_CHECKING:
         API_VERSION,
         GENERIC_RANK,
         VENDOR_RANK,
+        ConfigFile,
         DoctorCheck,
         GpuHandoff,
         Outcome,
@@ -259,8 +260,8 @@ __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
     "Advice", "Answer", "Answers",
     "Backoff",
-    "Call", "Capabilities", "ChosenCard", "Completes", "Condition", "Connection", "Connector", "ConsoleSession",
-    "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
+    "Call", "Capabilities", "ChosenCard", "Completes", "Condition", "ConfigFile", "Connection", "Connector",
+    "ConsoleSession", "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element", "Enabling",
     "Fate", "FileEdit", "Finding", "Firmware", "Framebuffer", "Frees",
     "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestConsole", "GuestDisk",
@@ -287,7 +288,7 @@ __all__ = [
     "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
     "guest_interfaces", "guest_machine", "guest_names", "guest_tpm", "guest_tpm_state",
     "has_usb_device", "home_conditions", "hookimpl", "hostdev_element",
-    "is_within",
+    "is_within", "judged_settings",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
     "make_key_store",
@@ -312,7 +313,7 @@ _MODULES = {
     "vfioctl.checking": "TYPE_CHECKING",
     "vfioctl.config.model": "GuestConfig",
     "vfioctl.config.schema": "Setting",
-    "vfioctl.config.table": "read_settings",
+    "vfioctl.config.table": "judged_settings read_settings",
     "vfioctl.errors": "Refused VfioctlError",
     "vfioctl.events.element": "Element parse_element",
     "vfioctl.events.model": "Disk Domain Hostdev",
@@ -342,8 +343,8 @@ _MODULES = {
     "vfioctl.plugin.proposals": "bind bind_id console_steps drives_console framebuffer_steps given_functions "
     "home_conditions is_within kernel_version last_console_steps numbers override override_id staying sysfs "
     "target_driver unit_stop vendor_claim write_attribute",
-    "vfioctl.plugin.types": "API_VERSION DoctorCheck GENERIC_RANK GpuHandoff Outcome Request SnapshotBackend "
-    "TemplateSource VENDOR_RANK",
+    "vfioctl.plugin.types": "API_VERSION ConfigFile DoctorCheck GENERIC_RANK GpuHandoff Outcome Request "
+    "SnapshotBackend TemplateSource VENDOR_RANK",
     "vfioctl.result": "Message Result Table failed listing planned_steps",
     "vfioctl.sessions": "ConsoleSession ProgramSession",
     "vfioctl.shell": "argument word",

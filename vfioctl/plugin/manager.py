@@ -18,6 +18,7 @@ from vfioctl.plugin.results import BadResultError, hook_steps, many, one
 from vfioctl.plugin.static import claims_match
 from vfioctl.plugin.types import (
     SUPPORTED_API,
+    ConfigFile,
     DoctorCheck,
     Finding,
     GpuHandoff,
@@ -152,6 +153,11 @@ class Plugins:
         """The images that plugins know, each with its plugin."""
         found = self._each("vfioctl_template_sources", many(TemplateSource), {})
         return tuple((name, source) for name, sources in found for source in sources)
+
+    def config_files(self, host: Host) -> tuple[ConfigFile, ...]:
+        """The files of plugins, each judged by its own."""
+        found = self._each("vfioctl_config_files", many(ConfigFile), {"host": host})
+        return tuple(file for _, files in found for file in files)
 
     def finished(self, outcome: Outcome) -> None:
         """Tell the observers; what they raise becomes a finding."""

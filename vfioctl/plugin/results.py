@@ -9,6 +9,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.kinds import MODULES
 from vfioctl.plugin.types import (
     Condition,
+    ConfigFile,
     Finding,
     Frees,
     GpuHandoff,
@@ -91,6 +92,8 @@ def _check_content(value: object) -> None:
             check_json(value.args, f"the arguments of {value.kind!r}")
         case TemplateSource():
             _check_source(value)
+        case ConfigFile():
+            _check_file(value)
         case GpuHandoff():
             _check_claim(value, value.steps)
             many(Condition)(value.back)
@@ -163,6 +166,12 @@ def _check_source(source: TemplateSource) -> None:
     hosts = [url.split("/")[2] for url in (source.url, source.checksums) if url.startswith("https://")]
     if len(hosts) < len((source.url, source.checksums)) or len(set(hosts)) != 1:
         raise BadResultError(f"the source {source.name!r}, whose addresses are not of https and of one host")
+
+
+def _check_file(file: ConfigFile) -> None:
+    if not isinstance(file.path, str) or not file.path.startswith("/"):
+        raise BadResultError(f"the file {shown(file.path)}, which is no whole path")
+    many(Finding)(file.findings)
 
 
 def check_json(value: Any, what: str) -> None:

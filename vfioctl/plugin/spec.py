@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
     from vfioctl.plugin.types import (
+        ConfigFile,
         DoctorCheck,
         Finding,
         GpuHandoff,
@@ -171,6 +172,28 @@ def vfioctl_template_sources() -> Iterable[TemplateSource]:
         def vfioctl_template_sources() -> Iterable[TemplateSource]:
             place = "https://images.example/gold"
             yield TemplateSource("gold", "Gold", "3", "x86_64", f"{place}/gold.qcow2", f"{place}/SHA256SUMS")
+    """
+    return ()
+
+
+@hookspec
+def vfioctl_config_files(host: Host) -> Iterable[ConfigFile]:
+    """Return the files of configuration that are this plugin's own, with what is wrong in each.
+
+    When: never while a guest starts. By `vfioctl config validate` without a guest, and by `vfioctl doctor`; without
+    root, too.
+
+    Answer: each file that is there; a finding names file and line. `judged_settings` reads one as strictly as vfioctl's
+    own. No file means that the plugin has none.
+
+    Example:
+
+        @hookimpl
+        def vfioctl_config_files(host: Host) -> Iterable[ConfigFile]:
+            file = os.path.join(host.paths.etc, "mine.toml")
+            if os.path.exists(file):
+                _, wrong = judged_settings(host.paths, file, [Setting("size", "int", 1, "How large.")])
+                yield ConfigFile(file, tuple(Finding(one.code, one.message) for one in wrong))
     """
     return ()
 

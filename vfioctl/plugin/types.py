@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "Condition",
+    "ConfigFile",
     "DoctorCheck",
     "Finding",
     "Frees",
@@ -108,6 +109,14 @@ class DoctorCheck:
     run: Callable[[Host], tuple[Finding, ...]]
     fix: Callable[[], str] | None = None
     fixers: Mapping[str, Callable[[Host, Finding], HostChange | None]] = field(default_factory=dict)
+
+
+@frozen
+class ConfigFile:
+    """A file of configuration that is a plugin's own, by its whole path, and everything that is wrong in it."""
+
+    path: str
+    findings: tuple[Finding, ...] = ()
 
 
 @frozen

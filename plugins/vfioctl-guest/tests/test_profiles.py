@@ -12,6 +12,7 @@ import pytest
 from vfioctl_guest import profiles
 from vfioctl_guest.commands.create import _used, create
 from vfioctl_guest.commands.profile import listed
+from vfioctl_guest.plugin import vfioctl_config_files
 from vfioctl_guest.profile_views import shown, used
 from vfioctl_guest.views import created
 
@@ -124,6 +125,16 @@ def test_what_is_wrong_in_it_is_named_with_its_line(host: Host, text: str, said:
     host.write("small", text)
     with pytest.raises(Refused, match=said):
         host.typed("--profile", "small", "--memory", "1G")
+
+
+def test_every_profile_is_judged_where_the_configuration_is(host: Host, small: Path) -> None:
+    wrong = host.write("wrong", 'cpus = 0\nmemory = "2"\niso = ["a", "/b"]\n')
+    shared = host.write("shared", "")
+    shared.chmod(0o666)
+    found = {file.path: [one.message for one in file.findings] for file in vfioctl_config_files(host)}
+    assert found[str(small)] == []
+    assert [one.partition(": ")[0] for one in found[str(wrong)]] == [f"{wrong}:{line}" for line in (1, 2, 3)]
+    assert len(found[str(shared)]) == 1
 
 
 def test_one_that_there_is_not_is_answered_with_the_nearest(host: Host, small: Path) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl.plugin import Refused, Setting, field, frozen, no_such, read_settings, size
+from vfioctl.plugin import Refused, Setting, field, frozen, judged_settings, no_such, size
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call
+    from vfioctl.plugin import Call, Host
 
 SUFFIX = ".toml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -54,15 +54,15 @@ class Profile:
         }  # fmt: skip
 
 
-def place(call: Call) -> str:
+def place(about: Call | Host) -> str:
     """The directory that they are in."""
-    return os.path.join(call.paths.etc, "profiles")
+    return os.path.join(about.paths.etc, "profiles")
 
 
-def names(call: Call) -> tuple[str, ...]:
+def names(about: Call | Host) -> tuple[str, ...]:
     """The names of all profiles. Raises OSError."""
     try:
-        found = os.listdir(place(call))
+        found = os.listdir(place(about))
     except (FileNotFoundError, NotADirectoryError):
         return ()
     return tuple(sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX) and NAME.match(name)))
@@ -75,13 +75,21 @@ def find(call: Call, name: str, command: click.Command) -> Profile:
         unknown = no_such("profile.unknown", f"There is no profile {name!r}", name, known, "The profiles")
         unknown.hints = (*unknown.hints, f"Profiles are files in {place(call)}")
         raise unknown
-    file = os.path.join(place(call), f"{name}{SUFFIX}")
-    found = read_settings(call.paths, file, settings(command))
+    profile, wrong = judged(call, name, command)
+    if wrong:
+        raise wrong[0]
+    return profile
+
+
+def judged(about: Call | Host, name: str, command: click.Command) -> tuple[Profile, tuple[Refused, ...]]:
+    """The profile `name` for `command`, which is there, and everything that is wrong with it."""
+    file = os.path.join(place(about), f"{name}{SUFFIX}")
+    found, wrong = judged_settings(about.paths, file, settings(command))
     choices = {key: Choice(one.value, one.origin) for key, one in found.items()}
-    for key, one in choices.items():
-        _judge(key, one)
-    description = choices.pop(DESCRIPTION.path, Choice("", ""))
-    return Profile(name, file, description.value, choices)
+    own = (said for key, one in choices.items() for said in _unfit(key, one))
+    description = choices.get(DESCRIPTION.path, Choice("", ""))
+    chosen = {key: one for key, one in choices.items() if key != DESCRIPTION.path}
+    return Profile(name, file, description.value, chosen), (*wrong, *own)
 
 
 def settings(command: click.Command) -> Iterator[Setting]:
@@ -107,20 +115,20 @@ def _setting(name: str, option: click.Option) -> Setting:
     )  # fmt: skip
 
 
-def _judge(key: str, one: Choice) -> None:
-    """Raise Refused("config.value") for what the verb would refuse without saying where it stands."""
+def _unfit(key: str, one: Choice) -> Iterator[Refused]:
+    """What the verb would refuse without saying where it stands."""
     for text in one.value if isinstance(one.value, tuple) else (one.value,):
         if key in FILES and not text.startswith("/"):
-            _wrong(key, one, f"expected a path that begins with /, found {text!r}")
+            yield _wrong(key, one, f"expected a path that begins with /, found {text!r}")
         if key in SIZES:
             try:
                 size(text)
             except Refused as error:
-                _wrong(key, one, error.message)
+                yield _wrong(key, one, error.message)
 
 
-def _wrong(key: str, one: Choice, why: str) -> None:
-    raise Refused("config.value", f"{one.origin}: {key}: {why.rstrip('.')}.", state="Nothing was changed.")
+def _wrong(key: str, one: Choice, why: str) -> Refused:
+    return Refused("config.value", f"{one.origin}: {key}: {why.rstrip('.')}.", state="Nothing was changed.")
 
 
 def profile_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`vfioctl config validate`: everything wrong in the host's file and the guests' files, at once. Works without root."""
+"""`vfioctl config validate`: everything wrong in the host's, the guests' and plugins' files. Works without root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vfioctl.result import Result
 @click.argument("guest", type=MANAGED, required=False)
 @click.pass_obj
 def command(call: Call, guest: str | None) -> Result:
-    """Check every configuration file, or that of one guest and the host's.
+    """Check every configuration file, those of plugins among them, or that of one guest and the host's.
 
     Everything wrong is shown at once, with dotted path, file, line and what was expected. Exit status 3 then.
     """
