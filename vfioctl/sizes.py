@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 from vfioctl.errors import Refused
 
@@ -28,6 +27,8 @@ def size(text: str) -> int:
     factor = _factor(unit)
     if not factor:
         raise _malformed(text, f"its unit is {unit!r}; {EXPECTED}")
+    from decimal import Decimal  # a completion and `as_size` need none
+
     exact = Decimal(number) * factor
     if exact != int(exact) or not 0 < exact <= LARGEST:
         raise _malformed(text, "it is no whole number of bytes above 0, or more than a disk can have")

@@ -23,6 +23,7 @@ from measure import Child, Cost, extra, interleaved, middle, program, run, times
 
 from vfioctl.compose import compose
 from vfioctl.setup.shim import rendered
+from vfioctl.testing import scenarios
 
 GPU = "0000:01:00.0"
 LOOKING, BLIND = (f'preflight = "{value}"\n' for value in ("refuse", "off"))  # both read a guest file
@@ -185,7 +186,7 @@ def help_page() -> Iterator[Row]:
     """The command line's own start."""
     hello = {"vfioctl": program(sys.executable, "-I", "-m", "vfioctl.entry", "--help"),
              "hello": program(sys.executable, "-I", "-c", HELLO)}  # fmt: skip
-    yield compared("help", "`vfioctl --help` / a hello world of click and pluggy", 1.3, interleaved(hello, ROUNDS))
+    yield compared("help", "`vfioctl --help` / a hello world of click and pluggy", 1.2, interleaved(hello, ROUNDS))
     with tempfile.TemporaryDirectory(prefix="vfioctl-bench-") as place:
         pages = {name: program(*ENTRY, _root(place, name), "--help") for name in ("all", "core")}
         what = "the same with all plugins / with the core alone"
@@ -203,6 +204,32 @@ def _root(place: str, plugins: str) -> str:
         own = [row for row in said["plugins"] if row["name"] == CORE]
         file.write_text(json.dumps({**said, "plugins": own, "commands": [], "groups": []}), encoding="utf-8")
     return str(root)
+
+
+def completion() -> Iterator[Row]:
+    """A word at a shell's prompt: a verb, and a guest after a verb of the core and after one of a plugin."""
+    with tempfile.TemporaryDirectory(prefix="vfioctl-bench-") as place:
+        root = _root(place, "all")
+        words = {line: _completed(f"vfioctl --root {root} {line}") for line in ("pla", "plan w", "guest start w")}
+        costs = interleaved({**words, "hello": program(sys.executable, "-I", "-c", HELLO)}, ROUNDS)
+    dearest = max(words, key=lambda line: costs[line].wall)
+    what = f"completion of `{dearest}`, the dearest of {len(words)} / that hello world"
+    yield compared("completion", what, 1.5, {"word": costs[dearest], "hello": costs["hello"]})
+
+
+def _completed(line: str) -> Child:
+    """What bash runs for the last word of `line`, with the script of `vfioctl completion bash`."""
+    asked = {"_VFIOCTL_COMPLETE": "bash_complete", "COMP_LINE": line, "COMP_WORDBREAKS": " \t\n\"'><=;|&(:"}
+    return program(sys.executable, "-I", "-m", "vfioctl.entry", more=asked)
+
+
+def doctor() -> Iterator[Row]:
+    """Every check of a desktop with two cards, the hook and one guest."""
+    with machines.rig(scenarios.two_gpu(), GPU) as rig:
+        looked = program(*rig.fake.argv, "doctor", "--format", "json", ends=(0, 1))  # 1: it has no QEMU
+        cost = interleaved({"doctor": looked}, FEW)["doctor"]
+    what = "`vfioctl doctor` of a desktop with two cards"
+    yield Row("doctor", what, 1.0, cost.wall, cost.cpu, "s", f"the median of {FEW}; its programs are simulated")
 
 
 def devices() -> Iterator[Row]:
@@ -320,6 +347,6 @@ def missing(names: Iterable[str]) -> str:
 
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
     "shim": shim, "prepare": prepare, "looks": looks, "engine": engine, "programs": programs, "help": help_page,
-    "devices": devices, "together": together, "snapshots": snapshots,
+    "completion": completion, "doctor": doctor, "devices": devices, "together": together, "snapshots": snapshots,
     "snapshot-commands": snapshot_commands, "guest-commands": guest_commands,
 }  # fmt: skip

@@ -28,23 +28,30 @@ class Cost:
 Child = Callable[[], Cost]
 
 
-def run(argv: Sequence[str], stdin: str = os.devnull) -> Cost:
-    """The cost of one program that reads the file `stdin`. Raises RuntimeError when it fails."""
+def run(
+    argv: Sequence[str], stdin: str = os.devnull, *, more: Mapping[str, str] | None = None, ends: Sequence[int] = (0,)
+) -> Cost:
+    """The cost of one program that reads the file `stdin`, with `more` in its environment.
+
+    Raises RuntimeError when its exit status is none of `ends`.
+    """
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
     ]  # fmt: skip
     begun = time.perf_counter()
-    pid = os.posix_spawn(argv[0], list(argv), ENVIRONMENT, file_actions=actions)
+    pid = os.posix_spawn(argv[0], list(argv), {**ENVIRONMENT, **(more or {})}, file_actions=actions)
     _, status, used = os.wait4(pid, 0)
     wall = time.perf_counter() - begun
-    if status:
+    if os.waitstatus_to_exitcode(status) not in ends:
         raise RuntimeError(f"{' '.join(argv)} ended with {os.waitstatus_to_exitcode(status)}")
     return Cost(wall, used.ru_utime + used.ru_stime)
 
 
-def program(*argv: str, stdin: str = os.devnull) -> Child:
+def program(
+    *argv: str, stdin: str = os.devnull, more: Mapping[str, str] | None = None, ends: Sequence[int] = (0,)
+) -> Child:
     """What `run` does with these arguments."""
-    return lambda: run(argv, stdin)
+    return lambda: run(argv, stdin, more=more, ends=ends)
 
 
 def times(count: int, child: Child) -> Child:

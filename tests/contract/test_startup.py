@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from vfioctl.verbs.table import BUILT_IN
+
 HEAVY = {
     "pluggy", "inspect", "click", "sh", "tomlkit", "rich", "libvirt", "asyncio", "logging", "importlib.metadata",
     "email", "pathlib", "typing",
@@ -49,3 +51,10 @@ def test_nobody_looks_for_garbage_while_what_is_needed_is_imported():
 def test_no_plugin_is_needed_on(path):
     seen = modules_after(*PATHS[path])
     assert not {name for name in seen if name == "pluggy" or name.startswith("vfioctl.plugin.manager")}
+
+
+def test_a_verb_imports_what_it_does_only_when_it_is_run():
+    """A shell that completes a word after it waits for these imports, and needs no engine."""
+    seen = modules_after(*{row.target.partition(":")[0] for row in BUILT_IN.rows})
+    heavy = ("vfioctl.handoff", "vfioctl.txn.engine", "vfioctl.plugin.manager", "vfioctl.doctor", "vfioctl.kinds")
+    assert {name for name in seen if name.startswith(heavy)} == set()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from vfioctl.cli.options import shared_options
 from vfioctl.errors import VfioctlError
@@ -15,6 +13,9 @@ from vfioctl.unknown import suggestion
 from vfioctl.verbs.load import load, must_be_result
 from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 UNREAD = "Commands of plugins may be missing here: {}. Search for them with: sudo vfioctl plugins refresh"
 
@@ -25,6 +26,7 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, path: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.path = path
+        self.made: dict[Row | Group, click.Command] = {}  # click asks for a command more than once
 
     def table(self, ctx: click.Context) -> tuple[Row | Group, ...]:
         """The commands and groups of this group; hidden ones too."""
@@ -38,8 +40,10 @@ class LazyGroup(click.Group):
         if entry is None and ctx.obj and not ctx.resilient_parsing and not cmd_name.startswith("-"):
             ctx.obj.verbs = ctx.obj.found
             entry = self._entry(ctx, cmd_name)
+        if entry is None:
+            return None
         try:
-            return None if entry is None else made(entry)
+            return self.made.get(entry) or self.made.setdefault(entry, made(entry))
         except VfioctlError:
             if ctx.resilient_parsing:  # a word is being completed: then it has nothing to offer
                 return None
@@ -62,6 +66,8 @@ class LazyGroup(click.Group):
                 formatter.write_text(UNREAD.format(ctx.obj.unread))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem  # a help page completes nothing
+
         mine = [CompletionItem(name, help=text) for name, text in self._shown(ctx) if name.startswith(incomplete)]
         return [*mine, *click.Command.shell_complete(self, ctx, incomplete)]
 
@@ -92,6 +98,8 @@ def made(entry: Row | Group) -> click.Command:
     """The command of a row, with what the command line adds to every verb, or the group. Raises as `load` does."""
     if isinstance(entry, Group):
         return LazyGroup(last_word(entry), path=entry.name, params=shared_options(), help=entry.help)
+    import copy
+
     command = copy.copy(load(entry))
     command.name = last_word(entry)
     own = {param.name for param in command.params}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from vfioctl.findings import Finding
@@ -57,12 +56,16 @@ def _route(one: Destination) -> str:
 
 
 def _overlap(one: str, other: str) -> bool:
+    from ipaddress import ip_network  # a completion compares none
+
     first, second = ip_network(one), ip_network(other)
     return first.version == second.version and first.overlaps(second)
 
 
 def _within(one: Taken, other: Taken) -> bool:
     """Whether `other` has all that `one` has, and more; of two that are equal the first is named."""
+    from ipaddress import ip_network
+
     first, second = ip_network(one.cidr), ip_network(other.cidr)
     return first != second and first.version == second.version and first.subnet_of(second)  # type: ignore[arg-type]
 

@@ -6,7 +6,6 @@ libvirt hands on the words of ssh, GnuTLS and the C library. So signs are search
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from vfioctl.virt.nodes import Node
 
@@ -63,6 +62,8 @@ def reason(node: Node, said: str) -> Reason | None:
 def about(node: Node, code: str) -> Reason:
     """The reason of that code, with the names of `node`."""
     found = next(one for _, one in SIGNS if one.code == code)
+    from urllib.parse import urlsplit  # as in nodes.py
+
     parts = urlsplit(node.uri)
     who = f"{parts.username}@{parts.hostname}" if parts.username else parts.hostname or ""
     names = {"host": parts.hostname or "", "login": f"-p {parts.port} {who}" if parts.port else who}

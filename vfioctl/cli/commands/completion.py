@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from vfioctl.actions.completion import put, take
 from vfioctl.cli.app import App
 from vfioctl.cli.shells import SHELLS, script
 from vfioctl.result import Result
@@ -22,6 +21,8 @@ def command(ctx: click.Context, shell: str | None, to_do: str | None) -> Result:
     records and files. With --install root puts it where every user's shell finds it, anybody else where only their own
     does. A file that vfioctl did not write is neither replaced nor removed.
     """
+    from vfioctl.actions.completion import put, take
+
     app: App = ctx.obj
     shell = shell or _own_shell(app.environ.get("SHELL", ""))
     if to_do == "remove":

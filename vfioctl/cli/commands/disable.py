@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.disable import disable
 from vfioctl.cli.types import MANAGED, xml_option
 from vfioctl.result import Result
 
@@ -22,4 +21,6 @@ def command(call: Call, guest: str, xml: str | None, *, dry_run: bool) -> Result
     the domain is taken back: byte for byte, or just that where somebody has edited the domain since. A guest that
     runs keeps its card until it stops; the card comes back as it always does.
     """
+    from vfioctl.actions.disable import disable
+
     return disable(call, guest, xml, dry_run=dry_run)

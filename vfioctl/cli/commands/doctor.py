@@ -5,9 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.doctor import doctor, explain
-from vfioctl.actions.fixing import CODE, UNDO_CODE, fix, undo
-from vfioctl.actions.report import report
 from vfioctl.result import Result
 from vfioctl.verbs.options import asking
 
@@ -42,6 +39,10 @@ def command(
 
     It ends with 0 when nothing speaks against a start, with 1 for a warning, with 3 when a start would be refused.
     """
+    from vfioctl.actions.doctor import doctor, explain
+    from vfioctl.actions.fixing import CODE, UNDO_CODE, fix, undo
+    from vfioctl.actions.report import report
+
     if (deep or file) and (code or mend or back):
         raise click.UsageError("--deep and --report look at everything: they go with no CODE, no --fix and no --undo.")
     if yes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.history import history
 from vfioctl.cli.types import MANAGED, RECORD
 from vfioctl.result import Result
 
@@ -21,4 +20,6 @@ def command(call: Call, hand_off: str | None, guest: str | None, limit: int) -> 
     With an ID, the beginning of one, or `last`, the steps of that hand-off are shown as a waterfall: one bar each,
     placed at the time when it began. Starts that were refused are on record too.
     """
+    from vfioctl.actions.history import history
+
     return history(call, hand_off, guest, limit)

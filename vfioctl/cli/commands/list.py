@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.guests import managed
 from vfioctl.result import Result
 
 
@@ -17,4 +16,6 @@ def command(call: Call) -> Result:
     Every guest that has a file in /etc/vfioctl/guests, whether it runs or not. Without root the devices and the
     outcomes are left out.
     """
+    from vfioctl.actions.guests import managed
+
     return managed(call)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.plan import plan
 from vfioctl.cli.types import GUEST, xml_option
 from vfioctl.result import Result
 
@@ -22,4 +21,6 @@ def command(call: Call, guest: str, xml: str | None, end_session: bool) -> Resul
     Exit status 3 when a start would be refused; everything that speaks against it is shown at once. Of a guest that
     runs it shows since when it has its devices, and how they return when it stops.
     """
+    from vfioctl.actions.plan import plan
+
     return plan(call, guest, xml, end_session=end_session)

@@ -9,10 +9,7 @@ from functools import partial
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.discarding import UNCONFIRMED
-from vfioctl.actions.discarding import discard as put_aside
 from vfioctl.actions.errors import Interrupted
-from vfioctl.actions.recover import may_act, recover, unfinished
 from vfioctl.cli.apart import Apart, is_worth_it
 from vfioctl.cli.app import App
 from vfioctl.cli.types import RECOVERABLE
@@ -40,6 +37,10 @@ def command(call: Call, guest: str | None, abort: bool, discard: bool, yes: bool
     A journal that is damaged cannot be finished: --discard shows what is known of it, asks, and puts it aside in
     /var/lib/vfioctl/discarded. It brings nothing home; `vfioctl rescue` does, where the undo of that start is there.
     """
+    from vfioctl.actions.discarding import UNCONFIRMED
+    from vfioctl.actions.discarding import discard as put_aside
+    from vfioctl.actions.recover import recover
+
     if yes:
         call.agree(UNCONFIRMED)
     if discard:
@@ -49,6 +50,8 @@ def command(call: Call, guest: str | None, abort: bool, discard: bool, yes: bool
 
 def _at_a_terminal(app: App, guest: str | None, *, abort: bool) -> Result | int:
     """The terminal may end with the session that the work ends; the work must not."""
+    from vfioctl.actions.recover import may_act, recover, unfinished
+
     chosen = unfinished(app, guest, abort=abort)
     here = partial(recover, app, guest, abort=abort)
     if is_worth_it(app.composition.paths) and (abort or may_act(app, chosen)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.rescue import UNCONFIRMED, rescue
 from vfioctl.cli.types import MANAGED
 from vfioctl.result import Result
 
@@ -22,6 +21,8 @@ def command(call: Call, guest: str | None, yes: bool) -> Result:  # noqa: FBT001
     recorded as stopped are started; when none is recorded, the display manager. A guest that runs keeps its devices:
     stop it first. Where nobody can be asked, --yes is needed.
     """
+    from vfioctl.actions.rescue import UNCONFIRMED, rescue
+
     if yes:
         call.agree(UNCONFIRMED)
     return rescue(call, guest)

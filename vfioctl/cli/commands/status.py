@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.status import status
 from vfioctl.cli.types import MANAGED
 from vfioctl.result import Result
 
@@ -21,4 +20,6 @@ def command(call: Call, guest: str | None) -> Result:
     shown. What only root may read is left out and said. The exit status says whether everything could be read, not
     whether all is well.
     """
+    from vfioctl.actions.status import status
+
     return status(call, guest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.config import add
 from vfioctl.cli.types import ITEM, MANAGED, SETTING
 from vfioctl.result import Result
 
@@ -20,4 +19,6 @@ def command(call: Call, setting: str, items: tuple[str, ...], guest: str | None)
 
     A list in a guest's file replaces the host's, so the guest's begins with what is in force now.
     """
+    from vfioctl.actions.config import add
+
     return add(call, setting, items, guest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.config import put_text, text_of
 from vfioctl.cli.types import MANAGED
 from vfioctl.result import Result
 
@@ -18,5 +17,7 @@ def command(call: Call, guest: str | None) -> Result:
 
     The editor is $VISUAL or $EDITOR. What is wrong is shown, and the text is kept beside the file under another name.
     """
+    from vfioctl.actions.config import put_text, text_of
+
     before = text_of(call, guest)
     return put_text(call, guest, before, click.edit(before, extension=".toml", require_save=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.settings import get
 from vfioctl.cli.types import MANAGED, SETTING
 from vfioctl.result import Result
 
@@ -19,4 +18,6 @@ def command(call: Call, guest: str, setting: str) -> Result:
 
     SETTING is a dotted path such as deadlines.prepare.
     """
+    from vfioctl.actions.settings import get
+
     return get(call, guest, setting)

@@ -7,7 +7,6 @@ import re
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.config import set_value
 from vfioctl.cli.types import MANAGED, SETTING, VALUE
 from vfioctl.result import Result
 
@@ -33,4 +32,6 @@ def command(call: Call, setting: str, value: str, guest: str | None, replace: bo
     It is checked first: a wrong value changes nothing. A list is given as a,b,c, and is changed by `config add` and
     `config unset`.
     """
+    from vfioctl.actions.config import set_value
+
     return set_value(call, setting, value, guest, replace=replace)

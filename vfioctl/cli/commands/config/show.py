@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.settings import show
 from vfioctl.cli.types import MANAGED
 from vfioctl.result import Result
 
@@ -19,4 +18,6 @@ def command(call: Call, guest: str, origin: bool) -> Result:  # noqa: FBT001 -- 
 
     Precedence: environment VFIOCTL_*, guest file, host file, default.
     """
+    from vfioctl.actions.settings import show
+
     return show(call, guest, origin=origin)

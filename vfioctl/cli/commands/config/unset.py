@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.config import unset
 from vfioctl.cli.types import ITEM, MANAGED, SETTING
 from vfioctl.result import Result
 
@@ -20,4 +19,6 @@ def command(call: Call, setting: str, items: tuple[str, ...], guest: str | None)
 
     What then applies comes from the host's file, or is the default.
     """
+    from vfioctl.actions.config import unset
+
     return unset(call, setting, items, guest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.validate import validate
 from vfioctl.cli.types import MANAGED
 from vfioctl.result import Result
 
@@ -18,4 +17,6 @@ def command(call: Call, guest: str | None) -> Result:
 
     Everything wrong is shown at once, with dotted path, file, line and what was expected. Exit status 3 then.
     """
+    from vfioctl.actions.validate import validate
+
     return validate(call, guest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.cards import cards
 from vfioctl.result import Result
 
 
@@ -17,4 +16,6 @@ def command(call: Call, everything: bool) -> Result:  # noqa: FBT001 -- click's 
 
     A group is what the kernel can give away: everything in it that has a host driver must go along or stand still.
     """
+    from vfioctl.actions.cards import cards
+
     return cards(call, everything=everything)

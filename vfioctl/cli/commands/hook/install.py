@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.hook import install
 from vfioctl.result import Result
 
 
@@ -17,4 +16,6 @@ def command(call: Call) -> Result:
     The unit finishes at boot what a power loss interrupted. Other hooks are not touched.
     Run it again after an update of Python or of vfioctl.
     """
+    from vfioctl.actions.hook import install
+
     return install(call)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.hook import uninstall
 from vfioctl.result import Result
 
 
@@ -17,4 +16,6 @@ def command(call: Call) -> Result:
     Configuration and history stay.
     Refused while a hand-off is unfinished: without the hook its card would not come back.
     """
+    from vfioctl.actions.hook import uninstall
+
     return uninstall(call)

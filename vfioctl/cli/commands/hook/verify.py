@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.hook import verify
 from vfioctl.result import Result
 
 
@@ -16,4 +15,6 @@ def command(call: Call) -> Result:
 
     Also what would make it fight with another hook. Nothing is changed. Without root what cannot be read is left out.
     """
+    from vfioctl.actions.hook import verify
+
     return verify(call)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.node_files import add
 from vfioctl.cli.types import LABEL
 from vfioctl.result import Result
 
@@ -21,4 +20,6 @@ def command(call: Call, name: str, uri: str, labels: tuple[tuple[str, str], ...]
     A node is a host that runs guests; URI is that of its libvirt, as qemu+ssh://root@rack7/system. It is dialled first,
     as root and without a question.
     """
+    from vfioctl.actions.node_files import add
+
     return add(call, name, uri, dict(labels))

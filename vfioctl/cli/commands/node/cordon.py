@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.node_files import cordon
 from vfioctl.cli.types import NODE
 from vfioctl.result import Result
 
@@ -18,4 +17,6 @@ def command(call: Call, name: str) -> Result:
 
     Guests that run go on. virsh, and libvirt by itself at boot, start guests as before.
     """
+    from vfioctl.actions.node_files import cordon
+
     return cordon(call, name, cordoned=True)

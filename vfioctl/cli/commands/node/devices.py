@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.node_devices import devices
 from vfioctl.cli.types import NODE
 from vfioctl.result import Result
 from vfioctl.verbs.options import on_nodes
@@ -24,4 +23,6 @@ def command(call: Call, name: str | None, kinds: tuple[str, ...], node: str, *, 
     has it now, and which gets it at its next start. NODE is a name or a URI; without it
     this host. `vfioctl gpu list` says more of the cards of this host.
     """
+    from vfioctl.actions.node_devices import devices
+
     return devices(call, name or "", node, kinds, all_nodes=all_nodes)

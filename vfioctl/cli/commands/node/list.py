@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.node_list import listed
 from vfioctl.result import Result
 
 
@@ -17,4 +16,6 @@ def command(call: Call) -> Result:
     They are this host, and those whose libvirt is asked from here. All are asked at once, each for 15 s at most. One
     that does not answer is listed with its reason, and the exit status is 1.
     """
+    from vfioctl.actions.node_list import listed
+
     return listed(call)

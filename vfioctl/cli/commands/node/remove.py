@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.node_files import remove
 from vfioctl.cli.types import NODE
 from vfioctl.result import Result
 from vfioctl.verbs.options import asking
@@ -17,4 +16,6 @@ from vfioctl.verbs.options import asking
 @click.pass_obj
 def command(call: Call, name: str, *, yes: bool) -> Result:
     """Remove a node. Its file goes, and nothing on that host is changed."""
+    from vfioctl.actions.node_files import remove
+
     return remove(call, name, yes=yes)

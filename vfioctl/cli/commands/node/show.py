@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.node_list import shown
 from vfioctl.cli.types import NODE
 from vfioctl.result import Result
 from vfioctl.verbs.options import on_node
@@ -21,4 +20,6 @@ def command(call: Call, name: str | None, node: str) -> Result:
     NODE is a name or a URI; without it this host. What the firmware or an older libvirt does not tell is taken from
     elsewhere, or left out.
     """
+    from vfioctl.actions.node_list import shown
+
     return shown(call, name or "", node)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.node_files import cordon
 from vfioctl.cli.types import NODE
 from vfioctl.result import Result
 
@@ -15,4 +14,6 @@ from vfioctl.result import Result
 @click.pass_obj
 def command(call: Call, name: str) -> Result:
     """Let a node take and start guests again."""
+    from vfioctl.actions.node_files import cordon
+
     return cordon(call, name, cordoned=False)

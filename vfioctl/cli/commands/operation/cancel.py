@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.operations import cancelled
 from vfioctl.cli.types import OPERATION
 from vfioctl.result import Result
 
@@ -19,4 +18,6 @@ def command(call: Call, operation: str) -> Result:
     It comes to a checkpoint or the end of its step first. Past a step that nothing takes back it is refused. OPERATION
     is its key, the beginning of that, or what it is about.
     """
+    from vfioctl.actions.operations import cancelled
+
     return cancelled(call, operation)

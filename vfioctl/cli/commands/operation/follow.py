@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.operations import followed
 from vfioctl.cli.types import OPERATION
 from vfioctl.result import Result
 
@@ -19,4 +18,6 @@ def command(call: Call, operation: str) -> Result:
     ^C ends the following and leaves the operation running; a second one soon after it asks to cancel. OPERATION is its
     key, the beginning of that, or what it is about.
     """
+    from vfioctl.actions.operations import followed
+
     return followed(call, operation)

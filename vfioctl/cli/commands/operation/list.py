@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.operations import listed
 from vfioctl.result import Result
 
 
@@ -17,4 +16,6 @@ def command(call: Call) -> Result:
     What has ended is listed by `vfioctl history`. Without root only your own operations are listed, which vfioctl keeps
     below $XDG_STATE_HOME.
     """
+    from vfioctl.actions.operations import listed
+
     return listed(call)

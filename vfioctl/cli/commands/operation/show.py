@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.operations import shown
 from vfioctl.cli.types import OPERATION
 from vfioctl.result import Result
 
@@ -18,4 +17,6 @@ def command(call: Call, operation: str) -> Result:
 
     OPERATION is its key, the beginning of that, or what it is about.
     """
+    from vfioctl.actions.operations import shown
+
     return shown(call, operation)

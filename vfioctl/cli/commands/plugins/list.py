@@ -5,10 +5,7 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.facts import installed
-from vfioctl.actions.plugins import described
 from vfioctl.result import Result
-from vfioctl.verbs.judged import commands, messages
 
 
 @click.command()
@@ -19,6 +16,10 @@ def command(call: Call) -> Result:
     A plugin that `disabled_plugins` names is disabled: for every guest, or for those whose file says so. Each command
     of a plugin is imported, to say which cannot be run.
     """
+    from vfioctl.actions.facts import installed
+    from vfioctl.actions.plugins import described
+    from vfioctl.verbs.judged import commands, messages
+
     found = installed(call)
     added = commands(found)
     return described(call, found, added).saying(*messages(found, added))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.plugins import refresh
 from vfioctl.result import Result
-from vfioctl.verbs.judged import commands
 
 
 @click.command()
@@ -18,4 +16,7 @@ def command(call: Call) -> Result:
     The hook reads only the manifest. It is written anew by itself when a package was installed or removed. Each plugin
     is registered with pluggy, to say what is wrong with its hooks before a guest is started.
     """
+    from vfioctl.actions.plugins import refresh
+    from vfioctl.verbs.judged import commands
+
     return refresh(call, commands)

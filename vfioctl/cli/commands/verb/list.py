@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from vfioctl.actions.caller import Call
-from vfioctl.actions.facts import installed
 from vfioctl.result import Result
 from vfioctl.verbs.described import described
-from vfioctl.verbs.judged import verbs_of
 
 
 @click.command()
@@ -19,5 +17,8 @@ def command(call: Call) -> Result:
     The effect is what a caller has to ask, log and authorise: read, change, or destroy. With --format json each verb
     has its parameters with type, default and choices. One that cannot be loaded is listed with the reason.
     """
+    from vfioctl.actions.facts import installed
+    from vfioctl.verbs.judged import verbs_of
+
     verbs, _ = verbs_of(installed(call))
     return Result(data={"verbs": [shown for row in verbs.rows if (shown := described(row))]})
