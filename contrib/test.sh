@@ -28,7 +28,7 @@ top=$(dirname "$here")
 . "$here/common.sh"
 . "$here/rings.sh"
 
-ring1_packages='fuse3 dash busybox-static shellcheck strace btrfs-progs bash-completion zsh fish mmdebstrap'
+ring1_packages='fuse3 dash busybox-static shellcheck strace btrfs-progs bash-completion zsh fish tmux mmdebstrap'
 binding_packages='gcc libc6-dev libvirt-dev pkg-config python3-dev'
 ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
     dnsmasq-base iptables nftables iproute2 openssl openssh-client e2fsprogs ovmf swtpm swtpm-tools

@@ -12,20 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from reference import ROOT
+from tutorial import BLOCK, MACHINE, PAGE, PROMPT, as_installed, timeless, typed
 
-import vfioctl
 from vfioctl.testing.pytest_plugin import can_mount
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "tutorial" / "first-hand-off.md"
-MACHINE = "single-gpu-nvidia-desktop"
-PROMPT = "simulated# "
-BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 MARK = "@@@"
-
-
-def typed(block: str) -> list[str]:
-    return [line.removeprefix(PROMPT) for line in block.split("\n") if line.startswith(PROMPT)]
 
 
 def played(commands: list[str]) -> list[str]:
@@ -37,14 +29,8 @@ def played(commands: list[str]) -> list[str]:
         capture_output=True, text=True, check=False, env={**environ, "TZ": "UTC"}, timeout=100,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    *said, root = ended.stdout.split(f"{MARK}\n")[1:]
-    return [_as_installed(text.replace(root.strip(), "")) for text in said]
-
-
-def _as_installed(text: str) -> str:
-    """`text` with the places of an installation in /opt/vfioctl instead of those of this one."""
-    text = text.replace(str(Path(vfioctl.__file__).parents[1]), "/opt/vfioctl/lib").replace(sys.prefix, "/opt/vfioctl")
-    return re.sub(r"/opt/vfioctl/bin/python[\d.]*", "/opt/vfioctl/bin/python", text)
+    *texts, root = ended.stdout.split(f"{MARK}\n")[1:]
+    return [as_installed(text, root.strip()) for text in texts]
 
 
 def rendered(page: str) -> str:
@@ -57,14 +43,6 @@ def rendered(page: str) -> str:
         return f"```console\n{''.join(parts)}```"
 
     return BLOCK.sub(block, page)
-
-
-def timeless(text: str) -> str:
-    """`text` without its times and dates, and without the widths that columns have for their sake."""
-    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE", text)
-    text = re.sub(r"\d{8}T\d{6}-win11(-\d)? *", "ID ", text)  # a second hand-off in one second gets a number
-    text = re.sub(r" +\d+\.\d+ s", " TIME", text)
-    return re.sub(r"─+", "─", re.sub(r" {2,}", "  ", text))
 
 
 def test_the_commands_say_what_the_tutorial_shows(request: pytest.FixtureRequest) -> None:
