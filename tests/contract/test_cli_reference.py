@@ -9,6 +9,7 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+import json_page
 import pytest
 from reference import SHIPPED
 
@@ -47,6 +48,14 @@ of step defines. An empty list had no item on the machine on which this was reco
 ```
 {shapes}```
 
+## Verbs of plugins
+
+{plugins}
+
+## What verbs have alike
+
+{shared}
+
 ## Examples
 
 What each command wrote on a simulated host, with one item of each list.
@@ -61,17 +70,20 @@ def recorded(kind: str) -> dict[str, object]:
     return dict(sorted(item for part in parts for item in part.items()))
 
 
-def json_page() -> str:
+def json_of_commands() -> str:
     examples = recorded("examples")
     shown = (
         f"### {name}\n\n```json\n{json.dumps(one, indent=2, ensure_ascii=False)}\n```" for name, one in examples.items()
     )
-    return JSON.format(shapes=json.dumps(recorded("shapes"), indent=2) + "\n", examples="\n\n".join(shown))
+    return JSON.format(
+        shapes=json.dumps(recorded("shapes"), indent=2) + "\n", examples="\n\n".join(shown),
+        plugins="\n".join(json_page.links()), shared=json_page.shared_sections(),
+    )  # fmt: skip
 
 
 MAN = {f"man/{name}.1": text for name, text in pages(VERBS).items()}
 PAGES = {
-    "reference/cli.md": lambda: markdown(VERBS), "reference/json.md": json_page,
+    "reference/cli.md": lambda: markdown(VERBS), "reference/json.md": json_of_commands,
     **{name: partial(MAN.__getitem__, name) for name in MAN},
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import json_page
 import pytest
 from hints import Hint, in_source, in_text, problem
 from reference import PLUGIN_DIRS, ROOT, hook_functions, hook_heading, parameter_names, plugin_codes
@@ -169,8 +170,11 @@ def test_every_code_has_a_sentence_and_a_remedy() -> None:
     assert all(row.meaning.endswith(".") and row.remedy.endswith(".") for row in CODES)
 
 
-# What a code may be taken for: a setting of the core or of a plugin, a step kind, a condition, the id of a step.
-DOTTED = {*OTHERS, *(f"{info}.{key}" for info, static in STATIC.items() for key in static["config"])}
+# What a code may be taken for: a setting of the core or of a plugin, a step kind, a condition, the id of a step, a key.
+DOTTED = {
+    *OTHERS, *(f"{info}.{key}" for info, static in STATIC.items() for key in static["config"]),
+    *(key for verbs in json_page.pages().values() for one in verbs.values() for key in one["keys"]),
+}  # fmt: skip
 AREAS = {code.partition(".")[0] for code in KNOWN if "." in code} - {"host"}  # the kit's host has attributes
 
 
