@@ -245,6 +245,18 @@ def test_a_package_as_hook_module_is_located_at_its_own_directory():
     assert manifest.locate("vfioctl.plugin.generic") == manifest.locate("vfioctl.plugin")
 
 
+@pytest.mark.parametrize(
+    ("script", "why"), [("sleep 9", "that takes longer than 0.2 s"), ("echo torn >&2; exit 1", "torn")]
+)
+def test_a_search_that_does_not_end_well_is_said_in_one_sentence(tmp_path, monkeypatch, script, why):
+    monkeypatch.setattr(manifest, "SCAN_DEADLINE", 0.2 if "sleep" in script else 9.0)
+    interpreter = tmp_path / "python"
+    interpreter.write_text(f"#!/bin/sh\n{script}\n")
+    interpreter.chmod(0o755)
+    with pytest.raises(VfioctlError, match=f"^The plugins cannot be searched for: .*{why}.*\\.$"):
+        manifest.isolated(Programs("/usr/bin:/bin"), (str(interpreter),))
+
+
 def test_a_child_that_writes_nothing_is_told(paths):
     with pytest.raises(VfioctlError, match="it is missing"):
         manifest.load(paths, Programs(""), ["/bin/true"])

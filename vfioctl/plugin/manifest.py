@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import DeadlineExceeded, VfioctlError
 from vfioctl.frozen import asdict, field, frozen, replace
 from vfioctl.ownership import writable_by_others
 from vfioctl.plugin.static import FILE, StaticError, read_static
@@ -30,7 +30,8 @@ GROUP = "vfioctl"
 COMMANDS_GROUP = "vfioctl.commands"  # how plugins of API 1 add commands
 FORMAT = 2
 MODE = 0o644  # validated by unprivileged commands too
-REBUILD_DEADLINE = 10.0
+REBUILD_DEADLINE = 10.0  # seconds, of which a start may spend them
+SCAN_DEADLINE = 60.0  # where a person waits: on a slow or busy computer the imports alone take more than 10
 SCAN = """\
 import json
 from vfioctl.plugin import manifest
@@ -173,11 +174,18 @@ def isolated(programs: Programs, interpreter_argv: Sequence[str]) -> Manifest:
     """
     if sys.flags.isolated:
         return build()
-    ended = programs.run((*interpreter_argv, "-c", SCAN), deadline=REBUILD_DEADLINE)
+    try:
+        ended = programs.run((*interpreter_argv, "-c", SCAN), deadline=SCAN_DEADLINE)
+    except DeadlineExceeded as error:
+        raise _unsearched(f"that takes longer than {SCAN_DEADLINE:g} s") from error
     if not ended.ok:
-        raise VfioctlError("plugin.manifest", f"The plugins cannot be searched for: {ended.why()}.")
+        raise _unsearched(replace(ended, argv=ended.argv[:1]).why())  # not the program text
     data, left_out = json.loads(ended.stdout)
     return replace(from_json(data), left_out=tuple(left_out))
+
+
+def _unsearched(why: str) -> VfioctlError:
+    return VfioctlError("plugin.manifest", f"The plugins cannot be searched for: {why}.")
 
 
 def build() -> Manifest:
