@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from errno import EFBIG, EINVAL
 
+from vfioctl.checking import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
@@ -113,3 +118,17 @@ class NotRoot(Refused):
     """The command changes the host and needs root."""
 
     exit_status = EXIT_NOT_ROOT
+
+
+def packed(error: VfioctlError) -> list[Any]:
+    """`error` as JSON keeps it, for the process that asked."""
+    name = next(one.__name__ for one in type(error).__mro__ if one.__module__ == __name__)
+    return [name, error.code, error.message, error.state, error.hints]
+
+
+def unpacked(name: str, code: str, message: str, state: str, hints: list[str]) -> VfioctlError:
+    """The same again. What says more of a file than a sentence is Refused, as that is all that was kept of it."""
+    kind = Refused if name in {Irregular.__name__, Unanswered.__name__} else globals()[name]
+    error: VfioctlError = kind.__new__(kind)
+    VfioctlError.__init__(error, code, message, state=state, hints=tuple(hints))
+    return error

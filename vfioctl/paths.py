@@ -94,6 +94,11 @@ class Paths:
         return f"{self.state}/blobs"
 
     @property
+    def downloads(self) -> str:
+        """What has come of downloads that were broken off; see vfioctl/kinds/files/kept.py."""
+        return f"{self.state}/downloads"
+
+    @property
     def ledger(self) -> str:
         """One file a held resource: baseline and the guests that hold it."""
         return f"{self.run}/resources"

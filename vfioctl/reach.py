@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
-from vfioctl import errors, files
+from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import Refused, Unanswered, VfioctlError
+from vfioctl.errors import Unanswered, VfioctlError, packed, unpacked
 from vfioctl.ownership import way
 from vfioctl.proc import in_child
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Reach:
             raise OSError(report.errno, os.strerror(report.errno), path)
         error, said = json.loads(report.data)
         if error:
-            raise _error(*error)
+            raise unpacked(*error)
         given: T = said
         return given
 
@@ -159,13 +159,4 @@ def _told(work: Callable[[], object]) -> bytes:
     try:
         return json.dumps([None, work()]).encode()
     except VfioctlError as error:
-        told = [type(error).__name__, error.code, error.message, error.state, error.hints]
-        return json.dumps([told, None]).encode()
-
-
-def _error(name: str, code: str, message: str, state: str, hints: list[str]) -> VfioctlError:
-    kind: Any = getattr(errors, name, Refused)
-    if kind in (errors.Irregular, Unanswered):
-        kind = Refused
-    error: VfioctlError = kind(code, message, state=state, hints=tuple(hints))
-    return error
+        return json.dumps([packed(error), None]).encode()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
-from downloads import Served, serving
+from downloads import PIECE, Served, serving
 from second_node import Authority
 from template_lab import PLACE, SOURCE, Templates
+
+from vfioctl.wait import until
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_storage")
 
 IMAGE = f"{PLACE}/fast/_templates_/far.qcow2"
+KEPT = "/var/lib/vfioctl/downloads"
 SIZE = 8 << 20
 BOUNDARIES = 14  # two a step
 
@@ -26,8 +30,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def on(templates: Templates, authority: Authority) -> Templates:
     """A host that trusts the authority."""
     templates.host.lab.environment["SSL_CERT_FILE"] = str(authority.certificate)
-    templates.host.must("mkdir", "-p", "/var/tmp")
     return templates
+
+
+def kept(on: Templates) -> dict[str, int]:
+    """What is kept of downloads that were broken off, by their sizes."""
+    lines = on.host.run("find", KEPT, "-type", "f", "-printf", "%f %s\n").stdout.splitlines()
+    return {name: int(size) for name, size in map(str.split, lines)}
 
 
 @pytest.fixture
@@ -50,7 +59,7 @@ def test_an_image_is_downloaded_checked_and_kept(on: Templates, server: Served) 
     assert (row["source"], row["sha256"], row["size"]) == (server.url, server.sha256, SIZE)
     assert on.digest(IMAGE) == server.sha256
     assert on.host.must("stat", "-c", "%a", IMAGE).strip() == "444"
-    assert on.host.must("ls", "/var/tmp") == ""
+    assert kept(on) == {}
     on.cli("volume", "create", "fast", "web.qcow2", "--template", "far")
 
 
@@ -146,17 +155,73 @@ def test_what_a_process_that_was_killed_has_made_goes(on: Templates, server: Ser
     on.killed(number, *add(server.url, "--sha256", server.sha256))
     on.host.recover_uninstalled()
     assert (on.files(), on.host.left_open()) == (before, [])
-    assert on.host.must("ls", "/var/tmp") == ""
+    assert kept(on) == {}
 
 
-def test_one_that_is_killed_in_the_middle_of_the_download_leaves_nothing(on: Templates, server: Served) -> None:
+@pytest.mark.parametrize("number", [0, 1, 2, 5])
+def test_one_that_is_killed_while_it_downloads_goes_on_when_it_is_done_again(
+    on: Templates, server: Served, number: int
+) -> None:
+    before, whole = on.files(), (*add(server.url, "--sha256", server.sha256), "--yes")
+    killed_at(on, server, number * PIECE, *whole)
+    assert "is not finished" in on.cli(*whole, status=3)
+    on.host.recover_uninstalled()
+    assert (on.files(), on.host.left_open()) == (before, [])
+    ((_, done),) = kept(on).items()
+    assert done >= number * PIECE
+    server.asked, server.sent = [], []
+    on.cli(*whole)
+    assert [asked.get("Range") for asked in server.asked[1:]] == [f"bytes={done}-" if done else None]
+    assert sum(server.sent) == len(server.content) - done
+    assert on.digest(IMAGE) == server.sha256
+    assert kept(on) == {}
+
+
+def killed_at(on: Templates, server: Served, at: int, *argv: str) -> None:
+    """`vfioctl ARGV`, killed when the server has sent `at` bytes."""
+    server.half_way(at)
+    child = on.host.started(*argv)
+    assert server.reached.wait(30)
+    assert until(lambda: sum(kept(on).values()) >= at and bool(kept(on)), 20)
+    child.kill()
+    child.wait()
+    server.still_at = -1
+    server.pause.set()
+
+
+def test_one_that_was_renewed_since_is_downloaded_anew(on: Templates, server: Served) -> None:
+    killed_at(on, server, 2 * PIECE, *add(server.url, "--yes"))
+    on.host.recover_uninstalled()
+    server.content = server.content[:-1] + b"x"
+    server.validators = {"ETag": '"second"'}
+    server.sent = []
+    on.cli(*add(server.url, "--sha256", server.sha256))
+    assert sum(server.sent) == len(server.content)
+    assert on.digest(IMAGE) == server.sha256
+    assert kept(on) == {}
+
+
+def test_what_is_not_asked_for_again_goes_after_a_week(on: Templates, server: Served) -> None:
+    killed_at(on, server, PIECE, *add(server.url, "--yes"))
+    on.host.recover_uninstalled()
+    (name,) = kept(on)
+    on.host.must("touch", "-d", "8 days ago", f"{KEPT}/{name}")
+    on.host.recover_uninstalled()
+    assert kept(on) == {}
+    assert on.host.run("ls", KEPT).returncode != 0
+
+
+def test_what_is_interrupted_is_undone_and_what_has_come_is_kept(on: Templates, server: Served) -> None:
     before = on.files()
     server.half_way()
     child = on.host.started(*add(server.url, "--sha256", server.sha256))
     assert server.reached.wait(30)
-    child.kill()
-    child.wait()
-    server.pause.set()
-    on.host.recover_uninstalled()
+    child.send_signal(signal.SIGINT)
+    child.wait(30)
     assert (on.files(), on.host.left_open()) == (before, [])
-    assert on.host.must("ls", "/var/tmp") == ""
+    ((_, done),) = kept(on).items()
+    server.pause.set()
+    server.sent = []
+    on.cli(*add(server.url, "--sha256", server.sha256))
+    assert sum(server.sent) == len(server.content) - done
+    assert kept(on) == {}

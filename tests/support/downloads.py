@@ -6,6 +6,7 @@ import hashlib
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,7 @@ class Served:
         self.content = CONTENT
         self.validators = {"ETag": TAG}
         self.ranges = True
+        self.heeds = True  # gives a range only of what is asked for by If-Range
         self.cut: list[int] = []  # bytes of its body after which each of the next answers is cut off
         self.claims = 0  # bytes that it claims more than it has
         self.chunked = False
@@ -32,6 +34,11 @@ class Served:
         self.pause = threading.Event()  # set: goes on after half of it
         self.pause.set()
         self.reached = threading.Event()  # half of an answer is on its way
+        self.still_at = -1  # the bytes of its body at which it stands still instead of half-way
+        self.drip = 0.0  # seconds after each byte of the body
+        self.drip_head = 0.0  # and after each of the headers, which have no end then
+        self.then: list[Callable[[], object]] = []  # what happens after each of the next answers
+        self.sent: list[int] = []  # bytes of the body of each answer
         self.asked: list[dict[str, str]] = []
         self.others: dict[str, bytes] = {}  # what lies beside the file, by its path
         self.url = ""
@@ -41,8 +48,9 @@ class Served:
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
-    def half_way(self) -> None:
-        """Stand still in the middle of each answer, until `pause` is set."""
+    def half_way(self, at: int = -1) -> None:
+        """Stand still in the middle of each answer, or after `at` bytes of it, until `pause` is set."""
+        self.still_at = at
         self.pause.clear()
 
 
@@ -54,10 +62,25 @@ class Handler(BaseHTTPRequestHandler):
         served = self.served
         served.asked.append(dict(self.headers))
         self.close_connection = True
-        if (other := served.others.get(self.path)) is not None:
+        if served.drip_head:
+            self._never_begin(served.drip_head)
+        elif (other := served.others.get(self.path)) is not None:
             self._head(200, {"Content-Length": str(len(other))})
             self.wfile.write(other)
-            return
+        else:
+            self._answer(served)
+            for happens in served.then[:1]:
+                served.then.remove(happens)
+                happens()
+
+    def _never_begin(self, pause: float) -> None:
+        """Headers without an end."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while True:
+            self.wfile.write(b"x")
+            time.sleep(pause)
+
+    def _answer(self, served: Served) -> None:
         status = served.statuses.pop(0) if served.statuses else 200
         if served.location:
             self._head(302, {"Location": served.location, "Content-Length": "0"})
@@ -97,17 +120,22 @@ class Handler(BaseHTTPRequestHandler):
     def _start(self, served: Served) -> int:
         """Where it begins: at 0 unless a range was asked for of just this content."""
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        known = self.headers.get("If-Range") in served.validators.values()
+        known = not served.heeds or self.headers.get("If-Range") in served.validators.values()
         return int(asked[1]) if asked and served.ranges and known else 0
 
     def _send(self, served: Served, body: bytes) -> None:
         end = served.cut.pop(0) if served.cut else len(body)
-        for at in range(0, end, PIECE):
-            if at >= len(body) // 2:
+        still = len(body) // 2 if served.still_at < 0 else served.still_at
+        length = 1 if served.drip else PIECE
+        served.sent.append(0)
+        for at in range(0, end, length):
+            if at >= still:
                 served.reached.set()
                 served.pause.wait(30)
-            piece = body[at : min(at + PIECE, end)]
+            piece = body[at : min(at + length, end)]
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if served.chunked else piece)
+            served.sent[-1] += len(piece)
+            time.sleep(served.drip)
         if served.chunked and end == len(body):
             self.wfile.write(b"0\r\n\r\n")
 

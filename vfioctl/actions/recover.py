@@ -15,6 +15,7 @@ from vfioctl.actions.operations import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.handoff import damaged, outcome
 from vfioctl.handoff.in_use import is_in_use
+from vfioctl.kinds.files import kept
 from vfioctl.log import Log
 from vfioctl.result import Error, Message, Result
 from vfioctl.txn import blobs
@@ -105,10 +106,11 @@ def _steps(watch: Stopwatch) -> list[dict[str, Any]]:
 def _settle(paths: Paths, guest: str | None) -> list[str]:
     """The guests whose last failure has nothing open any more: `status` need not show it longer.
 
-    Content that no journal names any more goes as well.
+    Content that no journal names any more goes as well, and what is old of downloads.
     """
     with suppress(OSError):  # what cannot be removed now is for the next one
         blobs.sweep(paths)
+        kept.sweep(paths.downloads)
     opened = open_uuids(paths)
     lasts = (last for last in outcome.read_lasts(paths) if guest in (None, last.guest, last.uuid))
     return [last.guest for last in lasts if last.uuid not in opened and outcome.settle(paths, last.guest)]

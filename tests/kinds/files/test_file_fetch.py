@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
-import signal
 import socket
 import stat
-import subprocess
-import sys
+import time
 
 import pytest
 from downloads import CONTENT, TAG, serving
-from step_builders import OPERATION, planned, put
+from fetches import PATH, content, do, fetch, names, ranges
+from step_builders import planned, put
 
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
-from vfioctl.kinds.files import download, place, web
-from vfioctl.kinds.files.download import VALIDATOR
+from vfioctl.kinds.files import part, place, web
 from vfioctl.kinds.files.file_fetch import KIND
 from vfioctl.kinds.files.marks import MARK
 from vfioctl.txn.step import State, StepProposal
-from vfioctl.wait import until
 
-PATH = "/var/lib/image.qcow2"
-PART = f".image.qcow2.{OPERATION}.part"
 HALF = len(CONTENT) // 2
-
-
-@pytest.fixture
-def server():
-    with serving() as served:
-        yield served
-
-
-@pytest.fixture
-def machine(plain):
-    os.chmod(plain.paths.at("var/lib"), 0o755)
-    return plain
 
 
 @pytest.fixture(params=["marks", "no marks"])
@@ -57,24 +39,6 @@ def take_marks_away(monkeypatch):
         monkeypatch.setattr(os, name, refuse)
 
 
-def fetch(machine, server, **more):
-    return planned(machine, "file.fetch", {"url": server.url, "path": PATH, "sha256": server.sha256, **more})
-
-
-def do(step, machine):
-    KIND.guard(step, machine)
-    KIND.apply(step, machine)
-
-
-def content(machine, name=PATH):
-    with open(machine.paths.at(name), "rb") as file:
-        return file.read()
-
-
-def names(machine):
-    return sorted(os.listdir(machine.paths.at("var/lib")))
-
-
 def fails(step, machine, code, kind=StepFailed):
     """The error, after which nothing is left and nothing is to be undone."""
     with pytest.raises(kind) as caught:
@@ -83,10 +47,6 @@ def fails(step, machine, code, kind=StepFailed):
     assert names(machine) == []
     assert KIND.probe(step, machine) is State.BEFORE
     return caught.value.message
-
-
-def ranges(server):
-    return [asked.get("Range") for asked in server.asked]
 
 
 def test_a_file_is_fetched_and_removed_again(on, server):
@@ -147,21 +107,30 @@ def test_the_time_of_its_last_change_is_a_validator_too(machine, server):
     assert content(machine) == CONTENT
 
 
-def test_a_content_that_was_renewed_in_between_is_fetched_whole(machine, server):
-    renewed = CONTENT[::-1]
+def renewing(server, content, validators):
+    """What the server does once it has given some of what it had before."""
 
     def renew():
-        server.content, server.validators = renewed, {"ETag": '"second"'}
+        server.content, server.validators = content, validators
 
-    server.cut = [HALF]
-    do(fetch(machine, server, sha256=hashlib.sha256(renewed).hexdigest()), machine.watched(lambda *_: None, renew))
+    return renew
+
+
+def test_a_content_that_was_renewed_in_between_is_fetched_whole(machine, server):
+    renewed = CONTENT[::-1]
+    server.cut, server.then = [HALF], [renewing(server, renewed, {"ETag": '"second"'})]
+    do(fetch(machine, server, sha256=hashlib.sha256(renewed).hexdigest()), machine)
     assert content(machine) == renewed
     assert server.asked[1]["If-Range"] == TAG
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(web, "STALL", 0.3)
+def test_so_it_is_where_the_server_sends_the_rest_of_another_content(machine, server):
+    renewed = CONTENT[::-1]
+    server.cut, server.heeds = [HALF], False
+    server.then = [renewing(server, renewed, {"ETag": '"second"'})]
+    do(fetch(machine, server, sha256=hashlib.sha256(renewed).hexdigest()), machine)
+    assert content(machine) == renewed
+    assert ranges(server) == [None, f"bytes={HALF}-", None]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -173,12 +142,29 @@ def test_a_server_that_brings_nothing_more_is_given_up(machine, server):
 
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_is_gone_half_way_is_given_up_with_the_reason(machine, server):
-    server.cut = [HALF]
-    step = fetch(machine, server)
-    with pytest.raises(StepFailed, match="Connection refused") as caught:
-        KIND.apply(step, machine.watched(lambda *_: None, server.leave))
-    assert caught.value.code == "fetch.cut_off"
-    assert names(machine) == []
+    server.cut, server.then = [HALF], [server.leave]
+    assert "Connection refused" in fails(fetch(machine, server), machine, "fetch.cut_off")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_sends_next_to_nothing_is_given_up(machine, server):
+    server.drip = 0.05
+    said = fails(fetch(machine, server), machine, "fetch.stalled", DeadlineExceeded)
+    assert "less than 1000 bytes a second" in said
+    assert server.sent[0] < 100
+
+
+def test_so_is_one_that_sends_a_byte_and_cuts_off_each_time(machine, server, monkeypatch):
+    monkeypatch.setattr(web, "STALL", 1.0)
+    server.cut = [1] * 2000
+    fails(fetch(machine, server), machine, "fetch.cut_off")
+    assert set(server.sent) == {1}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_headers_without_an_end_are_not_waited_for(machine, server):
+    server.drip_head = 0.05
+    assert "nothing for 0.6 s" in fails(fetch(machine, server), machine, "fetch.stalled", DeadlineExceeded)
 
 
 def test_an_error_that_passes_half_way_is_waited_for(machine, server):
@@ -192,6 +178,11 @@ def test_an_error_that_passes_half_way_is_waited_for(machine, server):
 def test_more_that_is_claimed_than_comes_is_cut_off(machine, server):
     server.claims, server.ranges = 100, False
     fails(fetch(machine, server), machine, "fetch.cut_off")
+
+
+def test_less_that_is_claimed_than_there_is_is_found_out(machine, server):
+    server.claims = -100
+    fails(fetch(machine, server), machine, "fetch.checksum")
 
 
 def test_another_checksum_leaves_nothing(on, server):
@@ -221,6 +212,16 @@ def test_a_redirection_is_followed(machine, server):
     assert content(machine) == CONTENT
 
 
+def test_it_goes_on_behind_a_redirection_too(machine, server):
+    server.cut = [HALF]
+    with serving() as other:
+        other.location = server.url
+        do(fetch(machine, server, url=other.url), machine)
+        assert ranges(other) == [None, f"bytes={HALF}-"]
+    assert content(machine) == CONTENT
+    assert ranges(server) == [None, f"bytes={HALF}-"]
+
+
 @pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://127.0.0.1/x", "itself"])
 def test_a_redirection_to_anything_else_is_not(machine, server, where):
     server.location = server.url if where == "itself" else where
@@ -239,31 +240,29 @@ def test_a_server_that_falls_silent_ends_it(machine, server):
     fails(fetch(machine, server), machine, "fetch.stalled", DeadlineExceeded)
 
 
-def test_it_ends_at_a_checkpoint_half_way(on, server):
+def test_it_ends_at_once_where_it_has_to_stop(on, server):
     server.half_way()
 
     class CancelledError(StepFailed):
         pass
 
-    calls = []
-
     def check():
-        calls.append(1)
-        if len(calls) == 3:
+        if server.reached.is_set():
             raise CancelledError("operation.cancelled", "It was cancelled.")
 
-    step = fetch(on, server)
+    step, began = fetch(on, server), time.monotonic()
     KIND.guard(step, on)
     with pytest.raises(CancelledError):
         KIND.apply(step, on.watched(lambda *_: None, check))
     assert names(on) == []
+    assert time.monotonic() - began < web.STALL / 2
 
 
 def test_a_disk_that_runs_full_is_named(machine, server, monkeypatch):
     def full(_fd, _data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(download, "write_all", full)
+    monkeypatch.setattr(part, "write_all", full)
     assert "No space left on device" in fails(fetch(machine, server), machine, "file.write_failed")
 
 
@@ -313,80 +312,6 @@ def test_without_marks_and_checksum_nothing_is_fetched(machine, server, monkeypa
     assert caught.value.code == "fetch.unmarked"
     assert server.asked == []
     assert names(machine) == []
-
-
-CHILD = """
-import json, sys
-sys.path[:0] = json.loads(sys.argv[2])
-from step_builders import planned
-from vfioctl.kinds.files.file_fetch import KIND
-from vfioctl.paths import Paths
-from vfioctl.proc import Programs
-from vfioctl.txn.machine import Machine
-paths = Paths(sys.argv[1])
-machine = Machine(paths, Programs(paths.programs))
-KIND.apply(planned(machine, "file.fetch", json.loads(sys.argv[3])), machine)
-"""
-
-
-def kill_half_way(machine, server, step):
-    """Another process fetches, and is killed in the middle of it."""
-    server.half_way()
-    argv = [sys.executable, "-c", CHILD, machine.paths.root, json.dumps(sys.path), json.dumps(step.params)]
-    with subprocess.Popen(argv) as child:
-        part = machine.paths.at("var/lib", PART)
-        assert until(lambda: os.path.exists(part) and os.path.getsize(part) >= HALF, 20)
-        os.kill(child.pid, signal.SIGKILL)
-    server.pause.set()
-
-
-def test_what_a_killed_process_has_left_is_between_and_undone(machine, server):
-    step = fetch(machine, server)
-    kill_half_way(machine, server, step)
-    assert names(machine) == [PART]
-    assert KIND.probe(step, machine) is State.BETWEEN
-    KIND.undo(step, machine)
-    assert names(machine) == []
-    assert KIND.probe(step, machine) is State.BEFORE
-
-
-def test_beside_what_a_killed_process_has_left_a_foreign_file_stays(machine, server):
-    step = fetch(machine, server)
-    kill_half_way(machine, server, step)
-    put(machine.paths.at(PATH), "precious")
-    assert "not ours" in KIND.undo(step, machine)
-    assert names(machine) == ["image.qcow2"]
-    assert KIND.probe(step, machine) is State.FOREIGN
-
-
-def test_what_a_killed_process_has_left_is_gone_on_with(machine, server):
-    step = fetch(machine, server)
-    kill_half_way(machine, server, step)
-    assert os.getxattr(machine.paths.at("var/lib", PART), VALIDATOR) == TAG.encode()
-    done = os.path.getsize(machine.paths.at("var/lib", PART))
-    KIND.apply(step, machine)
-    assert content(machine) == CONTENT
-    assert ranges(server)[1:] == [f"bytes={done}-"]
-
-
-def test_a_part_that_is_whole_already_is_taken_as_it_is(machine, server):
-    step = fetch(machine, server)
-    part = machine.paths.at("var/lib", PART)
-    with open(part, "wb") as file:
-        file.write(CONTENT)
-    os.setxattr(part, MARK, OPERATION.encode())
-    os.setxattr(part, VALIDATOR, TAG.encode())
-    do(step, machine)
-    assert content(machine) == CONTENT
-    assert len(server.asked) == 1
-
-
-def test_a_link_in_the_place_of_the_part_is_not_followed(machine, server):
-    victim = put(machine.paths.at("var/victim"), "precious")
-    os.symlink(victim, machine.paths.at("var/lib", PART))
-    do(fetch(machine, server), machine)
-    assert content(machine, "/var/victim") == b"precious"
-    assert not os.path.islink(machine.paths.at(PATH))
 
 
 @pytest.mark.parametrize("wrong", [

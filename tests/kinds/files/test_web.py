@@ -32,12 +32,6 @@ def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
 
 
 @pytest.fixture
-def server() -> Iterator[Served]:
-    with serving() as served:
-        yield served
-
-
-@pytest.fixture
 def secure(authority: Authority) -> Iterator[Served]:
     with serving(authority.sign("here", "serverAuth", HERE)) as served:
         yield served
@@ -124,11 +118,18 @@ def test_a_server_that_is_not_there_is_told_without_what_may_be_secret() -> None
     assert "hunter2" not in refused(url, "fetch.unreachable")
 
 
-def test_a_server_that_falls_silent_ends_it(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "STALL", 0.3)
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_falls_silent_ends_it(server: Served) -> None:
     server.ranges = False
     server.half_way()
     refused(server.url, "fetch.stalled", len(CONTENT))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("what", ["drip", "drip_head"])
+def test_one_that_goes_on_without_an_end_ends_it(server: Served, what: str) -> None:
+    setattr(server, what, 0.05)
+    assert "0.6 s" in refused(server.url, "fetch.stalled", len(CONTENT))
 
 
 @pytest.mark.usefixtures("trusted")

@@ -1,18 +1,21 @@
-"""Fills a part file over HTTP, and goes on where it was cut off. Knows no step; whose file it is others decide."""
+"""Fills a part over HTTP, and goes on where it was cut off. Knows no step; whose part it is others decide.
+
+It waits for a server and a drive that may be gone: see aside.py.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from contextlib import closing, suppress
+import time
+from contextlib import closing
 from http.client import HTTPException
 from urllib.error import HTTPError
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed
-from vfioctl.files import write_all
+from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.kinds.files import web
 from vfioctl.kinds.files.addresses import shown
+from vfioctl.kinds.files.part import SERVER
 from vfioctl.kinds.files.web import PARTIAL
 from vfioctl.wait import Backoff
 
@@ -21,11 +24,11 @@ if TYPE_CHECKING:
     from email.message import Message
     from http.client import HTTPResponse
 
-    from vfioctl.txn.machine import Machine
+    from vfioctl.kinds.files.part import Part
 
 PAUSE = 2.0  # the longest one between two connections
 CHUNK = 1 << 20
-VALIDATOR = "user.vfioctl.validator"  # what the server called the content that was begun (RFC 9110, 13.1.5)
+LEAST = 1000  # bytes a second, as dnf.conf(5) has it by `minrate`
 UNSATISFIABLE = 416
 PASSING = (429, 502, 503, 504)  # errors that may be over in a moment
 
@@ -34,83 +37,68 @@ class CutOffError(Exception):
     """The connection ended before the content did; the text says why, where that is known."""
 
 
-class Part:
-    """The part file `fd`: how much of it is `done`, and the checksum of that."""
+class Pace:
+    """Whether enough comes to wait for the rest: LEAST bytes a second over STALL seconds."""
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.done = 0
-        self.total = 0  # 0: nobody knows
-        self.hash = hashlib.sha256()
-        self.validator = ""
+    def __init__(self) -> None:
+        self.is_enough = True
+        self._begin()
 
-    def take_up(self, machine: Machine) -> None:
-        """Go on with what an earlier process has left, where it noted what that is a part of."""
-        with suppress(OSError):
-            self.validator = os.getxattr(self.fd, VALIDATOR).decode()
-        if not self.validator:
-            self.restart()
-            return
-        while chunk := os.read(self.fd, CHUNK):
-            machine.checkpoint()
-            self.hash.update(chunk)
-            self.done += len(chunk)
+    def _begin(self) -> None:
+        self.since, self.came = time.monotonic(), 0
 
-    def restart(self) -> None:
-        os.ftruncate(self.fd, 0)
-        os.lseek(self.fd, 0, os.SEEK_SET)
-        self.done, self.total, self.hash = 0, 0, hashlib.sha256()
-
-    def note(self, validator: str) -> None:
-        """Remember what the content is called, for another process too where the file system keeps such notes."""
-        self.validator = validator
-        with suppress(OSError):
-            os.setxattr(self.fd, VALIDATOR, validator.encode())
-
-    def forget(self) -> None:
-        """It is whole: the note is of no use to whoever gets the file."""
-        with suppress(OSError):
-            os.removexattr(self.fd, VALIDATOR)
-
-    def add(self, chunk: bytes) -> None:
-        write_all(self.fd, chunk)
-        self.hash.update(chunk)
-        self.done += len(chunk)
+    def add(self, count: int) -> None:
+        self.came += count
+        if time.monotonic() - self.since >= web.STALL:
+            self.is_enough = self.came >= LEAST * web.STALL
+            self._begin()
 
 
-def download(url: str, fd: int, machine: Machine, *, limit: int) -> str:
-    """Fill the file `fd` with what `url` gives; returns the sha256 of it.
+def download(url: str, part: Part, called: str, *, limit: int) -> None:
+    """Fill `part`, of what is `called` so, with what `url` gives.
 
-    Raises StepFailed: fetch.unreachable, fetch.untrusted, fetch.status, fetch.redirected, fetch.too_large,
-    fetch.no_room, fetch.cut_off; DeadlineExceeded: fetch.stalled; OSError when it cannot be written; what a checkpoint
-    raises.
+    What was begun by an earlier process and turns out to be wrong is begun anew once. Raises StepFailed:
+    fetch.unreachable, fetch.untrusted, fetch.status, fetch.redirected, fetch.too_large, fetch.no_room, fetch.cut_off,
+    fetch.checksum; DeadlineExceeded: fetch.stalled; OSError when it cannot be written.
     """
-    part, pauses = Part(fd), iter(Backoff(web.STALL, longest=PAUSE))
-    part.take_up(machine)
+    part.take_up()
+    was_begun = bool(part.done)
+    _fill(url, part, limit)
+    if was_begun and part.wrong:
+        part.restart()
+        _fill(url, part, limit)
+    if said := part.wrong:
+        hint = "Look whether the file or its checksum was renewed."
+        raise StepFailed("fetch.checksum", f"What came for {called} has {said}.", hints=(hint,))
+
+
+def _fill(url: str, part: Part, limit: int) -> None:
+    pauses, pace, most = iter(Backoff(web.STALL, longest=PAUSE)), Pace(), part.done
     while True:
-        before = part.done
+        before = part.came
         try:
-            _go_on(url, part, machine, limit)
+            return _go_on(url, part, limit)
         except CutOffError as error:
-            machine.checkpoint()
-            if part.done > before:
-                pauses = iter(Backoff(web.STALL, longest=PAUSE))
+            pace.add(part.came - before)
+            if part.done > most and pace.is_enough:
+                pauses, most = iter(Backoff(web.STALL, longest=PAUSE)), part.done
             elif not next(pauses, 0.0):
-                said = f"{shown(url)} is cut off after {part.done} bytes, and nothing more came in {web.STALL:g} s"
+                said = f"{shown(url)} is cut off after {part.done} bytes, and hardly more came in {web.STALL:g} s"
                 raise StepFailed("fetch.cut_off", f"{said}{f': {error}' if str(error) else ''}.") from error
-            continue
-        part.forget()
-        return part.hash.hexdigest()
+            part.at(SERVER)
 
 
-def _go_on(url: str, part: Part, machine: Machine, limit: int) -> None:
+def _go_on(url: str, part: Part, limit: int) -> None:
     """Take what one connection brings. Raises CutOffError when more is missing."""
+    pace = Pace()
     with closing(_chunks(url, part, limit)) as chunks:
         for chunk in chunks:
             part.add(chunk)
             _must_be_allowed(url, part.done, limit)
-            machine.progress(part.done, part.total, "bytes")
-            machine.checkpoint()
+            pace.add(len(chunk))
+            if not pace.is_enough:
+                said = f"{shown(url)} has sent less than {LEAST} bytes a second for {web.STALL:g} s."
+                raise DeadlineExceeded("fetch.stalled", said)
 
 
 def _chunks(url: str, part: Part, limit: int) -> Generator[bytes, None, None]:
@@ -122,6 +110,7 @@ def _chunks(url: str, part: Part, limit: int) -> Generator[bytes, None, None]:
         _align(url, part, response)
         _must_be_allowed(url, part.total, limit)
         _must_have_room(url, part)
+        part.at(SERVER)
         while chunk := _read(url, response):
             yield chunk
     if part.total and part.done < part.total:
@@ -130,6 +119,7 @@ def _chunks(url: str, part: Part, limit: int) -> Generator[bytes, None, None]:
 
 def _answer(url: str, part: Part) -> HTTPResponse | None:
     """The server's answer; None when the part is whole already."""
+    part.at(SERVER)
     if part.done and not part.validator:
         part.restart()
     headers = {"Range": f"bytes={part.done}-", "If-Range": part.validator} if part.done else {}
@@ -159,14 +149,18 @@ def _must_be_whole(url: str, part: Part, error: HTTPError) -> None:
 
 
 def _align(url: str, part: Part, response: HTTPResponse) -> None:
-    """Go on after what is there when the server does, and start over when it sends everything."""
+    """Go on after what is there when the server does, and start over when it sends everything, or of something else."""
     start, total = web.range_of(response.headers)
+    name = _validator(response.headers)
     if response.status == PARTIAL and start != part.done:
         raise StepFailed("fetch.status", f"{shown(url)} sends another part than it was asked for.")
     if response.status != PARTIAL:
         part.restart()
-        part.note(_validator(response.headers))
+        part.note(name)
         total = web.length(response.headers)
+    elif part.done and name not in ("", part.validator):  # it does not know If-Range
+        part.restart()
+        raise CutOffError
     part.total = total or 0
 
 

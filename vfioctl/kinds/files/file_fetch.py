@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.files import addresses, partial, place
-from vfioctl.kinds.files.marks import mark, mark_of, removal
+from vfioctl.kinds.files.marks import mark_of, removal
 from vfioctl.kinds.files.place import FILE, MODE, Place
 from vfioctl.shell import call
 from vfioctl.txn.shape import COUNT, NAME, Form, Shape, optional
@@ -19,6 +20,7 @@ from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
+    from vfioctl.kinds.files.aside import Filler
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
@@ -72,15 +74,24 @@ class FileFetch(Primitive):
             yield Finding("file.exists", f"{path} is there already.", hint=f"{removal(path)}.")
 
     def guard(self, step: Step, machine: Machine) -> None:
-        place.bounded(step, machine, lambda there: _guard(there, machine))
+        place.bounded(step, machine, lambda there: _guard(step, there, machine))
 
-    def apply(self, step: Step, machine: Machine) -> None:
-        """Not in a child that could be left behind: it tells how far it is, and may take hours."""
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        from vfioctl.kinds.files.aside import aside  # costs 60 ms, and a look at the step does without it
+
         path = machine.paths.at(step.params["path"])
-        try:
+
+        def work(filler: Filler) -> str | None:
             with Place(path) as there:
-                _fetch(step, machine, there)
+                return _fetch(step, there, filler)
+
+        try:
+            return aside(machine, step.params["url"], path, work)
+        except VfioctlError:
+            _sweep(step, machine)
+            raise
         except OSError as error:
+            _sweep(step, machine)
             raise StepFailed("file.write_failed", f"{path} could not be written: {error.strerror}.") from error
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -97,51 +108,45 @@ class FileFetch(Primitive):
         return (call("say", f"{paths.at(step.params['path'])} is left to: vfioctl recover"),)
 
 
-def _guard(there: Place, machine: Machine) -> None:
+def _guard(step: Step, there: Place, machine: Machine) -> None:
     place.must_be_safe(there.path, machine.paths.root)
-    place.must_be_free(there)
+    if not partial.is_ours(step, there):  # a process that was killed may have made it, and not said so
+        place.must_be_free(there)
 
 
-def _fetch(step: Step, machine: Machine, there: Place) -> None:
-    from vfioctl.kinds.files.download import download  # costs 60 ms, and a look at the step does without it
-
+def _fetch(step: Step, there: Place, filler: Filler) -> str | None:
     params, part = step.params, partial.part_of(step, there)
+    if partial.is_ours(step, there):
+        there.remove(part)
+        return "it has come already"
     fd = _open(step, there)
     try:
-        found = download(params["url"], fd, machine, limit=params.get("limit", DEFAULT_LIMIT))
-        _must_be(params.get("sha256", found), found, there)
+        wanted = {"sha256": params["sha256"]} if "sha256" in params else {}
+        filler.fill(fd, there.path, limit=params.get("limit", DEFAULT_LIMIT), wanted=wanted).forget()
         mode, owner = int(params.get("mode", DEFAULT_MODE), 8), (params.get("uid", -1), params.get("gid", -1))
         place.dress(fd, mode=mode, owner=owner)
         there.publish(part)
-    except BaseException:
-        there.remove(part)  # a process that is killed leaves it, for the next one to go on with
-        raise
     finally:
         os.close(fd)
+    return None
+
+
+def _sweep(step: Step, machine: Machine) -> None:
+    """Remove the part, which a process that is killed leaves to the next one. Where that cannot be the undo says so."""
+    with suppress(VfioctlError, OSError):
+        place.bounded(step, machine, lambda there: there.remove(partial.part_of(step, there)))
 
 
 def _open(step: Step, there: Place) -> int:
     """The part file, which bears our mark; one that a killed process of this operation has left is gone on with."""
-    part, operation = partial.part_of(step, there), partial.operation_of(step)
-    if there.is_plain(part) and there.author(part) == operation:
-        return there.open(part, os.O_RDWR)
-    fd = there.create(part)
-    try:
-        mark(fd, operation)
-        if mark_of(fd) is None and "sha256" not in step.params:
-            said = f"The file system of {there.path} keeps no extended attributes, which would say whose file it is."
-            raise StepRefused("fetch.unmarked", said, hints=("Give the sha256 that the file must have.",))
-    except BaseException:
+    part = partial.part_of(step, there)
+    fd = partial.begun(there, part, partial.operation_of(step))
+    if mark_of(fd) is None and "sha256" not in step.params:
         os.close(fd)
         there.remove(part)
-        raise
+        said = f"The file system of {there.path} keeps no extended attributes, which would say whose file it is."
+        raise StepRefused("fetch.unmarked", said, hints=("Give the sha256 that the file must have.",))
     return fd
-
-
-def _must_be(wanted: str, found: str, there: Place) -> None:
-    if wanted != found:
-        said = f"What came for {there.path} has the sha256 {found}, not {wanted}."
-        raise StepFailed("fetch.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
 
 
 KIND = FileFetch()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.kinds.files import place
-from vfioctl.kinds.files.marks import removal, temporary_name
+from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
 from vfioctl.txn.step import State
+from vfioctl.wait import until
 
 if TYPE_CHECKING:
     from vfioctl.kinds.files.place import Place
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Step
+
+ENDING = 1.0  # seconds for a child of a process that was killed just now
 
 
 def part_of(step: Step, there: Place) -> str:
@@ -59,3 +65,51 @@ def _remove(step: Step, there: Place) -> str | None:
         there.remove(there.name)
     there.sync()
     return None if ours else f"{there.path} is not there, or not ours"
+
+
+def begun(there: Place, name: str, author: str) -> int:
+    """A descriptor of the part `name`: what `author` has left of it, or a new one with that mark. Raises OSError."""
+    if (left := taken_up(there, name, author)) is not None:
+        return left
+    fd = there.create(name)
+    try:
+        mark(fd, author)
+        _is_free(fd)
+    except BaseException:
+        os.close(fd)
+        there.remove(name)
+        raise
+    return fd
+
+
+def taken_up(there: Place, name: str, author: str) -> int | None:
+    """A descriptor of the part `name` that `author` has left; None where there is none, or not for sure.
+
+    One that somebody else owns, may write to or has a link to is not taken, nor one that is still written to: a child
+    that was left behind may wait for the drive in the middle of it.
+    """
+    try:
+        fd = there.open(name, os.O_RDWR)
+    except OSError:
+        return None
+    if _is_by(fd, author) and until(lambda: _is_free(fd), ENDING):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _is_by(fd: int, author: str) -> bool:
+    found = os.fstat(fd)
+    is_alone = found.st_nlink == 1 and not found.st_mode & 0o022
+    return is_alone and found.st_uid == os.geteuid() and mark_of(fd) == author
+
+
+def _is_free(fd: int) -> bool:
+    """Whether nobody else writes to it, from now on; a file system without locks is taken at its word."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PRIVATE = 0o600
 PERMISSIONS = re.compile("0[4-7][0-7][0-7]")  # the owner can read the mark, and nothing runs as another user
 
@@ -68,7 +68,7 @@ class Place:
         return fd
 
     def create(self, name: str) -> int:
-        """A descriptor to write a new file `name` with; what an earlier try has left there goes."""
+        """A descriptor of a new file `name`; what an earlier try has left there goes."""
         self.remove(name)
         return os.open(name, NEW, PRIVATE, dir_fd=self.fd)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
+import time
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import (
@@ -18,11 +20,12 @@ from urllib.request import (
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, Refused, StepFailed, VfioctlError
+from vfioctl.followed import followed
 from vfioctl.frozen import frozen
 from vfioctl.kinds.files.addresses import is_address, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from email.message import Message
     from http.client import HTTPMessage, HTTPResponse
     from typing import IO
@@ -75,16 +78,36 @@ def glance(url: str, most: int) -> Glance:
         said = f"{shown(url)!r} is no address that can be used: http or https, and no password in it."
         raise Refused("fetch.address", said, state=NOTHING_CHANGED)
     try:
+        final, size, begin, is_whole = followed(lambda _: _seen(url, most), _patience(url), quiet=math.inf)
+    except VfioctlError as error:
+        raise Refused(error.code, error.message, state=NOTHING_CHANGED, hints=error.hints) from error
+    return Glance(final, size, begin.encode("latin-1"), is_whole)
+
+
+def _patience(url: str) -> Callable[..., None]:
+    """What raises where it takes too long, whatever comes meanwhile."""
+    seconds = 2 * STALL
+    end = time.monotonic() + seconds
+
+    def heard() -> None:
+        if time.monotonic() > end:
+            raise DeadlineExceeded("fetch.stalled", f"The begin of {shown(url)} has not come in {seconds:g} s.")
+
+    return heard
+
+
+def _seen(url: str, most: int) -> tuple[str, int, str, bool]:
+    """A Glance as JSON keeps it."""
+    try:
         with _first(url, most) as response:
             begin = response.read(most + 1)
             total = range_of(response.headers)[1] if response.status == PARTIAL else length(response.headers)
-            return Glance(response.url, total or 0, begin[:most], len(begin) <= most and total in (None, 0, len(begin)))
+            is_whole = len(begin) <= most and total in (None, 0, len(begin))
+            return response.url, total or 0, begin[:most].decode("latin-1"), is_whole
     except TimeoutError as error:
-        raise _refused(stalled(url)) from error
-    except VfioctlError as error:
-        raise _refused(error) from error
+        raise stalled(url) from error
     except (OSError, HTTPException) as error:
-        raise Refused("fetch.cut_off", f"{shown(url)} is cut off at once.", state=NOTHING_CHANGED) from error
+        raise StepFailed("fetch.cut_off", f"{shown(url)} is cut off at once.") from error
 
 
 def _first(url: str, most: int) -> HTTPResponse:
@@ -93,10 +116,6 @@ def _first(url: str, most: int) -> HTTPResponse:
     except HTTPError as error:
         with error:
             raise refusing(url, error) from error
-
-
-def _refused(error: VfioctlError) -> Refused:
-    return Refused(error.code, error.message, state=NOTHING_CHANGED, hints=error.hints)
 
 
 def answer(url: str, headers: Mapping[str, str]) -> HTTPResponse:
@@ -121,8 +140,9 @@ def refusing(url: str, error: HTTPError) -> StepFailed:
     return StepFailed("fetch.status", f"{shown(url)} answers {error.code} {error.reason}.")
 
 
-def stalled(url: str) -> DeadlineExceeded:
-    return DeadlineExceeded("fetch.stalled", f"{shown(url)} has sent nothing for {STALL:g} s.")
+def stalled(url: str, seconds: float = 0.0) -> DeadlineExceeded:
+    """The error about a server that has sent nothing for STALL seconds, or for more of them."""
+    return DeadlineExceeded("fetch.stalled", f"{shown(url)} has sent nothing for {seconds or STALL:g} s.")
 
 
 def _unreachable(url: str, error: URLError) -> VfioctlError:

@@ -1,35 +1,37 @@
 """volume.fetch: fills a volume that the same plan makes with what an address of HTTP gives, whole and checked.
 
-What comes lies in a file without a name until it goes on to libvirt: of a process that is killed nothing is left.
+What comes lies on this host until libvirt has it. Where it is broken off it is kept for a while: see files/kept.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import struct
-import tempfile
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed
+from vfioctl.errors import StepFailed, Unanswered, VfioctlError
 from vfioctl.kinds.files.file_fetch import SHA256, URL
+from vfioctl.kinds.files.kept import DAYS, Kept
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_upload import VolumeUpload
 from vfioctl.kinds.libvirt.volume_xml import FORMATS
 from vfioctl.kinds.libvirt.volumes import VOLUME
+from vfioctl.sizes import as_size
+from vfioctl.txn.engine import Interrupted
 from vfioctl.txn.shape import COUNT, FLAG, UUID, Form, Shape, one_of, optional
 from vfioctl.txn.step import Undo
 
 if TYPE_CHECKING:
+    from vfioctl.kinds.files.aside import Filler
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
 
 SHA512 = Form(
     "a sha512 in hex digits", lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{128}", value) is not None
 )
-CHUNK = 1 << 20
-ROOM = "var/tmp"  # large files that are not needed after their process (hier(7))
+SUMS = ("sha256", "sha512")
+PASSING = ("fetch.cut_off", "fetch.stalled", "fetch.unreachable", "step.deadline", "step.stalled")  # may go on later
 CORRUPT, DATA_FILE = 2, 4  # incompatible features (docs/interop/qcow2.txt of QEMU)
 
 
@@ -52,42 +54,54 @@ class VolumeFetch(VolumeUpload):
         proven = params["url"].startswith("https:") or "sha256" in params or "sha512" in params
         return "" if proven else "sha256 is missing, as url is http"
 
-    def opened(self, step: Step, machine: Machine) -> int:
-        room = machine.paths.at(ROOM)
+    def apply(self, step: Step, machine: Machine) -> str | None:
+        kept = Kept(machine.paths, step.params["url"])
         try:
-            with tempfile.TemporaryFile(dir=room) as file:
-                _fill(file.fileno(), step, machine)
-                return os.dup(file.fileno())
+            note = super().apply(step, machine)
+        except Interrupted:
+            kept.drop()  # who cancels it does not want it
+            raise
+        kept.drop()
+        return note
+
+    def opened(self, step: Step, machine: Machine) -> int:
+        kept = Kept(machine.paths, step.params["url"])
+        try:
+            return _filled(step, machine, kept)
+        except Unanswered:
+            raise  # the drive of all that we keep is gone
+        except VfioctlError as error:
+            if error.code not in PASSING:
+                kept.drop()
+            elif size := kept.size:
+                error.hints = (*error.hints, f"{as_size(size)} of it are kept for {DAYS} days: do the same once more.")
+            raise
         except OSError as error:
-            said = f"What comes could not be written into {room}: {error.strerror}."
+            kept.drop()
+            said = f"What comes could not be written to {kept.path}: {error.strerror}."
             raise StepFailed("file.write_failed", said) from error
 
 
-def _fill(fd: int, step: Step, machine: Machine) -> None:
-    from vfioctl.kinds.files.download import download  # costs 60 ms, and a look at the step does without it
+def _filled(step: Step, machine: Machine, kept: Kept) -> int:
+    """A descriptor of what has come, at its begin."""
+    from vfioctl.kinds.files.aside import aside  # costs 60 ms, and a look at the step does without it
 
+    fd = kept.open()
+    try:
+        aside(machine, step.params["url"], kept.path, lambda filler: _fill(fd, step, filler), (fd,))
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _fill(fd: int, step: Step, filler: Filler) -> None:
     params = step.params
-    found = download(params["url"], fd, machine, limit=params["size"])
-    _must_be("sha256", params, found)
-    if "sha512" in params:
-        _must_be("sha512", params, _sha512(fd))
+    wanted = {name: params[name] for name in SUMS if name in params}
+    filler.fill(fd, params["name"], limit=params["size"], wanted=wanted)
     if why := _other(fd, params):
         raise StepFailed("fetch.content", f"What came for {params['name']} is not what was announced: {why}.")
-    os.lseek(fd, 0, os.SEEK_SET)
-
-
-def _must_be(name: str, params: Json, found: str) -> None:
-    if params.get(name, found) != found:
-        said = f"What came for {params['name']} has the {name} {found}, not {params[name]}."
-        raise StepFailed("fetch.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
-
-
-def _sha512(fd: int) -> str:
-    found = hashlib.sha512()
-    os.lseek(fd, 0, os.SEEK_SET)
-    while chunk := os.read(fd, CHUNK):
-        found.update(chunk)
-    return found.hexdigest()
 
 
 def _other(fd: int, params: Json) -> str:
