@@ -36,7 +36,10 @@ FILES = (
     ("/etc/vfioctl/guests/GUEST.toml", "A managed guest; may be empty."),
     ("/etc/vfioctl/nodes/NODE.toml", "A host whose libvirt is asked from here."),
     ("/run/vfioctl", "What is given now: journals, markers, locks. Gone after a reboot."),
-    ("/var/lib/vfioctl", f"Pinned cards, the {KEEP} newest hand-offs, last outcomes, the manifest of plugins, parts of downloads."),
+    (
+        "/var/lib/vfioctl",
+        f"Pinned cards, the {KEEP} newest hand-offs, last outcomes, the manifest of plugins, parts of downloads.",
+    ),
     ("/var/log/vfioctl", f"The log; above {MAX_BYTES >> 20} MiB it begins anew, and {ROTATIONS} older files are kept."),
 )
 ENVIRONMENT = (

@@ -6,7 +6,6 @@ It waits for a server and a drive that may be gone: see aside.py.
 from __future__ import annotations
 
 import os
-import time
 from contextlib import closing
 from http.client import HTTPException
 from urllib.error import HTTPError
@@ -17,6 +16,7 @@ from vfioctl.kinds.files import web
 from vfioctl.kinds.files.addresses import shown
 from vfioctl.kinds.files.part import SERVER
 from vfioctl.kinds.files.web import PARTIAL
+from vfioctl.txn.clock import Deadline
 from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
@@ -42,16 +42,13 @@ class Pace:
 
     def __init__(self) -> None:
         self.is_enough = True
-        self._begin()
-
-    def _begin(self) -> None:
-        self.since, self.came = time.monotonic(), 0
+        self.came, self.end = 0, Deadline(web.STALL)
 
     def add(self, count: int) -> None:
         self.came += count
-        if time.monotonic() - self.since >= web.STALL:
+        if not self.end.left:
             self.is_enough = self.came >= LEAST * web.STALL
-            self._begin()
+            self.came, self.end = 0, Deadline(web.STALL)
 
 
 def download(url: str, part: Part, called: str, *, limit: int) -> None:

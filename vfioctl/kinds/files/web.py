@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import ssl
-import time
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import (
@@ -23,6 +22,7 @@ from vfioctl.errors import DeadlineExceeded, Refused, StepFailed, VfioctlError
 from vfioctl.followed import followed
 from vfioctl.frozen import frozen
 from vfioctl.kinds.files.addresses import is_address, shown
+from vfioctl.txn.clock import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,10 +87,10 @@ def glance(url: str, most: int) -> Glance:
 def _patience(url: str) -> Callable[..., None]:
     """What raises where it takes too long, whatever comes meanwhile."""
     seconds = 2 * STALL
-    end = time.monotonic() + seconds
+    end = Deadline(seconds)
 
     def heard() -> None:
-        if time.monotonic() > end:
+        if not end.left:
             raise DeadlineExceeded("fetch.stalled", f"The begin of {shown(url)} has not come in {seconds:g} s.")
 
     return heard
