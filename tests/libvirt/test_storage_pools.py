@@ -255,6 +255,22 @@ def test_a_source_that_is_not_there_is_known_to_libvirt_and_undone_whole(on: Poo
     assert on.host.left_open() == []
 
 
+def test_a_type_that_libvirt_has_no_part_for_is_refused_with_the_package(on: Pools, tmp_path: Path) -> None:
+    """Debian 13 has that of volume groups in a package of its own."""
+    (found,) = Path("/usr/lib").glob("*/libvirt/storage-backend/libvirt_storage_backend_fs.so")
+    (tmp_path / found.name).symlink_to(found)
+    on.host.lab.stop()
+    on.host.lab.start(environment={"LIBVIRT_STORAGE_BACKEND_DIR": str(tmp_path)})
+    try:
+        said = on.cli("create", "big", "--type", "logical", status=3)
+        assert "has nothing for pools of the type logical. [pool.no_backend]" in said
+        assert "libvirt-daemon-driver-storage-logical" in said
+        on.cli("create", "plain", "--path", f"{PLACE}/plain")
+    finally:
+        on.host.lab.restart()
+    assert on.names() == ["plain"]
+
+
 def test_a_pool_of_a_volume_group_is_forgotten_and_nothing_of_it_is_removed(on: Pools) -> None:
     """No start, no LVM: what libvirt is asked for is seen by its definition alone."""
     on.host.must("sh", "-c", f"echo '{GROUP}' > /var/group.xml")

@@ -227,7 +227,7 @@ if TYPE_CHECKING:
         read_networks,
     )
     from vfioctl.virt.nodes import Node
-    from vfioctl.virt.pools import Pool, read_pool, read_pools
+    from vfioctl.virt.pools import Pool, has_pools_of, read_pool, read_pools
     from vfioctl.virt.screens import Picture, read_screen
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
     from vfioctl.virt.summaries import GuestSummary, read_summaries
@@ -287,15 +287,14 @@ __all__ = [
     "failed", "field", "find_template", "framebuffer_steps", "frozen",
     "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
     "guest_interfaces", "guest_machine", "guest_names", "guest_tpm", "guest_tpm_state",
-    "has_usb_device", "home_conditions", "hookimpl", "hostdev_element",
+    "has_pools_of", "has_usb_device", "home_conditions", "hookimpl", "hostdev_element",
     "is_within", "judged_settings",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
     "make_key_store",
     "network_names", "network_ports", "new_id", "new_key_pair", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
-    "parse_element", "piped", "planned_steps", "pool_names",
-    "qcow2_header",
+    "parse_element", "piped", "planned_steps", "pool_names", "qcow2_header",
     "read_addresses", "read_authorized_keys", "read_bytes", "read_capabilities", "read_figures", "read_guest",
     "read_guest_file", "read_guests", "read_host_record", "read_leases", "read_network", "read_networks", "read_pages",
     "read_pool", "read_pools", "read_screen", "read_settings", "read_snapshots", "read_summaries", "read_templates",
@@ -371,7 +370,7 @@ _MODULES = {
     "vfioctl.virt.networks": "DnsName Lease Network Port StaticLease Subnet network_ports read_leases read_network "
     "read_networks",
     "vfioctl.virt.nodes": "Node",
-    "vfioctl.virt.pools": "Pool read_pool read_pools",
+    "vfioctl.virt.pools": "Pool has_pools_of read_pool read_pools",
     "vfioctl.virt.screens": "Picture read_screen",
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
     "vfioctl.virt.summaries": "GuestSummary read_summaries",

@@ -63,6 +63,25 @@ def read_pool(connection: Connection, word: str) -> Pool:
     return found
 
 
+def has_pools_of(connection: Connection, kind: str) -> bool:
+    """Whether libvirt on the node has what pools of that `kind` need. Raises VfioctlError as `Connection.ask`.
+
+    Debian 13 has that for each kind but dir, fs and netfs in a package of its own. A driver that does not say has it.
+    """
+    return connection.ask(lambda libvirt: _has_backend(libvirt, kind), "its kinds of pools")
+
+
+def _has_backend(libvirt: virConnect, kind: str) -> bool:
+    module = binding()
+    try:
+        root = ET.fromstring(libvirt.getStoragePoolCapabilities())
+    except module.libvirtError as error:
+        if error.get_error_code() == module.VIR_ERR_NO_SUPPORT:
+            return True
+        raise
+    return any((one.get("type"), one.get("supported")) == (kind, "yes") for one in root.iterfind("pool"))
+
+
 def _all(libvirt: virConnect) -> tuple[Pool, ...]:
     found = together(_read, libvirt.listAllStoragePools())
     return tuple(sorted((one for one in found if one), key=lambda one: one.name))

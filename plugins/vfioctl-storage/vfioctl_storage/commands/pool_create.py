@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, argument, changing, content_name, read_pools
+from vfioctl.plugin import Refused, Result, argument, changing, content_name, has_pools_of, read_pools
 from vfioctl_storage.commands.pool_asked import asked
 from vfioctl_storage.commands.work import Wish, in_order, perform, step, subject
 from vfioctl_storage.documents import KINDS, LOGICAL
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from vfioctl.plugin import Call, Pool
+    from vfioctl.plugin import Call, Connection, Pool
 
 
 @click.command()
@@ -50,6 +50,7 @@ def create(
     source, path = asked(name, path, **said)
     with call.connection(node) as connection:
         where, known = connection.node, read_pools(connection)
+        _must_be_of_a_kind(connection, source.kind)
     has_directory = source.kind != LOGICAL
     path = _real(call, path) if where.is_local and has_directory else path.rstrip("/")
     _must_be_free(name, path, known)
@@ -66,6 +67,16 @@ def create(
     about = {"node": str(where), "name": name, "uuid": chosen, "path": path, "source": source.said,
              "kind": source.kind}  # fmt: skip
     return perform(call, wish, dry_run=dry_run, pool=about)
+
+
+def _must_be_of_a_kind(connection: Connection, kind: str) -> None:
+    """Raise Refused("pool.no_backend")."""
+    if not has_pools_of(connection, kind):
+        raise Refused(
+            "pool.no_backend", f"libvirt on {connection.node} has nothing for pools of the type {kind}.",
+            state=NOTHING_CHANGED,
+            hints=(f"Install it there (Debian 13: libvirt-daemon-driver-storage-{kind}), and restart libvirtd.",),
+        )  # fmt: skip
 
 
 def _real(call: Call, path: str) -> str:
