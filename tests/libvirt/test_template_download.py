@@ -189,6 +189,21 @@ def killed_at(on: Templates, server: Served, at: int, *argv: str) -> None:
     server.pause.set()
 
 
+def test_a_server_that_stands_still_ends_it_and_what_has_come_is_gone_on_with(on: Templates, server: Served) -> None:
+    before, whole = on.files(), add(server.url, "--sha256", server.sha256)
+    server.half_way()
+    said = on.cli(*whole, status=1)
+    assert "[fetch.stalled]" in said
+    assert "are kept for 7 days" in said
+    assert (on.files(), on.host.left_open()) == (before, [])
+    ((_, done),) = kept(on).items()
+    server.pause.set()
+    server.sent = []
+    on.cli(*whole)
+    assert sum(server.sent) == len(server.content) - done
+    assert on.digest(IMAGE) == server.sha256
+
+
 def test_one_that_was_renewed_since_is_downloaded_anew(on: Templates, server: Served) -> None:
     killed_at(on, server, 2 * PIECE, *add(server.url, "--yes"))
     on.host.recover_uninstalled()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import operation_host
 import pytest
-from downloads import serving
+from downloads import CONTENT, serving
 from files_operation import BOUNDARIES, OURS, FilesHost
 
 from vfioctl.testing.crash import crash_at, pause_at, paused
@@ -102,3 +102,39 @@ def test_two_at_once_are_one(on):
     first.send_signal(signal.SIGCONT)
     assert first.wait(30) == 0
     assert on.made() == OURS
+
+
+def killed_while_it_downloads(on, unfinished):
+    """Its process died in the middle of the download; the bytes that have come."""
+    on.served.half_way()
+    queue(on.node, on.plan(unfinished))
+    child = on.start()
+    assert on.served.reached.wait(20)
+    assert until(lambda: sum(path.stat().st_size for path in parts(on)) >= len(CONTENT) // 2, 20)
+    child.kill()
+    child.wait()
+    on.served.pause.set()
+    (part,) = parts(on)
+    return part.stat().st_size
+
+
+def parts(on):
+    return list(Path(on.root, "srv").glob(".fetched.*.part"))
+
+
+def test_a_download_that_was_killed_in_the_middle_is_finished_from_there(on):
+    done = killed_while_it_downloads(on, Unfinished.FINISH)
+    recover(on)
+    assert on.made() == OURS
+    assert on.left() == ()
+    assert Path(on.root, "srv/fetched").read_bytes() == CONTENT
+    assert [asked.get("Range") for asked in on.served.asked] == [None, f"bytes={done}-"]
+    assert on.served.sent[1] == len(CONTENT) - done
+
+
+def test_one_that_is_undone_leaves_nothing_and_asks_nobody(on):
+    killed_while_it_downloads(on, Unfinished.UNDO)
+    recover_uninstalled(on)
+    assert on.files() == on.before
+    assert on.left() == ()
+    assert len(on.served.asked) == 1

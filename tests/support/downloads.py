@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         for at in range(0, end, length):
             if at >= still:
                 served.reached.set()
-                served.pause.wait(30)
+                served.pause.wait(120)
             piece = body[at : min(at + length, end)]
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if served.chunked else piece)
             served.sent[-1] += len(piece)
