@@ -106,6 +106,20 @@ def test_what_is_there_stays_and_a_directory_and_a_missing_one_are_named(web: We
     assert not (web.host.place / "none").exists()
 
 
+@pytest.mark.parametrize("by", ["agent", "ssh"])
+def test_a_dry_run_asks_the_guest_and_makes_nothing(web: Web, file: Path, by: str) -> None:
+    ssh_trusts(web, "accept-new")
+    how = ("--by", by) if by == "agent" else ("--user", "ada", "--identity", str(web.host.place / "id"))
+    web.line.ask("rm -rf /tmp/dry; mkdir -m 777 /tmp/dry; echo there >/tmp/dry/old; echo made")
+    said = copy(web, str(file), "web:/tmp/dry/", *how, "--dry-run")
+    assert f"would be copied to web:/tmp/dry/file by {by}" in said
+    assert "[guest.copy_exists]" in copy(web, str(file), "web:/tmp/dry/old", *how, "--dry-run", status=3)
+    back = web.host.place / "never"
+    assert f"would be copied to {back}" in copy(web, "web:/tmp/dry/old", str(back), *how, "--dry-run")
+    assert web.line.ask("ls -A /tmp/dry") == "old"
+    assert not back.exists()
+
+
 def test_a_disk_that_is_full_gets_no_file_whether_it_is_so_before_or_becomes_so(web: Web, file: Path) -> None:
     web.line.ask("mkdir /full; mount -t tmpfs -o size=6m tmpfs /full; echo mounted")
     file.write_bytes(CONTENT * 24)
@@ -125,7 +139,7 @@ def test_a_disk_that_is_full_gets_no_file_whether_it_is_so_before_or_becomes_so(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_one_that_is_interrupted_gives_nothing_its_name(web: Web, file: Path, number: signal.Signals) -> None:
-    """What a killed one has begun stays in a directory of its own, which nobody but root enters."""
+    """What a killed one has begun is in a directory of its own, which nobody but root enters, and has its guard."""
     file.write_bytes(CONTENT * 30)
     process = web.host.started("guest", "copy", str(file), "web:/tmp/cut", "--by", "agent")
     assert until(lambda: left(web, "/tmp") != "none", DEADLINE)
@@ -136,6 +150,7 @@ def test_one_that_is_interrupted_gives_nothing_its_name(web: Web, file: Path, nu
     if number == signal.SIGINT:
         assert begun == "none"
     else:
+        assert web.line.ask("tr '\\0' ' ' </proc/$(pidof sleep | cut -d' ' -f1)/cmdline").split() == ["sleep", "60"]
         assert web.line.ask(f"stat -c %a /tmp/{begun}; rm -r /tmp/{begun}") == "700"
 
 

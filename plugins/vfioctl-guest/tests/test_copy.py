@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +17,17 @@ from typing import Any
 import pytest
 from vfioctl_guest.commands import copy as verb
 from vfioctl_guest.commands.copy import MOST, Choice, Errand, errand_of
+from vfioctl_guest.copying import scripts
 from vfioctl_guest.copying.into import Copied, into, source
 from vfioctl_guest.copying.out import Out
 from vfioctl_guest.copying.pace import Pace
 from vfioctl_guest.copying.roads import AgentRoad, Said, SshRoad
 from vfioctl_guest.reach_views import copied
+from vfioctl_guest.whole_file import whole_file
 
-from vfioctl.plugin import GuestAddress, GuestAddresses, Refused, VfioctlError
+from vfioctl.plugin import GuestAddress, GuestAddresses, Refused, VfioctlError, until
 
-TOOLS = ("cat", "chmod", "df", "ln", "mktemp", "mv", "rm", "sh", "sha256sum", "stat", "wc")
+TOOLS = ("cat", "chmod", "df", "ln", "mkdir", "mv", "rm", "sh", "sha256sum", "sleep", "stat", "wc")
 CONTENT = bytes(range(256)) * 3000
 WEB = SimpleNamespace(name="web", called="web", guest=SimpleNamespace(uuid="u"), uri="qemu:///system")
 
@@ -252,6 +256,83 @@ def test_somebody_who_makes_the_file_meanwhile_keeps_it(road, file, there) -> No
     assert os.listdir(there) == ["new"]
 
 
+def test_a_dry_run_looks_at_both_sides_and_makes_nothing(road, file, there, tmp_path) -> None:
+    with source(str(file)) as one:
+        foretold = into(road, "web", one, f"{there}/", print, overwrite=False, dry_run=True)
+    assert foretold == Copied(f"{there}/file", len(CONTENT), 0o750, "", compared=False)
+    out = Out(road, "web", str(file))
+    assert out.foretell(out.look(), str(there / "back"), overwrite=False).path == str(there / "back")
+    assert os.listdir(there) == []
+
+
+def test_a_dry_run_is_refused_where_the_copy_would_be(road, file, there) -> None:
+    (there / "file").touch()
+    with source(str(file)) as one, refused("guest.copy_exists"):
+        into(road, "web", one, str(there), print, overwrite=False, dry_run=True)
+    out = Out(road, "web", str(file))
+    with refused("guest.copy_exists", "is there already"):
+        out.foretell(out.look(), str(there / "file"), overwrite=False)
+    with refused("guest.copy_exists", "not there"):
+        out.foretell(out.look(), str(there / "none/file"), overwrite=False)
+
+
+@pytest.mark.parametrize("path", ["there", "there/", "there/new"])
+def test_one_that_is_interrupted_while_the_guest_begins_leaves_nothing(road, file, there, tmp_path, path) -> None:
+    run = road.run
+
+    def interrupted(script: str, *words: str) -> Said:
+        done = run(script, *words)
+        if script == scripts.BEGIN:
+            assert [name[:9] for name in os.listdir(there)] == [".vfioctl-"]
+            raise KeyboardInterrupt
+        return done
+
+    road.run = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        put(road, file, f"{tmp_path}/{path}")
+    assert os.listdir(there) == []
+
+
+def begun(road: Here, there: Path, every: str = "0.02") -> Path:
+    """The directory for the bytes of a copy that nobody goes on with; its guard looks often."""
+    said = road.run(scripts.BEGIN, str(there / "new"), "file", "1", "", "", every, ".vfioctl-x")
+    return Path(said.stdout.splitlines()[1])
+
+
+def test_what_a_killed_copy_has_left_in_the_guest_goes_by_itself(road, there) -> None:
+    made = begun(road, there)
+    (made / "file").write_bytes(b"half")
+    assert until(lambda: os.listdir(there) == [], 20.0)
+
+
+def test_what_still_grows_in_the_guest_stays(road, there) -> None:
+    made, end = begun(road, there, "0.1"), time.monotonic() + 2 * 0.1 * scripts.PATIENCE
+    with (made / "file").open("ab", buffering=0) as file:
+        until(lambda: file.write(b"more") and time.monotonic() > end, 60.0)
+        assert made.exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_copy_from_a_guest_that_is_killed_leaves_nothing_here(there, overwrite) -> None:
+    if not (child := os.fork()):
+        with whole_file(str(there / "back"), "guest.copy_exists", overwrite=overwrite) as fd:
+            os.write(fd, b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert os.listdir(there) == []
+
+
+def test_a_file_system_without_unnamed_files_gets_a_named_one(there, monkeypatch) -> None:
+    monkeypatch.setattr("vfioctl_guest.whole_file.os.O_TMPFILE", os.O_DIRECTORY)  # as such kernels take it: EISDIR
+    for overwrite in (False, True):
+        with whole_file(str(there / "back"), "guest.copy_exists", overwrite=overwrite) as fd:
+            os.write(fd, b"whole")
+            assert len(os.listdir(there)) == 1 + overwrite
+        assert os.listdir(there) == ["back"]
+    with refused("guest.copy_exists"), whole_file(str(there / "back"), "guest.copy_exists", overwrite=False):
+        pytest.fail("it is there already")
+
+
 def test_how_far_it_is_is_told_every_few_seconds() -> None:
     told: list[str] = []
     times = iter([0.0, 1.0, 6.0, 7.0])
@@ -357,8 +438,11 @@ def test_an_agent_takes_no_file_that_would_keep_it_for_long(tmp_path) -> None:
 
 def test_it_is_said_what_went_where() -> None:
     data = {"guest": "web", "path": "/tmp/a", "file": "/a", "by": "ssh", "bytes": 5 << 20, "mode": "0644",
-            "sha256": SHA}  # fmt: skip
+            "sha256": SHA, "dry_run": False}  # fmt: skip
     assert list(copied({**data, "direction": "in"})) == [
         "/a was copied to web:/tmp/a by ssh: 5.0 MiB, mode 0644.", f"sha256 {SHA}",
+    ]  # fmt: skip
+    assert list(copied({**data, "direction": "out", "sha256": "", "dry_run": True})) == [
+        "web:/tmp/a would be copied to /a by ssh: 5.0 MiB, mode 0644.",
     ]  # fmt: skip
     assert next(iter(copied({**data, "direction": "out"}))).startswith("web:/tmp/a was copied to /a by ssh")

@@ -36,8 +36,10 @@ def copied(data: Mapping[str, Any]) -> Iterator[str]:
     """What was copied, whereto, and its checksum."""
     there = f"{data['guest']}:{data['path']}"
     source, target = (data["file"], there) if data["direction"] == "in" else (there, data["file"])
-    yield f"{source} was copied to {target} by {data['by']}: {as_size(data['bytes'])}, mode {data['mode']}."
-    yield f"sha256 {data['sha256']}"
+    done = "would be" if data["dry_run"] else "was"
+    yield f"{source} {done} copied to {target} by {data['by']}: {as_size(data['bytes'])}, mode {data['mode']}."
+    if data["sha256"]:
+        yield f"sha256 {data['sha256']}"
 
 
 def passwd(data: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""`vfioctl guest copy`: one file from this host into a running guest, or from it, by its agent or over ssh."""
+"""`vfioctl guest copy`: one file from this host into a running guest, or from it, by its agent or over ssh.
+
+It is no operation of the engine: a file in a guest is no state of the node, and a guest that is off, or whose ssh wants
+another key, could not be asked for an undo. So nothing may need one: what is not whole has no name, and goes by itself.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from vfioctl.plugin import Message, Refused, Result, as_size, frozen, guest_names, on_node, read_addresses
+from vfioctl.plugin import Message, Refused, Result, as_size, changing, frozen, guest_names, read_addresses
 from vfioctl_guest.commands.address import none_of
 from vfioctl_guest.copying.into import into, source
 from vfioctl_guest.copying.out import Out
@@ -62,32 +66,33 @@ def sides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 @click.option("--user", help="Log in over ssh as this user; else as ssh is set up.")
 @click.option("--identity", type=click.Path(dir_okay=False), metavar="FILE", help="The private key to log in with.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
-@on_node
+@changing
 @click.pass_obj
 def copy(
     call: Call, source: str, target: str, node: str, *, by: str, user: str | None, identity: str | None,
-    overwrite: bool,
+    overwrite: bool, dry_run: bool,
 ) -> Result:  # fmt: skip
     """Copy one file into a running guest, or from it: one side is NAME:/PATH, the other a file of this host.
 
     Where the guest has an address it goes over ssh, with keys alone, else through its agent. The file has its name only
     when it is whole, and its mode; both sides compare its sha256. It belongs to whom ssh or the agent is in the guest.
+    --dry-run asks the guest, and says what would be copied whereto.
     """
     errand, how = errand_of(source, target), Choice(by, user, identity, overwrite)
     with call.connection(node) as connection:
         about = find(call, connection, errand.name)
         must_run(about)
         road = _road(connection, about, how)
-        copied = (_into if errand.goes else _out)(call, about, road, errand, overwrite=overwrite)
+        copied = (_into if errand.goes else _out)(call, about, road, errand, overwrite=overwrite, dry_run=dry_run)
     here = os.path.abspath(errand.here if errand.goes else copied.path)
     result = Result(
         data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, "by": road.name,
               "direction": "in" if errand.goes else "out", "file": here,
               "path": copied.path if errand.goes else errand.path, "bytes": copied.size, "mode": f"{copied.mode:04o}",
-              "sha256": copied.sha256, "compared": copied.compared},
+              "sha256": copied.sha256, "compared": copied.compared, "dry_run": dry_run},
     )  # fmt: skip
     unsure = Message("The guest has no sha256sum: only the number of bytes was compared.", "warning")
-    return result if copied.compared else result.saying(unsure)
+    return result if copied.compared or dry_run else result.saying(unsure)
 
 
 def errand_of(source: str, target: str) -> Errand:
@@ -129,18 +134,20 @@ def _argv(about: Subject, address: str, how: Choice) -> tuple[str, ...]:
     return ssh_command(about.guest.uuid, about.uri, address, user=how.user, identity=how.identity, options=options)
 
 
-def _into(call: Call, about: Subject, road: Road, errand: Errand, *, overwrite: bool) -> Copied:
+def _into(call: Call, about: Subject, road: Road, errand: Errand, *, overwrite: bool, dry_run: bool) -> Copied:
     with source(errand.here) as one:
         _must_be_small(road, about, one.was.st_size)
-        return into(road, about.name, one, errand.path, call.caller.tell, overwrite=overwrite)
+        return into(road, about.name, one, errand.path, call.caller.tell, overwrite=overwrite, dry_run=dry_run)
 
 
-def _out(call: Call, about: Subject, road: Road, errand: Errand, *, overwrite: bool) -> Copied:
+def _out(call: Call, about: Subject, road: Road, errand: Errand, *, overwrite: bool, dry_run: bool) -> Copied:
     file = Out(road, about.name, errand.path)
     was = file.look()
     _must_be_small(road, about, was.size)
     name = os.path.basename(errand.path)
     goal = os.path.join(errand.here, name) if os.path.isdir(errand.here) else errand.here
+    if dry_run:
+        return file.foretell(was, goal, overwrite=overwrite)
     return file.bring(was, goal, call.caller.tell, overwrite=overwrite)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from vfioctl.plugin import TYPE_CHECKING, Refused, VfioctlError, as_size, field, frozen, open_plain
 from vfioctl_guest.copying import scripts
@@ -20,7 +21,10 @@ CHUNK = 1 << 18
 
 @frozen
 class Copied:
-    """What was copied: `path` on the other side, `compared` whether both sides have said its sha256."""
+    """What was copied: `path` on the other side, `compared` whether both sides have said its sha256.
+
+    Of a dry run it is what would be copied, and `sha256` is "".
+    """
 
     path: str
     size: int
@@ -65,12 +69,23 @@ def source(path: str) -> Iterator[Source]:
         os.close(fd)
 
 
-def into(road: Road, guest: str, one: Source, path: str, tell: Callable[[str], None], *, overwrite: bool) -> Copied:
+def into(
+    road: Road, guest: str, one: Source, path: str, tell: Callable[[str], None], *, overwrite: bool,
+    dry_run: bool = False,
+) -> Copied:  # fmt: skip
     """Copy it to `path` in the guest, a file or a directory. Raises Refused, VfioctlError with nothing left."""
     size, mode, replaces = one.was.st_size, stat.S_IMODE(one.was.st_mode) & 0o777, "yes" if overwrite else ""
     name = os.path.basename(one.path)
-    begun = road.run(scripts.BEGIN, path, name, str((size >> 10) + 1), replaces)
+    dry, every, own = "yes" if dry_run else "", str(scripts.EVERY), f".vfioctl-{secrets.token_hex(4)}"
+    try:
+        begun = road.run(scripts.BEGIN, path, name, str((size >> 10) + 1), replaces, dry, every, own)
+    except KeyboardInterrupt:  # it may have been made: as a directory beside the file, or in the one that `path` is
+        with suppress(VfioctlError):
+            road.run(scripts.REMOVE, f"{os.path.dirname(path)}/{own}", f"{path.rstrip('/')}/{own}")
+        raise
     _must_be_well(begun, guest, path, size)
+    if dry_run:
+        return Copied(begun.stdout.rstrip("\n"), size, mode, "", compared=False)
     goal, made = begun.stdout.splitlines()
     with _removing(road, guest, made, tell):
         pace = Pace(size, tell)

@@ -10,7 +10,7 @@ from vfioctl_guest.copying import scripts
 from vfioctl_guest.copying.into import Copied
 from vfioctl_guest.copying.pace import Pace
 from vfioctl_guest.names import NOTHING_CHANGED
-from vfioctl_guest.whole_file import whole_file
+from vfioctl_guest.whole_file import must_be_free, whole_file
 
 if TYPE_CHECKING:
     from vfioctl_guest.copying.roads import Road
@@ -39,6 +39,11 @@ class Out:
             raise VfioctlError(
                 "guest.copy_failed", f"Guest {self.guest} did not tell about {self.path}: {why}.", state=NOTHING_CHANGED
             ) from error
+
+    def foretell(self, was: scripts.Seen, goal: str, *, overwrite: bool) -> Copied:
+        """What `bring` would make. Raises Refused."""
+        must_be_free(goal, "guest.copy_exists", overwrite=overwrite)
+        return Copied(goal, was.size, was.mode, "", compared=False)
 
     def bring(self, was: scripts.Seen, goal: str, tell: Callable[[str], None], *, overwrite: bool) -> Copied:
         """Make the file `goal` of it. Raises Refused, VfioctlError with nothing left here."""

@@ -1,6 +1,7 @@
-"""What a guest's shell does for a copy, and what the exit statuses mean. Text for POSIX sh, with stat and mktemp. Pure.
+"""What a guest's shell does for a copy, and what the exit statuses mean. Text for POSIX sh, with stat. Pure.
 
-The bytes go into a directory of mktemp's, which nobody else enters: an agent makes files that everybody may read.
+The bytes go into a directory of their own, which nobody else enters: an agent makes files that everybody may read.
+Whoever copies may be killed, and then nobody can tell the guest: a guard there removes what does not grow any more.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from vfioctl.plugin import frozen
 
 NO_PLACE, NO_FILE, EXISTS, NO_ROOM, SHORT, DIFFERS = 41, 42, 43, 44, 45, 46
 
-# path, name here, KiB, "yes" to replace → the file's path, and the directory that its bytes go into
+EVERY, PATIENCE = 60, 15  # seconds between two looks of the guard, and at how many it has to be the same size
+# path, name here, KiB, "yes" to replace, "yes" for a dry run, seconds, the directory's name → both paths
 BEGIN = f"""\
 path=$1
 if [ -d "$path" ]; then path=${{path%/}}/$2; fi
@@ -19,8 +21,21 @@ if [ -e "$path" ] && [ ! -f "$path" ]; then exit {NO_FILE}; fi
 if [ -z "$4" ]; then if [ -e "$path" ] || [ -L "$path" ]; then exit {EXISTS}; fi; fi
 free=$(df -Pk "$directory" 2>/dev/null | (read -r _; read -r _ _ _ free _; echo "$free"))
 case $free in '' | *[!0-9]*) ;; *) [ "$free" -ge "$3" ] || exit {NO_ROOM} ;; esac
-made=$(mktemp -d "$directory.vfioctl-XXXXXX") || exit 1
-printf '%s\\n%s\\n' "$path" "$made"
+[ -w "$directory" ] || {{ echo "$directory is not to be written to" >&2; exit 1; }}
+printf '%s\\n' "$path"
+[ -z "$5" ] || exit 0
+made=$directory$7
+mkdir -m 700 "$made" || exit 1
+printf '%s\\n' "$made"
+(
+    same=0
+    while sleep "$6" && [ -d "$made" ]; do
+        now=$(wc -c <"$made/file")
+        if [ "$now" = "$was" ]; then same=$((same + 1)); else same=0; fi
+        was=$now
+        [ "$same" -lt {PATIENCE} ] || rm -rf "$made"
+    done
+) </dev/null >/dev/null 2>&1 &
 """
 # its directory, path, mode, bytes, sha256, "yes" to replace → the sha256 where the guest can tell
 END = f"""\
@@ -48,7 +63,7 @@ LOOK = f"""\
 stat -L -c '%s %a %Y' "$1" || exit 1
 if [ -n "$2" ] && command -v sha256sum >/dev/null; then sha256sum <"$1"; fi
 """
-REMOVE = 'rm -rf "$1"'
+REMOVE = 'rm -rf "$@"'
 READ = 'cat "$1"'
 WRITE = 'cat >"$1"'
 
