@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import uuid
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_what_is_asked_for_is_done_and_recorded(on):
 def test_its_content_lies_nowhere_afterwards(on):
     call(on).perform(request())
     assert blobs(on) == []
+
+
+def test_a_dry_run_on_a_host_without_any_state_makes_none(on):
+    os.makedirs(os.path.dirname(on.node.paths.state), exist_ok=True)
+    shutil.rmtree(on.node.paths.state, ignore_errors=True)
+    before = sorted(on.root.rglob("*"))
+    call(on).perform(request(), dry_run=True)
+    assert sorted(on.root.rglob("*")) == before
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(on):

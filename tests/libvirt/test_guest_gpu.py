@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,12 @@ def known(house: Any) -> list[str]:
     return str(house.lab.virsh("list", "--all", "--name").stdout).split()
 
 
+def everything(house: Any) -> list[Path]:
+    """Each file and directory of vfioctl."""
+    paths = house.host.paths
+    return sorted(file for place in (paths.etc, paths.state, paths.run) for file in Path(place).rglob("*"))
+
+
 def records(house: Any) -> list[str]:
     """What vfioctl keeps about guests."""
     paths = house.host.paths
@@ -88,11 +95,13 @@ def test_the_hook_would_hand_that_card_over(house: Any) -> None:
 
 
 def test_a_dry_run_shows_the_xml_and_the_files_and_makes_neither(house: Any) -> None:
-    before = records(house)
+    for place in (house.host.paths.guest_configs, os.path.dirname(house.host.paths.identity("x"))):
+        shutil.rmtree(place, ignore_errors=True)
+    before = records(house), everything(house)
     shown = data(house, *WISH, GPU, "--dry-run")
     assert shown["xml"].count("<hostdev") == 2
     assert [step["kind"] for step in shown["steps"]] == ["domain.define", *["file.write"] * 3]
-    assert (NAME in known(house), records(house)) == (False, before)
+    assert (NAME in known(house), (records(house), everything(house))) == (False, before)
 
 
 def test_delete_leaves_nothing_of_it(house: Any) -> None:

@@ -50,7 +50,7 @@ class _File:
 def enabling(
     call: Call, xml: str, *, end_session: bool | None = None, before: Mapping[str, Any] | None = None
 ) -> Enabling:
-    """What lets vfioctl manage the guest that `xml` is to define; the directories of its files are made, if need be.
+    """What lets vfioctl manage the guest that `xml` is to define.
 
     `before` is what `disable` needs of a guest that is there (hostdev_mode.record): what is kept of that is replaced,
     and its own file stays. Raises NotRoot, Refused("state.writable") and what a plan raises.
@@ -65,7 +65,6 @@ def enabling(
     if end is None:
         end = config.session == "end" or agreed(call, domain.name, request.devices, request.host)
     new = tuple(_new(request, paths, end=bool(end)) if before is None else _again(request, call, before, end=bool(end)))
-    _make_directories(paths, new)
     contents = {one.name: one.text.encode() for one in new}
     names = {name: content_name(content) for name, content in contents.items()}
     said = (*warnings(call), *((unasked(domain.name),) if end is None else ()))
@@ -115,19 +114,14 @@ def _file(paths: Paths, guest: str, text: str) -> _File:
     return _File("file", paths.guest_config(guest), text, PUBLIC, "vfioctl hands its devices over when it starts")
 
 
-def _make_directories(paths: Paths, new: tuple[_File, ...]) -> None:
-    """They are the host's, not the guest's: empty ones stay."""
-    for one in new:
-        mode = DIRECTORY_MODE if one.path.startswith(f"{paths.guest_configs}/") else files.PRIVATE_DIR
-        files.make_private_dir(os.path.dirname(one.path), mode=mode)
-
-
 def _steps(paths: Paths, new: tuple[_File, ...], names: Mapping[str, str]) -> Iterator[StepProposal]:
     after: tuple[str, ...] = ()
     for one in new:
+        mode = DIRECTORY_MODE if one.path.startswith(f"{paths.guest_configs}/") else files.PRIVATE_DIR
         params = {
             "path": f"/{os.path.relpath(one.path, paths.root)}", "blob": names[one.name],
-            "size": len(one.text.encode()), "mode": one.mode, **({"replace": True} if one.replaces else {}),
+            "size": len(one.text.encode()), "mode": one.mode, "directory": f"0{mode:o}",
+            **({"replace": True} if one.replaces else {}),
         }  # fmt: skip
         yield StepProposal(
             id=f"guest:enable:{one.name}", kind="file.write", params=params, reason=one.reason, after=after

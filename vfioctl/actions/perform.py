@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.caller import NOTHING_CHANGED
@@ -55,6 +56,7 @@ def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apa
 @contextmanager
 def _contents(paths: Paths, request: OperationRequest) -> Iterator[None]:
     """The contents that the plan names, kept as long as a journal is open for them."""
+    fresh = not os.path.isdir(paths.state)
     try:
         for name, content in request.contents.items():
             blobs.store(paths, content, name)
@@ -62,6 +64,9 @@ def _contents(paths: Paths, request: OperationRequest) -> Iterator[None]:
     finally:
         if read_both(paths, request.key) is None:
             blobs.drop(paths, *request.contents)
+            if fresh:  # a dry run on a host that has no state yet leaves none
+                with suppress(OSError):
+                    os.rmdir(paths.state)
 
 
 def _planned(node: Composition, request: OperationRequest) -> Plan:

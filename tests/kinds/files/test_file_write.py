@@ -357,6 +357,32 @@ def test_a_directory_that_is_missing_is_found_and_refused_and_nothing_is_left_to
     assert "gone" in KIND.undo(step, machine)
 
 
+def test_a_directory_that_is_to_be_made_is_there_with_its_mode_and_stays(machine):
+    step = write(machine, path="/var/new/below/file", directory="0700")
+    assert codes(machine, step.params) == []
+    assert KIND.probe(step, machine) is State.BEFORE
+    do(step, machine)
+    made = machine.paths.at("var/new/below")
+    assert (os.listdir(made), stat.S_IMODE(os.stat(made).st_mode)) == (["file"], 0o700)
+    assert stat.S_IMODE(os.stat(os.path.dirname(made)).st_mode) == 0o755
+    assert KIND.undo(step, machine) is None
+    assert os.listdir(made) == []
+
+
+def test_a_directory_that_is_there_keeps_its_mode(machine):
+    do(write(machine, directory="0700"), machine)
+    assert stat.S_IMODE(os.stat(machine.paths.at("var/lib")).st_mode) == 0o755
+
+
+def test_a_directory_is_not_made_where_others_can_write(machine):
+    step = write(machine, path="/var/lib/new/file", directory="0700")
+    os.chmod(machine.paths.at("var/lib"), 0o777)
+    assert codes(machine, step.params) == ["file.unsafe"]
+    with pytest.raises(StepRefused):
+        do(step, machine)
+    assert not os.path.exists(where(machine))
+
+
 def test_content_that_is_gone_is_found_before_anything_is_touched(machine):
     step = write(machine)
     blobs.drop(machine.paths, step.params["blob"])

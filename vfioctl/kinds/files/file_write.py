@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.files import make_private_dir
 from vfioctl.findings import Finding
 from vfioctl.frozen import frozen
 from vfioctl.kinds.common import Primitive
@@ -40,7 +41,8 @@ class FileWrite(Primitive):
     """{path, blob, size, mode?, uid?, gid?, replace?, theirs?}: blob: the content's name, which
     `vfioctl.txn.blobs.store` gives, and size its bytes; mode: "0644" unless it says otherwise; uid, gid: those of who
     runs it, likewise; replace: a file that is there is replaced, and put back by the undo; one that has changed since
-    the plan is not; theirs: its directory may be another user's, as that of a TPM's state is; the way to it may not"""
+    the plan is not; theirs: its directory may be another user's, as that of a TPM's state is; the way to it may not;
+    directory: the mode of that directory, which is made where it is not there, and stays"""
 
     name = "file.write"
     summary = "Writes a file from content that lies beside the journal; removed, or put back, only on failure."
@@ -50,7 +52,7 @@ class FileWrite(Primitive):
     lifetime = Lifetime.DISK
     takes = Shape(
         path=FILE, blob=BLOB, size=COUNT, mode=optional(MODE), uid=optional(COUNT), gid=optional(COUNT),
-        replace=optional(FLAG), theirs=optional(FLAG),
+        replace=optional(FLAG), theirs=optional(FLAG), directory=optional(MODE),
     )  # fmt: skip
     keeps = Shape(former=maybe(FORMER), operation=NAME)
 
@@ -70,7 +72,7 @@ class FileWrite(Primitive):
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         params, path = proposal.params, host.paths.at(proposal.params["path"])
-        yield from place.findings(path, host, theirs=params.get("theirs", False))
+        yield from place.findings(path, host, theirs=params.get("theirs", False), made="directory" in params)
         if not blobs.is_there(host.paths, params["blob"]):
             yield Finding("blob.missing", f"The content for {path} is not there: {params['blob']}.")
         if params.get("replace"):
@@ -80,9 +82,13 @@ class FileWrite(Primitive):
             yield Finding("file.exists", f"{path} is there already.", hint=f"{removal(path)}.")
 
     def guard(self, step: Step, machine: Machine) -> None:
-        _bounded(_guard, step, machine)
+        made = "directory" in step.params
+        _bounded(_guard, step, machine, nowhere=(lambda: None) if made else None)
 
     def apply(self, step: Step, machine: Machine) -> None:
+        if mode := step.params.get("directory", ""):
+            _make_directory(machine, step, int(mode, 8))
+            _bounded(_guard, step, machine)  # what was not there has not been judged
         _bounded(_apply, step, machine)
 
     def probe(self, step: Step, machine: Machine) -> State:
@@ -158,6 +164,14 @@ def _must_be_as_planned(work: Work) -> None:
     elif not work.former.is_at(work.place):
         said = f"{work.place.path} was changed between plan and apply."
         raise StepRefused("file.changed", said, hints=("Look at it, then plan it once more.",))
+
+
+def _make_directory(machine: Machine, step: Step, mode: int) -> None:
+    directory = os.path.dirname(machine.paths.at(step.params["path"]))
+    try:
+        machine.reach.ask(directory, lambda: make_private_dir(directory, mode=mode), deadline=step.deadline)
+    except OSError as error:
+        raise StepFailed("file.write_failed", f"{directory} could not be made: {error.strerror}.") from error
 
 
 def _apply(work: Work) -> None:

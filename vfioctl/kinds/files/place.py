@@ -189,12 +189,13 @@ def dress(fd: int, *, mode: int, owner: tuple[int, int]) -> None:
     os.fsync(fd)
 
 
-def findings(path: str, host: Host, *, theirs: bool = False) -> Iterator[Finding]:
+def findings(path: str, host: Host, *, theirs: bool = False, made: bool = False) -> Iterator[Finding]:
     """What speaks against making the file at `path` (below the root), its own name apart.
 
     `theirs`: its directory may be another user's, who can do there what they like, but turn the way to it nowhere.
+    `made`: that is made where it is not there, so that the way to it is judged.
     """
-    if not host.ask(path, lambda: os.path.isdir(os.path.dirname(path))):
+    if not made and not host.ask(path, lambda: os.path.isdir(os.path.dirname(path))):
         yield Finding("file.missing", f"There is no directory {os.path.dirname(path)} for {path}.")
     elif found := host.ask(path, lambda: culprit(_judged(path, theirs=theirs), host.paths.root)):
         yield Finding("file.unsafe", f"{path} is not written: {found[1]}.", hint=f"{mended(found[0])}.")
