@@ -63,6 +63,22 @@ def test_its_disks_and_its_nvram_go_and_nothing_else(host: Any, guest: Any) -> N
     assert all(path in said for path in mine)
 
 
+def test_copies_of_its_nvram_of_snapshots_inside_its_images_go_with_it_and_what_is_another_ones_stays(
+    host: Any, guest: Any
+) -> None:
+    """As the hook leaves them: nothing but their names and their marks says whose they are."""
+    ours, theirs = f"{guest.nvram}.vfioctl-20260101-120000-1a2b3c4d", f"{guest.nvram}.bak"
+    host.must("cp", guest.nvram, ours)
+    host.must("cp", guest.nvram, theirs)
+    host.must("python3", "-c", f"import os; os.setxattr({ours!r}, 'user.vfioctl.operation', b'1a2b3c4d')")
+    said = host.cli("guest", "delete", guest.name)
+    assert f"a copy of its NVRAM: {ours}" in said.stdout + said.stderr
+    delete(host, guest, "--yes")
+    files = host.files()
+    assert (ours in files, theirs in files) == (False, True)
+    host.must("rm", theirs)
+
+
 def test_with_keep_disks_they_stay_and_are_named(host: Any, guest: Any) -> None:
     before, nvram, disks = host.files(), guest.nvram, guest.sources
     said = delete(host, guest, "--keep-disks", "--yes")

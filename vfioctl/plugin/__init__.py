@@ -118,7 +118,7 @@ if TYPE_CHECKING:
     from vfioctl.host.mounts import usb_mounts
     from vfioctl.host.processes import start_time
     from vfioctl.kinds.disks.users import Users, users_of
-    from vfioctl.kinds.files.marks import keeps_marks
+    from vfioctl.kinds.files.marks import keeps_marks, mark_of
     from vfioctl.kinds.files.web import Glance, glance
     from vfioctl.limits import Limits
     from vfioctl.pipe import Piped, piped
@@ -291,7 +291,7 @@ __all__ = [
     "is_within", "judged_settings",
     "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
-    "make_key_store",
+    "make_key_store", "mark_of",
     "network_names", "network_ports", "new_id", "new_key_pair", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element", "piped", "planned_steps", "pool_names", "qcow2_header",
@@ -327,7 +327,7 @@ _MODULES = {
     "vfioctl.host.mounts": "usb_mounts",
     "vfioctl.host.processes": "start_time",
     "vfioctl.kinds.disks.users": "Users users_of",
-    "vfioctl.kinds.files.marks": "keeps_marks",
+    "vfioctl.kinds.files.marks": "keeps_marks mark_of",
     "vfioctl.kinds.files.web": "Glance glance",
     "vfioctl.limits": "Limits",
     "vfioctl.pipe": "Piped piped",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
-from vfioctl_guest.past import RECORDS, chain, family, from_top, past
+from vfioctl_guest.past import RECORDS, beside, chain, family, from_top, past
 
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
@@ -67,3 +68,16 @@ def test_what_is_written_down_counts_too_and_what_cannot_be_read_is_named(tmp_pa
     assert (found.names, list(found.layers)) == (("kept",), ["/i/a.qcow2"])
     assert list(found.copies) == ["/n/a.kept", f"{RECORDS}/{UUID}/kept.json"]
     assert found.unread == (f"{RECORDS}/{UUID}/odd.json",)
+
+
+def test_copies_beside_an_nvram_are_those_that_bear_a_mark(tmp_path: Path) -> None:
+    place = tmp_path / "n"
+    place.mkdir()
+    for name in ("a.fd", "a.fd.vfioctl-1a2b3c4d.fd", "a.fd.clean-1a2b3c4d", "a.fd.bak", "b.fd.clean-1a2b3c4d"):
+        (place / name).touch()
+        if "1a2b3c4d" in name:
+            os.setxattr(place / name, "user.vfioctl.operation", b"1a2b3c4d")
+    reverted = "/n/a.fd.vfioctl-1a2b3c4d.fd"
+    assert beside(host_of(tmp_path), reverted, "a copy") == {"/n/a.fd.clean-1a2b3c4d": "a copy"}
+    assert list(beside(host_of(tmp_path), "/n/a.fd", "a copy")) == ["/n/a.fd.clean-1a2b3c4d", reverted]
+    assert beside(host_of(tmp_path), "/gone/a.fd", "a copy") == {}

@@ -14,14 +14,16 @@ from vfioctl.plugin import (
     guest_disks,
     guest_firmware,
     guest_tpm,
+    guest_tpm_state,
     read_guest,
     read_pools,
     read_snapshots,
     read_summaries,
+    replace,
     users_of,
 )
 from vfioctl_guest.names import below_root, typed
-from vfioctl_guest.past import QCOW2, Past, backing, chain, family, from_top, past, real
+from vfioctl_guest.past import QCOW2, Past, backing, beside, chain, family, from_top, past, real
 from vfioctl_guest.seed.mark import marked
 
 if TYPE_CHECKING:
@@ -121,12 +123,15 @@ def look(call: Call, connection: Connection, word: str) -> Doomed:
     snapshots = read_snapshots(connection, guest.uuid)
     unseen = Past(tuple(one.name for one in snapshots))
     kept = past(host, guest.uuid, snapshots) if here and call.administers else unseen
+    users = _users(known, nvram) if nvram else ()
+    if here and call.administers:
+        kept = replace(kept, copies={**dict(_copies(known, guest, "" if users else nvram)), **kept.copies})
     return Doomed(
         uri=connection.node.uri, node=str(connection.node), guest=guest,
         typed=typed(guest.name, connection.node), here=here,
         autostart=any(one.autostart for one in read_summaries(connection) if one.uuid == guest.uuid),
         disks=_disks(known, guest, kept), snapshots=snapshots, past=kept,
-        nvram=nvram, nvram_users=_users(known, nvram) if nvram else (),
+        nvram=nvram, nvram_users=users,
         tpm=guest_tpm(guest.xml) == "emulator",
         files=tuple(_files(call, host, guest, kept)) if here else (),
     )  # fmt: skip
@@ -189,6 +194,14 @@ def _disk(disk: GuestDisk, known: _Known, place: _Place) -> Disk:
         pool=known.pools.get(volume.pool, "") if volume else "", volume=volume,
         status=_status(known.host, disk.source) if known.here else None, snapshot=place.snapshot, below=place.below,
     )  # fmt: skip
+
+
+def _copies(known: _Known, guest: Guest, nvram: str) -> Iterator[tuple[str, str]]:
+    """What snapshots inside its images have kept of NVRAM and TPM, unless another guest has it by now."""
+    state = guest_tpm_state(guest.xml)
+    found = {**(beside(known.host, nvram, "a copy of its NVRAM") if nvram else {}),
+             **(beside(known.host, state, "a copy of its TPM's state") if state else {})}  # fmt: skip
+    yield from ((path, what) for path, what in found.items() if not _users(known, path))
 
 
 def _users(known: _Known, path: str) -> tuple[str, ...]:

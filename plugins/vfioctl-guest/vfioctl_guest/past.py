@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from vfioctl.plugin import VfioctlError, field, frozen, open_plain, qcow2_header, read_bytes
+from vfioctl.plugin import VfioctlError, field, frozen, mark_of, open_plain, qcow2_header, read_bytes
 
 if TYPE_CHECKING:
     from vfioctl.plugin import GuestSnapshot, Host
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 RECORDS = "/var/lib/vfioctl/snapshots"
 LARGEST = 4 << 20  # bytes of a record
 QCOW2 = "qcow2"
+REVERTED = re.compile(r"\.vfioctl-[0-9a-f]{8}\.fd$")  # what a revert adds to the name of the NVRAM in use
 
 
 @frozen
@@ -67,6 +69,26 @@ def past(host: Host, uuid: str, known: Iterable[GuestSnapshot]) -> Past:
         copies |= {data[key]: f"a copy of snapshot {name!r}" for key in ("nvram", "tpm") if data[key]}
         copies[path] = f"the record of snapshot {name!r}"
     return Past(tuple(dict.fromkeys(names)), layers, copies, unread)
+
+
+def beside(host: Host, file: str, what: str) -> dict[str, str]:
+    """The copies of `file`, NVRAM or state of a TPM, that belong to snapshots inside the images: nothing lists those.
+
+    They lie beside it, begin with its name and bear the mark of the operation that made them: a hand-off, or a revert.
+    """
+    stem = REVERTED.sub("", file)
+    directory, prefix = os.path.dirname(stem), f"{os.path.basename(stem)}."
+    there = host.paths.at(directory)
+    names = host.ask(there, partial(_marked, there, prefix))
+    return {f"{directory}/{name}": what for name in names if f"{directory}/{name}" != file}
+
+
+def _marked(directory: str, prefix: str) -> tuple[str, ...]:
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.startswith(prefix))
+    except OSError:
+        return ()
+    return tuple(name for name in names if mark_of(os.path.join(directory, name)))
 
 
 def of_libvirt(snapshot: GuestSnapshot) -> Iterator[tuple[str, str, str]]:
