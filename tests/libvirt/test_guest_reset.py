@@ -65,7 +65,7 @@ def refused(host: Any, code: str, *more: str) -> str:
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert f"[{code}]" in ended.stderr
     assert (files(host), xml(host), host.left_open()) == (*before, [])
-    return str(ended.stderr)
+    return str(ended.stdout + ended.stderr)
 
 
 def test_it_reads_the_template_again_and_has_all_else(web: Any) -> None:
@@ -100,6 +100,46 @@ def test_one_with_snapshots_runs_or_lies_above_no_template_is_refused(web: Any) 
     web.lab.virsh("detach-disk", "web", "vda", "--config")
     refused(web, "guest.no_template", "--yes")
     web.lab.virsh("vol-delete", "web.qcow2", "--pool", "fast")
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIVP4fYoRRyHfTEjM4AzRM9ZJPqVGm8Uue8ZKPDmRDFx ada@laptop"
+SEED = ("--user", "ada", "--ssh-key", "/etc/key.pub")
+
+
+@pytest.fixture
+def key(web: Any) -> None:
+    web.must("sh", "-c", f"printf '%s\\n' '{KEY}' > /etc/key.pub")
+
+
+def mark(host: Any) -> str:
+    """What the configuration says of its seed."""
+    return str(host.lab.virsh("metadata", "web", "urn:vfioctl:seed", "--config", check=False).stdout)
+
+
+def test_one_without_a_seed_is_told_before_how_it_gets_one(web: Any, key: None) -> None:
+    said = refused(web, "guest.unconfirmed_reset")
+    assert "Guest web has no seed" in said
+    assert "--user, --ssh-key" in said
+    ended = web.cli("guest", "reset-system", "web", *SEED, "--yes")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    seed = f"{PLACE}/web-seed.iso"
+    assert disks(web)[2] == seed
+    assert seed in files(web)
+    assert f"file='{seed}' run='no'" in mark(web).replace('"', "'")
+    assert "reads its seed once more" in refused(web, "guest.unconfirmed_reset")
+    assert f"still has its seed {seed}" in refused(web, "guest.seed", *SEED, "--yes")
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("number", range(1, 11))
+def test_one_that_gets_a_seed_and_was_killed_is_finished(web: Any, key: None, number: int) -> None:
+    former = disks(web)[0]
+    web.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
+    assert web.cli("guest", "reset-system", "web", *SEED, "--yes").returncode != 0
+    web.must("sh", "-c", "rm -f /.kit/*")
+    web.recover()
+    assert (former in files(web), len(disks(web)), web.left_open()) == (False, 3, [])
+    assert set(disks(web)) <= files(web)
 
 
 @pytest.mark.matrix

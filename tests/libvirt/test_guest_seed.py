@@ -133,6 +133,24 @@ def test_a_dry_run_and_the_history_say_nothing_of_the_secret(guest: Seeded) -> N
     assert left.strip() == ""
 
 
+def test_it_lies_in_the_pool_of_the_first_disk(guest: Seeded) -> None:
+    place = "/var/lib/libvirt/other"
+    guest.host.must("sh", "-c", f"mkdir -p {place} && qemu-img create -q -f qcow2 {place}/{guest.name}.qcow2 4M")
+    for argv in ("pool-define-as", "other", "dir", "--target", place), ("pool-start", "other"):
+        guest.host.lab.virsh(*argv)
+    try:
+        volume = ("--volume", f"other/{guest.name}.qcow2")
+        guest.vfioctl("guest", "create", guest.name, "--memory", "64M", *volume, "--disk", "1M", *guest.person)
+        sources = [one.get("file") for one in guest.xml.iterfind("devices/disk/source")]
+        one, other, seed = (f"{guest.name}{end}" for end in (".qcow2", ".qcow2", "-seed.iso"))
+        assert sources == [f"{place}/{one}", f"{POOL}/{other}", f"{place}/{seed}"]
+    finally:
+        guest.host.lab.virsh("undefine", guest.name, check=False)
+        guest.host.lab.virsh("pool-destroy", "other")
+        guest.host.lab.virsh("pool-undefine", "other")
+        guest.host.must("rm", "-r", place)
+
+
 def test_without_a_word_of_it_there_is_no_seed(guest: Seeded) -> None:
     guest.person = ()
     guest.create()

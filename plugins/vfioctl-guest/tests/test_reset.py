@@ -6,7 +6,8 @@ from xml.etree import ElementTree as ET
 
 from vfioctl_guest.life import Subject
 from vfioctl_guest.reset import System, draft, moved
-from vfioctl_guest.site import Blank
+from vfioctl_guest.seed.mark import Marked, marked, write
+from vfioctl_guest.site import Blank, Image
 
 from vfioctl.plugin import Guest
 from vfioctl.virt.disks import GuestDisk
@@ -36,10 +37,37 @@ def test_only_the_system_disk_moves() -> None:
     assert [one.get("file") for one in root.iterfind("devices/disk/source")] == ["/i/web-2.qcow2", "/i/data.qcow2"]
 
 
+def about(xml: str) -> Subject:
+    guest = Guest(UUID, "web", "off", persistent=True, saved=False, xml=xml)
+    return Subject(guest, "local", "qemu:///system", local=True, managed=False)
+
+
+def test_a_new_seed_is_a_disk_of_its_own_that_the_new_system_has_not_read() -> None:
+    seed = Image("/i/web-seed.iso", "raw", blank=Blank(UUID, "web-seed.iso", 4, marked=True, content=b"seed"))
+    made = draft(about(XML), system(), seed)
+    kinds = ["volume.create", "volume.create", "volume.upload", "domain.define", "volume.delete"]
+    assert [one.kind for one in made.steps] == kinds
+    assert made.steps[3].after == ("guest:volume", *(one.id for one in made.steps[1:3]))
+    xml = made.contents[made.steps[3].params["blob"]].decode()
+    assert marked(xml) == Marked("/i/web-seed.iso", "vdc", run=False)
+    assert b"seed" in made.contents.values()
+
+
+def test_a_seed_that_is_still_there_is_one_that_the_new_system_has_not_read() -> None:
+    root = ET.fromstring(XML)
+    write(root, "/i/data.qcow2", run=True)
+    made = draft(about(ET.tostring(root, encoding="unicode")), system())
+    found = marked(made.contents[made.steps[1].params["blob"]].decode())
+    assert found == Marked("/i/data.qcow2", "vdb", run=False)
+
+
+def test_what_other_tools_have_written_down_keeps_its_prefix() -> None:
+    theirs = "<metadata><libosinfo:libosinfo xmlns:libosinfo='http://libosinfo.org/x'/></metadata>"
+    assert "libosinfo:libosinfo" in moved(XML.replace("<devices>", f"{theirs}<devices>"), "/i/web.qcow2", "/i/new")
+
+
 def test_the_former_disk_goes_last_and_is_judged_then() -> None:
-    about = Subject(Guest(UUID, "web", "off", persistent=True, saved=False, xml=XML), "local", "qemu:///system",
-                    local=True, managed=False)  # fmt: skip
-    made = draft(about, system())
+    made = draft(about(XML), system())
     assert [one.kind for one in made.steps] == ["volume.create", "domain.define", "volume.delete"]
     assert [one.after for one in made.steps] == [(), ("guest:volume",), ("guest:define",)]
     assert (made.steps[2].params["later"], "domain" in made.steps[2].params) == (True, False)

@@ -1,4 +1,7 @@
-"""The plan of putting a guest's system disk back to its template: a new disk beside, then the former one goes. Pure."""
+"""The plan of putting a guest's system disk back to its template: a new disk beside, then the former one goes. Pure.
+
+The new system has read no seed: one that the guest still has stays for it, or a new one is made.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import StepProposal, content_name, frozen
+from vfioctl_guest import hotplug
+from vfioctl_guest.seed.mark import parsed, with_run, write
+from vfioctl_guest.volumes import volume_steps
 
 if TYPE_CHECKING:
     from vfioctl.plugin import GuestDisk, Template, Volume
     from vfioctl_guest.life import Subject
-    from vfioctl_guest.site import Blank
+    from vfioctl_guest.site import Blank, Image
 
 SHORT = 30.0
 
@@ -35,15 +41,19 @@ class Draft:
     contents: Mapping[str, bytes]
 
 
-def draft(about: Subject, system: System) -> Draft:
+def draft(about: Subject, system: System, seed: Image | None = None) -> Draft:
     """The guest never lacks a disk: what is deleted goes last, and only when the configuration names it no more."""
-    former, fresh = about.guest.xml.encode(), moved(about.guest.xml, system.disk.source, system.path).encode()
+    xml = with_run(moved(about.guest.xml, system.disk.source, system.path), run=False)
+    former, fresh = about.guest.xml.encode(), (with_seed(xml, seed) if seed else xml).encode()
+    made, contents = volume_steps(about.uri, (seed,) if seed else ())
     names = content_name(fresh), content_name(former)
     defined = StepProposal(
         id="guest:define", kind="domain.define", params={**about.about, "blob": names[0], "former": names[1]},
-        reason=f"{system.disk.target} is on the new disk", deadline=SHORT, after=("guest:volume",),
+        reason=f"{system.disk.target} is on the new disk", deadline=SHORT,
+        after=("guest:volume", *(one.id for one in made)),
     )  # fmt: skip
-    return Draft((_made(about, system), defined, _removed(about, system)), {names[0]: fresh, names[1]: former})
+    steps = (_made(about, system), *made, defined, _removed(about, system))
+    return Draft(steps, {**contents, names[0]: fresh, names[1]: former})
 
 
 def _made(about: Subject, system: System) -> StepProposal:
@@ -74,8 +84,18 @@ def _removed(about: Subject, system: System) -> StepProposal:
 
 def moved(xml: str, former: str, path: str) -> str:
     """`xml` with the disk that is on `former` on `path`."""
-    root = ET.fromstring(xml)
+    root = parsed(xml)
     for source in root.iterfind("devices/disk/source"):
         if source.get("file") == former:
             source.set("file", path)
+    return ET.tostring(root, encoding="unicode")
+
+
+def with_seed(xml: str, seed: Image) -> str:
+    """`xml` with a further disk, from which nothing boots: its `seed`, which it has not read."""
+    root, target = parsed(xml), hotplug.free_target((xml,), "virtio")
+    if (devices := root.find("devices")) is not None:
+        medium = hotplug.Medium(seed.path, "file", seed.format)
+        devices.append(ET.fromstring(hotplug.disk(medium, target, "virtio", readonly=True)))
+    write(root, seed.path, run=False)
     return ET.tostring(root, encoding="unicode")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -115,12 +116,21 @@ def _upload(step: Step, volume: Volume, transfer: Transfer) -> str:
     handle = volume.handle
     path = str(handle.path())
     if step.params["marked"]:
-        os.removexattr(path, LEFT)  # from now on it is not as it was made
+        _unmark(path)
     stream = volume.connection.newStream(0)
     handle.upload(stream, 0, transfer.total, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
     transfer.send(stream)
     volume.refresh()
     return path
+
+
+def _unmark(path: str) -> None:
+    """From now on it is not as it was made. One that was interrupted has said so already."""
+    try:
+        os.removexattr(path, LEFT)
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise
 
 
 def _must_be(wanted: str, transfer: Transfer, source: str) -> None:

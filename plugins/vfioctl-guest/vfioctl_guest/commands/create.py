@@ -135,6 +135,12 @@ class Asked:
     autostart: bool
     start: bool
 
+    @property
+    def first_pool(self) -> str:
+        """The pool of its first disk."""
+        named = self.volumes[0].partition("/")[0] if self.volumes and not self.template else ""
+        return named or self.pool
+
     def wish(self, name: str, card: ChosenCard | None) -> Wish:
         """The guest `name`, with names that nobody has and a `card` of the host."""
         return Wish(
@@ -152,7 +158,7 @@ def _made(call: Call, name: str, node: str, asked: Asked, seed: Given, *, dry_ru
         disks = _disks(call, connection, name, asked)
         cds = tuple(site.iso(call, connection, path) for path in asked.isos)
         wish = asked.wish(name, card)
-        its_seed = _seed(call, connection, wish, seed, asked.pool)
+        its_seed = _seed(call, connection, wish, seed, asked)
         made, question = draft(wish, place, disks, cds, its_seed), None
         if wish.start:
             made, question = for_new(call, connection, made, (*disks, *((its_seed,) if its_seed else ())))
@@ -200,12 +206,13 @@ def _new(call: Call, connection: Connection, room: Room) -> tuple[site.Image, ..
     return tuple(images)
 
 
-def _seed(call: Call, connection: Connection, wish: Wish, given: Given, pool: str) -> site.Image | None:
-    """The seed that is to be made in `pool`, None where nothing is asked for it."""
-    asked = read(call, given, wish.name, cards=len(wish.macs))
-    if asked is None:
+def _seed(call: Call, connection: Connection, wish: Wish, given: Given, asked: Asked) -> site.Image | None:
+    """The seed that is to be made beside its first disk, None where nothing is asked for it."""
+    seed = read(call, given, wish.name, cards=len(wish.macs))
+    if seed is None:
         return None
-    return site.filled(call, connection, pool, seed_name(wish.name), image(files(asked, wish.uuid, wish.macs)))
+    content = image(files(seed, wish.uuid, wish.macs))
+    return site.filled(call, connection, asked.first_pool, seed_name(wish.name), content, starts=asked.start)
 
 
 def _disk(call: Call, connection: Connection, word: str) -> site.Image:

@@ -15,34 +15,46 @@ from vfioctl.plugin import (
     changing,
     every_volume,
     guest_disks,
+    guest_interfaces,
     guest_names,
     read_snapshots,
     read_templates,
     verify_template,
 )
+from vfioctl_guest.commands.seed_options import seeding
 from vfioctl_guest.life import OFF, Doing, find, must_not_be_saved, perform
-from vfioctl_guest.names import NOTHING_CHANGED, file_names
+from vfioctl_guest.names import NOTHING_CHANGED, file_names, seed_name
+from vfioctl_guest.needs import SAME
 from vfioctl_guest.reset import System, draft
-from vfioctl_guest.site import blank
+from vfioctl_guest.seed.content import files
+from vfioctl_guest.seed.given import Given, read
+from vfioctl_guest.seed.iso import image
+from vfioctl_guest.seed.mark import marked
+from vfioctl_guest.site import blank, filled
 from vfioctl_guest.sources import resolved, who_has
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Result
     from vfioctl_guest.life import Subject
+    from vfioctl_guest.site import Image
 
 RESET = "guest.unconfirmed_reset"  # what is asked
 
 
 @click.command("reset-system")
 @click.argument("name", shell_complete=guest_names)
+@seeding
 @asking
 @changing
 @click.pass_obj
-def reset_system(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Result:
+def reset_system(call: Call, name: str, node: str, *, seed: Given, yes: bool, dry_run: bool) -> Result:
     """Put the system disk of the guest NAME, which is off, back to the template that it was made of.
 
     It gets a new disk above the template, and the former one is deleted. Name, UUID, MACs, NVRAM, TPM, further disks
     and media stay as they are. A guest with snapshots is refused: `vfioctl snapshot revert` is for those.
+
+    A seed that it still has stays for the new system. Where it has gone, as it does with the second start, --user,
+    --ssh-key and their neighbours make a new one, as `guest create` does.
     """
     if yes:
         call.agree(RESET)
@@ -51,15 +63,40 @@ def reset_system(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) 
         _must_be_free(connection, about)
         system = _system(call, connection, about)
         verify_template(connection, system.template)
-    made = draft(about, system)
+        fresh = _seed(call, connection, about, system, seed)
+    made = draft(about, system, fresh)
     lost = f"What is on {system.disk.target} of guest {about.name} is deleted for good: {system.volume.path}."
-    asked = Question(RESET, (lost,), f"vfioctl guest reset-system {about.called} --yes")
+    lines = (lost, _of_seed(about, fresh))
+    asked = Question(RESET, lines, SAME if fresh else f"vfioctl guest reset-system {about.called} --yes")
     how = Doing("reset-system", dry_run, asked, contents=made.contents, unfinished=Unfinished.FINISH)
     result = perform(call, about, made.steps, how)
     if dry_run:
-        return result.saying(Message(lost))
+        return result.saying(*map(Message, lines))
     said = Message(f"Guest {about.name} starts from the template {system.template.name} again.")
     return result if result.exit_status else result.saying(said)
+
+
+def _seed(call: Call, connection: Connection, about: Subject, system: System, given: Given) -> Image | None:
+    """The new seed beside its system, None where nothing is asked for it. Raises Refused("guest.seed", …)."""
+    macs = tuple(one.mac for one in guest_interfaces(about.guest.xml))
+    wanted = read(call, given, about.name, cards=len(macs))
+    if wanted is None:
+        return None
+    if there := marked(about.guest.xml):
+        said = f"Guest {about.name} still has its seed {there.file}, which its new system reads."
+        raise Refused("guest.seed", said, state=NOTHING_CHANGED, hints=("Leave the options of a new one out.",))
+    content = image(files(wanted, about.guest.uuid, macs))
+    return filled(call, connection, system.volume.pool, seed_name(about.name), content)
+
+
+def _of_seed(about: Subject, fresh: Image | None) -> str:
+    """What the new system will read."""
+    if fresh:
+        return f"Its new system reads a new seed: {fresh.path}."
+    if there := marked(about.guest.xml):
+        return f"Its new system reads its seed once more: {there.file}."
+    return (f"Guest {about.name} has no seed: its new system has no user, key or address but those of the template. "
+            "A new seed is made with --user, --ssh-key and their neighbours.")  # fmt: skip
 
 
 def _must_be_free(connection: Connection, about: Subject) -> None:
@@ -94,5 +131,5 @@ def _system(call: Call, connection: Connection, about: Subject) -> System:
         raise Refused("guest.disk_needed", said, state=NOTHING_CHANGED, hints=("Delete that first.",))
     taken = {one.name for one in volumes.values() if one.pool == volume.pool}
     file = next(name for name in file_names(about.name) if name not in taken)
-    image, new = blank(call, connection, volume.pool, file, volume.capacity)
-    return System(disk, volume, template, image.path, new)
+    made, new = blank(call, connection, volume.pool, file, volume.capacity)
+    return System(disk, volume, template, made.path, new)

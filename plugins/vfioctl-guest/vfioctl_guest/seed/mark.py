@@ -46,17 +46,17 @@ def write(root: ET.Element, file: str, *, run: bool) -> None:
     ET.SubElement(metadata, TAG, file=file, run=YES if run else NO)
 
 
-def with_run(xml: str) -> str:
-    """The configuration of a guest that runs with its seed from now on."""
-    root = _parsed(xml)
+def with_run(xml: str, *, run: bool = True) -> str:
+    """The configuration of a guest that runs with its seed from now on, or whose new system has not yet."""
+    root = parsed(xml)
     for mark in root.iterfind(PATH):
-        mark.set("run", YES)
+        mark.set("run", YES if run else NO)
     return ET.tostring(root, encoding="unicode")
 
 
 def without(xml: str) -> str:
     """The configuration without the seed, and without a word of it."""
-    root = _parsed(xml)
+    root = parsed(xml)
     for metadata in root.iterfind("metadata"):
         for mark in metadata.findall(TAG):
             devices, disk = root.find("devices"), _disk(root, mark.get("file", ""))
@@ -74,7 +74,7 @@ def _disk(root: ET.Element, file: str) -> ET.Element | None:
     return None
 
 
-def _parsed(xml: str) -> ET.Element:
+def parsed(xml: str) -> ET.Element:
     """With the prefixes that are in it: other tools look for theirs."""
     for _, (prefix, uri) in ET.iterparse(io.StringIO(xml), events=("start-ns",)):
         with suppress(ValueError):  # "ns0" and its like are Python's own
