@@ -46,6 +46,13 @@ def test_a_template_is_kept_used_and_removed_without_a_trace(on: Templates) -> N
     assert on.files() == before
 
 
+def test_the_pool_that_a_template_was_made_beside_goes_and_that_of_the_templates_stays(on: Templates) -> None:
+    on.cli(*ADD)
+    on.cli("pool", "delete", "fast", "--yes")
+    assert [row["name"] for row in on.data("pool", "list")["pools"]] == ["fast-templates"]
+    assert on.digest(IMAGE) == on.digest(SOURCE)
+
+
 def test_a_template_that_a_guest_comes_to_stays(on: Templates) -> None:
     on.cli(*ADD)
     on.cli("volume", "create", "fast", "web.qcow2", "--template", "tiny")

@@ -21,6 +21,7 @@ from vfioctl.plugin import (
     read_uses,
     read_volumes,
 )
+from vfioctl_storage.commands.template_room import DIRECTORY
 from vfioctl_storage.commands.work import Wish, in_order, perform, row, step, subject, users
 from vfioctl_storage.documents import LOGICAL
 from vfioctl_storage.names import NOTHING_CHANGED
@@ -44,7 +45,7 @@ def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry
     """Let libvirt forget the pool NAME, which is stopped first. No file is removed.
 
     A pool with volumes is refused, unless their files are to stay with --keep-files; so is one that a guest has a disk
-    in. The directory goes when `vfioctl pool create` has made it and it is empty.
+    in. The directory goes when `vfioctl pool create` has made it and it is empty. The pool of its templates stays.
     """
     if yes:
         call.agree(LOSS)
@@ -73,11 +74,12 @@ def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry
 
 
 def _volumes(connection: Connection, pool: Pool) -> Sequence[str]:
-    """The names of its volumes, looked for anew."""
+    """The names of its volumes, looked for anew. The directory of its templates is none: it is a pool of its own."""
     if not pool.is_active:
         return ()
     connection.ask(lambda libvirt: libvirt.storagePoolLookupByUUIDString(pool.uuid).refresh(0), f"{pool.name} anew")
-    return [volume.name for volume in read_volumes(connection, pool)]
+    found = read_volumes(connection, pool)
+    return [volume.name for volume in found if (volume.name, volume.kind) != (DIRECTORY, "dir")]
 
 
 def _must_be_empty(pool: Pool, names: Sequence[str]) -> None:
