@@ -258,8 +258,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
-    "Advice", "Answer", "Answers",
-    "Backoff",
+    "Advice", "Answer", "Answers", "Backoff",
     "Call", "Capabilities", "ChosenCard", "Completes", "Condition", "ConfigFile", "Connection", "Connector",
     "ConsoleSession", "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
     "Element", "Enabling",

@@ -38,7 +38,7 @@ DEFAULT_MODE = "0644"
 
 
 class FileWrite(Primitive):
-    """{path, blob, size, mode?, uid?, gid?, replace?, theirs?}: blob: the content's name, which
+    """{path, blob, size, mode?, uid?, gid?, replace?, theirs?, directory?}: blob: the content's name, which
     `vfioctl.txn.blobs.store` gives, and size its bytes; mode: "0644" unless it says otherwise; uid, gid: those of who
     runs it, likewise; replace: a file that is there is replaced, and put back by the undo; one that has changed since
     the plan is not; theirs: its directory may be another user's, as that of a TPM's state is; the way to it may not;
