@@ -16,12 +16,12 @@ from vfioctl.txn.step import Lifetime, Scope, Undo
 
 COPIES = {"file.copy", "file.write", "file.fetch", "disk.snapshot", "disk.snapshot_delete", "file.delete",
           "file.set_aside", "generated.refresh",
-          "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "disk.pull", "domain.define",
-          "domain.undefine", "domain.autostart",
+          "disk.overlay", "disk.merge", "disk.rebase", "disk.snapshot_apply", "disk.live", "disk.pull", "disk.commit",
+          "domain.define", "domain.undefine", "domain.autostart",
           "domain.start", "domain.stop", "domain.reboot", "domain.suspend", "domain.resume", "domain.save",
           "domain.restore", "domain.discard_saved", "domain.rename", "domain.tune", "device.attach", "device.detach",
           "device.media",
-          "snapshot.record", "snapshot.forget", "network.define", "network.start", "network.stop",
+          "snapshot.record", "snapshot.forget", "snapshot.follow", "network.define", "network.start", "network.stop",
           "network.autostart", "network.update", "network.delete", "network.refresh",
           "pool.define", "pool.start", "pool.stop", "pool.autostart", "pool.delete", "volume.create", "volume.clone",
           "volume.compact", "volume.resize", "volume.delete", "volume.upload", "volume.download", "volume.fetch",
@@ -31,7 +31,7 @@ NONE = {
     "module.load", "session.end", "process.stop", "framebuffer.unbind", "device.reset", "pci.rescan",
     "disk.snapshot_delete", "unit.restart", "file.delete", "domain.stop",
     "domain.reboot", "domain.resume", "domain.save", "domain.restore", "domain.discard_saved", "volume.resize",
-    "volume.delete",
+    "volume.delete", "disk.commit", "snapshot.follow",
 }  # fmt: skip
 RECREATED = {"unit.stop", "command.run", "container.stop", "foreign.run", "generated.refresh", "disk.rebase",
              "disk.pull", "device.detach", "network.stop", "volume.compact"}  # fmt: skip

@@ -78,16 +78,13 @@ def test_once_it_is_off_one_in_the_middle_goes_and_all_of_ours_with_the_last(run
 
 
 @one_disk
-def test_one_further_down_is_not_deleted_while_the_guest_runs_nor_any_gone_back_to(running, host):
-    for name in ("one", "two"):
-        host.done("create", running.name, name)
+def test_while_the_guest_runs_no_snapshot_is_gone_back_to(running, host):
+    host.done("create", running.name, "one")
     before, disks = host.files(), running.disks
-    for verb, more, code in (("delete", ("one", "--yes"), "between"), ("revert", ("two",), "running"),
-                             ("prune", ("--keep", "1", "--yes"), "between")):  # fmt: skip
-        said = host.refused(verb, running.name, *more)
-        assert f"[snapshot.{code}]" in said
-        assert f"virsh shutdown {running.name}" in said
-    assert (host.files(), running.disks, host.names(running.name)) == (before, disks, ["one", "two"])
+    said = host.refused("revert", running.name, "one")
+    assert "[snapshot.running]" in said
+    assert f"virsh shutdown {running.name}" in said
+    assert (host.files(), running.disks, host.names(running.name)) == (before, disks, ["one"])
 
 
 @pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
@@ -146,9 +143,7 @@ def test_a_delete_while_another_job_runs_on_the_disk_is_refused(running, host):
     before, disks = host.files(), running.disks
     host.lab.virsh("blockcopy", running.name, "vda", f"{snapshot_lab.IMAGES}/{running.name}-copy", "--transient-job")
     try:
-        ended = host.cli("snapshot", "delete", running.name, "clean", "--yes")
-        assert ended.returncode != 0
-        assert "[disk.busy]" in ended.stderr
+        assert "[disk.busy]" in host.refused("delete", running.name, "clean", "--yes")
     finally:
         host.lab.virsh("blockjob", running.name, "vda", "--abort")
         host.run("rm", "-f", f"{snapshot_lab.IMAGES}/{running.name}-copy")

@@ -65,6 +65,10 @@ def _running(name: str) -> tuple[str, ...]:
     return (f"test_snapshot_running::test_{name}",)
 
 
+def _between(name: str) -> tuple[str, ...]:
+    return (f"test_snapshot_between::test_{name}",)
+
+
 def _agent(name: str) -> tuple[str, ...]:
     return (f"test_snapshot_agent::test_{name}",)
 
@@ -149,8 +153,29 @@ ROWS = (
         "BIOS", "finished", _running("a_delete_that_was_killed_is_finished_and_the_guest_keeps_what_it_has"), 8),
     Row("delete of the newest, made while it was off", "running", "BIOS", "works",
         _running("one_that_was_made_before_the_start_goes_while_the_guest_runs")),
-    Row("delete of one further down, prune that keeps any", "running", "BIOS", "refused: `snapshot.between`",
-        _running("one_further_down_is_not_deleted_while_the_guest_runs_nor_any_gone_back_to")),
+    *(Row("delete of the first, of one in the middle", f"{kind}, {shape}", "BIOS", "works",
+          _between(f"one_goes_while_the_guest_runs_and_each_of_the_others_holds_what_it_held[{shape}-{kind}-*]"), 2)
+      for kind in ("running", "paused") for shape in ("1 disk", "3 disks")),
+    Row("prune that keeps some", "running", "BIOS", "works",
+        _between("all_but_the_newest_go_in_one_job_of_each_disk"), 2),
+    Row("delete of each, in any order", "running", "BIOS", "works",
+        _between("one_goes_after_the_other_and_the_last_of_them_too")),
+    Row("delete of the first, its image raw", "running", "BIOS", "works", _between("the_first_goes_into_a_raw_image")),
+    Row("delete of one below two branches", "running", "BIOS", "works",
+        _between("what_was_gone_back_to_and_what_was_before_both_hold_what_they_held")),
+    Row("delete of one further down", "running", "with NVRAM", "works",
+        _between("the_copy_of_the_nvram_goes_with_it_and_the_others_go_back")),
+    Row("delete of the first, killed at each boundary", "running; at `recover` running or off", "BIOS, one disk",
+        "finished", _between("a_deletion_that_was_killed_is_finished_while_the_guest_runs_or_is_off_by_then"), 16),
+    Row("delete of the first, killed between its disks", "running", "BIOS, three disks", "finished",
+        _between("a_deletion_that_was_killed_between_its_disks_is_finished"), 4),
+    Row("delete of the first, killed in libvirt's job", "running; libvirtd or QEMU killed too, or off", "BIOS",
+        "finished", _between("a_job_that_is_half_way_is_waited_for_or_finished"), 5),
+    Row("delete of the first, fails at its second disk", "running", "BIOS, three disks",
+        "half deleted: `revert` is refused, `delete` does the rest",
+        _between("one_that_fails_at_its_second_disk_is_half_deleted_and_deleted_by_the_next_try")),
+    Row("delete of one under what a clone needs", "running", "BIOS", "refused: `snapshot.between`",
+        _between("what_a_clone_needs_is_not_written_down_while_the_guest_runs")),
     Row("delete of what a clone needs", "running", "BIOS", "refused: `snapshot.needed`",
         _running("what_of_a_running_guest_goes_must_not_be_needed_by_a_clone")),
     Row("delete while another job runs on the disk", "running", "BIOS", "refused: `disk.busy`",

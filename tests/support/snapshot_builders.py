@@ -75,6 +75,8 @@ def told(draft: Draft) -> list[str]:
 def _about(params: Any) -> str:
     if "dest" in params:
         return f"{params['source']} -> {params['dest']}"
+    if "images" in params:
+        return f"{params['name']}: " + ", ".join(f"{path} -> {to}" for path, to in params["images"].items())
     if "to" in params:
         return f"{params['path']}: {params['backing']} -> {params['to'] or 'nothing'}"
     if "backing" in params:

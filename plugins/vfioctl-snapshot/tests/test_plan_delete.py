@@ -125,13 +125,6 @@ def test_all_of_a_running_guest_go_in_one_job():
     assert told(delete(guest(state="running"), (FIRST, SECOND)))[0] == f"disk.pull {TWO}: {ONE} -> nothing"
 
 
-def test_what_lies_below_another_image_that_a_running_guest_has_open_stays():
-    draft = delete(guest(state="running"), (FIRST,))
-    assert codes(draft) == [("snapshot.between", "block")]
-    assert draft.findings[0].message.startswith(f"{ONE}, which would have to take in what goes")
-    assert "virsh shutdown win11" in draft.findings[0].hint
-
-
 def test_what_lies_over_it_on_another_branch_is_open_to_nobody():
     fork = image("/images/vda.after-one.qcow2", BASE)
     found = guest(fork, source=fork.path, records=(FIRST, SECOND, record("kept", Part("vda", TWO, "qcow2"))),

@@ -47,6 +47,11 @@ def chained(xml: str, going: Container[str]) -> bool:
     return bool(_chains(_parsed(xml), going))
 
 
+def names_one(xml: str, images: Container[str]) -> bool:
+    """Whether a domain in libvirt's record of a snapshot has a disk on one of the `images`, or over it."""
+    return any(source.get("file") in images for source in _parsed(xml).iterfind("*/devices/disk//source"))
+
+
 def _chains(root: ET.Element, going: Container[str]) -> list[tuple[ET.Element, ET.Element]]:
     """Each disk whose <backingStore> names one of the images `going`, with that."""
     found = ((disk, disk.find("backingStore")) for disk in root.iterfind("devices/disk"))

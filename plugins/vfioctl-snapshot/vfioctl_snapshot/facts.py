@@ -137,7 +137,8 @@ def current(facts: Facts) -> str:
 
 def missing_parts(facts: Facts, record: Record) -> tuple[str, ...]:
     """What of `record` is not there any more, in words."""
-    gone = [f"{part.target}'s image {part.image}" for part in record.disks if part.image not in facts.images]
+    gone = ["the content of its images (its deletion has begun)"] if record.going else []
+    gone += [f"{part.target}'s image {part.image}" for part in record.disks if part.image not in facts.images]
     if record.nvram and record.nvram not in facts.files:
         gone.append(f"the copy of its NVRAM {record.nvram}")
     if record.tpm and record.tpm not in facts.files:

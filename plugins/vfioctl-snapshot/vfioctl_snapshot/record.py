@@ -38,8 +38,9 @@ class Record:
 
     `origin` is what made it: create, revert (which keeps what was before it), boot (the hook before a start), libvirt,
     or qemu-img. External ones lie in images of their own, internal ones inside the image that the guest writes to.
-    `memory` says that it belongs to a running machine, `in_libvirt` that libvirt has a record of it too. Paths are the
-    host's; `created` is in seconds since the epoch.
+    `memory` says that it belongs to a running machine, `in_libvirt` that libvirt has a record of it too, `going` that
+    its deletion has begun, so that its images may hold something else. Paths are the host's; `created` is in seconds
+    since the epoch.
     """
 
     name: str
@@ -55,10 +56,13 @@ class Record:
     uefi: bool = False
     memory: bool = False
     in_libvirt: bool = False
+    going: bool = False
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         data = {"version": VERSION, **self.__dict__, "disks": [part.__dict__ for part in self.disks]}
+        if not self.going:
+            del data["going"]  # earlier versions read what does not have it
         return json.dumps({**data, "skipped": dict(self.skipped)}, indent=1).encode() + b"\n"
 
     @classmethod

@@ -89,13 +89,6 @@ def of_strayed(facts: Facts, disk: GuestDisk) -> Iterator[Finding]:
         yield finding("snapshot.strayed", said, hint=hint)
 
 
-def between(facts: Facts, target: str, path: str) -> Finding:
-    """Nothing can be put into an image that lies below the one that a running guest writes to."""
-    said = f"{path}, which would have to take in what goes, lies below what {target} of the running guest writes to."
-    hint = f"Shut it down first: virsh shutdown {argument(facts.name)}"
-    return finding("snapshot.between", said, hint=hint)
-
-
 def of_reach(facts: Facts) -> Iterator[Finding]:
     """The firmware's variables belong to the disks, and are a file that is not seen from here."""
     if facts.nvram:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vfioctl.plugin import GuestSnapshot
+    from vfioctl_snapshot.down import Down, Moved
     from vfioctl_snapshot.facts import File
     from vfioctl_snapshot.headers import Image
     from vfioctl_snapshot.record import Part
@@ -110,12 +111,17 @@ def tell_libvirt(at: Target, name: str, blob: str) -> StepProposal:
     return _step(f"snapshot:libvirt:{name}", "snapshot.record", params, "virsh snapshot-list shows it as well")
 
 
-def forget(at: Target, snapshot: GuestSnapshot, known: tuple[GuestSnapshot, ...], blob: str) -> StepProposal:
+def forget(
+    at: Target, snapshot: GuestSnapshot, known: tuple[GuestSnapshot, ...], blob: str, *, for_good: bool = False
+) -> StepProposal:
+    """`for_good`: whatever becomes of the rest, since that begins with what its images hold."""
     name, children = snapshot.name, [one.name for one in known if one.parent == snapshot.name]
-    params = {
+    params: dict[str, Any] = {
         "uri": at.uri, "uuid": at.uuid, "name": name, "blob": blob, "children": children,
         "current": snapshot.current,
     }  # fmt: skip
+    if for_good:
+        params["for_good"] = True
     return _step(f"snapshot:forget:{name}", "snapshot.forget", params, "libvirt forgets its record; no disk is touched")
 
 
@@ -149,6 +155,44 @@ def pull(at: Target, target: str, rebased: StepProposal) -> StepProposal:
     """The same while the guest writes to it: libvirt's own job."""
     params = {**rebased.params, "uri": at.uri, "target": target}
     return StepProposal(**{**rebased.__dict__, "kind": "disk.pull", "params": params})
+
+
+def commit(at: Target, down: Down) -> StepProposal:
+    """What a running guest has open is written into an image below it, by libvirt's own job."""
+    params = {
+        "path": down.over, "backing": down.top, "backing_format": "qcow2", "to": down.base, "to_format": down.form,
+        "domain": at.uuid, "uri": at.uri, "target": down.target,
+    }  # fmt: skip
+    return StepProposal(
+        id=f"snapshot:commit:{down.top}", kind="disk.commit", params=params, phase=Phase.GIVE, deadline=DAY,
+        reason=f"{down.target} needs it, and the running guest has it open", stall=STALL,
+    )  # fmt: skip
+
+
+def follow(at: Target, name: str, moved: Moved) -> StepProposal:
+    params = {
+        "uri": at.uri, "uuid": at.uuid, "name": name, "images": {path: to for path, (to, _) in moved.items()},
+        "formats": dict(moved.values()),
+    }  # fmt: skip
+    return _step(f"snapshot:follow:{name}", "snapshot.follow", params, "libvirt's record names what holds it")
+
+
+def rewrite(path: str, name: str, content: Content, reason: str, *, there: bool) -> StepProposal:
+    """The record of the snapshot `name` for good; `there`: in the place of a former one."""
+    params: dict[str, Any] = {
+        "path": path, "blob": content.name, "size": len(content.data), "mode": "0600", "for_good": True,
+    }  # fmt: skip
+    if there:
+        params["replace"] = True
+    return _step(f"snapshot:record:{name}", "file.write", params, reason)
+
+
+def delete_written(path: str, content: Content, reason: str) -> StepProposal:
+    """The same for a file that a step before this one writes with `content`."""
+    return StepProposal(
+        id=f"snapshot:delete:{path}", kind="file.delete", params={"path": path, "blob": content.name}, reason=reason,
+        phase=Phase.GIVE, deadline=SHORT, best_effort=True,
+    )  # fmt: skip
 
 
 def delete(image: Image | File, reason: str, at: Target | None = None) -> StepProposal:

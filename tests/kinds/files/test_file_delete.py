@@ -10,6 +10,7 @@ from step_builders import planned, put
 
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.files.file_delete import KIND
+from vfioctl.txn import blobs
 from vfioctl.txn.step import State, StepProposal, Undo
 
 PATH = "/srv/old.qcow2"
@@ -58,6 +59,24 @@ def test_the_file_that_was_planned_is_removed_for_good(machine):
 def test_nothing_brings_it_back_and_its_plan_says_so():
     assert KIND.one_way
     assert KIND.undo_class is Undo.NONE
+
+
+def test_what_a_step_before_writes_is_known_by_its_content(machine):
+    blob = blobs.store(machine.paths, b"written meanwhile").name
+    params = {"path": PATH, "blob": blob}
+    step = planned(machine, "file.delete", params)
+    assert codes(machine, params) == []
+    assert KIND.probe(step, machine) is State.FOREIGN
+    with pytest.raises(StepRefused):
+        KIND.guard(step, machine)
+    put(machine.paths.at(PATH), "written meanwhile")
+    assert KIND.probe(step, machine) is State.BEFORE
+    assert do(step, machine) is None
+    assert not there(machine)
+
+
+def test_something_must_name_the_file():
+    assert "neither" in KIND.unfit({"path": PATH, "device": 1})
 
 
 def test_another_file_of_that_name_is_found_refused_and_stays(machine):

@@ -15,7 +15,7 @@ from vfioctl.kinds.files import place
 from vfioctl.kinds.files.file_write import KIND
 from vfioctl.kinds.files.marks import MARK
 from vfioctl.txn import blobs
-from vfioctl.txn.step import State, StepProposal
+from vfioctl.txn.step import State, StepProposal, Undo
 
 PATH = "/var/lib/seed.iso"
 TEMPORARY = f"var/lib/.seed.iso.{OPERATION}.vfioctl-new"
@@ -220,6 +220,15 @@ def test_what_is_replaced_comes_back_byte_for_byte(on):
     assert names(on) == ["seed.iso", "vfioctl"]
     assert KIND.probe(step, on) is State.BEFORE
     assert "not ours" in KIND.undo(step, on)
+
+
+def test_what_is_written_for_good_stays_and_its_plan_says_so(machine):
+    put(where(machine), "old")
+    step = write(machine, replace=True, for_good=True)
+    assert KIND.undo_of(step.params) is step.undo is Undo.NONE
+    do(step, machine)
+    assert KIND.undo(step, machine) == "it stays"
+    assert content(machine) == "new"
 
 
 def test_what_another_operation_has_written_bears_its_mark_again(machine):

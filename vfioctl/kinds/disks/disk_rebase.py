@@ -80,20 +80,20 @@ class DiskRebase(Primitive):
             raise StepRefused("disk.busy", f"{path} is in use: a guest or a program has it open.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        params, path = step.params, machine.paths.at(step.params["path"])
         if self.probe(step, machine) is State.AFTER:
-            return f"{path} does not lie over {params['backing']} any more"
-        below = ("-b", machine.paths.at(params["to"]), "-F", params["to_format"]) if params["to"] else ("-b", "")
-        argv = ("qemu-img", "rebase", "-p", "-f", "qcow2", *below, "--", path)
-        backing = machine.paths.at(params["backing"])
-        total = machine.reach.ask(backing, lambda: os.stat(backing).st_blocks * BLOCK)
-
-        def heard(done: float) -> None:
-            machine.checkpoint()
-            machine.progress(int(done * total), total, "bytes")
-
-        qemu.work(machine, argv, deadline=step.deadline, path=path, heard=heard)
+            return self.already(step, machine)
+        self.by_program(step, machine)
         return None
+
+    def by_program(self, step: Step, machine: Machine) -> None:
+        """Let qemu-img do it: nobody has the image open."""
+        params = step.params
+        below = ("-b", machine.paths.at(params["to"]), "-F", params["to_format"]) if params["to"] else ("-b", "")
+        path = machine.paths.at(params["path"])
+        followed(step, machine, ("qemu-img", "rebase", "-p", "-f", "qcow2", *below, "--", path))
+
+    def already(self, step: Step, machine: Machine) -> str:
+        return f"{machine.paths.at(step.params['path'])} does not lie over {step.params['backing']} any more"
 
     def probe(self, step: Step, machine: Machine) -> State:
         found, backing = _backing(step, machine), machine.paths.at(step.params["backing"])
@@ -107,10 +107,7 @@ class DiskRebase(Primitive):
             return f"{path} lies over {backing}"
         if not machine.reach.ask(backing, lambda: os.path.isfile(backing)):
             return f"{backing} is gone, and {path} does without it"
-        argv = ("qemu-img", "rebase", "-u", "-f", "qcow2", "-b", backing, "-F", params["backing_format"], "--", path)
-        done = machine.programs.run(argv, deadline=step.deadline)
-        if not done.ok:
-            raise StepFailed("disk.failed", f"{path} could not be put over {backing} again: {done.why()}.")
+        put_over(step, machine, backing, params["backing_format"])
         return None
 
     def foreign(self, step: Step, machine: Machine) -> str:
@@ -119,6 +116,27 @@ class DiskRebase(Primitive):
 
     def render_undo(self, step: Step, paths: Paths) -> tuple[str, ...]:
         return (call("say", f"{paths.at(step.params['path'])} says the same to its guest over either image"),)
+
+
+def followed(step: Step, machine: Machine, argv: tuple[str, ...]) -> None:
+    """Run qemu-img, which tells how far it is with what lies below the image of the step. Raises StepFailed."""
+    backing = machine.paths.at(step.params["backing"])
+    total = machine.reach.ask(backing, lambda: os.stat(backing).st_blocks * BLOCK)
+
+    def heard(done: float) -> None:
+        machine.checkpoint()
+        machine.progress(int(done * total), total, "bytes")
+
+    qemu.work(machine, argv, deadline=step.deadline, path=machine.paths.at(step.params["path"]), heard=heard)
+
+
+def put_over(step: Step, machine: Machine, backing: str, form: str) -> None:
+    """Let the header of the image say that it lies over `backing`: nothing is copied. Raises StepFailed."""
+    path = machine.paths.at(step.params["path"])
+    argv = ("qemu-img", "rebase", "-u", "-f", "qcow2", "-b", backing, "-F", form, "--", path)
+    done = machine.programs.run(argv, deadline=step.deadline)
+    if not done.ok:
+        raise StepFailed("disk.failed", f"{path} could not be put over {backing}: {done.why()}.")
 
 
 def _backing(step: Step, machine: Machine) -> str:

@@ -98,10 +98,17 @@ def way_to(machine: Machine, uri: str, domain: str, path: str) -> str:
 
     What is in a snapshot of `domain` is for whoever plans to know: they change those. Raises VfioctlError.
     """
+    return others_way_to(machine, uri, domain, path) or _led(machine, _present(machine, uri, domain), path)
+
+
+def others_way_to(machine: Machine, uri: str, domain: str, path: str) -> str:
+    """The same for the guests but `domain`."""
     from vfioctl.virt.uses import other_sources
 
-    connection = machine.libvirt(uri)
-    named = other_sources(connection, domain) | _present(machine, uri, domain)
+    return _led(machine, other_sources(machine.libvirt(uri), domain), path)
+
+
+def _led(machine: Machine, named: Iterable[str], path: str) -> str:
     return machine.reach.ask(path, lambda: _way(sorted(named), path))
 
 

@@ -16,6 +16,8 @@ from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.files import place
 from vfioctl.kinds.files.place import FILE, Place
+from vfioctl.txn import blobs
+from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import COUNT, NAME, TEXT, Shape, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 
 
 class FileDelete(Primitive):
-    """{path, device, inode, uri?, domain?}: device, inode: numbers, which name the file that is meant: by the time of
-    the deletion another one may have its path; uri, domain: a node and the UUID of a guest: it stays where another
-    guest there, or this one as configured or as it runs, comes to it, through images above it as well"""
+    """{path, device?, inode?, blob?, uri?, domain?}: device, inode: numbers, which name the file that is meant: by the
+    time of the deletion another one may have its path; blob: the name of its content instead, for a file that a step
+    before this one writes, as `vfioctl.txn.blobs.store` gives it; uri, domain: a node and the UUID of a guest: it stays
+    where another guest there, or this one as configured or as it runs, comes to it, through images above it as well"""
 
     name = "file.delete"
     summary = "Removes one file for good, such as an image that nothing needs; not one that has changed since the plan."
@@ -36,8 +39,17 @@ class FileDelete(Primitive):
     undo_class = Undo.NONE
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
-    takes = Shape(path=FILE, device=COUNT, inode=COUNT, uri=optional(TEXT), domain=optional(NAME))
+    takes = Shape(
+        path=FILE, device=optional(COUNT), inode=optional(COUNT), blob=optional(BLOB), uri=optional(TEXT),
+        domain=optional(NAME),
+    )  # fmt: skip
     keeps = Shape(mtime_ns=maybe(COUNT))
+
+    def unfit(self, params: Json) -> str:
+        if found := super().unfit(params):
+            return found
+        named = "blob" in params or {"device", "inode"} <= params.keys()
+        return "" if named else "neither device and inode nor blob name the file"
 
     def resource(self, params: Json) -> str:
         return f"file:{params['path']}"
@@ -49,7 +61,7 @@ class FileDelete(Primitive):
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         params, path = proposal.params, host.paths.at(proposal.params["path"])
-        if host.ask(path, lambda: _identity(path)) != [params["device"], params["inode"]]:
+        if "blob" not in params and host.ask(path, lambda: _identity(path)) != [params["device"], params["inode"]]:
             yield Finding("file.changed", f"{path} is not there, or is not the file that is to be removed.")
 
     def guard(self, step: Step, machine: Machine) -> None:
@@ -92,10 +104,14 @@ def _probe(step: Step, there: Place) -> State:
     found = there.status(there.name)
     if found is None:
         return State.AFTER
-    same = stat.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino, found.st_mtime_ns) == (
-        step.params["device"], step.params["inode"], step.baseline["mtime_ns"],
-    )  # fmt: skip
-    return State.BEFORE if same else State.FOREIGN
+    return State.BEFORE if stat.S_ISREG(found.st_mode) and _is_meant(step, there, found) else State.FOREIGN
+
+
+def _is_meant(step: Step, there: Place, found: os.stat_result) -> bool:
+    if blob := step.params.get("blob"):
+        return there.sha256() == blobs.sha256(blob)
+    same = step.params["device"], step.params["inode"], step.baseline["mtime_ns"]
+    return (found.st_dev, found.st_ino, found.st_mtime_ns) == same
 
 
 def _guard(step: Step, there: Place) -> None:

@@ -38,11 +38,12 @@ DEFAULT_MODE = "0644"
 
 
 class FileWrite(Primitive):
-    """{path, blob, size, mode?, uid?, gid?, replace?, theirs?, directory?}: blob: the content's name, which
+    """{path, blob, size, mode?, uid?, gid?, replace?, theirs?, directory?, for_good?}: blob: the content's name, which
     `vfioctl.txn.blobs.store` gives, and size its bytes; mode: "0644" unless it says otherwise; uid, gid: those of who
     runs it, likewise; replace: a file that is there is replaced, and put back by the undo; one that has changed since
     the plan is not; theirs: its directory may be another user's, as that of a TPM's state is; the way to it may not;
-    directory: the mode of that directory, which is made where it is not there, and stays"""
+    directory: the mode of that directory, which is made where it is not there, and stays; for_good: no undo, since what
+    was there is not true any more once the steps after it have begun"""
 
     name = "file.write"
     summary = "Writes a file from content that lies beside the journal; removed, or put back, only on failure."
@@ -52,14 +53,19 @@ class FileWrite(Primitive):
     lifetime = Lifetime.DISK
     takes = Shape(
         path=FILE, blob=BLOB, size=COUNT, mode=optional(MODE), uid=optional(COUNT), gid=optional(COUNT),
-        replace=optional(FLAG), theirs=optional(FLAG), directory=optional(MODE),
+        replace=optional(FLAG), theirs=optional(FLAG), directory=optional(MODE), for_good=optional(FLAG),
     )  # fmt: skip
     keeps = Shape(former=maybe(FORMER), operation=NAME)
 
     def resource(self, params: Json) -> str:
         return f"file:{params['path']}"
 
+    def undo_of(self, params: Json) -> Undo:
+        return Undo.NONE if params.get("for_good") else self.undo_class
+
     def put_back(self, params: Json) -> str:
+        if params.get("for_good"):
+            return "it stays"
         return "what it replaced is there again" if params.get("replace") else "it is removed"
 
     def makes(self, params: Json) -> tuple[str, ...]:
@@ -95,6 +101,8 @@ class FileWrite(Primitive):
         return State(_bounded(_probe, step, machine, nowhere=lambda: State.BEFORE))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
+        if step.params.get("for_good"):
+            return "it stays"
         return _bounded(_undo, step, machine, nowhere=lambda: "its directory is gone")
 
     def foreign(self, step: Step, machine: Machine) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from xml.etree import ElementTree as ET
 
@@ -22,6 +22,8 @@ ADDED = frozenset((
 CHOSEN = ADDED | {"firmware", "loader", "nvram"}
 # What a snapshot's record is known by; the domain in it is libvirt's own text of it (formatsnapshot).
 RECORD = ("name", "creationTime", "state", "description", "parent", "disks")
+
+DISKS = "*/devices/disk"  # of the domains, as it ran and as configured, in the record of a snapshot
 
 
 def canonical(document: str) -> str:
@@ -96,15 +98,46 @@ def same_drives(asked: str, present: str) -> bool:
 
 def without_chain(document: str, target: str) -> str:
     """`document` without what it says of the images below the disk `target`: libvirt looks at the images then."""
-    for _, (prefix, uri) in ET.iterparse(io.StringIO(document), events=("start-ns",)):
-        with suppress(ValueError):  # "ns0" and its like are Python's own
-            ET.register_namespace(prefix, uri)
-    root = _root(document)
+    root = _with_prefixes(document)
     for disk in root.iterfind("devices/disk"):
         name = disk.find("target")
         for chain in disk.findall("backingStore") if name is not None and name.get("dev") == target else ():
             disk.remove(chain)
     return ET.tostring(root, encoding="unicode")
+
+
+def names_one(document: str, images: Container[str]) -> bool:
+    """Whether a domain in the record `document` of a snapshot has a disk on one of the `images`, or over it."""
+    return bool(document) and any(_names(disk, images) for disk in _root(document).iterfind(DISKS))
+
+
+def moved(document: str, images: Mapping[str, str], formats: Mapping[str, str]) -> str:
+    """The record `document` of a snapshot with other images, of the `formats`, in the place of some; by their paths.
+
+    A chain with one of those in it is left out.
+    """
+    root = _with_prefixes(document)
+    for disk in [one for one in root.iterfind(DISKS) if _names(one, images)]:
+        for chain in disk.findall("backingStore"):
+            disk.remove(chain)
+        source, driver = disk.find("source"), disk.find("driver")
+        if source is not None and (to := images.get(source.get("file", ""))):
+            source.set("file", to)
+            if driver is not None:
+                driver.set("type", formats[to])
+    return ET.tostring(root, encoding="unicode")
+
+
+def _names(disk: Element, images: Container[str]) -> bool:
+    return any(source.get("file") in images for source in disk.iter("source"))
+
+
+def _with_prefixes(document: str) -> Element:
+    """The root of `document`, whose names keep their prefixes when it is written again."""
+    for _, (prefix, uri) in ET.iterparse(io.StringIO(document), events=("start-ns",)):
+        with suppress(ValueError):  # "ns0" and its like are Python's own
+            ET.register_namespace(prefix, uri)
+    return _root(document)
 
 
 def _root(document: str) -> Element:
@@ -149,5 +182,3 @@ def _is_empty_metadata(element: Element) -> bool:
 
 def _text(element: Element) -> str:
     return (element.text or "").strip()
-
-

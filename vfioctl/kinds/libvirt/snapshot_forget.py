@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
 
 class SnapshotForget(SnapshotChange):
-    """{uri, uuid, name, blob, children?, current?}: blob: the name of what libvirt keeps of it now, with what is secret
-    in it; children: the names of those right below it, which the undo hangs there again; current: whether it is the
-    current one"""
+    """{uri, uuid, name, blob, children?, current?, for_good?}: blob: the name of what libvirt keeps of it now, with
+    what is secret in it; children: the names of those right below it, which the undo hangs there again; current:
+    whether it is the current one; for_good: no undo, since the steps after it change what its disks hold"""
 
     name = "snapshot.forget"
     summary = "Lets libvirt forget a snapshot, not its disks; recorded again only on failure."
     undo_class = Undo.EXACT
     takes = Shape(
         uri=URI, uuid=UUID, name=SNAPSHOT, blob=BLOB, children=optional(many(SNAPSHOT)), current=optional(FLAG),
+        for_good=optional(FLAG),
     )  # fmt: skip
 
-    def put_back(self, params: Json) -> str:  # noqa: ARG002
-        return "libvirt knows of it again"
+    def undo_of(self, params: Json) -> Undo:
+        return Undo.NONE if params.get("for_good", False) else self.undo_class
+
+    def put_back(self, params: Json) -> str:
+        return "it stays forgotten" if params.get("for_good", False) else "libvirt knows of it again"
 
     def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:
         name, present = params["name"], domain.handle and domain.record(params["name"])
@@ -51,6 +55,8 @@ class SnapshotForget(SnapshotChange):
         return on(step, machine, lambda domain: _apply(step, domain))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
+        if step.params.get("for_good", False):
+            return "it stays forgotten"
         return on(step, machine, lambda domain: _undo(step, machine.paths, domain))
 
     def foreign(self, step: Step, machine: Machine) -> str:  # noqa: ARG002

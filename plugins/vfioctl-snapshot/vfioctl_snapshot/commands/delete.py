@@ -30,7 +30,7 @@ def delete(call: Call, guest: str, name: str, node: str, *, yes: bool, dry_run: 
     """Delete the snapshot NAME of GUEST.
 
     The guest and its other snapshots keep what they have: what they need of the images that go is copied first. What
-    another guest, a clone or a template needs is not deleted. While the guest runs, its newest snapshot can be deleted.
+    another guest, a clone or a template needs is not deleted. The guest may run: libvirt merges its images then.
     """
     about = subject(call, guest, node)
     if yes:
@@ -51,8 +51,8 @@ def delete(call: Call, guest: str, name: str, node: str, *, yes: bool, dry_run: 
 def prune(call: Call, guest: str, keep: int, node: str, *, yes: bool, dry_run: bool) -> Result:
     """Delete all snapshots of GUEST but the --keep newest.
 
-    Those that vfioctl made count, with those of the hook before each start; those of others stay. While the guest runs,
-    all can be deleted, with --keep 0, or none.
+    Those that vfioctl made count, with those of the hook before each start; those of others stay. The guest may run:
+    libvirt merges its images then.
     """
     about = subject(call, guest, node)
     if yes:
