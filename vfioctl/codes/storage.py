@@ -32,6 +32,8 @@ CODES = (
     Code("volume.checksum", "A file that was brought into a volume has another checksum than was said.",
          "Look whether the file or its checksum was renewed."),
     Code("volume.exists", "There is a volume of that name in the pool already.", "Choose another name."),
+    Code("volume.fixed", "libvirt changes the size of no volume in such a pool, as in a volume group.",
+         "Change it with LVM, then let libvirt look anew: `vfioctl pool refresh POOL`."),
     Code("volume.format", "A volume has another format than was said.", "Look at it with `qemu-img info`."),
     Code("volume.outside", "What a volume is to lie above is in no active pool.",
          "Bring it into a pool, or start the pool that it is in."),

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from vfioctl.virt.connection import Connection
     from vfioctl.virt.pools import Pool
 
-KINDS = ("file", "block", "dir", "network", "netdir", "ploop")  # virStorageVolType (libvirt-storage.h)
+FILE, BLOCK = "file", "block"  # kinds of virStorageVolType (libvirt-storage.h), as its XML has them
+RAW = "raw"
 
 
 @frozen
 class Volume:
     """A volume: `capacity` is what a guest sees, `allocation` what it takes, in bytes; `kind` is file, block, dir ….
 
-    `format` is what libvirt has found in it, "" where volumes of this kind have none. `backing` is the path of what
-    lies below, with `backing_format`; "" for nothing. `changed` is when it was last written to, in seconds, 0.0 where
-    libvirt does not say.
+    `format` is what libvirt has found in it, "raw" for a device, "" for what else has none. `backing` is the path of
+    what lies below, with `backing_format`; "" for nothing. `changed` is when it was last written to, in seconds, 0.0
+    where libvirt does not say.
     """
 
     pool: str
@@ -73,10 +74,10 @@ def every_volume(connection: Connection) -> tuple[Volume, ...]:
 def described(pool: str, volume: virStorageVol) -> Volume:
     """The volume of libvirt's `volume`. Raises libvirtError."""
     root = ET.fromstring(volume.XMLDesc(0))
-    form, below = root.find("target/format"), root.find("backingStore/format")
+    below = root.find("backingStore/format")
     return Volume(
         pool=pool, name=root.findtext("name", ""), path=root.findtext("target/path", ""), kind=_kind(root),
-        format=form.get("type", "") if form is not None else "", capacity=int(root.findtext("capacity", "0")),
+        format=_format(root), capacity=int(root.findtext("capacity", "0")),
         allocation=int(root.findtext("allocation", "0")), backing=root.findtext("backingStore/path", ""),
         backing_format=below.get("type", "") if below is not None else "",
         changed=float(root.findtext("target/timestamps/mtime", "0")),
@@ -84,7 +85,14 @@ def described(pool: str, volume: virStorageVol) -> Volume:
 
 
 def _kind(root: ET.Element) -> str:
-    return root.get("type", KINDS[0])
+    return root.get("type", FILE)
+
+
+def _format(root: ET.Element) -> str:
+    """What is in a device libvirt neither looks for nor says: to a guest it is raw."""
+    if (form := root.find("target/format")) is not None:
+        return form.get("type", "")
+    return RAW if _kind(root) == BLOCK else ""
 
 
 def _pool(libvirt: virConnect, uuid: str) -> virStoragePool:

@@ -54,6 +54,11 @@ def test_every_disk_is_a_file_of_a_stated_format() -> None:
     assert all(disk.find("driver[@type]") is not None for disk in disks)
 
 
+def test_a_device_becomes_a_disk_by_its_name() -> None:
+    (disk,) = made(drives=(Drive("/dev/vg0/web", "raw", "vda", block=True),)).findall("devices/disk")
+    assert (disk.get("type"), disk.find("source").attrib) == ("block", {"dev": "/dev/vg0/web"})
+
+
 def test_what_can_be_written_gives_space_back() -> None:
     assert [one.get("discard") for one in made().iterfind("devices/disk/driver")] == ["unmap", None]
 

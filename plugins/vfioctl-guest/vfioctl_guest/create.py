@@ -62,7 +62,7 @@ def machine_of(
     The seed is a disk: the kernels of cloud images have virtio, and not all of them a driver for CDs (AHCI).
     """
     names = targets("vd")
-    drives = [Drive(one.path, one.format, name) for one, name in zip(disks, names, strict=False)]
+    drives = [Drive(one.path, one.format, name, block=one.block) for one, name in zip(disks, names, strict=False)]
     drives += [
         Drive(one.path, one.format, name, SATA, cdrom=True, readonly=True)
         for one, name in zip(isos, targets("sd"), strict=False)

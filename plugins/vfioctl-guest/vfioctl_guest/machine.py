@@ -18,7 +18,7 @@ NVRAM = "/var/lib/libvirt/qemu/nvram"  # where libvirt keeps the variables of ea
 
 @frozen
 class Drive:
-    """A disk or CD of the new guest: an image file, whose path is resolved and whose format is stated."""
+    """A disk or CD of the new guest, whose format is stated: an image file by its resolved path, or a device."""
 
     path: str
     format: str
@@ -27,6 +27,7 @@ class Drive:
     cdrom: bool = False
     readonly: bool = False
     boots: bool = True
+    block: bool = False  # a device of its node
 
 
 @frozen

@@ -115,11 +115,11 @@ def _devices(devices: ET.Element, machine: Machine) -> None:
 
 def _drive(devices: ET.Element, drive: Drive, order: int) -> None:
     """What the guest discards is given back to the file system of the host."""
-    disk = _add(devices, "disk", type="file", device="cdrom" if drive.cdrom else "disk")
+    disk = _add(devices, "disk", type="block" if drive.block else "file", device="cdrom" if drive.cdrom else "disk")
     driver = _add(disk, "driver", name="qemu", type=drive.format)
     if not drive.readonly:
         driver.set("discard", "unmap")
-    _add(disk, "source", file=drive.path)
+    _add(disk, "source", **{"dev" if drive.block else "file": drive.path})
     _add(disk, "target", dev=drive.target, bus=drive.bus)
     if drive.readonly:
         _add(disk, "readonly")

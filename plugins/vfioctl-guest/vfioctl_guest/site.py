@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Pages, Volume
 
-FILE = "file"  # the kind of a volume
+FILE, BLOCK = "file", "block"  # kinds of volumes
 RAW, QCOW2 = "raw", "qcow2"  # formats: where libvirt has none for a volume, and of those that are made
 MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
 
@@ -63,12 +63,16 @@ class Blank:
 
 @frozen
 class Image:
-    """A file that is to be a disk or CD: its path without links, and who has it by now. A `blank` one is made first."""
+    """What is to be a disk or CD: a file by its path without links, or a device with `block`; who has it by now.
+
+    A `blank` one is made first.
+    """
 
     path: str
     format: str
     users: tuple[str, ...] = ()
     blank: Blank | None = None
+    block: bool = False
 
 
 @frozen
@@ -95,8 +99,8 @@ def look(connection: Connection, networks: Iterable[str], *, pages: bool = False
 def volume_of(connection: Connection, word: str) -> Volume:
     """The volume that `word`, POOL/VOLUME, names. Raises Refused: "pool.*", "volume.*", "guest.volume"."""
     found = volume_named(connection, word)
-    if found.kind != FILE:
-        said = f"The volume {word} is no file ({found.kind}), and only files become disks here."
+    if found.kind not in (FILE, BLOCK):
+        said = f"The volume {word} is no file and no device ({found.kind}), and only these become disks here."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED)
     return found
 
@@ -146,9 +150,13 @@ def filled(
 
 
 def image(call: Call, connection: Connection, volume: Volume) -> Image:
-    """The file of `volume`, and who has it: here by whichever name it has, and through images above it."""
-    path = resolved(call, connection, volume.path)
-    return Image(path, volume.format or RAW, who_has(call, connection, path))
+    """The file of `volume`, and who has it: here by whichever name it has, and through images above it.
+
+    A device keeps its name: the number that the name leads to is another one after the next boot.
+    """
+    block = volume.kind == BLOCK
+    path = volume.path if block else resolved(call, connection, volume.path)
+    return Image(path, volume.format or RAW, who_has(call, connection, path), block=block)
 
 
 def iso(call: Call, connection: Connection, path: str) -> Image:

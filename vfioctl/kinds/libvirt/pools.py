@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json
 
 OF_FILES = ("dir", "fs", "netfs")  # the types of pools whose volumes are files
+GROUP = "logical"  # that of a volume group
 # What a pool is known by: libvirt adds what it finds out by itself, such as sizes and owners (formatstorage).
 NAMED = ("name", "uuid", "target/path", "source/name", "source/format", "source/dir", "source/device", "source/host")
 
@@ -95,6 +96,11 @@ def has_directory(document: str) -> bool:
     return ET.fromstring(document).get("type") in OF_FILES
 
 
+def is_group(document: str) -> bool:
+    """Whether its volumes are those of an LVM volume group."""
+    return ET.fromstring(document).get("type") == GROUP
+
+
 def path_of(document: str) -> str:
     """Where the volumes of a pool are."""
     return ET.fromstring(document).findtext("target/path", "")
@@ -109,11 +115,11 @@ def must_be_unused(machine: Machine, params: Json, document: str, doing: str, *,
     """Raise StepRefused("pool.used") where a guest has a disk in the pool; `running`: only one that runs counts."""
     from vfioctl.virt.uses import read_uses
 
-    name, place = name_of(document), _real(path_of(document), params)
+    name, place = name_of(document), path_of(document)
     users = sorted(
         use.name for use in read_uses(machine.libvirt(params["uri"]))
         if (use.runs or not running)
-        and (name in use.pools or any(_real(path, params).startswith(f"{place}/") for path in use.paths))
+        and (name in use.pools or any(_is_below(path, place, params) for path in use.paths))
     )  # fmt: skip
     if users:
         said = f"The pool {name} is not {doing}: {'running ' if running else ''}guests have disks in it: "
@@ -121,9 +127,11 @@ def must_be_unused(machine: Machine, params: Json, document: str, doing: str, *,
         raise StepRefused("pool.used", f"{said}{', '.join(users)}.", hints=(hint,))
 
 
-def _real(path: str, params: Json) -> str:
-    """The path without links, where it is on this host."""
-    return os.path.realpath(path) if is_here(params) else path
+def _is_below(path: str, place: str, params: Json) -> bool:
+    """By its name, as those of a volume group are links to /dev/dm-N; and without links, where it is on this host."""
+    if path.startswith(f"{place.rstrip('/')}/"):
+        return True
+    return is_here(params) and os.path.realpath(path).startswith(f"{os.path.realpath(place)}/")
 
 
 def is_here(params: Json) -> bool:

@@ -9,7 +9,7 @@ from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_create import must_be_free
 from vfioctl.kinds.libvirt.volume_needs import must_not_be_written
 from vfioctl.kinds.libvirt.volume_xml import FORMATS, document
-from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, mark_begun
+from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, has_size, mark_begun
 from vfioctl.txn.shape import COUNT, FLAG, UUID, Shape, many, one_of, optional
 from vfioctl.txn.step import Undo
 
@@ -50,7 +50,7 @@ class VolumeClone(Making):
         must_not_be_written(params, source.path)
 
     def is_as_planned(self, params: Json, present: Described) -> bool:
-        return (params["format"], params["size"], "") == (present.format, present.capacity, present.backing)
+        return (params["format"], "") == (present.format, present.backing) and has_size(present, params["size"])
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         """libvirt answers at the end, and nothing stops it: who has to stop earlier leaves that to the undo."""
@@ -61,7 +61,7 @@ class VolumeClone(Making):
 
 def _clone(step: Step, volume: Volume) -> None:
     source = Volume(volume.connection, step.params["source_pool"], step.params["source"]).handle
-    create(step, volume, lambda pool: pool.createXMLFrom(document(step.params), source, 0))
+    create(step, volume, lambda pool: pool.createXMLFrom(document(step.params, pool), source, 0))
 
 
 class Watch:

@@ -9,7 +9,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.files.place import MODE
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_xml import FORMATS, FULL, METADATA, SPARSE, document
-from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, removal
+from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, has_size, removal
 from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, UUID, Shape, one_of, optional
 from vfioctl.txn.step import State, Undo
 
@@ -45,8 +45,9 @@ class VolumeCreate(Making):
             _must_lie_above(params, thing)
 
     def is_as_planned(self, params: Json, present: Described) -> bool:
-        wanted = (params["format"], params["size"], params.get("backing", ""))
-        return wanted == (SAME.get(present.format, present.format), present.capacity, present.backing)
+        wanted = (params["format"], params.get("backing", ""))
+        same = wanted == (SAME.get(present.format, present.format), present.backing)
+        return same and has_size(present, params["size"])
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         if step.params["marked"] and self.probe(step, machine) is State.AFTER:
@@ -99,7 +100,7 @@ def _create(step: Step, volume: Volume) -> None:
 
 
 def _made(pool: Any, params: Json, flags: int) -> Any:
-    return pool.createXML(document(params), flags)
+    return pool.createXML(document(params, pool), flags)
 
 
 def _must_not_be_there(params: Json, volume: Volume) -> None:

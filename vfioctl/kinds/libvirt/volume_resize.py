@@ -9,9 +9,11 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.domains import Domain
+from vfioctl.kinds.libvirt.pools import is_group, name_of, path_of
 from vfioctl.kinds.libvirt.volume_alone import Alone
 from vfioctl.kinds.libvirt.volume_needs import must_be_at_rest, must_not_be_open, users
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume
+from vfioctl.shell import argument
 from vfioctl.txn.shape import COUNT, NAME, UUID, Shape, many, optional
 from vfioctl.txn.step import State, Undo
 
@@ -27,7 +29,7 @@ class VolumeResize(Alone):
     of the one that runs, whose disk target grows with it"""
 
     name = "volume.resize"
-    summary = "Gives a volume another size, also under a running guest where it grows."
+    summary = "Gives a volume another size, also under a running guest where it grows; not one of a volume group."
     one_way = True  # what is cut off is gone, and what a guest has written to the new part would be
     undo_class = Undo.NONE
     takes = Shape(
@@ -42,6 +44,7 @@ class VolumeResize(Alone):
         return bool(params.get("running", ""))
 
     def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:
+        _must_be_given_sizes(thing)
         present = thing.described
         if present is None or present.capacity != params["former"]:
             said = f"The volume {params['name']} was changed since this was planned, or is gone."
@@ -70,6 +73,16 @@ class VolumeResize(Alone):
 
     def foreign(self, step: Step, machine: Machine) -> str:  # noqa: ARG002
         return f"The volume {step.params['name']} is gone, or somebody else has given it another size; it stays so."
+
+
+def _must_be_given_sizes(volume: Volume) -> None:
+    """libvirt has no lvresize(8): in a volume group it changes nothing (storage_backend_logical.c)."""
+    if not is_group(pool := volume.within.XMLDesc(0)):
+        return
+    name = name_of(pool)
+    size = f"lvextend --size +SIZE {argument(f'{path_of(pool)}/{volume.name}')}"
+    said = f"The volume {volume.name} is in the volume group of the pool {name}, where libvirt changes no size."
+    raise StepRefused("volume.fixed", said, hints=(f"{size}, then: vfioctl pool refresh {argument(name)}",))
 
 
 def _must_run(params: Json, volume: Volume) -> None:

@@ -167,6 +167,13 @@ class Making(VolumeChange):
         return f"{path} was made by somebody else, or was written to since, and stays. {removal(step.params)}"
 
 
+def has_size(present: Described, size: int) -> bool:
+    """Whether it has been given `size` bytes: LVM rounds up to whole extents, of which libvirt says nothing."""
+    from vfioctl.virt.volumes import BLOCK
+
+    return present.capacity >= size if present.kind == BLOCK else present.capacity == size
+
+
 def removal(params: Json) -> str:
     """How somebody else's volume is removed, for a person."""
     from vfioctl.shell import argument

@@ -13,6 +13,7 @@ from vfioctl_storage.commands import work
 from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_beside
 from vfioctl_storage.commands.volume_create import FORMATS
+from vfioctl_storage.commands.volume_work import must_hold
 from vfioctl_storage.names import check_template
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Draft:
 
 def put(call: Call, draft: Draft, room: Room, origin: Origin, *, dry_run: bool) -> Result:
     """The result of the operation that makes the template of `origin` in `room`."""
-    room.must_hold(origin.said, origin.used)
+    must_hold(room.pool, origin.said, origin.used)
     made = draft.of(origin)
     record = made.document()
     blob = content_name(record)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
     Refused,
-    as_size,
     content_name,
     field,
     frozen,
@@ -52,12 +51,6 @@ class Room:
     def making(self, kind: str, volume: str, reason: str, **params: Any) -> StepProposal:
         """The step that makes `volume`, which nobody may write to later."""
         return self.step(kind, volume, reason, mode=READ_ONLY, later=bool(self.before), **params)
-
-    def must_hold(self, name: str, count: int) -> None:
-        """Raise Refused("disk.no_room") where `count` bytes do not fit."""
-        if count > self.pool.available:
-            said = f"The pool {self.pool.name} has {as_size(self.pool.available)} left; {name} takes {as_size(count)}."
-            raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.",))
 
 
 def room_beside(call: Call, connection: Connection, word: str, template: str) -> Room:

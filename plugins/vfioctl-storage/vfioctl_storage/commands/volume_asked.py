@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from vfioctl.plugin import Refused, argument, as_size, find_template, frozen, size, verify_template
 from vfioctl_storage.commands.snapshot_disk import disk_at
 from vfioctl_storage.commands.volume_copy import derived
-from vfioctl_storage.commands.volume_work import is_marked, step
-from vfioctl_storage.documents import LOGICAL
+from vfioctl_storage.commands.volume_work import RAW, is_marked, must_take, step
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call, Connection, Pool, StepProposal
 
-RAW = "raw"
 SPARSE, METADATA, FULL = PREALLOCATIONS = ("sparse", "metadata", "full")
 
 
@@ -59,9 +57,7 @@ class Asked:
 
     def step(self, call: Call, connection: Connection, place: Pool, name: str) -> StepProposal:
         """The step that makes it as `name` in `place`. Raises Refused."""
-        if place.kind == LOGICAL and self.form != RAW:
-            said = f"The pool {place.name} is of a volume group, whose volumes are raw."
-            raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=("Give --image-format raw.",))
+        must_take(place, name, self.form, size(self.wanted) if self.wanted else 0, "Give --image-format raw.")
         if self.snapshot:
             return self._of_snapshot(call, connection, place, name)
         count, more = size(self.wanted) if self.wanted else 0, {"preallocation": self.preallocation}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import Refused, argument
-from vfioctl_storage.commands.volume_work import is_marked, step
+from vfioctl_storage.commands.volume_work import RAW, is_marked, must_take, step
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Pool, StepProposal
     from vfioctl_storage.commands.volume_work import Subject
+
+QCOW2 = "qcow2"
 
 
 def derived(call: Call, from_: Subject, into: Pool, new: str, form: str | None, *, linked: bool) -> StepProposal:
@@ -18,10 +20,13 @@ def derived(call: Call, from_: Subject, into: Pool, new: str, form: str | None, 
     must_be_at_rest(from_, linked=linked)
     marked, volume = is_marked(call, from_.node, into), from_.volume
     if linked:
+        must_take(into, new, QCOW2, 0, "Make a whole copy there: leave --linked out, and give --image-format raw.")
         return _above(from_, form, step("volume.create", from_.node, into, new, f"it lies above {volume.name}"),
                       marked=marked)  # fmt: skip
+    chosen = form or volume.format
+    must_take(into, new, chosen, volume.capacity, "Give --image-format raw.")
     return step(
-        "volume.clone", from_.node, into, new, f"a whole copy of {volume.name}", format=form or volume.format,
+        "volume.clone", from_.node, into, new, f"a whole copy of {volume.name}", format=chosen,
         size=volume.capacity, source_pool=from_.pool.uuid, source=volume.name, domains=list(from_.domains),
         marked=marked,
     )  # fmt: skip
@@ -30,11 +35,11 @@ def derived(call: Call, from_: Subject, into: Pool, new: str, form: str | None, 
 def _above(from_: Subject, form: str | None, made: StepProposal, *, marked: bool) -> StepProposal:
     from vfioctl.plugin import replace
 
-    if form == "raw":
+    if form == RAW:
         said = "A raw volume cannot lie above another one."
         raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=("Leave --image-format out.",))
     volume = from_.volume
-    more = {"format": "qcow2", "size": volume.capacity, "backing": volume.path, "backing_format": volume.format,
+    more = {"format": QCOW2, "size": volume.capacity, "backing": volume.path, "backing_format": volume.format,
             "marked": marked}  # fmt: skip
     return replace(made, params={**made.params, **more})
 
@@ -42,7 +47,7 @@ def _above(from_: Subject, form: str | None, made: StepProposal, *, marked: bool
 def must_be_at_rest(from_: Subject, *, linked: bool) -> None:
     """Raise Refused where `from_` cannot be copied, or lie below another one: "volume.format", "volume.busy", …"""
     volume = from_.volume
-    if volume.format not in ("qcow2", "raw"):
+    if volume.format not in (QCOW2, RAW):
         said = f"The volume {volume.name} is {volume.format or 'of no format that libvirt knows'}, not qcow2 or raw."
         raise Refused("volume.format", said, state=NOTHING_CHANGED)
     if from_.writers:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, as_size, changing, pool_names
+from vfioctl.plugin import Refused, Result, argument, changing, pool_names
 from vfioctl_storage.commands.volume_create import FORMATS
-from vfioctl_storage.commands.volume_work import about, active_pool, is_marked, row, step, subject
+from vfioctl_storage.commands.volume_work import about, active_pool, is_marked, must_hold, must_take, row, step, subject
 from vfioctl_storage.commands.work import Wish, in_order, perform
 from vfioctl_storage.image import read
 from vfioctl_storage.names import NOTHING_CHANGED, check_volume
@@ -42,9 +42,9 @@ def upload(
     image = read(call.host(), os.path.abspath(file), form)
     with active_pool(call, pool, node) as (connection, place):
         where = connection.node
-    if image.used > place.available:
-        said = f"The pool {place.name} has {as_size(place.available)} left; {image.path} takes {as_size(image.used)}."
-        raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.",))
+    convert = f"Convert it: qemu-img convert -O raw {argument(image.path)} NEW"
+    must_take(place, image.path, image.format, image.size, convert)
+    must_hold(place, image.path, image.used)
     marked, more = is_marked(call, where, place), {"sha256": wanted} if wanted else {}
     steps = in_order(
         step("volume.create", where, place, name, f"{image.path} becomes it", format=image.format, size=image.size,

@@ -11,6 +11,7 @@ from vfioctl.plugin import (
     Refused,
     StepProposal,
     argument,
+    as_size,
     frozen,
     guest_disks,
     keeps_marks,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call, Connection, Node, Pool, Users, Volume
 
+RAW = "raw"
 COPYING = 7 * 24 * 3600.0  # seconds: a large volume takes hours, and nothing is given up that goes on
 
 
@@ -94,6 +96,24 @@ def _is_same(one: str, other: str, *, local: bool) -> bool:
         return one == other or (local and os.path.samefile(one, other))
     except OSError:
         return False
+
+
+def must_take(pool: Pool, name: str, form: str, count: int, hint: str) -> None:
+    """Raise Refused where a volume group cannot have `name` of `count` bytes: "volume.format" for what is not raw,
+    which libvirt would not say to a guest, and "disk.no_room", since it has all of them at once."""
+    if pool.kind != LOGICAL:
+        return
+    if form != RAW:
+        said = f"The pool {pool.name} is of a volume group, whose volumes are raw."
+        raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=(hint,))
+    must_hold(pool, name, count)
+
+
+def must_hold(pool: Pool, name: str, count: int) -> None:
+    """Raise Refused("disk.no_room") where `count` bytes do not fit."""
+    if count > pool.available:
+        said = f"The pool {pool.name} has {as_size(pool.available)} left; {name} takes {as_size(count)}."
+        raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.",))
 
 
 def is_marked(call: Call, node: Node, pool: Pool) -> bool:
