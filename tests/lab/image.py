@@ -23,6 +23,8 @@ EXCLUDED = (
 )  # fmt: skip
 # Before the kernel comes: else its initrd is first made with every module, which takes half a minute.
 SMALL_INITRD = 'mkdir -p "$1/etc/initramfs-tools/conf.d" && echo MODULES=list >"$1/etc/initramfs-tools/conf.d/lab"'
+# Debian 12 has it in libvirt-daemon.
+MORE = {"trixie": ("libvirt-daemon-driver-storage-logical",)}
 SIZE = "4G"
 GIB_NEEDED = 4.5
 DEADLINE = 900.0
@@ -42,12 +44,14 @@ def archive(cache: Cache, suite: str) -> Archive:
 
 def image_key(packages_of: Archive) -> str:
     kernel = packages_of.show("linux-image-amd64")
-    return key(SIZE, packages_of.suite, *EXCLUDED, *contents(HERE), kernel["Version"], kernel["Depends"])
+    more, suite = MORE.get(packages_of.suite, ()), packages_of.suite
+    return key(SIZE, suite, *EXCLUDED, *more, *contents(HERE), kernel["Version"], kernel["Depends"])
 
 
-def packages() -> list[str]:
+def packages(suite: str) -> list[str]:
     with open(os.path.join(HERE, "packages"), encoding="utf-8") as file:
-        return [line.strip() for line in file if line.strip() and not line.startswith("#")]
+        listed = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    return [*listed, *MORE.get(suite, ())]
 
 
 def build(part: str, suite: str, patience: float) -> None:
@@ -55,7 +59,7 @@ def build(part: str, suite: str, patience: float) -> None:
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
     options.append(f"--essential-hook={SMALL_INITRD}")
     options.append(f'--customize-hook={os.path.join(HERE, "prepare.sh")} "$1"')
-    tree.make(root, suite, packages(), options, DEADLINE * patience)
+    tree.make(root, suite, packages(suite), options, DEADLINE * patience)
     raw = os.path.join(part, "disk.raw")
     commands.run(["mke2fs", "-q", "-t", "ext4", "-d", root, raw, SIZE], log, DEADLINE * patience)
     convert = ["qemu-img", "convert", "-c", "-o", "compression_type=zstd", "-O", "qcow2"]
