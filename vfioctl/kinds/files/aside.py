@@ -58,13 +58,19 @@ def aside(
 
 
 def _hearing(machine: Machine) -> Say:
-    """Tells how far it is, each time that it has come further, and looks whether it is to stop."""
-    told = (0, 0)
+    """Tells how far it is, each time that it has come further, and looks whether it is to stop.
+
+    Not all is passed on: what it has come to is told once more when it stands still.
+    """
+    told, is_last = (0, 0), True
 
     def heard(_place: str = "", *now: int) -> None:
-        nonlocal told
+        nonlocal told, is_last
         if now not in ((), told):
-            told = (now[0], now[1])
+            told, is_last = (now[0], now[1]), False
+            machine.progress(*told, "bytes")
+        elif not now and not is_last:
+            is_last = True
             machine.progress(*told, "bytes")
         machine.checkpoint()
 
