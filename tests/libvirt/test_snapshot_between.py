@@ -244,16 +244,21 @@ def test_one_that_fails_at_its_second_disk_is_half_deleted_and_deleted_by_the_ne
     kept.is_without("one")
 
 
-def test_the_copy_of_the_nvram_goes_with_it_and_the_others_go_back(host):
-    guest = with_flash(host)
+def test_the_copy_of_the_nvram_goes_with_it_and_the_others_go_back(host, disks):
+    guest = with_flash(host, disks)
     running = Running(guest)
     fill(guest, "a")
     running.switch_on("--paused")
-    for letter, name in zip("bc", ("one", "two"), strict=True):
+    for number, (letter, name) in enumerate(zip("bc", ("one", "two"), strict=True)):
+        running.write(PATTERNS[number])
         host.done("create", running.name, name)
         fill(guest, letter)
+    running.write(PATTERNS[2])
     host.done("delete", running.name, "one", "--yes")
     running.switch_off()
     assert f"{guest.nvram}.one" not in host.files()
     host.done("revert", running.name, "two", "--discard", "--yes")
     assert set(host.must("cat", guest.nvram)) == {"b"}
+    for number, path in enumerate(guest.sources.values()):
+        read = f"read -P {PATTERNS[1] + number} 0 {snapshot_lab.SECTION}"
+        assert "verification failed" not in host.must("qemu-io", "-r", "-f", "qcow2", "-c", read, path)

@@ -163,8 +163,9 @@ ROWS = (
     Row("delete of the first, its image raw", "running", "BIOS", "works", _between("the_first_goes_into_a_raw_image")),
     Row("delete of one below two branches", "running", "BIOS", "works",
         _between("what_was_gone_back_to_and_what_was_before_both_hold_what_they_held")),
-    Row("delete of one further down", "running", "with NVRAM", "works",
-        _between("the_copy_of_the_nvram_goes_with_it_and_the_others_go_back")),
+    *(Row("delete of the first", f"paused, {shape}", "with NVRAM", "works",
+          _between(f"the_copy_of_the_nvram_goes_with_it_and_the_others_go_back[{shape}]"))
+      for shape in ("1 disk", "3 disks")),
     Row("delete of the first, killed at each boundary", "running; at `recover` running or off", "BIOS, one disk",
         "finished", _between("a_deletion_that_was_killed_is_finished_while_the_guest_runs_or_is_off_by_then"), 16),
     Row("delete of the first, killed between its disks", "running", "BIOS, three disks", "finished",

@@ -37,11 +37,11 @@ class Running:
         return dict(line.split(maxsplit=1) for line in lines if line)
 
 
-def with_flash(host: Any) -> Any:
+def with_flash(host: Any, disks: int = 1) -> Any:
     """A guest that can be switched on, with an NVRAM."""
     if not os.path.exists(FIRMWARE):
         pytest.skip("seabios is not installed (apt install seabios)")
-    guest = snapshot_lab.Guest(host, uefi=True)
+    guest = snapshot_lab.Guest(host, uefi=True, disks=disks)
     document = host.place / f"{guest.name}.xml"
     document.write_text(document.read_text().replace("/usr/share/OVMF/OVMF_CODE.fd", FIRMWARE))
     host.lab.virsh("define", str(document))
