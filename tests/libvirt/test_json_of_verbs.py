@@ -83,6 +83,9 @@ def test_templates(typed: Walk, web: Web, done: Callable[..., str]) -> None:
 def test_volumes(typed: Walk, web: Web, tmp_path: Path) -> None:
     typed("volume create images db.qcow2 --size 8M")
     typed("volume clone images db.qcow2 copy.qcow2")
+    typed("volume clone images copy.qcow2 above.qcow2 --linked")
+    typed("volume show images copy.qcow2")
+    typed("volume delete images above.qcow2 --yes")
     typed("volume list images")
     typed("volume list --all-nodes")
     typed("volume show images db.qcow2")
@@ -142,8 +145,11 @@ def test_ssh_keys(typed: Walk, web: Web) -> None:
     typed(f"guest passwd web --user root --password-file {web.host.place}/secret")
 
 
-def test_guest_life(typed: Walk, web: Web) -> None:
+def test_guest_life(typed: Walk, web: Web, done: Callable[..., str]) -> None:
     web.close()
+    done("snapshot create web kept")
+    typed("guest show web")
+    done("snapshot delete web kept --yes")
     for line in ("start web --dry-run", "start web", "start web", "suspend web", "list --all-nodes", "show web"):
         typed(f"guest {line}")
     for line in ("resume web", "save web", "list", "discard-saved web --yes", "start web", "reboot web --force"):
@@ -195,6 +201,7 @@ def test_guest_make(typed: Walk, web: Web, done: Callable[..., str], tmp_path: P
     typed("guest reset-system db --yes --dry-run")
     typed("guest reset-system db --yes")
     typed("guest delete db --yes --dry-run")
+    done("snapshot create shop old")
     for name in ("shop", "many-1", "many-2", "db"):
         typed(f"guest delete {name} --yes")
     for name in ("more.qcow2", "one.iso"):
