@@ -125,7 +125,7 @@ class FakeBinding(ModuleType):
             raise FakeError(self.VIR_ERR_SYSTEM_ERROR, self.lost, self.VIR_FROM_RPC)
         return SimpleNamespace(
             lookupByName=self._look, lookupByUUIDString=self._look, defineXML=self._define, listAllDomains=self._list,
-            close=self._close,
+            close=self._close, getLibVersion=lambda: 9_000_000,
         )  # fmt: skip
 
     def _close(self) -> None:
@@ -135,11 +135,11 @@ class FakeBinding(ModuleType):
         return [SimpleNamespace(name=lambda: "win11")]
 
     def _look(self, name: str) -> Any:
-        if name != "win11":
+        if name not in ("win11", UUID):
             raise FakeError(self.VIR_ERR_NO_DOMAIN, "Domain not found")
         return SimpleNamespace(
             XMLDesc=self._describe, state=lambda: [5, 0], hasManagedSaveImage=lambda: 0, isPersistent=lambda: 1,
-            UUIDString=lambda: UUID, name=lambda: name,
+            UUIDString=lambda: UUID, name=lambda: "win11", isActive=lambda: 0,
         )  # fmt: skip
 
     def _describe(self, flags: int) -> str:
@@ -216,7 +216,8 @@ def test_enable_changes_the_domain_through_the_binding_and_disable_restores_it(r
     for name, value in (("class", "0x020000"), ("vendor", "0x8086"), ("device", "0x1521")):
         with open(os.path.join(place, name), "w") as file:
             file.write(f"{value}\n")
-    assert run("enable", "win11", "--format", "json").envelope["data"]["applied"] is True
+    done = run("enable", "win11", "--format", "json").envelope
+    assert done["data"]["applied"] is True, done["errors"]
     assert binding.defined == [domain("win11", devices=device.format("no"))]
     assert run("disable", "win11", "--format", "json").envelope["data"]["applied"] is True
     assert binding.defined[1] == before

@@ -26,7 +26,7 @@ def define(call: Call, found: Found, xml: bytes) -> None:
     """
     paths = call.composition.paths
     refuse_while_running(paths)
-    kept = _keep(paths, found)
+    kept = keep(paths, found)
     try:
         _give(call, found, xml)
         now = find(call, found.domain.name, None).domain.hostdevs
@@ -40,7 +40,8 @@ def _expected(xml: bytes) -> object:
     return read_domain(xml).hostdevs
 
 
-def _keep(paths: Paths, found: Found) -> str:
+def keep(paths: Paths, found: Found) -> str:
+    """Keep the domain as it is, for root alone; return the file."""
     kept = paths.definition(found.domain.uuid)
     files.make_private_dir(os.path.dirname(kept))
     files.atomic_write(kept, found.xml.decode())

@@ -1,21 +1,26 @@
-"""Manages a guest no longer: its file is kept aside, what `enable` changed in the domain is restored."""
+"""Manages a guest no longer: its file is kept aside, what `enable` changed in the domain is restored.
+
+One operation, but for a domain that only virsh can be given: that comes before it.
+"""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+import uuid
+from typing import TYPE_CHECKING, Any
 
-from vfioctl import files
 from vfioctl.actions import hostdev_mode
-from vfioctl.actions.domain_change import Change, by_hand, changed, set_mode
-from vfioctl.actions.domains import find
-from vfioctl.actions.enable import kept_file
+from vfioctl.actions.defining import defining
+from vfioctl.actions.disabling import disabling, is_left
+from vfioctl.actions.domain_change import Change, by_hand, changed
+from vfioctl.actions.domains import Way, find
 from vfioctl.actions.equip.record import equipment, way_back
 from vfioctl.actions.facts import must_be_managed
+from vfioctl.actions.perform import perform
 from vfioctl.config.edit import remove_guest
-from vfioctl.frozen import frozen
-from vfioctl.handoff import identity, outcome
+from vfioctl.frozen import frozen, replace
+from vfioctl.handoff import outcome
 from vfioctl.handoff.markers import uuid_of
+from vfioctl.plugin.operations import OperationRequest
 from vfioctl.reach import must_answer
 from vfioctl.result import Message, Result
 
@@ -23,68 +28,94 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vfioctl.actions.caller import Call
+    from vfioctl.actions.domains import Found
     from vfioctl.actions.hostdev_mode import Before
     from vfioctl.paths import Paths
+
+
+@frozen
+class _Back:
+    """The domain as it is, None where nothing of it was changed, and as it goes back.
+
+    `edited`: somebody had changed it since `enable`, and that stays. `managed`: managed='yes' is restored in it.
+    """
+
+    found: Found | None = None
+    xml: bytes = b""
+    edited: bool = False
+    managed: bool = False
+
+    @property
+    def diff(self) -> str:
+        return hostdev_mode.difference(self.found.xml, self.xml, self.found.domain.name) if self.found else ""
+
+    @property
+    def by_step(self) -> bool:
+        """Whether a step gives it to libvirt."""
+        return bool(self.found and self.found.way is Way.BINDING)
 
 
 def disable(call: Call, guest: str, xml: str | None = None, *, dry_run: bool = False) -> Result:
     """Manage `guest` no longer; `dry_run` only says what would change.
 
-    Raises Refused when its domain cannot be read, with nothing touched.
+    Raises Refused when its domain cannot be read, with nothing touched, and what `perform` raises.
     """
     call.need_trust()
     must_be_managed(call, guest)
-    paths = call.composition.paths
+    paths = call.paths
     must_answer(paths.guest_config(guest))  # it may be a link to where the administrator keeps it
     before = hostdev_mode.before(paths, guest)
-    back = _restore(call, guest, xml, before, apply=not dry_run)
-    change = back.change
-    data = {"guest": guest, "file": paths.guest_config(guest), "diff": change.diff, "applied": change.applied,
-            "edited": back.edited, "dry_run": dry_run}  # fmt: skip
-    if dry_run:
-        return Result(data=data, messages=tuple(_edited(guest, back)))
-    _put_aside(paths, guest)
+    back = _back(call, guest, xml, before)
+    change = Change(back.diff)
+    if back.found and not (dry_run or back.by_step):
+        change = changed(call, back.found, back.xml)
+    linked = is_left(paths, guest)
+    done = perform(call, _request(call, guest, before, back), dry_run=dry_run, quiet=True)
+    ended = not dry_run and not done.exit_status
+    change = replace(change, applied=change.applied or (ended and back.by_step and bool(change.diff)))
+    data = {**done.data, **_data(paths, guest, back, change)}
+    if not ended:
+        return replace(done, data=data).saying(*_edited(guest, back))
+    if linked:
+        remove_guest(paths, guest)
     outcome.settle(paths, guest)
-    if before:
-        identity.unpin(paths, before.uuid)
-        hostdev_mode.forget(paths, before.uuid)
-    return Result(data=data, messages=_messages(paths, guest, back))
+    return replace(done, data=data).saying(*_messages(paths, guest, back, change))
 
 
-@frozen
-class _Back:
-    """What became of the domain. `edited`: somebody had changed it since `enable`, and that stays.
-
-    `managed`: managed='yes' is restored in it.
-    """
-
-    change: Change
-    edited: bool = False
-    managed: bool = False
-
-
-def _restore(call: Call, guest: str, xml: str | None, before: Before | None, *, apply: bool) -> _Back:
+def _back(call: Call, guest: str, xml: str | None, before: Before | None) -> _Back:
     """The domain without what `enable` put in, and managed='yes' where it was."""
     kept = equipment(before, call.paths.before_enable(before.uuid)) if before else None
     if before is None or not (before.addresses or kept):
-        return _Back(Change())
+        return _Back()
     found = find(call, guest, xml)
     if kept is None or found.domain.uuid != before.uuid:
-        return _Back(set_mode(call, found, "yes", before.addresses, apply=apply), managed=True)
+        return _Back(found, hostdev_mode.set_managed(found.xml, "yes", before.addresses), managed=True)
     back = way_back(found.xml, before, kept)
-    return _Back(changed(call, found, back.xml, apply=apply), back.edited, managed=bool(before.addresses))
+    return _Back(found, back.xml, back.edited, managed=bool(before.addresses))
 
 
-def _put_aside(paths: Paths, guest: str) -> None:
-    """Keep the file for the next `enable`, then remove it."""
-    kept = kept_file(paths, guest)
-    files.make_private_dir(os.path.dirname(kept))
-    files.atomic_write(kept, files.read_text(paths.guest_config(guest), follow=True) or "")
-    remove_guest(paths, guest)
+def _request(call: Call, guest: str, before: Before | None, back: _Back) -> OperationRequest:
+    work = disabling(call.paths, guest, before.uuid if before else "")
+    steps, contents = tuple(work.steps), work.contents
+    if back.found:
+        reason = f"{guest} is as it was before `enable`"
+        steps, more = defining(call, back.found, back.xml, steps, reason=reason)
+        contents = {**contents, **more}
+    return OperationRequest(
+        plugin="core", operation="disable", subject=f"guest:{guest}", key=str(uuid.uuid4()), proposals=steps,
+        contents=contents,
+    )  # fmt: skip
 
 
-def _messages(paths: Paths, guest: str, back: _Back) -> tuple[Message, ...]:
-    said, change = [*_edited(guest, back)], back.change
+def _data(paths: Paths, guest: str, back: _Back, change: Change) -> dict[str, Any]:
+    return {
+        "guest": guest, "file": paths.guest_config(guest), "diff": change.diff, "applied": change.applied,
+        "edited": back.edited,
+    }  # fmt: skip
+
+
+def _messages(paths: Paths, guest: str, back: _Back, change: Change) -> tuple[Message, ...]:
+    said = [*_edited(guest, back)]
     if change.diff and not change.applied:
         said.append(by_hand(guest))
     if change.diff and back.managed:

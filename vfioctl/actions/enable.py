@@ -1,43 +1,46 @@
-"""Lets vfioctl manage a guest: its file, the pinned identities of its cards, managed='no' in the domain."""
+"""Lets vfioctl manage a guest: its file, the pinned identities of its cards, managed='no' in the domain.
+
+One operation, but for a domain that only virsh can be given: that comes after it.
+"""
 
 from __future__ import annotations
 
 import os
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.actions import hostdev_mode
 from vfioctl.actions.caller import NOTHING_CHANGED
-from vfioctl.actions.domain_change import Change, by_hand, set_mode
-from vfioctl.actions.domains import find
+from vfioctl.actions.defining import defining
+from vfioctl.actions.domain_change import Change, by_hand, changed
+from vfioctl.actions.domains import Way, find
+from vfioctl.actions.enable_words import agreed, kept_file, no_device, unasked
+from vfioctl.actions.enabling import enabling_of
 from vfioctl.actions.facts import guest_config, plugin_infos
 from vfioctl.actions.firing import warnings
 from vfioctl.actions.foretold import foretold
-from vfioctl.config.edit import create_guest, set_setting
+from vfioctl.actions.perform import perform
+from vfioctl.events.domain import read_domain
 from vfioctl.findings import Severity
-from vfioctl.handoff import identity
+from vfioctl.frozen import replace
 from vfioctl.handoff.devices import wanted
+from vfioctl.plugin.operations import OperationRequest
 from vfioctl.result import Error, Message, Result, incomplete, refused
-from vfioctl.shell import argument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from vfioctl.actions.caller import Call
     from vfioctl.actions.domains import Found
     from vfioctl.handoff.devices import Wanted
-    from vfioctl.host.host import Host
-    from vfioctl.host.model import PciDevice
-    from vfioctl.paths import Paths
-    from vfioctl.plugin.types import PluginInfo
-
-END_SESSION = "enable.end_session"
 
 
 def enable(call: Call, guest: str, xml: str | None = None, *, end_session: bool = False) -> Result:
     """Let vfioctl manage `guest`, whose domain is read from the file `xml`, else from libvirt.
 
-    Raises Refused of `find` and of the configuration; whoever agrees to END_SESSION needs no `end_session`.
+    Raises Refused of `find` and of the configuration, and what `perform` raises; whoever agrees to the end of
+    a session needs no `end_session`.
     """
     call.need_trust()
     found = find(call, guest, xml)
@@ -47,18 +50,19 @@ def enable(call: Call, guest: str, xml: str | None = None, *, end_session: bool 
     if errors := tuple(_blocks(devices)):
         return refused({}, errors)
     end = end_session or (config.session != "end" and agreed(call, guest, devices.devices, host))
-    created = _write_file(call.composition.paths, guest, plugins, end_session=bool(end))
-    if devices.devices:
-        identity.pin(call.composition.paths, found.domain.uuid, guest, devices.devices)
-    change = _set_managed(call, found)
-    data = {
-        **_data(call, found, devices, change), "created": created, "end_session": bool(end),
-        "operation": None, "steps": [], "dry_run": False,
-    }  # fmt: skip
-    said = _messages(call, guest, devices, change, from_file=bool(xml))
+    created = not os.path.lexists(call.paths.guest_config(guest))
+    managed = hostdev_mode.managed_addresses(found.xml)
+    new = hostdev_mode.set_managed(found.xml, "no", managed)
+    done = perform(call, _request(call, found, new, end_session=bool(end)), quiet=True)
+    if done.exit_status:
+        return replace(done, data={**done.data, **_data(call, found, devices, Change()), "created": False})
+    files.remove(kept_file(call.paths, guest))  # it is the guest's file again
+    change = _change(call, found, new)
+    data = {**done.data, **_data(call, found, devices, change), "created": created, "end_session": bool(end)}
     silent = (unasked(guest),) if end is None else ()
     errors = _not_changed(guest, change) if xml is None else ()
-    return incomplete(data, errors).saying(*said, *silent, *foretold(call, found.domain, plugins))
+    said = (*done.messages, *_messages(call, guest, devices, change, from_file=bool(xml)), *silent)
+    return incomplete(data, errors).saying(*said, *foretold(call, found.domain, plugins))
 
 
 def _blocks(devices: Wanted) -> Iterator[Error]:
@@ -67,44 +71,26 @@ def _blocks(devices: Wanted) -> Iterator[Error]:
             yield Error(finding.code, finding.message, NOTHING_CHANGED, (finding.hint,) if finding.hint else ())
 
 
-def agreed(call: Call, guest: str, devices: Iterable[PciDevice], host: Host) -> bool | None:
-    """Whether a session may be ended: asked only when a card is given while people can log in at a seat."""
-    if not any(device.is_card and device.driver for device in devices):
-        return False
-    if not any(session.seat and session.klass == "user" for session in host.sessions()):
-        return False
-    question = f"May the session of a logged-in user be ended when {guest} starts? What is not saved is lost."
-    return call.caller.agrees(END_SESSION, question)
+def _request(call: Call, found: Found, new: bytes, *, end_session: bool) -> OperationRequest:
+    """What `enable` writes, after the domain where libvirt-python gives it back: with the guest file the hook acts."""
+    domain = found.domain
+    before = hostdev_mode.before_of(call.paths, domain.uuid, domain.name)
+    addresses = (*before.addresses, *hostdev_mode.managed_addresses(found.xml))
+    record = hostdev_mode.record(domain.name, addresses, before.equipped)
+    made = enabling_of(call, read_domain(new), end_session=end_session, before=record)
+    steps, contents = defining(call, found, new, made.steps, reason=f"{domain.name} gets managed='no'")
+    return OperationRequest(
+        plugin="core", operation="enable", subject=f"guest:{domain.name}", key=str(uuid.uuid4()), proposals=steps,
+        contents={**made.contents, **contents},
+    )  # fmt: skip
 
 
-def unasked(guest: str) -> Message:
-    """What is said where nobody is there to answer that question."""
-    text = f"Nobody was asked whether a user's session may be ended when {guest} starts: it is kept."
-    hint = f"Let it be ended with: vfioctl enable {argument(guest)} --end-session"
-    return Message(text, code=END_SESSION, hint=hint)
-
-
-def _write_file(paths: Paths, guest: str, plugins: Mapping[str, PluginInfo], *, end_session: bool) -> bool:
-    """The guest file, as `disable` kept it or new; whether it was not there before."""
-    file, kept = paths.guest_config(guest), kept_file(paths, guest)
-    created = not os.path.lexists(file)
-    if created and create_guest(paths, guest) and (text := files.read_text(kept)):
-        files.atomic_write(file, text, mode=0o644)
-        files.remove(kept)
-    if end_session:
-        set_setting(paths, guest, "session", "end", plugins)
-    return created
-
-
-def kept_file(paths: Paths, guest: str) -> str:
-    """Where `disable` keeps a guest's file."""
-    return os.path.join(paths.state, "disabled", f"{guest}.toml")
-
-
-def _set_managed(call: Call, found: Found) -> Change:
-    addresses = hostdev_mode.managed_addresses(found.xml)
-    hostdev_mode.remember(call.composition.paths, found.domain.uuid, found.domain.name, addresses)
-    return set_mode(call, found, "no", addresses)
+def _change(call: Call, found: Found, new: bytes) -> Change:
+    """What became of the domain: a step has changed it, virsh does now, or somebody is to."""
+    if found.way is Way.BINDING:
+        diff = hostdev_mode.difference(found.xml, new, found.domain.name)
+        return Change(diff, applied=bool(diff))
+    return changed(call, found, new)
 
 
 def _data(call: Call, found: Found, devices: Wanted, change: Change) -> dict[str, Any]:
@@ -131,10 +117,3 @@ def _messages(call: Call, guest: str, devices: Wanted, change: Change, *, from_f
     if not devices.devices:
         said.append(no_device(guest))
     return (*said, *warnings(call))
-
-
-def no_device(guest: str) -> Message:
-    """The commonest omission of a beginner: the card was never added to the guest."""
-    text = f"{guest} has no PCI device, so nothing is handed over when it starts."
-    hint = f"Give it a card with: vfioctl enable {argument(guest)} --gpu first-free"
-    return Message(text, "warning", "guest.no_device", hint)

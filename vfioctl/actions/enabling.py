@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.actions import hostdev_mode
-from vfioctl.actions.enable import agreed, kept_file, unasked
+from vfioctl.actions.enable_words import agreed, kept_file, unasked
 from vfioctl.actions.facts import guest_config, plugin_infos
 from vfioctl.actions.firing import warnings
 from vfioctl.config.edit import DIRECTORY_MODE, new_guest_text, with_value
@@ -22,6 +22,7 @@ from vfioctl.txn.step import StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
+    from vfioctl.events.model import Domain
     from vfioctl.handoff.make_plan import Planned
     from vfioctl.paths import Paths
     from vfioctl.plugin.types import Request
@@ -50,14 +51,20 @@ class _File:
 def enabling(
     call: Call, xml: str, *, end_session: bool | None = None, before: Mapping[str, Any] | None = None
 ) -> Enabling:
-    """What lets vfioctl manage the guest that `xml` is to define.
+    """What lets vfioctl manage the guest that `xml` is to define. Raises as `enabling_of`, and "domain.*"."""
+    return enabling_of(call, read_domain(xml.encode()), end_session=end_session, before=before)
+
+
+def enabling_of(
+    call: Call, domain: Domain, *, end_session: bool | None = None, before: Mapping[str, Any] | None = None
+) -> Enabling:
+    """What lets vfioctl manage the guest of `domain`.
 
     `before` is what `disable` needs of a guest that is there (hostdev_mode.record): what is kept of that is replaced,
     and its own file stays. Raises NotRoot, Refused("state.writable") and what a plan raises.
     """
     call.need_trust()
-    paths, domain = call.paths, read_domain(xml.encode())
-    plugins = plugin_infos(call)
+    paths, plugins = call.paths, plugin_infos(call)
     config = guest_config(call, domain.name, plugins)
     planned = make_plan(call.composition, domain, config, tuple(plugins.values()), seconds=SECONDS)
     request = planned.request

@@ -19,11 +19,15 @@ def unheard(_moment: Moment) -> None:
 
 
 class Told:
-    """Passes the moments of one operation on to `caller`, as they are and as a line each; `also` gets them first."""
+    """Passes the moments of one operation on to `caller`, as they are and as a line each; `also` gets them first.
 
-    def __init__(self, caller: Caller, also: Callable[[Moment], None] = unheard) -> None:
+    A `quiet` one, whose verb says all of it in its result, has no lines.
+    """
+
+    def __init__(self, caller: Caller, also: Callable[[Moment], None] = unheard, *, quiet: bool = False) -> None:
         self.caller = caller
         self.also = also
+        self.quiet = quiet
         self._began: dict[str, float] = {}
         self._said = ""
 
@@ -31,6 +35,8 @@ class Told:
         if not isinstance(said, Standing):
             self.also(said)
             self.caller.observe(said)
+        if self.quiet:
+            return
         if (line := self._line(said)) != self._said:  # how far a step is may be said before it has come further
             self._said = line
             self.caller.tell(line)

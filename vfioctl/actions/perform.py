@@ -35,8 +35,12 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Step
 
 
-def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apart: bool = False) -> Result:
+def perform(
+    call: Call, request: OperationRequest, *, dry_run: bool = False, apart: bool = False, quiet: bool = False
+) -> Result:
     """The result of the operation, whose data has `operation`, `steps` and `dry_run`. What fails is undone.
+
+    A `quiet` one, of a few small files, tells no line of its steps.
 
     Raises Refused and Unconfirmed with nothing touched, Busy, and Interrupted where the caller gave up.
     """
@@ -50,7 +54,7 @@ def perform(call: Call, request: OperationRequest, *, dry_run: bool = False, apa
             return _foretold(plan, tuple(_beside(node.paths, plan)), dry_run=dry_run)
         if asked := request.question:
             call.need_agreement(asked.code, asked.lines, asked.again)
-        return _apart(call, node, plan) if apart else _here(call, node, plan)
+        return _apart(call, node, plan) if apart else _here(call, node, plan, quiet=quiet)
 
 
 @contextmanager
@@ -106,9 +110,9 @@ def _beside(paths: Paths, plan: Plan) -> Iterator[Error]:
             yield Error("operation.beside", text, NOTHING_CHANGED, BESIDE)
 
 
-def _here(call: Call, node: Composition, plan: Plan) -> Result:
+def _here(call: Call, node: Composition, plan: Plan, *, quiet: bool = False) -> Result:
     try:
-        ended = runner.here(replace(node, observe=Told(call.caller, node.observe)), plan)
+        ended = runner.here(replace(node, observe=Told(call.caller, node.observe, quiet=quiet)), plan)
     except KeyboardInterrupt:
         raise _given_up(node, plan) from None
     return _ended(node.paths, plan, ended)

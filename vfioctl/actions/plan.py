@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions import given
 from vfioctl.actions.domains import find
-from vfioctl.actions.enable import no_device
+from vfioctl.actions.enable_words import no_device
 from vfioctl.actions.facts import guest_config, plugin_infos, unseen_messages
 from vfioctl.actions.firing import warnings
 from vfioctl.actions.visible_ledger import VisibleLedger

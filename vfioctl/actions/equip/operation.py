@@ -6,8 +6,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.caller import NOTHING_CHANGED
+from vfioctl.actions.defining import DEFINE, define_step
 from vfioctl.actions.domains import Found, Way, find
-from vfioctl.actions.enable import kept_file, no_device
+from vfioctl.actions.enable_words import kept_file, no_device
 from vfioctl.actions.equip.draft import Draft, drafted, findings
 from vfioctl.actions.equip.record import seen
 from vfioctl.actions.facts import guest_config, plugin_infos
@@ -15,12 +16,10 @@ from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.files import remove
 from vfioctl.frozen import replace
-from vfioctl.plugin.operations import OperationRequest, Question, content_name
+from vfioctl.plugin.operations import OperationRequest, Question
 from vfioctl.result import Message
 from vfioctl.shell import argument
-from vfioctl.txn.step import StepProposal
 from vfioctl.virt.guests import Guest, read_guests
-from vfioctl.virt.nodes import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from vfioctl.result import Result
 
 CHANGE = "enable.change"  # the code of the question
-DEFINE = "guest:define"  # the id of a step
-SHORT = 60.0  # seconds
 
 
 def equip(
@@ -50,7 +47,7 @@ def equip(
     result = call.perform(_request(call, draft, wish, end_session=end_session), dry_run=dry_run)
     done = result.exit_status == 0 and not dry_run
     end = end_session or guest_config(call, guest, plugin_infos(call)).session == "end"
-    ended = replace(result, data={**result.data, **_data(call, draft, applied=done), "end_session": end})
+    ended = replace(result, data={**result.data, **_data(call, draft, applied=done), "end_session": end, "shown": True})
     if not done:
         return ended
     remove(kept_file(call.paths, guest))
@@ -67,7 +64,8 @@ def _request(call: Call, draft: Draft, wish: Wish, *, end_session: bool) -> Oper
     name, contents = draft.found.domain.name, dict(draft.enabling.contents)
     steps = draft.enabling.steps
     if draft.diff and draft.found.way is Way.BINDING:
-        define, texts = _define(draft)
+        reason = f"{name} gets what is to be handed over"
+        define, texts = define_step(draft.found, draft.xml, live=draft.live, reason=reason)
         first, *more = steps
         steps, contents = (define, replace(first, after=(DEFINE,)), *more), {**contents, **texts}
     again = " ".join(("vfioctl enable", argument(name), *wish.words, *(("--end-session",) if end_session else ())))
@@ -76,17 +74,6 @@ def _request(call: Call, draft: Draft, wish: Wish, *, end_session: bool) -> Oper
         plugin="core", operation="enable", subject=f"guest:{name}", key=str(uuid.uuid4()), proposals=steps,
         contents=contents, findings=tuple(findings(call, draft)), question=question,
     )  # fmt: skip
-
-
-def _define(draft: Draft) -> tuple[StepProposal, dict[str, bytes]]:
-    """The change of the domain, refused where it is not as it was read any more; a running guest gets it later."""
-    domain, new, former = draft.found.domain, content_name(draft.xml), content_name(draft.found.xml)
-    params: dict[str, Any] = {"uri": LOCAL.uri, "uuid": domain.uuid, "blob": new, "former": former}
-    step = StepProposal(
-        id=DEFINE, kind="domain.define", params={**params, **({"live": True} if draft.live else {})},
-        reason=f"{domain.name} gets what is to be handed over", deadline=SHORT,
-    )  # fmt: skip
-    return step, {new: draft.xml, former: draft.found.xml}
 
 
 def _see(call: Call, guest: str, draft: Draft) -> Iterator[Message]:

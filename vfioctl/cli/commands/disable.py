@@ -19,7 +19,7 @@ def command(call: Call, guest: str, xml: str | None, *, dry_run: bool) -> Result
 
     Its file is kept aside for the next `enable`, its pinned identities are forgotten, and what `enable` changed in
     the domain is taken back: byte for byte, or just that where somebody has edited the domain since. A guest that
-    runs keeps its card until it stops; the card comes back as it always does.
+    runs keeps its card until it stops; the card comes back as it always does. It is one operation, as `enable` is.
     """
     from vfioctl.actions.disable import disable
 

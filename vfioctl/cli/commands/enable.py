@@ -42,6 +42,7 @@ def command(
     Writes its file in /etc/vfioctl/guests, pins which cards it may get, and sets managed='no' in the domain, so that
     libvirt does not unbind a held card when the hook does not fire. libvirt-python changes the domain, else virsh; the
     definition as it was is kept. With --xml the change is only shown, for `virsh edit`. What is there already is kept.
+    It is one operation: what fails half-way is put back, and `vfioctl recover` does so after a crash.
 
     With --gpu all functions of the card that go together are added to the domain, and --rom, --display, --evdev, --usb
     and --looking-glass add what it needs besides. The change is shown, and made together with the guest file or not at

@@ -11,7 +11,9 @@ from vfioctl.result import planned_steps
 def view(data: Mapping[str, Any]) -> Iterator[str]:
     """What was done, line by line, or would be."""
     if data.get("dry_run"):
-        yield from planned_steps(data) if "steps" in data else (f"{data['guest']} would no longer be managed.",)
+        if "created" not in data:
+            yield f"{data['guest']} would no longer be managed."
+        yield from planned_steps(data)
         if data["diff"]:
             yield from ("", *str(data["diff"]).split("\n"))
         return
@@ -25,7 +27,7 @@ def view(data: Mapping[str, Any]) -> Iterator[str]:
             yield "  the session of a logged-in user may be ended for it"
     else:
         yield f"{data['guest']} is no longer managed."
-    if data["diff"] and data.get("operation"):
+    if data["diff"] and data.get("shown"):
         yield "The domain was changed as shown."
     elif data["diff"]:
         yield ""
