@@ -1,4 +1,4 @@
-"""Pools that only a real kernel can start: of a volume group, and of a directory of an NFS server."""
+"""Pools that only a real kernel can start: of a volume group, of a directory of an NFS server, of a full device."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ HOST, EXPORT, SHARE = "127.0.0.1", "/srv/export", "/srv/share"
 FILE, BACK = "/root/image", "/root/back"
 MIB = 1 << 20
 LENGTH = 6 * MIB  # no whole number of extents
+SMALL, LEFT = 64, 4 * MIB  # of a file system: its MiB, and the bytes that somebody leaves free
 LARGE = 128  # MiB: libvirt is met while it copies them
 
 
@@ -231,6 +232,41 @@ def _timed(*words: str) -> float:
     done, seconds = programs.timed(["vfioctl", *words])
     expect(truth=done.returncode == 0, otherwise=done.stdout + done.stderr)
     return seconds
+
+
+@scenario(seconds=60)
+def full(lab: Lab) -> None:
+    """A pool's file system gets full while a volume is filled or copied: one sentence, and nothing half-done stays."""
+    with lab.check("there is a small file system on a loop device") as said:
+        programs.must(["truncate", "-s", f"{SMALL}M", f"{FILE}.fs"])
+        device = programs.must(["losetup", "--find", "--show", f"{FILE}.fs"]).strip()
+        programs.must(["mkfs.ext4", "-q", device])
+        said.append(device)
+    managed.bind()
+    content = _random(FILE, SMALL * MIB // 3)
+    place = Place((), SHARE, SHARE)
+    with lab.check("a pool of it: a volume fits"):
+        managed.run("pool", "create", POOL, "--path", SHARE, "--device", device)
+        managed.run("volume", "upload", POOL, "up", FILE)
+    before = sorted(os.listdir(SHARE))
+    for words in (("volume", "upload", POOL, "other", FILE), ("volume", "clone", POOL, "up", "other")):
+        with lab.check(f"{' '.join(words[:2])}, while somebody fills it: its reason is said, nothing stays") as said:
+            _fill(f"{SHARE}/theirs")
+            said.append(refused("No space left", *words))
+            os.remove(f"{SHARE}/theirs")
+            expect(truth=sorted(os.listdir(SHARE)) == before, otherwise=f"{before} became {os.listdir(SHARE)}")
+            expect(truth=place.content("up", len(content)) == content, otherwise="the first volume has other bytes")
+            expect(truth=not managed.leftovers(), otherwise=f"left: {managed.leftovers()}")
+    with lab.check("with room again it is made"):
+        managed.run(*words)
+        expect(truth=place.content("other", len(content)) == content, otherwise="it has other bytes")
+
+
+def _fill(path: str) -> None:
+    """Let a file take all but what a part of a volume needs; libvirt has looked at the room before."""
+    found = os.statvfs(SHARE)
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, found.f_bfree * found.f_frsize - LEFT)
 
 
 def _random(path: str, length: int) -> bytes:
