@@ -32,7 +32,7 @@ ring1_packages='fuse3 dash busybox-static shellcheck strace btrfs-progs bash-com
 binding_packages='gcc libc6-dev libvirt-dev pkg-config python3-dev'
 ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
     dnsmasq-base iptables nftables iproute2 openssl openssh-client e2fsprogs ovmf swtpm swtpm-tools
-    syslinux mtools dropbear-bin'
+    syslinux mtools fdisk dropbear-bin'
 # A service would start where the first two are installed, and the last would be the next kernel: on this computer they are
 # only unpacked.
 tree_packages='openssh-server qemu-guest-agent linux-image-cloud-amd64'

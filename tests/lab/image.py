@@ -6,6 +6,7 @@ import functools
 import glob
 import os
 import shutil
+from collections.abc import Iterable
 
 from tests.lab import commands, tree
 from tests.lab.cache import Cache, contents, key
@@ -55,19 +56,28 @@ def packages(suite: str) -> list[str]:
 
 
 def build(part: str, suite: str, patience: float) -> None:
-    root, log = os.path.join(part, "tree"), os.path.join(part, "build.log")
-    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
-    options.append(f"--essential-hook={SMALL_INITRD}")
-    options.append(f'--customize-hook={os.path.join(HERE, "prepare.sh")} "$1"')
-    tree.make(root, suite, packages(suite), options, DEADLINE * patience)
-    raw = os.path.join(part, "disk.raw")
+    fill(part, suite, patience)
+    root, log, raw = (os.path.join(part, name) for name in ("tree", "build.log", "disk.raw"))
     commands.run(["mke2fs", "-q", "-t", "ext4", "-d", root, raw, SIZE], log, DEADLINE * patience)
-    convert = ["qemu-img", "convert", "-c", "-o", "compression_type=zstd", "-O", "qcow2"]
-    commands.run([*convert, raw, os.path.join(part, "disk.qcow2")], log, DEADLINE * patience)
+    commands.run(compressed(raw, os.path.join(part, "disk.qcow2")), log, DEADLINE * patience)
     keep_kernel(root, part)
     shutil.copy(os.path.join(root, "var/lib/dpkg/status"), os.path.join(part, "versions"))
     os.remove(raw)
     shutil.rmtree(root)
+
+
+def fill(part: str, suite: str, patience: float, further: Iterable[str] = (), hooks: Iterable[str] = ()) -> None:
+    """Make the lab's tree in the directory `part`, with `further` packages and options of mmdebstrap."""
+    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+    options.append(f"--essential-hook={SMALL_INITRD}")
+    options.append(f'--customize-hook={os.path.join(HERE, "prepare.sh")} "$1"')
+    wanted = (*packages(suite), *further)
+    tree.make(os.path.join(part, "tree"), suite, wanted, (*options, *hooks), DEADLINE * patience)
+
+
+def compressed(raw: str, disk: str) -> list[str]:
+    """What makes the image `disk` of the file `raw`."""
+    return ["qemu-img", "convert", "-c", "-o", "compression_type=zstd", "-O", "qcow2", raw, disk]
 
 
 def keep_kernel(tree: str, part: str) -> None:

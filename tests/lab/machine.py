@@ -42,6 +42,7 @@ class Machine:
     append: str = ""
     devices: tuple[str, ...] = ()
     copy: str = ""  # a second disk with the same contents, for a device with drive=copy
+    firmware: tuple[str, str] = ("", "")  # UEFI and its variables: it boots by the loader on its disk
 
     def argv(self) -> list[str]:
         argv = [
@@ -54,8 +55,7 @@ class Machine:
             "-device", f"virtserialport,chardev=line,name={PORT}",
             "-drive", f"file={self.disk},format=qcow2,if=virtio,cache=writeback",
             "-drive", f"file={self.payload},format=raw,if=virtio,readonly=on",
-            "-kernel", f"{self.image}/vmlinuz", "-initrd", f"{self.image}/initrd.img",
-            "-append", f"{KERNEL} {self.append}".strip(),
+            *self._booted_by(),
         ]  # fmt: skip
         if self.copy:
             argv += ["-drive", f"file={self.copy},format=qcow2,if=none,id={COPY}"]
@@ -64,3 +64,10 @@ class Machine:
         if self.state:
             argv += ["-incoming", f"exec:zstd -q -dc {self.state}"]
         return argv
+
+    def _booted_by(self) -> list[str]:
+        if not any(self.firmware):
+            words = f"{KERNEL} {self.append}".strip()
+            return ["-kernel", f"{self.image}/vmlinuz", "-initrd", f"{self.image}/initrd.img", "-append", words]
+        flash, (code, variables) = "if=pflash,format=raw,unit", self.firmware
+        return ["-drive", f"{flash}=0,readonly=on,file={code}", "-drive", f"{flash}=1,file={variables}"]

@@ -6,6 +6,7 @@ import glob
 import io
 import os
 import tarfile
+from collections.abc import Iterable
 
 from tests.lab.errors import LabError
 
@@ -13,7 +14,7 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 SIZE = 64 << 20
 
 
-def write(path: str, *, wheels: str = "", standins: str = "") -> None:
+def write(path: str, *, wheels: str = "", standins: str = "", files: Iterable[str] = ()) -> None:
     """The guest-side code, and what else is named; the size is that of the disk in the saved machine."""
     with tarfile.open(path, "w") as tar:
         for pattern in ("tests/lab/inside/*.py", "tests/lab/scenarios/*.py", "tests/bench/lab/*.py"):
@@ -22,6 +23,8 @@ def write(path: str, *, wheels: str = "", standins: str = "") -> None:
         for name, directory in (("wheels", wheels), ("standins", standins)):
             for file in sorted(os.listdir(directory)) if directory else ():
                 _add(tar, os.path.join(directory, file), f"{name}/{file}")
+        for file in files:
+            _add(tar, file, f"files/{os.path.basename(file)}")
     if os.path.getsize(path) > SIZE:
         raise LabError(f"{path} is larger than the disk of {SIZE} bytes that the machine was saved with.")
     os.truncate(path, SIZE)

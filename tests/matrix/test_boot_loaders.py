@@ -13,6 +13,8 @@ from boot_machine import Disks, Machine
 from debian_package import build
 from wheel_set import wheels
 
+from tests.lab import loaders
+
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(3600)]  # disks made of packages, and four boots
 ON, OFF = "intel_iommu=on", "intel_iommu=off"
 FILES = "find /etc /boot /efi /usr/local -xdev -type f -exec sha256sum {} +"
@@ -28,12 +30,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(wheels(place / "wheels"), place)
 
 
-@pytest.fixture(params=boot_machine.LOADERS)
+@pytest.fixture(params=loaders.PACKAGES)
 def machine(request: pytest.FixtureRequest, package: Path, tmp_path: Path) -> Iterator[Machine]:
     """One that has booted by its loader's own menu."""
     made = Machine(Disks(tmp_path, request.param, package))
     try:
-        made.run(boot_machine.MENU[request.param])
+        made.run(loaders.MENU[request.param])
         made.restart()
         yield made
     finally:

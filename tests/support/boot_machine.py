@@ -14,19 +14,13 @@ from typing import Any
 
 import linux_guest
 
-from tests.lab import sources, tree
+from tests.lab import loaders, sources, tree
 
 PACKAGES = (
     "systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "initramfs-tools", "busybox", "kmod", "python3",
     "python3-libvirt", "pciutils",
 )  # fmt: skip
-# What makes a loader's menu, on the machine itself; the first boot does without one, or has one made by hand.
-MENU = {
-    "grub": "update-grub",
-    "systemd-boot": "v=$(uname -r) && kernel-install add $v /boot/vmlinuz-$v /boot/initrd.img-$v",
-}
-LOADERS = {"grub": ("grub-common", "grub2-common", "grub-efi-amd64-bin"), "systemd-boot": ("systemd-boot",)}
-FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+FIRMWARE = Path(loaders.FIRMWARE), Path(loaders.VARIABLES)
 PROGRAMS = ("mmdebstrap", "mformat", "mmd", "mcopy", "mke2fs", "qemu-img", "qemu-system-x86_64", "dpkg-deb")
 OWN = Path(__file__).with_name("boot_machine_root")
 # Without a word Debian turns the IOMMU on (CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF): here somebody has turned it off.
@@ -51,7 +45,9 @@ class Disks:
         self.place, self.loader = place, loader
         self.root, self.esp = place / "root.raw", place / "esp.raw"
         made = place / "tree"
-        tree.make(str(made), sources.own_suite(), (*PACKAGES, *LOADERS[loader]), self._options(package), DEADLINE)
+        tree.make(
+            str(made), sources.own_suite(), (*PACKAGES, *loaders.PACKAGES[loader]), self._options(package), DEADLINE
+        )
         (made / "etc/machine-id").write_text(f"{MACHINE}\n")  # mmdebstrap makes trees without one
         self._fill_esp(made)
         run("mke2fs", "-q", "-t", "ext4", "-d", str(made), str(self.root), SIZE)
