@@ -140,6 +140,12 @@ def test_the_only_copy_of_what_was_not_put_back_outlives_a_purge(mine: Tree) -> 
     assert [path for path in mine.files() if path.startswith("/var/lib/vfioctl/")] == [CHANGES]
 
 
+def test_when_everything_was_put_back_a_purge_leaves_no_directory_and_says_nothing_of_it(mine: Tree) -> None:
+    mine.run("mkdir", "-p", "/var/lib/vfioctl/domains")
+    assert "was not put back" not in mine.run("dpkg", "--purge", "vfioctl")
+    assert "/var/lib/vfioctl" not in mine.files()
+
+
 def test_what_the_old_version_gave_the_new_one_takes_back(mine: Tree, later: Path) -> None:
     story, newer_one = (shutil.copy(file, mine.shared) for file in (ROOT / "tests/support/upgrade_story.py", later))
     said = mine.run("/opt/vfioctl/bin/python3", "-I", str(story), str(newer_one))

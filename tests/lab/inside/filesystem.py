@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 
-# What a Debian writes down by itself, whatever is installed in it.
+# What a Debian, and libvirt at the start of a guest, write down by themselves.
 CHANGES_BY_ITSELF = {
     "/var/log": "logs, journals",
     "/var/cache": "of apt, debconf, libvirt",
@@ -16,6 +16,9 @@ CHANGES_BY_ITSELF = {
     "/var/lib/systemd": "timers, the random seed",
     "/var/tmp": "private directories of services",
     "/tmp": "the same",
+    "/var/lib/containers": "podman's, at each boot",
+    "/var/lib/lightdm": "the greeter's key for its X server",
+    "/etc/apparmor.d/libvirt": "libvirt's profile of each guest that has started",
 }
 DISKS = ("/", "/efi")
 OF_PACKAGES, OWN = "/usr/", "/usr/local/"
