@@ -105,6 +105,13 @@ def test_a_domain_that_nobody_touched_goes_back_to_the_byte() -> None:
     assert (back.xml, back.edited, wanted == XML) == (XML, False, False)
 
 
+def test_a_domain_whose_mark_of_an_operation_has_gone_goes_back_to_the_byte() -> None:
+    wanted, put = dressed(XML, EVERYTHING)
+    marked = wanted.replace(b"</uuid>", b"</uuid>\n  <metadata/>", 1)
+    back = way_back(marked, Before(UUID, ()), Equipment(XML, put, wanted))
+    assert (back.xml, back.edited, marked == wanted) == (XML, False, False)
+
+
 def test_an_edited_one_loses_only_what_was_put_in_and_managed_is_as_it_was() -> None:
     wanted, put = dressed(domain("win11", hostdevs=(OTHER,)).encode(), Outfit(hostdevs=(GPU,)))
     edited = wanted.replace(b"8388608", b"4194304")

@@ -5,6 +5,7 @@ It lies in the private file of `hostdev_mode`, since a domain may hold passwords
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
@@ -62,10 +63,15 @@ class WayBack:
 
 def way_back(present: bytes, before: Before, kept: Equipment) -> WayBack:
     """How the domain that is `present` goes back: byte for byte, or without what was put in where it was edited."""
-    if present == kept.made:
+    if _unmarked(present) == _unmarked(kept.made):
         return WayBack(kept.former, edited=False)
     plain = hostdev_mode.set_managed(undressed(present, kept.put), "yes", before.addresses)
     return WayBack(kept.former if plain == kept.former else plain, edited=plain != kept.former)
+
+
+def _unmarked(document: bytes) -> bytes:
+    """Without an empty <metadata/>: libvirt keeps it when the mark of an operation goes, as that of `guest start`."""
+    return re.sub(rb"\n *<metadata/>", b"", document)
 
 
 def seen(paths: Paths, uuid: str, guest: str, present: bytes) -> None:
