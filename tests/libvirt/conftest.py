@@ -137,10 +137,9 @@ def network_lab_of(
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     labs = []
 
-    def make(*, emulated: bool = False) -> Any:
+    def make() -> Any:
         place = tmp_path_factory.mktemp("lab")
-        cache = place / "cache" if emulated else capabilities_cache  # what was found out about KVM
-        lab = lab_module.Lab(place, place / "etc", cache, networks=True, emulated=emulated)
+        lab = lab_module.Lab(place, place / "etc", capabilities_cache, networks=True)
         labs.append(lab)
         lab.open()
         return lab
@@ -154,12 +153,6 @@ def network_lab_of(
 def network_lab(network_lab_of: Callable[..., Any]) -> Any:
     """One such lab for a whole module."""
     return network_lab_of()
-
-
-@pytest.fixture(scope="module")
-def emulated_lab(network_lab_of: Callable[..., Any]) -> Any:
-    """The same without KVM."""
-    return network_lab_of(emulated=True)
 
 
 @pytest.fixture

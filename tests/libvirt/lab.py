@@ -27,6 +27,7 @@ stdio_handler = "file"
 namespaces = []
 cgroup_controllers = []
 """
+SCREENS = 50  # of one process at once
 # Holds the namespace until its stdin ends, so that a test run that is killed leaves no daemon and no guest behind.
 HOLD = """\
 set -e
@@ -44,15 +45,13 @@ if [ -n "$4" ]; then
     mount -t sysfs sysfs /sys; mount --rbind "$4" /sys/fs/cgroup
     ip link set lo up
 fi
-if [ -n "$5" ]; then
-    # A /dev without KVM: one that is there and does not work would be taken.
-    mkdir "$5"; mount -t tmpfs -o mode=755 tmpfs "$5"
-    for node in /dev/*; do
-        if [ -d "$node" ] && [ ! -L "$node" ]; then mkdir "$5/${node#/dev/}"; mount --rbind "$node" "$5/${node#/dev/}"
-        elif [ "$node" != /dev/kvm ]; then cp -a "$node" "$5"; fi
-    done
-    mount --rbind "$5" /dev
-fi
+# A /dev without KVM: one that is there and does not work would be taken.
+mkdir "$5"; mount -t tmpfs -o mode=755 tmpfs "$5"
+for node in /dev/*; do
+    if [ -d "$node" ] && [ ! -L "$node" ]; then mkdir "$5/${node#/dev/}"; mount --rbind "$node" "$5/${node#/dev/}"
+    elif [ "$node" != /dev/kvm ]; then cp -a "$node" "$5"; fi
+done
+mount --rbind "$5" /dev
 echo ready
 cat >/dev/null
 here=$(readlink /proc/self/ns/mnt)
@@ -78,6 +77,12 @@ GUEST = """\
 """
 
 
+def _displays() -> str:
+    """Ports for the screens of this process's guests: the labs of pytest-xdist's other workers share our loopback."""
+    first = 5900 + SCREENS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return f"remote_display_port_min = {first}\nremote_display_port_max = {first + SCREENS - 1}\n"
+
+
 def missing(*more: str) -> str:
     """Why ring 2, with `more` programs, cannot run here, or ""."""
     absent = [name for name in (*PROGRAMS, *more) if shutil.which(name, path=SYSTEM_PATH) is None]
@@ -98,16 +103,14 @@ class Lab:
     """One private libvirtd. `etc` becomes its /etc/libvirt, so a hook below `etc` is its hook.
 
     `run`, where it is given, becomes its /run/libvirt: a simulated host sees its pid files then. With `networks` it has
-    a network namespace of its own, in which there is nothing but a loopback: networks of libvirt start there. What is
-    `emulated` finds no KVM, so that guests run everywhere, and alike.
+    a network namespace of its own, in which there is nothing but a loopback: networks of libvirt start there. There is
+    no KVM, so that guests run everywhere, and alike.
     """
 
     def __init__(
-        self, work: Path, etc: Path, cache: Path, run: Path | None = None, *, networks: bool = False,
-        emulated: bool = False,
-    ) -> None:  # fmt: skip
+        self, work: Path, etc: Path, cache: Path, run: Path | None = None, *, networks: bool = False
+    ) -> None:
         self.networks = networks
-        self.emulated = emulated
         self.work = work
         self.etc = etc
         self.cache = cache
@@ -125,8 +128,7 @@ class Lab:
         """Make the namespace; mounts that exist now (a simulated host) are visible inside."""
         self._write_configuration()
         cgroups = self.work / "cgroup" if self.networks else ""
-        nodes = self.work / "dev" if self.emulated else ""
-        places = (str(self.etc), str(self.cache), str(self.run or ""), str(cgroups), str(nodes))
+        places = (str(self.etc), str(self.cache), str(self.run or ""), str(cgroups), str(self.work / "dev"))
         self._holder = subprocess.Popen(
             ["unshare", "-m", *(["-n"] if self.networks else []), "--propagation", "private", "sh", "-c", HOLD, "hold",
              *places],
@@ -141,7 +143,7 @@ class Lab:
         shutil.copytree("/etc/libvirt", self.etc, dirs_exist_ok=True)
         shutil.rmtree(self.etc / "qemu", ignore_errors=True)  # no autostarted network, no guest of the machine
         (self.etc / "hooks/qemu.d").mkdir(parents=True, exist_ok=True)
-        (self.etc / "qemu.conf").write_text(QEMU_CONF)
+        (self.etc / "qemu.conf").write_text(QEMU_CONF + ("" if self.networks else _displays()))
         (self.etc / "libvirtd.conf").write_text(f'host_uuid = "{uuid.uuid4()}"\n')
 
     @property

@@ -26,13 +26,13 @@ PASSWORDS = {"first": "correct horse", "second": "battery 'staple"}
 
 
 @pytest.fixture
-def host(emulated_lab: Any, tmp_path: Path) -> Any:
+def host(network_lab: Any, tmp_path: Path) -> Any:
     """One with the disks of the guest in a pool, a network, two keys and two passwords."""
     if why := cloud_guest.missing():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     tmp_path.chmod(0o755)
-    emulated_lab.start()
-    made = snapshot_lab.SnapshotLab(emulated_lab, tmp_path)
+    network_lab.start()
+    made = snapshot_lab.SnapshotLab(network_lab, tmp_path)
     for disk in cloud_guest.make(tmp_path):
         made.must("cp", str(disk), f"{snapshot_lab.IMAGES}/{disk.name}")
     for key in ("own", "added"):

@@ -36,8 +36,8 @@ NETWORK = "<network><name>new</name><forward mode='bridge'/><bridge name='br-the
 
 
 @pytest.fixture(scope="module")
-def host(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    made = prepared(emulated_lab, tmp_path_factory.mktemp("trouble"))
+def host(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    made = prepared(network_lab, tmp_path_factory.mktemp("trouble"))
     done = made.cli(*CREATES["network"])  # libvirt's chains stay from then on
     assert done.returncode == 0, done.stderr
     made.cli("network", "delete", "new", "--yes")

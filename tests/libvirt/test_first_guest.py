@@ -34,11 +34,11 @@ DIFFERS = (
 
 
 @pytest.fixture(scope="module")
-def host(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def host(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("first")
     place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(emulated_lab, place)
-    emulated_lab.start()
+    made = snapshot_lab.SnapshotLab(network_lab, place)
+    network_lab.start()
     entry = place / "programs/vfioctl"  # the lab has these in its PATH
     entry.write_text(f'#!/bin/sh\nexec {sys.executable} -m {snapshot_lab.ENTRY} --root / "$@"\n')
     entry.chmod(0o755)

@@ -28,9 +28,9 @@ SSH_CONFIG = "Host *\n  UserKnownHostsFile {place}/known\n  StrictHostKeyCheckin
 
 
 @pytest.fixture(scope="module")
-def web(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def web(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """The guest, which runs; its user ada may log in with the key `id`."""
-    made = Web(agent_guest.prepared(emulated_lab, tmp_path_factory.mktemp("copy")))
+    made = Web(agent_guest.prepared(network_lab, tmp_path_factory.mktemp("copy")))
     made.start()
     place = made.host.place
     made.host.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / "id"))

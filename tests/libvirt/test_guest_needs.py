@@ -26,14 +26,14 @@ STARTS = ["network.start", "pool.start", "domain.start"]
 
 
 @pytest.fixture(scope="module")
-def host(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def host(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("needs")
     place.chmod(0o755)
-    made = snapshot_lab.SnapshotLab(emulated_lab, place)
-    emulated_lab.start()
+    made = snapshot_lab.SnapshotLab(network_lab, place)
+    network_lab.start()
     define(made, NETWORK)
     made.must("truncate", "-s", "1M", str(place / "one.raw"))
-    emulated_lab.virsh("pool-define-as", POOL, "dir", "--target", str(place))
+    network_lab.virsh("pool-define-as", POOL, "dir", "--target", str(place))
     return made
 
 

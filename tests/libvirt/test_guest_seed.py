@@ -24,12 +24,6 @@ PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture(scope="module")
-def module_lab(emulated_lab: Any) -> Any:
-    """Guests of vfioctl start here, with or without KVM on the computer."""
-    return emulated_lab
-
-
-@pytest.fixture(scope="module")
 def host(open_to_the_group: None, bare_host: Any) -> Any:
     bare_host.lab.virsh("pool-define-as", "default", "dir", "--target", POOL)
     bare_host.lab.virsh("pool-start", "default")

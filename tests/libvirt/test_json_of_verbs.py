@@ -27,8 +27,8 @@ GOLDENS = Path(__file__).parent / "goldens"
 
 
 @pytest.fixture(scope="module")
-def web(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    made = Web(agent_guest.prepared(emulated_lab, tmp_path_factory.mktemp("json")))
+def web(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    made = Web(agent_guest.prepared(network_lab, tmp_path_factory.mktemp("json")))
     place = made.host.place
     made.host.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@laptop", "-f", str(place / "id"))
     made.host.must("qemu-img", "create", "-q", "-f", "qcow2", str(place / "image.qcow2"), "8M")

@@ -21,13 +21,13 @@ DISK = f"{snapshot_lab.IMAGES}/linux.qcow2"
 
 
 @pytest.fixture
-def host(emulated_lab: Any, tmp_path: Path) -> Any:
+def host(network_lab: Any, tmp_path: Path) -> Any:
     """One with the disk of such a guest in its pool."""
     if why := linux_guest.missing():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     tmp_path.chmod(0o755)
-    emulated_lab.start()
-    made = snapshot_lab.SnapshotLab(emulated_lab, tmp_path)
+    network_lab.start()
+    made = snapshot_lab.SnapshotLab(network_lab, tmp_path)
     shutil.move(linux_guest.make(tmp_path), tmp_path / "linux.qcow2")
     made.must("cp", str(tmp_path / "linux.qcow2"), DISK)
     made.must("sh", "-c", f"printf '%s\\n' '{HASH}' > /etc/hash")

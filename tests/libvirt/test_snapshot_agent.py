@@ -23,9 +23,9 @@ MAKING_IMAGES = 4  # boundaries of `create`: before and after the new image of e
 
 
 @pytest.fixture(scope="module")
-def host(emulated_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def host(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A host with the guest "web", which is off: it has an agent, and an ext4 on its second disk."""
-    return agent_guest.prepared(emulated_lab, tmp_path_factory.mktemp("agent"))
+    return agent_guest.prepared(network_lab, tmp_path_factory.mktemp("agent"))
 
 
 @pytest.fixture(scope="module")

@@ -36,10 +36,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(emulated_lab: Any, image: Path, tmp_path: Path) -> Page:
+def page(network_lab: Any, image: Path, tmp_path: Path) -> Page:
     tmp_path.chmod(0o755)
-    emulated_lab.start()
-    host = snapshot_lab.SnapshotLab(emulated_lab, tmp_path)
+    network_lab.start()
+    host = snapshot_lab.SnapshotLab(network_lab, tmp_path)
     for name in ("id", "foreign"):
         host.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name))
     (tmp_path / "password").write_text(PASSWORD)
