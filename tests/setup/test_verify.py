@@ -144,6 +144,11 @@ def test_no_daemon_at_all_is_a_warning(installed: Composition) -> None:
     assert found(installed, "hook.no_daemon").severity is Severity.WARN
 
 
+def test_in_the_tree_of_a_machine_that_does_not_run_there_is_none_either(installed: Composition, root: Path) -> None:
+    (root / "proc").rmdir()
+    assert codes(verify(installed)) == {"hook.no_daemon"}
+
+
 @pytest.mark.parametrize(
     ("there", "command"),
     [

@@ -9,6 +9,7 @@ from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
 from vfioctl.host.model import Unit
 from vfioctl.host.processes import comm, epoch, start_time
+from vfioctl.host.readers import entries
 
 NAMES = ("virtqemud", "libvirtd")  # the modular one first: where both are installed it serves qemu:///system
 ACTIVE = ("active", "activating", "reloading")
@@ -45,7 +46,7 @@ def start_command(host: Host) -> str:
 def running(host: Host) -> tuple[Daemon, ...]:
     """The daemons that run and serve qemu:///system, the modular one first."""
     candidates: list[Daemon] = []
-    for name in os.listdir(host.paths.proc):
+    for name in entries(host.paths.proc):  # the tree of a machine that does not run has none
         if name.isdecimal() and (known := _known(comm(host.paths, int(name)))) and _serves(host, int(name)):
             ticks = start_time(host.paths, int(name))
             if ticks is not None:
