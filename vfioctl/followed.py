@@ -48,7 +48,7 @@ def followed(work: Callable[[Say], T], heard: Say, *, quiet: float, keep_fds: tu
     """
     child = _Child(work, keep_fds)
     try:
-        given: T = child.listen(heard, quiet)
+        given: T = child.follow(heard, quiet)
         return given
     finally:
         child.end()
@@ -67,7 +67,7 @@ class _Child:
         os.close(writing)
         os.close(ours)
 
-    def listen(self, heard: Say, quiet: float) -> Any:
+    def follow(self, heard: Say, quiet: float) -> Any:
         """What it gives in the end."""
         poller = select.poll()
         poller.register(self.reading, select.POLLIN)

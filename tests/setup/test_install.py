@@ -215,7 +215,7 @@ def test_every_template_is_found_from_a_wheel_alone(tmp_path: Path) -> None:
     """Package data: the templates of contrib/ travel in the wheel, where there is no contrib/."""
     package = tmp_path / "site/vfioctl"
     (package / "setup").mkdir(parents=True)
-    for name in ("__init__.py", "errors.py", "setup/__init__.py", "setup/data.py"):
+    for name in ("__init__.py", "checking.py", "errors.py", "setup/__init__.py", "setup/data.py"):
         (package / name).write_text(Path(data.PACKAGE, name).read_text())
     (package / "data/libvirt").mkdir(parents=True)
     (package / "data/libvirt/50-vfioctl.sh.in").write_text("of the wheel")
