@@ -45,13 +45,11 @@ if [ -n "$4" ]; then
     mount -t sysfs sysfs /sys; mount --rbind "$4" /sys/fs/cgroup
     ip link set lo up
 fi
-# A /dev without KVM: one that is there and does not work would be taken.
-mkdir "$5"; mount -t tmpfs -o mode=755 tmpfs "$5"
-for node in /dev/*; do
-    if [ -d "$node" ] && [ ! -L "$node" ]; then mkdir "$5/${node#/dev/}"; mount --rbind "$node" "$5/${node#/dev/}"
-    elif [ "$node" != /dev/kvm ]; then cp -a "$node" "$5"; fi
-done
-mount --rbind "$5" /dev
+if [ -e /dev/kvm ]; then
+    # One that is there and does not work would be taken; one that cannot be written to is not. The rest of /dev stays
+    # as it is: what is made later, such as the node of a macvtap, is to be seen.
+    : >"$5"; mount --bind "$5" /dev/kvm; mount -o remount,bind,ro /dev/kvm
+fi
 echo ready
 cat >/dev/null
 here=$(readlink /proc/self/ns/mnt)
@@ -128,7 +126,7 @@ class Lab:
         """Make the namespace; mounts that exist now (a simulated host) are visible inside."""
         self._write_configuration()
         cgroups = self.work / "cgroup" if self.networks else ""
-        places = (str(self.etc), str(self.cache), str(self.run or ""), str(cgroups), str(self.work / "dev"))
+        places = (str(self.etc), str(self.cache), str(self.run or ""), str(cgroups), str(self.work / "kvm"))
         self._holder = subprocess.Popen(
             ["unshare", "-m", *(["-n"] if self.networks else []), "--propagation", "private", "sh", "-c", HOLD, "hold",
              *places],
