@@ -18,7 +18,7 @@ QUESTION = "[y/N]:"
 UNASKED = re.compile(r"Nobody was asked whether .*\n.*--end-session\n")  # the page's output has no terminal
 RULE = re.compile(r"^─+$", re.MULTILINE)
 HEAD = re.compile(r"^.*\n─+$", re.MULTILINE)  # a table without room is shown row by row, and has none
-MOMENT = re.compile(r"\d{8}T\d{6}|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d+\.\d+")
+MOMENT = re.compile(r"\d{8}T\d{6}|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d+\.\d+|(?<=-win11)-\d")  # the last: two in a second
 COLOURED = {
     "\x1b[32mexact": "what can be undone", "\x1b[31mnever": "what cannot", "\x1b[31merror:": "an error",
     "\x1b[33mwarning:": "a warning",
