@@ -51,6 +51,7 @@ def main(): "Says hello."
 def hello(name): "Greets NAME."
 main(["--help"])
 """
+LINES = ("pla", "plan w", "guest start w", "guest reset-system w", "guest create --po", "template add --po")
 # A process that is smaller than what it measures: a child starts with the peak of the one that forked it.
 PEAK = """
 import os, sys
@@ -207,10 +208,10 @@ def _root(place: str, plugins: str) -> str:
 
 
 def completion() -> Iterator[Row]:
-    """A word at a shell's prompt: a verb, and a guest after a verb of the core and after one of a plugin."""
+    """A word at a shell's prompt: a verb, a guest after a verb of the core, and what follows dear verbs of plugins."""
     with tempfile.TemporaryDirectory(prefix="vfioctl-bench-") as place:
         root = _root(place, "all")
-        words = {line: _completed(f"vfioctl --root {root} {line}") for line in ("pla", "plan w", "guest start w")}
+        words = {line: _completed(f"vfioctl --root {root} {line}") for line in LINES}
         costs = interleaved({**words, "hello": program(sys.executable, "-I", "-c", HELLO)}, ROUNDS)
     dearest = max(words, key=lambda line: costs[line].wall)
     what = f"completion of `{dearest}`, the dearest of {len(words)} / that hello world"

@@ -20,8 +20,8 @@ from vfioctl.testing.entry import UNCOUNTED
 GUESTS = 1000
 POOL, TEMPLATE = "bench", "small"
 PLACE, COPY = f"{verbs.IMAGES}/{POOL}", "copy"
-SMALL, LARGE = "64M", "1G"
-FILLED = {SMALL: "48M", LARGE: "512M"}  # the rest is a hole
+SMALL, LARGE = "64M", "4G"
+FILLED = {SMALL: "48M", LARGE: "2G"}  # the rest is a hole
 # Runs what follows, and writes the peak memory of the largest process of it, in KiB, to standard output.
 PEAK = """
 import os, sys

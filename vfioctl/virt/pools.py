@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 INACTIVE, BUILDING, ACTIVE, DEGRADED, INACCESSIBLE = "inactive", "building", "active", "degraded", "inaccessible"
 STATES = (INACTIVE, BUILDING, ACTIVE, DEGRADED, INACCESSIBLE)  # virStoragePoolState (libvirt-storage.h)
+OF_FILES = ("dir", "fs", "netfs")  # the kinds of pools whose volumes are files
 
 
 @frozen
@@ -45,6 +46,16 @@ class Pool:
     def is_active(self) -> bool:
         """Whether libvirt works with its volumes."""
         return self.state in (ACTIVE, DEGRADED)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether its volumes are files."""
+        return self.kind in OF_FILES
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether its files are there whether or not it is active: nothing is mounted for it."""
+        return self.kind == "dir"
 
 
 def read_pools(connection: Connection) -> tuple[Pool, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vfioctl_guest.create import Wish, after_needs, draft, handed_over
+from vfioctl_guest.create import Wish, draft, handed_over
 from vfioctl_guest.site import Blank, Image, Site
 
 from vfioctl.frozen import replace
@@ -98,7 +98,7 @@ def test_what_it_needs_of_its_node_is_started_before_everything_else() -> None:
     empty = replace(DISK, blank=Blank("p", "web.qcow2", 1 << 30, marked=True, later=True))
     started = StepProposal(id="pool", kind="pool.start", params={}, reason="r")
     found = Finding("network.address_in_use", "It is.")
-    made = after_needs(draft(replace(WISH, start=True), SITE, (empty,), ()), (started,), (found,))
+    made = draft(replace(WISH, start=True), SITE, (empty,), ()).after((started,), (found,))
     assert [one.kind for one in made.steps] == ["pool.start", "volume.create", "domain.define", "domain.start"]
     assert all("pool" in one.after for one in made.steps[1:])
     assert made.steps[1].params["later"] is True

@@ -53,6 +53,12 @@ class Draft:
     findings: tuple[Finding, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
+    def after(self, steps: tuple[StepProposal, ...], findings: tuple[Finding, ...]) -> Draft:
+        """The same after the `steps` that start what the guest needs of its node."""
+        before = tuple(one.id for one in steps)
+        own = tuple(replace(one, after=(*one.after, *before)) for one in self.steps)
+        return replace(self, steps=(*steps, *own), findings=(*self.findings, *findings))
+
 
 def machine_of(
     wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...], seed: Image | None = None
@@ -126,13 +132,6 @@ def handed_over(made: Draft, card: ChosenCard, enabling: Enabling) -> Draft:
         made, steps=(*own, *enabled), contents={**made.contents, **enabling.contents},
         findings=(*made.findings, *card.findings, *enabling.findings),
     )  # fmt: skip
-
-
-def after_needs(made: Draft, steps: tuple[StepProposal, ...], findings: tuple[Finding, ...]) -> Draft:
-    """`made`, after the `steps` that start what it needs of its node."""
-    before = tuple(one.id for one in steps)
-    own = tuple(replace(one, after=(*one.after, *before)) for one in made.steps)
-    return replace(made, steps=(*steps, *own), findings=(*made.findings, *findings))
 
 
 def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Image, ...]) -> Iterator[Finding]:

@@ -11,17 +11,12 @@ from vfioctl.plugin import (
     Guest,
     Question,
     StepProposal,
-    address_conflicts,
     argument,
-    destinations,
     frozen,
     read_networks,
     read_pools,
-    taken_addresses,
 )
-from vfioctl_guest.create import after_needs
 from vfioctl_guest.life import OFF, Subject
-from vfioctl_guest.site import IN_PLACE
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Network, Pool
@@ -69,13 +64,13 @@ def for_new(
     about = Subject(guest, str(node), node.uri, node.is_local, managed=bool(machine.hostdevs))
     making = frozenset(one.blank.pool for one in images if one.blank and one.blank.later)
     needs = unmet(call, connection, about, making)
-    return after_needs(made, needed(about, needs), needs.findings), asked(about, needs, SAME)
+    return made.after(needed(about, needs), needs.findings), asked(about, needs, SAME)
 
 
 def _has(pool: Pool, files: Iterable[str]) -> bool:
     """Whether one of `files` is there only while the pool is active."""
     place = pool.path.rstrip("/")
-    return bool(place) and pool.kind not in IN_PLACE and any(file.startswith(f"{place}/") for file in files)
+    return bool(place) and not pool.is_in_place and any(file.startswith(f"{place}/") for file in files)
 
 
 def _missing(about: Subject, code: str, what: str, how: str, names: Iterable[str]) -> Iterator[Finding]:
@@ -86,6 +81,8 @@ def _missing(about: Subject, code: str, what: str, how: str, names: Iterable[str
 
 def _conflicts(call: Call, about: Subject, off: Iterable[Network], networks: Iterable[Network]) -> Iterator[Finding]:
     """Routes come and go while a network is off; those of another node cannot be seen."""
+    from vfioctl.plugin import address_conflicts, destinations, taken_addresses  # a completion compares no addresses
+
     routes = destinations(call.paths) if about.local else ()
     for network in off:
         others = taken_addresses(networks, routes, but=network.uuid)

@@ -38,10 +38,6 @@ RAW, QCOW2 = "raw", "qcow2"  # formats: where libvirt has none for a volume, and
 MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
 
 
-IN_FILES = ("dir", "fs", "netfs")  # the kinds of pools whose volumes are files
-IN_PLACE = ("dir",)  # those whose files are there whether or not libvirt has them active
-
-
 @frozen
 class Blank:
     """A volume that is to be made: `pool` is a UUID, `size` in bytes; `marked`: its file is here, to bear a mark.
@@ -114,11 +110,11 @@ def blank(
     """
     pool = read_pool(connection, pool_name) if starts else active_pool(connection, pool_name)
     here = connection.node.is_local
-    if pool.kind not in IN_FILES:
+    if not pool.has_files:
         said = f"The volumes of the pool {pool.name} are no files ({pool.kind}), and only files become disks here."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED, hints=("Choose another one with --pool.",))
     place = call.host().ask(pool.path, partial(os.path.realpath, pool.path)) if here else pool.path
-    seen = here and call.administers and (pool.is_active or pool.kind in IN_PLACE)
+    seen = here and call.administers and (pool.is_active or pool.is_in_place)
     marked = seen and call.host().ask(place, partial(keeps_marks, place))
     new = Blank(pool.uuid, name, size, marked, later=not pool.is_active)
     return Image(f"{place}/{name}", QCOW2, blank=new), new

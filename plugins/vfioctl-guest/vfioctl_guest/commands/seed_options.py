@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vfioctl_guest.seed.given import Given
 from vfioctl_guest.ssh_keys.places import key_names
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ def seeding(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_seed(*args: Any, **options: Any) -> Any:
+        from vfioctl_guest.seed.given import Given  # what judges them is not needed by a completion
+
         asked = {name: options.pop(name) for name in Given.__annotations__}
         return command(*args, seed=Given(**asked), **options)
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import frozen
-from vfioctl_storage.commands.template_copy import of_snapshot, of_volume
-from vfioctl_storage.commands.template_image import of_file, of_url
 from vfioctl_storage.commands.template_origin import unclear
-from vfioctl_storage.commands.template_sources import source_of
 from vfioctl_storage.commands.volume_transfer import checksum
 
 if TYPE_CHECKING:
@@ -44,6 +41,14 @@ class Asked:
             raise unclear("--sha256 is of a file or a URL", "Leave it out: the checksum of a copy is computed.")
         if self.disk and not self.snapshot:
             raise unclear("--disk is of a snapshot", "Leave it out.")
+        return self._made(call, connection)
+
+    def _made(self, call: Call, connection: Connection) -> Origin:
+        # What downloads needs ssl, 30 ms, and a completion downloads nothing.
+        from vfioctl_storage.commands.template_copy import of_snapshot, of_volume
+        from vfioctl_storage.commands.template_image import of_file, of_url
+        from vfioctl_storage.commands.template_sources import source_of
+
         if self.file:
             return of_file(call, self.file, checksum(self.sha256), self.form)
         if self.url:
