@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -50,16 +52,20 @@ def test_what_was_registered_for_the_end_runs_and_the_status_is_kept(argv: list[
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"bye", b"")
 
 
-@pytest.mark.parametrize("module", ["vfioctl.compose", "vfioctl.cli.app", "vfioctl.cli.commands.history"])
-def test_an_interrupt_while_it_imports_is_no_traceback(tmp_path: Path, module: str) -> None:
+IMPORTED = ("vfioctl.cli.app", "vfioctl.cli.commands.history")
+INTERRUPTS = [("vfioctl.compose", signal.SIGINT), *product(IMPORTED, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))]
+
+
+@pytest.mark.parametrize(("module", "number"), INTERRUPTS)
+def test_an_interrupt_while_it_imports_is_no_traceback(tmp_path: Path, module: str, number: signal.Signals) -> None:
     finder = (
-        "import os, signal, sys\n"
+        "import os, sys\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), {number:d})\n"
         "sys.meta_path.insert(0, Finder())\n"
         f"sys.argv = ['vfioctl', '--root', {str(tmp_path)!r}, 'history']\n"
         "from vfioctl.entry import main\nmain()"
     )
     ended = subprocess.run([sys.executable, "-I", "-c", finder], capture_output=True, text=True, check=False)
-    assert (ended.returncode, "Traceback" in ended.stderr) == (130, False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (128 + number, False)

@@ -67,12 +67,16 @@ def dispatch(composition: Composition, argv: Sequence[str]) -> int:
 def _command(composition: Composition, argv: Sequence[str]) -> int:
     """A person's command line; ^C ends it without a traceback, also while it imports or shows its result."""
     stdio.streams()
-    try:
-        from vfioctl.cli.app import main as cli
+    from vfioctl.signals import Ending  # a hook remembers that it is to stop, and has its own way of that
 
-        return cli(composition, argv)
+    ending = Ending()
+    try:
+        with ending.heard():
+            from vfioctl.cli.app import main as cli
+
+            return ending.status(cli(composition, argv))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ending.status(INTERRUPTED)
 
 
 def end(argv: Sequence[str], status: int) -> NoReturn:

@@ -91,6 +91,9 @@ class Programs:
         except TimeoutExpired:
             self._end(child)
             raise _too_long(argv, deadline) from None
+        except KeyboardInterrupt:  # it has a session of its own, so ^C does not reach it, and it has our locks
+            self._end(child)
+            raise
         return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
 
     def follow(self, argv: Sequence[str], *, deadline: float, heard: Callable[[str], None]) -> Completed:

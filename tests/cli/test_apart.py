@@ -99,7 +99,7 @@ def test_the_first_steps_are_shown_while_later_ones_still_run(on):
 def test_it_goes_on_when_the_terminal_ends_with_its_session(on):
     with in_the_middle(on, "recover") as process:
         os.killpg(process.pid, signal.SIGHUP)
-        assert shown(process)[0] == -signal.SIGHUP
+        assert shown(process)[0] == 128 + signal.SIGHUP
     assert on.wait_for_return()
     assert until(lambda: not [name for name in os.listdir(on.host.paths.run) if name.startswith("recover-")], 20)
     as_before(on)

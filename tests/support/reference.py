@@ -9,6 +9,7 @@ import ast
 import importlib
 import inspect
 import re
+import signal
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
@@ -26,6 +27,7 @@ from vfioctl.kinds.conditions import OPTIONAL, VOCABULARY
 from vfioctl.plugin import spec, types
 from vfioctl.plugin.static import FILE, read_static
 from vfioctl.plugin.types import PluginInfo
+from vfioctl.signals import BY_SIGNAL
 from vfioctl.txn import step
 from vfioctl.txn.kind import Kind, kind
 from vfioctl.verbs import listed
@@ -210,7 +212,9 @@ def exit_statuses() -> str:
         "nothing: a guest, a device, a setting, a hand-off.",
         errors.EXIT_STUCK: "A kernel write does not return; nothing more is written to that device.",
         errors.EXIT_NOT_ROOT: "The command needs root; nothing was done.",
+        BY_SIGNAL + signal.SIGHUP: "Ended by SIGHUP, as when its terminal goes: as by ^C.",
         Interrupted.exit_status: "Interrupted by the user; `vfioctl status` shows how far it came.",
+        BY_SIGNAL + signal.SIGTERM: "Ended by SIGTERM: as by ^C.",
     }
     rows = [("0", "Done.", ""), *((str(status), text, _raised(status)) for status, text in sorted(words.items()))]
     return page(

@@ -15,7 +15,7 @@ class Misuse(VfioctlError):
 
 
 class Interrupted(VfioctlError):
-    """The user pressed ^C; a hand-off that was running is finished or undone by `recover`."""
+    """^C, SIGTERM or SIGHUP came; a hand-off that was running is finished or undone by `recover`."""
 
     exit_status = 130
 

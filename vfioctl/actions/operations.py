@@ -14,6 +14,7 @@ from vfioctl.actions.moments import Told
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import asdict
 from vfioctl.result import Error, Message, Result
+from vfioctl.signals import Terminated
 from vfioctl.txn import history
 from vfioctl.txn.follow import Follower, progress
 from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
@@ -86,11 +87,21 @@ def cancelled(call: Call, word: str) -> Result:
         )  # fmt: skip
     try:
         worker.send(signal.SIGTERM)
-        ended = until(worker.is_gone, CANCEL_SECONDS)
+        until(lambda: worker.has_ended() or read_both(node.paths, key) is None, CANCEL_SECONDS)
     finally:
         worker.close()
-    if ended:
-        return Result(data={"key": key, "ended": True}).saying(Message(f"{name} was cancelled."))
+    return _what_became(node.paths, key, name)
+
+
+def _what_became(paths: Paths, key: str, name: str) -> Result:
+    """What there is of an operation whose process was asked to stop, whether it did, was killed, or is still at it."""
+    if (now := read_both(paths, key)) is None:
+        record = history.find(paths, key)
+        text = record.message if record and record.ok else f"{name} was cancelled."
+        text = text if name in text else f"{name} has ended: {text}."
+        return Result(data={"key": key, "ended": True}).saying(Message(text))
+    if not _goes_on(paths, key):
+        return _still_open(now, paths)
     said = Message(f"{name} is asked to stop; it comes to the end of its step first.",
                    hint=f"See how far it is with: vfioctl operation follow {key}")  # fmt: skip
     return Result(data={"key": key, "ended": False}).saying(said)
@@ -104,6 +115,8 @@ def followed(call: Call, word: str) -> Result:
     follower = Follower(node.paths, key)
     try:
         _follow(call, follower, node.paths, key)
+    except Terminated:
+        raise _goes_on_alone(key, name) from None
     except KeyboardInterrupt:
         return _interrupted(call, key, name)
     finally:
@@ -135,9 +148,15 @@ def _interrupted(call: Call, key: str, name: str) -> Result:
     try:
         call.caller.tell(f"{name} goes on; ^C once more within {AGAIN_SECONDS:g} s asks to cancel it.")
         until(lambda: False, AGAIN_SECONDS)
+    except Terminated:
+        raise _goes_on_alone(key, name) from None
     except KeyboardInterrupt:
         return cancelled(call, key)
-    raise Interrupted(f"Interrupted. {name} goes on; follow it with: vfioctl operation follow {key}")
+    raise _goes_on_alone(key, name)
+
+
+def _goes_on_alone(key: str, name: str) -> Interrupted:
+    return Interrupted(f"Interrupted. {name} goes on; follow it with: vfioctl operation follow {key}")
 
 
 def _how_it_ended(paths: Paths, story: Story) -> Result:

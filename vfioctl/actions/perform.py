@@ -17,6 +17,7 @@ from vfioctl.frozen import replace
 from vfioctl.ownership import secure_state
 from vfioctl.plugin.requests import checked
 from vfioctl.result import Error, Message, Result, failed, refused
+from vfioctl.signals import Terminated
 from vfioctl.txn import blobs, history, runner
 from vfioctl.txn.journal import open_uuids, read_both
 from vfioctl.txn.locks import BESIDE
@@ -125,6 +126,8 @@ def _given_up(node: Composition, plan: Plan) -> Interrupted:
         from vfioctl.txn import recover
 
         return Interrupted(f"Interrupted. {recover.settle(node, plan.key)}")
+    except Terminated:  # asks for what is being done
+        return _given_up(node, plan)
     except KeyboardInterrupt:
         return Interrupted(f"Interrupted twice: {name} is not undone. Do it with: vfioctl recover")
 

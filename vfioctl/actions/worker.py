@@ -31,8 +31,12 @@ class Worker:
 
     def is_gone(self) -> bool:
         """Whether it has ended, or works on the guest no more."""
+        return self.has_ended() or not self.has_lock()
+
+    def has_ended(self) -> bool:
+        """Whether there is no such process any more."""
         ended = bool(select.select([self.fd], [], [], 0)[0]) if self.fd >= 0 else False
-        return ended or not is_alive(self.paths, self.pid, self.began) or not self.has_lock()
+        return ended or not is_alive(self.paths, self.pid, self.began)
 
     def has_lock(self) -> bool:
         return any((item.uuid, item.pid) == (self.uuid, self.pid) for item in running(self.paths))

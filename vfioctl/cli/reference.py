@@ -23,7 +23,9 @@ EXIT_STATUSES = (
     (3, "Refused: something was found before anything was touched."),
     (4, "A device is stuck in the kernel."),
     (77, "The command needs root."),
+    (129, "Ended by SIGHUP, as when its terminal goes."),
     (130, "Interrupted."),
+    (143, "Ended by SIGTERM."),
 )
 DESCRIPTION = (
     "A guest starts: the desktop lets go of the card, the card moves to vfio-pci, the guest gets it. The guest stops: "
