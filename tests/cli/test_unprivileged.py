@@ -56,6 +56,37 @@ def card(root: Path) -> None:
         (place / name).write_text(f"{value}\n")
 
 
+def hooks_place(root: Path) -> None:
+    (root / "etc/libvirt/hooks").mkdir(parents=True, exist_ok=True)
+
+
+def test_what_the_hook_would_change_is_told_and_nothing_is_changed(as_nobody, root) -> None:
+    hooks_place(root)
+    before = sorted(root.rglob("*"))
+    status, said = as_nobody("hook", "install", "--dry-run")
+    assert (status, sorted(root.rglob("*"))) == (0, before), said
+    assert "50-vfioctl: would be changed, with what belongs to it.\n" in said
+    assert "/var/lib/vfioctl/manifest.json\n" in said
+
+
+def test_a_hook_that_root_has_installed_is_as_it_should_be_for_everybody(as_nobody, root) -> None:
+    hooks_place(root)
+    main(compose(str(root)), ["hook", "install"], {})
+    status, said = as_nobody("hook", "install", "--dry-run")
+    assert (status, "50-vfioctl: everything was as it should be.\n" in said) == (0, True), said
+
+
+def test_what_would_go_with_the_hook_is_told_and_what_could_not_be_seen(as_nobody, root) -> None:
+    hooks_place(root)
+    main(compose(str(root)), ["hook", "install"], {})
+    Path(root, "run/vfioctl/journal").mkdir(parents=True, mode=0o700)
+    os.chmod(root / "run/vfioctl/journal", 0o700)
+    status, said = as_nobody("hook", "uninstall", "--dry-run")
+    assert (status, "would be removed" in said) == (0, True)
+    assert (root / "etc/libvirt/hooks/qemu.d/50-vfioctl").exists()
+    assert "Without root it is not seen whether a hand-off is unfinished" in said
+
+
 def test_plan_says_which_of_our_own_state_it_could_not_read(as_nobody, root, tmp_path) -> None:
     card(root)
     paths = Paths(str(root))

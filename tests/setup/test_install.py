@@ -53,6 +53,62 @@ def test_a_second_install_changes_nothing_but_the_manifest(composition: Composit
     assert {**tree(root), manifest: None} == {**before, manifest: None}
 
 
+def prepared(composition: Composition, state: str) -> None:
+    """Nothing is there, all of it, or a part that is as somebody has left it."""
+    if state == "bare":
+        return
+    install(composition)
+    if state == "changed":
+        Path(composition.paths.shim).write_text("#!/bin/sh\n")
+        Path(composition.paths.manifest).chmod(0o600)
+        Path(composition.paths.recovery_unit).unlink()
+
+
+@pytest.mark.parametrize("state", ["bare", "changed", "whole"])
+def test_a_dry_run_reports_what_install_then_changes_and_writes_nothing(
+    composition: Composition, root: Path, state: str
+) -> None:
+    prepared(composition, state)
+    before = tree(root)
+    told = install(composition, dry_run=True)
+    assert tree(root) == before
+    assert told == install(composition)
+    assert bool(told.changed) == (state != "whole")
+    assert all(os.path.lexists(path) for path in told.changed)
+
+
+@pytest.mark.parametrize("state", ["bare", "changed", "whole"])
+def test_a_dry_run_reports_what_uninstall_then_removes(composition: Composition, root: Path, state: str) -> None:
+    prepared(composition, state)
+    before = tree(root)
+    told = uninstall(composition, dry_run=True)
+    assert tree(root) == before
+    assert told == uninstall(composition)
+    assert bool(told.changed) == (state != "bare")
+    assert not any(os.path.lexists(path) for path in told.changed)
+
+
+@pytest.mark.parametrize("what", [install, uninstall])
+def test_a_dry_run_is_refused_by_what_refuses_the_other(composition: Composition, root: Path, what) -> None:
+    install(composition)
+    journal = root / "run/vfioctl/journal/11111111-2222-3333-4444-555555555555.jsonl"
+    journal.parent.mkdir(parents=True, mode=0o700)
+    journal.touch()
+    Path(composition.self_argv[0]).chmod(0o777)
+    with pytest.raises(Refused) as foretold:
+        what(composition, dry_run=True)
+    with pytest.raises(Refused) as refused:
+        what(composition)
+    assert str(foretold.value) == str(refused.value)
+
+
+def test_a_dry_run_tells_systemd_nothing(composition: Composition, root: Path, put_program, tmp_path: Path) -> None:
+    (root / "run/systemd/system").mkdir(parents=True)
+    put_program("systemctl", f'echo "$*" >>"{tmp_path}/told"; [ "$1" = daemon-reload ]')
+    install(composition, dry_run=True)
+    assert "daemon-reload" not in (tmp_path / "told").read_text()
+
+
 def test_what_is_in_qemu_d_already_stays_as_it_is(composition: Composition, root: Path) -> None:
     others = root / "etc/libvirt/hooks"
     (others / "qemu.d/win11/prepare/begin").mkdir(parents=True)

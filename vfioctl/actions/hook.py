@@ -12,27 +12,35 @@ from vfioctl.setup import verify as checks
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
+    from vfioctl.setup.install import Report
 
 
-def install(call: Call) -> Result:
-    """Put the hook, the recovery unit and the manifest in place."""
-    call.need_root()
+def install(call: Call, *, dry_run: bool = False) -> Result:
+    """Put the hook, the recovery unit and the manifest in place; `dry_run` only says what is not there yet."""
+    if not dry_run:
+        call.need_root()
     here = call.composition
-    report = places.install(here, lambda: isolated(here.programs, here.interpreter))
-    messages = [Message(note, "warning") for note in report.notes]
-    if report.restart:
-        text = "The running daemon looks for hooks only when it starts. Running guests live through its restart:"
-        messages.append(Message(text, "warning", "hook.daemon_older", report.restart))
-    data = {"hook": report.hook, "changed": list(report.changed), "kept": [], "restart": report.restart}
-    return Result(data=data, messages=tuple(messages))
+    report = places.install(here, lambda: isolated(here.programs, here.interpreter), dry_run=dry_run)
+    result = _told(report, dry_run=dry_run)
+    if not report.restart:
+        return result
+    text = "The running daemon looks for hooks only when it starts. Running guests live through its restart:"
+    return result.saying(Message(text, "warning", "hook.daemon_older", report.restart))
 
 
-def uninstall(call: Call) -> Result:
-    """Remove the hook and the unit. Raises Refused while a hand-off is unfinished."""
-    call.need_trust()
-    report = places.uninstall(call.composition)
-    data = {"hook": report.hook, "changed": list(report.changed), "kept": list(report.kept), "restart": ""}
-    return Result(data=data)
+def uninstall(call: Call, *, dry_run: bool = False) -> Result:
+    """Remove the hook and the unit; `dry_run` only says what would go. Raises Refused while a hand-off is open."""
+    if not dry_run:
+        call.need_trust()
+    return _told(places.uninstall(call.composition, dry_run=dry_run), dry_run=dry_run)
+
+
+def _told(report: Report, *, dry_run: bool) -> Result:
+    data = {
+        "hook": report.hook, "changed": list(report.changed), "kept": list(report.kept), "restart": report.restart,
+        "dry_run": dry_run,
+    }  # fmt: skip
+    return Result(data=data).saying(*(Message(note, "warning") for note in report.notes))
 
 
 def verify(call: Call) -> Result:

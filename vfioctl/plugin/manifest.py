@@ -155,6 +155,15 @@ def write(paths: Paths, manifest: Manifest) -> None:
     files.write_json(paths.manifest, to_json(manifest), mode=MODE)
 
 
+def is_written(paths: Paths, manifest: Manifest) -> bool:
+    """Whether `manifest` is the one that the hook reads, byte for byte, and every user may read it."""
+    try:
+        is_public = os.lstat(paths.manifest).st_mode & 0o7777 == MODE
+        return is_public and files.read_text(paths.manifest) == files.as_json(to_json(manifest))
+    except (OSError, ValueError, VfioctlError):
+        return False
+
+
 def to_json(manifest: Manifest) -> dict[str, Any]:
     """What `from_json` reads."""
     return {

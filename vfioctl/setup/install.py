@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vfioctl import files
-from vfioctl.errors import Irregular, NotRoot, Refused, VfioctlError
+from vfioctl.errors import NotRoot, Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.host.host import Host
-from vfioctl.host.units import literal
 from vfioctl.paths import Paths
 from vfioctl.plugin import manifest
 from vfioctl.plugin.manifest import Manifest
 from vfioctl.setup import daemon, shim, trust
-from vfioctl.setup.data import render, template
+from vfioctl.setup.pieces import UNIT, lacking, present
 from vfioctl.txn.journal import open_uuids
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition
 
-EXECUTABLE = 0o755
-PUBLIC = 0o644
-UNIT = "vfioctl-recover.service"
-UNIT_TEMPLATE = ("systemd", f"{UNIT}.in")
-WANTED_BY = "multi-user.target.wants"
 RELOAD_DEADLINE = 10.0
 
 
 @frozen
 class Report:
-    """What was done. `changed` is empty when everything was as it should be; `restart` names the daemon to restart."""
+    """What was done, or would be. `changed` is empty when all is as it should be; `restart` is a command."""
 
     hook: str
     changed: tuple[str, ...] = ()
@@ -41,22 +34,26 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def install(composition: Composition, search: Callable[[], Manifest] = manifest.build) -> Report:
-    """Put everything in place for `composition`, with the plugins that `search` finds.
+def install(
+    composition: Composition, search: Callable[[], Manifest] = manifest.build, *, dry_run: bool = False
+) -> Report:
+    """Put everything in place for `composition`, with the plugins that `search` finds; `dry_run` only reports it.
 
     Raises Refused("setup.writable"), NotRoot, OSError.
     """
     paths = composition.paths
-    _need_write(paths)
+    writes = _may_write(paths)
+    if not (writes or dry_run):
+        raise _not_root(paths)
     trust.refuse_shared(composition)
-    text = shim.rendered(composition)
-    replaced = _replaced(composition)
-    changed = [path for path in _directories(paths) if _make(path)]
-    manifest.write(paths, search())
-    changed += _put_unit(composition)
-    changed += [paths.shim] if _put_hook(paths.shim, text) else []  # last: it fires only when all else stands
-    notes = (*replaced, *_reload(composition, changed))
-    return Report(paths.shim, tuple(changed), restart=_restart_needed(composition), notes=notes)
+    hook = shim.rendered(composition, None if writes else os.stat(paths.root).st_uid)
+    notes, wanted = _replaced(composition), tuple(lacking(composition, search(), hook))
+    changed = tuple(piece.path for piece in wanted)
+    if not dry_run:
+        for piece in wanted:
+            piece.put()
+        notes += _reload(composition, changed)
+    return Report(paths.shim, changed, restart=_restart_needed(composition), notes=notes)
 
 
 def _replaced(composition: Composition) -> tuple[str, ...]:
@@ -65,14 +62,36 @@ def _replaced(composition: Composition) -> tuple[str, ...]:
     python = shim.interpreter_of(shim.installed(path) or "") if os.path.isfile(path) else ""
     if python == ours or not os.access(python, os.X_OK):
         return ()
-    return (f"{path} called another installation until now ({python}); from now on it calls this one ({ours}).",)
+    return (f"{path} called another installation until now ({python}); this one ({ours}) takes its place.",)
 
 
-def uninstall(composition: Composition) -> Report:
-    """Remove the hook and the unit; configuration and history stay. Raises Refused("setup.journal_open"), NotRoot."""
+def uninstall(composition: Composition, *, dry_run: bool = False) -> Report:
+    """Remove the hook and the unit; configuration and history stay. `dry_run` only reports what would go.
+
+    Raises Refused("setup.journal_open"), NotRoot.
+    """
     paths = composition.paths
-    _need_write(paths)
-    if unfinished := open_uuids(paths):
+    if not (dry_run or _may_write(paths)):
+        raise _not_root(paths)
+    notes = _refuse_unfinished(paths, dry_run=dry_run)
+    gone = tuple(present(paths))
+    if not dry_run:
+        for path in gone:
+            files.remove(path)
+        notes += _reload(composition, gone)
+    kept = tuple(path for path in (paths.etc, paths.state) if os.path.isdir(path))
+    return Report(paths.shim, gone, kept, notes=notes)
+
+
+def _refuse_unfinished(paths: Paths, *, dry_run: bool) -> tuple[str, ...]:
+    """Raise Refused while a hand-off is unfinished; a sentence where a dry run may not see that."""
+    try:
+        unfinished = open_uuids(paths)
+    except PermissionError:
+        if not dry_run:
+            raise
+        return ("Without root it is not seen whether a hand-off is unfinished; the hook would stay then.",)
+    if unfinished:
         raise Refused(
             "setup.journal_open",
             f"A hand-off is not finished ({', '.join(_guests(paths, unfinished))}); without the hook its devices would "
@@ -80,11 +99,7 @@ def uninstall(composition: Composition) -> Report:
             state="Nothing was removed.",
             hints=("Stop the guest, or finish it with: vfioctl recover",),
         )
-    gone = [path for path in (_wanted(paths), paths.recovery_unit, paths.shim) if os.path.lexists(path)]
-    for path in gone:
-        files.remove(path)
-    kept = tuple(path for path in (paths.etc, paths.state) if os.path.isdir(path))
-    return Report(paths.shim, tuple(gone), kept, notes=_reload(composition, gone))
+    return ()
 
 
 def _guests(paths: Paths, uuids: Iterable[str]) -> Iterator[str]:
@@ -99,76 +114,25 @@ def _guests(paths: Paths, uuids: Iterable[str]) -> Iterator[str]:
         yield story.plan.subject if story else uuid
 
 
-def _wanted(paths: Paths) -> str:
-    return paths.at("etc/systemd/system", WANTED_BY, UNIT)
+def _may_write(paths: Paths) -> bool:
+    """Whether this user can write where hooks live."""
+    return os.access(_nearest(paths.libvirt_hooks), os.W_OK)
 
 
-def _need_write(paths: Paths) -> None:
-    """Raise NotRoot when this user cannot write where hooks live."""
-    place = paths.libvirt_hooks
-    while not os.path.isdir(place):
-        place = os.path.dirname(place)
-    if not os.access(place, os.W_OK):
-        raise NotRoot(
-            "setup.not_root",
-            f"{place} cannot be written by uid {os.geteuid()}: installing the hook needs root.",
-            state="Nothing was changed.",
-            hints=("Run it with: sudo vfioctl hook install",),
-        )
+def _nearest(place: str) -> str:
+    return place if os.path.isdir(place) else _nearest(os.path.dirname(place))
 
 
-def _directories(paths: Paths) -> tuple[str, ...]:
-    return (os.path.dirname(paths.shim), paths.guest_configs, paths.state)
+def _not_root(paths: Paths) -> NotRoot:
+    return NotRoot(
+        "setup.not_root",
+        f"{_nearest(paths.libvirt_hooks)} cannot be written by uid {os.geteuid()}: installing the hook needs root.",
+        state="Nothing was changed.",
+        hints=("Run it with: sudo vfioctl hook install",),
+    )
 
 
-def _make(path: str) -> bool:
-    """Whether `path` had to be made; each missing parent is made for all to read, none but the owner to write."""
-    if os.path.isdir(path):
-        return False
-    _make(os.path.dirname(path))
-    os.mkdir(path)
-    os.chmod(path, EXECUTABLE)  # the umask of the caller is not ours
-    return True
-
-
-def _put_hook(path: str, text: str) -> bool:
-    """Whether the hook had to be written. One that could fire already keeps its time: the daemon knows of it."""
-    status = os.lstat(path) if os.path.lexists(path) else None
-    fired = status is not None and bool(status.st_mode & 0o100) and os.path.isfile(path)
-    if fired and status and status.st_mode & 0o7777 == EXECUTABLE and shim.installed(path) == text:
-        return False
-    files.atomic_write(path, text, mode=EXECUTABLE)
-    if fired and status:
-        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-    return True
-
-
-def _says(path: str, text: str) -> bool:
-    """Whether the file is there with this text; one that is masked is a link to /dev/null."""
-    try:
-        return files.read_text(path) == text
-    except Irregular:
-        return False
-
-
-def _put_unit(composition: Composition) -> list[str]:
-    paths = composition.paths
-    values = {"ARGV": shlex.join(literal(composition.self_argv)), "JOURNAL": os.path.dirname(paths.disk_journal("x"))}
-    values = {name: value.replace("%", "%%") for name, value in values.items()}  # systemd.unit(5), SPECIFIERS
-    text = render(template(*UNIT_TEMPLATE), values)
-    changed = []
-    if not _says(paths.recovery_unit, text):
-        _make(os.path.dirname(paths.recovery_unit))
-        files.atomic_write(paths.recovery_unit, text, mode=PUBLIC)
-        changed.append(paths.recovery_unit)
-    if not os.path.lexists(_wanted(paths)):
-        _make(os.path.dirname(_wanted(paths)))
-        os.symlink(os.path.join("..", UNIT), _wanted(paths))
-        changed.append(_wanted(paths))
-    return changed
-
-
-def _reload(composition: Composition, changed: list[str]) -> tuple[str, ...]:
+def _reload(composition: Composition, changed: tuple[str, ...]) -> tuple[str, ...]:
     """Make systemd read a changed unit. A systemd that does not answer costs a note, not the installation."""
     booted = Host(composition.paths, composition.programs).booted_with_systemd()
     if not booted or composition.paths.recovery_unit not in changed:

@@ -12,14 +12,15 @@ def view(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"{data['hook']}: {'nothing would stop it from firing' if data['fires'] else 'it would not fire'}."
         return
     changed, kept = data["changed"], data["kept"]
-    yield f"{data['hook']}: {'changed' if changed else 'everything was as it should be'}."
+    done = "would be changed, with what belongs to it" if data["dry_run"] else "changed"
+    yield f"{data['hook']}: {done if changed else 'everything was as it should be'}."
     yield from (f"  {path}" for path in changed)
     yield from (f"  kept: {path}" for path in kept)
 
 
 def removed(data: Mapping[str, Any]) -> Iterator[str]:
     """Each removed and each kept path on its line."""
-    gone = data["changed"]
-    yield f"{data['hook']}: {'removed, with what belongs to it' if gone else 'nothing was installed'}."
+    gone, would = data["changed"], "would be " if data["dry_run"] else ""
+    yield f"{data['hook']}: {f'{would}removed, with what belongs to it' if gone else 'nothing was installed'}."
     yield from (f"  {path}" for path in gone)
     yield from (f"  kept: {path}" for path in data["kept"])

@@ -9,8 +9,9 @@ from vfioctl.result import Result
 
 
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @click.pass_obj
-def command(call: Call) -> Result:
+def command(call: Call, *, dry_run: bool) -> Result:
     """Install the libvirt hook, the recovery unit and the plugin manifest.
 
     The unit finishes at boot what a power loss interrupted. Other hooks are not touched.
@@ -18,4 +19,4 @@ def command(call: Call) -> Result:
     """
     from vfioctl.actions.hook import install
 
-    return install(call)
+    return install(call, dry_run=dry_run)

@@ -9,8 +9,9 @@ from vfioctl.result import Result
 
 
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.pass_obj
-def command(call: Call) -> Result:
+def command(call: Call, *, dry_run: bool) -> Result:
     """Remove the libvirt hook and the unit.
 
     Configuration and history stay.
@@ -18,4 +19,4 @@ def command(call: Call) -> Result:
     """
     from vfioctl.actions.hook import uninstall
 
-    return uninstall(call)
+    return uninstall(call, dry_run=dry_run)

@@ -1,0 +1,128 @@
+"""What belongs to an installation: directories, manifest, unit and hook, and which of it is not as it is to be.
+
+Looks; who wants a piece in its place calls its `put`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vfioctl import files
+from vfioctl.errors import Irregular
+from vfioctl.frozen import frozen
+from vfioctl.host.units import literal
+from vfioctl.plugin import manifest
+from vfioctl.setup import shim
+from vfioctl.setup.data import render, template
+
+if TYPE_CHECKING:
+    from vfioctl.compose import Composition
+    from vfioctl.paths import Paths
+    from vfioctl.plugin.manifest import Manifest
+
+EXECUTABLE = 0o755
+PUBLIC = 0o644
+UNIT = "vfioctl-recover.service"
+UNIT_TEMPLATE = ("systemd", f"{UNIT}.in")
+WANTED_BY = "multi-user.target.wants"
+
+
+@frozen
+class Piece:
+    """One path that is not as it is to be, and what makes it so."""
+
+    path: str
+    put: Callable[[], object]
+
+
+def lacking(composition: Composition, found: Manifest, hook: str) -> Iterator[Piece]:
+    """The pieces to put, in their order: the `hook`, as text, fires only when all else stands."""
+    paths = composition.paths
+    for path in (os.path.dirname(paths.shim), paths.guest_configs, paths.state):
+        if not os.path.isdir(path):
+            yield Piece(path, partial(_make, path))
+    if not manifest.is_written(paths, found):
+        yield Piece(paths.manifest, partial(manifest.write, paths, found))
+    yield from _unit(composition)
+    if not _is_hook(paths.shim, hook):
+        yield Piece(paths.shim, partial(_put_hook, paths.shim, hook))
+
+
+def present(paths: Paths) -> Iterator[str]:
+    """What is removed with the hook, and is there."""
+    return filter(os.path.lexists, (_wanted(paths), paths.recovery_unit, paths.shim))
+
+
+# ---------------------------------------------------------------- the hook
+
+
+def _is_hook(path: str, text: str) -> bool:
+    return _could_fire(path) and os.lstat(path).st_mode & 0o7777 == EXECUTABLE and shim.installed(path) == text
+
+
+def _could_fire(path: str) -> bool:
+    return os.path.isfile(path) and bool(os.lstat(path).st_mode & 0o100)
+
+
+def _put_hook(path: str, text: str) -> None:
+    """One that could fire already keeps its time: the daemon knows of it."""
+    before = os.lstat(path) if _could_fire(path) else None
+    files.atomic_write(path, text, mode=EXECUTABLE)
+    if before:
+        os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+
+
+# ---------------------------------------------------------------- the unit
+
+
+def _unit(composition: Composition) -> Iterator[Piece]:
+    paths, text = composition.paths, _unit_text(composition)
+    if not _says(paths.recovery_unit, text):
+        yield Piece(paths.recovery_unit, partial(_put_unit, paths.recovery_unit, text))
+    if not os.path.lexists(_wanted(paths)):
+        yield Piece(_wanted(paths), partial(_enable, _wanted(paths)))
+
+
+def _unit_text(composition: Composition) -> str:
+    journal = os.path.dirname(composition.paths.disk_journal("x"))
+    values = {"ARGV": shlex.join(literal(composition.self_argv)), "JOURNAL": journal}
+    values = {name: value.replace("%", "%%") for name, value in values.items()}  # systemd.unit(5), SPECIFIERS
+    return render(template(*UNIT_TEMPLATE), values)
+
+
+def _says(path: str, text: str) -> bool:
+    """Whether the file is there with this text; one that is masked is a link to /dev/null."""
+    try:
+        return files.read_text(path) == text
+    except Irregular:
+        return False
+
+
+def _put_unit(path: str, text: str) -> None:
+    _make(os.path.dirname(path))
+    files.atomic_write(path, text, mode=PUBLIC)
+
+
+def _wanted(paths: Paths) -> str:
+    return paths.at("etc/systemd/system", WANTED_BY, UNIT)
+
+
+def _enable(wanted: str) -> None:
+    _make(os.path.dirname(wanted))
+    os.symlink(os.path.join("..", UNIT), wanted)
+
+
+# ---------------------------------------------------------------- directories
+
+
+def _make(path: str) -> None:
+    """Make the directory; each missing parent is made for all to read, none but the owner to write."""
+    if os.path.isdir(path):
+        return
+    _make(os.path.dirname(path))
+    os.mkdir(path)
+    os.chmod(path, EXECUTABLE)  # the umask of the caller is not ours
