@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from boot_trees import BootTree
 
+from vfioctl.actions import offers
 from vfioctl.compose import compose
 from vfioctl.setup import shim
 
@@ -123,6 +125,46 @@ def test_a_fix_mends_what_was_found_and_is_taken_back(tree, run, found, code) ->
     assert run(*back, "--yes").status == 0
     (tree.root / "dev/kvm").unlink(missing_ok=True)
     assert tree.state() == before
+
+
+def mended_with(run, code: str) -> list[str]:
+    """What doctor names with each finding of the code."""
+    checks = json.loads(run("doctor", "--format", "json").out)["data"]["checks"]
+    return [one["fix"] for check in checks for one in check["findings"] if one["code"] == code]
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_doctor_names_the_command_that_mends_it(tree, run, code) -> None:
+    BROKEN[code](tree)
+    named = "vfioctl setup" if code in ("iommu.off", "iommu.kernel_off") else f"vfioctl doctor --fix {code}"
+    assert mended_with(run, code) == [named]
+    for words in (("doctor",), ("doctor", code)):
+        assert f"        Mend it with: {named}\n" in run(*words).out
+    run(*named.split()[1:], "--yes")
+    tree.restart()
+    if code != "boot.framebuffer_memory":
+        assert mended_with(run, code) == []
+
+
+def test_without_its_plugin_no_command_of_one_is_named(tree, run, monkeypatch) -> None:
+    BROKEN["iommu.kernel_off"](tree)
+    monkeypatch.setattr(offers, "plugin_infos", lambda _call: {})
+    assert mended_with(run, "iommu.kernel_off") == [""]
+
+
+@pytest.mark.parametrize("code", ["iommu.off", "iommu.kernel_off"])
+def test_a_boot_loader_that_nobody_knows_is_for_a_person(tree, run, code) -> None:
+    BROKEN[code](tree)
+    shutil.rmtree(tree.root / "boot")
+    shutil.rmtree(tree.root / "etc/default")
+    assert mended_with(run, code) == [""]
+
+
+def test_an_iommu_that_no_word_turns_on_is_for_a_person(tree, run) -> None:
+    (tree.root / "sys/firmware/acpi/tables/DMAR").unlink()
+    tree.write("sys/firmware/acpi/tables/IVRS")
+    tree.write("proc/cpuinfo", "vendor_id : AuthenticAMD\nflags : svm\n")
+    assert mended_with(run, "iommu.off") == [""]
 
 
 def test_a_dry_run_shows_the_change_and_makes_none(tree, run) -> None:

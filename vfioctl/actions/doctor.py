@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.facts import plugin_infos
+from vfioctl.actions.offers import offers
 from vfioctl.actions.validate import validate
 from vfioctl.codes import CODES
 from vfioctl.codes.code import Code, declared
@@ -22,6 +23,7 @@ from vfioctl.unknown import no_such
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
+    from vfioctl.actions.offers import Offers
     from vfioctl.plugin.types import PluginInfo
 
 STATUS = {Severity.BLOCK: EXIT_REFUSED, Severity.WARN: EXIT_FAILED, Severity.INFO: OK, None: OK}
@@ -31,7 +33,8 @@ def doctor(call: Call, *, deep: bool = False) -> Result:
     """Every check of this host with what it found; the exit status says how bad the worst is. `deep` runs a guest."""
     checked = examined(call, deep=deep)
     worst = next((one for one in WORST if any(each.worst is one for each in checked)), None)
-    data = {"worst": worst, "checks": [_row(each) for each in checked]}
+    there = offers(call)
+    data = {"worst": worst, "checks": [_row(each, there) for each in checked]}
     messages = () if call.administers else (Message("Only root sees everything: what could not be read is left out."),)
     return Result(data=data, messages=messages, errors=tuple(_verdict(checked, worst)), exit_status=STATUS[worst])
 
@@ -51,7 +54,8 @@ def explain(call: Call, code: str) -> Result:
     if code not in known:
         raise no_such("code.unknown", f"There is no code {code!r}", code, known, "Known")
     source, meant = known[code]
-    found = [_shown(each) for one in examined(call) for each in one.findings if each.code == code]
+    there = offers(call)
+    found = [_shown(each, there) for one in examined(call) for each in one.findings if each.code == code]
     return Result(data={"code": code, "source": source, "meaning": meant.meaning, "at_length": meant.at_length,
                         "remedy": meant.remedy, "findings": found})  # fmt: skip
 
@@ -84,15 +88,15 @@ def _codes(infos: Mapping[str, PluginInfo]) -> Iterator[tuple[str, Code]]:
         yield from ((name, declared(row)) for row in rows)
 
 
-def _row(checked: Checked) -> dict[str, Any]:
+def _row(checked: Checked, there: Offers) -> dict[str, Any]:
     return {
         "name": checked.name, "summary": checked.summary, "source": checked.source, "worst": checked.worst,
-        "findings": [_shown(finding) for finding in checked.findings],
+        "findings": [_shown(finding, there) for finding in checked.findings],
     }  # fmt: skip
 
 
-def _shown(finding: Finding) -> dict[str, str]:
+def _shown(finding: Finding, there: Offers) -> dict[str, str]:
     return {
         "code": finding.code, "severity": finding.severity, "message": finding.message, "hint": finding.hint,
-        "evidence": finding.evidence,
+        "evidence": finding.evidence, "fix": there.command(finding),
     }  # fmt: skip

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions import host_changes
 from vfioctl.actions.doctor import doctor, examined
 from vfioctl.actions.errors import Unconfirmed
-from vfioctl.actions.facts import plugin_infos
 from vfioctl.actions.host_changes import Verb
-from vfioctl.doctor.fixers import BACK, RECORD, fixers
+from vfioctl.actions.offers import offers
+from vfioctl.doctor.fixers import BACK, RECORD
 from vfioctl.errors import EXIT_FAILED, VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.frozen import frozen, replace
-from vfioctl.plugin import guard
-from vfioctl.plugin.manager import Plugins
 from vfioctl.plugin.operations import Question
 from vfioctl.result import OK, Message, Result
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
-    from vfioctl.doctor.fixers import Fixer
     from vfioctl.plugin.host_changes import HostChange
 
 CODE, UNDO_CODE = "doctor.unconfirmed", "doctor.unconfirmed_undo"
@@ -65,32 +62,19 @@ def undo(call: Call, *, dry_run: bool = False, leave_edited: bool = False) -> Re
 
 def _fixes(call: Call, code: str) -> Iterator[Fix]:
     """Each finding with the change that mends it, as the host is by then: an earlier one may have mended it, too."""
-    known = _known(call)
-    wanted = {one.code for checked in examined(call) for one in checked.findings} & known.keys()
+    there = offers(call)
+    wanted = {one.code for checked in examined(call) for one in checked.findings} & there.fixers.keys()
     for name in sorted(wanted & {code} if code else wanted):
         for finding in _found(call, name):
-            one = _fix(known[name], call, finding)
-            if one.change or one.problem:
-                yield one
-
-
-def _fix(fixer: Fixer, call: Call, finding: Finding) -> Fix:
-    """What the fixer says, on the facts of now. What goes wrong in it costs only this one."""
-    called = guard.call(lambda: fixer(call.host(), finding))
-    return Fix(finding, called.value, called.problem)
+            called = there.change(finding)
+            if called.value or called.problem:
+                yield Fix(finding, called.value, called.problem)
 
 
 def _found(call: Call, code: str) -> tuple[Finding, ...]:
     """The findings of `code` now, one for each evidence."""
     found = (one for checked in examined(call) for one in checked.findings if one.code == code)
     return tuple({one.evidence: one for one in found}.values())
-
-
-def _known(call: Call) -> Mapping[str, Fixer]:
-    """The fixer of each code: those of plugins, then the core's own."""
-    plugins = Plugins(info for info in plugin_infos(call).values() if info.status == "ok")
-    theirs = {code: one for _, check in plugins.doctor_checks() for code, one in check.fixers.items()}
-    return {**theirs, **fixers(call.composition)}
 
 
 def _make(call: Call, wanted: Fix, *, dry_run: bool) -> dict[str, Any]:

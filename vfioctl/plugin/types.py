@@ -101,7 +101,8 @@ class DoctorCheck:
     """A check of the host beyond one guest; `fix` is offered, never run by itself.
 
     `fixers` say by the code of a finding, of this check or another one, which change of the host mends it; None where
-    nothing can be changed from here. `vfioctl doctor --fix` shows it, asks, and makes it.
+    nothing can be changed from here. `vfioctl doctor --fix` shows it, asks, and makes it. `commands` say by the code
+    which command mends it, as it is typed: `vfioctl doctor` names that with the finding, unless a fixer has no change.
     """
 
     name: str
@@ -109,6 +110,7 @@ class DoctorCheck:
     run: Callable[[Host], tuple[Finding, ...]]
     fix: Callable[[], str] | None = None
     fixers: Mapping[str, Callable[[Host, Finding], HostChange | None]] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import DoctorCheck, Fate, Finding, Severity, VfioctlError, read_host_record
-from vfioctl_setup.fixers import FIXERS
+from vfioctl_setup.fixers import BY_SETUP, FIXERS
 from vfioctl_setup.loaders.found import find
 from vfioctl_setup.loaders.model import TEXT, seen
 from vfioctl_setup.preparation import RECORD
@@ -22,7 +22,8 @@ BOOT = ("/etc/default/grub", "/etc/kernel/cmdline")
 
 def checks() -> tuple[DoctorCheck, ...]:
     """The check of this plugin, and how findings about the kernel's command line are mended."""
-    return (DoctorCheck("setup", "What `vfioctl setup` has changed is as it left it.", look, fixers=FIXERS),)
+    summary = "What `vfioctl setup` has changed is as it left it."
+    return (DoctorCheck("setup", summary, look, fixers=FIXERS, commands=dict.fromkeys(BY_SETUP, "vfioctl setup")),)
 
 
 def look(host: Host) -> tuple[Finding, ...]:

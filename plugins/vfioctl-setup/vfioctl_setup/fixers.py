@@ -42,6 +42,7 @@ def _without(*starts: str) -> Callable[[Host, Finding], HostChange | None]:
     return change
 
 
+BY_SETUP = ("iommu.off", "iommu.kernel_off")  # which `vfioctl setup` mends without being told what
 FIXERS = {
     "iommu.off": _iommu,
     "iommu.kernel_off": _kernel_off,

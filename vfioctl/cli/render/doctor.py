@@ -58,6 +58,8 @@ def _found(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             yield f"        seen: {finding['evidence']}"
         if finding["hint"]:
             yield f"        {finding['hint']}"
+        if finding["fix"]:
+            yield f"        Mend it with: {finding['fix']}"
 
 
 def _explained(data: Mapping[str, Any]) -> Iterator[str]:
