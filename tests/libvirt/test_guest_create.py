@@ -331,3 +331,27 @@ def test_somebody_elses_guest_of_that_name_stays(new: New, number: int) -> None:
     new.host.recover()
     assert new.host.lab.virsh("domuuid", new.name).stdout.strip() == theirs
     assert new.host.left_open() == []
+
+
+@pytest.fixture
+def written(new: New) -> New:
+    """`new`, whose volume vfioctl has made, and somebody has written to since."""
+    new.host.must("rm", new.disk)
+    new.host.lab.virsh("pool-refresh", "default")
+    made = new.host.cli("volume", "create", "default", f"{new.name}.qcow2", "--size", "8M")
+    assert made.returncode == 0, made.stderr
+    new.host.must("qemu-io", "-f", "qcow2", "-c", "write -P 7 0 64k", new.disk)
+    return new
+
+
+def test_a_volume_of_ours_that_was_written_to_since_is_a_disk_like_any_other(written: New) -> None:
+    written.done()
+    assert [one.get("file") for one in written.xml.iterfind("devices/disk/source")] == [written.disk]
+
+
+def test_a_volume_of_ours_that_was_written_to_keeps_no_guest_whose_start_has_failed(written: New) -> None:
+    failed = written.create("--start")
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "br-lan" in failed.stderr
+    assert (written.is_known, written.host.left_open()) == (False, [])
+    written.host.must("test", "-e", written.disk)

@@ -211,14 +211,15 @@ def _is_ours(step: Step, there: Place) -> bool:
         os.close(fd)
 
 
-def is_changed(path: str) -> bool:
-    """Whether the image, which a step has made, was written to since or is open. One that no step made is not.
+def is_changed(path: str, author: str = "") -> bool:
+    """Whether the image, which a step of the operation `author` made (of any, for ""), was written to since or is open.
 
-    Nor is one that we may not read: libvirt made it for us, and nobody could mark it.
+    One that no step made is not. Nor is one that we may not read: libvirt made it for us, and nobody could mark it.
     """
     try:
         with locks.seen(path) as fd:
-            return LEFT in os.listxattr(fd) and not _is_as_left(fd)
+            made = LEFT in os.listxattr(fd) and author in ("", mark_of(fd))
+            return made and not _is_as_left(fd)
     except PermissionError:
         return False
 

@@ -13,7 +13,7 @@ from vfioctl.kinds.disks.made import is_changed
 from vfioctl.kinds.libvirt.documents import canonical, covers, name_of, sources
 from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
 from vfioctl.txn.blobs import BLOB
-from vfioctl.txn.shape import FLAG, UUID, Shape, empty_or, optional
+from vfioctl.txn.shape import FLAG, NAME, UUID, Shape, empty_or, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ class DomainDefine(DomainChange):
     name = "domain.define"
     summary = "Gives a guest another configuration; the former one is put back only on failure."
     undo_class = Undo.EXACT
+    marks = True  # the images that the same operation makes bear it, too
     takes = Shape(uri=URI, uuid=UUID, blob=BLOB, former=empty_or(BLOB), live=optional(FLAG), judged=optional(FLAG))
+    keeps = Shape(operation=optional(NAME))  # what an earlier version has planned names none
 
     def put_back(self, params: Json) -> str:
         return "it has its former configuration again" if params["former"] else "libvirt forgets it; no file is removed"
@@ -48,26 +50,21 @@ class DomainDefine(DomainChange):
             must_be_off(domain)
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
-        former, present = text(paths, step.params["former"]), domain.xml
-        if not present:
-            return State.FOREIGN if former else State.BEFORE
-        if former and canonical(present) == canonical(former):
-            return State.BEFORE
-        ours = not former or covers(text(paths, step.params["blob"]), present)
-        return State.AFTER if ours and not _written(step, paths) else State.FOREIGN
+        found = _known(step, paths, domain)
+        return State.FOREIGN if found is State.AFTER and _written(step, paths) else found
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: self._apply(step, machine, domain))
 
     def _apply(self, step: Step, machine: Machine, domain: Domain) -> str | None:
-        if self.state(step, machine.paths, domain) is State.AFTER:
+        if _known(step, machine.paths, domain) is State.AFTER:
             return "it has that configuration already"
         self.must_fit(step.params, domain, machine)  # as late as can be: libvirt replaces what it finds
         if step.params.get("judged", False):
             _judged(domain, text(machine.paths, step.params["blob"]))
             return None
         domain.connection.defineXML(text(machine.paths, step.params["blob"]))
-        if self.state(step, machine.paths, domain) is not State.AFTER:
+        if _known(step, machine.paths, domain) is not State.AFTER:
             _put_back(step, machine.paths, domain)
             said = f"libvirt has made something else of the configuration of {domain.uuid}; the former one is back."
             raise StepFailed("libvirt.define", said)
@@ -83,6 +80,17 @@ class DomainDefine(DomainChange):
         if step.params.get("judged", False):
             return f"The configuration of {step.params['uuid']} is another one, new or somebody else's; it stays so."
         return f"The configuration of {step.params['uuid']} was changed by somebody else, or is gone; it stays so."
+
+
+def _known(step: Step, paths: Paths, domain: Domain) -> State:
+    """How far the step has come by the configuration alone, whatever became of the images in it."""
+    former, present = text(paths, step.params["former"]), domain.xml
+    if not present:
+        return State.FOREIGN if former else State.BEFORE
+    if former and canonical(present) == canonical(former):
+        return State.BEFORE
+    ours = not former or covers(text(paths, step.params["blob"]), present)
+    return State.AFTER if ours else State.FOREIGN
 
 
 def must_be_off(domain: Domain) -> None:
@@ -126,13 +134,15 @@ def _must_be_new(domain: Domain, asked: str) -> None:
 
 
 def _written(step: Step, paths: Paths) -> tuple[str, ...]:
-    """The images that the new configuration brought, made by a step, that a guest has changed since or has open.
+    """The images of the new configuration that the same operation made, and a guest has changed since or has open.
 
-    Their former state is nowhere else: with the former configuration they would be lost to the guest.
+    Their former state is nowhere else: with the former configuration they would be lost to the guest. Those that were
+    there before stay there with either.
     """
     former = text(paths, step.params["former"])
     new = sources(text(paths, step.params["blob"])) - (sources(former) if former else frozenset())
-    return tuple(sorted(path for path in new if os.path.exists(path) and is_changed(path)))
+    author = step.baseline.get("operation", "")
+    return tuple(sorted(path for path in new if os.path.exists(path) and is_changed(path, author)))
 
 
 def _undo(step: Step, paths: Paths, domain: Domain) -> str | None:
