@@ -87,6 +87,12 @@ def test_no_directory_is_writable_by_others_whatever_the_umask(tmp_path):
     assert modes == [0o755, 0o755, 0o700]
 
 
+@pytest.mark.parametrize(("mode", "directory"), [(0o600, 0o700), (0o644, 0o755)])
+def test_a_file_for_everybody_is_in_a_directory_for_everybody(tmp_path, mode: int, directory: int):
+    files.write_json(str(tmp_path / "state/file.json"), {}, mode=mode)
+    assert (tmp_path / "state").stat().st_mode & 0o777 == directory
+
+
 def test_a_new_file_takes_nobodys_place(tmp_path):
     there, link = tmp_path / "there", tmp_path / "link"
     there.write_text("mine")

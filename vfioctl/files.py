@@ -209,12 +209,12 @@ def as_json(value: Any) -> str:
 
 
 def write_json(path: str, value: Any, *, mode: int = PRIVATE, durable: bool = True) -> None:
-    """Replace `path` by `value` as JSON, as `atomic_write` does; parents are made."""
+    """Replace `path` by `value` as JSON, as `atomic_write` does; parents are made, for whoever may read the file."""
     text = as_json(value)
     try:
         atomic_write(path, text, mode=mode, durable=durable)
     except FileNotFoundError:
-        make_private_dir(os.path.dirname(path))
+        make_private_dir(os.path.dirname(path), mode=PARENT_DIR if mode & stat.S_IROTH else PRIVATE_DIR)
         atomic_write(path, text, mode=mode, durable=durable)
 
 

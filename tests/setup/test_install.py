@@ -45,6 +45,12 @@ def test_the_directories_are_made_for_all_to_read_whatever_the_umask(composition
         assert Path(place).stat().st_mode & 0o7777 == 0o755
 
 
+def test_what_was_closed_to_others_is_opened_for_them_to_read(composition: Composition) -> None:
+    os.makedirs(composition.paths.state, mode=0o700)
+    assert composition.paths.state in install(composition).changed
+    assert Path(composition.paths.state).stat().st_mode & 0o7777 == 0o755
+
+
 def test_a_second_install_changes_nothing_but_the_manifest(composition: Composition, root: Path) -> None:
     install(composition)
     before = tree(root)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 EXECUTABLE = 0o755
 PUBLIC = 0o644
+LOOKED_INTO = stat.S_IROTH | stat.S_IXOTH  # by everybody
 UNIT = "vfioctl-recover.service"
 UNIT_TEMPLATE = ("systemd", f"{UNIT}.in")
 WANTED_BY = "multi-user.target.wants"
@@ -45,6 +47,8 @@ def lacking(composition: Composition, found: Manifest, hook: str) -> Iterator[Pi
     for path in (os.path.dirname(paths.shim), paths.guest_configs, paths.state):
         if not os.path.isdir(path):
             yield Piece(path, partial(_make, path))
+    if os.path.isdir(paths.state) and os.stat(paths.state).st_mode & LOOKED_INTO != LOOKED_INTO:
+        yield Piece(paths.state, partial(os.chmod, paths.state, EXECUTABLE))  # history and plan are for everybody
     if not manifest.is_written(paths, found):
         yield Piece(paths.manifest, partial(manifest.write, paths, found))
     yield from _unit(composition)

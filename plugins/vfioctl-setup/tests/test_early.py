@@ -27,6 +27,18 @@ def test_the_ids_of_all_its_functions_and_the_drivers_that_must_wait_are_written
     assert tree.state() == before
 
 
+def test_once_vfio_pci_has_it_nothing_is_left_to_do(tree, setup):
+    tree.grub().initramfs_tools()
+    assert setup("--early", CARD, "--yes").status == 0
+    settings = (tree.root / SETTINGS).read_text()
+    for address in (CARD, "0000:01:00.1"):
+        (tree.root / f"sys/devices/pci0000:00/{address}/driver").unlink()
+        tree.bind(address, "vfio-pci")
+    rows = setup("--early", CARD, "--dry-run", "--format", "json").data["parts"]
+    assert [row["state"] for row in rows if row["part"] == "early binding"] == ["right"]
+    assert (tree.root / SETTINGS).read_text() == settings
+
+
 def test_dracut_gets_a_file_of_its_own(tree, setup):
     tree.grub().dracut()
     before = tree.state()

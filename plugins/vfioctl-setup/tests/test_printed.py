@@ -43,7 +43,7 @@ def test_an_unknown_boot_loader_is_named_as_such_and_nothing_is_changed(tree, se
     before = tree.state()
     shown = setup("--yes")
     assert (shown.status, "[setup.boot_loader_unknown]" in shown.err) == (3, True)
-    assert "Set intel_iommu=on" in shown.err
+    assert "What to set: intel_iommu=on" in shown.err
     assert tree.state() == before
 
 
@@ -65,5 +65,24 @@ def test_what_is_not_installed_comes_with_the_command_of_the_distribution(tree, 
 
 def test_who_may_manage_guests_is_looked_up(tree, setup):
     tree.grub().write("etc/group", "root:x:0:\nlibvirt:x:113:anna,bob\n")
+    tree.write("etc/passwd", "anna:x:1000:1000::/home/anna:/bin/sh\neve:x:1001:1001::/home/eve:/bin/sh\n")
     assert "right    anna is in libvirt" in setup("--dry-run", "--user", "anna").out
     assert "usermod --append --groups libvirt eve" in setup("--dry-run", "--user", "eve").out
+
+
+def test_a_user_that_nobody_knows_is_refused(tree, setup):
+    tree.grub().write("etc/passwd", "anna:x:1000:1000::/home/anna:/bin/sh\n")
+    shown = setup("--dry-run", "--user", "nosuch")
+    assert (shown.status, "[setup.no_user]" in shown.err) == (3, True), shown.err
+
+
+def test_a_word_to_take_off_that_is_not_there_is_said_to_be_absent(tree, setup):
+    tree.write("sys/class/iommu/dmar0")
+    assert "nosuch is not on it" in setup("--dry-run", "--without", "nosuch").out
+
+
+def test_an_iommu_that_is_off_where_nothing_was_asked_for_it_is_not_said_to_be_asked_for(tree, setup):
+    (tree.root / "sys/firmware/acpi/tables/DMAR").unlink()
+    tree.grub().write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n")
+    out = setup("--dry-run").out
+    assert "it is off and nothing on the kernel's command line says so" in out

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import FileEdit, Refused
 from vfioctl_setup.initramfs import with_vfio
-from vfioctl_setup.loaders.model import BootChange, as_bytes
+from vfioctl_setup.loaders.model import BootChange, as_bytes, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,14 +52,19 @@ def _must_be_alone(host: Host, devices: Iterable[PciDevice]) -> None:
 
 
 def _text(host: Host, devices: Iterable[PciDevice]) -> str:
-    """The settings: the ids, and vfio-pci before each module that would have one of them."""
-    ids = dict.fromkeys(map(_ids, devices))
+    """The settings: the ids, and vfio-pci before each module that would have one of them.
+
+    A card that vfio-pci has since the boot says no longer whose it would be: our file of before does.
+    """
+    options = f"options vfio-pci ids={','.join(dict.fromkeys(map(_ids, devices)))}"
     modules = {
         host.driver_module(one.driver) or one.driver for one in devices
         if one.driver and not host.is_vfio_driver(one.driver)
     }  # fmt: skip
-    lines = (f"options vfio-pci ids={','.join(ids)}", *(f"softdep {name} pre: vfio-pci" for name in sorted(modules)))
-    return "\n".join(("# Made by `vfioctl setup`; it goes with `vfioctl setup --undo`.", *lines, ""))
+    before = (text_of(host, FILE) or "").splitlines()
+    kept = {line for line in before if line.startswith("softdep ")} if options in before else set()
+    lines = sorted(kept | {f"softdep {name} pre: vfio-pci" for name in modules})
+    return "\n".join(("# Made by `vfioctl setup`; it goes with `vfioctl setup --undo`.", options, *lines, ""))
 
 
 def _ids(device: PciDevice) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from typing import TYPE_CHECKING
 
 from vfioctl_setup.loaders.model import seen
@@ -37,6 +38,18 @@ def missing(host: Host) -> tuple[str, ...]:
 def command(host: Host) -> str:
     """The command that installs them here; "" where the distribution is not known."""
     return next((COMMANDS[name] for name in _distribution(host) if name in COMMANDS), "")
+
+
+def is_known(host: Host, user: str) -> bool:
+    """Whether there is such a user: in passwd(5), or of this computer from elsewhere: nsswitch.conf(5)."""
+    names = {line.partition(":")[0] for line in (seen(host, "/etc/passwd") or "").splitlines()}
+    if user in names or host.paths.root != "/":
+        return user in names
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def is_member(host: Host, user: str) -> bool | None:

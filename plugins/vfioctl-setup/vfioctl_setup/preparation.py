@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vfioctl.plugin import HostChange, field, frozen
+from vfioctl.plugin import HostChange, Refused, field, frozen
 from vfioctl_setup import early, packages
 from vfioctl_setup.initramfs import REGENERATE, UPDATE, room
 from vfioctl_setup.loaders.found import find
@@ -78,8 +78,9 @@ def _iommu(host: Host, words: Words) -> Row:
     if host.iommu_on():
         return Row("IOMMU", RIGHT, "it is on")
     if words.hold_in(host.kernel_command_line().split()):
+        why = "though the kernel was asked for it" if words.add else "and nothing on the kernel's command line says so"
         return Row(
-            "IOMMU", BY_HAND, "it is off though the kernel was asked for it", "the firmware's setup, at boot",
+            "IOMMU", BY_HAND, f"it is off {why}", "the firmware's setup, at boot",
             ("turn on VT-d (Intel) or AMD-Vi, also called IOMMU or SVM IOMMU",),
         )  # fmt: skip
     return Row("IOMMU", RESTART, "it is off, and the command line below may turn it on")
@@ -89,8 +90,10 @@ def _command_line(host: Host, words: Words, loader: Loader | None) -> tuple[Row,
     if not words or loader is None:
         return Row(COMMAND_LINE, RIGHT, "nothing is needed on it"), BootChange()
     running = host.kernel_command_line().split()
-    where, holds = f"{loader.title}: {_said(words, running, *(loader.entries or ()))}", loader.holds(words)
-    runs = words.hold_in(running)
+    said, holds = _said(words, running, *(loader.entries or ())), loader.holds(words)
+    where, runs = f"{loader.title}: {said}", words.hold_in(running)
+    if not said and holds is not False:
+        return Row(COMMAND_LINE, RIGHT, f"{', '.join(words.remove)} is not on it"), BootChange()
     if holds or (runs and holds is None):
         return Row(COMMAND_LINE, RIGHT if runs else RESTART, where), BootChange()
     change = loader.change(host, words)
@@ -132,6 +135,9 @@ def _installed(host: Host) -> Iterator[Row]:
 def _user(host: Host, user: str) -> Iterator[Row]:
     if not user:
         return
+    if not packages.is_known(host, user):
+        raise Refused("setup.no_user", f"There is no user {user!r} here.", state="Nothing was changed.",
+                      hints=("See who there is with: getent passwd",))  # fmt: skip
     member = packages.is_member(host, user)
     if member:
         yield Row("group", RIGHT, f"{user} is in {packages.GROUP}")

@@ -66,7 +66,7 @@ def _unknown(prepared: Prepared) -> Refused:
     wanted = next(row for row in prepared.rows if row.lines and row.part == COMMAND_LINE)
     return Refused(
         "setup.boot_loader_unknown", "vfioctl does not know the boot loader of this host.",
-        state="Nothing was changed.", hints=(f"Set {' '.join(wanted.lines)} in {wanted.where}.",),
+        state="Nothing was changed.", hints=(f"What to set: {', '.join(wanted.lines)}. Where: {wanted.where}.",),
     )  # fmt: skip
 
 

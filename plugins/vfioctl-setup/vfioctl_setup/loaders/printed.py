@@ -84,7 +84,7 @@ def _unknown(_host: Host, words: Words) -> BootChange:
 
 
 def _without(words: Words) -> tuple[str, ...]:
-    return (f"and without: {' '.join(words.remove)}",) if words.remove else ()
+    return (f"{'and ' if words.add else ''}without: {' '.join(words.remove)}",) if words.remove else ()
 
 
 KNOWN = (
