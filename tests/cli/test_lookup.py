@@ -148,3 +148,10 @@ def test_the_beginning_of_several_records_names_them(run, records) -> None:
 
 def test_without_a_record_there_is_no_last_one(run) -> None:
     assert run("history", "last").status == 3
+
+
+def test_the_last_record_is_the_one_that_ended_last_though_another_of_that_second_has_a_later_name(run, root) -> None:
+    for name, began in (("zeta", 0.1), ("alpha", 0.2)):
+        name_of_run, started = f"20261121T101530-{name}", 1795256130 + began
+        record(Paths(str(root)), Run(name_of_run, name, UUID, "prepare", started, 0.1, ok=True))
+    assert "alpha" in run("history", "last").out

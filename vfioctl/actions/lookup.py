@@ -38,7 +38,7 @@ def record_id(paths: Paths, text: str) -> str:
     """The id of the record that `text` names: an id, its beginning, or "last". Raises Refused, PermissionError."""
     names = ids(paths)
     if text == LAST and names:
-        return names[-1]
+        return next((run.id for run in read_all(paths).runs), names[-1])  # ids tell seconds only
     found = [name for name in names if name.startswith(text)] if text else []
     if text in names or len(found) == 1:
         return text if text in names else found[0]
