@@ -120,6 +120,21 @@ def test_a_hidden_record_of_stuck_writes_does_not_hide_the_cards(as_nobody, root
     assert CARD in said
 
 
+def test_doctor_says_of_how_many_processes_it_could_not_see_what_they_hold(as_nobody, root) -> None:
+    card(root)
+    (root / "sys/bus/pci/devices" / CARD / "class").write_text("0x030000\n")
+    for number in (1, 2):
+        place = root / f"proc/{number}"
+        (place / "fd").mkdir(parents=True)
+        (place / "stat").write_text(f"{number} (Xorg) S {' '.join(['0'] * 49)}\n")
+        (place / "fd").chmod(0o500)
+    _, said = as_nobody("doctor")
+    assert "The open files of 2 processes could not be read: there may be more holders." in said
+    (root / "proc/1/fd").chmod(0o555)
+    (root / "proc/2/fd").chmod(0o555)
+    assert "host.unreadable" not in as_nobody("doctor")[1]
+
+
 @pytest.mark.parametrize("command", ["recover", "rescue", "hook install", "enable win11"])
 def test_the_rest_says_that_it_needs_root(as_nobody, command) -> None:
     status, said = as_nobody(*command.split())
