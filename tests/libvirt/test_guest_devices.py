@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from living import Living
 
+from vfioctl.wait import until
+
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
 
@@ -56,6 +58,29 @@ def test_a_running_guest_gets_a_volume_and_gives_it_back(running):
     running.done("detach", "sda")
     assert disks(running) == disks(running, "--inactive") == before
     assert running.host.left_open() == []
+
+
+def test_a_guest_that_does_not_let_go_loses_it_at_its_next_reset_and_that_is_said(running):
+    """Nothing in it hears of PCI devices that are to go; QEMU takes the wish all the same."""
+    running.done("attach", "--volume", volume(running))
+    said = running.refused("detach", "vdb", status=1)
+    assert "[guest.holds]" in said
+    assert "the running guest loses the disk vdb when it answers, or at its next reset" in said
+    assert f"vfioctl guest detach {running.name} vdb --next-start" in said
+    assert set(disks(running)) == set(disks(running, "--inactive")) == {"vda", "vdb"}
+    running.done("reboot", "--force")
+    assert until(lambda: set(disks(running)) == {"vda"}, 30.0)
+    assert set(disks(running, "--inactive")) == {"vda", "vdb"}
+    running.done("detach", "vdb", "--next-start")
+    assert running.host.left_open() == []
+
+
+def test_the_disk_that_a_running_guest_boots_from_is_asked_about(running):
+    said = running.refused("detach", "vda")
+    assert "[guest.unconfirmed_detach]" in said
+    assert f"vfioctl guest detach {running.name} vda --yes" in said
+    assert set(disks(running)) == set(disks(running, "--inactive")) == {"vda"}
+    running.done("detach", "vda", "--next-start", "--dry-run")
 
 
 def test_a_guest_that_is_off_gets_it_with_its_configuration(guest):

@@ -307,15 +307,17 @@ def undone(
 ) -> VfioctlError:
     """The error about `failure`, of its exit status, once everything was undone: `message`, how all stands, what to do.
 
-    `secondary` is what could not be undone; without it `state` says how it is.
+    `secondary` is what could not be undone; without it `state` says how it is. What the error says of its own is said
+    first: no undo has changed that.
     """
     cause = failure.error
     hints = cause.hints if isinstance(cause, VfioctlError) else ()
+    own = cause.state if isinstance(cause, (StepFailed, Stuck)) else ""
     if secondary:
         state = f"Not everything could be put back: {'; '.join(item.message.rstrip('.') for item in secondary)}."
         hints = (*hints, "Finish it with: vfioctl recover")
     return (Stuck if isinstance(cause, Stuck) else StepFailed)(
-        failure.code, message, state=" ".join((state, *left)), hints=tuple(dict.fromkeys(hints))
+        failure.code, message, state=" ".join(filter(None, (own, state, *left))), hints=tuple(dict.fromkeys(hints))
     )
 
 

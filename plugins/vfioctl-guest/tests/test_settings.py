@@ -25,6 +25,16 @@ def subject(*, running: bool = False, persistent: bool = True) -> Subject:
     return Subject(guest, "local", "qemu:///system", local=True, managed=False)
 
 
+@pytest.mark.parametrize(("xml", "target"), [
+    (XML, "vdb"),
+    (XML.replace("<boot order='1'/>", ""), "vda"),
+    (XML.replace("<disk><target dev='vda'/>", "<disk device='cdrom'>").replace("<boot order='1'/>", ""), "vdb"),
+    (XML.replace("<boot order='1'/>", "").replace("<mac ", "<boot order='1'/><mac "), ""),
+], ids=["by its order", "the first one", "no CD", "from a network alone"])  # fmt: skip
+def test_the_disk_that_a_guest_boots_from_is_known(xml, target):
+    assert settings.system_disk(xml) == target
+
+
 @pytest.mark.parametrize(("cpus", "has", "topology"), [(1, (1, 4), True), (4, (4, 4), True), (6, (6, 6), False)])
 def test_more_cpus_than_there_can_be_leave_their_layout_to_libvirt(cpus, has, topology):
     made = settings.with_cpus(XML, cpus)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from vfioctl.plugin import Message, Refused, content_name, frozen
+from vfioctl.plugin import Message, Refused, argument, content_name, frozen
 from vfioctl_guest import hotplug
 from vfioctl_guest.life import PAUSED, RUNNING, Doing, hinting, perform, step
 from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Finding, Result
+    from vfioctl.plugin import Call, Finding, Question, Result
     from vfioctl_guest.life import Subject
 
 LIVE, CONFIG = "live", "config"
@@ -29,6 +29,7 @@ class Change:
     later: bool = False
     force: bool = False
     findings: tuple[Finding, ...] = ()
+    question: Question | None = None
 
 
 def change(call: Call, about: Subject, wanted: Change, *, dry_run: bool, verb: str = "") -> Result:
@@ -45,8 +46,12 @@ def change(call: Call, about: Subject, wanted: Change, *, dry_run: bool, verb: s
         params["force"] = True
     reason = f"{hotplug.called(wanted.device)} {REASONS[wanted.how]}{'' if LIVE in where else ' with its next start'}"
     made = step(about, f"device.{wanted.how}", reason, deadline=LETS_GO, **params)
-    result = perform(call, about, (made,), Doing(verb, dry_run, findings=wanted.findings, contents=contents))
-    result = hinting(result, "guest.holds", "Unmount it, or set it down, in the guest; or: --next-start")
+    result = perform(call, about, (made,), Doing(verb, dry_run, wanted.question, wanted.findings, contents))
+    device = hotplug.names(ET.fromstring(wanted.device))[0]
+    result = hinting(
+        result, "guest.holds", "Unmount it, or set it down, in the guest; then detach it again.",
+        f"Or from its next start on: vfioctl guest detach {about.called} {argument(device)} --next-start",
+    )  # fmt: skip
     runs = about.guest.state in (RUNNING, PAUSED)
     return result.saying(Message("It takes effect at its next start.")) if runs and LIVE not in where else result
 

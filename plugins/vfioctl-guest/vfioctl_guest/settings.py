@@ -64,6 +64,19 @@ def with_boot(guest: str, xml: str, words: Iterable[str]) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def system_disk(xml: str) -> str:
+    """The target of the disk that it boots from; "" for none, as where it boots from a network alone.
+
+    Where no device has an order, libvirt's <boot dev='hd'/> means the first disk (formatdomain, "BIOS bootloader").
+    """
+    root = ET.fromstring(xml)
+    disks = [one for one in root.iterfind("devices/disk") if one.get("device", "disk") == "disk"]
+    ordered = {int(boot.get("order", 0)): one for one in disks if (boot := one.find("boot")) is not None}
+    if ordered or root.find("devices/*/boot") is not None:
+        disks = [ordered[min(ordered)]] if ordered else []
+    return next((hotplug.names(one)[0] for one in disks), "")
+
+
 def cpus_of(xml: str) -> tuple[int, int]:
     """The CPUs that it has, and the most that it can get while it runs."""
     element = ET.fromstring(xml).find("vcpu")

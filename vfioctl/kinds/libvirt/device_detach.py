@@ -1,6 +1,7 @@
 """device.detach: takes a device from a guest: now, from its next start on, or both.
 
-A running guest lets go of a device by itself, or not at all: its absence is waited for. The undo attaches it again, as
+A running guest lets go of a device by itself, or not at all: its absence is waited for. The wish cannot be taken back:
+QEMU carries it out when the guest answers, or is reset. The undo attaches it again, as
 another device to the guest.
 """
 
@@ -19,7 +20,7 @@ from vfioctl.kinds.libvirt.devices import (
     present,
     same,
 )
-from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
+from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, known_as, on, text
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import UUID, Shape, many, one_of
 from vfioctl.txn.step import State, Undo
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
+
+
+PATIENCE = 0.9  # of the time of a step: with its end the engine would end it, and nobody would say what is pending
+PENDING = "already in the process of unplug"  # QEMU's words for a wish that it has (qdev-monitor.c); no code says so
 
 
 class DeviceDetach(DomainChange):
@@ -96,15 +101,27 @@ def _left(domain: Domain, wanted: Element, places: frozenset[str]) -> frozenset[
 
 def _let_go(step: Step, machine: Machine, wanted: Element) -> None:
     """Ask the guest once, as QEMU takes the wish once, and wait until it has let go."""
-    on(step, machine, lambda domain: _detach(domain, wanted, LIVE))
-    for _ in Backoff(step.deadline):
+    on(step, machine, lambda domain: _wish(domain, wanted))
+    for _ in Backoff(step.deadline * PATIENCE):
         machine.checkpoint()
         if not on(step, machine, lambda domain: _left(domain, wanted, frozenset((LIVE,)))):
             return
+    device = identity(wanted)
     raise StepFailed(
-        "guest.holds", f"The guest {step.params['uuid']} has not let go of the {identity(wanted)} in time.",
-        state="It may still do so.", hints=("Let it go in the guest, unmounted or set down, then try again.",),
+        "guest.holds", f"Guest {known_as(step, machine)} has not let go of the {device} in time.",
+        state=f"QEMU has the wish still: the running guest loses the {device} when it answers, or at its next reset.",
+        hints=("Let it go in the guest, unmounted or set down, then try again.",),
     )  # fmt: skip
+
+
+def _wish(domain: Domain, wanted: Element) -> None:
+    import libvirt
+
+    try:
+        _detach(domain, wanted, LIVE)
+    except libvirt.libvirtError as error:
+        if PENDING not in str(error):
+            raise
 
 
 def _detach(domain: Domain, wanted: Element, place: str) -> None:

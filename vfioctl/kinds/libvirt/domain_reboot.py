@@ -10,7 +10,7 @@ from functools import partial
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.kinds.libvirt.domain_stop import AGAIN, SECONDS, passed_on, tell, wish
-from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, must_run
+from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, known_as, must_run
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import UUID, Shape, one_of
 from vfioctl.txn.step import State, Undo
@@ -48,7 +48,7 @@ class DomainReboot(DomainChange):
             machine.checkpoint()
         uuid = step.params["uuid"]
         raise StepFailed(
-            "guest.deaf", f"The guest {uuid} has not restarted within {step.params['seconds']:g} s.",
+            "guest.deaf", f"Guest {known_as(step, machine)} has not restarted within {step.params['seconds']:g} s.",
             state="It may still do so.", hints=(f"Look at its console, or: virsh reset --domain {uuid}",),
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from functools import partial
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, VfioctlError
 from vfioctl.kinds.libvirt.agent import is_connected
-from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, asked, on
+from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, asked, known_as, on
 from vfioctl.txn.clock import Deadline
 from vfioctl.txn.shape import UUID, Form, Shape, is_seconds, one_of
 from vfioctl.txn.step import State, Undo
@@ -71,7 +71,7 @@ def _shut_down(step: Step, machine: Machine) -> None:
             if not on(step, machine, _is_on):
                 return
     raise StepFailed(
-        "guest.deaf", f"The guest {step.params['uuid']} has not shut down within {step.params['seconds']:g} s.",
+        "guest.deaf", f"Guest {known_as(step, machine)} has not shut down within {step.params['seconds']:g} s.",
         state="It may still do so.", hints=(f"Look at its console, or: virsh destroy --domain {step.params['uuid']}",),
     )  # fmt: skip
 

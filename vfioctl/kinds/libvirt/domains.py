@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 __all__ = [
-    "SNAPSHOT", "URI", "Domain", "DomainChange", "SnapshotChange", "afresh", "asked", "is_paused", "must_run", "on",
-    "text",
+    "SNAPSHOT", "URI", "Domain", "DomainChange", "SnapshotChange", "afresh", "asked", "is_paused", "known_as",
+    "must_run", "on", "text",
 ]  # fmt: skip
 SNAPSHOT = Form("the name of a snapshot", lambda value: is_text(value) and value != "" and "/" not in value)
 
@@ -130,6 +130,11 @@ def afresh(step: Step, machine: Machine, work: Callable[[Domain], T]) -> T:
 
     with connect(of_uri(step.params["uri"])) as connection:
         return _about(connection, machine, step.params["uuid"], work, step.deadline)
+
+
+def known_as(step: Step, machine: Machine) -> str:
+    """The name of the guest of a step, for a sentence; its UUID where it is gone."""
+    return on(step, machine, lambda domain: domain.uuid if domain.found is None else str(domain.handle.name()))
 
 
 def text(paths: Paths, blob: str) -> str:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import click
 
-from vfioctl.plugin import Refused, Result, changing, guest_names, network_names, replace, usb_devices
-from vfioctl_guest import hotplug
+from vfioctl.plugin import (
+    Question,
+    Refused,
+    Result,
+    argument,
+    asking,
+    changing,
+    guest_names,
+    network_names,
+    replace,
+    usb_devices,
+)
+from vfioctl_guest import hotplug, settings
 from vfioctl_guest.life import find, must_not_be_saved, subject
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.places import Change, change
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection
     from vfioctl_guest.life import Subject
 
+SYSTEM = "guest.unconfirmed_detach"  # what is asked
 BUSES = ("virtio", "scsi", "sata", "usb")
 later = click.option("--next-start", is_flag=True, help="Leave the running guest alone: from its next start on.")
 
@@ -85,15 +98,17 @@ def _inserted(connection: Connection, about: Subject, word: str) -> Change:
 @click.option("--usb", metavar="VENDOR:PRODUCT|BUS.DEVICE", shell_complete=usb_devices,
               help="A USB device that it has.")
 @later
+@asking
 @changing
 @click.pass_obj
 def detach(
-    call: Call, name: str, device: str | None, node: str, *, usb: str | None, next_start: bool, dry_run: bool
+    call: Call, name: str, device: str | None, node: str, *, usb: str | None, next_start: bool, yes: bool, dry_run: bool
 ) -> Result:
     """Take DEVICE from the guest NAME: a disk by its target or path, a network card by its MAC or network.
 
-    A running guest has to let go of it, so unmount the disk there first. Nothing is deleted: the volume stays. What is
-    on USB may be unplugged by then; without a guest that has it the node uses it again.
+    A running guest has to let go of it, so unmount the disk there first: one that does not answer keeps it for now, and
+    loses it at its next reset. The disk that a running guest boots from is asked about. Nothing is deleted: the volume
+    stays. What is on USB may be unplugged by then; without a guest that has it the node uses it again.
     """
     if (device is None) == (usb is None):
         said = "One device is detached at a time: DEVICE, or one on USB by --usb."
@@ -105,8 +120,20 @@ def detach(
         found = hotplug.usb_named(about.name, about.guest.xml, xml, usb_word(usb))
     else:
         found = hotplug.named(about.name, xml, str(device))
-    return change(call, about, Change("detach", found, later=next_start), dry_run=dry_run)
+    if yes:
+        call.agree(SYSTEM)
+    asked = None if next_start else _about_the_system(about, found)
+    return change(call, about, Change("detach", found, later=next_start, question=asked), dry_run=dry_run)
 
+
+def _about_the_system(about: Subject, device: str) -> Question | None:
+    """What is asked before a running guest loses what it runs from."""
+    target = hotplug.names(ET.fromstring(device))[0]
+    if not about.guest.live_xml or target != settings.system_disk(about.guest.live_xml):
+        return None
+    lines = (f"Guest {about.name} runs from its disk {target}, and will lose it: what it has not written is lost.",
+             "The volume will stay. Nothing will be left there to boot from.")  # fmt: skip
+    return Question(SYSTEM, lines, f"vfioctl guest detach {about.called} {argument(target)} --yes")
 
 
 
