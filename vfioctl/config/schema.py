@@ -91,8 +91,8 @@ class Setting:
         return VARIABLE + self.path.upper().replace(".", "_").replace("-", "_")
 
 
-def _seconds(path: str, default: float, summary: str) -> Setting:
-    return Setting(path, "float", default, summary, minimum=1, maximum=3600)
+def _seconds(path: str, default: float, summary: str, *, minimum: float = 1) -> Setting:
+    return Setting(path, "float", default, summary, minimum=minimum, maximum=3600)
 
 
 SETTINGS = (
@@ -133,6 +133,11 @@ SETTINGS = (
     _seconds("deadlines.undo", 30.0, "Further seconds to undo them when one failed."),
     _seconds("deadlines.release", 15.0, "Seconds for the part of the return that libvirt waits for."),
     _seconds("deadlines.finish", 120.0, "Seconds for the rest of the return."),
+    _seconds(
+        "deadlines.start", 120.0,
+        "Seconds from before the first step in which libvirt must have started QEMU; else the devices return. They are "
+        "to be more than those of prepare.", minimum=30,
+    ),
 )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""What the mark `armed` says of one attempt: which process called its hook, and when. Starts and ends nothing."""
+"""What the mark `armed` says of one attempt: which process called its hook, and until when that is trusted.
+
+Starts and ends nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ from vfioctl.handoff import markers
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
 
-DAEMON_ALIVE = 120.0  # so long a daemon that lives is trusted to start QEMU
+DAEMON_ALIVE = 120.0  # so long after `since` a daemon that lives is trusted to start QEMU
 NANO = 1e9
 
 
 @frozen
 class Attempt:
-    """One start of a guest. `began` is the daemon's start time in clock ticks since boot, `since` monotonic ns."""
+    """One start of a guest. `began` is the daemon's start time in clock ticks since boot, `since` monotonic ns.
+
+    Every version adds DAEMON_ALIVE to `since`, so that is moved where the settings give the daemon more time, or less.
+    """
 
     daemon: int
     began: int
@@ -36,10 +42,13 @@ class Attempt:
         return f"{self.daemon} {self.began} {self.since}"
 
 
-def by_caller(paths: Paths) -> Attempt:
-    """An attempt that begins now. Our parent is the daemon that called the hook: the shim execs for prepare."""
-    daemon = os.getppid()
-    return Attempt(daemon, start_time(paths, daemon) or 0, time.monotonic_ns())
+def by_caller(paths: Paths, seconds: float = DAEMON_ALIVE) -> Attempt:
+    """An attempt that begins now, and for which a daemon that lives has so many `seconds`.
+
+    Our parent is the daemon that called the hook: the shim execs for prepare.
+    """
+    daemon, moved = os.getppid(), int((seconds - DAEMON_ALIVE) * NANO)
+    return Attempt(daemon, start_time(paths, daemon) or 0, time.monotonic_ns() + moved)
 
 
 def read(paths: Paths, guest: str) -> Attempt | None:

@@ -28,7 +28,7 @@ def commit(transaction: Transaction, boot_id: str) -> None:
     try:
         transaction.begin(
             boot_id,
-            lambda: markers.write(paths, plan, armed=str(attempts.by_caller(paths))),
+            lambda: markers.write(paths, plan, armed=str(attempts.by_caller(paths, plan.limits.start))),
             lambda: _clear(transaction),
         )
     except Refused as error:

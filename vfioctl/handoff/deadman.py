@@ -79,7 +79,7 @@ def _is_over(paths: Paths, watched: Watched) -> bool:
 
 
 def _wait_for_turn(paths: Paths, watched: Watched) -> bool:
-    """Whether it was over before our turn came: 5 s after the daemon was seen gone, 120 s after arming."""
+    """Whether it was over before our turn came: 5 s after the daemon was seen gone, or when its time is over."""
     gone_since: float | None = None
     for left in Backoff(watched.attempt.left, first=LOOK, longest=LOOK):
         if _is_over(paths, watched):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vfioctl.handoff import attempts, notes
 from vfioctl.handoff.attempts import Attempt
 from vfioctl.host.host import Host
+from vfioctl.host.processes import comm, is_alive
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import Standing, Story
 from vfioctl.txn.plan import Plan
@@ -42,3 +43,14 @@ def starting(paths: Paths, story: Story) -> Attempt | None:
         return None
     attempt = attempts.of(paths, story.plan.subject, story.plan.key)
     return attempt if attempt and attempt.may_go_on(paths) else None
+
+
+def overdue(paths: Paths, story: Story) -> str:
+    """What a daemon that lives has not done in its time, in words; "" while it has time, or where it was not asked."""
+    attempt = attempts.of(paths, story.plan.subject, story.plan.key)
+    if story.standing is not Standing.HELD or attempt is None or attempt.left:
+        return ""
+    if not is_alive(paths, attempt.daemon, attempt.began):
+        return ""
+    seconds = story.plan.limits.start
+    return f"{comm(paths, attempt.daemon)} has not started the guest within {seconds:g} s (deadlines.start)"

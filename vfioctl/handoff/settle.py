@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.handoff import notes, reboot
-from vfioctl.handoff.in_use import has_its_devices, is_in_use, starting, user
+from vfioctl.handoff.in_use import has_its_devices, is_in_use, overdue, starting, user
 from vfioctl.handoff.way_back import WayBack
 from vfioctl.host.host import Host
 from vfioctl.host.processes import comm
@@ -20,6 +20,7 @@ class Settle(WayBack):
     """One hand-off that is ended. `spare` keeps the devices for a guest whose QEMU is about to come."""
 
     patience = 10.0
+    late = ""  # what its daemon has not done in time
 
     def verdict(self) -> Unfinished:
         story, host = self.story, self.node.machine().host()
@@ -32,6 +33,7 @@ class Settle(WayBack):
             return Unfinished.LEAVE
         if came_far:
             _refuse_in_use(story, host)
+            self.late = overdue(self.node.paths, story)
         return Unfinished.RETURN if came_far else Unfinished.UNDO
 
     @property
@@ -68,7 +70,14 @@ class Settle(WayBack):
         return self._home()
 
     def _home(self) -> str:
-        return " ".join((f"{self.plan.subject}: everything is home{self.but}.", *self.left))
+        return " ".join((f"{self.plan.subject}: {self._late}everything is home{self.but}.", *self.left))
+
+    def _said(self) -> str:
+        return f"{self._late}{super()._said()}"
+
+    @property
+    def _late(self) -> str:
+        return f"{self.late}; " if self.late else ""
 
     def _refuse_starting(self, host: Host) -> None:
         attempt = starting(self.node.paths, self.story)
