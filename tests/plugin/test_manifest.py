@@ -154,6 +154,11 @@ def test_what_is_written_is_read_back(paths):
     assert manifest.load(paths, Programs(""), ["/bin/false"]) == built
 
 
+def test_every_user_may_read_what_is_written(paths):
+    manifest.write(paths, manifest.build())
+    assert Path(paths.state).stat().st_mode & 0o777 == 0o755
+
+
 def refresher(paths: Paths, tmp_path: Path) -> list[str]:
     """A child that does what `plugins refresh` does."""
     script = tmp_path / "refresh.py"

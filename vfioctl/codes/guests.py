@@ -61,6 +61,8 @@ CODES = (
          "Delete it with `qemu-img snapshot -d`, unless somebody needs it."),
     Code("snapshot.missing", "A disk image has no snapshot of the name that a step is about.",
          "See what it has with `qemu-img snapshot -l IMAGE`."),
+    Code("snapshot.unread", "The record of a snapshot could not be read, so that what it needs is not known.",
+         "Run it as root; a record that is damaged has to be removed first."),
     Code("snapshot.unreadable", "The snapshots of a disk image cannot be read.",
          "See what `qemu-img info IMAGE` says."),
     Code("ssh_key.failed", "ssh-keygen made no key, or is not installed.", "The message has its words."),

@@ -40,6 +40,6 @@ CODES = (
     Code("volume.unmarked", "A new volume could not bear the mark that says whose it is, so it was removed again.",
          "See whether libvirt and vfioctl see the same mounts, with `findmnt`."),
     Code("volume.unknown", "There is no volume of that name in the pool.", "List them with `virsh vol-list POOL`."),
-    Code("volume.used", "A guest, or a volume above it, needs a volume that is to be deleted.",
+    Code("volume.used", "A guest, a snapshot, or a volume above it, needs a volume that is to be deleted or changed.",
          "Delete what needs it first."),
 )  # fmt: skip

@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     )
     from vfioctl.host.mounts import usb_mounts
     from vfioctl.host.processes import start_time
+    from vfioctl.host.snapshot_records import SnapshotRecord, snapshot_records
     from vfioctl.kinds.disks.users import Users, users_of
     from vfioctl.kinds.files.marks import keeps_marks, mark_of
     from vfioctl.kinds.files.web import Glance, glance
@@ -260,8 +261,7 @@ __all__ = [
     "API_VERSION", "GENERIC_RANK", "TYPE_CHECKING", "VENDOR_RANK",
     "Advice", "Answer", "Answers", "Backoff",
     "Call", "Capabilities", "ChosenCard", "Completes", "Condition", "ConfigFile", "Connection", "Connector",
-    "ConsoleSession", "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain",
-    "Element", "Enabling",
+    "ConsoleSession", "Destination", "DeviceNode", "Disk", "DnsName", "DoctorCheck", "Domain", "Element", "Enabling",
     "Fate", "FileEdit", "Finding", "Firmware", "Framebuffer", "Frees",
     "Glance", "GpuHandoff", "Guest", "GuestAddress", "GuestAddresses", "GuestConfig", "GuestConsole", "GuestDisk",
     "GuestFigures", "GuestInterface", "GuestMachine", "GuestRun", "GuestSnapshot", "GuestSummary",
@@ -274,8 +274,8 @@ __all__ = [
     "Pages", "PciDevice", "Phase", "Picture", "Piped", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
     "Refused", "Request", "Result",
-    "Scope", "Session", "Setting", "Severity", "SnapshotBackend", "StaticLease", "StepProposal", "Subnet",
-    "Table", "Taken", "Template", "TemplateData", "TemplateSource",
+    "Scope", "Session", "Setting", "Severity", "SnapshotBackend", "SnapshotRecord", "StaticLease", "StepProposal",
+    "Subnet", "Table", "Taken", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "UsbDevice", "Use", "Users",
     "VfioctlError", "Volume", "VtConsole",
     "add_authorized_keys", "address_conflicts", "argument", "as_size", "asking",
@@ -299,7 +299,7 @@ __all__ = [
     "read_pool", "read_pools", "read_screen", "read_settings", "read_snapshots", "read_summaries", "read_templates",
     "read_text", "read_usb_devices", "read_uses", "read_volume", "read_volumes",
     "remove_authorized_keys", "replace", "run_in_guest",
-    "set_guest_password", "size", "start_time", "staying", "sysfs",
+    "set_guest_password", "size", "snapshot_records", "start_time", "staying", "sysfs",
     "taken_addresses", "taken_devices", "target_driver", "templates_pool",
     "unit_stop", "until", "usb_devices", "usb_mounts", "users_of", "users_of_file",
     "vendor_claim", "verify_template",
@@ -325,6 +325,7 @@ _MODULES = {
     "vfioctl.host.model": "Connector DeviceNode Framebuffer Holder IommuGroup Module PciDevice Session Unit VtConsole",
     "vfioctl.host.mounts": "usb_mounts",
     "vfioctl.host.processes": "start_time",
+    "vfioctl.host.snapshot_records": "SnapshotRecord snapshot_records",
     "vfioctl.kinds.disks.users": "Users users_of",
     "vfioctl.kinds.files.marks": "keeps_marks mark_of",
     "vfioctl.kinds.files.web": "Glance glance",

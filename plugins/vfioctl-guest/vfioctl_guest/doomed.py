@@ -205,8 +205,8 @@ def _copies(known: _Known, guest: Guest, nvram: str) -> Iterator[tuple[str, str]
 
 
 def _users(known: _Known, path: str) -> tuple[str, ...]:
-    found = users_of(known.connection, known.host.ask, path, but=known.guest)
-    return (*found.guests, *found.above)
+    found = users_of(known.connection, known.host.ask, path, but=known.guest, paths=known.host.paths)
+    return (*found.guests, *found.snapshots, *found.above)
 
 
 def _why_kept(disk: GuestDisk, known: _Known) -> str:

@@ -75,9 +75,11 @@ def resolved(call: Call, connection: Connection, path: str) -> str:
 
 
 def who_has(call: Call, connection: Connection, path: str, *, but: str = "") -> tuple[str, ...]:
-    """The guests but `but` that come to the file, and the images right above it: by device and inode on this host."""
-    found = users_of(connection, call.host().ask, path, but=but)
-    return (*found.guests, *found.above)
+    """The guests but `but` that come to the file, their snapshots and the images right above it: by device and inode
+    on this host."""
+    host = call.host()
+    found = users_of(connection, host.ask, path, but=but, paths=host.paths)
+    return (*found.guests, *found.snapshots, *found.above)
 
 
 def in_use(call: Call, connection: Connection, about: Subject, device: str, *, readonly: bool) -> tuple[Finding, ...]:
@@ -87,7 +89,9 @@ def in_use(call: Call, connection: Connection, about: Subject, device: str, *, r
     own = {one for xml in documents for disk in guest_disks(xml) for one in (disk.source, *disk.backing)}
     if _is_among(call, connection, path, own):
         return (Finding("guest.in_use", f"Guest {about.name} has {path} already."),)
-    if users := who_has(call, connection, path, but=about.guest.uuid):
+    others, host = who_has(call, connection, path, but=about.guest.uuid), call.host()
+    kept = users_of(connection, host.ask, path, paths=host.paths).snapshots  # its own are to be gone back to as well
+    if users := tuple(dict.fromkeys((*others, *kept))):
         severity = Severity.WARN if readonly else Severity.BLOCK
         said = f"{path} is used by {', '.join(users)}."
         return (Finding("guest.in_use", said, severity, hint="Give the guest a volume of its own."),)

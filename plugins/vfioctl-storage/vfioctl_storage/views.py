@@ -78,6 +78,8 @@ def volume(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"  over     {one['backing']} ({one['backing_format']})"
     for path in one["above"]:
         yield f"  below    {path}"
+    for snapshot in one["snapshots"]:
+        yield f"  needed   {snapshot}"
     yield f"  guests   {', '.join(_states(one)) or 'none'}"
 
 
@@ -149,6 +151,8 @@ def template(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"  tags     {', '.join(one['tags'])}"
     for path in one.get("above", ()):
         yield f"  below    {path}"
+    for snapshot in one.get("snapshots", ()):
+        yield f"  needed   {snapshot}"
     if one.get("guests"):
         yield f"  guests   {', '.join(one['guests'])}"
 

@@ -1,9 +1,10 @@
-"""Who comes to a file: guests as configured, as they run or were saved, and images above it. Only looks."""
+"""Who comes to a file: guests as configured, as they run or were saved, snapshots, images above it. Only looks."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from vfioctl.host.snapshot_records import SnapshotRecord
+    from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.virt.connection import Connection
     from vfioctl.virt.uses import Use
@@ -22,44 +25,63 @@ if TYPE_CHECKING:
 
 @frozen
 class Users:
-    """Who comes to an image: `guests` by name, those of them that run or were saved, and the volumes right above it."""
+    """Who comes to an image: `guests` by name, those of them that run or were saved, and the volumes right above it.
+
+    `snapshots` are those that are written down on this host, in words; `unread` are records that could not be read.
+    """
 
     guests: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
     saved: tuple[str, ...] = ()
     above: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def users_of(
-    connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], path: str, *, but: str = ""
-) -> Users:
+    connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], path: str, *, but: str = "",
+    paths: Paths | None = None,
+) -> Users:  # fmt: skip
     """Who comes to the image at `path` on the node of `connection`, through any chain of images.
 
-    The guest with the UUID `but` does not count.
+    The guest with the UUID `but` does not count, nor do its snapshots. `paths` are those of the host, "/" unless given.
     Files of this host are told apart by device and inode, those of another one by their paths. `ask` looks at files
     (`Host.ask`, `Reach.ask`). Raises VfioctlError.
     """
+    from vfioctl.host.snapshot_records import snapshot_records
+    from vfioctl.paths import Paths
     from vfioctl.virt.uses import read_uses
     from vfioctl.virt.volumes import every_volume
 
-    uses = [use for use in read_uses(connection) if use.uuid != but]
+    every = read_uses(connection)
+    uses = [use for use in every if use.uuid != but]
     volumes = every_volume(connection)
     if not connection.node.is_local:
-        return _users(uses, volumes, path, str, lambda _: "")
-    said = ask(path, lambda: [list(part) for part in _users(uses, volumes, path, _here, _below).__dict__.values()])
-    return Users(*map(tuple, said))
+        return _users(uses, volumes, (), path, key=str, below=lambda _: "")
+    there = {use.uuid for use in every}
+    kept = [one if one.uuid in there else one.of_nobody() for one in snapshot_records(paths or Paths())
+            if not but or one.uuid != but]  # fmt: skip
+
+    def look() -> list[list[str]]:
+        return [list(part) for part in _users(uses, volumes, kept, path, key=_here, below=_below).__dict__.values()]
+
+    return Users(*map(tuple, ask(path, look)))
 
 
 def _users(
-    uses: Iterable[Use], volumes: Iterable[Volume], path: str, key: Callable[[str], Any], below: Callable[[str], str]
-) -> Users:
+    uses: Iterable[Use], volumes: Iterable[Volume], kept: Iterable[SnapshotRecord], path: str, *,
+    key: Callable[[str], Any], below: Callable[[str], str],
+) -> Users:  # fmt: skip
     """`key` tells whether two paths are of one file, `below` what lies under a file, as far as it can be read."""
     wanted, graph = key(path), {key(one.path): one.backing for one in volumes if one.backing}
-    found = [use for use in uses if any(_leads(one, wanted, graph, key, below) for one in use.paths)]
+    leads = partial(_leads, wanted=wanted, graph=graph, key=key, below=below)
+    found = [use for use in uses if any(map(leads, use.paths))]
     return Users(
         guests=tuple(sorted(use.name for use in found)), running=tuple(sorted(use.name for use in found if use.runs)),
         saved=tuple(sorted(use.name for use in found if use.saved)),
         above=tuple(sorted(one.path for one in volumes if one.backing and key(one.backing) == wanted)),
+        snapshots=tuple(one.said for one in kept if any(map(leads, one.files))),
+        unread=tuple(one.file for one in kept if one.problem),
     )  # fmt: skip
 
 

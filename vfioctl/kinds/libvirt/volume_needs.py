@@ -7,6 +7,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.disks.users import Users, users_of
 from vfioctl.kinds.libvirt.pools import is_here
+from vfioctl.shell import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,17 +20,37 @@ STATES = "Start it and shut it down, or discard its saved state, first."
 
 def users(machine: Machine, params: Json, path: str) -> Users:
     """Who comes to the file `path`, but the guest that the step is for. Raises VfioctlError."""
-    return users_of(machine.libvirt(params["uri"]), machine.reach.ask, path, but=params.get("domain", ""))
+    return users_of(
+        machine.libvirt(params["uri"]), machine.reach.ask, path, but=params.get("domain", ""), paths=machine.paths
+    )
 
 
 def must_be_unneeded(found: Users, path: str) -> None:
-    """Raise StepRefused("volume.used") where a guest, or a volume above it, needs it."""
+    """Raise StepRefused("volume.used", "snapshot.unread") where a guest, a snapshot or a volume above it needs it."""
     if found.guests:
         said = f"{path} is needed by {_guests(found.guests)}."
-        raise StepRefused("volume.used", said, hints=("See its disks with: virsh domblklist --inactive GUEST",))
+        hints = tuple(f"See its disks with: vfioctl guest show {argument(one)}" for one in found.guests)
+        raise StepRefused("volume.used", said, hints=hints)
+    must_be_in_no_snapshot(found, path)
+    must_be_below_nothing(found, path)
+
+
+def must_be_below_nothing(found: Users, path: str) -> None:
+    """Raise StepRefused("volume.used") where a volume lies right above it."""
     if found.above:
         said = f"{path} is needed by what lies above it: {', '.join(found.above)}."
         raise StepRefused("volume.used", said, hints=("Delete these first, or make them whole copies.",))
+
+
+def must_be_in_no_snapshot(found: Users, path: str) -> None:
+    """Raise StepRefused("volume.used") where a snapshot that is written down here needs it, and "snapshot.unread"."""
+    if found.snapshots:
+        said = f"{path} is needed by {', '.join(found.snapshots)}."
+        hint = "Delete that first, with: vfioctl snapshot delete GUEST NAME"
+        raise StepRefused("volume.used", said, hints=(hint, "Of a guest that is gone, remove the record."))
+    if found.unread:
+        said = f"Whether a snapshot needs {path} could not be seen: {', '.join(found.unread)} could not be read."
+        raise StepRefused("snapshot.unread", said, hints=("Run it as root; a record that is damaged has to go first.",))
 
 
 def must_be_at_rest(found: Users, path: str) -> None:

@@ -11,7 +11,13 @@ from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.domains import Domain
 from vfioctl.kinds.libvirt.pools import is_group, name_of, path_of
 from vfioctl.kinds.libvirt.volume_alone import Alone
-from vfioctl.kinds.libvirt.volume_needs import must_be_at_rest, must_not_be_open, users
+from vfioctl.kinds.libvirt.volume_needs import (
+    must_be_at_rest,
+    must_be_below_nothing,
+    must_be_in_no_snapshot,
+    must_not_be_open,
+    users,
+)
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume
 from vfioctl.shell import argument
 from vfioctl.txn.shape import COUNT, NAME, UUID, Shape, many, optional
@@ -51,7 +57,11 @@ class VolumeResize(Alone):
             raise StepRefused("volume.changed", said, hints=("Look at it, then plan it once more.",))
         if not params.get("running", ""):
             must_not_be_open(params, present.path)
-            must_be_at_rest(users(machine, params, present.path), present.path)
+            found = users(machine, params, present.path)
+            must_be_at_rest(found, present.path)
+            must_be_below_nothing(found, present.path)
+            if found.snapshots or params["size"] < params["former"]:
+                must_be_in_no_snapshot(found, present.path)
         elif params["size"] < params["former"]:
             said = f"The volume {params['name']} is a disk of a running guest, and is never cut."
             raise StepRefused("volume.busy", said, hints=("Shut the guest down first.",))

@@ -19,6 +19,7 @@ from vfioctl.plugin import (
     guest_names,
     read_snapshots,
     read_templates,
+    snapshot_records,
     verify_template,
 )
 from vfioctl_guest.commands.seed_options import seeding
@@ -60,7 +61,7 @@ def reset_system(call: Call, name: str, node: str, *, seed: Given, yes: bool, dr
         call.agree(RESET)
     with call.connection(node) as connection:
         about = find(call, connection, name)
-        _must_be_free(connection, about)
+        _must_be_free(call, connection, about)
         system = _system(call, connection, about)
         verify_template(connection, system.template)
         fresh = _seed(call, connection, about, system, seed)
@@ -99,7 +100,7 @@ def _of_seed(about: Subject, fresh: Image | None) -> str:
             "A new seed is made with --user, --ssh-key and their neighbours.")  # fmt: skip
 
 
-def _must_be_free(connection: Connection, about: Subject) -> None:
+def _must_be_free(call: Call, connection: Connection, about: Subject) -> None:
     """Raise Refused("guest.running", "guest.saved", "guest.has_snapshots")."""
     must_not_be_saved(about)
     if about.guest.state != OFF:
@@ -107,11 +108,18 @@ def _must_be_free(connection: Connection, about: Subject) -> None:
             "guest.running", f"Guest {about.name} is {about.guest.state}: its disk is replaced while it is off.",
             state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
         )  # fmt: skip
-    if names := [one.name for one in read_snapshots(connection, about.guest.uuid)]:
+    if names := _snapshots(call, connection, about):
         raise Refused(
             "guest.has_snapshots", f"Guest {about.name} has snapshots, which belong to its disk: {', '.join(names)}.",
             state=NOTHING_CHANGED, hints=(f"Delete them first: vfioctl snapshot prune {about.called} --keep 0",),
         )  # fmt: skip
+
+
+def _snapshots(call: Call, connection: Connection, about: Subject) -> list[str]:
+    """The names of those that libvirt knows, and of those that only this host has written down."""
+    ours = snapshot_records(call.host().paths, about.guest.uuid) if about.local else ()
+    named = (one.name or f"one that cannot be read ({one.file})" for one in ours)
+    return list(dict.fromkeys((*(one.name for one in read_snapshots(connection, about.guest.uuid)), *named)))
 
 
 def _system(call: Call, connection: Connection, about: Subject) -> System:

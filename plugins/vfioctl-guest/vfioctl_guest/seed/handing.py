@@ -18,10 +18,10 @@ from vfioctl.plugin import (
     frozen,
     read_pools,
     replace,
-    users_of,
 )
 from vfioctl_guest.life import OFF, Doing, perform, step
 from vfioctl_guest.seed.mark import marked, with_run, without
+from vfioctl_guest.sources import who_has
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Volume
@@ -51,8 +51,8 @@ def read_seed(call: Call, connection: Connection, about: Subject) -> Read | None
     if seed is None or not seed.run:
         return None
     found = next((one for one in every_volume(connection) if one.path == seed.file), None)
-    needed = users_of(connection, call.host().ask, seed.file, but=about.guest.uuid)
-    if found is None or needed.guests or needed.above:
+    needed = who_has(call, connection, seed.file, but=about.guest.uuid)
+    if found is None or needed:
         return Read(seed.file)
     return Read(seed.file, next(one.uuid for one in read_pools(connection) if one.name == found.pool), found)
 

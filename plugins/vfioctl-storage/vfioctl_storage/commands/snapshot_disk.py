@@ -14,11 +14,13 @@ from vfioctl.plugin import (
     read_guest,
     read_pools,
     read_snapshots,
+    snapshot_records,
 )
 from vfioctl_storage.commands.volume_work import subject
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from xml.etree import ElementTree as ET
 
     from vfioctl.plugin import Call, Connection, Guest, GuestSnapshot, Pool
@@ -38,11 +40,11 @@ def disk_at(call: Call, connection: Connection, word: str, disk: str) -> Subject
         hint = "List them with: vfioctl snapshot list GUEST"
         raise _unclear(f"{word!r} names no snapshot; expected GUEST@SNAPSHOT", hint)
     guest = read_guest(connection, guest_name)
-    known = {one.name: one for one in read_snapshots(connection, guest.uuid)}
+    known = {**_written(call, connection, guest), **_in_libvirt(connection, guest)}
     if name not in known:
         said = f"The guest {guest.name} has no snapshot {name!r}"
         raise no_such(UNKNOWN, said, name, known, "Its snapshots")
-    path = _kept(guest, known[name], disk)
+    path = _kept(f"The snapshot {name}", known[name], disk)
     pool, volume = _volume_at(connection, path)
     return subject(call, connection, pool, volume)
 
@@ -51,20 +53,31 @@ def _unclear(said: str, hint: str) -> Refused:
     return Refused(UNKNOWN, f"{said}.", state=NOTHING_CHANGED, hints=(hint,))
 
 
-def _kept(guest: Guest, snapshot: GuestSnapshot, target: str) -> str:
+def _in_libvirt(connection: Connection, guest: Guest) -> dict[str, Mapping[str, str]]:
+    """The snapshots that libvirt knows, each with the images of its disks by their targets; none lies inside."""
+    return {
+        one.name: {disk.target: disk.source for disk in guest_disks(_domain(one)) if disk.target in dict(one.files)}
+        for one in read_snapshots(connection, guest.uuid)
+    }
+
+
+def _written(call: Call, connection: Connection, guest: Guest) -> dict[str, Mapping[str, str]]:
+    """The same of those that are written down on this host: what a revert has kept is nowhere else."""
+    found = snapshot_records(call.host().paths, guest.uuid) if connection.node.is_local else ()
+    return {one.name: {} if one.internal else dict(one.disks) for one in found if not one.problem}
+
+
+def _kept(called: str, images: Mapping[str, str], target: str) -> str:
     """The path of the image of the disk `target`, or of the only one. Raises Refused("volume.no_snapshot")."""
-    if not snapshot.files:
-        said = f"The snapshot {snapshot.name} of {guest.name} lies inside its images, or has no disk."
-        hint = "Go back to it, then copy the volume."
-        raise Refused(UNKNOWN, said, state=NOTHING_CHANGED, hints=(hint,))
-    targets = dict(snapshot.files)
-    if not target and len(targets) > 1:
-        raise _unclear(f"The snapshot {snapshot.name} has several disks: {', '.join(targets)}", "Give --disk.")
-    chosen = target or next(iter(targets))
-    if chosen not in targets:
-        said = f"The snapshot {snapshot.name} has no disk {chosen!r}"
-        raise no_such(UNKNOWN, said, chosen, targets, "Its disks")
-    return next(disk.source for disk in guest_disks(_domain(snapshot)) if disk.target == chosen)
+    if not images:
+        said, hint = f"{called} lies inside its images, or has no disk", "Go back to it, then copy the volume."
+        raise _unclear(said, hint)
+    if not target and len(images) > 1:
+        raise _unclear(f"{called} has several disks: {', '.join(images)}", "Give --disk.")
+    chosen = target or next(iter(images))
+    if chosen not in images:
+        raise no_such(UNKNOWN, f"{called} has no disk {chosen!r}", chosen, images, "Its disks")
+    return images[chosen]
 
 
 def _domain(snapshot: GuestSnapshot) -> str:

@@ -55,10 +55,12 @@ def show(call: Call, name: str, node: str) -> Result:
     """Show the template NAME, or POOL/NAME, and what is made of it: guests, and volumes that lie above it."""
     with call.connection(node) as connection:
         one = find_template(connection, name)
-        users = users_of(connection, call.host().ask, one.image.path) if one.image else None
+        host = call.host()
+        users = users_of(connection, host.ask, one.image.path, paths=host.paths) if one.image else None
         row = _row(connection.node, one)
     guests, above = (list(users.guests), list(users.above)) if users else ([], [])
-    return Result(data={"template": {**row, "guests": guests, "above": above}})
+    snapshots = list(users.snapshots) if users else []
+    return Result(data={"template": {**row, "guests": guests, "snapshots": snapshots, "above": above}})
 
 
 @click.command("verify")
@@ -86,9 +88,9 @@ def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Res
     with call.connection(node) as connection:
         where, one = connection.node, find_template(connection, name)
         _, picture = one.usable()
-        users = users_of(connection, call.host().ask, picture.path)
-    if users.guests or users.above:
-        needed = ", ".join((*(f"guest {guest}" for guest in users.guests), *users.above))
+        users = users_of(connection, call.host().ask, picture.path, paths=call.host().paths)
+    if needing := (*(f"guest {guest}" for guest in users.guests), *users.snapshots, *users.above):
+        needed = ", ".join(needing)
         raise Refused(
             "template.used", f"The template {one.name} is not removed, it is needed by: {needed}.",
             state=NOTHING_CHANGED, hints=("Delete these first.",),

@@ -46,5 +46,5 @@ def show(call: Call, pool: str, name: str, node: str) -> Result:
         subj = subject(call, connection, place, name)
     users = subj.users
     data = {**row(subj.node, subj.volume), "guests": list(users.guests), "running": list(users.running),
-            "saved": list(users.saved), "above": list(users.above)}  # fmt: skip
+            "saved": list(users.saved), "snapshots": list(users.snapshots), "above": list(users.above)}  # fmt: skip
     return Result(data={"volume": data})

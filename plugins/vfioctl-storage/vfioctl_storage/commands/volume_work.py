@@ -76,7 +76,7 @@ def must_be_active(pool: Pool) -> Pool:
 def subject(call: Call, connection: Connection, pool: Pool, name: str) -> Subject:
     """The volume `name` of `pool`, with everybody who has it."""
     volume = read_volume(connection, pool, name)
-    users = users_of(connection, call.host().ask, volume.path)
+    users = users_of(connection, call.host().ask, volume.path, paths=call.host().paths)
     uuids = {use.name: use.uuid for use in read_uses(connection)}
     local = connection.node.is_local
     found = [
