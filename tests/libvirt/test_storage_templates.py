@@ -53,6 +53,28 @@ def test_the_pool_that_a_template_was_made_beside_goes_and_that_of_the_templates
     assert on.digest(IMAGE) == on.digest(SOURCE)
 
 
+@pytest.mark.parametrize(("code", "argv"), [
+    ("volume.used", ("volume", "resize", "fast-templates", "tiny.qcow2", "+1G")),
+    ("volume.used", ("volume", "compact", "fast-templates", "tiny.qcow2")),
+    ("volume.used", ("volume", "delete", "fast-templates", "tiny.qcow2", "--yes")),
+    ("volume.used", ("volume", "create", "fast-templates", "new.qcow2", "--size", "1M")),
+    ("volume.used", ("volume", "upload", "fast-templates", "new.qcow2", SOURCE)),
+    ("volume.used", ("volume", "clone", "fast", "web.qcow2", "new.qcow2", "--to", "fast-templates")),
+    ("guest.volume", ("guest", "attach", "g", "--volume", "fast-templates/tiny.qcow2")),
+    ("guest.volume", ("guest", "attach", "g", "--volume", "fast-templates/tiny.metadata.yaml")),
+    ("guest.volume", ("guest", "create", "n", "--memory", "64M", "--volume", "fast-templates/tiny.qcow2")),
+    ("guest.volume", ("guest", "create", "n", "--memory", "64M", "--disk", "1G", "--pool", "fast-templates")),
+], ids=lambda one: " ".join(one[:3]) if isinstance(one, tuple) else one)  # fmt: skip
+def test_what_nothing_is_made_of_yet_is_written_to_by_no_verb(
+    on: Templates, code: str, argv: tuple[str, ...]
+) -> None:
+    on.cli(*ADD)
+    on.cli("volume", "create", "fast", "web.qcow2", "--size", "8M")
+    guest = snapshot_lab.Guest(on.host)
+    on.refused(code, *(guest.name if word == "g" else word for word in argv))
+    on.cli("template", "verify", "tiny")
+
+
 def test_a_template_that_a_guest_comes_to_stays(on: Templates) -> None:
     on.cli(*ADD)
     on.cli("volume", "create", "fast", "web.qcow2", "--template", "tiny")

@@ -26,7 +26,7 @@ from vfioctl.plugin import (
     verify_template,
 )
 from vfioctl_guest.names import NOTHING_CHANGED
-from vfioctl_guest.sources import active_pool, resolved, volume_named, who_has
+from vfioctl_guest.sources import active_pool, must_be_for_guests, resolved, volume_named, who_has
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,6 +109,7 @@ def blank(
     Raises Refused: "pool.*", "guest.pool_off", "guest.volume".
     """
     pool = read_pool(connection, pool_name) if starts else active_pool(connection, pool_name)
+    must_be_for_guests(pool)
     here = connection.node.is_local
     if not pool.has_files:
         said = f"The volumes of the pool {pool.name} are no files ({pool.kind}), and only files become disks here."

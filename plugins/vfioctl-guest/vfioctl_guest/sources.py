@@ -16,6 +16,7 @@ from vfioctl.plugin import (
     read_network,
     read_pool,
     read_volume,
+    templates_pool,
     users_of,
 )
 from vfioctl_guest import hotplug
@@ -41,14 +42,23 @@ def volume_named(connection: Connection, word: str) -> Volume:
 
 
 def active_pool(connection: Connection, name: str) -> Pool:
-    """Raises Refused("pool.unknown", "guest.pool_off")."""
+    """Raises Refused("pool.unknown", "guest.pool_off", "guest.volume")."""
     pool = read_pool(connection, name)
+    must_be_for_guests(pool)
     if not pool.is_active:
         raise Refused(
             "guest.pool_off", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
             hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
         )  # fmt: skip
     return pool
+
+
+def must_be_for_guests(pool: Pool) -> None:
+    """Raise Refused("guest.volume") for a pool of templates: a guest would write to what others lie above."""
+    if pool.name.endswith(templates_pool("")):
+        said = f"The pool {pool.name} keeps templates, and no guest is given what is in it."
+        hint = "Let a disk lie above one: vfioctl volume create POOL NAME --template TEMPLATE"
+        raise Refused("guest.volume", said, state=NOTHING_CHANGED, hints=(hint,))
 
 
 def medium(connection: Connection, word: str) -> hotplug.Medium:

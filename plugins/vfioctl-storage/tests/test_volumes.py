@@ -13,7 +13,8 @@ from vfioctl.plugin import Refused
 ROW: dict[str, Any] = {
     "node": "local", "pool": "fast", "name": "a.qcow2", "path": "/srv/fast/a.qcow2", "kind": "file", "format": "qcow2",
     "capacity": 4 << 30, "allocation": 1 << 20, "backing": "/srv/fast/b.qcow2", "backing_format": "qcow2",
-    "guests": ["one", "two", "three"], "running": ["two"], "saved": ["three"], "above": ["/srv/fast/c.qcow2"],
+    "guests": ["one", "two", "three"], "running": ["two"], "saved": ["three"], "snapshots": ["snapshot a of guest b"],
+    "above": ["/srv/fast/c.qcow2"],
 }  # fmt: skip
 
 
@@ -42,6 +43,7 @@ def test_a_volume_is_shown_with_what_it_lies_between_and_who_has_it() -> None:
         "  size     4.0 GiB, 1.0 MiB used",
         "  over     /srv/fast/b.qcow2 (qcow2)",
         "  below    /srv/fast/c.qcow2",
+        "  needed   snapshot a of guest b",
         "  guests   one (off), two (running), three (saved)",
     ]
 

@@ -20,7 +20,7 @@ from vfioctl.plugin import (
     size,
     templates_pool,
 )
-from vfioctl_storage.commands.volume_work import about, active_pool, row, step, subject
+from vfioctl_storage.commands.volume_work import about, active_pool, row, step, subject, writable_pool
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED
 
@@ -51,7 +51,7 @@ def resize(
     """
     if yes:
         call.agree(CUT)
-    with active_pool(call, pool, node) as (connection, place):
+    with writable_pool(call, pool, node) as (connection, place):
         subj = subject(call, connection, place, name)
     former = subj.volume.capacity
     count = former + size(wanted[1:]) if wanted.startswith("+") else size(wanted)

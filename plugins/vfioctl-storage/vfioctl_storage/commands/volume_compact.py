@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Refused, Result, argument, as_size, changing, frozen, pool_names
-from vfioctl_storage.commands.volume_change import must_be_no_template
-from vfioctl_storage.commands.volume_work import about, active_pool, row, step, subject
+from vfioctl_storage.commands.volume_work import about, row, step, subject, writable_pool
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED
 
@@ -41,11 +40,10 @@ def compact(call: Call, pool: str, name: str, node: str, *, dry_run: bool) -> Re
     Refused while a guest that comes to it runs or is saved, through images above it too, and where it has snapshots
     inside. Images that lie above it stay as they are. Its file must be on this host.
     """
-    with active_pool(call, pool, node) as (connection, place):
+    with writable_pool(call, pool, node) as (connection, place):
         _must_be_here(connection.node, place.name, name)
         call.need_root()
         subj = subject(call, connection, place, name)
-        must_be_no_template(connection, subj)
     _must_be_at_rest(subj)
     path = subj.volume.path
     found = _looked_at(call.host(), path)

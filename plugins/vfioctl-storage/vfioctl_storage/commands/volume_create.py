@@ -9,7 +9,14 @@ import click
 from vfioctl.plugin import Result, changing, pool_names, read_pool
 from vfioctl_storage.commands.volume_asked import PREALLOCATIONS, SPARSE, Asked
 from vfioctl_storage.commands.volume_copy import derived
-from vfioctl_storage.commands.volume_work import about, active_pool, must_be_active, subject
+from vfioctl_storage.commands.volume_work import (
+    about,
+    active_pool,
+    must_be_active,
+    must_be_for_volumes,
+    subject,
+    writable_pool,
+)
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import check_volume
 
@@ -47,7 +54,7 @@ def create(call: Call, /, pool: str, name: str, node: str, *, dry_run: bool, **s
     check_volume(name)
     asked = Asked(**said)
     asked.must_be_clear()
-    with active_pool(call, pool, node) as (connection, place):
+    with writable_pool(call, pool, node) as (connection, place):
         where, made = connection.node, asked.step(call, connection, place, name)
     shown = {"node": str(where), "pool": place.name, "name": name, "format": made.params["format"],
              "capacity": made.params["size"]}  # fmt: skip
@@ -75,6 +82,7 @@ def clone(
     with active_pool(call, pool, node) as (connection, place):
         from_ = subject(call, connection, place, name)
         into = must_be_active(read_pool(connection, target)) if target else place
+        must_be_for_volumes(into)
     made = derived(call, from_, into, new, form, linked=linked)
     shown = {"node": str(from_.node), "pool": into.name, "name": new, "format": made.params["format"],
              "capacity": from_.volume.capacity, "source": name, "linked": linked}  # fmt: skip

@@ -9,7 +9,17 @@ import click
 
 from vfioctl.plugin import Refused, Result, argument, changing, pool_names
 from vfioctl_storage.commands.volume_create import FORMATS
-from vfioctl_storage.commands.volume_work import about, active_pool, is_marked, must_hold, must_take, row, step, subject
+from vfioctl_storage.commands.volume_work import (
+    about,
+    active_pool,
+    is_marked,
+    must_hold,
+    must_take,
+    row,
+    step,
+    subject,
+    writable_pool,
+)
 from vfioctl_storage.commands.work import Wish, in_order, perform
 from vfioctl_storage.image import read
 from vfioctl_storage.names import NOTHING_CHANGED, check_volume
@@ -40,7 +50,7 @@ def upload(
     check_volume(name)
     wanted = checksum(sha256)
     image = read(call.host(), os.path.abspath(file), form)
-    with active_pool(call, pool, node) as (connection, place):
+    with writable_pool(call, pool, node) as (connection, place):
         where = connection.node
     convert = f"Convert it: qemu-img convert -O raw {argument(image.path)} NEW"
     must_take(place, image.path, image.format, image.size, convert)

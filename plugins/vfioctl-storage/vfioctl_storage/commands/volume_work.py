@@ -19,6 +19,7 @@ from vfioctl.plugin import (
     read_pool,
     read_uses,
     read_volume,
+    templates_pool,
     users_of,
 )
 from vfioctl_storage.commands.work import PLUGIN
@@ -71,6 +72,24 @@ def must_be_active(pool: Pool) -> Pool:
             hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
         )  # fmt: skip
     return pool
+
+
+@contextmanager
+def writable_pool(call: Call, word: str, node: str) -> Iterator[tuple[Connection, Pool]]:
+    """The same for a verb that writes into it. Raises Refused("volume.used") for one of templates, too."""
+    with active_pool(call, word, node) as (connection, pool):
+        must_be_for_volumes(pool)
+        yield connection, pool
+
+
+def must_be_for_volumes(pool: Pool) -> None:
+    """Raise Refused("volume.used") for a pool of templates: its checksum says what is in it."""
+    if pool.name.endswith(templates_pool("")):
+        beside = argument(pool.name.removesuffix(templates_pool("")))
+        said = f"The pool {pool.name} keeps templates, to which nobody writes."
+        hints = (f"Let a volume lie above one: vfioctl volume create {beside} NAME --template TEMPLATE",
+                 f"A further one is made with: vfioctl template add NAME --pool {beside}")  # fmt: skip
+        raise Refused("volume.used", said, state=NOTHING_CHANGED, hints=hints)
 
 
 def subject(call: Call, connection: Connection, pool: Pool, name: str) -> Subject:
