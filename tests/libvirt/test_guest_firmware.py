@@ -1,8 +1,9 @@
-"""`vfioctl guest create --firmware` on a real libvirtd that finds firmware: made-up images, with real descriptors."""
+"""Guests whose firmware libvirt chooses, on a real libvirtd that finds some: made-up images, with real descriptors."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,6 +18,16 @@ pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
 
 QEMU = "/usr/share/qemu"
+CHOSEN = """\
+<domain type='qemu'>
+  <name>{name}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>
+  <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>
+      <target dev='vda' bus='virtio'/></disk>
+    <memballoon model='none'/></devices>
+</domain>
+"""
 PLAIN, SECURE = ["acpi-s3"], ["acpi-s3", "enrolled-keys", "requires-smm", "secure-boot"]
 
 
@@ -64,3 +75,77 @@ def test_each_firmware_is_made_as_planned_and_deleted_before_it_ever_ran(host: A
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert host.files() == before
     assert host.left_open() == []
+
+
+class Chosen:
+    """A guest whose XML asks for firmware='efi' alone, as virt-manager's does; it has run, so that it has NVRAM."""
+
+    def __init__(self, host: Any, name: str = "old") -> None:
+        self.host, self.name, disk = host, name, f"{snapshot_lab.IMAGES}/{name}.qcow2"
+        host.must("qemu-img", "create", "-q", "-f", "qcow2", disk, "8M")
+        document = host.place / f"{name}.xml"
+        document.write_text(CHOSEN.format(name=name, disk=disk))
+        for argv in (("define", str(document)), ("start", name), ("destroy", name), ("pool-refresh", "default")):
+            host.lab.virsh(*argv)
+        self.write("mine")
+
+    @property
+    def nvram(self) -> str:
+        return f"{snapshot_lab.NVRAM}/{self.name}_VARS.fd"
+
+    def write(self, word: str) -> None:
+        self.host.must("sh", "-c", f"printf {word} | dd conv=notrunc status=none of={self.nvram}")
+
+    def cli(self, *argv: str) -> str:
+        ended = self.host.cli(*argv)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        said: str = ended.stdout + ended.stderr
+        return said
+
+
+@pytest.fixture
+def chosen(host: Any) -> Chosen:
+    return Chosen(host)
+
+
+def nvrams(host: Any) -> dict[str, str]:
+    """The files of firmware variables by their names, with what they begin with."""
+    names = host.must("ls", snapshot_lab.NVRAM).split()
+    return {name: host.must("head", "-c", "4", f"{snapshot_lab.NVRAM}/{name}") for name in names}
+
+
+def started(host: Any, name: str) -> str:
+    """The NVRAM that a guest runs with."""
+    host.lab.virsh("start", name)
+    root = ET.fromstring(host.lab.virsh("dumpxml", name).stdout)
+    host.lab.virsh("destroy", name)
+    return root.findtext("os/nvram", "")
+
+
+def test_nvram_that_nothing_names_goes_with_its_guest_and_that_is_said(host: Any, chosen: Chosen) -> None:
+    assert nvrams(host) == {"old_VARS.fd": "mine"}
+    assert f"nvram: {chosen.nvram}" in chosen.cli("guest", "delete", "old", "--dry-run")
+    chosen.cli("guest", "delete", "old", "--yes")
+    assert nvrams(host) == {}
+    assert host.left_open() == []
+
+
+def test_nvram_that_nothing_names_comes_with_a_new_name(host: Any, chosen: Chosen) -> None:
+    chosen.cli("guest", "rename", "old", "new")
+    assert list(nvrams(host).values()) == ["mine"]
+    assert nvrams(host)[os.path.basename(started(host, "new"))] == "mine"
+
+
+def test_a_clone_gets_a_copy_of_nvram_that_nothing_names(host: Any, chosen: Chosen) -> None:
+    chosen.cli("guest", "clone", "old", "new")
+    own = started(host, "new")
+    assert own != chosen.nvram
+    assert set(nvrams(host)) == {"old_VARS.fd", os.path.basename(own)}
+    assert set(nvrams(host).values()) == {"mine"}
+
+
+def test_a_snapshot_keeps_nvram_that_nothing_names_and_a_revert_brings_it_back(host: Any, chosen: Chosen) -> None:
+    assert "no copy" not in chosen.cli("snapshot", "create", "old", "clean")
+    chosen.write("late")
+    chosen.cli("snapshot", "revert", "old", "clean", "--yes")
+    assert nvrams(host)[os.path.basename(started(host, "old"))] == "mine"

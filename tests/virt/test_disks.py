@@ -38,7 +38,10 @@ def test_each_disk_has_its_source_format_and_what_lies_below_it() -> None:
     ("os", "firmware"),
     [
         ("<os/>", Firmware()),
-        ("<os firmware='efi'/>", Firmware(uefi=True)),
+        ("<name>g</name><os firmware='efi'/>",
+         Firmware(uefi=True, nvram="/var/lib/libvirt/qemu/nvram/g_VARS.fd", named=False)),
+        ("<os firmware='efi'><loader stateless='yes'/></os>", Firmware(uefi=True)),
+        ("<os firmware='efi'><loader type='rom'/></os>", Firmware(uefi=True)),
         ("<os><loader type='rom'>/seabios</loader></os>", Firmware()),
         ("<os><loader type='pflash'>/c</loader><nvram>/n</nvram></os>", Firmware(uefi=True, nvram="/n")),
         ("<os firmware='efi'><nvram type='file'><source file='/n'/></nvram></os>", Firmware(uefi=True, nvram="/n")),

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 from vfioctl.frozen import frozen
 
 TPM_STATES = "/var/lib/libvirt/swtpm"  # libvirt's, in each release of Debian
+NVRAMS = "/var/lib/libvirt/qemu/nvram"  # the same; no setting of qemu.conf changes it
 
 
 @frozen
@@ -26,11 +27,16 @@ class GuestDisk:
 
 @frozen
 class Firmware:
-    """How the guest boots: `nvram` is the file of its variables, "" where libvirt has not chosen one yet."""
+    """How the guest boots: `nvram` is the file of its variables, "" for none; `named`: its configuration says so.
+
+    Where it says firmware="efi" alone, libvirt before 9.2 chooses the file at each start and writes it nowhere: it is
+    called as the guest is (qemuDomainNVRAMPathFormat() in qemu_domain.c).
+    """
 
     uefi: bool = False
     nvram: str = ""
     template: str = ""
+    named: bool = True
 
 
 def guest_disks(xml: str) -> tuple[GuestDisk, ...]:
@@ -40,16 +46,24 @@ def guest_disks(xml: str) -> tuple[GuestDisk, ...]:
 
 def guest_firmware(xml: str) -> Firmware:
     """UEFI is what has a pflash loader, or asks for firmware='efi' (formatdomain, BIOS bootloader)."""
-    system = _root(xml).find("os")
+    root = _root(xml)
+    system = root.find("os")
     if system is None:
         return Firmware()
     loader, nvram = system.find("loader"), system.find("nvram")
     uefi = system.get("firmware") == "efi" or (loader is not None and loader.get("type") == "pflash")
-    if nvram is None:
-        return Firmware(uefi)
-    source = nvram.find("source")
-    file = (source.get("file", "") if source is not None else "") or (nvram.text or "").strip()
-    return Firmware(uefi, file, nvram.get("template", ""))
+    source = None if nvram is None else nvram.find("source")
+    file = (source.get("file", "") if source is not None else "") or ("" if nvram is None else nvram.text or "").strip()
+    template = "" if nvram is None else nvram.get("template", "")
+    if file or source is not None or not _is_chosen(system, loader):
+        return Firmware(uefi, file, template)
+    return Firmware(uefi, f"{NVRAMS}/{root.findtext('name', '')}_VARS.fd", template, named=False)
+
+
+def _is_chosen(system: ET.Element, loader: ET.Element | None) -> bool:
+    """Whether libvirt chooses a firmware that keeps variables; a ROM and a stateless one keep none."""
+    keeps = loader is None or (loader.get("type", "pflash") == "pflash" and loader.get("stateless") != "yes")
+    return system.get("firmware") == "efi" and keeps
 
 
 def guest_tpm(xml: str) -> str:

@@ -142,9 +142,11 @@ def document(xml: str, new: New, paths: Mapping[str, str]) -> tuple[str, list[st
 
 
 def _other_nvram(root: ET.Element, new: New) -> None:
-    nvram = root.find("os/nvram")
-    if nvram is None or not new.nvram:
+    system, nvram = root.find("os"), root.find("os/nvram")
+    if system is None or not new.nvram:
         return
+    if nvram is None:  # libvirt has chosen that of the original, and by the name of the guest alone
+        nvram = ET.SubElement(system, "nvram")
     if (source := nvram.find("source")) is not None:
         source.set("file", new.nvram)
     else:

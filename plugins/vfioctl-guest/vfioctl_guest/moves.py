@@ -70,20 +70,24 @@ def _record(call: Call, new: str, path: str, what: str) -> Moves:
 
 
 def _nvram(call: Call, about: Subject, new: str) -> Moves:
-    """A copy first, then the configuration that names it; one that was never made needs the latter alone."""
-    former, fresh = guest_firmware(about.guest.xml).nvram, new_nvram(about, new)
+    """A copy first, then the configuration, where that names it; one that was never made needs the latter alone."""
+    firmware, fresh = guest_firmware(about.guest.xml), new_nvram(about, new)
     if not fresh:
         return Moves()
-    old = about.guest.xml.encode()
-    data = about.guest.xml.replace(former, fresh).encode()
+    defined = _naming(about, firmware.nvram, fresh) if firmware.named else Moves()
+    if not os.path.exists(call.paths.at(firmware.nvram)):
+        return defined
+    copied = _step("nvram", "file.copy", "its NVRAM comes with it", source=firmware.nvram, dest=fresh)
+    gone = _removal(call, "former-nvram", firmware.nvram, uri=about.uri, domain=about.guest.uuid)
+    return Moves((copied, *defined.before), (gone,), defined.contents)
+
+
+def _naming(about: Subject, former: str, fresh: str) -> Moves:
+    """The configuration that names `fresh` where it has named `former`."""
+    old, data = (text.encode() for text in (about.guest.xml, about.guest.xml.replace(former, fresh)))
     names = content_name(data), content_name(old)
     defined = step(about, "domain.define", "its NVRAM is called as it is", blob=names[0], former=names[1])
-    contents = {names[0]: data, names[1]: old}
-    if not os.path.exists(call.paths.at(former)):
-        return Moves((defined,), (), contents)
-    copied = _step("nvram", "file.copy", "its NVRAM comes with it", source=former, dest=fresh)
-    gone = _removal(call, "former-nvram", former, uri=about.uri, domain=about.guest.uuid)
-    return Moves((copied, defined), (gone,), contents)
+    return Moves((defined,), (), {names[0]: data, names[1]: old})
 
 
 def _removal(call: Call, name: str, path: str, **more: str) -> StepProposal:

@@ -21,14 +21,21 @@ def changed(xml: str, sources: Mapping[str, tuple[str, str]], nvram: str = "") -
         target = disk.find("target")
         if target is not None and target.get("dev") in sources:
             _set_source(disk, *sources[target.get("dev") or ""])
-    firmware = root.find("os/nvram")
-    if nvram and firmware is not None:
-        source = firmware.find("source")
-        if source is not None:
-            source.set("file", nvram)
-        else:
-            firmware.text = nvram
+    system = root.find("os")
+    if nvram and system is not None:
+        _set_nvram(system, nvram)
     return ET.tostring(root, encoding="unicode")
+
+
+def _set_nvram(system: ET.Element, path: str) -> None:
+    """Where libvirt has chosen the former one, nothing names it (guest_firmware)."""
+    found = system.find("nvram")
+    firmware = ET.SubElement(system, "nvram") if found is None else found
+    source = firmware.find("source")
+    if source is not None:
+        source.set("file", path)
+    else:
+        firmware.text = path
 
 
 def without_chains(xml: str, going: Container[str]) -> str:
