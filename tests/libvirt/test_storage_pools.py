@@ -120,6 +120,31 @@ def test_a_file_that_somebody_put_there_is_a_volume_after_a_refresh(on: Pools) -
     assert on.data("refresh", "fast")["pool"]["volumes"] == 1
 
 
+def test_a_directory_with_files_of_others_becomes_none_unless_that_is_said(on: Pools) -> None:
+    on.host.must("mkdir", "-p", f"{PLACE}/home/Documents")
+    on.host.must("sh", "-c", f"echo x > {PLACE}/home/.profile; echo x > {PLACE}/home/letter.pdf")
+    before = on.state()
+    said = on.cli("create", "mine", "--path", f"{PLACE}/home", status=3)
+    assert ".profile, letter.pdf" in said
+    assert "--any-files" in said
+    assert on.state() == before
+    on.cli("create", "mine", "--path", f"{PLACE}/home", "--any-files")
+
+
+def test_a_directory_of_images_and_of_what_lies_beside_them_becomes_one(on: Pools) -> None:
+    on.host.must("mkdir", "-p", f"{PLACE}/fast/old")
+    on.host.must("sh", "-c", f"cd {PLACE}/fast; truncate -s 4M disk; echo x > debian.iso.SHA256; echo x > web.xml")
+    on.host.must("qemu-img", "create", "-q", "-f", "qcow2", f"{PLACE}/fast/web", "8M")
+    on.cli("create", "fast", "--path", f"{PLACE}/fast")
+
+
+def test_a_link_leads_to_no_directory_of_the_system(on: Pools) -> None:
+    on.host.must("ln", "-s", "/etc", f"{PLACE}/fast")
+    before = on.state()
+    assert "/etc" in on.cli("create", "fast", "--path", f"{PLACE}/fast", status=3)
+    assert on.state() == before
+
+
 @pytest.mark.parametrize(("name", "path", "code"), [
     ("7", "fast", "pool.bad_name"), ("-x", "fast", "pool.bad_name"), ("x y", "fast", "pool.bad_name"),
     ("..", "fast", "pool.bad_name"), ("fast", "a/b/c", "pool.bad_path"), ("fast", "../../../proc/x", "pool.bad_path"),

@@ -33,11 +33,18 @@ def test_what_a_tool_would_take_for_something_else_cannot(name: str) -> None:
     assert caught.value.code == "pool.bad_name"
 
 
-@pytest.mark.parametrize("path", ["", "srv", "/", "/srv/../etc", "/srv//x", "/srv/./x", "/proc", "/dev/shm/x"])
+@pytest.mark.parametrize("path", ["", "srv", "/", "/srv/../etc", "/srv//x", "/srv/./x", "/proc", "/dev/shm/x",
+                                  "/etc", "/etc/x", "/usr/share/x", "/root/x", "/run/x", "/boot", "/home", "/var",
+                                  "/var/lib", "/var/lib/libvirt", "/var/lib/vfioctl/x", "/tmp/"])
 def test_a_pool_is_not_put_everywhere(path: str) -> None:
     with pytest.raises(Refused) as caught:
         check_path(path)
     assert caught.value.code == "pool.bad_path"
+
+
+@pytest.mark.parametrize("path", ["/srv", "/home/ada/vm", "/var/lib/libvirt/images", "/run/media/ada/disk", "/etcetc"])
+def test_what_people_keep_images_in_can_be_a_pool(path: str) -> None:
+    check_path(path)
 
 
 def test_a_directory_is_a_pool_of_its_kind_and_a_device_one_that_is_mounted() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CORRUPT, DATA_FILE = 2, 4  # incompatible features (docs/interop/qcow2.txt of QEMU)
 CHECK = 600.0  # seconds for qemu-img to look at the tables of a large image
 DAMAGED = 2  # its status where an image has errors; leaked clusters alone (3) harm nobody
+QCOW2 = b"QFI\xfb"
 # What other images begin with: as raw they would be of no use to a guest.
 OTHERS = (
     (0, b"KDMV", "VMDK"), (0, b"# Disk DescriptorFile", "VMDK"), (0, b"vhdxfile", "VHDX"), (0, b"conectix", "VPC"),
@@ -64,6 +65,19 @@ def read(host: Host, path: str, form: str | None) -> Image:
     return replace(found, used=status.st_blocks * 512)
 
 
+def begins_as_image(path: str) -> bool:
+    """Whether the file at `path` begins as an image of any format does; also one that we may not read."""
+    try:
+        fd = open_plain(path, follow=True, foreign=True)
+    except (OSError, VfioctlError):
+        return True
+    try:
+        begin = os.pread(fd, 512, 0)
+    finally:
+        os.close(fd)
+    return begin.startswith(QCOW2) or bool(_other(begin))
+
+
 def announced(url: str, seen: Glance, form: str | None) -> Image:
     """What is to come from `url`, by its first bytes. Raises Refused."""
     if not seen.size:
@@ -96,12 +110,16 @@ def _judged(path: str, form: str | None, begin: bytes, header: Qcow2 | None, len
 def _must_be(path: str, form: str | None, header: Qcow2 | None, begin: bytes) -> None:
     """A raw image that looks like qcow2 would be taken for that: whoever wrote it chooses what lies below it then."""
     found = "qcow2" if header else "raw"
-    other = next((name for at, magic, name in OTHERS if begin[at : at + len(magic)] == magic), "")
+    other = _other(begin)
     if other and not header:
         hint = f"Unpack it, or convert it: qemu-img convert -O qcow2 {argument(path)} NEW"
         raise _unfit(path, f"it is {other}, not qcow2 or raw", hint)
     if form and form != found:
         raise _unfit(path, f"it is {found} by its header, not {form}", "Leave --image-format out.")
+
+
+def _other(begin: bytes) -> str:
+    return next((name for at, magic, name in OTHERS if begin[at : at + len(magic)] == magic), "")
 
 
 def _must_be_whole(path: str, header: Qcow2) -> None:

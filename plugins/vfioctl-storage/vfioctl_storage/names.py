@@ -14,6 +14,15 @@ VALID_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 VALID_GROUP = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}")
 VALID_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
 NO_PLACES = ("/dev", "/proc", "/sys")  # what the kernel shows there is no storage
+# The system's own, with everything below; then directories that are everybody's, of which only a part can be a pool's.
+SYSTEM = (
+    "/bin", "/boot", "/efi", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/root", "/run", "/sbin", "/usr",
+    "/var/cache", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/vfioctl", "/var/lib/libvirt/qemu",
+    "/var/lib/libvirt/swtpm", "/var/lock", "/var/log", "/var/run", "/var/spool",
+)  # fmt: skip
+SHARED = ("/", "/home", "/opt", "/tmp", "/var", "/var/lib", "/var/lib/libvirt", "/var/tmp")
+MEDIA = "/run/media"  # where a desktop mounts a disk
+ELSEWHERE = "Take a directory for images alone, as /var/lib/libvirt/images or /srv/images."
 NOTHING_CHANGED = "Nothing was changed."
 
 
@@ -45,8 +54,16 @@ def check_path(path: str) -> None:
     """Raise Refused("pool.bad_path") for what can be no directory of a pool on any node."""
     if not path.startswith("/") or os.path.normpath(path) != path.rstrip("/") or "\0" in path:
         raise bad_path(path, "it must be an absolute path without '.', '..' or an empty part")
-    if any(path == place or path.startswith(f"{place}/") for place in NO_PLACES):
+    if _is_in(path, NO_PLACES):
         raise bad_path(path, "there is no storage")
+    if _is_in(path, SYSTEM) and not path.startswith(f"{MEDIA}/"):
+        raise bad_path(path, "that is the system's, and each of its files would be a volume", ELSEWHERE)
+    if (path.rstrip("/") or "/") in SHARED:
+        raise bad_path(path, "that is no directory of its own, and each file in it would be a volume", ELSEWHERE)
+
+
+def _is_in(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def check_group(name: str) -> None:

@@ -13,7 +13,8 @@ from vfioctl_storage.commands.pool_asked import asked
 from vfioctl_storage.commands.work import Wish, in_order, perform, step, subject
 from vfioctl_storage.documents import KINDS, LOGICAL
 from vfioctl_storage.documents import pool as document
-from vfioctl_storage.names import NOTHING_CHANGED, bad_path, check_name
+from vfioctl_storage.names import NOTHING_CHANGED, bad_path, check_name, check_path
+from vfioctl_storage.places import must_have_no_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,15 +34,17 @@ if TYPE_CHECKING:
 @click.option("--source-name", default="", metavar="GROUP", help="The volume group; called NAME unless given.")
 @click.option("--source-host", default="", metavar="HOST", help="The server of a directory that is mounted by NFS.")
 @click.option("--source-path", default="", metavar="DIR", help="That directory, as the server calls it.")
+@click.option("--any-files", is_flag=True, help="Also where DIR has files that are no images: they become volumes.")
 @click.option("--no-autostart", is_flag=True, help="Do not let it start with its host.")
 @changing
 @click.pass_obj
 def create(
-    call: Call, /, name: str, path: str, node: str, *, no_autostart: bool, dry_run: bool, **said: Any
+    call: Call, /, name: str, path: str, node: str, *, any_files: bool, no_autostart: bool, dry_run: bool, **said: Any
 ) -> Result:
     """Make the pool NAME of the directory DIR, start it, and let it start with its host.
 
-    DIR is made where there is none. What is in it already becomes volumes of the pool. With --device the pool is the
+    DIR is made where there is none. What is in it already becomes volumes of the pool: it is refused for directories
+    of the system, and where files lie in it that are no images. With --device the pool is the
     file system on DEVICE, with --source-host and --source-path what that server shows, mounted at DIR while the pool
     is active. With --type logical its volumes are those of a volume group that is there. No file system and no volume
     group is ever made, and none is removed with the pool.
@@ -54,7 +57,11 @@ def create(
     has_directory = source.kind != LOGICAL
     path = _real(call, path) if where.is_local and has_directory else path.rstrip("/")
     _must_be_free(name, path, known)
+    if where.is_local and has_directory:
+        check_path(path)  # a link may lead anywhere
     fresh = where.is_local and has_directory and _is_fresh(call, path)
+    if where.is_local and has_directory and not any_files:
+        must_have_no_others(call.host(), path)
     chosen = str(uuid.uuid4())
     content = document(name, chosen, path, source)
     blob, build = content_name(content), has_directory and (fresh or not where.is_local)
