@@ -231,6 +231,15 @@ def test_a_disk_of_another_guest_is_refused_by_whichever_name(new: New) -> None:
         assert f"is used by {new.name}" in said
 
 
+def test_two_disks_on_one_file_are_refused_by_whichever_name(new: New) -> None:
+    other = f"{POOL}/{new.name}.too.qcow2"
+    new.host.must("ln", new.disk, other)
+    for volume in (new.volume, f"default/{os.path.basename(other)}"):
+        said = new.refused(*new.argv, "--volume", volume)
+        assert "is given twice" in said
+        assert "[guest.disk_in_use]" in said
+
+
 def test_a_guest_without_anything_to_boot_from_is_refused(new: New) -> None:
     assert "nothing to boot from" in new.refused(new.name, "--memory", "64M")
 

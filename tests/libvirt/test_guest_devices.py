@@ -20,7 +20,7 @@ POOL = "disks"
 @pytest.fixture(scope="module")
 def host(bare_host: Any) -> Any:
     (bare_host.place / "pool").mkdir()
-    (bare_host.place / "pool/one.iso").write_bytes(bytes(1 << 16))
+    (bare_host.place / "pool/one.iso").write_bytes(bytes(0x8001) + b"CD001" + bytes(1 << 15))
     bare_host.lab.virsh("pool-define-as", POOL, "dir", "--target", str(bare_host.place / "pool"))
     bare_host.lab.virsh("pool-start", POOL)
     return bare_host
@@ -190,6 +190,20 @@ def test_a_cd_comes_and_goes_while_the_guest_runs(guest, host):
     assert iso not in (*disks(guest).values(), *disks(guest, "--inactive").values())
     assert guest.done("attach", "--iso", f"{POOL}/one.iso")["steps"][0]["kind"] == "device.media"
     assert iso in disks(guest).values()
+
+
+def test_a_cd_is_no_disk_and_a_disk_no_cd(guest):
+    said = guest.refused("attach", "--volume", f"{POOL}/one.iso")
+    assert "[guest.iso_as_disk]" in said
+    assert f"--iso {POOL}/one.iso" in said
+    assert "[guest.iso]" in guest.refused("attach", "--iso", volume(guest))
+
+
+def test_what_became_an_iso_after_libvirt_has_looked_is_a_cd(guest):
+    late = guest.host.place / "pool" / guest.name
+    late.write_bytes((guest.host.place / "pool/one.iso").read_bytes())
+    guest.done("attach", "--iso", volume(guest))
+    assert str(late) in disks(guest).values()
 
 
 def test_a_guest_without_a_drive_has_nothing_to_eject(guest):

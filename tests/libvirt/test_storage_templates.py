@@ -125,6 +125,17 @@ def test_a_guest_of_a_template_that_was_killed_leaves_nothing(on: Templates, num
     assert (on.files(), on.host.left_open()) == (before, [])
 
 
+def test_a_cd_is_no_template_of_a_disk(on: Templates) -> None:
+    on.host.must("sh", "-c", f"truncate -s 64K /tmp/a.iso; printf CD001 |"
+                 f" dd of=/tmp/a.iso bs=1 seek=32769 conv=notrunc status=none; "
+                 f"cp /tmp/a.iso {PLACE}/fast/a.iso")  # fmt: skip
+    on.cli("pool", "refresh", "fast")
+    before = on.files()
+    on.refused("template.iso", *ADD[:-2], "--file", "/tmp/a.iso")
+    on.refused("volume.format", *ADD[:-2], "--volume", "fast/a.iso")
+    assert on.files() == before
+
+
 def test_nothing_is_made_of_a_template_that_was_written_to(on: Templates) -> None:
     """qemu-img check finds nothing in what lies above it."""
     on.cli(*ADD)

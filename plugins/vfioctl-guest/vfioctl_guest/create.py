@@ -10,6 +10,7 @@ from vfioctl_guest import pages
 from vfioctl_guest.life import START
 from vfioctl_guest.machine import BIOS, SATA, Card, Drive, Machine, board
 from vfioctl_guest.machine_xml import document, targets
+from vfioctl_guest.sources import ISO
 from vfioctl_guest.volumes import SHORT, volume_steps
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 STARTING = 120.0  # seconds
 DEFINE = "guest:define"  # the id of a step
-ISO = "iso"  # what libvirt calls the format of a volume that is one
 
 
 @frozen

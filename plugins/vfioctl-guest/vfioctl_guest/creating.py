@@ -15,6 +15,7 @@ from vfioctl_guest.needs import for_new
 from vfioctl_guest.seed.content import files
 from vfioctl_guest.seed.given import Given, read
 from vfioctl_guest.seed.iso import image
+from vfioctl_guest.sources import must_differ
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, ChosenCard, Connection, Question
@@ -80,6 +81,7 @@ def _disks(call: Call, connection: Connection, name: str, asked: Asked) -> tuple
     sizes = tuple(map(size, asked.sizes))
     new = _new(call, connection, Room(name, asked.template, asked.pool, sizes, starts=asked.start))
     there = tuple(_disk(call, connection, word) for word in asked.volumes)
+    must_differ(call, connection, tuple(one.path for one in there))
     return (*new, *there) if asked.template else (*there, *new)
 
 

@@ -6,7 +6,6 @@ Reads only. An ISO of this host is looked at here; one of another node is known 
 from __future__ import annotations
 
 import os
-import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from vfioctl.plugin import (
     find_template,
     frozen,
     keeps_marks,
-    open_plain,
     read_capabilities,
     read_network,
     read_pages,
@@ -26,16 +24,24 @@ from vfioctl.plugin import (
     verify_template,
 )
 from vfioctl_guest.names import NOTHING_CHANGED
-from vfioctl_guest.sources import active_pool, must_be_for_guests, resolved, volume_named, who_has
+from vfioctl_guest.sources import (
+    BLOCK,
+    FILE,
+    RAW,
+    active_pool,
+    must_be_for_guests,
+    no_iso,
+    resolved,
+    volume_named,
+    who_has,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Pages, Volume
 
-FILE, BLOCK = "file", "block"  # kinds of volumes
-RAW, QCOW2 = "raw", "qcow2"  # formats: where libvirt has none for a volume, and of those that are made
-MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
+QCOW2 = "qcow2"  # the format of disks that are made
 
 
 @frozen
@@ -167,19 +173,7 @@ def iso(call: Call, connection: Connection, path: str) -> Image:
 
 
 def _local_iso(host: Host, path: str) -> Image:
-    why = "give it as an absolute path" if not path.startswith("/") else host.ask(path, partial(_no_iso, path))
+    why = "give it as an absolute path" if not path.startswith("/") else host.ask(path, partial(no_iso, path))
     if why:
         raise Refused("guest.iso", f"{path} cannot be a CD: {why}.", state=NOTHING_CHANGED)
     return Image(host.ask(path, partial(os.path.realpath, path)), RAW)
-
-
-def _no_iso(path: str) -> str:
-    """Why the file is no ISO image, "" where it is one. A pipe is not opened: nobody may ever write to it."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return "it is no regular file"
-        with open(open_plain(path, follow=True), "rb") as file:
-            file.seek(AT)
-            return "" if file.read(len(MAGIC)) == MAGIC else "it is no ISO 9660 image"
-    except OSError as error:
-        return error.strerror or "it cannot be read"

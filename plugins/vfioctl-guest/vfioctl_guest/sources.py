@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from vfioctl.plugin import (
     Severity,
     argument,
     guest_disks,
+    open_plain,
     read_guests,
     read_network,
     read_pool,
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Pool, Volume
     from vfioctl_guest.life import Subject
 
-FORMATS = {"raw": "raw", "qcow2": "qcow2", "iso": "raw"}  # what libvirt says of a volume, and how QEMU opens it
+FILE, BLOCK = "file", "block"  # kinds of volumes
+RAW, ISO = "raw", "iso"  # what libvirt calls the formats of volumes; of a CD, too
+FORMATS = (RAW, "qcow2")  # those of a disk
+MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
 
 
 def volume_named(connection: Connection, word: str) -> Volume:
@@ -62,14 +67,47 @@ def must_be_for_guests(pool: Pool) -> None:
 
 
 def medium(connection: Connection, word: str) -> hotplug.Medium:
-    """The volume POOL/VOLUME. Its format is what libvirt says, never guessed: Refused("guest.volume")."""
+    """The volume POOL/VOLUME as a disk. Its format is what libvirt says, never guessed.
+
+    Raises Refused("guest.volume", "guest.iso_as_disk").
+    """
     found = volume_named(connection, word)
-    block = found.kind == "block"
-    form = "raw" if block else FORMATS.get(found.format, "")
-    if not form:
+    if found.kind == BLOCK:
+        return hotplug.Medium(found.path, BLOCK, RAW)
+    if found.format == ISO:
+        raise Refused("guest.iso_as_disk", f"{found.path} is the image of a CD, not of a disk.", state=NOTHING_CHANGED,
+                      hints=(f"Give it with: --iso {argument(word)}",))  # fmt: skip
+    if found.format not in FORMATS:
         said = f"The volume {word} is of the format {found.format or 'nobody knows'}: expected qcow2 or raw."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED)
-    return hotplug.Medium(found.path, "block" if block else "file", form)
+    return hotplug.Medium(found.path, FILE, found.format)
+
+
+def cd(call: Call, connection: Connection, word: str) -> hotplug.Medium:
+    """The volume POOL/VOLUME as the medium of a CD drive. Raises Refused("guest.volume", "guest.iso").
+
+    Where libvirt has not taken it for an ISO, this host looks again, if it is its own: libvirt looks at a volume when
+    its pool is refreshed.
+    """
+    found = volume_named(connection, word)
+    if found.kind == BLOCK:
+        return hotplug.Medium(found.path, BLOCK, RAW)
+    here, why = connection.node.is_local, "" if found.format == ISO else "it is no ISO 9660 image"
+    if why and (why := call.host().ask(found.path, partial(no_iso, found.path)) if here else why):
+        raise Refused("guest.iso", f"{found.path} cannot be a CD: {why}.", state=NOTHING_CHANGED)
+    return hotplug.Medium(found.path, FILE, RAW)
+
+
+def no_iso(path: str) -> str:
+    """Why the file is no ISO image, "" where it is one. A pipe is not opened: nobody may ever write to it."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return "it is no regular file"
+        with open(open_plain(path, follow=True), "rb") as file:
+            file.seek(AT)
+            return "" if file.read(len(MAGIC)) == MAGIC else "it is no ISO 9660 image"
+    except OSError as error:
+        return error.strerror or "it cannot be read"
 
 
 def card_on(connection: Connection, network: str) -> str:
@@ -106,6 +144,14 @@ def in_use(call: Call, connection: Connection, about: Subject, device: str, *, r
         said = f"{path} is used by {', '.join(users)}."
         return (Finding("guest.in_use", said, severity, hint="Give the guest a volume of its own."),)
     return ()
+
+
+def must_differ(call: Call, connection: Connection, paths: tuple[str, ...]) -> None:
+    """Raise Refused("guest.disk_in_use") where two of a guest's disks would be one file, by whichever names."""
+    for count, path in enumerate(paths):
+        if _is_among(call, connection, path, set(paths[:count])):
+            said = f"{path} is given twice: two disks on one file destroy it."
+            raise Refused("guest.disk_in_use", said, state=NOTHING_CHANGED, hints=("Give each volume once.",))
 
 
 def _is_among(call: Call, connection: Connection, path: str, own: set[str]) -> bool:

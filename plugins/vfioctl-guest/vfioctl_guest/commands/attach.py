@@ -23,7 +23,7 @@ from vfioctl_guest import hotplug, settings
 from vfioctl_guest.life import find, must_not_be_saved, subject
 from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.places import Change, change
-from vfioctl_guest.sources import card_on, in_use, medium
+from vfioctl_guest.sources import card_on, cd, in_use, medium
 from vfioctl_guest.usb import usb_for, usb_word
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def attach(
         about = find(call, connection, name)
         must_not_be_saved(about)
         if iso is not None:
-            made = _inserted(connection, about, iso)
+            made = _inserted(call, connection, about, iso)
         elif network is not None:
             made = Change("attach", card_on(connection, network))
         elif usb is not None:
@@ -81,9 +81,9 @@ def _disk(call: Call, connection: Connection, about: Subject, word: str, bus: st
     return Change("attach", device, findings=in_use(call, connection, about, device, readonly=readonly))
 
 
-def _inserted(connection: Connection, about: Subject, word: str) -> Change:
+def _inserted(call: Call, connection: Connection, about: Subject, word: str) -> Change:
     """The volume `word` in its CD drive; one without gets a drive, which no running machine can be given."""
-    known, found = hotplug.drives(about.guest.xml), replace(medium(connection, word), format="raw")
+    known, found = hotplug.drives(about.guest.xml), cd(call, connection, word)
     if known:
         former = hotplug.named(about.name, about.guest.xml, known[0], only=hotplug.CDROM)
         return Change("media", hotplug.loaded(former, found), former)

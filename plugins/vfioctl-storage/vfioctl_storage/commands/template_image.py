@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import Refused, glance, open_plain
 from vfioctl_storage import image
-from vfioctl_storage.commands.template_origin import Origin
+from vfioctl_storage.commands.template_origin import Origin, must_be_no_cd
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def of_file(call: Call, file: str, wanted: str, form: str | None) -> Origin:
     """The image `file`, which is read whole. Raises Refused("volume.source", "volume.checksum")."""
     path = os.path.abspath(file)
     found = image.read(call.host(), path, form)
+    must_be_no_cd(path, _begin(call, path))
     seen = _sum(call, path)
     if wanted and wanted != seen:
         said = f"{path} has the sha256 {seen}, not {wanted}."
@@ -51,6 +52,7 @@ def of_url(call: Call, url: str, sums: Mapping[str, str], form: str | None) -> O
         raise Refused("template.url", why, state=NOTHING_CHANGED, hints=hints)
     seen = glance(url, BEGIN)
     found = image.announced(said, seen, form)
+    must_be_no_cd(said, seen.begin)
     if seen.final != url:
         call.caller.tell(f"{said} leads to {seen.final}.")
 
@@ -63,6 +65,14 @@ def of_url(call: Call, url: str, sums: Mapping[str, str], form: str | None) -> O
 
     unchecked = "" if sums else url
     return Origin(said, found.format, found.size, found.used, steps, sums.get("sha256", ""), unchecked)
+
+
+def _begin(call: Call, path: str) -> bytes:
+    fd = open_plain(call.paths.at(path), follow=True, foreign=True)
+    try:
+        return os.pread(fd, BEGIN, 0)
+    finally:
+        os.close(fd)
 
 
 def _sum(call: Call, path: str) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from vfioctl.plugin import StepProposal
     from vfioctl_storage.commands.template_room import Room
 
+CD, DESCRIPTOR = b"CD001", 0x8001  # ISO 9660: what its first volume descriptor says, and where
+
 
 @frozen
 class Origin:
@@ -27,6 +29,14 @@ class Origin:
     steps: Callable[[Room, str], tuple[StepProposal, ...]]
     sha256: str = ""
     unchecked: str = ""
+
+
+def must_be_no_cd(said: str, begin: bytes) -> None:
+    """Raise Refused("template.iso") where an image begins as that of a CD: nothing is laid above one."""
+    if begin[DESCRIPTOR : DESCRIPTOR + len(CD)] == CD:
+        why = f"{said} is the image of a CD, and a template is that of a disk."
+        hints = ("Give it to a guest as a CD: it needs no template.",)
+        raise Refused("template.iso", why, state=NOTHING_CHANGED, hints=hints)
 
 
 def unclear(said: str, hint: str) -> Refused:
