@@ -86,7 +86,7 @@ def test_a_pool_that_somebody_changed_after_us_stays(store: Store) -> None:
     os.makedirs(f"{store.path}2")
     store.connection.storagePoolDefineXML(store.document(path=f"{store.path}2"), 0)
     assert store.state(step) is State.FOREIGN
-    assert "virsh pool-undefine" in kind(step.kind).foreign(step, store.machine)
+    assert "vfioctl pool delete" in kind(step.kind).foreign(step, store.machine)
 
 
 def test_a_pool_that_cannot_be_built_is_undone(store: Store) -> None:

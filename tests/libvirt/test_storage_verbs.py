@@ -49,6 +49,15 @@ def test_a_dry_run_changes_nothing(on: Volumes) -> None:
     assert on.files() == before
 
 
+def test_the_name_of_a_guests_disk_is_refused_without_a_word_of_what_passes_our_guards(on: Volumes) -> None:
+    on.cli("create", "fast", "web.qcow2", "--size", "8M")
+    on.guest("web.qcow2")
+    said = on.refused("volume.exists", "create", "fast", "web.qcow2", "--size", "8M")
+    assert "vfioctl volume delete fast web.qcow2" in said
+    assert "virsh" not in said
+    assert "is needed by the guest" in on.refused("volume.used", "delete", "fast", "web.qcow2", "--yes")
+
+
 @pytest.mark.parametrize(("argv", "code"), [
     (("create", "fast", "b", "--size", "2048"), "size.no_unit"),
     (("create", "fast", "b", "--size", "x"), "size.malformed"),

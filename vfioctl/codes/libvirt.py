@@ -49,5 +49,5 @@ CODES = (
     Code("node.unknown", "There is no node of that name.", "List them with `vfioctl node list`."),
     Code("node.uri", "A URI is none that a node may have.",
          "Use qemu:///system, qemu+ssh, qemu+tls, or qemu+tcp on the loopback."),
-    Code("snapshot.unknown", "There is no snapshot of that name.", "List them with `virsh snapshot-list GUEST`."),
+    Code("snapshot.unknown", "There is no snapshot of that name.", "List them with `vfioctl snapshot list GUEST`."),
 )  # fmt: skip

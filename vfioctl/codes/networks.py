@@ -6,7 +6,7 @@ from vfioctl.codes.code import Code
 
 CODES = (
     Code("network.active", "A network is active that has to be stopped, or is to be started.",
-         "See it with `virsh net-list --all`."),
+         "See it with `vfioctl network list`."),
     Code("network.address_in_use", "Another network, or a route of the host, has addresses that a network is to have.",
          "Choose another subnet, or take that route away first."),
     Code("network.changed", "A network was changed since the plan, or is gone.", "Look at it, then plan it once more."),
@@ -20,5 +20,5 @@ CODES = (
          "Nothing: there is nothing to write again."),
     Code("network.transient", "libvirt has no configuration of a network: it would be gone with its end.",
          "Give it one with `virsh net-define FILE`."),
-    Code("network.unknown", "There is no network of that name or UUID.", "List them with `virsh net-list --all`."),
+    Code("network.unknown", "There is no network of that name or UUID.", "List them with `vfioctl network list`."),
 )  # fmt: skip

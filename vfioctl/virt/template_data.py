@@ -87,5 +87,5 @@ def _checked(data: Any, where: str) -> TemplateData:
 
 
 def _damaged(where: str, why: str) -> VfioctlError:
-    hint = "Correct it, or remove it together with its image, by: virsh vol-delete"
+    hint = "Correct it, or remove it together with its image, by: vfioctl volume delete POOL NAME"
     return Refused("template.damaged", f"{where} cannot be used: {why}.", state="Nothing was changed.", hints=(hint,))

@@ -129,7 +129,7 @@ def _must_be_unneeded(step: Step, machine: Machine) -> None:
     if way := way_to(machine, uri, step.params.get("domain", ""), path):
         above = "" if way == path else f", by {way}"
         said = f"{path} is not removed: a guest needs it{above}."
-        hint = "See the disks of each guest with: virsh domblklist --inactive GUEST"
+        hint = "See the disks of each guest with: vfioctl guest show GUEST"
         raise StepRefused("file.needed", said, hints=(hint,))
 
 

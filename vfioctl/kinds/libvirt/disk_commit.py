@@ -77,7 +77,7 @@ def _must_be_alone(step: Step, machine: Machine) -> None:
     for path in (machine.paths.at(params[name]) for name in ("backing", "to")):
         if way := others_way_to(machine, params["uri"], params["domain"], path):
             above = "" if way == path else f", by {way}"
-            hint = "See the disks of each guest with: virsh domblklist --inactive GUEST"
+            hint = "See the disks of each guest with: vfioctl guest show GUEST"
             raise StepRefused("file.needed", f"{path} must not change: another guest needs it{above}.", hints=(hint,))
 
 

@@ -12,6 +12,7 @@ from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.disks.made import is_changed
 from vfioctl.kinds.libvirt.documents import canonical, covers, name_of, sources
 from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
+from vfioctl.shell import argument
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import FLAG, NAME, UUID, Shape, empty_or, optional
 from vfioctl.txn.step import State, Undo
@@ -98,7 +99,7 @@ def must_be_off(domain: Domain) -> None:
     name = domain.handle.name()
     if domain.handle.isActive():
         said = f"The guest {name} is running."
-        raise StepRefused("domain.running", said, hints=(f"Shut it down first: virsh shutdown --domain {name}",))
+        raise StepRefused("domain.running", said, hints=(f"Shut it down first: vfioctl guest stop {argument(name)}",))
     if domain.handle.hasManagedSaveImage(0):
         said = f"The guest {name} has a saved state: its next start would go on from that, on its present disks."
         raise StepRefused("domain.saved", said, hints=("Start it and shut it down, or discard the saved state.",))
@@ -130,7 +131,7 @@ def _must_be_new(domain: Domain, asked: str) -> None:
         if domain.found is None:
             return
     said = f"There is a guest {name}, or another one with the UUID {domain.uuid}, already."
-    raise StepRefused("domain.exists", said, hints=("Choose another name, or see: virsh list --all",))
+    raise StepRefused("domain.exists", said, hints=("Choose another name, or see: vfioctl guest list",))
 
 
 def _written(step: Step, paths: Paths) -> tuple[str, ...]:

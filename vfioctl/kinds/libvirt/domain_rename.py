@@ -36,7 +36,7 @@ class DomainRename(DomainChange):
         must_be_off(domain)
         if _is_taken(domain, params["name"]):
             raise StepRefused("domain.exists", f"There is a guest {params['name']} already.",
-                              hints=("Choose another name, or see: virsh list --all",))  # fmt: skip
+                              hints=("Choose another name, or see: vfioctl guest list",))  # fmt: skip
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:  # noqa: ARG002
         found = domain.found

@@ -36,7 +36,7 @@ class NetworkDefine(NetworkChange):
             raise StepRefused("network.malformed", f"The network {name} has another UUID than {network.uuid}.")
         if network.owner(name) or network.found is not None:
             said = f"There is a network {name}, or another one with the UUID {network.uuid}, already."
-            raise StepRefused("network.exists", said, hints=("Choose another name, or see: virsh net-list --all",))
+            raise StepRefused("network.exists", said, hints=("Choose another name, or see: vfioctl network list",))
 
     def state(self, step: Step, paths: Paths, network: Network) -> State:  # noqa: ARG002
         return State.AFTER if network.xml else State.BEFORE

@@ -75,7 +75,7 @@ class Network:
         if users:
             what = "are running on it" if running else "are configured with it"
             said = f"The network {self.handle.name()} is in use; these guests {what}: {', '.join(users)}."
-            hint = "Shut them down first." if running else "Give them another network first: virsh edit GUEST"
+            hint = "Shut them down first." if running else "Give them another network first: vfioctl guest edit GUEST"
             raise StepRefused("network.in_use", said, hints=(hint,))
 
     def users(self, *, running: bool) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class PoolDefine(PoolChange):
         name, path = name_of(document), path_of(document)
         if pool.is_taken(name) or pool.found is not None:
             said = f"There is a pool {name}, or another one with the UUID {pool.uuid}, already."
-            raise StepRefused("pool.exists", said, hints=("Choose another name, or see: virsh pool-list --all",))
+            raise StepRefused("pool.exists", said, hints=("Choose another name, or see: vfioctl pool list",))
         if params.get("fresh", False) and is_here(params) and os.path.lexists(path):
             said = f"{path} was made by somebody else since this was planned."
             raise StepRefused("pool.changed", said, hints=("Look at it, then plan it once more.",))
@@ -74,7 +74,7 @@ class PoolDefine(PoolChange):
 
     def foreign(self, step: Step, machine: Machine) -> str:
         name = name_of(text(machine.paths, step.params["blob"]))
-        remove = f"virsh pool-undefine {argument(name)}"
+        remove = f"vfioctl pool delete {argument(name)}"
         return f"The pool {name} was changed by somebody else since, and stays. If nobody needs it: {remove}"
 
 

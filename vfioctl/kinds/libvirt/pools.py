@@ -123,7 +123,7 @@ def must_be_unused(machine: Machine, params: Json, document: str, doing: str, *,
     )  # fmt: skip
     if users:
         said = f"The pool {name} is not {doing}: {'running ' if running else ''}guests have disks in it: "
-        hint = "Shut them down first." if running else "See their disks with: virsh domblklist --inactive GUEST"
+        hint = "Shut them down first." if running else "See their disks with: vfioctl guest show GUEST"
         raise StepRefused("pool.used", f"{said}{', '.join(users)}.", hints=(hint,))
 
 

@@ -64,7 +64,7 @@ def must_be_free(params: Json, volume: Volume) -> None:
         found = volume.found
     if found is not None:
         said = f"The pool {volume.within.name()} has a volume {volume.name!r} already: {found.path()}."
-        raise StepRefused("volume.exists", said, hints=("Choose another name.", removal(params)))
+        raise StepRefused("volume.exists", said, hints=("Choose another name.", removal(params, volume.within.name())))
 
 
 def _must_lie_above(params: Json, volume: Volume) -> None:
@@ -110,7 +110,7 @@ def _must_not_be_there(params: Json, volume: Volume) -> None:
     place = ET.fromstring(volume.within.XMLDesc(0)).findtext("target/path", "")
     if params["marked"] and os.path.lexists(f"{place}/{volume.name}"):
         said = f"{place}/{volume.name} was made by somebody else since this was planned."
-        raise StepRefused("volume.exists", said, hints=(removal(params),))
+        raise StepRefused("volume.exists", said, hints=(removal(params, volume.within.name()),))
 
 
 KIND = VolumeCreate()

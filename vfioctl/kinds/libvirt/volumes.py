@@ -17,6 +17,7 @@ from vfioctl.kinds.disks import locks
 from vfioctl.kinds.disks.made import LEFT
 from vfioctl.kinds.files.marks import MARK, mark_of
 from vfioctl.kinds.libvirt.change import Change
+from vfioctl.shell import argument
 from vfioctl.txn.shape import LONGEST_NAME, NAME, Form, Shape, is_number, is_text
 from vfioctl.txn.step import State
 
@@ -57,8 +58,9 @@ class Volume:
                 raise
             raise StepFailed("pool.unknown", f"libvirt has no pool with the UUID {self.pool}.") from error
         if not found.isActive():
-            hint = f"Start it with: virsh pool-start {self.pool}"
-            raise StepFailed("pool.inactive", f"The pool {found.name()} is not active.", hints=(hint,))
+            name = found.name()
+            hint = f"Start it with: vfioctl pool start {argument(name)}"
+            raise StepFailed("pool.inactive", f"The pool {name} is not active.", hints=(hint,))
         return found
 
     @property
@@ -163,8 +165,9 @@ class Making(VolumeChange):
         raise StepFailed("volume.busy", f"The volume {step.params['name']} is still being filled; it was not removed.")
 
     def foreign(self, step: Step, machine: Machine) -> str:
-        path = self.on(step, machine, lambda volume: volume.handle.path())
-        return f"{path} was made by somebody else, or was written to since, and stays. {removal(step.params)}"
+        path, pool = self.on(step, machine, lambda volume: (volume.handle.path(), volume.within.name()))
+        how = removal(step.params, pool)
+        return f"{path} was made by somebody else, or was written to since, and stays. {how}"
 
 
 def has_size(present: Described, size: int) -> bool:
@@ -174,11 +177,13 @@ def has_size(present: Described, size: int) -> bool:
     return present.capacity >= size if present.kind == BLOCK else present.capacity == size
 
 
-def removal(params: Json) -> str:
-    """How somebody else's volume is removed, for a person."""
-    from vfioctl.shell import argument
+def removal(params: Json, pool: str) -> str:
+    """How somebody else's volume in the pool of that name is removed, for a person: by what looks who needs it."""
+    from vfioctl.virt.nodes import of_uri
 
-    return f"If nobody needs it: virsh vol-delete --pool {params['pool']} {argument(params['name'])}"
+    node = of_uri(params["uri"])
+    there = "" if node.is_local else f" --node {argument(str(node))}"
+    return f"If nobody needs it: vfioctl volume delete {argument(pool)} {argument(params['name'])}{there}"
 
 
 def _by_mark(path: str, operation: str) -> State:
