@@ -161,10 +161,11 @@ def named(guest: Guest) -> tuple[list[str], list[str]]:
     return files, [driver.get("type", "") for driver in root.iterfind("*/devices/disk/driver")]
 
 
-def record(guest: Guest, image: str) -> None:
+def record(guest: Guest, image: str, chain: str = "") -> None:
+    """libvirt has a record of a disk on `image`, and of the `chain` below it where that is given."""
     import libvirt
 
-    domain = guest.xml.replace(path_of(guest, "top"), image)
+    domain = guest.xml.replace(path_of(guest, "top"), image).replace("<target dev='vda'", f"{chain}<target dev='vda'")
     text = f"""<domainsnapshot><name>kept</name><state>shutoff</state><creationTime>1700000000</creationTime>
       <memory snapshot='no'/><disks><disk name='vda' snapshot='external' type='file'><driver type='qcow2'/>
       <source file='{path_of(guest, "top")}'/></disk></disks>{domain}</domainsnapshot>"""
@@ -191,6 +192,25 @@ def test_one_that_names_none_of_the_images_is_found_and_one_that_is_gone_too(sta
     assert codes(follow(stacked), stacked.machine) == ["snapshot.changed"]
     stacked.handle.snapshotLookupByName("kept").delete(2)  # METADATA_ONLY
     assert codes(follow(stacked), stacked.machine) == ["snapshot.changed"]
+
+
+def test_a_chain_with_an_image_that_is_gone_is_left_out_and_the_disk_stays(stacked: Guest) -> None:
+    middle, lower = path_of(stacked, "middle"), str(stacked.disk)
+    chain = f"<backingStore type='file'><format type='qcow2'/><source file='{lower}'/><backingStore/></backingStore>"
+    record(stacked, middle, chain)
+    assert set(named(stacked)[0]) == {middle, lower}
+    step = follow(stacked, images={}, formats={}, gone=[lower])
+    assert codes(step, stacked.machine) == []
+    assert do(step, stacked) is None
+    assert named(stacked) == ([middle], ["qcow2"])
+    assert state(step, stacked) is State.AFTER
+    assert "names none of them" in (do(step, stacked) or "")
+
+
+def test_a_disk_on_an_image_that_is_gone_is_left_as_it_is(stacked: Guest) -> None:
+    record(stacked, path_of(stacked, "middle"))
+    step = follow(stacked, images={}, formats={}, gone=[path_of(stacked, "middle")])
+    assert codes(step, stacked.machine) == ["snapshot.changed"]
 
 
 def test_each_image_that_is_named_has_a_format(stacked: Guest) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -84,6 +85,14 @@ class Kept:
                 said = self.host.must("qemu-io", "-r", "-f", "qcow2", "-c", f"read -P {pattern + number} {place}", path)
                 assert "verification failed" not in said, (name, path, section)
 
+    def names_no_image_that_is_gone(self, names: Iterable[str]) -> None:
+        """What libvirt has written down of these snapshots, chains and all."""
+        for name in names:
+            said = ET.fromstring(self.host.lab.virsh("snapshot-dumpxml", self.name, name).stdout)
+            files = {source.get("file") for source in said.iterfind("*/devices/disk//source")}
+            assert files, name
+            assert files <= self.host.files(), name
+
     def is_without(self, *gone: str) -> None:
         """The others are there by bytes, each can be gone back to, and nothing is left open."""
         left = [name for name in NAMES if name not in gone]
@@ -93,6 +102,7 @@ class Kept:
         files = len(self.guest.targets) * len(gone)
         assert len(self.before - self.host.files()) == files + len(gone), "an image of each disk, and the record"
         assert self.host.files() - self.before == set()
+        self.names_no_image_that_is_gone(left)
         self.running.switch_off()
         self.says("")
         for name in left:
@@ -100,6 +110,29 @@ class Kept:
             self.says(name)
             self.running.switch_on()
             self.running.switch_off()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_goes_while_the_guest_is_off_and_what_libvirt_keeps_of_the_others_names_what_is_there(kept, host, name):
+    kept.running.switch_off()
+    followed = "snapshot.follow" in host.done("delete", kept.name, name, "--dry-run")
+    assert followed == (name != "three"), "the newest has none over it whose record would name its image"
+    host.done("delete", kept.name, name, "--yes")
+    kept.running.switch_on()
+    kept.is_without(name)
+
+
+@one_disk
+@pytest.mark.parametrize("number", range(1, 13))
+def test_a_deletion_of_an_off_guest_that_was_killed_names_only_what_is_there(kept, host, number):
+    kept.running.switch_off()
+    kept.dies(number, "delete", kept.name, "two")
+    host.recover()
+    kept.names_no_image_that_is_gone(host.names(kept.name))
+    if "two" in host.names(kept.name):
+        host.done("delete", kept.name, "two", "--yes")
+    kept.running.switch_on()
+    kept.is_without("two")
 
 
 @pytest.mark.parametrize("name", ["one", "two"], ids=["the first", "in the middle"])

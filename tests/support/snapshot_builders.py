@@ -10,7 +10,7 @@ from vfioctl_snapshot.headers import Image
 from vfioctl_snapshot.record import Part, Record, Records, place
 from vfioctl_snapshot.steps import Draft
 
-from vfioctl.plugin import GuestDisk
+from vfioctl.plugin import GuestDisk, GuestSnapshot
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 NOW = 1795256130.0  # 2026-11-21T10:15:30Z
@@ -65,6 +65,13 @@ def wish(name: str = "clean", **more: Any) -> Wish:
 
 def codes(draft: Draft) -> list[tuple[str, str]]:
     return [(found.code, str(found.severity)) for found in draft.findings]
+
+
+def known(name: str, xml: str = "<domainsnapshot/>", **more) -> GuestSnapshot:
+    """What libvirt keeps of a snapshot of the guest."""
+    return GuestSnapshot(
+        UUID, name, 0, "disk-snapshot", internal=False, external=True, current=False, xml=xml, **more
+    )
 
 
 def told(draft: Draft) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from snapshot_builders import NVRAM, TPM, UUID, codes, disk, facts, image, record, told
+from snapshot_builders import NVRAM, TPM, UUID, codes, disk, facts, image, known, record, told
 from vfioctl_snapshot.delete import delete, outdated
 from vfioctl_snapshot.record import Part, place
 
@@ -34,6 +34,25 @@ def test_a_chain_that_libvirt_has_written_down_is_taken_out_first():
     new = next(one.data for one in draft.contents if one.name == draft.steps.made[0].params["blob"])
     assert b"backingStore" not in new
     assert TWO.encode() in new
+
+
+def chained(name: str, image: str, below: str):
+    """What libvirt keeps of a snapshot: what the guest wrote to, and that it lay over another image."""
+    chain = f"<backingStore><source file='{below}'/></backingStore>"
+    disks = f"<domain><devices><disk><source file='{image}'/>{chain}</disk></devices></domain>"
+    return known(name, f"<domainsnapshot><name>{name}</name>{disks}</domainsnapshot>")
+
+
+def test_what_libvirt_keeps_of_another_one_does_not_name_what_goes():
+    third = record("three", Part("vda", TWO, "qcow2", "/images/vda.three.qcow2"))
+    found = guest(image("/images/vda.three.qcow2", TWO), source="/images/vda.three.qcow2",
+                  records=(FIRST, SECOND, third), libvirt=(chained("three", TWO, ONE), chained("two", ONE, BASE)))
+    draft = delete(found, (SECOND,))
+    follow, = (step for step in draft.steps.made if step.kind == "snapshot.follow")
+    assert (follow.params["name"], follow.params["images"], follow.params["gone"]) == ("three", {}, [ONE])
+    assert follow.best_effort
+    kinds = [step.kind for step in draft.steps.made]
+    assert kinds.index("disk.rebase") < kinds.index("snapshot.follow") < kinds.index("file.delete")
 
 
 def test_the_oldest_leaves_nothing_below():

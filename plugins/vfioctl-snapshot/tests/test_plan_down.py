@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from snapshot_builders import NVRAM, UUID, codes, disk, facts, image, record, told
+from snapshot_builders import NVRAM, UUID, codes, disk, facts, image, known, record, told
 from vfioctl_snapshot.delete import delete
 from vfioctl_snapshot.facts import missing_parts
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.refusals import of_parts
-
-from vfioctl.plugin import GuestSnapshot
 
 BASE, ONE, TWO, THREE = "/images/vda.qcow2", "/images/vda.one.qcow2", "/images/vda.two.qcow2", "/images/vda.three.qcow2"
 FIRST = record("one", Part("vda", BASE, "qcow2", ONE))
@@ -29,12 +27,6 @@ def guest(*more, records=(FIRST, SECOND, THIRD), disks=None, **wishes):
 
 def file_of(name: str) -> str:
     return place(UUID, name)
-
-
-def known(name: str, xml: str = "<domainsnapshot/>", **more) -> GuestSnapshot:
-    return GuestSnapshot(
-        UUID, name, 0, "disk-snapshot", internal=False, external=True, current=False, xml=xml, **more
-    )
 
 
 @pytest.mark.parametrize("state", ["running", "paused"])

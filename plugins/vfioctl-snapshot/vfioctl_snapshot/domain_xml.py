@@ -59,6 +59,11 @@ def names_one(xml: str, images: Container[str]) -> bool:
     return any(source.get("file") in images for source in _parsed(xml).iterfind("*/devices/disk//source"))
 
 
+def over_one(xml: str, images: Container[str]) -> bool:
+    """Whether it has a disk over one of them, as far as the record has its chain."""
+    return any(source.get("file") in images for source in _parsed(xml).iterfind("*/devices/disk/backingStore//source"))
+
+
 def _chains(root: ET.Element, going: Container[str]) -> list[tuple[ET.Element, ET.Element]]:
     """Each disk whose <backingStore> names one of the images `going`, with that."""
     found = ((disk, disk.find("backingStore")) for disk in root.iterfind("devices/disk"))

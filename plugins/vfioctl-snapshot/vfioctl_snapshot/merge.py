@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from vfioctl.plugin import TYPE_CHECKING, StepProposal, frozen, replace
 from vfioctl_snapshot import down, steps
-from vfioctl_snapshot.domain_xml import chained, names_one, without_chains
+from vfioctl_snapshot.domain_xml import chained, names_one, over_one, without_chains
 from vfioctl_snapshot.facts import Facts, below, dependents
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.steps import Content, Target, content
@@ -50,7 +50,8 @@ class Deletion:
             yield from self._down(one)
         taken = {path for one in self.downs for path in one.run}
         yield from self._apart(tuple(path for path in self.going if path not in taken))
-        yield from self._followed() if self.downs else self._forgotten()
+        yield from () if self.downs else self._forgotten()
+        yield from self._followed()
         yield from self._removed()
 
     def _kept(self, data: bytes) -> Content:
@@ -100,15 +101,20 @@ class Deletion:
         return self._kept(replace(record, going=True).to_json())
 
     def _followed(self) -> Iterator[StepProposal]:
-        """What names an image that was written down names the one that holds it now: our records, and libvirt's."""
+        """What names an image that was written down names the one that holds it now: our records, and libvirt's.
+
+        Those of libvirt have a chain as well, in which no image is that has gone.
+        """
         where, names = down.moved(self.downs), {record.name for record in self.doomed}
         for record in self.facts.records.readable:
             new = down.following(record, where)
             if record.name not in names and new != record and self._place(record) in self.facts.files:
                 yield self._written(record, self._kept(new.to_json()), "an image of it has gone into another one")
         for one in self.facts.libvirt:
-            if one.name not in names and names_one(one.xml, where):
-                yield steps.follow(self.at, one.name, where)
+            if one.name in names or not one.xml:
+                continue
+            if names_one(one.xml, where) or over_one(one.xml, self.gone):
+                yield steps.follow(self.at, one.name, where, self.gone)
 
     def _written(self, record: Record, what: Content, reason: str) -> StepProposal:
         path = self._place(record)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, Phase, StepProposal, content_name, field, frozen
+from vfioctl.plugin import TYPE_CHECKING, Finding, Phase, StepProposal, content_name, field, frozen, replace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -169,12 +169,15 @@ def commit(at: Target, down: Down) -> StepProposal:
     )  # fmt: skip
 
 
-def follow(at: Target, name: str, moved: Moved) -> StepProposal:
+def follow(at: Target, name: str, moved: Moved, gone: Iterable[str]) -> StepProposal:
+    """Where nothing has moved a chain with a gap is all that may stay, and no reason to take the others back."""
     params = {
         "uri": at.uri, "uuid": at.uuid, "name": name, "images": {path: to for path, (to, _) in moved.items()},
-        "formats": dict(moved.values()),
+        "formats": dict(moved.values()), "gone": sorted(gone),
     }  # fmt: skip
-    return _step(f"snapshot:follow:{name}", "snapshot.follow", params, "libvirt's record names what holds it")
+    reason = "libvirt's record names what holds it, and nothing that is gone"
+    step = _step(f"snapshot:follow:{name}", "snapshot.follow", params, reason)
+    return step if moved else replace(step, best_effort=True)
 
 
 def rewrite(path: str, name: str, content: Content, reason: str, *, there: bool) -> StepProposal:

@@ -106,18 +106,23 @@ def without_chain(document: str, target: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def names_one(document: str, images: Container[str]) -> bool:
-    """Whether a domain in the record `document` of a snapshot has a disk on one of the `images`, or over it."""
-    return bool(document) and any(_names(disk, images) for disk in _root(document).iterfind(DISKS))
+def names_one(document: str, images: Container[str], gone: Container[str] = ()) -> bool:
+    """Whether a domain in the record `document` of a snapshot has a disk on one of the `images`, or over it.
+
+    Or only over one of those that are `gone`.
+    """
+    return bool(document) and any(_names(disk, images, gone) for disk in _root(document).iterfind(DISKS))
 
 
-def moved(document: str, images: Mapping[str, str], formats: Mapping[str, str]) -> str:
+def moved(
+    document: str, images: Mapping[str, str], formats: Mapping[str, str], gone: Container[str] = ()
+) -> str:
     """The record `document` of a snapshot with other images, of the `formats`, in the place of some; by their paths.
 
-    A chain with one of those in it is left out.
+    A chain with one of those in it, or with one that is `gone`, is left out.
     """
     root = _with_prefixes(document)
-    for disk in [one for one in root.iterfind(DISKS) if _names(one, images)]:
+    for disk in [one for one in root.iterfind(DISKS) if _names(one, images, gone)]:
         for chain in disk.findall("backingStore"):
             disk.remove(chain)
         source, driver = disk.find("source"), disk.find("driver")
@@ -128,8 +133,10 @@ def moved(document: str, images: Mapping[str, str], formats: Mapping[str, str]) 
     return ET.tostring(root, encoding="unicode")
 
 
-def _names(disk: Element, images: Container[str]) -> bool:
-    return any(source.get("file") in images for source in disk.iter("source"))
+def _names(disk: Element, images: Container[str], gone: Container[str]) -> bool:
+    if any(source.get("file") in images for source in disk.iter("source")):
+        return True
+    return any(source.get("file") in gone for source in disk.iterfind("backingStore//source"))
 
 
 def _with_prefixes(document: str) -> Element:

@@ -7,7 +7,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.documents import moved, names_one
 from vfioctl.kinds.libvirt.domains import SNAPSHOT, URI, Domain, SnapshotChange, on
 from vfioctl.kinds.libvirt.snapshot_record import record
-from vfioctl.txn.shape import ABSOLUTE, UUID, Shape, one_of, table
+from vfioctl.txn.shape import ABSOLUTE, UUID, Shape, many, one_of, optional, table
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -19,15 +19,16 @@ STAYS = "it names what holds the same, and goes on to"
 
 
 class SnapshotFollow(SnapshotChange):
-    """{uri, uuid, name, images, formats}: images: by the path of each image that is named now that of the one that
-    holds what it did; formats: of those. A chain with one of them is left out: libvirt looks at the images then"""
+    """{uri, uuid, name, images, formats, gone?}: images: by the path of each image that is named now that of the one
+    that holds what it did; formats: of those; gone: images that nobody needs any more. A chain with one of them is left
+    out: libvirt looks at the images then"""
 
     name = "snapshot.follow"
-    summary = "Lets libvirt's record of a snapshot name the image that has taken in what it held; no disk is touched."
+    summary = "Lets libvirt's record of a snapshot name what holds it now, and no image that is gone; touches none."
     undo_class = Undo.NONE
     takes = Shape(
         uri=URI, uuid=UUID, name=SNAPSHOT, images=table(ABSOLUTE, ABSOLUTE),
-        formats=table(ABSOLUTE, one_of("qcow2", "raw")),
+        formats=table(ABSOLUTE, one_of("qcow2", "raw")), gone=optional(many(ABSOLUTE)),
     )  # fmt: skip
 
     def unfit(self, params: Json) -> str:
@@ -40,13 +41,12 @@ class SnapshotFollow(SnapshotChange):
         return STAYS
 
     def must_fit(self, params: Json, domain: Domain, machine: Machine) -> None:  # noqa: ARG002
-        if not names_one(domain.record(params["name"]), params["images"]):
+        if not _names_one(params, domain):
             said = f"libvirt's snapshot {params['name']!r} was changed since this was planned, or is gone."
             raise StepRefused("snapshot.changed", said, hints=("Look at it, then plan it once more.",))
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:  # noqa: ARG002
-        present = domain.record(step.params["name"])
-        return State.BEFORE if names_one(present, step.params["images"]) else State.AFTER
+        return State.BEFORE if _names_one(step.params, domain) else State.AFTER
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         return on(step, machine, lambda domain: _apply(step, domain))
@@ -55,12 +55,17 @@ class SnapshotFollow(SnapshotChange):
         return STAYS
 
 
+def _names_one(params: Json, domain: Domain) -> bool:
+    return names_one(domain.record(params["name"]), params["images"], params.get("gone", ()))
+
+
 def _apply(step: Step, domain: Domain) -> str | None:
     params = step.params
-    present, found = domain.record(params["name"]), domain.snapshot(params["name"])
-    if found is None or not names_one(present, params["images"]):
+    found = domain.snapshot(params["name"])
+    if found is None or not _names_one(params, domain):
         return f"libvirt's snapshot {params['name']!r} names none of them"
-    record(domain, moved(present, params["images"], params["formats"]), current=bool(found.isCurrent()))
+    new = moved(domain.record(params["name"]), params["images"], params["formats"], params.get("gone", ()))
+    record(domain, new, current=bool(found.isCurrent()))
     return None
 
 
