@@ -170,7 +170,7 @@ def test_a_dry_run_shows_the_xml_and_changes_nothing(new: New) -> None:
 
 
 @pytest.mark.parametrize(("change", "code"), [
-    ({"--memory": "900T"}, "has"), ({"--network": "lann"}, "lan"),
+    ({"--memory": "900T"}, "has"), ({"--memory": "1K"}, "at least 16.0 MiB"), ({"--network": "lann"}, "lan"),
     ({"--network": "idle"}, "vfioctl network start idle"),
     ({"--volume": "default/none"}, "There is no volume"), ({"--volume": "nowhere/x"}, "There is no pool"),
     ({"--cpus": "100000"}, "CPUs"), ({"--memory": "64"}, "64 MiB"), ({"--volume": "plain"}, "POOL/VOLUME"),

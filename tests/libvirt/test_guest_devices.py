@@ -253,6 +253,20 @@ def test_a_running_guest_takes_what_it_can_and_says_what_waits(guest, host):
     assert host.left_open() == []
 
 
+@pytest.mark.parametrize(("argv", "code"), [
+    (("--memory", "64T"), "guest.too_much_memory"), (("--memory", "1K"), "guest.too_little_memory"),
+    (("--cpus", "999"), "guest.too_many_cpus"), (("--boot", "vda,vda"), "guest.boot_order"),
+])  # fmt: skip
+def test_what_no_guest_can_have_is_refused_before_libvirt_fails_on_it(guest, argv, code):
+    before = shown(guest)
+    assert f"[{code}]" in guest.refused("set", *argv)
+    assert shown(guest) == before
+
+
+def test_without_anything_to_set_it_says_what_there_is(guest):
+    assert "--[no-]autostart" in guest.refused("set", status=2)
+
+
 def test_a_size_without_a_unit_and_a_device_that_there_is_not_are_refused(guest):
     assert "[size.no_unit]" in guest.refused("set", "--memory", "2048")
     assert "[device.unknown]" in guest.refused("set", "--boot", "vdz")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.plugin import Finding, Severity, StepProposal, argument, as_size, content_name, field, frozen, replace
-from vfioctl_guest import pages
+from vfioctl.plugin import Finding, Severity, StepProposal, argument, content_name, field, frozen, replace
+from vfioctl_guest import limits, pages
 from vfioctl_guest.life import START
 from vfioctl_guest.machine import BIOS, SATA, Card, Drive, Machine, board
 from vfioctl_guest.machine_xml import document, targets
@@ -165,12 +165,7 @@ def _of_names(disks: int, isos: int) -> Iterator[Finding]:
 
 def _of_node(wish: Wish, site: Site) -> Iterator[Finding]:
     node = site.machines
-    if wish.memory > node.memory:
-        said = f"{site.node} has {as_size(node.memory)} of memory; {wish.name} is to get {as_size(wish.memory)}."
-        yield _finding("guest.too_much_memory", said, "Give it less with --memory.")
-    if wish.cpus > node.cpus:
-        said = f"A guest on {site.node} can have {node.cpus} CPUs; {wish.name} is to get {wish.cpus}."
-        yield _finding("guest.too_many_cpus", said, "Give it fewer with --cpus.")
+    yield from limits.findings(wish.name, site.node, node, memory=wish.memory, cpus=wish.cpus)
     if wish.firmware != BIOS and "efi" not in node.firmwares:
         said = f"{site.node} has no UEFI firmware for guests."
         yield _finding("guest.no_firmware", said, "Install it there (Debian: ovmf), or take --firmware bios.")

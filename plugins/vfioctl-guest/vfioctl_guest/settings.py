@@ -47,13 +47,20 @@ def with_memory(xml: str, size: int) -> str:
 
 
 def with_boot(guest: str, xml: str, words: Iterable[str]) -> str:
-    """The configuration that boots from the devices of `words`, in that order. Raises Refused("device.unknown")."""
+    """The configuration that boots from the devices of `words`, in that order.
+
+    Raises Refused("device.unknown", "guest.boot_order").
+    """
     root = ET.fromstring(xml)
     system, devices = root.find("os"), [*root.iterfind("devices/disk"), *root.iterfind("devices/interface")]
     if system is not None:
         _drop(system, "boot")
     for device in root.iterfind("devices/*"):
         _drop(device, "boot")
+    words = tuple(words)
+    if twice := next((word for word in words if words.count(word) > 1), ""):
+        said = f"{twice} is named twice: a device has one place in the boot order."
+        raise Refused("guest.boot_order", said, state=NOTHING_CHANGED, hints=("Name each device once.",))
     for order, word in enumerate(words, 1):
         found = [one for one in devices if hotplug.names(one)[:1] == [word]]
         if not found:
@@ -84,6 +91,12 @@ def cpus_of(xml: str) -> tuple[int, int]:
         return 1, 1
     most = int(element.text or 1)
     return int(element.get("current", most)), most
+
+
+def machine_of(xml: str) -> tuple[str, str]:
+    """The architecture and the machine that it has."""
+    element = ET.fromstring(xml).find("os/type")
+    return ("", "") if element is None else (element.get("arch", ""), element.get("machine", ""))
 
 
 def memory_of(xml: str) -> tuple[int, int]:

@@ -81,7 +81,8 @@ def _live(about: Subject, wanted: Wanted) -> Iterator[StepProposal | str]:
         if value is None or value == present:
             continue
         if value > most:
-            yield f"Its {called} take effect at its next start: it was started for no more than it has."
+            verb = "takes" if what == "memory" else "take"
+            yield f"Its {called} {verb} effect at its next start: it was started for no more than it has."
         else:
             made = step(about, "domain.tune", f"it has other {called} at once", deadline=SLOW, what=what, value=value,
                         former=present)  # fmt: skip

@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, changing, guest_names, read_summaries, size
+from vfioctl.plugin import (
+    Message,
+    changing,
+    guest_names,
+    read_capabilities,
+    read_summaries,
+    size,
+)
+from vfioctl_guest import limits, settings
 from vfioctl_guest.life import Doing, find, must_not_be_saved, nothing_to_do, perform
 from vfioctl_guest.tuning import Wanted, drafted
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Result
+    from vfioctl.plugin import Call, Connection, Finding, Result
+    from vfioctl_guest.life import Subject
 
 
 @click.command("set")
@@ -31,13 +40,26 @@ def set_(
     A running guest takes CPUs up to the most that it was started with, and gives back or takes memory up to what it was
     started with, as far as its drivers do. What has to wait for its next start is said.
     """
+    wanted = Wanted(cpus, None if memory is None else size(memory), tuple(boot.split(",")) if boot else (), autostart)
+    if wanted == Wanted():
+        raise click.UsageError("Nothing is to be changed: give --cpus, --memory, --boot or --[no-]autostart.")
     with call.connection(node) as connection:
         about = find(call, connection, name)
+        findings = _limits(connection, about, wanted)
         autostarts = any(one.autostart for one in read_summaries(connection) if one.uuid == about.guest.uuid)
     must_not_be_saved(about)
-    wanted = Wanted(cpus, None if memory is None else size(memory), tuple(boot.split(",")) if boot else (), autostart)
     change = drafted(about, wanted, autostarts=autostarts)
     if not change.steps:
         return nothing_to_do(about, "is so already")
-    result = perform(call, about, change.steps, Doing("set", dry_run, contents=change.contents))
+    result = perform(call, about, change.steps, Doing("set", dry_run, findings=findings, contents=change.contents))
     return result if result.exit_status else result.saying(*map(Message, change.said))
+
+
+def _limits(connection: Connection, about: Subject, wanted: Wanted) -> tuple[Finding, ...]:
+    """What its node does not have, and what a machine such as its own cannot have."""
+    if wanted.cpus is None and wanted.memory is None:
+        return ()
+    there, (arch, machine) = read_capabilities(connection), settings.machine_of(about.guest.xml)
+    if arch == there.arch:
+        there = read_capabilities(connection, machine)
+    return tuple(limits.findings(about.name, connection.node, there, memory=wanted.memory, cpus=wanted.cpus))
