@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 
 import pytest
 from json_page import PLACE, known, page, pages, place_of
 from reference import SHIPPED
+
+from vfioctl.cli.render.output import Output
+from vfioctl.result import Result
+from vfioctl.verbs.row import Row
 
 HELPS = {row.name: row.help for row in SHIPPED.rows}
 KEYS = [(verb, path) for verbs in pages().values() for verb, one in verbs.items() for path in one["keys"]]
@@ -33,6 +38,14 @@ def _is_known(verb: str, path: str) -> bool:
     except StopIteration:
         return False
     return meanings()[table][end].endswith(".")
+
+
+@pytest.mark.parametrize("row", [row for row in SHIPPED.rows if row.view and not row.hidden], ids=lambda row: row.name)
+def test_every_view_makes_text_of_what_its_verb_really_wrote(row: Row) -> None:
+    examples = {verb: one["example"] for verbs in pages().values() for verb, one in verbs.items()}
+    out, err = io.StringIO(), io.StringIO()
+    Output("text", out, err).result(Result(data=examples[row.name]), row)
+    assert err.getvalue() == ""
 
 
 def test_no_meaning_is_left_of_a_key_that_is_not_written_any_more() -> None:

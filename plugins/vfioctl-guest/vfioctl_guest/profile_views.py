@@ -8,11 +8,11 @@ from typing import Any
 from vfioctl.plugin import Table
 
 
-def listed(data: Mapping[str, Any]) -> Table:
+def listed(data: Mapping[str, Any]) -> Iterator[Table]:
     """A profile a line, with what it is for, and what it chooses."""
     rows = ((row["name"], row["description"] or "-", row["error"] or ", ".join(row["settings"]))
             for row in data["profiles"])  # fmt: skip
-    return Table(("name", "description", "chooses"), tuple(rows))
+    yield Table(("name", "description", "chooses"), tuple(rows))
 
 
 def shown(data: Mapping[str, Any]) -> Iterator[str]:
