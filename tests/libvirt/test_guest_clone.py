@@ -84,6 +84,16 @@ def test_its_disks_and_its_nvram_have_the_same_content_and_are_its_own(host: Any
     assert host.left_open() == []
 
 
+def test_what_a_snapshot_has_just_put_below_it_is_copied_as_well(host: Any, guest: Any) -> None:
+    """To libvirt that is a volume only after a refresh."""
+    former = sources(host, guest.name)
+    host.done("create", guest.name, "before")
+    now = sources(host, guest.name)
+    assert not {*former} & {*now}
+    clone(guest)
+    assert [guest.content(path) for path in sources(host, twin(guest))] == list(map(guest.content, now))
+
+
 def test_a_dry_run_shows_the_xml_and_changes_nothing(host: Any, guest: Any) -> None:
     before = host.files(), known(host)
     data = clone(guest, "--dry-run")["data"]

@@ -5,6 +5,7 @@ libvirt lists what was there at the last refresh of the pool. A volume that is m
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -15,6 +16,8 @@ from vfioctl.virt.connection import binding
 from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from libvirt import virConnect, virStoragePool, virStorageVol
 
     from vfioctl.virt.connection import Connection
@@ -60,15 +63,30 @@ def read_volume(connection: Connection, pool: Pool, name: str) -> Volume:
     return found
 
 
-def every_volume(connection: Connection) -> tuple[Volume, ...]:
-    """Those of every active pool of the node. Raises VfioctlError as `Connection.ask`."""
+def every_volume(connection: Connection, paths: Iterable[str] = ()) -> tuple[Volume, ...]:
+    """Those of every active pool of the node. Raises VfioctlError as `Connection.ask`.
+
+    Where one of `paths` is missed, the pool that its directory is of is refreshed first: what makes a file there, such
+    as a snapshot, makes it no volume.
+    """
 
     def read(libvirt: virConnect) -> tuple[Volume, ...]:
         module = binding()
         pools = libvirt.listAllStoragePools(module.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
-        return tuple(volume for pool in pools for volume in _all(pool))
+        return tuple(volume for pool in pools for volume in _with(pool, wanted))
 
+    wanted = tuple(paths)
     return connection.ask(read, "the volumes of every pool")
+
+
+def _with(pool: virStoragePool, wanted: tuple[str, ...]) -> tuple[Volume, ...]:
+    """All volumes of the pool, also those of the paths `wanted` that came after its last refresh."""
+    found = _all(pool)
+    missed = {os.path.dirname(path) for path in {*wanted} - {one.path for one in found}}
+    if missed and ET.fromstring(pool.XMLDesc(0)).findtext("target/path", "") in missed:
+        pool.refresh(0)
+        return _all(pool)
+    return found
 
 
 def described(pool: str, volume: virStorageVol) -> Volume:

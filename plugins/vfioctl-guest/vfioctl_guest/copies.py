@@ -44,8 +44,9 @@ def copies_of(
     call: Call, connection: Connection, about: Subject, new: str, pool: str, *, linked: bool
 ) -> tuple[Copy, ...]:
     """A copy for each disk that only this guest has. Raises Refused("guest.clone_disk", "guest.linked", "pool.*")."""
+    paths = [one.source for one in guest_disks(about.guest.xml) if one.kind == "file"]
     node = _Node(
-        call, connection, {resolved(call, connection, one.path): one for one in every_volume(connection)},
+        call, connection, {resolved(call, connection, one.path): one for one in every_volume(connection, paths)},
         {one.name: one.uuid for one in read_pools(connection)}, _written(call, connection) if linked else {},
     )  # fmt: skip
     disks = [

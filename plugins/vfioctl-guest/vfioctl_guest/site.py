@@ -166,7 +166,7 @@ def iso(call: Call, connection: Connection, path: str) -> Image:
     """The ISO at `path` on the node. Raises Refused("guest.iso"). A CD may be in several guests."""
     if connection.node.is_local:
         return _local_iso(call.host(), path)
-    if path not in {one.path for one in every_volume(connection)}:
+    if path not in {one.path for one in every_volume(connection, (path,))}:
         said = f"{connection.node} knows no volume at {path}, and files there are seen in no other way."
         raise Refused("guest.iso", said, state=NOTHING_CHANGED, hints=("Put it into an active pool of that node.",))
     return Image(path, RAW)

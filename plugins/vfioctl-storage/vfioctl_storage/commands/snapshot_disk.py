@@ -90,7 +90,7 @@ def _domain(snapshot: GuestSnapshot) -> str:
 
 def _volume_at(connection: Connection, path: str) -> tuple[Pool, str]:
     """The pool and the name of the volume at `path`. Raises Refused("volume.outside")."""
-    found = next((one for one in every_volume(connection) if one.path == path), None)
+    found = next((one for one in every_volume(connection, (path,)) if one.path == path), None)
     pool = next((one for one in read_pools(connection) if found and one.name == found.pool), None)
     if found is None or pool is None:
         said = f"{path} is no volume of an active pool."
