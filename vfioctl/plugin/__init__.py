@@ -190,6 +190,7 @@ if TYPE_CHECKING:
     )
     from vfioctl.virt.addresses import GuestAddress, GuestAddresses, read_addresses
     from vfioctl.virt.agents import GuestRun, run_in_guest
+    from vfioctl.virt.backing import must_lie_in_pools
     from vfioctl.virt.capabilities import Capabilities, read_capabilities
     from vfioctl.virt.connection import Connection
     from vfioctl.virt.device_users import taken_devices
@@ -282,15 +283,13 @@ __all__ = [
     "bind", "bind_id",
     "card_addresses", "changing", "console_steps", "content_name",
     "destinations", "drives_console",
-    "every_volume",
-    "failed", "field", "find_template", "framebuffer_steps", "frozen",
+    "every_volume", "failed", "field", "find_template", "framebuffer_steps", "frozen",
     "given_functions", "glance", "guest_consoles", "guest_disks", "guest_firmware", "guest_hostdevs",
     "guest_interfaces", "guest_machine", "guest_names", "guest_tpm", "guest_tpm_state",
     "has_pools_of", "has_usb_device", "home_conditions", "hookimpl", "hostdev_element",
-    "is_within", "judged_settings",
-    "keep_awake", "keeps_marks", "kernel_version",
+    "is_within", "judged_settings", "keep_awake", "keeps_marks", "kernel_version",
     "last_console_steps", "listing",
-    "make_key_store", "mark_of",
+    "make_key_store", "mark_of", "must_lie_in_pools",
     "network_names", "network_ports", "new_id", "new_key_pair", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
     "parse_element", "piped", "planned_steps", "pool_names", "qcow2_header",
@@ -357,6 +356,7 @@ _MODULES = {
     "vfioctl.virt.accounts": "add_authorized_keys read_authorized_keys remove_authorized_keys set_guest_password",
     "vfioctl.virt.agents": "GuestRun run_in_guest",
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
+    "vfioctl.virt.backing": "must_lie_in_pools",
     "vfioctl.virt.capabilities": "Capabilities read_capabilities",
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.device_users": "taken_devices",

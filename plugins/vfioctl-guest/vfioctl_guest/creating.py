@@ -125,7 +125,7 @@ def _seed(call: Call, connection: Connection, wish: Wish, given: Given, asked: A
 
 
 def _disk(call: Call, connection: Connection, word: str) -> site.Image:
-    return site.image(call, connection, site.volume_of(connection, word))
+    return site.image(call, connection, site.volume_of(call, connection, word))
 
 
 def _performed(

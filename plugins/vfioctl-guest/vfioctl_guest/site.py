@@ -98,9 +98,9 @@ def look(connection: Connection, networks: Iterable[str], *, pages: bool = False
     )  # fmt: skip
 
 
-def volume_of(connection: Connection, word: str) -> Volume:
+def volume_of(call: Call, connection: Connection, word: str) -> Volume:
     """The volume that `word`, POOL/VOLUME, names. Raises Refused: "pool.*", "volume.*", "guest.volume"."""
-    found = volume_named(connection, word)
+    found = volume_named(call, connection, word)
     if found.kind not in (FILE, BLOCK):
         said = f"The volume {word} is no file and no device ({found.kind}), and only these become disks here."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED)

@@ -13,6 +13,7 @@ from vfioctl.plugin import (
     Severity,
     argument,
     guest_disks,
+    must_lie_in_pools,
     open_plain,
     read_guests,
     read_network,
@@ -35,15 +36,20 @@ FORMATS = (RAW, "qcow2")  # those of a disk
 MAGIC, AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
 
 
-def volume_named(connection: Connection, word: str) -> Volume:
-    """The volume that `word`, POOL/VOLUME, names. Raises Refused: "pool.*", "volume.*", "guest.volume"."""
+def volume_named(call: Call, connection: Connection, word: str) -> Volume:
+    """The volume that `word`, POOL/VOLUME, names, with all that lies below it in pools of its node.
+
+    Raises Refused: "pool.*", "volume.*", "guest.volume".
+    """
     pool, _, volume = word.partition("/")
     if not (pool and volume):
         raise Refused(
             "guest.volume", f"{word!r} names no volume; expected POOL/VOLUME.", state=NOTHING_CHANGED,
             hints=("See what there is with: vfioctl pool list",),
         )  # fmt: skip
-    return read_volume(connection, active_pool(connection, pool), volume)
+    found = read_volume(connection, active_pool(connection, pool), volume)
+    must_lie_in_pools(connection, call.host().ask, found)
+    return found
 
 
 def active_pool(connection: Connection, name: str) -> Pool:
@@ -66,12 +72,12 @@ def must_be_for_guests(pool: Pool) -> None:
         raise Refused("guest.volume", said, state=NOTHING_CHANGED, hints=(hint,))
 
 
-def medium(connection: Connection, word: str) -> hotplug.Medium:
+def medium(call: Call, connection: Connection, word: str) -> hotplug.Medium:
     """The volume POOL/VOLUME as a disk. Its format is what libvirt says, never guessed.
 
     Raises Refused("guest.volume", "guest.iso_as_disk").
     """
-    found = volume_named(connection, word)
+    found = volume_named(call, connection, word)
     if found.kind == BLOCK:
         return hotplug.Medium(found.path, BLOCK, RAW)
     if found.format == ISO:
@@ -89,7 +95,7 @@ def cd(call: Call, connection: Connection, word: str) -> hotplug.Medium:
     Where libvirt has not taken it for an ISO, this host looks again, if it is its own: libvirt looks at a volume when
     its pool is refreshed.
     """
-    found = volume_named(connection, word)
+    found = volume_named(call, connection, word)
     if found.kind == BLOCK:
         return hotplug.Medium(found.path, BLOCK, RAW)
     here, why = connection.node.is_local, "" if found.format == ISO else "it is no ISO 9660 image"

@@ -77,7 +77,7 @@ def attach(
 def _disk(call: Call, connection: Connection, about: Subject, word: str, bus: str, *, readonly: bool) -> Change:
     """The volume `word` under the first free target."""
     target = hotplug.free_target(filter(None, (about.guest.xml, about.guest.live_xml)), bus)
-    device = hotplug.disk(medium(connection, word), target, bus, readonly=readonly)
+    device = hotplug.disk(medium(call, connection, word), target, bus, readonly=readonly)
     return Change("attach", device, findings=in_use(call, connection, about, device, readonly=readonly))
 
 

@@ -8,7 +8,7 @@ from vfioctl.plugin import read_pool
 from vfioctl_storage.commands.snapshot_disk import disk_at
 from vfioctl_storage.commands.template_origin import Origin, unclear
 from vfioctl_storage.commands.volume_copy import must_be_at_rest
-from vfioctl_storage.commands.volume_work import must_be_active, subject
+from vfioctl_storage.commands.volume_work import must_be_active, must_lie_well, subject
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, StepProposal
@@ -21,7 +21,8 @@ def of_volume(call: Call, connection: Connection, word: str, form: str | None) -
     pool, _, name = word.partition("/")
     if not pool or not name:
         raise unclear(f"{word!r} names no volume; expected POOL/VOLUME", "List them with: vfioctl volume list")
-    return _copied(subject(call, connection, must_be_active(read_pool(connection, pool)), name), word, form)
+    from_ = subject(call, connection, must_be_active(read_pool(connection, pool)), name)
+    return _copied(must_lie_well(call, connection, from_), word, form)
 
 
 def _copied(from_: Subject, said: str, form: str | None) -> Origin:
@@ -40,4 +41,4 @@ def _copied(from_: Subject, said: str, form: str | None) -> Origin:
 
 def of_snapshot(call: Call, connection: Connection, word: str, disk: str, form: str | None) -> Origin:
     """The image that a disk had at GUEST@SNAPSHOT. Raises Refused, as `disk_at` does."""
-    return _copied(disk_at(call, connection, word, disk), word, form)
+    return _copied(must_lie_well(call, connection, disk_at(call, connection, word, disk)), word, form)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vfioctl.plugin import Refused, argument, as_size, find_template, frozen, size, verify_template
 from vfioctl_storage.commands.snapshot_disk import disk_at
 from vfioctl_storage.commands.volume_copy import derived
-from vfioctl_storage.commands.volume_work import RAW, is_marked, must_take, step
+from vfioctl_storage.commands.volume_work import RAW, is_marked, must_lie_well, must_take, step
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Asked:
 
     def _of_snapshot(self, call: Call, connection: Connection, place: Pool, name: str) -> StepProposal:
         """What lies above the image must be where `vfioctl snapshot delete` looks for it: beside it."""
-        from_ = disk_at(call, connection, self.snapshot, self.disk)
+        from_ = must_lie_well(call, connection, disk_at(call, connection, self.snapshot, self.disk))
         if self.linked and from_.pool.uuid != place.uuid:
             said = f"The image of {self.snapshot} is in pool {from_.pool.name}: what lies above it must be there too"
             words = f"{argument(from_.pool.name)} {argument(name)} --snapshot {argument(self.snapshot)}"

@@ -14,6 +14,7 @@ from vfioctl_storage.commands.volume_work import (
     active_pool,
     must_be_active,
     must_be_for_volumes,
+    must_lie_well,
     subject,
     writable_pool,
 )
@@ -80,7 +81,7 @@ def clone(
     """
     check_volume(new)
     with active_pool(call, pool, node) as (connection, place):
-        from_ = subject(call, connection, place, name)
+        from_ = must_lie_well(call, connection, subject(call, connection, place, name))
         into = must_be_active(read_pool(connection, target)) if target else place
         must_be_for_volumes(into)
     made = derived(call, from_, into, new, form, linked=linked)

@@ -15,6 +15,7 @@ from vfioctl.plugin import (
     frozen,
     guest_disks,
     keeps_marks,
+    must_lie_in_pools,
     read_guests,
     read_pool,
     read_uses,
@@ -115,6 +116,12 @@ def _is_same(one: str, other: str, *, local: bool) -> bool:
         return one == other or (local and os.path.samefile(one, other))
     except OSError:
         return False
+
+
+def must_lie_well(call: Call, connection: Connection, from_: Subject) -> Subject:
+    """The volume itself, which is to be read with all that lies below it. Raises Refused("volume.backing", …)."""
+    must_lie_in_pools(connection, call.host().ask, from_.volume)
+    return from_
 
 
 def must_take(pool: Pool, name: str, form: str, count: int, hint: str) -> None:
