@@ -184,6 +184,19 @@ def test_how_far_a_step_is_is_told_once(on):
     assert len(lines) == 2
 
 
+def test_a_rate_and_the_time_left_are_told_and_the_way_ends_at_its_end(on):
+    lines: list[str] = []
+    told = Told(Caller(0, tell=lines.append))
+    for at, done in ((1.0, 0), (3.0, 20 << 20)):
+        told(Moment("progress", Action.APPLY, "fetch", at=at, done=done, total=100 << 20, unit="bytes"))
+    told(Moment("done", Action.APPLY, "fetch", at=4.0))
+    assert [line.strip() for line in lines[:3]] == [
+        "fetch: 0 B of 100.0 MiB (0 %)", "fetch: 20.0 MiB of 100.0 MiB (20 %), 10.0 MiB/s, 8 s left",
+        "fetch: 100.0 MiB of 100.0 MiB (100 %)",
+    ]  # fmt: skip
+    assert "done" in lines[3]
+
+
 def test_the_history_of_a_guest_has_what_was_done_to_it(on):
     call(on).perform(replace(request(), subject="guest:win11"))
     call(on).perform(replace(request(path="/srv/other"), subject="guest:other"))

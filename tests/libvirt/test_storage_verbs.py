@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -213,7 +214,7 @@ def test_an_image_comes_into_a_pool_and_out_of_it_by_bytes(on: Volumes) -> None:
     assert "is made of" in said
     row = on.data("show", "fast", "web.qcow2")["volume"]
     assert (row["format"], row["capacity"]) == ("qcow2", 8 << 20)
-    on.cli("download", "fast", "web.qcow2", out)
+    assert re.search(r"volume.download: (\S+ [KM]iB) of \1 \(100 %\)", on.cli("download", "fast", "web.qcow2", out))
     assert digest(on, out) == digest(on, path)
     on.refused("file.exists", "download", "fast", "web.qcow2", out)
     on.refused("volume.exists", "upload", "fast", "web.qcow2", path)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vfioctl.txn.follow import how_far
 from vfioctl.txn.journal import Standing
+from vfioctl.txn.pace import Pace, how_far
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vfioctl.actions.caller import Caller
     from vfioctl.txn.journal import Moment
@@ -30,6 +30,8 @@ class Told:
         self.quiet = quiet
         self._began: dict[str, float] = {}
         self._said = ""
+        self._pace = Pace()
+        self._far: Moment | None = None  # the last word of a step that is not done
 
     def __call__(self, said: Moment | Standing) -> None:
         if not isinstance(said, Standing):
@@ -37,9 +39,23 @@ class Told:
             self.caller.observe(said)
         if self.quiet:
             return
-        if (line := self._line(said)) != self._said:  # how far a step is may be said before it has come further
-            self._said = line
-            self.caller.tell(line)
+        for line in self._lines(said):
+            if line != self._said:  # how far a step is may be said before it has come further
+                self._said = line
+                self.caller.tell(line)
+
+    def _lines(self, said: Moment | Standing) -> Iterator[str]:
+        """Its line; before that of a step that is done the end of its way, which passes too fast to be seen."""
+        far = self._far
+        if not isinstance(said, Standing) and said.what == "progress":
+            if far and (far.step, far.done, far.total) == (said.step, said.done, said.total):
+                return
+            self._far = said
+        elif far and not isinstance(said, Standing) and (said.step, said.what) == (far.step, "done"):
+            self._far = None
+            if far.done < far.total:
+                yield _way(far.step, how_far(far.total, far.total, far.unit))
+        yield self._line(said)
 
     def _line(self, said: Moment | Standing) -> str:
         if isinstance(said, Standing):
@@ -48,7 +64,12 @@ class Told:
             self._began[said.step] = said.at
             return f"  {said.action:<5}  {said.step} …"
         if said.what == "progress":
-            return f"         {said.step}: {how_far(said.done, said.total, said.unit)}"
+            rate = self._pace.seen(said.step, said.at, said.done)
+            return _way(said.step, how_far(said.done, said.total, said.unit, rate))
         took = said.at - self._began.pop(said.step, said.at)
         note = f"  {said.note}" if said.note else ""
         return f"  {said.action:<5}  {said.step:<44} {took:6.2f} s  {said.what}{note}"
+
+
+def _way(step: str, far: str) -> str:
+    return f"         {step}: {far}"

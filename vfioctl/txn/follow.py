@@ -82,12 +82,6 @@ class _Lines:
         return True
 
 
-def how_far(done: int, total: int, unit: str) -> str:
-    """How far a long step is, for a person; a `total` of 0 is not known."""
-    of = f" of {total} ({100 * done // total} %)" if total else ""
-    return f"{done}{of} {unit}"
-
-
 def progress(path: str) -> Moment | None:
     """How far the long step is that the journal at `path` runs now; None where none says so."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.cli.render.tables import Column, moment, table
-from vfioctl.txn.follow import how_far
+from vfioctl.txn.pace import how_far
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

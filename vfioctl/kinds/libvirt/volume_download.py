@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
@@ -90,6 +91,7 @@ class VolumeDownload(VolumeChange):
         try:
             mark(fd, str(step.baseline["operation"]))
             self.ask(machine, step.params, lambda volume: _download(volume, transfer), step.deadline, watch)
+            machine.progress(transfer.done, transfer.done, "bytes")
             place.dress(fd, mode=MODE, owner=(-1, -1))
             there.publish(part)
         except BaseException:
@@ -121,6 +123,8 @@ def _download(volume: Volume, transfer: Transfer) -> None:
     handle = volume.found
     if handle is None:
         raise StepRefused("volume.unknown", f"There is no volume {volume.name!r} any more.")
+    with suppress(libvirt.libvirtError):  # what a plan has is what it takes, and holes are passed on, too
+        transfer.total = handle.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2] or transfer.total
     stream = volume.connection.newStream(0)
     handle.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
     transfer.receive(stream)
