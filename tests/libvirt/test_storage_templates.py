@@ -53,6 +53,31 @@ def test_the_pool_that_a_template_was_made_beside_goes_and_that_of_the_templates
     assert on.digest(IMAGE) == on.digest(SOURCE)
 
 
+def test_what_is_said_of_a_template_is_written_down_shown_and_found_by(on: Templates) -> None:
+    on.cli(*ADD, "--tag", "a", "--tag", "b", "--feature", "cloud-init", "--os", "o" * 100)
+    record = json.loads(on.host.must("cat", RECORD))
+    assert {"name", "uuid", "type", "created", "updated", "storage", "os", "source", "features", "tags",
+            "description"} <= record.keys()  # fmt: skip
+    assert (record["type"], record["storage"], record["features"]) == ("disk", "fast-templates", ["cloud-init"])
+    shown = on.cli("template", "show", "tiny")
+    assert f"uuid     {record['uuid']}" in shown
+    assert "type     disk" in shown
+    assert "features cloud-init" in shown
+    for tags, found in ((("b", "a"), ["tiny"]), (("a", "c"), [])):
+        argv = [word for tag in tags for word in ("--tag", tag)]
+        assert [row["name"] for row in on.data("template", "list", *argv)["templates"]] == found
+    on.cli("template", "update", "tiny", "--file", SOURCE)
+    newer = on.data("template", "show", "tiny")["template"]
+    assert (newer["created"], newer["features"], newer["name"]) == (record["created"], ["cloud-init"], "tiny@2")
+
+
+@pytest.mark.parametrize(("option", "words"), [
+    ("--description", "d" * 70_000), ("--os", "o" * 3000), ("--tag", "t" * 101), ("--feature", "a\nb"),
+])  # fmt: skip
+def test_what_is_too_long_or_of_several_lines_is_refused(on: Templates, option: str, words: str) -> None:
+    assert option in on.refused("template.words", *ADD, option, words)
+
+
 @pytest.mark.parametrize(("code", "argv"), [
     ("volume.used", ("volume", "resize", "fast-templates", "tiny.qcow2", "+1G")),
     ("volume.used", ("volume", "compact", "fast-templates", "tiny.qcow2")),

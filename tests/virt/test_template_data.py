@@ -12,11 +12,20 @@ from vfioctl.virt.template_data import LARGEST, TemplateData, read
 DATA = TemplateData(
     name="tiny", uuid="u", created="2026-11-28T19:00:00Z", image="tiny.qcow2", format="qcow2", size=8 << 20,
     sha256="0" * 64, source="/srv/tiny.qcow2", os="tïny", description='of "all"', tags=("a", "b"),
+    updated="2026-11-29T19:00:00Z", storage="fast-templates", features=("cloud-init",),
 )  # fmt: skip
 
 
 def test_what_is_written_is_read_back() -> None:
     assert read(DATA.document(), "x.yaml") == DATA
+
+
+def test_a_record_of_earlier_versions_is_read_too() -> None:
+    data = json.loads(DATA.document())
+    for key in ("updated", "storage", "features"):
+        del data[key]
+    found = read(json.dumps(data).encode(), "x")
+    assert (found.uuid, found.updated, found.storage, found.features) == ("u", "", "", ())
 
 
 @pytest.mark.parametrize(("content", "why"), [
@@ -33,7 +42,8 @@ def test_what_is_no_record_is_refused_with_its_file_and_the_reason(content: byte
 
 @pytest.mark.parametrize(("change", "why"), [
     ({"size": "8"}, "size is '8'"), ({"size": True}, "size is True"), ({"size": 0}, "size is 0"),
-    ({"os": 7}, "os is 7"), ({"tags": "a"}, "tags"), ({"more": 1}, "unknown key 'more'"),
+    ({"os": 7}, "os is 7"), ({"tags": "a"}, "tags"), ({"features": [1]}, "features"), ({"storage": 1}, "storage"),
+    ({"more": 1}, "unknown key 'more'"),
 ])  # fmt: skip
 def test_a_wrong_value_is_named(change: dict[str, object], why: str) -> None:
     with pytest.raises(VfioctlError, match=why):

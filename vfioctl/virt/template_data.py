@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 SUFFIX = ".metadata.yaml"
 LARGEST = 64 << 10  # bytes
 TEXTS = ("name", "uuid", "type", "created", "image", "format", "sha256", "os", "source", "description")
-KEYS = (*TEXTS, "size", "tags")
+LATER_TEXTS = ("updated", "storage")  # earlier records have none of these, nor features
+LISTS = ("features", "tags")
+KEYS = (*TEXTS[:4], "updated", "storage", *TEXTS[4:], "size", *LISTS)
 
 
 @frozen
 class TemplateData:
     """A template: `image` is the volume with its content, of `size` bytes for a guest, `sha256` of the image's file.
 
-    `type` is disk; `created` a moment in UTC; `source` what it was made of; `os`, `description` and `tags` are words of
-    whoever made it.
+    `type` is disk; `created` and `updated` moments in UTC: of its first version, and of this one; `storage` the pool
+    that it was made in; `source` what it was made of; `os`, `features` (what the system in it has, as cloud-init),
+    `description` and `tags` are words of whoever made it.
     """
 
     name: str
@@ -37,6 +40,9 @@ class TemplateData:
     description: str = ""
     tags: tuple[str, ...] = ()
     type: str = "disk"
+    updated: str = ""
+    storage: str = ""
+    features: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -74,16 +80,17 @@ def _checked(data: Any, where: str) -> TemplateData:
         raise _damaged(where, "it is no object")
     if strange := sorted(data.keys() - set(KEYS)):
         raise _damaged(where, f"it has the unknown key {strange[0]!r}")
+    data = {**dict.fromkeys(LATER_TEXTS, ""), "features": [], **data}
     if missing := [key for key in KEYS if key not in data]:
         raise _damaged(where, f"the key {missing[0]!r} is missing")
-    if wrong := next((key for key in TEXTS if not isinstance(data[key], str)), None):
+    if wrong := next((key for key in (*TEXTS, *LATER_TEXTS) if not isinstance(data[key], str)), None):
         raise _damaged(where, f"{wrong} is {data[wrong]!r}, not a text")
     if type(data["size"]) is not int or data["size"] <= 0:
         raise _damaged(where, f"size is {data['size']!r}, not a number of bytes")
-    tags = data["tags"]
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise _damaged(where, "tags is no list of texts")
-    return TemplateData(**{**data, "tags": tuple(tags)})
+    for key in LISTS:
+        if not isinstance(data[key], list) or not all(isinstance(one, str) for one in data[key]):
+            raise _damaged(where, f"{key} is no list of texts")
+    return TemplateData(**{**data, **{key: tuple(data[key]) for key in LISTS}})
 
 
 def _damaged(where: str, why: str) -> VfioctlError:

@@ -16,7 +16,7 @@ ROW: dict[str, Any] = {
     "node": "local", "pool": "fast-templates", "name": "debian", "path": "/srv/fast/_templates_/debian.qcow2",
     "problem": "", "format": "qcow2", "size": 3 << 30, "sha256": "ab", "created": "2026-11-28", "os": "debian12",
     "source": "/root/debian.qcow2", "description": "", "tags": ["base", "tested"], "above": ["/srv/fast/web.qcow2"],
-    "guests": ["web"],
+    "guests": ["web"], "uuid": "u", "type": "disk", "updated": "", "storage": "fast-templates", "features": ["agent"],
 }  # fmt: skip
 QCOW2 = struct.pack(">4sI QI I Q I", b"QFI\xfb", 3, 0, 0, 16, 1 << 30, 0)
 URL = "https://images.example/debian.qcow2"
@@ -42,13 +42,16 @@ def test_templates_stand_in_columns_with_what_is_wrong_first() -> None:
         ("debian", "fast-templates", "debian12", "3.0 GiB", "2026-11-28", "-"),
         ("debian", "fast-templates", "-", "-", "2026-11-28", "its image is gone"),
     )
+    (long,) = templates({"templates": [{**ROW, "os": "o" * 3000}]})
+    assert long.rows[0][2] == "o" * 59 + "…"
     assert list(templates({"templates": []})) == ["There are no templates."]
 
 
 def test_a_template_is_shown_with_what_needs_it() -> None:
     assert list(template({"template": ROW})) == [
-        "debian in fast-templates: qcow2", "  image    /srv/fast/_templates_/debian.qcow2", "  size     3.0 GiB",
-        "  sha256   ab", "  created  2026-11-28", "  os       debian12", "  source   /root/debian.qcow2",
+        "debian in fast-templates: qcow2", "  image    /srv/fast/_templates_/debian.qcow2",
+        "  uuid     u", "  type     disk", "  size     3.0 GiB", "  sha256   ab", "  created  2026-11-28",
+        "  storage  fast-templates", "  os       debian12", "  source   /root/debian.qcow2", "  features agent",
         "  tags     base, tested", "  below    /srv/fast/web.qcow2", "  guests   web",
     ]  # fmt: skip
 

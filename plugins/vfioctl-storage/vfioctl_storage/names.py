@@ -9,6 +9,7 @@ from vfioctl.plugin import Refused
 
 LONGEST = 60
 VALID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+SHOWN = 40  # characters of words that are refused
 LONGEST_VOLUME = 120
 VALID_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 VALID_GROUP = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}")
@@ -40,6 +41,16 @@ def check_template(name: str) -> None:
         return
     rule = f"it must begin with a letter and have up to {LONGEST} letters, digits, '.', '_' and '-'"
     raise Refused("template.bad_name", f"{name!r} cannot name a template: {rule}.", state=NOTHING_CHANGED)
+
+
+def check_words(option: str, words: str, longest: int) -> None:
+    """Raise Refused("template.words") for what is too long to be written down or shown, or would break a line."""
+    why = f"it has {len(words)} characters, and may have {longest}" if len(words) > longest else ""
+    if not words.isprintable():
+        why = "it has a character that is not printed, as the end of a line"
+    if why:
+        said = f"{option} {words[:SHOWN]!r}{' …' if len(words) > SHOWN else ''} cannot be kept: {why}."
+        raise Refused("template.words", said, state=NOTHING_CHANGED, hints=("Say it shorter, in one line.",))
 
 
 def check_volume(name: str) -> None:

@@ -11,6 +11,7 @@ POOLS = ("name", "state", "autostart", "kind", "free", "volumes", "path")
 VOLUMES = ("pool", "name", "format", "size", "used", "above")
 TEMPLATES = ("name", "pool", "os", "size", "added", "about")
 SOURCES = ("name", "system", "version", "architecture", "from", "plugin")
+COLUMN = 60  # characters
 VERBS = {
     "create": "is made and active", "start": "is active", "stop": "is stopped", "delete": "is known no more",
 }  # fmt: skip
@@ -126,8 +127,14 @@ def templates(data: Mapping[str, Any]) -> Iterator[str | Table]:
 
 
 def _template(one: Mapping[str, Any]) -> tuple[str, ...]:
-    size, more = as_size(one["size"]) if one["size"] else "-", one["problem"] or one["description"] or "-"
-    return one["name"], one["pool"], one["os"] or "-", size, one["created"] or "-", more
+    size, more = as_size(one["size"]) if one["size"] else "-", one["problem"] or _cut(one["description"] or "-")
+    return one["name"], one["pool"], _cut(one["os"] or "-"), size, one["updated"] or one["created"] or "-", more
+
+
+def _cut(words: str) -> str:
+    """What has room in a column: `template show` has all of it."""
+    line = " ".join(words.split())
+    return line if len(line) <= COLUMN else f"{line[: COLUMN - 1]}…"
 
 
 def sources(data: Mapping[str, Any]) -> Iterator[str | Table]:
@@ -144,9 +151,11 @@ def template(data: Mapping[str, Any]) -> Iterator[str]:
     one = data["template"]
     yield f"{one['name']} in {one['pool']}: {one['problem'] or one['format']}"
     yield f"  image    {one['path'] or 'gone'}"
-    for key in ("size", "sha256", "created", "os", "source", "description"):
+    for key in ("uuid", "type", "size", "sha256", "created", "updated", "storage", "os", "source", "description"):
         if one[key]:
             yield f"  {key:<8} {as_size(one[key]) if key == 'size' else one[key]}".rstrip()
+    if one["features"]:
+        yield f"  features {', '.join(one['features'])}"
     if one["tags"]:
         yield f"  tags     {', '.join(one['tags'])}"
     for path in one.get("above", ()):

@@ -32,17 +32,20 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Node, Template
 
 LOSS = "template.unconfirmed"
-SHOWN = ("uuid", "type", "created", "image", "format", "sha256", "os", "source", "description", "size")
+SHOWN = ("uuid", "type", "created", "updated", "storage", "image", "format", "sha256", "os", "source", "description",
+         "size")  # fmt: skip
 
 
 @click.command("list")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only those with this tag; given again, with all.")
 @on_nodes
 @click.pass_obj
-def listed(call: Call, node: str, *, all_nodes: bool) -> Result:
+def listed(call: Call, node: str, *, tags: tuple[str, ...], all_nodes: bool) -> Result:
     """List every template."""
 
     def rows(connection: Connection) -> list[dict[str, Any]]:
-        return [_row(connection.node, one) for one in read_templates(connection)]
+        found = [_row(connection.node, one) for one in read_templates(connection)]
+        return [one for one in found if set(tags) <= set(one["tags"])]
 
     return call.ask_nodes(rows, node, all_nodes=all_nodes).result("templates", lambda found: found)
 
@@ -112,4 +115,4 @@ def _row(node: Node, one: Template) -> dict[str, Any]:
     row = {"node": str(node), "pool": one.pool.name, "name": one.name, "problem": one.problem,
            "path": one.image.path if one.image else ""}  # fmt: skip
     return {**row, **{key: getattr(data, key) if data else None for key in SHOWN},
-            "tags": list(data.tags) if data else []}  # fmt: skip
+            "features": list(data.features) if data else [], "tags": list(data.tags) if data else []}  # fmt: skip

@@ -14,7 +14,7 @@ from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_beside
 from vfioctl_storage.commands.volume_create import FORMATS
 from vfioctl_storage.commands.volume_work import must_hold
-from vfioctl_storage.names import check_template
+from vfioctl_storage.names import check_template, check_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Command = TypeVar("Command", bound=Callable[..., Result])
 
 UNCHECKED = "template.unchecked"
+LONGEST_TEXT, LONGEST_WORD = 4000, 100  # characters
 UNKNOWN = "0" * 64  # as long as the checksum that is written in its place
 
 OPTIONS = (
@@ -59,13 +60,15 @@ def of_something(command: Command) -> Command:
 @of_something
 @click.option("--os", "system", default="", metavar="TEXT", help="Which system is in it, for people.")
 @click.option("--description", default="", metavar="TEXT", help="More of it, for people.")
+@click.option("--feature", "features", multiple=True, metavar="TEXT",
+              help="What the system in it has, as cloud-init; may be given again.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; may be given again.")
 @asking
 @changing
 @click.pass_obj
 def add(
-    call: Call, /, name: str, *, pool: str, form: str | None, system: str, description: str, tags: tuple[str, ...],
-    node: str, yes: bool, dry_run: bool, **origin: str,
+    call: Call, /, name: str, *, pool: str, form: str | None, system: str, description: str, features: tuple[str, ...],
+    tags: tuple[str, ...], node: str, yes: bool, dry_run: bool, **origin: str,
 ) -> Result:  # fmt: skip
     """Make the template NAME of an image file, of a volume, or of what a snapshot has kept.
 
@@ -79,43 +82,61 @@ def add(
     nobody writes to: its guest may run.
     """
     check_template(name)
+    about = About(system, description, features, tags)
+    about.must_be_short()
     if yes:
         call.agree(UNCHECKED)
     with call.connection(node) as connection:
         room = room_beside(call, connection, pool, name)
         found = Asked(**origin, form=form).origin(call, connection)
     words = f"{argument(name)} --pool {argument(room.beside)}"
-    return put(call, Draft("template add", words, name, system, description, tags), room, found, dry_run=dry_run)
+    return put(call, Draft("template add", words, name, about), room, found, dry_run=dry_run)
+
+
+@frozen
+class About:
+    """What whoever makes a template says of it; `created` is when its first version was, "" for this one."""
+
+    system: str = ""
+    description: str = ""
+    features: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    created: str = ""
+
+    def must_be_short(self) -> None:
+        """Raise Refused("template.words") for what could not be written down, or not be listed."""
+        check_words("--description", self.description, LONGEST_TEXT)
+        check_words("--os", self.system, LONGEST_WORD)
+        for option, words in (("--feature", self.features), ("--tag", self.tags)):
+            check_words(option, ", ".join(words), LONGEST_TEXT)
+            for word in words:
+                check_words(option, word, LONGEST_WORD)
 
 
 @frozen
 class Draft:
-    """What a template is called, and the words of whoever makes it.
-
-    `verb` with `words` is the command line, but for the origin.
-    """
+    """What a template is called, and what is said of it; `verb` with `words` is the command but for the origin."""
 
     verb: str
     words: str
     name: str
-    system: str = ""
-    description: str = ""
-    tags: tuple[str, ...] = ()
+    about: About
 
-    def of(self, origin: Origin) -> TemplateData:
-        """What is written down of it, made now."""
+    def of(self, origin: Origin, pool: str) -> TemplateData:
+        """What is written down of it in `pool`, made now."""
+        about, now = self.about, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         return TemplateData(
-            name=self.name, uuid=str(uuid.uuid4()), created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            name=self.name, uuid=str(uuid.uuid4()), created=about.created or now, updated=now, storage=pool,
             image=f"{self.name}.{'qcow2' if origin.format == 'qcow2' else 'img'}", format=origin.format,
-            size=origin.size, sha256=origin.sha256 or UNKNOWN, source=origin.said, os=self.system,
-            description=self.description, tags=self.tags,
+            size=origin.size, sha256=origin.sha256 or UNKNOWN, source=origin.said, os=about.system,
+            description=about.description, features=about.features, tags=about.tags,
         )  # fmt: skip
 
 
 def put(call: Call, draft: Draft, room: Room, origin: Origin, *, dry_run: bool) -> Result:
     """The result of the operation that makes the template of `origin` in `room`."""
     must_hold(room.pool, origin.said, origin.used)
-    made = draft.of(origin)
+    made = draft.of(origin, room.pool.name)
     record = made.document()
     blob = content_name(record)
     steps = work.in_order(

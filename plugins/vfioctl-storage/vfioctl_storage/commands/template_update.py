@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import argument, asking, changing, find_template, next_version
-from vfioctl_storage.commands.template_add import UNCHECKED, Draft, of_something, put
+from vfioctl_storage.commands.template_add import UNCHECKED, About, Draft, of_something, put
 from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_of
 
@@ -35,7 +35,7 @@ def update(
         newest = find_template(connection, name)
         data, _ = newest.usable()
         room = room_of(call, connection.node, newest.pool)
-        draft = Draft("template update", argument(name), next_version(connection, newest), data.os,
-                      data.description, data.tags)  # fmt: skip
+        about = About(data.os, data.description, data.features, data.tags, data.created)
+        draft = Draft("template update", argument(name), next_version(connection, newest), about)
         found = Asked(**origin, form=form).origin(call, connection)
     return put(call, draft, room, found, dry_run=dry_run)
