@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from somebody import NOBODY
-from volume_lab import MEMBERS, PLACE, POOL, Volumes, prepared
+from volume_lab import MEMBERS, PLACE, POOL, Volumes, prepared, qemu_img
+
+from vfioctl.kinds.files.marks import MARK
+from vfioctl.wait import until
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_storage")
 
 CREATE = 2  # boundaries: two a step
+DEADLINE = 60
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +159,37 @@ def test_what_was_made_by_a_process_that_was_killed_goes(
     assert on.files() == before
     assert on.host.left_open() == []
     on.cli(*argv)
+
+
+EARLY = """#!/bin/sh
+[ "$1" = convert ] || exec /var/qemu-img "$@"
+touch /var/copied; while ! [ -e /var/go ]; do sleep 0.05; done; exit 1
+"""
+LATE = """#!/bin/sh
+[ "$1" = convert ] || exec /var/qemu-img "$@"
+/var/qemu-img "$@"; touch /var/copied; while ! [ -e /var/go ]; do sleep 0.05; done; exit 1
+"""
+
+
+@pytest.mark.parametrize("script", [EARLY, LATE], ids=["before its first byte", "after its last one"])
+@pytest.mark.parametrize("form", ["qcow2", "raw"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["^C", "SIGTERM", "SIGKILL"])
+def test_a_copy_bears_its_mark_before_it_has_anything_and_goes(on: Volumes, sent: int, form: str, script: str) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    on.host.must("qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 4M", f"{POOL}/a.qcow2")
+    before = on.files()
+    with qemu_img(on, script):
+        process = on.host.started("volume", "clone", "fast", "a.qcow2", "b.img", "--image-format", form)
+        assert until(lambda: on.host.run("test", "-e", "/var/copied").returncode == 0, DEADLINE)
+        copy = f"/proc/{on.host.lab.holder_pid}/root{on.host.tree}{POOL}/b.img"
+        assert os.getxattr(copy, MARK)
+        assert (os.stat(copy).st_blocks * 512 < 1 << 20) == (script == EARLY)
+        process.send_signal(sent)
+        assert process.wait(DEADLINE) not in (0, 4)
+    on.host.recover_uninstalled()
+    assert (on.files(), on.host.left_open()) == (before, [])
+    on.cli("clone", "fast", "a.qcow2", "b.img", "--image-format", form)
+    on.host.must("qemu-img", "compare", "-f", "qcow2", "-F", form, f"{POOL}/a.qcow2", f"{POOL}/b.img")
 
 
 @pytest.mark.parametrize("verb", ["create", "clone"])

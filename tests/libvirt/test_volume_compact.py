@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from somebody import NOBODY
-from volume_lab import MEMBERS, POOL, Volumes, prepared, small_pool
+from volume_lab import MEMBERS, POOL, Volumes, prepared, qemu_img, small_pool
 
 from vfioctl.wait import until
 
@@ -168,21 +167,6 @@ SLOW = """#!/bin/sh
 /var/qemu-img "$@" || exit
 if [ "$copy" ]; then touch /var/copied; while ! [ -e /var/go ]; do sleep 0.05; done; fi
 """
-
-
-@contextmanager
-def qemu_img(on: Volumes, script: str) -> Iterator[None]:
-    """`script` is qemu-img until the end of the block; the real one is /var/qemu-img."""
-    on.host.must("sh", "-c", "cp $(command -v qemu-img) /var/qemu-img; rm -f /var/copied /var/go")
-    program = on.host.place / "qemu-img"
-    program.write_text(script)
-    program.chmod(0o755)
-    on.host.must("mount", "--bind", str(program), "/usr/bin/qemu-img")
-    try:
-        yield
-    finally:
-        on.host.must("touch", "/var/go")
-        on.host.must("umount", "-l", "/usr/bin/qemu-img")  # one that was left behind has it open
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL], ids=["^C", "SIGKILL"])

@@ -43,6 +43,21 @@ def small_pool(host: Any, place: Path) -> Iterator[str]:
         subprocess.run(["losetup", "-d", loop.stdout.strip()], check=True)
 
 
+@contextmanager
+def qemu_img(on: Volumes, script: str) -> Iterator[None]:
+    """`script` is qemu-img until the end of the block; the real one is /var/qemu-img."""
+    on.host.must("sh", "-c", "cp $(command -v qemu-img) /var/qemu-img; rm -f /var/copied /var/go")
+    program = on.host.place / "qemu-img"
+    program.write_text(script)
+    program.chmod(0o755)
+    on.host.must("mount", "--bind", str(program), "/usr/bin/qemu-img")
+    try:
+        yield
+    finally:
+        on.host.must("touch", "/var/go")
+        on.host.must("umount", "-l", "/usr/bin/qemu-img")  # one that was left behind has it open
+
+
 class Volumes:
     """A pool `fast`, and guests with disks in it; all of them go in the end."""
 

@@ -1,17 +1,28 @@
-"""volume.clone: makes a whole copy of a volume, in any pool of its node. The source is only read."""
+"""volume.clone: makes a whole copy of a volume, in any pool of its node. The source is only read.
+
+Where the copy may bear a mark it is made here: blank by libvirt, then marked, and only then filled by qemu-img, so that
+whoever finds a part of it can tell whose that is. Elsewhere libvirt makes the whole of it.
+"""
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
+from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
+from vfioctl.frozen import frozen
+from vfioctl.kinds.disks import qemu
 from vfioctl.kinds.files.place import MODE
 from vfioctl.kinds.libvirt.change import URI
-from vfioctl.kinds.libvirt.volume_create import must_be_free
+from vfioctl.kinds.libvirt.volume_create import SAME, blank, must_be_free
 from vfioctl.kinds.libvirt.volume_needs import must_not_be_written
 from vfioctl.kinds.libvirt.volume_xml import FORMATS, document
-from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, has_size, mark_begun
+from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, has_size, mark_begun, mark_whole
 from vfioctl.txn.shape import COUNT, FLAG, UUID, Shape, many, one_of, optional
 from vfioctl.txn.step import Undo
+from vfioctl.virt.volumes import BLOCK, FILE
 
 if TYPE_CHECKING:
     from typing import Any
@@ -54,9 +65,55 @@ class VolumeClone(Making):
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         """libvirt answers at the end, and nothing stops it: who has to stop earlier leaves that to the undo."""
+        if begun := self.on(step, machine, lambda volume: _begun(step, volume)):
+            begun.fill(step, machine)
+            return None
         watch = Watch(step, machine)
         self.ask(machine, step.params, lambda volume: _clone(step, volume), step.deadline, watch.look)
         return None
+
+
+@frozen
+class Begun:
+    """A blank copy that bears its mark, by its path, and what is to be in it."""
+
+    path: str
+    source: Described
+
+    def fill(self, step: Step, machine: Machine) -> None:
+        """Copy it. Raises StepFailed, and what stops it."""
+        total, form = self.source.allocation, SAME.get(self.source.format, self.source.format)
+
+        def heard(done: float) -> None:
+            machine.checkpoint()
+            machine.progress(int(done * total), total, "bytes")
+
+        argv = ("qemu-img", "convert", "-p", "-n", "--target-is-zero", "-f", form, "-O", step.params["format"], "--",
+                self.source.path, self.path)  # fmt: skip
+        qemu.work(machine, argv, deadline=step.deadline, path=self.path, heard=heard)
+        try:
+            _sync(self.path)
+            mark_whole(self.path, str(step.baseline["operation"]))
+        except OSError as error:
+            raise StepFailed("file.write_failed", f"{self.path} could not be written: {error.strerror}.") from error
+
+
+def _sync(path: str) -> None:
+    """qemu-img leaves that to who needs it."""
+    fd = files.open_plain(path, foreign=True)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _begun(step: Step, volume: Volume) -> Begun | None:
+    """The blank copy; None where libvirt has to copy."""
+    params = step.params
+    source = Volume(volume.connection, params["source_pool"], params["source"]).described
+    if not params["marked"] or source is None or source.kind not in (FILE, BLOCK) or not source.format:
+        return None
+    return Begun(blank(step, volume, mark_begun), source)
 
 
 def _clone(step: Step, volume: Volume) -> None:
@@ -82,7 +139,8 @@ class Watch:
         except VfioctlError:
             return  # it is not there yet, or the pool is busy: it is looked at again soon
         if not self.marked:
-            mark_begun(path, str(self.step.baseline["operation"]))
+            with suppress(FileNotFoundError):
+                mark_begun(path, str(self.step.baseline["operation"]))
             self.marked = True
         self.machine.progress(min(done, self.source), self.source, "bytes")
 

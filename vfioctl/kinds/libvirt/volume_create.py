@@ -9,11 +9,12 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.files.place import MODE
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_xml import FORMATS, FULL, METADATA, SPARSE, document
-from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, has_size, removal
+from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, has_size, mark_whole, removal
 from vfioctl.txn.shape import ABSOLUTE, COUNT, FLAG, UUID, Shape, one_of, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vfioctl.txn.machine import Machine
@@ -52,7 +53,7 @@ class VolumeCreate(Making):
     def apply(self, step: Step, machine: Machine) -> str | None:
         if step.params["marked"] and self.probe(step, machine) is State.AFTER:
             return "it is there already"
-        self.on(step, machine, lambda volume: _create(step, volume))
+        self.on(step, machine, lambda volume: blank(step, volume))
         return None
 
 
@@ -89,14 +90,15 @@ def _must_lie_above(params: Json, volume: Volume) -> None:
         raise StepRefused("disk.too_small", said)
 
 
-def _create(step: Step, volume: Volume) -> None:
+def blank(step: Step, volume: Volume, mark: Callable[[str, str], None] = mark_whole) -> str:
+    """Let libvirt make it, and mark it so; its path."""
     import libvirt
 
     params, flags = step.params, 0
     if params["format"] == "qcow2" and params.get("preallocation", SPARSE) != SPARSE:
         flags |= libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
     _must_not_be_there(params, volume)
-    create(step, volume, lambda pool: _made(pool, params, flags))
+    return create(step, volume, lambda pool: _made(pool, params, flags), mark)
 
 
 def _made(pool: Any, params: Json, flags: int) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from abc import abstractmethod
-from contextlib import suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
@@ -200,9 +199,8 @@ def _by_mark(path: str, operation: str) -> State:
 
 
 def mark_begun(path: str, operation: str) -> None:
-    """Say on the file whose it is, from the moment that it is there; that it is whole is said later."""
-    with suppress(FileNotFoundError):
-        os.setxattr(path, MARK, operation.encode())
+    """Say on the file whose it is, before there is anything in it; that it is whole is said later. Raises OSError."""
+    os.setxattr(path, MARK, operation.encode())
 
 
 def mark_whole(path: str, operation: str) -> None:
@@ -226,16 +224,19 @@ def _delete(volume: Volume) -> bool:
     return True
 
 
-def create(step: Step, volume: Volume, work: Callable[[Any], Any]) -> None:
-    """Let `work` make the volume in its pool, and mark it."""
+def create(
+    step: Step, volume: Volume, work: Callable[[Any], Any], mark: Callable[[str, str], None] = mark_whole
+) -> str:
+    """Let `work` make the volume in its pool, and mark it; its path."""
     made = work(volume.within)
+    path = str(made.path())
     if not step.params["marked"]:
-        return
-    path = made.path()
+        return path
     try:
-        mark_whole(path, str(step.baseline["operation"]))
+        mark(path, str(step.baseline["operation"]))
     except OSError as error:
         made.delete(0)  # nobody else has had it yet, and later nobody could tell
         said = f"{path} could not be marked as ours: {error.strerror}. It is removed again."
         hint = "libvirt may see other mounts than this process: compare them with findmnt."
         raise StepFailed("volume.unmarked", said, hints=(hint,)) from error
+    return path
