@@ -14,6 +14,7 @@ from vfioctl.errors import EXIT_USAGE, Refused, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.result import Message, failed
 from vfioctl.unknown import no_such, suggestion
+from vfioctl.verbs.hints import in_our_words
 from vfioctl.verbs.listed import read
 from vfioctl.verbs.merged import merged
 from vfioctl.verbs.table import BUILT_IN
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from vfioctl.actions.caller import Caller
     from vfioctl.compose import Composition
     from vfioctl.result import Result
-    from vfioctl.verbs.row import Row
+    from vfioctl.verbs.row import Row, Verbs
 
 
 def call(
@@ -41,6 +42,11 @@ def call(
     as root decides itself who may ask for a verb whose effect is "read".
     """
     asked = Call(node, replace(caller, agreed=caller.agreed | set(agreed)), verb)
+    return in_our_words(_called(node, parameters, asked), lambda: _verbs(node))
+
+
+def _called(node: Composition, parameters: Mapping[str, Any], asked: Call) -> Result:
+    verb = asked.verb
     try:
         return replace(_run(_row(node, verb), parameters, asked), command=verb)
     except Unconfirmed as question:
@@ -53,8 +59,7 @@ def call(
 
 def _row(node: Composition, verb: str) -> Row:
     """Raises Refused: "verb.unknown", and "verb.terminal" for what only a terminal can do."""
-    listed = read(node.paths, node.programs.silent)
-    verbs = merged(BUILT_IN, listed.rows, listed.groups)[0]
+    verbs = _verbs(node)
     known = {row.name: row for row in verbs.rows if row.is_open}
     found = verbs.find(verb)
     if found and found.terminal:
@@ -67,6 +72,11 @@ def _row(node: Composition, verb: str) -> Row:
         unknown.exit_status = EXIT_USAGE
         raise unknown
     return known[verb]
+
+
+def _verbs(node: Composition) -> Verbs:
+    listed = read(node.paths, node.programs.silent)
+    return merged(BUILT_IN, listed.rows, listed.groups)[0]
 
 
 def _run(row: Row, parameters: Mapping[str, Any], asked: Call) -> Result:

@@ -193,7 +193,7 @@ def test_what_a_clone_needs_is_not_written_down_while_the_guest_runs(kept, host)
     said = host.refused("delete", kept.name, "one", "--yes")
     assert "[snapshot.between]" in said
     assert clone in said
-    assert f"virsh shutdown {kept.name}" in said
+    assert f"vfioctl guest stop {kept.name}" in said
     host.must("rm", clone)
     assert (host.files(), host.names(kept.name)) == (kept.before, list(NAMES))
 

@@ -83,7 +83,7 @@ def test_while_the_guest_runs_no_snapshot_is_gone_back_to(running, host):
     before, disks = host.files(), running.disks
     said = host.refused("revert", running.name, "one")
     assert "[snapshot.running]" in said
-    assert f"virsh shutdown {running.name}" in said
+    assert f"vfioctl guest stop {running.name}" in said
     assert (host.files(), running.disks, host.names(running.name)) == (before, disks, ["one"])
 
 

@@ -185,7 +185,7 @@ def test_the_guest_starts_on_what_was_made(make, host):
     try:
         said = host.refused("revert", guest.name, "clean")
         assert "[snapshot.running]" in said
-        assert f"Shut it down first: virsh shutdown {guest.name}" in said
+        assert f"Shut it down first: vfioctl guest stop {guest.name}" in said
     finally:
         host.lab.virsh("destroy", guest.name)
         host.calls.write_text("")
@@ -198,7 +198,9 @@ def test_a_saved_guest_is_refused_by_every_verb(make, host):
     host.lab.virsh("managedsave", guest.name)
     host.calls.write_text("")
     for verb, name in (("create", "again"), ("revert", "clean"), ("delete", "clean")):
-        assert "[snapshot.saved]" in host.refused(verb, guest.name, name)
+        said = host.refused(verb, guest.name, name)
+        assert "[snapshot.saved]" in said
+        assert f"`vfioctl guest discard-saved {guest.name}`" in said
     host.lab.virsh("managedsave-remove", guest.name)
     host.calls.write_text("")
 

@@ -179,7 +179,11 @@ def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, st
     """
     app = App(composition, os.environ if environ is None else environ)
     ended = answer(app, argv)
-    return ended if isinstance(ended, int) else _shown(app.output(), ended, app.verbs.find(ended.command))
+    if isinstance(ended, int):
+        return ended
+    from vfioctl.verbs.hints import in_our_words  # a completion gives no result
+
+    return _shown(app.output(), in_our_words(ended, lambda: app.verbs), app.verbs.find(ended.command))
 
 
 def _shown(output: Output, result: Result, row: Row | None) -> int:

@@ -126,7 +126,7 @@ def of_need(facts: Facts, path: str) -> Iterator[Finding]:
     """Nobody but this guest and its snapshots may depend on an image that goes."""
     if path in facts.others:
         said = f"{path} is a disk of another guest, or of one of its snapshots; it is not deleted."
-        yield finding("snapshot.needed", said, hint="See who has it with: virsh domblklist --inactive GUEST")
+        yield finding("snapshot.needed", said, hint="It is a disk of one of these: virsh list --all")
     for over in sorted(set(dependents(facts, path)) - facts.family):
         said = f"{over} lies over {path} and is lost without it; it is not deleted."
         yield finding("snapshot.needed", said, hint=f"If nobody needs it, remove it first: rm {argument(over)}")

@@ -64,10 +64,11 @@ class DomainDefine(DomainChange):
         if step.params.get("judged", False):
             _judged(domain, text(machine.paths, step.params["blob"]))
             return None
-        domain.connection.defineXML(text(machine.paths, step.params["blob"]))
+        asked = text(machine.paths, step.params["blob"])
+        domain.connection.defineXML(asked)
         if _known(step, machine.paths, domain) is not State.AFTER:
             _put_back(step, machine.paths, domain)
-            said = f"libvirt has made something else of the configuration of {domain.uuid}; the former one is back."
+            said = f"libvirt has made something else of the configuration of {name_of(asked)}; the former one is back."
             raise StepFailed("libvirt.define", said)
         return None
 
@@ -123,14 +124,16 @@ def _must_be_new(domain: Domain, asked: str) -> None:
     import libvirt
 
     name = name_of(asked)
+    if (found := domain.found) is not None:
+        said = f"The guest {found.name()} has the UUID {domain.uuid} already."
+        raise StepRefused("domain.exists", said, hints=("Plan it once more, with another one.",))
     try:
         domain.connection.lookupByName(name)
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise
-        if domain.found is None:
-            return
-    said = f"There is a guest {name}, or another one with the UUID {domain.uuid}, already."
+        return
+    said = f"There is a guest {name} already."
     raise StepRefused("domain.exists", said, hints=("Choose another name, or see: vfioctl guest list",))
 
 
