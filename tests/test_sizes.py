@@ -32,6 +32,14 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     assert repr(text) in caught.value.message
 
 
+@pytest.mark.parametrize("text", ["0", "0G", "0.0", "00MiB"])
+def test_nothing_is_no_size_whatever_its_unit(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        size(text)
+    assert (caught.value.code, caught.value.hints) == ("size.malformed", ())
+    assert "a size is larger than 0" in caught.value.message
+
+
 def test_bytes_are_shown_in_the_unit_that_fits() -> None:
     assert [as_size(count) for count in (0, 1023, 2048, 3 << 20, 5 << 30, 1 << 40, 3 << 50)] == [
         "0 B", "1023 B", "2 KiB", "3.0 MiB", "5.0 GiB", "1.0 TiB", "3072.0 TiB",

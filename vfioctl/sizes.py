@@ -22,6 +22,8 @@ def size(text: str) -> int:
     if not found:
         raise _malformed(text, EXPECTED)
     number, unit = found.groups()
+    if not number.strip("0."):
+        raise _malformed(text, "a size is larger than 0")
     if not unit:
         raise _no_unit(text.strip())
     factor = _factor(unit)

@@ -63,6 +63,12 @@ def test_what_a_pool_has_not_looked_for_yet_or_knows_by_a_link_is_in_it(on: Temp
     on.cli(*VERBS["clone"])
 
 
+def test_disks_that_may_outgrow_their_pool_are_said(on: Templates) -> None:
+    argv = ("guest", "create", "new", "--memory", "64M", "--disk", "1P", "--disk", "1P", "--pool", "fast", "--dry-run")
+    assert "up to 2048.0 TiB; the pool fast has" in on.cli(*argv)
+    assert "pool fast has" not in on.cli(*(word.replace("1P", "8M") for word in argv))
+
+
 def test_one_that_is_bad_can_be_removed(on: Templates) -> None:
     above(on, NBD)
     on.cli("volume", "delete", "fast", "top.qcow2", "--yes")

@@ -6,11 +6,12 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from somebody import NOBODY
-from volume_lab import MEMBERS, PLACE, POOL, Volumes, prepared, qemu_img
+from volume_lab import MEMBERS, PLACE, POOL, Volumes, prepared, qemu_img, small_pool
 
 from vfioctl.kinds.files.marks import MARK
 from vfioctl.wait import until
@@ -56,6 +57,30 @@ def test_a_dry_run_changes_nothing(on: Volumes) -> None:
     assert on.files() == before
 
 
+@pytest.mark.parametrize("argv", [
+    ("delete", "fast", "_templates_", "--yes"), ("resize", "fast", "_templates_", "1G"),
+    ("clone", "fast", "_templates_", "b"), ("download", "fast", "_templates_", "/out"),
+], ids=lambda argv: argv[0])  # fmt: skip
+def test_a_directory_is_no_volume_of_a_guest(on: Volumes, argv: tuple[str, ...]) -> None:
+    on.host.must("mkdir", f"{POOL}/_templates_")
+    assert "the templates of pool fast are in it" in on.refused("volume.no_disk", *argv)
+    on.host.must("test", "-d", f"{POOL}/_templates_")
+
+
+def test_a_thin_volume_may_be_larger_than_its_pool_which_is_said(on: Volumes) -> None:
+    for argv in (("create", "fast", "a.qcow2", "--size", "1P"), ("resize", "fast", "a.qcow2", "+1P")):
+        said = on.cli(*argv)
+        assert "a.qcow2 takes room as it is written to" in said
+    assert "takes room" not in on.cli("create", "fast", "b.qcow2", "--size", "8M")
+
+
+@pytest.mark.parametrize("more", [
+    ("--preallocation", "full"), ("--preallocation", "metadata"), ("--preallocation", "full", "--image-format", "raw"),
+], ids=" ".join)  # fmt: skip
+def test_room_that_is_taken_at_once_must_be_there(on: Volumes, more: tuple[str, ...]) -> None:
+    assert "left" in on.refused("disk.no_room", "create", "fast", "a", "--size", "4096T", *more)
+
+
 def test_the_name_of_a_guests_disk_is_refused_without_a_word_of_what_passes_our_guards(on: Volumes) -> None:
     on.cli("create", "fast", "web.qcow2", "--size", "8M")
     on.guest("web.qcow2")
@@ -68,6 +93,7 @@ def test_the_name_of_a_guests_disk_is_refused_without_a_word_of_what_passes_our_
 @pytest.mark.parametrize(("argv", "code"), [
     (("create", "fast", "b", "--size", "2048"), "size.no_unit"),
     (("create", "fast", "b", "--size", "x"), "size.malformed"),
+    (("create", "fast", "b", "--size", "0"), "size.malformed"),
     (("create", "fast", "../b", "--size", "1M"), "volume.bad_name"),
     (("create", "fast", "a", "--size", "1M"), "volume.exists"),
     (("create", "fats", "b", "--size", "1M"), "pool.unknown"),
@@ -81,10 +107,12 @@ def test_what_cannot_be_is_refused_and_nothing_is_lost(on: Volumes, argv: tuple[
     on.refused(code, *argv)
 
 
-def test_the_full_file_system_takes_nothing_half(on: Volumes) -> None:
-    """A volume with all its room, larger than the disk: libvirt fails, and nothing is left."""
-    on.cli("create", "fast", "big", "--size", "900T", "--preallocation", "full", "--image-format", "raw", status=1)
-    assert on.files() == ""
+def test_the_full_file_system_takes_nothing_half(on: Volumes, tmp_path: Path) -> None:
+    """A disk that was filled since libvirt has looked: libvirt fails, and nothing is left."""
+    with small_pool(on.host, tmp_path) as place:
+        on.host.must("fallocate", "-l", "8M", f"{place}/other")
+        on.cli("create", "small", "big", "--size", "10M", "--preallocation", "full", "--image-format", "raw", status=1)
+        assert "big" not in on.host.must("ls", place)
     assert on.host.left_open() == []
 
 

@@ -68,6 +68,7 @@ def make(call: Call, name: str, node: str, asked: Asked, seed: Given, *, dry_run
         wish = asked.wish(name, card)
         its_seed = _seed(call, connection, wish, seed, asked)
         made, question = draft(wish, place, disks, cds, its_seed), None
+        made = made.after((), tuple(site.outgrowing(connection, disks)))
         if wish.start:
             made, question = for_new(call, connection, made, (*disks, *((its_seed,) if its_seed else ())))
     if card:

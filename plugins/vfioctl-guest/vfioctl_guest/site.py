@@ -10,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
+    Finding,
     Refused,
+    Severity,
     as_size,
     every_volume,
     find_template,
@@ -20,6 +22,7 @@ from vfioctl.plugin import (
     read_network,
     read_pages,
     read_pool,
+    read_pools,
     replace,
     verify_template,
 )
@@ -37,7 +40,7 @@ from vfioctl_guest.sources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from vfioctl.plugin import Call, Capabilities, Connection, Host, Network, Node, Pages, Volume
 
@@ -125,6 +128,18 @@ def blank(
     marked = seen and call.host().ask(place, partial(keeps_marks, place))
     new = Blank(pool.uuid, name, size, marked, later=not pool.is_active)
     return Image(f"{place}/{name}", QCOW2, blank=new), new
+
+
+def outgrowing(connection: Connection, images: Iterable[Image]) -> Iterator[Finding]:
+    """What is said of new disks that may take more room than their pool has: they take it as they are written to."""
+    wanted: dict[str, int] = {}
+    for new in filter(None, (one.blank for one in images)):
+        wanted[new.pool] = wanted.get(new.pool, 0) + new.size
+    for pool in read_pools(connection) if wanted else ():
+        if pool.is_active and wanted.get(pool.uuid, 0) > pool.available:
+            said = f"The new disks may take up to {as_size(wanted[pool.uuid])}; the pool {pool.name} has "
+            hint = "A guest whose disk finds no room stands still. Give less with --disk, or make the pool larger."
+            yield Finding("guest.outgrows", f"{said}{as_size(pool.available)} left.", Severity.WARN, hint)
 
 
 def above(connection: Connection, word: str, made: Image, new: Blank) -> Image:

@@ -21,7 +21,7 @@ from vfioctl.plugin import (
     read_uses,
     read_volumes,
 )
-from vfioctl_storage.commands.template_room import DIRECTORY
+from vfioctl_storage.commands.volume_work import TEMPLATES
 from vfioctl_storage.commands.work import Wish, in_order, perform, row, step, subject, users
 from vfioctl_storage.documents import LOGICAL
 from vfioctl_storage.names import NOTHING_CHANGED
@@ -79,7 +79,7 @@ def _volumes(connection: Connection, pool: Pool) -> Sequence[str]:
         return ()
     connection.ask(lambda libvirt: libvirt.storagePoolLookupByUUIDString(pool.uuid).refresh(0), f"{pool.name} anew")
     found = read_volumes(connection, pool)
-    return [volume.name for volume in found if (volume.name, volume.kind) != (DIRECTORY, "dir")]
+    return [volume.name for volume in found if (volume.name, volume.kind) != (TEMPLATES, "dir")]
 
 
 def _must_be_empty(pool: Pool, names: Sequence[str]) -> None:

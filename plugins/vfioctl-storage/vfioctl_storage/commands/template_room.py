@@ -19,7 +19,7 @@ from vfioctl.plugin import (
 )
 from vfioctl_storage import documents
 from vfioctl_storage.commands import work
-from vfioctl_storage.commands.volume_work import is_marked, must_be_active, step
+from vfioctl_storage.commands.volume_work import TEMPLATES, is_marked, must_be_active, step
 from vfioctl_storage.names import NOTHING_CHANGED, bad_path
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call, Connection, Node, Pool, StepProposal
 
-DIRECTORY = "_templates_"  # below that of the pool
 READ_ONLY = "0444"
 
 
@@ -76,7 +75,7 @@ def room_of(call: Call, where: Node, pool: Pool) -> Room:
 
 
 def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:
-    name, path, chosen = templates_pool(beside.name), f"{beside.path.rstrip('/')}/{DIRECTORY}", str(uuid.uuid4())
+    name, path, chosen = templates_pool(beside.name), f"{beside.path.rstrip('/')}/{TEMPLATES}", str(uuid.uuid4())
     content = documents.pool(name, chosen, path)
     blob, fresh = content_name(content), where.is_local and not os.path.lexists(call.paths.at(path))
     steps = (

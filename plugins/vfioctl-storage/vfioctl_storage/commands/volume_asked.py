@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vfioctl.plugin import Refused, argument, as_size, find_template, frozen, size, verify_template
 from vfioctl_storage.commands.snapshot_disk import disk_at
 from vfioctl_storage.commands.volume_copy import derived
-from vfioctl_storage.commands.volume_work import RAW, is_marked, must_lie_well, must_take, step
+from vfioctl_storage.commands.volume_work import RAW, is_marked, must_hold, must_lie_well, must_take, step
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call, Connection, Pool, StepProposal
 
+TABLES = 8192  # bytes of a guest for each byte of tables: an entry of 8 for a cluster of 64 KiB
+LARGEST = 1 << 63
 SPARSE, METADATA, FULL = PREALLOCATIONS = ("sparse", "metadata", "full")
+TAKES = {FULL: 1, METADATA: TABLES}  # of how many bytes that a guest sees one is taken at once
 
 
 @frozen
@@ -29,6 +32,11 @@ class Asked:
     linked: bool
     form: str
     preallocation: str
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it has its room at once: what does not fit is refused."""
+        return self.preallocation == FULL
 
     def must_be_clear(self) -> None:
         """Raise Refused("volume.no_size", "volume.origin", "volume.preallocation")."""
@@ -61,6 +69,7 @@ class Asked:
         if self.snapshot:
             return self._of_snapshot(call, connection, place, name)
         count, more = size(self.wanted) if self.wanted else 0, {"preallocation": self.preallocation}
+        must_hold(place, name, count // TAKES.get(self.preallocation, LARGEST))
         if self.template:
             count, more = _of_template(connection, self.template, count)
         return step(

@@ -20,7 +20,7 @@ from vfioctl.plugin import (
     size,
     templates_pool,
 )
-from vfioctl_storage.commands.volume_work import about, active_pool, row, step, subject, writable_pool
+from vfioctl_storage.commands.volume_work import about, active_pool, outgrowing, row, step, subject, writable_pool
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED
 
@@ -66,7 +66,10 @@ def resize(
     lines = (f"The last {as_size(former - count)} of {subj.volume.path} are cut off, with what is in them.",)
     line = f"vfioctl volume resize {argument(place.name)} {argument(name)} {wanted} --shrink --yes"
     asked = Question(CUT, lines, line) if count < former else None
-    wish = Wish("volume resize", about(subj.node, place, name), (change,), question=asked, finish=True)
+    thin = outgrowing(place, name, count - subj.volume.allocation) if count > former else ()
+    wish = Wish(
+        "volume resize", about(subj.node, place, name), (change,), question=asked, findings=thin, finish=True
+    )
     shown = {**row(subj.node, subj.volume), "capacity": count, "former": former}
     return perform(call, wish, dry_run=dry_run, volume=shown)
 

@@ -15,6 +15,7 @@ from vfioctl_storage.commands.volume_work import (
     must_be_active,
     must_be_for_volumes,
     must_lie_well,
+    outgrowing,
     subject,
     writable_pool,
 )
@@ -57,9 +58,11 @@ def create(call: Call, /, pool: str, name: str, node: str, *, dry_run: bool, **s
     asked.must_be_clear()
     with writable_pool(call, pool, node) as (connection, place):
         where, made = connection.node, asked.step(call, connection, place, name)
+    thin = () if asked.is_taken else outgrowing(place, name, made.params["size"])
     shown = {"node": str(where), "pool": place.name, "name": name, "format": made.params["format"],
              "capacity": made.params["size"]}  # fmt: skip
-    return perform(call, Wish("volume create", about(where, place, name), (made,)), dry_run=dry_run, volume=shown)
+    wish = Wish("volume create", about(where, place, name), (made,), findings=thin)
+    return perform(call, wish, dry_run=dry_run, volume=shown)
 
 
 @click.command()

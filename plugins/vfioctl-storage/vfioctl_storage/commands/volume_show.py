@@ -43,7 +43,7 @@ def _rows(connection: Connection, *, word: str, everywhere: bool) -> list[dict[s
 def show(call: Call, pool: str, name: str, node: str) -> Result:
     """Show the volume NAME of POOL: its size, what lies below it, the guests that come to it, and what lies above."""
     with active_pool(call, pool, node) as (connection, place):
-        subj = subject(call, connection, place, name)
+        subj = subject(call, connection, place, name, any_kind=True)
     users = subj.users
     data = {**row(subj.node, subj.volume), "guests": list(users.guests), "running": list(users.running),
             "saved": list(users.saved), "snapshots": list(users.snapshots), "above": list(users.above)}  # fmt: skip

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
+    Finding,
     Refused,
+    Severity,
     StepProposal,
     argument,
     as_size,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Node, Pool, Users, Volume
 
 RAW = "raw"
+DISKS = ("file", "block")  # libvirt's kinds of volumes that a guest can have
+TEMPLATES = "_templates_"  # the directory of the templates below that of a pool
 COPYING = 7 * 24 * 3600.0  # seconds: a large volume takes hours, and nothing is given up that goes on
 
 
@@ -93,9 +97,14 @@ def must_be_for_volumes(pool: Pool) -> None:
         raise Refused("volume.used", said, state=NOTHING_CHANGED, hints=hints)
 
 
-def subject(call: Call, connection: Connection, pool: Pool, name: str) -> Subject:
-    """The volume `name` of `pool`, with everybody who has it."""
+def subject(call: Call, connection: Connection, pool: Pool, name: str, *, any_kind: bool = False) -> Subject:
+    """The volume `name` of `pool`, with everybody who has it; one that can be a disk, unless it may be of `any_kind`.
+
+    Raises Refused("volume.unknown", "volume.no_disk").
+    """
     volume = read_volume(connection, pool, name)
+    if not any_kind and volume.kind not in DISKS:
+        raise _no_disk(volume, pool)
     users = users_of(connection, call.host().ask, volume.path, paths=call.host().paths)
     uuids = {use.name: use.uuid for use in read_uses(connection)}
     local = connection.node.is_local
@@ -122,6 +131,24 @@ def must_lie_well(call: Call, connection: Connection, from_: Subject) -> Subject
     """The volume itself, which is to be read with all that lies below it. Raises Refused("volume.backing", …)."""
     must_lie_in_pools(connection, call.host().ask, from_.volume)
     return from_
+
+
+def _no_disk(volume: Volume, pool: Pool) -> Refused:
+    """libvirt counts each directory of a pool among its volumes."""
+    what = "a directory" if volume.kind in ("dir", "netdir") else f"no file and no device ({volume.kind})"
+    more = f": the templates of pool {pool.name} are in it" if volume.name == TEMPLATES else ""
+    hints = ("See them with: vfioctl template list",) if more else (f"Look into it: ls {argument(volume.path)}",)
+    said = f"{volume.path} is {what}, and nothing that a guest could have{more}."
+    return Refused("volume.no_disk", said, state=NOTHING_CHANGED, hints=hints)
+
+
+def outgrowing(pool: Pool, name: str, count: int) -> tuple[Finding, ...]:
+    """What is said of a thin volume that may become `count` bytes larger than it is, which the pool does not have."""
+    if count <= pool.available:
+        return ()
+    said = f"{name} takes room as it is written to, up to {as_size(count)} more; the pool {pool.name} has "
+    hint = "A guest whose disk finds no room stands still. Make the volume smaller, or the pool larger."
+    return (Finding("volume.outgrows", f"{said}{as_size(pool.available)} left.", Severity.WARN, hint),)
 
 
 def must_take(pool: Pool, name: str, form: str, count: int, hint: str) -> None:
