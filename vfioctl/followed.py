@@ -13,11 +13,12 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError, packed, unpacked
 from vfioctl.files import write_all
-from vfioctl.kernel_io import CHUNK, close_all_but
+from vfioctl.kernel_io import CHUNK, be_child
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class _Child:
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _be_child(work, writing, ours, parent, keep_fds)
+            tell = partial(_tell, writing)
+            be_child(lambda: _do(work, tell, ours, parent), lambda error: tell(*_told(error)), writing, ours, *keep_fds)
         os.close(writing)
         os.close(ours)
 
@@ -107,24 +109,20 @@ def _outcome(what: str, words: list[Any]) -> Any:
     return words[0]
 
 
-def _be_child(work: Callable[[Say], object], writing: int, line: int, parent: int, keep_fds: tuple[int, ...]) -> None:
-    def tell(what: str, *words: object) -> None:
-        write_all(writing, json.dumps([what, *words]).encode() + b"\n")
+def _tell(writing: int, *words: object) -> None:
+    write_all(writing, json.dumps(words).encode() + b"\n")
 
-    try:
-        os.setsid()
-        close_all_but(writing, line, *keep_fds)
-        _end_with(line, parent)
-        try:
-            tell(GAVE, work(lambda *words: tell(SAID, *words)))
-        except VfioctlError as error:
-            tell(RAISED, *packed(error))
-        except OSError as error:
-            tell(FAILED, error.errno or 0)
-        except Exception as error:  # noqa: BLE001 -- a bug must reach the parent, which tells it
-            tell(BROKE, f"{type(error).__name__}: {error}")
-    finally:
-        os._exit(0)
+
+def _do(work: Callable[[Say], object], tell: Say, line: int, parent: int) -> None:
+    _end_with(line, parent)
+    tell(GAVE, work(lambda *words: tell(SAID, *words)))
+
+
+def _told(error: Exception) -> tuple[object, ...]:
+    """What `_outcome` raises again."""
+    if isinstance(error, VfioctlError):
+        return (RAISED, *packed(error))
+    return (FAILED, error.errno or 0) if isinstance(error, OSError) else (BROKE, f"{type(error).__name__}: {error}")
 
 
 def _end_with(line: int, parent: int) -> None:

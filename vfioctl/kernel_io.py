@@ -16,7 +16,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from vfioctl.checking import TYPE_CHECKING
@@ -24,7 +24,7 @@ from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 CHUNK = 65536
 PLACE = 4096  # bytes, of which a place has less
@@ -233,6 +233,22 @@ def _read(path: str) -> str:
         return os.read(fd, CHUNK).decode("utf-8", "replace").strip()
     finally:
         os.close(fd)
+
+
+def be_child(work: Callable[[], object], failed: Callable[[Exception], object], *keep: int) -> NoReturn:
+    """Be a fork of ours that does `work` with the descriptors `keep`, in a session of its own, and ends with it.
+
+    What `work` raises is told by `failed`; a bug, too, must reach the parent.
+    """
+    try:
+        os.setsid()
+        close_all_but(*keep)
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 -- `failed` tells it
+            failed(error)
+    finally:
+        os._exit(0)
 
 
 def close_all_but(*keep: int) -> None:

@@ -15,7 +15,7 @@ from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed
 from vfioctl.frozen import frozen
-from vfioctl.kernel_io import Writer, close_all_but
+from vfioctl.kernel_io import Writer, be_child, close_all_but
 
 if TYPE_CHECKING:
     import subprocess
@@ -271,23 +271,18 @@ def _start_child(work: Callable[[], bytes], keep_fds: tuple[int, ...]) -> tuple[
     reading, writing = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _be_child(work, writing, keep_fds)
+        be_child(
+            lambda: os.write(writing, b"\0" + work()), lambda error: os.write(writing, _told(error)), writing, *keep_fds
+        )
     os.close(writing)
     return pid, reading
 
 
-def _be_child(work: Callable[[], bytes], writing: int, keep_fds: tuple[int, ...]) -> None:
-    try:
-        os.setsid()
-        close_all_but(writing, *keep_fds)
-        try:
-            os.write(writing, b"\0" + work())
-        except OSError as error:
-            os.write(writing, b"\1" + str(error.errno or 0).encode())
-        except Exception as error:  # noqa: BLE001 -- a bug must reach the parent, which tells it
-            os.write(writing, b"\2" + f"{type(error).__name__}: {error}".encode(errors="replace"))
-    finally:
-        os._exit(0)
+def _told(error: Exception) -> bytes:
+    """What `_report` reads."""
+    if isinstance(error, OSError):
+        return b"\1" + str(error.errno or 0).encode()
+    return b"\2" + f"{type(error).__name__}: {error}".encode(errors="replace")
 
 
 def _listen(pid: int, reading: int, end: float) -> ChildReport:

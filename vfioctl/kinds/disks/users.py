@@ -120,7 +120,10 @@ def way_to(machine: Machine, uri: str, domain: str, path: str) -> str:
 
     What is in a snapshot of `domain` is for whoever plans to know: they change those. Raises VfioctlError.
     """
-    return others_way_to(machine, uri, domain, path) or _led(machine, _present(machine, uri, domain), path)
+    from vfioctl.virt.uses import other_sources
+
+    named = other_sources(machine.libvirt(uri), domain) | _present(machine, uri, domain)
+    return _led(machine, named, path)
 
 
 def others_way_to(machine: Machine, uri: str, domain: str, path: str) -> str:
