@@ -36,6 +36,12 @@ def test_the_display_is_where_virsh_finds_it(shown, host):
     assert data["address"] in shown.cli("vnc", shown.name).stdout
 
 
+def test_a_screen_that_it_has_not_is_refused_with_how_many_it_has(shown, host):
+    said = shown.refused("screenshot", str(host.place / "shown.png"), "--screen", "9")
+    assert "has no screen 9" in said
+    assert not (host.place / "shown.png").exists()
+
+
 def test_a_viewer_takes_our_place_or_is_named_where_there_is_none(shown, host):
     ended = shown.cli("vnc", shown.name, "--open")
     assert "[program.missing]" in ended.stderr
@@ -58,6 +64,9 @@ def test_a_guest_without_a_display_or_an_address_says_so(host):
     try:
         assert "[guest.no_display]" in guest.refused("vnc")
         assert "[guest.no_address]" in guest.refused("ssh", "--", "true", status=1)
+        said = guest.refused("address", "--wait", status=1)  # it would wait two minutes
+        assert "has no network card" in said
+        assert f"vfioctl guest attach {guest.name} --network NETWORK" in said
     finally:
         guest.remove()
 

@@ -105,6 +105,12 @@ def test_a_snapshot_of_libvirt_has_no_nvram_so_only_its_disks_are_put_back(
     assert "[snapshot.not_ours]" in host.refused("delete", guest.name, "theirs", "--yes")
 
 
+def test_a_name_of_nothing_is_no_name(host: Any, make: Callable[..., Any]) -> None:
+    guest = make()
+    assert "[snapshot.bad_name]" in host.refused("create", guest.name, "")
+    assert host.names(guest.name) == []
+
+
 def test_a_snapshot_is_listed_and_shown(host: Any, make: Callable[..., Any]) -> None:
     guest = make(uefi=True, disks=3)
     host.done("create", guest.name, "clean")

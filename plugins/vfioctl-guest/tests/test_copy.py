@@ -29,7 +29,8 @@ from vfioctl.plugin import GuestAddress, GuestAddresses, Refused, VfioctlError, 
 
 TOOLS = ("cat", "chmod", "df", "ln", "mkdir", "mv", "rm", "sh", "sha256sum", "sleep", "stat", "wc")
 CONTENT = bytes(range(256)) * 3000
-WEB = SimpleNamespace(name="web", called="web", guest=SimpleNamespace(uuid="u"), uri="qemu:///system")
+GUEST = SimpleNamespace(uuid="u", live_xml="<domain/>")
+WEB = SimpleNamespace(name="web", called="web", guest=GUEST, uri="qemu:///system")
 
 
 class Here:

@@ -135,7 +135,7 @@ def _findings(doomed: Doomed, *, keep_disks: bool) -> Iterator[Finding]:
 
 
 def _lost(doomed: Doomed, going: tuple[Disk, ...]) -> Iterator[str]:
-    yield f"Guest {doomed.guest.name} on {doomed.node} is deleted for good:"
+    yield f"Guest {doomed.guest.name} on {doomed.node} will be deleted for good:"
     yield from (f"  {disk.called}: {disk.path}, {as_size(disk.used)}" for disk in going)
     if doomed.past.names:
         yield f"  snapshots: {', '.join(doomed.past.names)}"

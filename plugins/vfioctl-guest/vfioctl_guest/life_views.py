@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vfioctl.plugin import as_size, planned_steps
+from vfioctl_guest.names import cpus_of
 
 DONE = {
     "start": "is running", "stop": "is off", "reboot": "has restarted", "suspend": "is paused", "resume": "goes on",
@@ -55,7 +56,7 @@ def stats(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _figures(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     time, cpus = one["cpu_time"], one["cpus"]
-    yield "processor", "-" if time is None else f"{time:.1f} s of {cpus or '?'} CPUs"
+    yield "processor", "-" if time is None else f"{time:.1f} s of {cpus_of(cpus)}"
     memory = [size(one["memory"])]
     memory += [f"{size(one['unused'])} unused"] if one["unused"] is not None else []
     memory += [f"{size(one['resident'])} of the host"] if one["resident"] is not None else []

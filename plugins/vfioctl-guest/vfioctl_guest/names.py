@@ -44,3 +44,8 @@ def seed_name(guest: str) -> str:
 def typed(guest: str, node: Node) -> str:
     """How the guest is named in a command line, with its node where that is not this host."""
     return argument(guest) if node.is_local else f"{argument(guest)} --node {argument(str(node))}"
+
+
+def cpus_of(count: int | None) -> str:
+    """So many in words; None where nobody says how many."""
+    return f"{count or '?'} {'CPU' if count == 1 else 'CPUs'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import VfioctlError
 
@@ -25,6 +26,12 @@ def as_png(data: bytes, mime: str) -> bytes:
     if len(pixels) < width * height * RGB:
         raise VfioctlError("guest.no_picture", "libvirt gave a picture that ends in the middle.")
     return _png(width, height, pixels)
+
+
+def screens(xml: str) -> int:
+    """How many displays the guest has: each of its video cards has one or more (formatdomain, "Video devices")."""
+    models = ET.fromstring(xml).iterfind("devices/video/model")
+    return sum(int(one.get("heads", "1")) for one in models if one.get("type") != "none")
 
 
 def _png(width: int, height: int, pixels: bytes) -> bytes:

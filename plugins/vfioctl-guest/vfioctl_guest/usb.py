@@ -58,7 +58,9 @@ def chosen(every: Iterable[UsbDevice], word: str) -> UsbDevice:
     found = [one for one in every if word in (one.place, one.identity)]
     if not found:
         names = [name for one in known for name in (one.identity, one.place)]
-        raise no_such("usb.unknown", f"The node has no USB device {word!r}", word, names, "It has")
+        refused = no_such("usb.unknown", f"The node has no USB device {word!r}", word, names, "It has")
+        refused.hints = (*refused.hints, "See what is plugged in there with: lsusb")
+        raise refused
     if found[0].hub:
         said = f"The USB device {word} is a hub: a guest gets what is plugged into it, one by one."
         raise Refused("usb.hub", said, state=NOTHING_CHANGED)

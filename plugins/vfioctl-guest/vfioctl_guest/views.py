@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vfioctl.plugin import Table, as_size, listing, planned_steps
+from vfioctl_guest.names import cpus_of
 from vfioctl_guest.profile_views import used
 
 HEADS = ("name", "state", "cpus", "memory", "autostart", "managed")
@@ -88,7 +89,7 @@ def _created(data: Mapping[str, Any]) -> Iterator[str]:
     if data["dry_run"]:
         yield from _planned(data)
     elif data["operation"]["ok"]:
-        yield f"Guest {guest['name']} is made on {guest['node']}: {guest['cpus']} CPUs, {as_size(guest['memory'])}."
+        yield f"Guest {guest['name']} is made on {guest['node']}: {cpus_of(guest['cpus'])}, {as_size(guest['memory'])}."
         yield from (f"  {disk['target']:<4} {disk['source']}" for disk in guest["disks"])
         yield from (f"  {card['network']}  {card['mac']}" for card in guest["networks"])
         yield from (f"  device  {address}, handed over by vfioctl" for address in guest["devices"])

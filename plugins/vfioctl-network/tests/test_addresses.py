@@ -44,7 +44,8 @@ def test_addresses_of_the_internet_are_known_as_such():
     ("192.168.219.0", "says nothing of how large"), ("192.168.219/x", "is no subnet"), ("lab/24", "is no subnet"),
     ("192.168.219.7/24", "is an address in 192.168.219.0/24"), ("127.0.0.0/8", "not for networks of guests"),
     ("224.0.0.0/8", "not for networks"), ("169.254.0.0/16", "not for networks"), ("240.0.0.0/8", "not for networks"),
-    ("192.168.219.0/31", "no size"), ("10.0.0.0/7", "no size"), ("fe80::/64", "not for networks"),
+    ("192.168.219.0/31", "no size"), ("10.0.0.0/7", "no size"), ("10.0.0.0/1", "no size"),
+    ("fe80::/64", "not for networks"),
 ])  # fmt: skip
 def test_a_subnet_that_cannot_be_is_refused(subnet: str, said: str):
     with pytest.raises(Refused, match=said) as refused:

@@ -55,6 +55,9 @@ def parsed_subnet(text: str) -> Subnet:
         network = ip_network(text, strict=False)
     except ValueError:
         raise wrong(f"{text!r} is no subnet.", EXAMPLE) from None
+    if not SHORTEST <= network.prefixlen <= network.max_prefixlen - HOST_BITS:
+        longest = network.max_prefixlen - HOST_BITS
+        raise wrong(f"{text} has no size for a network of guests.", f"Expected /{SHORTEST} to /{longest}.")
     if str(network[0]) != text.partition("/")[0] and ip_address(text.partition("/")[0]) != network[0]:
         raise wrong(
             f"{text!r} is an address in {network}, not a subnet.",
@@ -62,9 +65,6 @@ def parsed_subnet(text: str) -> Subnet:
         )
     if network.is_loopback or network.is_multicast or network.is_link_local or network.is_reserved:
         raise wrong(f"{network} is not for networks of guests.", EXAMPLE)
-    if not SHORTEST <= network.prefixlen <= network.max_prefixlen - HOST_BITS:
-        longest = network.max_prefixlen - HOST_BITS
-        raise wrong(f"{network} has no size for a network of guests.", f"Expected /{SHORTEST} to /{longest}.")
     return network
 
 

@@ -112,7 +112,7 @@ def test_the_copy_of_the_tpm_goes_and_never_the_state_itself():
 
 def test_what_is_lost_is_named_with_its_size():
     assert [line.strip() for line in delete(guest(), (SECOND,)).lost] == [
-        "Snapshot 'two' of guest win11 is deleted; nobody can go back to it any more:", f"vda: {ONE}, 3.0 MiB",
+        "Snapshot 'two' of guest win11 will be deleted; nobody can go back to it then:", f"vda: {ONE}, 3.0 MiB",
     ]  # fmt: skip
 
 

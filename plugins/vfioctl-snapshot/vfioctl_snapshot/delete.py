@@ -84,7 +84,7 @@ def _swallowed(facts: Facts, path: str, going: dict[str, Part]) -> Iterator[str]
 def _lost(work: Deletion) -> Iterator[str]:
     facts, going = work.facts, work.going
     for record in work.doomed:
-        yield f"Snapshot {record.name!r} of guest {facts.name} is deleted; nobody can go back to it any more:"
+        yield f"Snapshot {record.name!r} of guest {facts.name} will be deleted; nobody can go back to it then:"
         for part in record.disks:
             if part.image in going:
                 yield f"  {part.target}: {part.image}, {as_size(facts.images[part.image].used)}"

@@ -101,7 +101,7 @@ def delete(facts: Facts, doomed: tuple[Record, ...]) -> Draft:
         return Draft(Steps(), findings=findings, shown=shown)
     made, lost = Steps(), []
     for record in doomed:
-        lost.append(f"Snapshot {record.name!r} of guest {facts.name} is deleted; nobody can go back to it any more.")
+        lost.append(f"Snapshot {record.name!r} of guest {facts.name} will be deleted; nobody can go back to it then.")
         for part in record.disks:
             made = made.then(steps.take_out(part.target, part.image, record.name))
         for path in filter(None, (record.nvram, record.tpm)):

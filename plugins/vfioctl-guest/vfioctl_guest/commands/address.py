@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Result, VfioctlError, guest_names, on_node, read_addresses, until
+from vfioctl.plugin import (
+    Result,
+    VfioctlError,
+    guest_hostdevs,
+    guest_interfaces,
+    guest_names,
+    on_node,
+    read_addresses,
+    until,
+)
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
 
@@ -41,8 +50,9 @@ def address(call: Call, name: str, node: str, *, wait: bool, timeout: float) -> 
             seen[:] = [read_addresses(connection, about.guest.uuid)]
             return bool(seen[0].found)
 
-        if not until(is_there, timeout if wait else 0.0):
-            raise none_of(about, seen[0], timeout if wait else 0.0)
+        waited = timeout if wait and _has_cards(about) else 0.0
+        if not until(is_there, waited):
+            raise none_of(about, seen[0], waited)
     rows = [_row(one) for one in seen[0].found]
     return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, "addresses": rows})
 
@@ -56,8 +66,17 @@ def _row(one: GuestAddress) -> dict[str, object]:
 def none_of(about: Subject, seen: GuestAddresses, waited: float = 0.0) -> VfioctlError:
     """What was tried, and what each said."""
     within = f" within {waited:g} s" if waited else ""
+    wait = f"vfioctl guest address {about.called} --wait"
+    more = f"Or wait for it{' longer' * bool(waited)}: {wait}{f' --timeout {waited * 5:g}' if waited else ''}"
+    if not _has_cards(about):
+        more = f"It has no network card; give it one: vfioctl guest attach {about.called} --network NETWORK"
     return VfioctlError(
         "guest.no_address", f"Guest {about.name} had no address{within}: {'; '.join(seen.silent)}.",
         state=NOTHING_CHANGED, hints=(f"Look at what it does with: vfioctl guest console {about.called}",
-                                      f"Or wait for it: vfioctl guest address {about.called} --wait"),
+                                      more),
     )  # fmt: skip
+
+
+def _has_cards(about: Subject) -> bool:
+    """Whether it can have an address at all; a network card of the host is one of its devices."""
+    return bool(guest_interfaces(about.guest.live_xml) or guest_hostdevs(about.guest.live_xml))

@@ -119,7 +119,7 @@ def delete(call: Call, name: str, *, yes: bool, dry_run: bool) -> Result:
         _gone(call, f"{path_of(name)}{end}") for end in ("", PUBLIC) if os.path.lexists(f"{key.file}{end}")
     )
     fingerprint = key.row["fingerprint"]
-    lost = (f"The SSH key {name} ({fingerprint}) is deleted. Without a copy nobody logs in with it any more.",)
+    lost = (f"The SSH key {name} ({fingerprint}) will be deleted. Without a copy nobody logs in with it any more.",)
     question = Question(DELETION, lost, f"vfioctl ssh-key delete {name} --yes")
     return _done(call, "delete", key, gone, question=question, unfinished=Unfinished.FINISH, dry_run=dry_run)
 

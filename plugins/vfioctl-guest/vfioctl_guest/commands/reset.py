@@ -66,7 +66,7 @@ def reset_system(call: Call, name: str, node: str, *, seed: Given, yes: bool, dr
         verify_template(connection, system.template)
         fresh = _seed(call, connection, about, system, seed)
     made = draft(about, system, fresh)
-    lost = f"What is on {system.disk.target} of guest {about.name} is deleted for good: {system.volume.path}."
+    lost = f"What is on {system.disk.target} of guest {about.name} will be deleted for good: {system.volume.path}."
     lines = (lost, _of_seed(about, fresh))
     asked = Question(RESET, lines, SAME if fresh else f"vfioctl guest reset-system {about.called} --yes")
     how = Doing("reset-system", dry_run, asked, contents=made.contents, unfinished=Unfinished.FINISH)

@@ -10,11 +10,12 @@ import click
 from vfioctl.plugin import Refused, Result, argument, guest_names, on_node, read_screen
 from vfioctl_guest.life import find, must_run
 from vfioctl_guest.names import NOTHING_CHANGED
-from vfioctl_guest.picture import as_png
+from vfioctl_guest.picture import as_png, screens
 from vfioctl_guest.whole_file import whole_file
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
+    from vfioctl_guest.life import Subject
 
 MODE = 0o644
 SUFFIX = ".png"
@@ -38,9 +39,18 @@ def screenshot(call: Call, name: str, file: str, node: str, *, screen: int, over
     with call.connection(node) as connection:
         about = find(call, connection, name)
         must_run(about)
+        _must_have(about, screen)
         picture = read_screen(connection, about.guest.uuid, screen)
     data = as_png(picture.data, picture.mime)
     with whole_file(file, "guest.screenshot", mode=MODE, overwrite=overwrite) as fd:
         os.write(fd, data)
     written = {"file": os.path.abspath(file), "bytes": len(data)}
     return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, **written})
+
+
+def _must_have(about: Subject, screen: int) -> None:
+    """Raise Refused("guest.screenshot") for a number that none of its displays has."""
+    there = screens(about.guest.live_xml)
+    if screen and screen >= there:
+        said = f"Guest {about.name} has no screen {screen}: its displays are counted from 0, and are {there}."
+        raise Refused("guest.screenshot", said, state=NOTHING_CHANGED, hints=("Leave --screen out for the first one.",))

@@ -141,6 +141,6 @@ def _unread(call: Call, networks: Networks, network: Network) -> Iterator[Messag
 
 def _losses(network: Network) -> list[str]:
     kept = sum(len(one.leases) for one in network.subnets)
-    more = [f"{kept} kept leases"] if kept else []
-    more += [f"{len(network.names)} DNS names"] if network.names else []
-    return [f"The network {network.name} is deleted{', with ' + ' and '.join(more) if more else ''}."]
+    counted = ((kept, "kept lease"), (len(network.names), "DNS name"))
+    more = [f"{count} {what}{'s' * (count != 1)}" for count, what in counted if count]
+    return [f"The network {network.name} will be deleted{', with ' + ' and '.join(more) if more else ''}."]

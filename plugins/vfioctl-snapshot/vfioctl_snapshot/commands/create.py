@@ -35,7 +35,7 @@ def create(
     """
     about = subject(call, guest, node, by_libvirt=True)
     wanted = wish(name or "", new_id(), disks_only=disks_only)
-    called = name or names.free(names.stamp(wanted.now), about.names)
+    called = names.free(names.stamp(wanted.now), about.names) if name is None else name
     names.check_new(called, about.facts.name, about.names)
     wanted = wish(called, wanted.operation, disks_only=disks_only, quiesce=quiesce)
     made = draft(about.facts, about.settings, wanted)

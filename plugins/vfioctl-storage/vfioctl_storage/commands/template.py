@@ -103,7 +103,7 @@ def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Res
         for gone in (step("volume.delete", where, one.pool, volume.name, "nobody needs it", path=volume.path,
                           size=volume.capacity, changed=volume.changed),)
     ))  # fmt: skip
-    lines = (f"The template {one.name} is removed for good: {picture.path}.",)
+    lines = (f"The template {one.name} will be removed for good: {picture.path}.",)
     wish = work.Wish("template delete", f"template:{one.name}", steps, finish=True,
                      question=Question(LOSS, lines, f"vfioctl template delete {argument(name)} --yes"))  # fmt: skip
     return work.perform(call, wish, dry_run=dry_run, template=_row(where, one))

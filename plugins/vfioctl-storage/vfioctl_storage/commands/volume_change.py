@@ -139,7 +139,7 @@ def delete(call: Call, pool: str, name: str, node: str, *, yes: bool, dry_run: b
         "volume.delete", subj.node, place, name, "nobody needs it", path=volume.path, size=volume.capacity,
         changed=volume.changed,
     )  # fmt: skip
-    lines = (f"{volume.path} is removed for good: {as_size(volume.allocation)} of {as_size(volume.capacity)}.",)
+    lines = (f"{volume.path} will be removed for good: {as_size(volume.allocation)} of {as_size(volume.capacity)}.",)
     line = f"vfioctl volume delete {argument(place.name)} {argument(name)} --yes"
     wish = Wish(
         "volume delete", about(subj.node, place, name), (change,), question=Question(LOSS, lines, line), finish=True
