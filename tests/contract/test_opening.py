@@ -36,7 +36,7 @@ ALLOWED = {
     "plugins/vfioctl-guest/vfioctl_guest/commands/edit.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-guest/vfioctl_guest/drawer.py": "a stream over a descriptor of whole_file",
     "plugins/vfioctl-guest/vfioctl_guest/past.py": "a stream over a descriptor of files.open_plain",
-    "plugins/vfioctl-guest/vfioctl_guest/site.py": "a stream over a descriptor of files.open_plain",
+    "plugins/vfioctl-guest/vfioctl_guest/sources.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/headers.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/tpm.py": "a stream over a descriptor of files.open_plain",
     "plugins/vfioctl-snapshot/vfioctl_snapshot/commands/work.py": "a directory of ours, to lock it",
