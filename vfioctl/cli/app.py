@@ -242,21 +242,14 @@ def _failed(app: App, error: VfioctlError) -> Result:
 
 
 def _usage(app: App, error: click.ClickException) -> VfioctlError:
-    error = _advised(error) if isinstance(error, click.NoSuchOption) else error
+    from vfioctl.cli.advice import advised  # only when something is already wrong
+
+    error = advised(error, app.argv, app.verbs)
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
     app.verb = command.partition(" ")[2]
     wrong = VfioctlError("usage", error.format_message(), hints=(f"See: {command} --help",))
     wrong.exit_status = EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
     return wrong
-
-
-def _advised(error: click.NoSuchOption) -> click.NoSuchOption:
-    """The same without hidden options; what other programs call --json has another name here."""
-    params = error.ctx.command.params if error.ctx else ()
-    hidden = {name for param in params if getattr(param, "hidden", False) for name in param.opts}
-    near = [name for name in error.possibilities or () if name not in hidden]
-    meant = ["--format json"] if error.option_name == "--json" else near
-    return click.NoSuchOption(error.option_name, possibilities=meant, ctx=error.ctx)
 
 
 def _unwritten_help(app: App, error: OSError) -> int:

@@ -80,8 +80,10 @@ class LazyGroup(click.Group):
 
     def _nearest(self, ctx: click.Context, word: str) -> str:
         """`; did you mean "X"?`, where X is near, another word for it, or the same verb in one of the groups."""
-        from vfioctl.cli.words import ours  # only when something is already wrong
+        from vfioctl.cli.words import absent, ours  # only when something is already wrong
 
+        if why := absent(self.path, word, _verbs(ctx)):
+            return why
         rows = () if self.path else _verbs(ctx).rows
         inner = {last_word(row): row.name for row in rows if " " in row.name and not row.hidden}
         if said := ours(self.path, word, _verbs(ctx)) or inner.get(word):
