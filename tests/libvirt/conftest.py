@@ -170,8 +170,7 @@ def machine(tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def open_to_the_group(module_lab: Any) -> None:
     """The group "daemon" may ask the private libvirtd, as the group libvirt may on a host. Before the daemon starts."""
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    module_lab.let_members_ask()
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,7 @@ MEMBER, GROUP = 65534, 1  # nobody, as a member of the group daemon
 def started(network_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("networks")
     place.chmod(0o755)
-    with (network_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    network_lab.let_members_ask()
     network_lab.start()
     return NetworkCli(network_lab, place)
 

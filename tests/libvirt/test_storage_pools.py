@@ -26,8 +26,7 @@ MEMBERS = 1  # the group daemon, whose members may ask the private libvirtd
 
 @pytest.fixture(scope="module")
 def host(module_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with (module_lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    module_lab.let_members_ask()
     with snapshot_lab.silent(module_lab, tmp_path_factory.mktemp("pools")) as made:
         yield made
 

@@ -178,8 +178,7 @@ def test_a_file_that_a_start_misses_is_no_daemon_that_is_down(daemon: Any, asked
 def as_nobody(make_lab: Callable[..., Any]) -> Callable[..., str]:
     """What somebody says who asks a daemon that the group daemon may ask, as its member or not."""
     lab = make_lab()
-    with (lab.etc / "libvirtd.conf").open("a") as file:
-        file.write('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n')
+    lab.let_members_ask()
     lab.start()
     lab.define("win11")
 
