@@ -6,12 +6,12 @@ import os
 import pty
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from downloads import serving
 from files_operation import BOUNDARIES, NAME, FilesHost
 from files_verb import offer, typed, words
+from three_guests import is_asked_to_stop
 
 from vfioctl.testing.crash import crash_at, pause_at, paused
 from vfioctl.txn.runner import apart
@@ -167,17 +167,10 @@ def test_one_that_dies_of_the_cancel_is_not_said_to_be_cancelled(on):
     """A process of ours that is killed while it is to stop has undone nothing."""
     process = at_boundary(on, 4)
     cancel = typed(on, "operation", "cancel", on.key)
-    assert until(lambda: is_pending(process.pid, signal.SIGTERM), SECONDS)
+    assert until(lambda: is_asked_to_stop(process.pid), SECONDS)
     assert sent(process, signal.SIGKILL)[0] == -signal.SIGKILL
     status, out, err = sent(cancel)
     assert (status, "cancelled" in out) == (1, False)
     assert "No process works on files set a set any more: it was interrupted. [operation.alone]" in err
     assert on.command("recover").returncode == 0
     assert is_untouched(on)
-
-
-def is_pending(pid: int, number: int) -> bool:
-    """Whether a signal waits for the process (proc_pid_status(5), ShdPnd)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    waiting, = (line.split()[1] for line in lines if line.startswith("ShdPnd:"))
-    return bool(int(waiting, 16) >> (number - 1) & 1)
