@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_each_kind_of_damage_is_put_aside_and_the_guest_starts_again(on, kind):
     assert open_uuids(on.host.paths) == ()
     assert stat.S_IFMT(os.lstat(place_of(on) / "boot.jsonl").st_mode) == was
     assert on.prepare().status == 0
+
+
+def test_a_guest_of_which_only_its_pins_are_left_is_called_by_its_name(on):
+    paths = on.host.paths
+    assert on.start().status == 0
+    on.guest_ends()
+    damage(on)
+    shutil.rmtree(paths.guest_markers(GUEST))
+    shutil.rmtree(paths.ledger)
+    assert f"Hand-off of {GUEST} ({UUID})" in discard(on).stdout
 
 
 def test_everything_that_is_known_is_shown_and_kept(on):

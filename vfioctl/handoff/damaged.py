@@ -14,7 +14,7 @@ from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.libvirt import name_problem
-from vfioctl.handoff import markers
+from vfioctl.handoff import identity, markers
 from vfioctl.host.drivers import is_vfio
 from vfioctl.host.pci import driver
 from vfioctl.host.readers import ADDRESS
@@ -64,7 +64,7 @@ def _is_away(paths: Paths, address: str) -> bool:
 
 
 def guest_of(paths: Paths, uuid: str) -> str:
-    """The name of the guest, as the marks, the ledger or the rest of the journal tell; "" when none does."""
+    """The name of the guest, as the marks, the ledger, the rest of the journal or its pins tell; "" when none does."""
     return next(filter(None, _names(paths, uuid)), "")
 
 
@@ -78,6 +78,7 @@ def _names(paths: Paths, uuid: str) -> Iterator[str]:
         name = plan.get("subject", plan.get("guest"))
         if isinstance(name, str) and not name_problem(name):
             yield name
+    yield identity.guest_of(paths, uuid)
 
 
 def header(path: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import reason
+from vfioctl.events.libvirt import name_problem
 from vfioctl.findings import Finding, Severity
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ def pinned(paths: Paths, uuid: str) -> dict[str, str] | None:
     if not isinstance(record, dict) or not isinstance(devices := record.get("devices"), dict):
         raise ValueError("it has no table of devices")
     return {str(address): str(identity) for address, identity in devices.items()}
+
+
+def guest_of(paths: Paths, uuid: str) -> str:
+    """The name that guest `uuid` was pinned with; "" where the file does not say one."""
+    try:
+        record = files.read_json(paths.identity(uuid))
+    except (OSError, ValueError):
+        return ""
+    name = record.get("guest") if isinstance(record, dict) else None
+    return name if isinstance(name, str) and not name_problem(name) else ""
 
 
 def pin(paths: Paths, uuid: str, guest: str, devices: Iterable[PciDevice]) -> None:
