@@ -96,9 +96,9 @@ def test_a_word_that_is_like_no_command_is_only_unknown(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"), [("--json", "Did you mean '--format json'?"), ("--roo", "No such option '--roo'.")]
+    ("typed", "said"), [("--json", "did you mean \"--format json\"?"), ("--roo", "There is no option '--roo'.")]
 )
 def test_no_hidden_option_is_advised(run, typed: str, said: str) -> None:
     shown = run("status", typed).err
     assert said in shown
-    assert "'--root'" not in shown
+    assert '"--root"' not in shown

@@ -244,7 +244,7 @@ def _failed(app: App, error: VfioctlError) -> Result:
 def _usage(app: App, error: click.ClickException) -> VfioctlError:
     from vfioctl.cli.advice import advised  # only when something is already wrong
 
-    error = advised(error, app.argv, app.verbs)
+    error = advised(error, app.argv, lambda: app.found)
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
     app.verb = command.partition(" ")[2]
     wrong = VfioctlError("usage", error.format_message(), hints=(f"See: {command} --help",))
