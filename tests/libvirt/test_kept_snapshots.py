@@ -120,3 +120,5 @@ def test_a_damaged_record_keeps_what_nobody_knows(on: Templates, owner: snapshot
     said = on.refused("snapshot.unread", "volume", "delete", "fast", KEPT, "--yes")
     assert json.loads(said)["errors"][0]["message"].endswith("could not be read.")
     assert record in said
+    on.host.lab.virsh("undefine", owner.name, "--snapshots-metadata")
+    on.cli("volume", "delete", "fast", KEPT, "--yes")

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Users:
     """Who comes to an image: `guests` by name, those of them that run or were saved, and the volumes right above it.
 
-    `snapshots` are those that are written down on this host, in words; `unread` are records that could not be read.
+    `snapshots` are those that are written down on this host, in words; `unread` are records that could not be read, of
+    guests that there are.
     """
 
     guests: tuple[str, ...] = ()
@@ -59,7 +60,7 @@ def users_of(
     if not connection.node.is_local:
         return _users(uses, volumes, (), path, key=str, below=lambda _: "")
     there = {use.uuid for use in every}
-    kept = [one if one.uuid in there else one.of_nobody() for one in snapshot_records(paths or Paths())
+    kept = [one if not one.uuid or one.uuid in there else one.of_nobody() for one in snapshot_records(paths or Paths())
             if not but or one.uuid != but]  # fmt: skip
 
     def look() -> list[list[str]]:
@@ -81,7 +82,7 @@ def _users(
         saved=tuple(sorted(use.name for use in found if use.saved)),
         above=tuple(sorted(one.path for one in volumes if one.backing and key(one.backing) == wanted)),
         snapshots=tuple(one.said for one in kept if any(map(leads, one.files))),
-        unread=tuple(one.file for one in kept if one.problem),
+        unread=tuple(one.file for one in kept if one.problem and not one.is_left),
     )  # fmt: skip
 
 
