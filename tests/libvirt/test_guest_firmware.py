@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import snapshot_lab
+from forwarding import forwarded
 
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
@@ -134,6 +135,15 @@ def test_nvram_that_nothing_names_comes_with_a_new_name(host: Any, chosen: Chose
     chosen.cli("guest", "rename", "old", "new")
     assert list(nvrams(host).values()) == ["mine"]
     assert nvrams(host)[os.path.basename(started(host, "new"))] == "mine"
+
+
+def test_where_nobody_could_move_it_the_guest_keeps_its_name(host: Any, chosen: Chosen) -> None:
+    with forwarded(host.lab) as node:
+        ended = host.cli("guest", "rename", "old", "new", "--node", node)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "[guest.elsewhere]" in ended.stderr
+    assert chosen.name in host.lab.virsh("list", "--all", "--name").stdout.split()
+    assert nvrams(host) == {"old_VARS.fd": "mine"}
 
 
 def test_a_clone_gets_a_copy_of_nvram_that_nothing_names(host: Any, chosen: Chosen) -> None:

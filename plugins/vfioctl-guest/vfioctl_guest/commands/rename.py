@@ -35,6 +35,7 @@ def rename(call: Call, name: str, new: str, node: str, *, dry_run: bool) -> Resu
             state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
         )  # fmt: skip
     check_new(new)
+    _must_bring_nvram(call, about)
     if about.managed:
         call.need_root()
     here = about.local and call.administers
@@ -42,6 +43,21 @@ def rename(call: Call, name: str, new: str, node: str, *, dry_run: bool) -> Resu
     renamed = step(about, "domain.rename", f"it is to be called {new}", name=new, former=about.name)
     result = perform(call, about, _in_order(kept, renamed), Doing("rename", dry_run, contents=kept.contents))
     return result if here or result.exit_status else result.saying(*_stays(about, new))
+
+
+def _must_bring_nvram(call: Call, about: Subject) -> None:
+    """Raise Refused("guest.elsewhere", "not_root") where nobody could move what libvirt finds by the name alone.
+
+    Its next start would make another one, and leave this one to the next guest of its former name.
+    """
+    firmware = guest_firmware(about.guest.xml)
+    if firmware.named or not firmware.nvram:
+        return
+    if not about.local:
+        said = f"libvirt finds the NVRAM of guest {about.name} by its name, and only root on {about.node} moves that."
+        hint = f"Run it on {about.node}, without --node."
+        raise Refused("guest.elsewhere", said, state=NOTHING_CHANGED, hints=(hint,))
+    call.need_root()
 
 
 def _in_order(kept: Moves, renamed: StepProposal) -> tuple[StepProposal, ...]:
