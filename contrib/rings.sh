@@ -61,7 +61,7 @@ tests() {
 
 # ring1: all that needs no libvirt; then a share of it with every other Python that is here.
 ring1() {
-    rest='--ignore=tests/libvirt --ignore=tests/bench'
+    rest='--ignore=tests/libvirt --ignore=tests/bench --ignore=tests/boot'
     if [ -n "$coverage" ]; then # what is imported and how fast is judged without coverage
         rest="$rest --ignore=tests/contract --ignore=tests/cli/test_help.py"
     fi
@@ -89,7 +89,7 @@ with_python() {
     pip install --no-index --no-deps --force-reinstall "$wheels"/*.whl || die "Installing the wheels failed."
     PATH=$venv/bin:$PATH
     tests 1 "python$1" tests plugins -m 'not ring2 and not matrix' --ignore=tests/libvirt --ignore=tests/bench \
-        --ignore=tests/contract --hypothesis-profile=dev -n "$(nproc)" --dist=worksteal
+        --ignore=tests/contract --ignore=tests/boot --hypothesis-profile=dev -n "$(nproc)" --dist=worksteal
     python=$w_before venv=$w_venv PATH=$w_path part=$w_part row_part=''
 }
 
@@ -190,6 +190,18 @@ lab_runs() {
         ;;
     esac
     if [ "$l_status" = 2 ]; then skip 3 "see above"; else add 3 lab "$(grep -c ': passed' "$l_summary")" "$l_failed" 0; fi
+}
+
+# boots: machines of both Debians that boot by a loader of their own, one after the other.
+boots() {
+    if [ -z "$lab" ] || [ "$(id -u)" != 0 ]; then return; fi # ring3 has said so
+    # shellcheck disable=SC2086 # the packages are words
+    if ! { lab_packages && want $loader_packages; }; then
+        skip 3 "packages are missing (see above)"
+    else
+        # shellcheck disable=SC2086 # options are words
+        tests 3 boot tests/boot $shard
+    fi
 }
 
 # shellcheck disable=SC2046 # the packages are words

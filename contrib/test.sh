@@ -36,6 +36,7 @@ ring2_packages='libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
 # A service would start where the first two are installed, and the last would be the next kernel: on this computer they are
 # only unpacked.
 tree_packages='openssh-server qemu-guest-agent linux-image-cloud-amd64'
+loader_packages='ovmf mtools fdisk'
 other_pythons='3.12 3.14' # Debian 12 has 3.11, Debian 13 has 3.13
 share=24 # one of so many parts: what CI runs on the other Debian, and on the other Pythons
 
@@ -92,7 +93,7 @@ changes=$(git -C "$top" status --porcelain -uno 2>/dev/null) # before any page i
 seed=${VFIOCTL_SHARD:-"$(date -u +%Y-%m-%d)-$commit"}
 if [ -n "$whole" ]; then
     shard=''
-    profile=all
+    if [ -z "$outer" ]; then profile=all; else profile=ci; fi # many examples on one Debian are enough
 else
     shard="--shard=$seed"
     profile=ci
@@ -171,6 +172,7 @@ case $rings in *3*)
     case " $scenarios " in *' all '* | *' bench'*) figures=docs/reference/performance.md ;; *) figures='' ;; esac
     # shellcheck disable=SC2086 # options and scenarios are words
     ring3 $scenarios ${part:+--part "$part"} ${record:+--record "$record"} ${figures:+--figures "$figures"}
+    case " $scenarios " in '  ' | *' all '*) boots ;; esac
     ;;
 esac
 

@@ -9,10 +9,14 @@ import shutil
 from tests.lab import commands, image
 from tests.lab.cache import Cache, contents, key
 
-PACKAGES = {"grub": ("grub-common", "grub2-common", "grub-efi-amd64-bin"), "systemd-boot": ("systemd-boot",)}
-# What makes a loader's menu, on the machine itself; the first boot does without one, or has one made by hand.
+PACKAGES = {
+    "grub": ("grub-common", "grub2-common", "grub-efi-amd64-bin"),
+    "systemd-boot": ("systemd-boot", "systemd-boot-efi"),
+}
+# What makes a loader's menu, on the machine itself; the first boot does without one, or has one made by hand. GRUB's
+# environment is there as its installer leaves it: Debian 13 writes to it at each boot.
 MENU = {
-    "grub": "update-grub",
+    "grub": "grub-editenv - create && update-grub",
     "systemd-boot": "v=$(uname -r) && kernel-install add $v /boot/vmlinuz-$v /boot/initrd.img-$v",
 }
 PROGRAMS = ("mmdebstrap", "mformat", "mcopy", "mke2fs", "sfdisk", "qemu-img", "qemu-system-x86_64")

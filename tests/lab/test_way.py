@@ -34,7 +34,8 @@ def test_the_commands_of_a_page_are_what_stands_behind_a_prompt():
 
 def test_a_page_gets_the_answers_of_its_commands_and_stays_otherwise():
     page = "# A\n```console\n$ first\nold\n$ second\n```\ntext\n```console\n$ third\n```\n"
-    now = tutorial.answered(page, ["new\n(Reading database ... \n(Reading database ... 5%\n", "", "3\n"])
+    said = [("first", "new\n(Reading database ... \n(Reading database ... 5%\n"), ("third", "3\n")]
+    now = tutorial.answered(page, said)
     assert now == "# A\n```console\n$ first\nnew\n$ second\n```\ntext\n```console\n$ third\n3\n```\n"
 
 
@@ -57,6 +58,16 @@ def test_a_new_file_a_lost_one_another_mode_and_another_kind_are_differences(tre
     (tree / "etc/default/grub").unlink()
     os.symlink("grub.cfg", tree / "etc/default/grub")
     assert changed(tree, before) == ["/etc/default/grub", "/etc/new", "/usr/bin/true", "/usr/local/bin/own"]
+
+
+def test_a_seed_that_the_boot_loader_renews_is_none(tree: Path):
+    seed = tree / "efi/loader/random-seed"
+    seed.parent.mkdir(parents=True)
+    seed.write_text("before")
+    before = filesystem.listing(str(tree))
+    seed.write_text("after")
+    (seed.parent / "loader.conf").touch()
+    assert changed(tree, before) == ["/efi/loader/loader.conf"]
 
 
 def test_a_log_is_none(tree: Path):

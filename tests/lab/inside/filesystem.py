@@ -18,6 +18,8 @@ CHANGES_BY_ITSELF = {
     "/tmp": "the same",
     "/var/lib/containers": "podman's, at each boot",
     "/var/lib/lightdm": "the greeter's key for its X server",
+    "/var/lib/alsa": "the levels of sound cards, at each shutdown",
+    "/efi/loader/random-seed": "systemd-boot's, at each boot",
     "/etc/apparmor.d/libvirt": "libvirt's profile of each guest that has started",
 }
 DISKS = ("/", "/efi")
@@ -32,7 +34,8 @@ def listing(root: str = "") -> Listing:
     for base, directories, names in os.walk(root or "/"):
         directories[:] = [name for name in directories if _belongs(os.path.join(base, name), root)]
         for path in (os.path.join(base, name) for name in (*directories, *names)):
-            found[path.removeprefix(root)] = _of(path, root)
+            if path.removeprefix(root) not in CHANGES_BY_ITSELF:
+                found[path.removeprefix(root)] = _of(path, root)
     return found
 
 

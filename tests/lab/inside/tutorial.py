@@ -15,12 +15,15 @@ def commands(page: str) -> list[str]:
     return [command for block in BLOCK.findall(page) for command in _typed(block)]
 
 
-def answered(page: str, answers: Iterable[str]) -> str:
-    """The page with these answers of its commands."""
-    left = iter(answers)
+def answered(page: str, said: Iterable[tuple[str, str]]) -> str:
+    """The page with what its commands have `said`: each with its answer, in order, but for those that had none."""
+    left = list(said)
+
+    def answer(command: str) -> str:
+        return NOISE.sub("", left.pop(0)[1]) if left and left[0][0] == command else ""
 
     def block(found: re.Match[str]) -> str:
-        parts = (f"{PROMPT}{command}\n{NOISE.sub('', next(left, ''))}" for command in _typed(found[1]))
+        parts = (f"{PROMPT}{command}\n{answer(command)}" for command in _typed(found[1]))
         return f"```console\n{''.join(parts)}```"
 
     return BLOCK.sub(block, page)

@@ -28,6 +28,7 @@ def begin(lab: Lab) -> None:
     with lab.check("the host that the tutorial begins with") as said:
         said.append(programs.must(["sh", "-c", lab.memory["menu"]], DEADLINE))
         shutil.copy(FILES / "disk.raw", guest.DISK)
+        shutil.chown(guest.DISK, "libvirt-qemu", "libvirt-qemu")  # as libvirt leaves a shareable one
         guest.define("no", (), NAME)
         (package,) = FILES.glob("*.deb")
         shutil.copy(package, HOME)
