@@ -49,19 +49,22 @@ class Web:
     def __init__(self, host: Any) -> None:
         self.host = host
         self.open = ExitStack()
+        self.is_heard = False  # on its serial line; somebody else may have started it
 
     def start(self) -> None:
-        if self.host.lab.virsh("domstate", "web").stdout.strip() == "running":
+        if self.is_heard and self.host.lab.virsh("domstate", "web").stdout.strip() == "running":
             return
-        self.open.close()
+        self.close()
         self.host.lab.virsh("start", "web")
         self.line = self.open.enter_context(SerialLine(self.host.lab, "web"))
+        self.is_heard = True
         self.line.wait("ready")
         assert self.line.ask("mkdir /data; mount -t ext4 /dev/vdb /data && echo mounted") == "mounted"
         assert until(lambda: self.standstill() == "thawed", snapshot_lab.DEADLINE), "its agent does not answer"
 
     def close(self) -> None:
         self.open.close()
+        self.is_heard = False
         self.host.lab.virsh("destroy", "web", check=False)
 
     def standstill(self) -> str:
