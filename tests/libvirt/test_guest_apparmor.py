@@ -67,7 +67,7 @@ def test_what_the_commands_make_of_a_template_is_in_the_profile_with_all_that_it
     iso = f"{PLACE}/fast/install.iso"
     on.cli("template", "add", "tiny", "--pool", "fast", "--file", SOURCE)
     on.cli("volume", "create", "fast", "data.qcow2", "--size", "8M")
-    on.host.must("sh", "-c", f"truncate -s 64K {iso}; printf CD001 | dd of={iso} bs=1 seek=32769 conv=notrunc 2>&1")
+    on.host.iso(iso)
     on.cli("guest", "create", "web", "--memory", "64M", "--template", "tiny", "--pool", "fast", "--iso", iso,
            "--hostname", "web")  # fmt: skip
     on.cli("guest", "attach", "web", "--volume", "fast/data.qcow2")

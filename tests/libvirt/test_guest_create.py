@@ -113,7 +113,7 @@ def test_it_starts(new: New) -> None:
 
 def test_an_iso_is_a_cd_from_which_an_empty_disk_lets_it_boot(new: New) -> None:
     iso = f"{POOL}/{new.name}.iso"
-    new.host.must("sh", "-c", f"truncate -s 64K {iso}; printf CD001 | dd of={iso} bs=1 seek=32769 conv=notrunc 2>&1")
+    new.host.iso(iso)
     new.done("--iso", iso)
     cd = new.xml.find("devices/disk[@device='cdrom']")
     assert cd is not None

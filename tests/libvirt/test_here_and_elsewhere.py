@@ -24,7 +24,7 @@ pytest.importorskip("vfioctl_storage")
 pytestmark = pytest.mark.timeout(900)  # the first of them runs every line
 
 SUBNET = next(SUBNETS)
-FILE, BACK = "/var/image.raw", "/var/back.raw"
+FILE, BACK, ISO = "/var/image.raw", "/var/back.raw", "/var/disc.iso"
 PLACE = "/var/lib/libvirt/second"
 # A life of a guest with all that it needs, in this order; several verbs need what the one before them has made.
 LIFE = f"""
@@ -49,6 +49,7 @@ volume show second blank
 volume clone second blank copy
 volume resize second blank 8M
 volume upload second image {FILE}
+volume upload second disc.iso {ISO}
 volume download second image {BACK}
 template add base --pool second --file {FILE} --image-format raw
 template list
@@ -74,7 +75,7 @@ guest start web
 guest shutdown web --force
 guest attach web --volume second/blank
 guest detach web vdb
-guest attach web --iso second/image
+guest attach web --iso second/disc.iso
 guest eject web
 guest stop web
 guest rename web web2
@@ -104,6 +105,7 @@ def verb(line: str) -> str:
 @pytest.fixture(scope="module")
 def host(bare_host: Any) -> Any:
     bare_host.must("truncate", "-s", "4M", FILE)
+    bare_host.iso(ISO)
     return bare_host
 
 

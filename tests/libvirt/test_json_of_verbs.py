@@ -188,8 +188,7 @@ def test_guest_make(typed: Walk, web: Web, done: Callable[..., str], tmp_path: P
     typed("guest attach db --volume images/more.qcow2 --dry-run")
     typed("guest attach db --volume images/more.qcow2")
     typed("guest detach db vdc")
-    iso = f"{IMAGES}/one.iso"
-    web.host.must("sh", "-c", f"truncate -s 64K {iso}; printf CD001 | dd of={iso} bs=1 seek=32769 conv=notrunc 2>&1")
+    web.host.iso(f"{IMAGES}/one.iso")
     done("pool refresh images")
     typed("guest attach db --iso images/one.iso")
     typed("guest eject db")

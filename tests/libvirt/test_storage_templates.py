@@ -151,9 +151,8 @@ def test_a_guest_of_a_template_that_was_killed_leaves_nothing(on: Templates, num
 
 
 def test_a_cd_is_no_template_of_a_disk(on: Templates) -> None:
-    on.host.must("sh", "-c", f"truncate -s 64K /tmp/a.iso; printf CD001 |"
-                 f" dd of=/tmp/a.iso bs=1 seek=32769 conv=notrunc status=none; "
-                 f"cp /tmp/a.iso {PLACE}/fast/a.iso")  # fmt: skip
+    on.host.iso("/tmp/a.iso")
+    on.host.must("cp", "/tmp/a.iso", f"{PLACE}/fast/a.iso")
     on.cli("pool", "refresh", "fast")
     before = on.files()
     on.refused("template.iso", *ADD[:-2], "--file", "/tmp/a.iso")
