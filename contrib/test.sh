@@ -117,7 +117,8 @@ site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["pur
 rm -f "$site"/vfioctl_measured.* # of a run that was killed
 if [ -n "$coverage" ]; then
     # Every process counts, also those that the hook starts with a clean environment.
-    data=$cache/coverage
+    # It lies in the environment, which the trees of ring 2 have, and nothing else of /var.
+    data=$venv/coverage
     # What every user writes has a directory of its own: in it a link could lie in wait for the files of this script.
     config=$data/config
     rm -rf "$data" && mkdir -p "$data" && mkdir -m 1777 "$data/parts" || exit 1
