@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -32,6 +33,12 @@ def modules_after(*names: str) -> set[str]:
 def test_nothing_heavy_is_imported_on(path):
     seen = modules_after(*PATHS[path])
     assert {name for name in seen if name in HEAVY or name.startswith("vfioctl.virt")} == set()
+
+
+@pytest.mark.parametrize("module", sorted(entry.value for entry in entry_points(group="vfioctl")))
+def test_a_hook_gets_nothing_heavy_with_the_plugin(module):
+    """A hook loads every plugin that is installed, also those that have nothing to do in it."""
+    assert modules_after(*PATHS["acting prepare"], module).isdisjoint(HEAVY)
 
 
 @pytest.mark.parametrize("path", PATHS)

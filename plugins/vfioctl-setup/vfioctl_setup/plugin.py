@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from vfioctl.plugin import hookimpl
+from vfioctl.plugin import TYPE_CHECKING, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
