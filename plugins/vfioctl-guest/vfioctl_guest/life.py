@@ -138,6 +138,16 @@ def must_not_be_saved(about: Subject) -> None:
         )  # fmt: skip
 
 
+def must_be_off(about: Subject, why: str) -> None:
+    """Raise Refused("guest.saved", "guest.running"); `why` it has to be, as "it is renamed while it is off"."""
+    must_not_be_saved(about)
+    if about.guest.state != OFF:
+        raise Refused(
+            "guest.running", f"Guest {about.name} is {about.guest.state}: {why}.",
+            state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
+        )  # fmt: skip
+
+
 def must_not_be_paused(about: Subject) -> None:
     """Raise Refused("guest.paused"): one that stands still hears nothing."""
     if about.guest.state == PAUSED:

@@ -17,7 +17,7 @@ from vfioctl.plugin import (
     snapshot_records,
     verify_template,
 )
-from vfioctl_guest.life import OFF, Doing, find, must_not_be_saved, perform
+from vfioctl_guest.life import Doing, find, must_be_off, perform
 from vfioctl_guest.names import NOTHING_CHANGED, file_names, seed_name
 from vfioctl_guest.needs import SAME
 from vfioctl_guest.reset import System, draft
@@ -84,12 +84,7 @@ def _of_seed(about: Subject, fresh: Image | None) -> str:
 
 def _must_be_free(call: Call, connection: Connection, about: Subject) -> None:
     """Raise Refused("guest.running", "guest.saved", "guest.has_snapshots")."""
-    must_not_be_saved(about)
-    if about.guest.state != OFF:
-        raise Refused(
-            "guest.running", f"Guest {about.name} is {about.guest.state}: its disk is replaced while it is off.",
-            state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
-        )  # fmt: skip
+    must_be_off(about, "its disk is replaced while it is off")
     if names := _snapshots(call, connection, about):
         raise Refused(
             "guest.has_snapshots", f"Guest {about.name} has snapshots, which belong to its disk: {', '.join(names)}.",

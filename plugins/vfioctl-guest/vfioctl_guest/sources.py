@@ -143,9 +143,8 @@ def in_use(call: Call, connection: Connection, about: Subject, device: str, *, r
     own = {one for xml in documents for disk in guest_disks(xml) for one in (disk.source, *disk.backing)}
     if _is_among(call, connection, path, own):
         return (Finding("guest.in_use", f"Guest {about.name} has {path} already."),)
-    others, host = who_has(call, connection, path, but=about.guest.uuid), call.host()
-    kept = users_of(connection, host.ask, path, paths=host.paths).snapshots  # its own are to be gone back to as well
-    if users := tuple(dict.fromkeys((*others, *kept))):
+    # Its own snapshots count as well: they are to be gone back to.
+    if users := tuple(one for one in who_has(call, connection, path) if one != about.name):
         severity = Severity.WARN if readonly else Severity.BLOCK
         said = f"{path} is used by {', '.join(users)}."
         return (Finding("guest.in_use", said, severity, hint="Give the guest a volume of its own."),)

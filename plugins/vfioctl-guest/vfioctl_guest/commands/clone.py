@@ -23,7 +23,7 @@ from vfioctl.plugin import (
 )
 from vfioctl_guest.clone import Draft, New, draft, new_nvram
 from vfioctl_guest.copies import copies_of
-from vfioctl_guest.life import OFF, PLUGIN, find, must_not_be_saved
+from vfioctl_guest.life import PLUGIN, find, must_be_off
 from vfioctl_guest.names import NOTHING_CHANGED, check_new, typed
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def clone(
     call.need_uncordoned(node)
     with call.connection(node) as connection:
         about = find(call, connection, name)
-        _must_be_off(about)
+        must_be_off(about, "its disks are copied while it is off")
         chosen = _chosen(call, about, new, devices=with_devices, new_tpm=new_tpm)
         if linked:
             _must_be_here(call, about, "A linked copy is made of files")
@@ -63,15 +63,6 @@ def clone(
         where = typed(new, connection.node)
     made = draft(about, chosen, copies)
     return _performed(call, about, made, chosen, where, dry_run=dry_run)
-
-
-def _must_be_off(about: Subject) -> None:
-    must_not_be_saved(about)
-    if about.guest.state != OFF:
-        raise Refused(
-            "guest.running", f"Guest {about.name} is {about.guest.state}: its disks are copied while it is off.",
-            state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
-        )  # fmt: skip
 
 
 def _chosen(call: Call, about: Subject, name: str, *, devices: bool, new_tpm: bool) -> New:

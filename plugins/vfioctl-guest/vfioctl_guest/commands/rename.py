@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Message, Refused, changing, guest_firmware, guest_names, replace
-from vfioctl_guest.life import OFF, Doing, must_not_be_saved, perform, step, subject
+from vfioctl_guest.life import Doing, must_be_off, perform, step, subject
 from vfioctl_guest.moves import Moves, moves, new_nvram
 from vfioctl_guest.names import NOTHING_CHANGED, check_new
 
@@ -28,12 +28,7 @@ def rename(call: Call, name: str, new: str, node: str, *, dry_run: bool) -> Resu
     Its UUID, its MACs and its disks keep theirs.
     """
     about = subject(call, name, node)
-    must_not_be_saved(about)
-    if about.guest.state != OFF:
-        raise Refused(
-            "guest.running", f"Guest {about.name} is {about.guest.state}: it is renamed while it is off.",
-            state=NOTHING_CHANGED, hints=(f"Shut it down with: vfioctl guest stop {about.called}",),
-        )  # fmt: skip
+    must_be_off(about, "it is renamed while it is off")
     check_new(new)
     _must_bring_nvram(call, about)
     if about.managed:
