@@ -73,11 +73,14 @@ def _names(paths: Paths, uuid: str) -> Iterator[str]:
         yield from (name for name in sorted(os.listdir(paths.markers)) if markers.uuid_of(paths, name) == uuid)
     with suppress(OSError):
         yield from (entry.holders[uuid] for entry in entries(paths, uuid))
+    yield from (name for name in _written(paths, uuid) if isinstance(name, str) and not name_problem(name))
+
+
+def _written(paths: Paths, uuid: str) -> Iterator[Any]:
+    """What journals and pins, which may be damaged, have for its name."""
     for path in (paths.boot_journal(uuid), paths.disk_journal(uuid)):
         plan = header(path).get("plan", {})
-        name = plan.get("subject", plan.get("guest"))
-        if isinstance(name, str) and not name_problem(name):
-            yield name
+        yield plan.get("subject", plan.get("guest"))
     yield identity.guest_of(paths, uuid)
 
 

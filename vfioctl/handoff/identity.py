@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import reason
-from vfioctl.events.libvirt import name_problem
 from vfioctl.findings import Finding, Severity
 
 if TYPE_CHECKING:
@@ -36,14 +35,13 @@ def pinned(paths: Paths, uuid: str) -> dict[str, str] | None:
     return {str(address): str(identity) for address, identity in devices.items()}
 
 
-def guest_of(paths: Paths, uuid: str) -> str:
-    """The name that guest `uuid` was pinned with; "" where the file does not say one."""
+def guest_of(paths: Paths, uuid: str) -> Any:
+    """What the file has for the name that guest `uuid` was pinned with; None where it has nothing."""
     try:
         record = files.read_json(paths.identity(uuid))
     except (OSError, ValueError):
-        return ""
-    name = record.get("guest") if isinstance(record, dict) else None
-    return name if isinstance(name, str) and not name_problem(name) else ""
+        return None
+    return record.get("guest") if isinstance(record, dict) else None
 
 
 def pin(paths: Paths, uuid: str, guest: str, devices: Iterable[PciDevice]) -> None:

@@ -152,7 +152,6 @@ def _info(row: dict[str, Any]) -> PluginInfo:
 
 def write(paths: Paths, manifest: Manifest) -> None:
     """Make `manifest` the one that the hook reads, and that every user may read."""
-    files.make_private_dir(os.path.dirname(paths.manifest), mode=files.PARENT_DIR)
     files.write_json(paths.manifest, to_json(manifest), mode=MODE)
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json
 
-OF_FILES = ("dir", "fs", "netfs")  # the types of pools whose volumes are files
 GROUP = "logical"  # that of a volume group
 # What a pool is known by: libvirt adds what it finds out by itself, such as sizes and owners (formatstorage).
 NAMED = ("name", "uuid", "target/path", "source/name", "source/format", "source/dir", "source/device", "source/host")
@@ -93,6 +92,8 @@ def _part(root: ET.Element, path: str) -> list[tuple[str, dict[str, str]]]:
 def has_directory(document: str) -> bool:
     """Whether its volumes are files in a directory. Else libvirt's build and delete make and remove what holds them:
     vgcreate and vgremove for a volume group (storage_backend_logical.c)."""
+    from vfioctl.virt.pools import OF_FILES
+
     return ET.fromstring(document).get("type") in OF_FILES
 
 
