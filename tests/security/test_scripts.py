@@ -11,12 +11,12 @@ from vfioctl.ownership import writable_by_others
 SCRIPT = Path(__file__).parents[2] / "contrib/test.sh"
 
 
-def coverage_of(cache: Path) -> Path:
+def coverage_of(venv: Path) -> Path:
     """Runs the part of the script that prepares a measurement; returns the directory that it makes."""
-    (part,) = re.findall(r"^ +data=\$cache/coverage\n.*?\nCONFIG\n", SCRIPT.read_text(), re.DOTALL | re.MULTILINE)
-    before = f"set -u\numask 022\ncache='{cache}'\nsite=/nowhere\n"
+    (part,) = re.findall(r"^ +data=\$venv/coverage\n.*?\nCONFIG\n", SCRIPT.read_text(), re.DOTALL | re.MULTILINE)
+    before = f"set -u\numask 022\nvenv='{venv}'\nsite=/nowhere\n"
     subprocess.run(["sh", "-c", before + part], check=True)
-    return cache / "coverage"
+    return venv / "coverage"
 
 
 def test_the_settings_of_a_measurement_are_written_where_no_other_user_can_lay_a_link(place: Path, as_nobody):
