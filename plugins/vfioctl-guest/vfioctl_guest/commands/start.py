@@ -19,7 +19,6 @@ from vfioctl_guest.life import (
 )
 from vfioctl_guest.life import step as a_step
 from vfioctl_guest.needs import START_NEEDS, asked, needed, unmet
-from vfioctl_guest.seed.handing import first, read_seed, take_away, together
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Result, StepProposal
@@ -40,6 +39,9 @@ def start(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Resu
     then. A guest that vfioctl hands devices to is started apart from this command, which follows it: its start may end
     your login.
     """
+    # What looks who else has the seed takes 6 ms to import, and a completion looks for nothing.
+    from vfioctl_guest.seed.handing import read_seed, take_away, together
+
     call.need_uncordoned(node)
     if yes:
         call.agree(START_NEEDS)
@@ -60,6 +62,8 @@ def start(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Resu
 
 def _starting(about: Subject, needs: Needs, *, dry_run: bool) -> tuple[tuple[StepProposal, ...], Doing]:
     """The steps, and how they are carried out."""
+    from vfioctl_guest.seed.handing import first  # as above
+
     saved = about.guest.state == SAVED
     kind, reason = ("restore", "it goes on from its saved memory") if saved else ("start", "it is to run")
     marking, contents = first(about)

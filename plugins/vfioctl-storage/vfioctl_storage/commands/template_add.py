@@ -12,8 +12,7 @@ from vfioctl.plugin import Question, TemplateData, argument, asking, changing, c
 from vfioctl_storage.commands import work
 from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_beside
-from vfioctl_storage.commands.volume_create import FORMATS
-from vfioctl_storage.commands.volume_work import must_hold
+from vfioctl_storage.commands.volume_work import FORMATS, must_hold
 from vfioctl_storage.names import check_template, check_words
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import frozen
+from vfioctl_storage.checksums import checksum
 from vfioctl_storage.commands.template_origin import unclear
-from vfioctl_storage.commands.volume_transfer import checksum
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection

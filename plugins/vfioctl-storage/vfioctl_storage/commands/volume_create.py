@@ -10,6 +10,7 @@ from vfioctl.plugin import Result, changing, pool_names, read_pool
 from vfioctl_storage.commands.volume_asked import PREALLOCATIONS, SPARSE, Asked
 from vfioctl_storage.commands.volume_copy import derived
 from vfioctl_storage.commands.volume_work import (
+    FORMATS,
     about,
     active_pool,
     must_be_active,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from vfioctl.plugin import Call
 
-FORMATS = click.Choice(("qcow2", "raw"))
 
 
 @click.command()

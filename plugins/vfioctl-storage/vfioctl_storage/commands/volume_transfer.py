@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Refused, Result, argument, changing, pool_names
-from vfioctl_storage.commands.volume_create import FORMATS
+from vfioctl_storage.checksums import checksum
 from vfioctl_storage.commands.volume_work import (
+    FORMATS,
     about,
     active_pool,
     is_marked,
@@ -27,9 +28,6 @@ from vfioctl_storage.names import NOTHING_CHANGED, check_volume
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
     from vfioctl_storage.commands.volume_work import Subject
-
-DIGITS = frozenset("0123456789abcdef")
-LENGTH = 64  # digits of a sha256
 
 
 @click.command()
@@ -65,14 +63,6 @@ def upload(
     shown = {"node": str(where), "pool": place.name, "name": name, "format": image.format, "capacity": image.size,
              "source": image.path}  # fmt: skip
     return perform(call, Wish("volume upload", about(where, place, name), steps), dry_run=dry_run, volume=shown)
-
-
-def checksum(text: str) -> str:
-    """The checksum as the step takes it. Raises Refused("volume.checksum")."""
-    found = text.strip().lower().removeprefix("sha256:")
-    if found and (len(found) != LENGTH or not DIGITS.issuperset(found)):
-        raise Refused("volume.checksum", f"{text!r} is no sha256: it has 64 digits, 0 to f.", state=NOTHING_CHANGED)
-    return found
 
 
 @click.command()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
 from vfioctl.plugin import (
     Finding,
     Refused,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, Node, Pool, Users, Volume
 
 RAW = "raw"
+FORMATS = click.Choice(("qcow2", RAW))  # what images of ours are kept as
 DISKS = ("file", "block")  # libvirt's kinds of volumes that a guest can have
 TEMPLATES = "_templates_"  # the directory of the templates below that of a pool
 COPYING = 7 * 24 * 3600.0  # seconds: a large volume takes hours, and nothing is given up that goes on
