@@ -149,6 +149,24 @@ def test_addresses_are_kept_and_names_known_live_and_configured(host: NetworkCli
     assert "<host " not in host.lab.virsh("net-dumpxml", "lab").stdout
 
 
+def test_a_new_network_keeps_an_address_and_knows_a_name_from_its_first_start(host: NetworkCli, subnet: str) -> None:
+    guest, address = host.guest("lab", 1, running=False), subnet.replace(".0/24", ".20")
+    wish = ("create", "lab", "--subnet", subnet, "--lease", f"{guest}={address}", "--dns", f"db={address}")
+    before = host.state()
+    assert f"{address} is kept for {guest}" in host.done(*wish, "--dry-run")
+    wrong = subnet.replace(".0/24", ".1")
+    assert "[network.address]" in host.refused(*wish, "--lease", f"52:54:00:0d:00:09={wrong}")
+    assert "[network.lease_taken]" in host.refused(*wish, "--lease", f"52:54:00:0d:00:09={address}")
+    assert host.state() == before
+    host.done(*wish)
+    for flags in ((), ("--inactive",)):
+        xml = host.lab.virsh("net-dumpxml", *flags, "lab").stdout
+        assert f"name='{guest}' ip='{address}'" in xml
+        assert "<hostname>db</hostname>" in xml
+    row, = host.data("leases", "lab")["leases"]
+    assert (row["address"], row["guest"], row["kept"]) == (address, guest, True)
+
+
 def test_a_kept_address_is_judged_where_libvirt_takes_any(host: NetworkCli, subnet: str) -> None:
     host.done("create", "lab", "--subnet", subnet)
     guest = host.guest("lab", 1, running=False)

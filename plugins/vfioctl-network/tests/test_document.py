@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from vfioctl_network.document import document, free_bridge, mac_of
+from vfioctl_network.entries import lease_changes, name_changes
 from vfioctl_network.wish import BRIDGE, HOSTDEV, ISOLATED, MACVTAP, NAT, ROUTED, Asked, judged
 
 from vfioctl.errors import Refused
@@ -45,6 +46,20 @@ def test_a_domain_is_answered_by_this_network_alone():
     assert root.find("domain").attrib == {"name": "lab.test", "localOnly": "yes"}
 
 
+def test_what_it_keeps_is_read_back_also_where_dhcp_gives_nothing_else_away():
+    wish = judged(replace(OWN, gives=False))
+    made = parse_network(document(wish, UUID, "x"))
+    entries = (
+        *lease_changes(made, (), [("52:54:00:0d:00:01", "192.168.219.20")], ()),
+        *name_changes(made, [("db", "192.168.219.20"), ("web", "192.168.219.20"), ("old", "10.1.1.1")], ()),
+    )
+    found = parse_network(document(wish, UUID, "x", entries))
+    assert [(one.mac, one.address) for one in found.subnets[0].leases] == [("52:54:00:0d:00:01", "192.168.219.20")]
+    assert {one.address: one.names for one in found.names} == {
+        "192.168.219.20": ("db", "web"), "10.1.1.1": ("old",),
+    }  # fmt: skip
+
+
 def test_a_bridge_that_nobody_has_is_chosen():
     assert free_bridge({"virbr0", "virbr1", "eth0"}) == "virbr2"
 
@@ -71,6 +86,8 @@ def test_a_bridge_an_interface_or_a_domain_that_cannot_be_is_refused(asked: Aske
     (replace(OWN, kind=ISOLATED, device="eth0"), "has no --device"),
     (Asked("lab", ISOLATED, gateway="10.0.0.1"), "needs --subnet"),
     (Asked("lab", BRIDGE, bridge="br0", gives=False), "has no --no-dhcp"),
+    (Asked("lab", BRIDGE, bridge="br0", leases=("a=10.0.0.2",)), "has no --lease"),
+    (Asked("lab", ISOLATED, names=("db=10.0.0.2",)), "needs --subnet"),
 ])  # fmt: skip
 def test_options_that_do_not_go_with_the_type_are_refused(asked: Asked, said: str):
     with pytest.raises(Refused, match=said) as refused:

@@ -7,17 +7,20 @@ from itertools import count
 from xml.etree import ElementTree as ET
 
 from vfioctl.plugin import TYPE_CHECKING
+from vfioctl_network.entries import LEASES, NAMES
 from vfioctl_network.wish import BRIDGE, HOSTDEV, ISOLATED, MACVTAP, NAT, OWN
 
 if TYPE_CHECKING:
     from vfioctl_network.addresses import Addresses
+    from vfioctl_network.entries import Change
     from vfioctl_network.wish import Wish
 
 MODES = {NAT: "nat", "routed": "route", BRIDGE: "bridge", MACVTAP: "bridge", HOSTDEV: "hostdev"}
+SECTIONS = {LEASES: ("ip", "dhcp"), NAMES: ("dns",)}  # the elements that their entries lie in
 
 
-def document(wish: Wish, uuid: str, mac: str) -> str:
-    """The configuration of `wish`, with its UUID, and the MAC of its own bridge where it has one."""
+def document(wish: Wish, uuid: str, mac: str, entries: Iterable[Change] = ()) -> str:
+    """The configuration of `wish`, with its UUID, the MAC of its own bridge where it has one, and what it keeps."""
     root = ET.Element("network")
     ET.SubElement(root, "name").text = wish.name
     ET.SubElement(root, "uuid").text = uuid
@@ -28,6 +31,8 @@ def document(wish: Wish, uuid: str, mac: str) -> str:
         ET.SubElement(root, "domain", {"name": wish.domain, "localOnly": "yes"})
     if wish.addresses:
         _ip(root, wish.addresses)
+    for one in entries:
+        _part(root, *SECTIONS[one.section]).append(ET.fromstring(one.entry))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
 
@@ -68,3 +73,11 @@ def _ip(root: ET.Element, found: Addresses) -> None:
     if found.first:
         dhcp = ET.SubElement(ip, "dhcp")
         ET.SubElement(dhcp, "range", {"start": found.first, "end": found.last})
+
+
+def _part(root: ET.Element, *way: str) -> ET.Element:
+    """The element at the end of `way`, made where it is missing."""
+    for tag in way:
+        found = root.find(tag)
+        root = ET.SubElement(root, tag) if found is None else found
+    return root

@@ -43,6 +43,8 @@ class Asked:
     bridge: str = ""
     device: str = ""
     domain: str = ""
+    leases: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def judged(asked: Asked) -> Wish:
@@ -82,7 +84,8 @@ def _unsuited(asked: Asked) -> list[str]:
     """The options that were given and mean nothing for this type."""
     given = {
         "--subnet": asked.subnet, "--gateway": asked.gateway, "--dhcp": asked.dhcp, "--no-dhcp": not asked.gives,
-        "--domain": asked.domain, "--bridge": asked.bridge, "--device": asked.device,
+        "--domain": asked.domain, "--bridge": asked.bridge, "--device": asked.device, "--lease": asked.leases,
+        "--dns": asked.names,
     }  # fmt: skip
     suited = {
         ISOLATED: set(given) - {"--device"}, NAT: set(given), ROUTED: set(given), BRIDGE: {"--bridge"},
@@ -92,8 +95,9 @@ def _unsuited(asked: Asked) -> list[str]:
 
 
 def _missing(asked: Asked) -> list[str]:
+    within = asked.gateway or asked.dhcp or asked.leases or asked.names  # what is said of its addresses
     needed = {
-        ISOLATED: asked.subnet or not (asked.gateway or asked.dhcp), NAT: asked.subnet, ROUTED: asked.subnet,
+        ISOLATED: asked.subnet or not within, NAT: asked.subnet, ROUTED: asked.subnet,
         BRIDGE: asked.bridge, HOSTDEV: asked.device, MACVTAP: asked.device,
     }[asked.kind]  # fmt: skip
     option = "--bridge" if asked.kind == BRIDGE else "--subnet" if asked.kind in OWN else "--device"

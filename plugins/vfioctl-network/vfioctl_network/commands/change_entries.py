@@ -22,7 +22,7 @@ from vfioctl.plugin import (
 )
 from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.show import row
-from vfioctl_network.commands.work import Doing, perform, seen, step
+from vfioctl_network.commands.work import Doing, pairs, perform, seen, step
 from vfioctl_network.entries import LEASES, lease_changes, name_changes
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def change(
         given = read_leases(connection, network)
     _check(network, keep, drop, dns, no_dns)
     changes = (
-        *lease_changes(network, networks.on(network), _pairs(keep, "--lease"), drop),
-        *name_changes(network, _pairs(dns, "--dns"), no_dns),
+        *lease_changes(network, networks.on(network), pairs(keep, "--lease"), drop),
+        *name_changes(network, pairs(dns, "--dns"), no_dns),
     )  # fmt: skip
     if not changes:
         data: dict[str, Any] = {
@@ -77,15 +77,6 @@ def _check(network: Network, *options: tuple[str, ...]) -> None:
     if not network.persistent:
         said = f"libvirt has no configuration of the network {network.name}: it would be gone with its end."
         raise Refused("network.transient", said, state=NOTHING_CHANGED)
-
-
-def _pairs(words: Iterable[str], option: str) -> Iterator[tuple[str, str]]:
-    for word in words:
-        what, equals, address = word.rpartition("=")
-        if not (what and equals and address):
-            form = "NAME=ADDRESS" if option == "--dns" else "GUEST=ADDRESS"
-            raise click.UsageError(f"{option} {word} is not of the form {form}.")
-        yield what, address
 
 
 def _steps(node: Node, network: Network, changes: Iterable[Change]) -> Iterator[StepProposal]:

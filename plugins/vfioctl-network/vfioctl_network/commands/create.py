@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid as uuids
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -18,16 +18,19 @@ from vfioctl.plugin import (
     argument,
     changing,
     content_name,
+    parse_network,
     replace,
 )
-from vfioctl_network.commands.work import Doing, Networks, interfaces, others, perform, seen, step, unseen
+from vfioctl_network.commands.work import Doing, Networks, interfaces, others, pairs, perform, seen, step, unseen
 from vfioctl_network.document import document, free_bridge, mac_of
+from vfioctl_network.entries import lease_changes, name_changes
 from vfioctl_network.wish import BRIDGE, HOSTDEV, NAT, OWN, TYPES, Asked, judged
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.plugin import Call, Node
+    from vfioctl.plugin import Call, Network, Node
+    from vfioctl_network.entries import Change
     from vfioctl_network.wish import Wish
 
 
@@ -41,12 +44,16 @@ if TYPE_CHECKING:
 @click.option("--domain", default="", help="The DNS domain of its guests.")
 @click.option("--bridge", default="", help="The host's bridge (type bridge), or how its own one is called.")
 @click.option("--device", default="", help="The host's interface that it leads to.")
+@click.option(
+    "--lease", "leases", multiple=True, metavar="GUEST=ADDRESS", help="Keep an address for a guest, or for a MAC.",
+)
+@click.option("--dns", "names", multiple=True, metavar="NAME=ADDRESS", help="Let DNS know a name.")
 @click.option("--no-autostart", is_flag=True, help="Do not start it with libvirt.")
 @changing
 @click.pass_obj
 def create(
     call: Call, name: str, node: str, *, kind: str, subnet: str, gateway: str, dhcp: str, domain: str, bridge: str,
-    device: str, no_dhcp: bool, no_autostart: bool, dry_run: bool,
+    device: str, leases: tuple[str, ...], names: tuple[str, ...], no_dhcp: bool, no_autostart: bool, dry_run: bool,
 ) -> Result:  # fmt: skip
     """Make the network NAME, start it, and have it start with libvirt.
 
@@ -60,19 +67,19 @@ def create(
 
     Its addresses must be free: those of all networks of the node, and on this host those of all routes, count as taken.
     """
-    asked = Asked(name, kind, subnet, gateway, dhcp, not no_dhcp, bridge, device, domain)
+    asked = Asked(name, kind, subnet, gateway, dhcp, not no_dhcp, bridge, device, domain, leases, names)
     wish = judged(asked)
     with call.connection(node) as connection:
         networks = seen(connection)
     wish = _with_bridge(call, networks, wish)
     uuid = str(uuids.uuid4())
-    xml = document(wish, uuid, mac_of(os.urandom(3))).encode()
+    mac = mac_of(os.urandom(3))
+    entries = _entries(networks, parse_network(document(wish, uuid, mac)), asked)
+    xml = document(wish, uuid, mac, entries).encode()
     blob = content_name(xml)
     findings = (*_conflicts(call, networks, wish), *_unfit(call, networks.node, wish))
-    doing = Doing(
-        "create", networks.node, name, uuid, tuple(_steps(networks.node, uuid, blob, autostart=not no_autostart)),
-        {blob: xml}, findings,
-    )  # fmt: skip
+    steps = tuple(_steps(networks.node, uuid, blob, entries, autostart=not no_autostart))
+    doing = Doing("create", networks.node, name, uuid, steps, {blob: xml}, findings)
     result = perform(call, doing, _shown(wish, uuid, autostart=not no_autostart), dry_run=dry_run)
     return result.saying(*unseen(networks), *_next(result, wish, autostart=not no_autostart))
 
@@ -84,8 +91,16 @@ def _with_bridge(call: Call, networks: Networks, wish: Wish) -> Wish:
     return replace(wish, bridge=free_bridge(taken))
 
 
-def _steps(node: Node, uuid: str, blob: str, *, autostart: bool) -> Iterator[Any]:
-    yield step("network.define", node, uuid, "libvirt is to know it", blob=blob)
+def _entries(networks: Networks, made: Network, asked: Asked) -> tuple[Change, ...]:
+    """What the new network keeps; a guest is on it by its name before it is there."""
+    ports = [one for one in networks.ports if one.network == made.name]
+    kept = lease_changes(made, ports, pairs(asked.leases, "--lease"), ())
+    return (*kept, *name_changes(made, pairs(asked.names, "--dns"), ()))
+
+
+def _steps(node: Node, uuid: str, blob: str, entries: Iterable[Change], *, autostart: bool) -> Iterator[Any]:
+    reason = "; ".join(("libvirt is to know it", *(one.reason for one in entries)))
+    yield step("network.define", node, uuid, reason, blob=blob)
     yield step("network.start", node, uuid, "guests are to start on it", new=True)
     if autostart:
         reason = "guests are to find it after a restart of the host"

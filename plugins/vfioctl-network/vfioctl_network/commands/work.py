@@ -7,6 +7,8 @@ import uuid as uuids
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from vfioctl.plugin import (
     Message,
     OperationRequest,
@@ -42,6 +44,16 @@ class Networks:
         """The interfaces of guests on `network`, also those that name its bridge."""
         bridge = network.bridge
         return tuple(one for one in self.ports if one.network == network.name or (bridge and one.bridge == bridge))
+
+
+def pairs(words: Iterable[str], option: str) -> Iterator[tuple[str, str]]:
+    """What stands before and behind the last = of each word. Raises click.UsageError."""
+    for word in words:
+        what, equals, address = word.rpartition("=")
+        if not (what and equals and address):
+            form = "NAME=ADDRESS" if option == "--dns" else "GUEST=ADDRESS"
+            raise click.UsageError(f"{option} {word} is not of the form {form}.")
+        yield what, address
 
 
 def seen(connection: Connection) -> Networks:
