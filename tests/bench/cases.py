@@ -303,14 +303,20 @@ def _listed(name: str, what: str, listing: Child) -> Row:
 
 
 def guest_commands() -> Iterator[Row]:
-    """`vfioctl guest` and `vfioctl volume` on a private libvirtd; needs what `snapshots` needs."""
+    """`vfioctl guest` on a private libvirtd; needs what `snapshots` needs."""
     with guest_verbs.lab() as host:
         guest_verbs.pool(host)
-        yield from _copies(host)  # while there are no guests to look at, in seconds that memory goes back in
         what = f"`guest list` of {guest_verbs.GUESTS} guests beside 1.3 x `virsh list --all`"
         yield _beyond("guest-list", what, 50, 1.3, turns_of(guest_verbs.listing(host), FEW))
         what = "`guest create` of a linked clone beside 1.5 x `qemu-img create` and `virsh define`"
         yield _beyond("guest-create", what, 350, 1.5, turns_of(guest_verbs.creating(host), ROUNDS))
+
+
+def copies() -> Iterator[Row]:
+    """The copies of `vfioctl volume`, while there are no guests to look at; needs what `snapshots` needs."""
+    with guest_verbs.lab() as host:
+        guest_verbs.pool(host)
+        yield from _copies(host)
 
 
 def _beyond(name: str, what: str, goal: float, factor: float, turns: list[dict[str, Cost]]) -> Row:
@@ -338,7 +344,7 @@ def _copies(host: Any) -> Iterator[Row]:
 
 def missing(names: Iterable[str]) -> str:
     """What the cases `names` need and this machine lacks, in words; "" for nothing."""
-    if not {"snapshots", "snapshot-commands", "guest-commands"} & set(names):
+    if not {"snapshots", "snapshot-commands", "guest-commands", "copies"} & set(names):
         return ""
     from vfioctl.virt.connection import is_installed
 
@@ -350,5 +356,5 @@ def missing(names: Iterable[str]) -> str:
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
     "shim": shim, "prepare": prepare, "looks": looks, "engine": engine, "programs": programs, "help": help_page,
     "completion": completion, "doctor": doctor, "devices": devices, "together": together, "snapshots": snapshots,
-    "snapshot-commands": snapshot_commands, "guest-commands": guest_commands,
+    "snapshot-commands": snapshot_commands, "guest-commands": guest_commands, "copies": copies,
 }  # fmt: skip

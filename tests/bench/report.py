@@ -54,8 +54,8 @@ does not look for garbage and ends without taking the interpreter apart: 7 ms. W
 child makes every read and write that may hang.
 
 Snapshots, guests and volumes are those of a private libvirtd, with images on a tmpfs. Programs run in its tree, and
-what starts them there is counted with them. A volume that is brought in goes through libvirt's stream, as it does to
-another node: `virsh vol-upload` goes the same way.
+what starts them there is counted with them. A volume that is brought in is written by vfioctl, as its pool is on
+this host; `virsh vol-upload` sends it through libvirt's stream, which is the way to another node.
 
 Repeat it in an environment with vfioctl and its plugins, on a machine that does nothing else:
 

@@ -60,8 +60,8 @@ SHARED = {
     "disks/compact", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
     "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/marks",
-    "libvirt/networks", "libvirt/pools", "libvirt/transfer", "libvirt/volume_alone", "libvirt/volume_needs",
-    "libvirt/volume_xml", "libvirt/volumes",
+    "libvirt/filling", "libvirt/networks", "libvirt/pools", "libvirt/transfer", "libvirt/volume_alone",
+    "libvirt/volume_needs", "libvirt/volume_xml", "libvirt/volumes",
 }  # fmt: skip
 
 

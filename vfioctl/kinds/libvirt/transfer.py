@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 ZEROS = bytes(1 << 20)
 
 
+def must_have(length: int, size: int) -> None:
+    """Raise StepFailed("volume.changed") where a file of `length` bytes is not as it was planned."""
+    if length != size:
+        said = f"The file has {length} bytes now, not {size} as it was planned."
+        raise StepFailed("volume.changed", said, hints=("Plan it once more.",))
+
+
 class Transfer:
     """The file `fd`, from its begin on; `done` of `total` bytes have passed, holes among them.
 
@@ -36,10 +43,8 @@ class Transfer:
     def send(self, stream: Any) -> None:
         """Send the file, `total` bytes. Raises libvirtError, OSError, StepFailed where it is stopped or has changed."""
         self._end(stream, lambda: stream.sparseSendAll(self._read, self._section, self._skipped, None))
-        length = os.fstat(self.fd).st_size  # what lies behind the end looks like a hole
-        if not length == self.done == self.total:
-            said = f"The file has {length} bytes now, not {self.total} as it was planned."
-            raise StepFailed("volume.changed", said, hints=("Plan it once more.",))
+        must_have(os.fstat(self.fd).st_size, self.total)  # what lies behind the end looks like a hole
+        must_have(self.done, self.total)
 
     def receive(self, stream: Any) -> None:
         """Fill the file. Raises libvirtError, OSError, StepFailed where it is stopped."""

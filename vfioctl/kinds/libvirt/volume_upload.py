@@ -7,10 +7,11 @@ import os
 import stat
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.files import open_plain, write_all
 from vfioctl.kinds.disks.made import LEFT
 from vfioctl.kinds.libvirt.change import URI
+from vfioctl.kinds.libvirt.filling import filled
 from vfioctl.kinds.libvirt.transfer import Transfer
 from vfioctl.kinds.libvirt.volume_alone import must_have_no_user
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange, mark_whole
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
+
+FULL = "libvirtd 11.3 ends by a fault when a pool gets full: look at its room there, too."
 
 
 class VolumeUpload(VolumeChange):
@@ -71,6 +74,27 @@ class VolumeUpload(VolumeChange):
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         params = step.params
+        path, found = (self._filled if params["marked"] else self._sent)(step, machine)
+        _must_be(params.get("sha256", ""), found, params.get("source", params["name"]))
+        if params["marked"]:
+            mark_whole(path, str(step.baseline["operation"]))
+        return None
+
+    def _filled(self, step: Step, machine: Machine) -> tuple[str, str]:
+        """The path of the volume, which has all of it, and the checksum of that; on this host, past libvirt."""
+        params = step.params
+        fd = self.opened(step, machine)
+        try:
+            path = self.on(step, machine, _begun)
+            found = filled(machine, fd, path, params["size"], step.deadline, judged=bool(params.get("sha256")))
+        finally:
+            os.close(fd)
+        self.on(step, machine, Volume.refresh)
+        return path, found
+
+    def _sent(self, step: Step, machine: Machine) -> tuple[str, str]:
+        """The same, by a stream of libvirt's."""
+        params = step.params
         fd = self.opened(step, machine)
         transfer = Transfer(fd, params["size"], judged=bool(params.get("sha256")))
 
@@ -79,17 +103,16 @@ class VolumeUpload(VolumeChange):
             machine.checkpoint()
 
         try:
-            path = self.ask(machine, params, lambda volume: _upload(step, volume, transfer), step.deadline, watch)
-        except BaseException:
+            path = self.ask(machine, params, lambda volume: _upload(volume, transfer), step.deadline, watch)
+        except BaseException as error:
             transfer.is_stopped = True
+            if isinstance(error, VfioctlError) and error.code == "libvirt.down":
+                error.hints = (*error.hints, FULL)
             raise
         finally:
             if not transfer.is_stopped:  # else the thread may still read from it
                 os.close(fd)
-        _must_be(params.get("sha256", ""), transfer, params.get("source", params["name"]))
-        if params["marked"]:
-            mark_whole(path, str(step.baseline["operation"]))
-        return None
+        return path, transfer.hash.hexdigest() if transfer.hash else ""
 
     def opened(self, step: Step, machine: Machine) -> int:
         """A descriptor of what is to go, at its begin."""
@@ -109,19 +132,23 @@ def in_memory(content: bytes) -> int:
     return fd
 
 
-def _upload(step: Step, volume: Volume, transfer: Transfer) -> str:
+def _begun(volume: Volume) -> str:
+    """The path of the volume, which is to be filled."""
+    path = str(volume.handle.path())
+    _unmark(path)
+    return path
+
+
+def _upload(volume: Volume, transfer: Transfer) -> str:
     """The path of the volume, which is filled."""
     import libvirt
 
     handle = volume.handle
-    path = str(handle.path())
-    if step.params["marked"]:
-        _unmark(path)
     stream = volume.connection.newStream(0)
     handle.upload(stream, 0, transfer.total, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
     transfer.send(stream)
     volume.refresh()
-    return path
+    return str(handle.path())
 
 
 def _unmark(path: str) -> None:
@@ -133,8 +160,7 @@ def _unmark(path: str) -> None:
             raise
 
 
-def _must_be(wanted: str, transfer: Transfer, source: str) -> None:
-    found = transfer.hash.hexdigest() if transfer.hash else ""
+def _must_be(wanted: str, found: str, source: str) -> None:
     if wanted != found:
         said = f"{source} has the sha256 {found}, not {wanted}."
         raise StepFailed("volume.checksum", said, hints=("Look whether the file or its checksum was renewed.",))
