@@ -30,6 +30,7 @@ ALLOWED = {
     "vfioctl/cli/lazy.py": "write_text is click's, of a help text",
     "vfioctl/cli/apart.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/file_copy.py": "streams over descriptors of files.open_plain",
+    "vfioctl/kinds/libvirt/filling.py": "a stream over a descriptor of files.open_plain",
     "vfioctl/kinds/files/directory_copy.py": "the directory that it has just made, to mark it",
     "plugins/vfioctl-guest/vfioctl_guest/whole_file.py": "a file that it makes itself, and no link",
     "plugins/vfioctl-guest/vfioctl_guest/copying/out.py": "a stream over a descriptor of whole_file",
