@@ -68,8 +68,8 @@ def test_what_a_killed_process_has_left_is_gone_on_with(machine, server, at):
     assert done >= at
     KIND.apply(step, machine)
     assert content(machine) == CONTENT
-    assert ranges(server)[1:] == [f"bytes={done}-" if done else None]
-    assert server.sent[1] == len(CONTENT) - done
+    assert ranges(server)[-1] == (f"bytes={done}-" if done else None)  # the killed one may have asked for nothing yet
+    assert server.sent[-1] == len(CONTENT) - done
 
 
 def test_nothing_of_a_killed_process_goes_on_writing(machine, server):
