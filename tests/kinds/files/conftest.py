@@ -1,10 +1,12 @@
-"""A server on the loopback, and a machine to download to."""
+"""A server on the loopback, a machine to download to, and an image with holes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+import holed_image
 import pytest
 from downloads import Served, serving
 
@@ -22,6 +24,14 @@ def server() -> Iterator[Served]:
 def machine(plain: Machine) -> Machine:
     os.chmod(plain.paths.at("var/lib"), 0o755)
     return plain
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[int]:
+    """A descriptor of one with holes, at its begin."""
+    holed_image.write(tmp_path / "image")
+    with (tmp_path / "image").open("r+b") as made:
+        yield made.fileno()
 
 
 @pytest.fixture

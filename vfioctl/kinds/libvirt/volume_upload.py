@@ -74,16 +74,15 @@ class VolumeUpload(VolumeChange):
 
     def apply(self, step: Step, machine: Machine) -> str | None:
         params = step.params
-        path, found = (self._filled if params["marked"] else self._sent)(step, machine)
+        path, found = (self._filled if params["marked"] else self._sent)(step, machine, self.opened(step, machine))
         _must_be(params.get("sha256", ""), found, params.get("source", params["name"]))
         if params["marked"]:
             mark_whole(path, str(step.baseline["operation"]))
         return None
 
-    def _filled(self, step: Step, machine: Machine) -> tuple[str, str]:
-        """The path of the volume, which has all of it, and the checksum of that; on this host, past libvirt."""
+    def _filled(self, step: Step, machine: Machine, fd: int) -> tuple[str, str]:
+        """The path of the volume, which has all that `fd` has, and the checksum of that; on this host, past libvirt."""
         params = step.params
-        fd = self.opened(step, machine)
         try:
             path = self.on(step, machine, _begun)
             found = filled(machine, fd, path, params["size"], step.deadline, judged=bool(params.get("sha256")))
@@ -92,10 +91,9 @@ class VolumeUpload(VolumeChange):
         self.on(step, machine, Volume.refresh)
         return path, found
 
-    def _sent(self, step: Step, machine: Machine) -> tuple[str, str]:
+    def _sent(self, step: Step, machine: Machine, fd: int) -> tuple[str, str]:
         """The same, by a stream of libvirt's."""
         params = step.params
-        fd = self.opened(step, machine)
         transfer = Transfer(fd, params["size"], judged=bool(params.get("sha256")))
 
         def watch() -> None:

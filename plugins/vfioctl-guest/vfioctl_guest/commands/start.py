@@ -40,7 +40,7 @@ def start(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Resu
     your login.
     """
     # What looks who else has the seed takes 6 ms to import, and a completion looks for nothing.
-    from vfioctl_guest.seed.handing import read_seed, take_away, together
+    from vfioctl_guest.seed.handing import first, read_seed, take_away, together
 
     call.need_uncordoned(node)
     if yes:
@@ -56,17 +56,16 @@ def start(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Resu
     taken = take_away(call, about, seed, dry_run=dry_run) if seed else None
     if taken and taken.exit_status:
         return taken
-    started = perform(call, about, *_starting(about, needs, dry_run=dry_run))
+    started = perform(call, about, *_starting(about, needs, *first(about), dry_run=dry_run))
     return together(taken, started) if taken else started
 
 
-def _starting(about: Subject, needs: Needs, *, dry_run: bool) -> tuple[tuple[StepProposal, ...], Doing]:
-    """The steps, and how they are carried out."""
-    from vfioctl_guest.seed.handing import first  # as above
-
+def _starting(
+    about: Subject, needs: Needs, marking: tuple[StepProposal, ...], contents: dict[str, bytes], *, dry_run: bool
+) -> tuple[tuple[StepProposal, ...], Doing]:
+    """The steps, `marking` among them, and how they are carried out."""
     saved = about.guest.state == SAVED
     kind, reason = ("restore", "it goes on from its saved memory") if saved else ("start", "it is to run")
-    marking, contents = first(about)
     before = (*needed(about, needs), *marking)
     start = a_step(about, f"domain.{kind}", reason, deadline=START)
     how = Doing("start", dry_run, asked(about, needs), needs.findings, contents, starts=True)
