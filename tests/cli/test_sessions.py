@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from distributions import distribution
 
-from vfioctl.cli.sessions.console import Line, named
+from vfioctl.cli.sessions.console import Line, how_it_ended, named
 from vfioctl.cli.sessions.raw import ENDING, Signals, raw
+from vfioctl.errors import VfioctlError
 from vfioctl.plugin import manifest
 from vfioctl.plugin.types import API_VERSION
 from vfioctl.sessions import ConsoleSession
@@ -170,3 +171,27 @@ def test_a_pipe_has_no_escape_and_its_end_is_the_end(monkeypatch: pytest.MonkeyP
     os.close(writing)
     assert (line.typed(), line.is_left) == (b"", True)
     os.close(reading)
+
+
+class Answering:
+    """A console whose node says so many times that the guest runs, and then that it does not."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def guest_runs(self) -> bool:
+        self.times -= 1
+        return self.times >= 0
+
+
+def test_a_guest_that_is_on_its_way_off_when_its_line_closes_has_ended() -> None:
+    session = ConsoleSession("web", "u", "local", "test:///default", "serial0")
+    assert how_it_ended(session, Answering(2), left=False) == "Guest web is off, and its console has ended."
+
+
+def test_a_line_that_closes_on_a_guest_that_goes_on_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vfioctl.cli.sessions.console.SETTLES", 0.1)
+    session = ConsoleSession("web", "u", "local", "test:///default", "serial0")
+    with pytest.raises(VfioctlError) as lost:
+        how_it_ended(session, Answering(1_000), left=False)
+    assert (lost.value.code, lost.value.state) == ("console.lost", "The guest runs on.")

@@ -14,6 +14,7 @@ from vfioctl.frozen import replace
 from vfioctl.result import Message
 from vfioctl.virt.consoles import console_of
 from vfioctl.virt.nodes import Node
+from vfioctl.wait import until
 
 if TYPE_CHECKING:
     from vfioctl.result import Result
@@ -24,6 +25,7 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 KEYS = 4096  # bytes taken at once
 SIGNALLED = 128  # and the signal's number: as a shell says it
 RUNS_ON = "The guest runs on."
+SETTLES = 5.0  # seconds in which libvirt may still call a guest running whose QEMU, ending, has closed the line
 
 
 def talk(result: Result, session: ConsoleSession) -> Result:
@@ -37,15 +39,15 @@ def talk(result: Result, session: ConsoleSession) -> Result:
             console.follow(STDIN, line.typed, line.heard, lambda: bool(signals.number))
         if signals.number:
             return replace(result, exit_status=SIGNALLED + signals.number)
-        return result.saying(Message(_how_it_ended(session, console, left=line.is_left)))
+        return result.saying(Message(how_it_ended(session, console, left=line.is_left)))
 
 
-def _how_it_ended(session: ConsoleSession, console: Console, *, left: bool) -> str:
-    """In words. Raises VfioctlError("console.lost") where neither we nor the guest have ended it."""
-    runs = console.guest_runs()
+def how_it_ended(session: ConsoleSession, console: Console, *, left: bool) -> str:
+    """How the console ended, in words. Raises VfioctlError("console.lost") where neither we nor the guest did it."""
     if left:
+        runs = console.guest_runs()
         return f"The console of guest {session.guest} was left, and the guest {'runs on' if runs else 'is off'}."
-    if not runs:
+    if until(lambda: not console.guest_runs(), SETTLES):
         return f"Guest {session.guest} is off, and its console has ended."
     raise VfioctlError(
         "console.lost", f"The console of guest {session.guest} was closed by its node.", state=RUNS_ON,
