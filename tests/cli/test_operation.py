@@ -15,6 +15,7 @@ from downloads import CONTENT, serving
 from files_operation import NAME, OURS, FilesHost
 from somebody import NOBODY, without_root
 
+from vfioctl.actions.operations import still_open
 from vfioctl.cli.app import main
 from vfioctl.errors import Refused
 from vfioctl.frozen import replace
@@ -133,6 +134,12 @@ def test_a_follower_hears_that_its_process_was_killed(half_way):
     assert half_way.command("operation", "cancel", half_way.key).returncode == 3
     assert half_way.command("recover").returncode == 0
     assert half_way.files() == half_way.before
+
+
+def test_one_that_another_process_has_taken_up_is_not_said_to_be_held(half_way):
+    said = still_open(half_way.story(), half_way.node.paths)
+    rows = json.loads(half_way.command("operation", "list", "--format", "json").stdout)["data"]["operations"]
+    assert f"is at work again, as process {rows[0]['process']}." in said.messages[0].text
 
 
 def test_what_has_not_begun_is_dropped_by_a_cancel(on):

@@ -101,7 +101,7 @@ def _what_became(paths: Paths, key: str, name: str) -> Result:
         text = text if name in text else f"{name} has ended: {text}."
         return Result(data={"key": key, "ended": True}).saying(Message(text))
     if not _goes_on(paths, key):
-        return _still_open(now, paths)
+        return still_open(now, paths)
     said = Message(f"{name} is asked to stop; it comes to the end of its step first.",
                    hint=f"See how far it is with: vfioctl operation follow {key}")  # fmt: skip
     return Result(data={"key": key, "ended": False}).saying(said)
@@ -164,7 +164,7 @@ def _how_it_ended(paths: Paths, story: Story) -> Result:
     key, name = story.plan.key, name_of(story.plan)
     now = read_both(paths, key)
     if now is not None:
-        return _still_open(now, paths)
+        return still_open(now, paths)
     record = history.find(paths, key)
     data = {"key": key, "ended": True, "record": record.id if record else None, "ok": record.ok if record else None}
     if record is None or record.ok:
@@ -172,9 +172,14 @@ def _how_it_ended(paths: Paths, story: Story) -> Result:
     return Result(data=data, errors=(Error(record.code, record.message),), exit_status=1)
 
 
-def _still_open(story: Story, paths: Paths) -> Result:
+def still_open(story: Story, paths: Paths) -> Result:
+    """What is said of one whose process has ended, and which may have another one by now."""
     data = {"key": story.plan.key, "ended": False, "record": None, "ok": None}
-    if not row(paths, story)["unfinished"]:
+    shown = row(paths, story)
+    if shown["process"]:
+        said = f"{name_of(story.plan)} is at work again, as process {shown['process']}."
+        return Result(data=data).saying(Message(said))
+    if not shown["unfinished"]:
         return Result(data=data).saying(Message(f"{name_of(story.plan)} has done its work, and is held open."))
     error = Error(
         "operation.alone", f"No process works on {name_of(story.plan)} any more: it was interrupted.",

@@ -98,7 +98,7 @@ class SnapshotBackend:
 
 @frozen
 class DoctorCheck:
-    """A check of the host beyond one guest; `fix` is offered, never run by itself.
+    """A check of the host beyond one guest; what mends it is offered, never run by itself.
 
     `fixers` say by the code of a finding, of this check or another one, which change of the host mends it; None where
     nothing can be changed from here. `vfioctl doctor --fix` shows it, asks, and makes it. `commands` say by the code
@@ -108,7 +108,6 @@ class DoctorCheck:
     name: str
     summary: str
     run: Callable[[Host], tuple[Finding, ...]]
-    fix: Callable[[], str] | None = None
     fixers: Mapping[str, Callable[[Host, Finding], HostChange | None]] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
 

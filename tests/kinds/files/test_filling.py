@@ -79,3 +79,10 @@ def test_a_drive_that_stays_silent_is_not_waited_for(
     monkeypatch.setattr(sparse, "copy", lambda *_: time.sleep(60))
     with pytest.raises(Unanswered):
         filled(plain, image, str(volume), SIZE, 0.5, judged=False)
+
+
+def test_one_that_did_not_answer_just_now_is_not_written_to(plain: Machine, image: int, volume: Path) -> None:
+    plain.reach.silence(str(volume))
+    with pytest.raises(Unanswered):
+        filled(plain, image, str(volume), SIZE, 60, judged=False)
+    assert volume.read_bytes().startswith(b"blank")

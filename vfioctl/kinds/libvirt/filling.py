@@ -29,6 +29,9 @@ def filled(machine: Machine, source: int, path: str, size: int, deadline: float,
     It is kept on its disk by then. Raises StepFailed("disk.no_room", "file.write_failed", "volume.changed"),
     Unanswered where nothing is heard of it for `deadline` seconds, and what a checkpoint raises.
     """
+    if machine.reach.is_silent(path):
+        raise Unanswered(path)
+
     def heard(done: int | None = None, total: int = 0) -> None:
         if done is not None:
             machine.progress(done, total, "bytes")
