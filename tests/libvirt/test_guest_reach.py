@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import snapshot_lab
 from living import Living
 
 from vfioctl.errors import VfioctlError
@@ -40,6 +42,15 @@ def test_a_screen_that_it_has_not_is_refused_with_how_many_it_has(shown, host):
     said = shown.refused("screenshot", str(host.place / "shown.png"), "--screen", "9")
     assert "has no screen 9" in said
     assert not (host.place / "shown.png").exists()
+
+
+def test_a_picture_that_has_no_room_is_not_half_there(shown, host):
+    picture = host.place / "cut.png"
+    command = (sys.executable, "-m", snapshot_lab.ENTRY, "--root", "/", "guest", "screenshot", shown.name)
+    said = host.run("prlimit", "--fsize=512", *command, str(picture))
+    assert said.returncode == 3, said.stdout + said.stderr
+    assert "cannot be written: File too large" in said.stderr
+    assert not picture.exists()
 
 
 def test_a_viewer_takes_our_place_or_is_named_where_there_is_none(shown, host):

@@ -43,6 +43,20 @@ def test_a_guest_with_its_file_its_pins_and_its_nvram_gets_another_name(host):
     host.must("rm", f"/etc/vfioctl/guests/{new}.toml")
 
 
+def test_one_whose_name_is_escaped_in_xml_gets_a_plainer_one(host):
+    guest = snapshot_lab.Guest(host, uefi=True)
+    former, odd, document = guest.name, f"r&d-{guest.name}", host.place / "odd.xml"
+    document.write_text(host.lab.virsh("dumpxml", former).stdout.replace(former, odd.replace("&", "&amp;")))
+    host.must("mv", guest.nvram, guest.nvram.replace(former, odd))
+    host.lab.virsh("undefine", "--keep-nvram", former)
+    host.lab.virsh("define", str(document))
+    guest.name = odd
+    ended = renamed(host, guest, former)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    guest.name = former
+    assert guest.nvram.endswith(f"/{former}_VARS.fd")
+
+
 @pytest.mark.parametrize(("new", "code"), [("7", "guest.bad_name"), ("x y", "guest.bad_name"), ("", "guest.bad_name")])
 def test_a_name_that_no_other_program_could_be_given_is_refused(host, new, code):
     guest = snapshot_lab.Guest(host)

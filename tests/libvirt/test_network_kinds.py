@@ -464,3 +464,12 @@ def test_one_that_is_not_active_or_has_no_addresses_is_not_refreshed(bench: Benc
     bench.connection.networkDefineXML(bench.wanted.xml.partition("<ip")[0] + "</network>")
     bench.handle.create()
     assert bench.refused(bench.step("network.refresh")) == "network.no_addresses"
+
+
+def test_one_whose_every_address_is_kept_for_a_guest_is_not_refreshed(bench: Bench) -> None:
+    subnet = f"192.168.{bench.wanted.third}"
+    kept = f"<host mac='52:54:00:00:00:01' ip='{subnet}.2'/>"
+    own = f"<ip address='{subnet}.1' prefix='30'><dhcp>{kept}</dhcp></ip>"
+    bench.connection.networkDefineXML(bench.wanted.xml.partition("<ip")[0] + own + "</network>")
+    bench.handle.create()
+    assert bench.refused(bench.step("network.refresh")) == "network.no_addresses"

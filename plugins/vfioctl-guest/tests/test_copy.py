@@ -123,6 +123,15 @@ def test_a_directory_gets_the_file_under_its_own_name(road, file, there) -> None
     assert put(road, file, f"{there}/").path == put(road, file, there, overwrite=True).path == f"{there}/file"
 
 
+@pytest.mark.parametrize("name", [b"a\nb", b"a\xe2\x80\xa8b", b"f\xfcr"])
+def test_a_name_that_a_shell_would_not_give_back_is_refused(road, file, there, tmp_path, name) -> None:
+    odd = tmp_path / os.fsdecode(name)
+    file.rename(odd)
+    with refused("guest.copy", "cannot be printed"):
+        put(road, odd, there)
+    assert os.listdir(there) == []
+
+
 def test_it_comes_back_as_it_went(road, file, there, tmp_path) -> None:
     put(road, file, there)
     assert bring(road, there / "file", tmp_path / "back") == Copied(
@@ -332,6 +341,15 @@ def test_a_file_system_without_unnamed_files_gets_a_named_one(there, monkeypatch
         assert os.listdir(there) == ["back"]
     with refused("guest.copy_exists"), whole_file(str(there / "back"), "guest.copy_exists", overwrite=False):
         pytest.fail("it is there already")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_called_as_our_process_beside_the_file_stays(there, overwrite) -> None:
+    other = there / f"back.{os.getpid()}"
+    other.write_bytes(b"not ours")
+    with whole_file(str(there / "back"), "guest.copy_exists", overwrite=overwrite) as fd:
+        os.write(fd, b"whole")
+    assert other.read_bytes() == b"not ours"
 
 
 def test_how_far_it_is_is_told_every_few_seconds() -> None:

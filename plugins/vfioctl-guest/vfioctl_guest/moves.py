@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 from vfioctl.plugin import StepProposal, content_name, field, frozen, guest_firmware, read_bytes
 from vfioctl_guest.life import PLUGIN, step
@@ -84,10 +85,16 @@ def _nvram(call: Call, about: Subject, new: str) -> Moves:
 
 def _naming(about: Subject, former: str, fresh: str) -> Moves:
     """The configuration that names `fresh` where it has named `former`."""
-    old, data = (text.encode() for text in (about.guest.xml, about.guest.xml.replace(former, fresh)))
+    named = about.guest.xml.replace(_escaped(former), _escaped(fresh))
+    old, data = about.guest.xml.encode(), named.encode()
     names = content_name(data), content_name(old)
     defined = step(about, "domain.define", "its NVRAM is called as it is", blob=names[0], former=names[1])
     return Moves((defined,), (), {names[0]: data, names[1]: old})
+
+
+def _escaped(path: str) -> str:
+    """As libvirt writes it in its XML (virBufferEscapeString)."""
+    return escape(path, {"'": "&apos;", '"': "&quot;"})
 
 
 def _removal(call: Call, name: str, path: str, **more: str) -> StepProposal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,7 +23,7 @@ def whole_file(path: str, code: str, *, mode: int = PRIVATE, overwrite: bool) ->
     Raises Refused(`code`) where it is there and not to be replaced, or cannot be written; nothing is left then. One
     that is killed leaves nothing either, but on a file system without O_TMPFILE (NFS).
     """
-    fresh = f"{path}.{os.getpid()}"
+    fresh = f"{path}.{secrets.token_hex(8)}"
     with _refusing(path, code):
         _may_be_made(path, overwrite=overwrite)
         fd, named = _opened(path, fresh, mode)

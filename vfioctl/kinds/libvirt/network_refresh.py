@@ -88,7 +88,7 @@ def _entry(network: Network) -> tuple[int, str] | None:
 
 
 def _place(network: Network) -> tuple[int, str]:
-    """The index of an IPv4 subnet, and its last address that is kept for nobody.
+    """The index of an IPv4 subnet that has one, and its last address that is kept for nobody.
 
     Raises StepRefused("network.no_addresses").
     """
@@ -97,11 +97,10 @@ def _place(network: Network) -> tuple[int, str]:
             subnet = ip_interface(f"{ip.get('address')}/{ip.get('prefix') or ip.get('netmask')}")
             kept = {host.get("ip") for host in ip.iterfind("dhcp/host")} | {str(subnet.ip)}
             last = int(subnet.network.broadcast_address) - 1
-            return index, next(
-                text for number in range(last, int(subnet.network.network_address), -1)
-                if (text := str(subnet.ip + (number - int(subnet.ip)))) not in kept
-            )  # fmt: skip
-    said = f"The network {network.handle.name()} has no IPv4 addresses: libvirt has no rules for it."
+            for number in range(last, int(subnet.network.network_address), -1):
+                if (text := str(subnet.ip + (number - int(subnet.ip)))) not in kept:
+                    return index, text
+    said = f"The network {network.handle.name()} has no IPv4 address that is kept for nobody."
     raise StepRefused("network.no_addresses", said)
 
 

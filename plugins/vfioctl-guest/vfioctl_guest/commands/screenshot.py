@@ -42,8 +42,9 @@ def screenshot(call: Call, name: str, file: str, node: str, *, screen: int, over
         _must_have(about, screen)
         picture = read_screen(connection, about.guest.uuid, screen)
     data = as_png(picture.data, picture.mime)
-    with whole_file(file, "guest.screenshot", mode=MODE, overwrite=overwrite) as fd:
-        os.write(fd, data)
+    whole = whole_file(file, "guest.screenshot", mode=MODE, overwrite=overwrite)
+    with whole as fd, open(fd, "wb", closefd=False) as made:
+        made.write(data)
     written = {"file": os.path.abspath(file), "bytes": len(data)}
     return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, **written})
 

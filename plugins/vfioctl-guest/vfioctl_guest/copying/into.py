@@ -57,6 +57,9 @@ class Source:
 @contextmanager
 def source(path: str) -> Iterator[Source]:
     """The file to copy. Raises Refused("guest.copy")."""
+    if not os.path.basename(path).isprintable():  # what the guest's shell says of a name is read line by line
+        said = f"The name of {path!r} has characters that cannot be printed, or are not in UTF-8."
+        raise Refused("guest.copy", said, state=NOTHING_CHANGED, hints=("Rename it, or copy a link to it.",))
     try:
         fd = open_plain(path, follow=True)
     except OSError as error:
