@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,26 @@ def test_a_write_that_does_not_return_names_its_process_and_the_next_one_goes_on
     writer.swap(attribute, "new", deadline=2)
     assert content(attribute).startswith("new")
     os.close(os.open(never, os.O_RDONLY | os.O_NONBLOCK))
+
+
+class Alarm(Exception):
+    pass
+
+
+def ring(*_: object) -> None:
+    raise Alarm
+
+
+def test_one_that_is_broken_off_by_an_alarm_answers_no_later_question(never, attribute):
+    writer, before = Writer(), signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(Alarm):
+            writer.look(never, deadline=30)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    os.close(os.open(never, os.O_WRONLY))
+    assert writer.look(attribute, deadline=5) == "old"
 
 
 def test_a_stuck_child_keeps_no_lock_of_ours(never, tmp_path):

@@ -24,7 +24,9 @@ from vfioctl.errors import Stuck
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeVar
+
+    T = TypeVar("T")
 
 CHUNK = 65536
 PLACE = 4096  # bytes, of which a place has less
@@ -95,7 +97,8 @@ class Writer:
         The child hangs when it has said nothing new for `quiet` seconds, or is not at its end after `deadline`. Raises
         RuntimeError for a bug of that work. `module` is to be imported here, so that the child has it.
         """
-        given = self._living().work(json.dumps([module, arguments]).encode() + b"\n", quiet, deadline)
+        request = json.dumps([module, arguments]).encode() + b"\n"
+        given = self._heard(lambda child: child.work(request, quiet, deadline))
         if given.hung_at:
             self._give_up()
             self.hung.add(given.hung_at)
@@ -106,8 +109,19 @@ class Writer:
             self._child = _Child()
         return self._child
 
+    def _heard(self, ask: Callable[[_Child], T]) -> T:
+        """What `ask` hears of the child. One that is broken off, as by an alarm, loses it: the rest of its answer would
+        be taken for the next one."""
+        child = self._living()
+        try:
+            return ask(child)
+        except BaseException:
+            self._child = None
+            raise
+
     def _ask(self, path: str, value: str | None, unless: tuple[str, ...], deadline: float) -> tuple[str, str] | None:
-        answer = self._living().ask(json.dumps([path, value, unless]).encode() + b"\n", deadline)
+        request = json.dumps([path, value, unless]).encode() + b"\n"
+        answer = self._heard(lambda child: child.ask(request, deadline))
         if answer is None:
             return None
         errno, before, after = json.loads(answer)

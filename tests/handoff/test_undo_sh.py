@@ -363,6 +363,17 @@ def test_a_unit_whose_user_manager_has_ended_is_not_a_failure(boot):
     assert "went with the user manager of 1000" in bench.log()
 
 
+@pytest.mark.parametrize(("stopped", "said"), [(False, "goes on"), (True, "has no main process")])
+def test_a_unit_that_is_held_goes_on_where_it_still_runs(boot, stopped, said):
+    bench = boot(scenarios.single_gpu_nvidia_desktop(logged_in=False))
+    bench.apply(("unit.hold", DESKTOP[1]))
+    if stopped:
+        bench.fake.programs.run(("systemctl", "stop", "lightdm.service"), deadline=5)
+    assert bench.run() == 0
+    assert f"lightdm.service {said}" in bench.log()
+    assert not any(process["paused"] for process in bench.fake.kernel.processes())
+
+
 @pytest.mark.parametrize(("unit", "killed"), [("lightdm.service", True), ("nvidia-persistenced.service", False)])
 def test_a_stop_that_does_not_end_is_an_obstacle_of_services_only(boot, unit, killed):
     """A display manager is killed for its start; a service may have data to write."""
@@ -401,6 +412,7 @@ def every_step(machine):
                 baseline={"modules": [HOSTILE], "drivers": {GPU: HOSTILE}}),
         planned(machine, "unit.stop", {"unit": HOSTILE, "uid": 1000}, baseline={"active": True}),
         planned(machine, "unit.start", {"unit": HOSTILE}, baseline={"active": False}),
+        planned(machine, "unit.hold", {"unit": HOSTILE}),
         planned(machine, "container.stop", {"tool": "podman", "name": HOSTILE, "user": HOSTILE},
                 baseline={"active": True}),
         planned(machine, "vtconsole.unbind", {"name": HOSTILE}, baseline={"bound": True}),

@@ -171,6 +171,7 @@ THERE: dict[str, tuple[Fault, ...]] = {
     ),
     "unit.stop": program_fails("systemctl", unit("stop")),
     "unit.start": program_fails("systemctl", unit("start")),
+    "unit.hold": program_fails("systemctl", unit("--signal=SIGSTOP")),
     "container.stop": program_fails("docker", lambda step: f"stop *-- {step.params['name']}"),
     "session.end": program_fails("loginctl", lambda step: f"terminate-session -- {step.params['session']}"),
     "command.run": (),  # by its program, see faults_there
@@ -206,6 +207,7 @@ BACK: dict[str, tuple[Fault, ...]] = {
         Fault("missing", lambda on, _step: on.host.kernel.remove_program("modprobe"), lasts=True),
     ),
     "unit.stop": program_fails("systemctl", unit("start")),
+    "unit.hold": program_fails("systemctl", unit("--signal=SIGCONT")),
     "container.stop": program_fails("docker", lambda step: f"start -- {step.params['name']}"),
     "sysfs.write": (write_fails("busy", errno.EBUSY, attribute), write_hangs(attribute)),
     "inhibit.sleep": program_fails("systemctl", lambda _step: "stop -- vfioctl-inhibit-*"),
@@ -222,8 +224,7 @@ def is_idle(scenario: Scenario, stride: Stride) -> bool:
 def faults_there(scenario: Scenario, stride: Stride) -> tuple[Fault, ...]:
     """What can go wrong in this step of prepare."""
     if stride.kind == "command.run":
-        name = "wall" if stride.step.endswith(".warn") else "systemctl"
-        return program_fails(name, argv("argv"))
+        return program_fails("wall", argv("argv"))
     if is_idle(scenario, stride):
         return ()
     if stride.step == "driver.bind:0000:01:00.3":
@@ -234,8 +235,6 @@ def faults_there(scenario: Scenario, stride: Stride) -> tuple[Fault, ...]:
 
 def faults_back(scenario: Scenario, stride: Stride) -> tuple[Fault, ...]:
     """What can go wrong in this piece of the way back."""
-    if stride.kind == "command.run" and ".hold:" in stride.step:
-        return program_fails("systemctl", argv("undo_argv"))
     if is_idle(scenario, stride):
         return ()
     if stride.kind == "driver.bind" and "0000:01:00.3" in stride.step:

@@ -123,6 +123,8 @@ CODES = (
          "`systemctl restart UNIT`, once it may."),
     Code("unit.runs", "A unit was stopped, or even killed, but runs again or still.", "See `systemctl status UNIT`."),
     Code("unit.start_failed", "A unit could not be started.", "See `systemctl status UNIT`."),
+    Code("unit.hold_failed", "The main process of a unit could not be stopped for a while, or does not go on.",
+         "See `systemctl status UNIT`; it goes on with `systemctl kill --signal=SIGCONT UNIT`."),
     Code("unit.stop_failed", "A unit could not be stopped.", "See `systemctl status UNIT`."),
     Code("unit.stopping", "A unit is to start, but has not stopped yet; systemd starts it then.",
          "See what it waits for: `systemctl status UNIT`."),

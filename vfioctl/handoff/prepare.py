@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from vfioctl import files
@@ -272,7 +272,7 @@ def _undone(composition: Composition, transaction: Transaction, failure: Failure
     transaction.journal.standing(Standing.UNDOING)
     begun = tuple(step.id for step in plan.steps if step.id in set(_begun(composition, plan)))
     secondary = transaction.undo(begun, deadline=Deadline(plan.limits.undo))
-    error = _explain(plan, begun, failure, secondary, engine.left)
+    error = _explain(plan, failure, secondary, engine)
     if not secondary:
         forget(transaction)
     else:
@@ -286,13 +286,11 @@ def _begun(composition: Composition, plan: Plan) -> tuple[str, ...]:
     return story.begun(Action.APPLY) if story else ()
 
 
-def _explain(
-    plan: Plan, begun: tuple[str, ...], failure: Failure, secondary: tuple[Failure, ...], left: Iterable[str]
-) -> VfioctlError:
+def _explain(plan: Plan, failure: Failure, secondary: tuple[Failure, ...], engine: Engine) -> VfioctlError:
     """One error: what failed, on which device, how the host stands, what to do next."""
-    lost = plan.point_of_no_return
     message = f"{plan.subject} was not started: {failure.step.id} on {failure.step.resource} failed: {failure.cause}"
-    if lost and lost in begun:
+    lost = plan.point_of_no_return
+    if any(f"{one} ".startswith(f"{lost} ") for one in engine.for_good):  # one that was begun may have changed nothing
         back = "The host is back with its login screen; the session that was ended is not."
-        return undone(message, failure, secondary, left, back)
-    return undone(message, failure, secondary, left)
+        return undone(message, failure, secondary, engine.left, back)
+    return undone(message, failure, secondary, engine.left)

@@ -586,6 +586,18 @@ container_back() {
     fi
 }
 
+# unit_goes_on UNIT: one without a main process has none that stands still.
+unit_goes_on() {
+    bounded 5 manager '' show --property=MainPID --value -- "$1"
+    if [ "${out:-0}" = 0 ]; then
+        say "$1 has no main process"
+    elif bounded 5 manager '' kill --kill-who=main --signal=SIGCONT -- "$1"; then
+        say "$1 goes on"
+    else
+        fail "$1 does not go on: $out"
+    fi
+}
+
 # command_back SECONDS PROGRAM ARGUMENT…
 command_back() {
     k_limit=$1

@@ -8,6 +8,7 @@ MODULES = {  # the file of each, without .py
     "unit.stop": "systemd/unit_stop",
     "unit.start": "systemd/unit_start",
     "unit.restart": "systemd/unit_restart",
+    "unit.hold": "systemd/unit_hold",
     "session.end": "systemd/session_end",
     "process.stop": "processes/process_stop",
     "container.stop": "processes/container_stop",

@@ -62,7 +62,7 @@ def test_the_golden_plan_of_a_session_that_may_end(start_host, ask):
     assert [(step.id, step.undo, step.best_effort) for step in said.plan(Proposed("nvidia", persistenced)).steps] == [
         ("unit.stop:nvidia-persistenced.service", Undo.RECREATED, False),
         ("display-manager.warn", Undo.NONE, True),
-        ("display-manager.hold:lightdm.service", Undo.RECREATED, True),
+        ("display-manager.hold:lightdm.service", Undo.EXACT, True),
         ("display-manager.end:2", Undo.NONE, False),
         ("display-manager.stop:lightdm.service", Undo.RECREATED, False),
         ("display-manager.stop:1000:graphical-session.target", Undo.RECREATED, True),

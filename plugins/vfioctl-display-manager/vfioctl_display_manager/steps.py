@@ -82,14 +82,10 @@ def _hold(desktop: Desktop) -> Iterator[StepProposal]:
     """Stop the main process, not the unit: it would put a greeter on the card as soon as the session has ended.
 
     systemd continues what it stops (SIGCONT follows KillSignal=, systemd.kill(5)), so a later stop works as always.
-    --kill-who is also understood by versions that call it --kill-whom (252 and later): as its abbreviation.
     """
     if desktop.manager and desktop.users:
-        kill = ["systemctl", "kill", "--kill-who=main"]
-        unit = ["--", desktop.manager.name]
         yield StepProposal(
-            id=f"{PLUGIN}.hold:{desktop.manager.name}", kind="command.run",
-            params={"argv": [*kill, "--signal=SIGSTOP", *unit], "undo_argv": [*kill, "--signal=SIGCONT", *unit]},
+            id=f"{PLUGIN}.hold:{desktop.manager.name}", kind="unit.hold", params={"unit": desktop.manager.name},
             reason="no greeter takes the card when the session has ended", phase=Phase.BEFORE, best_effort=True,
         )  # fmt: skip
 

@@ -56,6 +56,8 @@ def _verb(systemd: Systemd, arguments: Arguments, verb: str, names: tuple[str, .
         return (_list_units if verb == "list-units" else _list_jobs)(systemd, arguments, names, uid)
     if verb == "kill":
         verb = SIGNALS.get((arguments.value("-s", "--signal") or "").removeprefix("SIG"), "end")
+        if arguments.value("--kill-who", "--kill-whom") == "main":
+            _must_have_main(systemd, names, uid)
     if verb in ("start", "stop", "restart", "try-restart", "reset-failed", *SIGNALS.values(), "end"):
         for name in names:
             _act(systemd, verb, name, uid)
@@ -65,6 +67,13 @@ def _verb(systemd: Systemd, arguments: Arguments, verb: str, names: tuple[str, .
     if verb in ("daemon-reload", "enable", "disable", "isolate", "set-property"):
         return Reply()
     return Reply(err=f"Unknown command verb {verb}.\n", status=1)
+
+
+def _must_have_main(systemd: Systemd, names: tuple[str, ...], uid: int | None) -> None:
+    """Raise UnitError for a unit whose main process is not known (unit_kill_common in systemd's unit.c)."""
+    for name in names:
+        if (unit := systemd.find(name, uid)) and not systemd.main_pid(unit):
+            raise UnitError(f"Failed to kill unit {name}: No main process to kill", 1)
 
 
 def _act(systemd: Systemd, verb: str, name: str, uid: int | None) -> None:
