@@ -20,6 +20,7 @@ XML = b"""<domain>
     <interface type="hostdev" managed="yes"><source><address type='pci' bus='0x03'/></source></interface>
     <hostdev type='pci'><source><address bus='4'/></source></hostdev>
   </devices>
+  <metadata><hostdev><source><address bus='9'/></source></hostdev></metadata>
   <metadata><devices><hostdev type='pci' managed='yes'/></devices></metadata>
 </domain>
 """
@@ -27,6 +28,11 @@ XML = b"""<domain>
 
 def test_the_devices_are_found_by_their_source_address() -> None:
     assert hostdev_mode.managed_addresses(XML) == ("0000:01:00.0", "0000:03:00.0")
+
+
+def test_an_address_is_read_as_libvirt_reads_it_and_that_of_a_usb_device_is_none() -> None:
+    odd = XML.replace(b"bus='0x01'", b"bus='01'").replace(b"bus='0x03'", b"bus='013'").replace(b"bus='1'", b"bus='008'")
+    assert hostdev_mode.managed_addresses(odd) == ("0000:01:00.0", "0000:0b:00.0")
 
 
 def test_only_the_attribute_changes_and_comes_back_the_same() -> None:

@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from vfioctl import files
 from vfioctl.errors import Refused, reason
+from vfioctl.events.element import Element, pci_address
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PASSWORD = re.compile(r"""(\spasswd\s*=\s*["'])[^"']*(["'])""")
 ELEMENTS = ("hostdev", "interface")
+ADDRESSES = tuple(["domain", "devices", name, "source", "address"] for name in ELEMENTS)
 ATTRIBUTE = re.compile(rb"""(\smanaged\s*=\s*)(["'])(yes|no)\2""")
 
 
@@ -46,7 +48,7 @@ class _Reader:
                 self.places.append(_Place(self.parser.CurrentByteIndex, attributes.get("managed")))
             else:
                 self.places.append(_Place(-1, None))
-        elif self.stack[3:] == ["source", "address"] and self.stack[2] in ELEMENTS:
+        elif self.stack in ADDRESSES and self.places[-1].at >= 0:
             self.places[-1].address = source_address(attributes)
 
     def end(self, _name: str) -> None:
@@ -54,9 +56,8 @@ class _Reader:
 
 
 def source_address(attributes: Mapping[str, str]) -> str:
-    """The address that a <source>'s <address> with these `attributes` says: DDDD:BB:DD.F."""
-    numbers = [int(attributes.get(part) or "0", 0) for part in ("domain", "bus", "slot", "function")]
-    return "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers)
+    """The address that a <source>'s <address> with these `attributes` says: DDDD:BB:DD.F. Raises as `pci_address`."""
+    return pci_address(Element("address", dict(attributes), 0))
 
 
 def _places(xml: bytes) -> list[_Place]:
