@@ -13,6 +13,7 @@ from networks import Wanted
 from step_builders import planned
 
 from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.frozen import replace
 from vfioctl.kinds.libvirt.documents import canonical
 from vfioctl.txn import blobs
 from vfioctl.txn.kind import kind
@@ -419,6 +420,21 @@ def test_another_entry_of_that_mac_or_address_is_somebody_elses(bench: Bench) ->
     bench.handle.update(3, 4, 0, step.params["entry"].replace("52:54", "52:55"), 2)
     assert bench.state(step) is State.FOREIGN
     assert bench.refused(step) == "network.changed"
+
+
+def test_an_entry_that_a_step_before_takes_away_is_not_in_the_way_of_the_plan_but_of_the_write(bench: Bench) -> None:
+    bench.define()
+    theirs, ours = bench.wanted.host(20, "web"), bench.wanted.host(20, "db").replace("52:54", "52:55")
+    first = lease(bench, theirs)
+    step = replace(second := lease(bench, "", ours), params={**second.params, "beside": [theirs]})
+    bench.handle.update(3, 4, 0, theirs, 2)
+    assert bench.codes(step) == []
+    with pytest.raises(StepRefused, match="was changed since the plan"):
+        kind(step.kind).guard(step, bench.machine)
+    bench.do(first)
+    bench.do(step)
+    assert bench.state(step) is State.AFTER
+    assert first.resource != lease(bench, "", theirs).resource, "one plan may take an entry away and put it elsewhere"
 
 
 # network.refresh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,6 +148,46 @@ def test_addresses_are_kept_and_names_known_live_and_configured(host: NetworkCli
     host.done("set", "lab", "--lease", f"{guest}={address}1")
     host.done("set", "lab", "--no-lease", guest, "--no-dns", "db")
     assert "<host " not in host.lab.virsh("net-dumpxml", "lab").stdout
+
+
+def kept(host: NetworkCli, *flags: str) -> dict[str, str]:
+    """The last number of the address that is kept for each name."""
+    xml = host.lab.virsh("net-dumpxml", *flags, "lab").stdout
+    found = re.findall(r"<host mac='[^']*' name='([^']*)' ip='[0-9.]*\.([0-9]+)'", xml)
+    return dict(found)
+
+
+@pytest.mark.parametrize("active", [True, False], ids=["active", "off"])
+def test_a_kept_address_moves_changes_hands_and_follows_another(
+    host: NetworkCli, subnet: str, *, active: bool
+) -> None:
+    host.done("create", "lab", "--subnet", subnet)
+    one, two = host.guest("lab", 1, running=False), host.guest("lab", 2, running=False)
+    lease = {f"{guest} {last}": f"{guest}={subnet.replace('.0/24', '.')}{last}" for guest in (one, two) for last in
+             (10, 11, 12)}  # fmt: skip
+    if not active:
+        host.done("stop", "lab")
+    host.done("set", "lab", "--lease", lease[f"{one} 10"])
+    said = host.refused("set", "lab", "--lease", lease[f"{two} 10"])
+    assert f"--no-lease {one}" in said
+    for wish, then in (
+        (("--no-lease", one, "--lease", lease[f"{two} 10"]), {two: "10"}),
+        (("--lease", lease[f"{one} 11"]), {one: "11", two: "10"}),
+        (("--lease", lease[f"{one} 10"], "--lease", lease[f"{two} 11"]), {one: "10", two: "11"}),
+        (("--lease", lease[f"{one} 11"], "--lease", lease[f"{two} 12"]), {one: "11", two: "12"}),
+    ):  # fmt: skip
+        host.done("set", "lab", *wish, "--dry-run")
+        host.done("set", "lab", *wish)
+        assert [kept(host, *flags) for flags in ((), ("--inactive",))] == [then, then]
+
+
+def test_names_of_dns_change_their_addresses(host: NetworkCli, subnet: str) -> None:
+    host.done("create", "lab", "--subnet", subnet)
+    first, second = (subnet.replace(".0/24", f".{last}") for last in (20, 21))
+    host.done("set", "lab", "--dns", f"db={first}", "--dns", f"web={second}")
+    host.done("set", "lab", "--dns", f"db={second}", "--dns", f"web={first}")
+    names = host.data("show", "lab")["network"]["names"]
+    assert {one["address"]: one["names"] for one in names} == {first: ["web"], second: ["db"]}
 
 
 def test_a_new_network_keeps_an_address_and_knows_a_name_from_its_first_start(host: NetworkCli, subnet: str) -> None:

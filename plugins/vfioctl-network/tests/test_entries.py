@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from vfioctl_network.entries import lease_changes, name_changes
+from vfioctl_network.entries import beside, lease_changes, name_changes
 
 from vfioctl.errors import Refused
 from vfioctl.plugin import Port
@@ -15,6 +17,8 @@ XML = """<network><name>lab</name>
   <host mac='52:54:00:00:00:09' name='db' ip='192.168.7.9'/></dhcp></ip>
   <ip family='ipv6' address='fd00:7::1' prefix='64'/></network>"""
 LAB = parse_network(XML)
+NAMED = """<network><name>lab</name><dns><host ip='192.168.7.9'><hostname>db</hostname></host>
+  <host ip='192.168.7.10'><hostname>web</hostname></host></dns><ip address='192.168.7.1' prefix='24'/></network>"""
 DB, WEB = "52:54:00:00:00:09", "52:54:00:00:00:0a"
 PORTS = (Port("db", "u1", DB, "lab", ""), Port("web", "u2", WEB, "lab", ""))
 TWICE = (*PORTS, Port("web", "u2", "52:54:00:00:00:0b", "lab", ""))
@@ -53,6 +57,38 @@ def test_an_address_moves_when_it_is_let_go_of_first():
     assert [former for former, _ in leases(("web", "192.168.7.9"), drop=("db",))] == [True, False]
 
 
+TWO = parse_network(XML.replace("</dhcp>", f"<host mac='{WEB}' name='web' ip='192.168.7.10'/></dhcp>"))
+
+
+def moved(network, *keep: tuple[str, str], drop: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """The addresses, before and then, of each change in its order."""
+    changes = lease_changes(network, PORTS, keep, drop)
+    return [tuple(re.findall(r"ip=.([0-9.]+)", entry)[-1:] for entry in (one.former, one.entry)) for one in changes]
+
+
+def test_an_address_that_somebody_gives_up_for_another_is_free_before_it_is_taken():
+    assert moved(TWO, ("db", "192.168.7.10"), ("web", "192.168.7.11")) == [
+        (["192.168.7.10"], ["192.168.7.11"]),
+        (["192.168.7.9"], ["192.168.7.10"]),
+    ]
+
+
+def test_two_that_swap_their_addresses_begin_with_a_removal():
+    assert moved(TWO, ("db", "192.168.7.10"), ("web", "192.168.7.9")) == [
+        (["192.168.7.9"], []),
+        (["192.168.7.10"], ["192.168.7.9"]),
+        ([], ["192.168.7.10"]),
+    ]
+
+
+def test_each_change_knows_the_entries_of_the_others_that_are_in_its_way():
+    changes = lease_changes(TWO, PORTS, [(WEB, "192.168.7.9"), ("52:54:00:00:00:ff", "192.168.7.99")], ["db"])
+    removal, change, other = changes
+    assert beside(removal, changes) == (change.entry,)
+    assert beside(change, changes) == (removal.former,)
+    assert beside(other, changes) == ()
+
+
 @pytest.mark.parametrize(("keep", "drop", "code", "said"), [
     (("web", "192.168.8.10"), (), "network.address", "is not in the network lab"),
     (("web", "192.168.7.1"), (), "network.address", "the host's own address"),
@@ -88,6 +124,12 @@ def test_a_name_of_another_address_moves_and_is_free_before_it_is_taken():
         (True, '<host ip="192.168.7.9"><hostname>db</hostname></host>'),
         (False, '<host ip="192.168.7.10"><hostname>sql</hostname></host>'),
     ]
+
+
+def test_names_that_swap_their_addresses_are_free_before_they_are_taken():
+    db, web = (f'<host ip="192.168.7.{last}"><hostname>{{}}</hostname></host>' for last in (9, 10))
+    changes = name_changes(parse_network(NAMED), [("db", "192.168.7.10"), ("web", "192.168.7.9")], [])
+    assert [one.entry for one in changes] == ["", web.format("db"), db.format("web")]
 
 
 def test_the_last_name_takes_the_entry_with_it():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from xml.etree import ElementTree as ET
 
-from vfioctl.plugin import TYPE_CHECKING, Refused, frozen, no_such
+from vfioctl.plugin import TYPE_CHECKING, Refused, frozen, no_such, replace
 from vfioctl_network.addresses import IPV6, NOTHING_CHANGED, host_in, wrong
 from vfioctl_network.wish import DOMAIN, bad_name
 
@@ -63,7 +63,7 @@ def lease_changes(
         index, address = _place(network, text)
         wanted[mac] = Kept(index, mac, address, name)
     _check_twins(wanted.values())
-    return tuple(_lease_changes(present, wanted))
+    return _in_order(_lease_changes(present, wanted))
 
 
 def name_changes(network: Network, add: Iterable[tuple[str, str]], drop: Iterable[str]) -> tuple[Change, ...]:
@@ -84,17 +84,50 @@ def name_changes(network: Network, add: Iterable[tuple[str, str]], drop: Iterabl
         address = _address(text)
         _without(wanted, name)
         wanted.setdefault(address, []).append(name)
-    return tuple(
+    return _in_order(
         Change(NAMES, 0, present[address].xml if address in present else "", _name_entry(address, names),
                f"{', '.join(names) or 'nothing'} is {address}")
-        for address, names in _sorted_by_size(wanted)
+        for address, names in sorted(wanted.items(), key=lambda pair: bool(pair[1]))
         if names != (list(present[address].names) if address in present else [])
     )  # fmt: skip
 
 
-def _sorted_by_size(wanted: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
-    """What loses its names comes first: a name that moves is free by then."""
-    return sorted(wanted.items(), key=lambda pair: (bool(pair[1]), len(pair[1])))
+def beside(one: Change, changes: Iterable[Change]) -> tuple[str, ...]:
+    """The entries that the other `changes` take away or put there, and that libvirt would not have beside those of
+    `one`.
+    """
+    others = [other for other in changes if other is not one and other.section == one.section]
+    known = (entry for other in others for entry in (other.former, other.entry))
+    return tuple(entry for entry in known if any(_clash(entry, mine) for mine in (one.former, one.entry)))
+
+
+def _in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The same, each after those that take what is in its way; where two wait for each other, one lets go first."""
+    waiting, done = list(changes), []
+    while waiting:
+        one = next((each for each in waiting if not _is_blocked(each, waiting)), None)
+        if one:
+            waiting.remove(one)
+        else:
+            one = replace(waiting[0], entry="", reason="what was kept is taken by another entry", address="", mac="")
+            waiting[0] = replace(waiting[0], former="")
+        done.append(one)
+    return tuple(done)
+
+
+def _is_blocked(one: Change, waiting: Iterable[Change]) -> bool:
+    return any(_clash(one.entry, other.former) for other in waiting if other is not one)
+
+
+def _clash(one: str, other: str) -> bool:
+    """Whether libvirt refuses one of two entries beside the other: they have a MAC, a name or an address in common."""
+    return not _marks(one).isdisjoint(_marks(other))
+
+
+def _marks(entry: str) -> frozenset[str]:
+    host = ET.fromstring(entry) if entry else ET.Element("host")
+    names = (name.text or "" for name in host.iterfind("hostname"))
+    return frozenset(filter(None, (host.get("mac", "").lower(), host.get("name"), host.get("ip"), *names)))
 
 
 def _present(network: Network) -> Iterator[Kept]:
@@ -105,7 +138,6 @@ def _present(network: Network) -> Iterator[Kept]:
 
 
 def _lease_changes(present: dict[str, Kept], wanted: dict[str, Kept]) -> Iterator[Change]:
-    """What goes comes first: an address that moves to another guest is free by then."""
     for mac, one in present.items():
         if mac not in wanted:
             yield Change(LEASES, one.index, one.former, "", f"{one.address} is not kept for {one.name or mac} any more")

@@ -9,10 +9,11 @@ from xml.etree import ElementTree as ET
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.frozen import replace
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.documents import canonical
 from vfioctl.kinds.libvirt.networks import LOOK_AGAIN, Network, NetworkChange
-from vfioctl.txn.shape import COUNT, TEXT, UUID, Shape, one_of
+from vfioctl.txn.shape import COUNT, TEXT, UUID, Shape, many, one_of, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -29,20 +30,25 @@ KEYS = {"dhcp-host": ("mac", "ip"), "dns-host": ("ip",)}  # by which libvirt tel
 
 
 class NetworkUpdate(NetworkChange):
-    """{uri, uuid, section, index, former, entry}: section: dhcp-host or dns-host; index: of the <ip> among those of the
-    network, which counts for DHCP; former, entry: the element <host> that is there and the one that is to be, "" for
-    none"""
+    """{uri, uuid, section, index, former, entry, beside?}: section: dhcp-host or dns-host; index: of the <ip> among
+    those of the network, which counts for DHCP; former, entry: the element <host> that is there and the one that is to
+    be, "" for none; beside: those that other steps of the plan take away or put there"""
 
     name = "network.update"
     summary = "Changes an entry of a network's DHCP or DNS, live and in its configuration; as before only on failure."
     undo_class = Undo.EXACT
-    takes = Shape(uri=URI, uuid=UUID, section=one_of(*PLACES), index=COUNT, former=TEXT, entry=TEXT)
+    takes = Shape(
+        uri=URI, uuid=UUID, section=one_of(*PLACES), index=COUNT, former=TEXT, entry=TEXT, beside=optional(many(TEXT)),
+    )  # fmt: skip
     goes_on = (State.AFTER, State.BETWEEN)
 
     def resource(self, params: Json) -> str:
-        """A plan may be about several entries. They lock the whole network."""
-        element = _element(params["entry"] or params["former"])
-        return f"network:{params['uuid']}/{params['section']}/{element.get('mac') or element.get('ip')}"
+        """A plan may be about several entries, and take one away before it puts another there for the same guest.
+
+        They lock the whole network.
+        """
+        element, what = _element(params["entry"] or params["former"]), "" if params["entry"] else "/removal"
+        return f"network:{params['uuid']}/{params['section']}/{element.get('mac') or element.get('ip')}{what}"
 
     def touches(self, params: Json) -> tuple[str, ...]:
         return (super().resource(params),)
@@ -52,6 +58,10 @@ class NetworkUpdate(NetworkChange):
 
     def put_back(self, params: Json) -> str:
         return "the entry is as before" if params["former"] else "the entry is gone"
+
+    def guard(self, step: Step, machine: Machine) -> None:
+        """The steps before have taken away by now what was in the way: whatever is still there is somebody else's."""
+        super().guard(replace(step, params={**step.params, "beside": []}), machine)
 
     def must_fit(self, params: Json, network: Network, machine: Machine) -> None:  # noqa: ARG002
         network.handle  # noqa: B018 -- raises where there is none
@@ -107,9 +117,11 @@ def _documents(network: Network) -> tuple[str, ...]:
 
 
 def _state(xml: str, params: Json) -> State:
-    """How far one document has come. Another entry of the same MAC, address or name is somebody else's."""
+    """How far one document has come. Another entry of the same MAC or address, which no step knows, is somebody
+    else's.
+    """
     former, entry = params["former"], params["entry"]
-    known = {canonical(one) for one in (former, entry) if one}
+    known = {canonical(one) for one in (former, entry, *params.get("beside", ())) if one}
     if any(_said(one) not in known for one in _rivals(xml, params)):
         return State.FOREIGN
     has_former, has_entry = bool(former) and _has(xml, params, former), bool(entry) and _has(xml, params, entry)
@@ -155,7 +167,7 @@ def _problem(params: Json) -> str:
     if not (params["former"] or params["entry"]):
         return "former and entry are both empty"
     try:
-        elements = [_element(one) for one in (params["former"], params["entry"]) if one]
+        elements = [_element(one) for one in (params["former"], params["entry"], *params.get("beside", ())) if one]
     except StepFailed as error:
         return error.message
     return next((f"<{one.tag}> is no <host>" for one in elements if one.tag != "host"), "")

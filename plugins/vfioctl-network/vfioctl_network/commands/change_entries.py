@@ -23,7 +23,7 @@ from vfioctl.plugin import (
 from vfioctl_network.addresses import NOTHING_CHANGED
 from vfioctl_network.commands.show import row
 from vfioctl_network.commands.work import Doing, pairs, perform, seen, step
-from vfioctl_network.entries import LEASES, lease_changes, name_changes
+from vfioctl_network.entries import LEASES, beside, lease_changes, name_changes
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call, Lease, Network, Node, StepProposal
@@ -79,11 +79,11 @@ def _check(network: Network, *options: tuple[str, ...]) -> None:
         raise Refused("network.transient", said, state=NOTHING_CHANGED)
 
 
-def _steps(node: Node, network: Network, changes: Iterable[Change]) -> Iterator[StepProposal]:
+def _steps(node: Node, network: Network, changes: tuple[Change, ...]) -> Iterator[StepProposal]:
     for number, one in enumerate(changes):
         made = step(
             "network.update", node, network.uuid, one.reason, section=one.section, index=one.index, former=one.former,
-            entry=one.entry,
+            entry=one.entry, beside=list(beside(one, changes)),
         )  # fmt: skip
         yield replace(made, id=f"network.update:{number}")
 
