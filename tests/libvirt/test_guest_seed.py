@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import snapshot_lab
 
+from vfioctl.wait import until
+
 pytest.importorskip("libvirt")
 pytest.importorskip("vfioctl_guest")
 pycdlib = pytest.importorskip("pycdlib")
@@ -219,16 +221,22 @@ def test_a_failed_start_takes_it_away_for_a_member_of_the_group_too(guest: Seede
     assert (guest.host.files(), known(guest.host)) == before
 
 
-# Its second start takes it away
+# A start after its shutdown takes it away
+
+
+def end(guest: Seeded, signal: str = "TERM") -> None:
+    """It shuts down, to libvirt: QEMU says so before it ends, but not where it is killed."""
+    guest.host.must("sh", "-c", f"kill -{signal} $(cat /run/libvirt/qemu/{guest.name}.pid)")
+    assert until(lambda: guest.host.lab.state(guest.name) == "shut off", 30.0)
 
 
 def restart(guest: Seeded) -> str:
-    guest.host.lab.virsh("destroy", guest.name, check=False)
+    end(guest)
     return guest.vfioctl("guest", "start", guest.name)
 
 
 @pytest.mark.parametrize("started", [True, False], ids=["made and started", "started later"])
-def test_the_second_start_takes_it_away(guest: Seeded, started: bool) -> None:  # noqa: FBT001 -- a parameter
+def test_the_start_after_its_shutdown_takes_it_away(guest: Seeded, started: bool) -> None:  # noqa: FBT001
     guest.create(*(("--start",) if started else ()))
     if not started:
         guest.vfioctl("guest", "start", guest.name)
@@ -241,9 +249,53 @@ def test_the_second_start_takes_it_away(guest: Seeded, started: bool) -> None:  
     assert guest.host.left_open() == []
 
 
-def test_a_dry_run_of_the_second_start_shows_all_of_it(guest: Seeded) -> None:
+def test_one_that_was_switched_off_or_died_keeps_what_it_may_not_have_read(guest: Seeded) -> None:
     guest.create("--start")
-    guest.host.lab.virsh("destroy", guest.name)
+    content = guest.content
+    for ended in (
+        lambda: guest.vfioctl("guest", "stop", guest.name, "--force"),
+        lambda: guest.host.lab.virsh("destroy", guest.name),
+        lambda: end(guest, "KILL"),
+    ):  # fmt: skip
+        ended()
+        assert "volume.delete" not in guest.vfioctl("guest", "start", guest.name)
+        assert (guest.is_there, guest.is_a_disk, guest.content) == (True, True, content)
+    restart(guest)
+    assert (guest.is_there, guest.is_a_disk) == (False, False)
+
+
+def must_be_forgotten(guest: Seeded) -> None:
+    """Since its restart libvirt knows of no guest that is off how it ended."""
+    assert "unknown" in guest.host.lab.virsh("domstate", "--reason", guest.name).stdout
+
+
+def test_a_power_cut_in_its_first_run_leaves_it(guest: Seeded) -> None:
+    guest.create("--start")
+    qemu = guest.host.must("sh", "-c", f"cat /run/libvirt/qemu/{guest.name}.pid").strip()
+    guest.host.lab.sigkill()
+    guest.host.must("sh", "-c", f"kill -KILL {qemu}; rm -f /run/libvirt/qemu/{guest.name}.*")
+    guest.host.lab.start()
+    must_be_forgotten(guest)
+    guest.vfioctl("guest", "start", guest.name)
+    assert (guest.is_there, guest.is_a_disk) == (True, True)
+
+
+def test_what_libvirt_has_forgotten_stands_in_its_log(guest: Seeded) -> None:
+    guest.create("--start")
+    end(guest)
+    guest.host.restart(daemon=True)
+    must_be_forgotten(guest)
+    log = f"/var/log/libvirt/qemu/{guest.name}.log"
+    guest.host.must("mv", log, "/srv/log")
+    assert "volume.delete" not in guest.vfioctl("guest", "start", guest.name, "--dry-run")
+    guest.host.must("mv", "/srv/log", log)
+    guest.vfioctl("guest", "start", guest.name)
+    assert (guest.is_there, guest.is_a_disk) == (False, False)
+
+
+def test_a_dry_run_of_the_start_after_its_shutdown_shows_all_of_it(guest: Seeded) -> None:
+    guest.create("--start")
+    end(guest)
     before = guest.host.files(), ET.tostring(guest.xml)
     said = guest.vfioctl("guest", "start", guest.name, "--dry-run")
     assert [said.index(kind) for kind in ("domain.define", "volume.delete", "domain.start")] == sorted(
@@ -268,30 +320,32 @@ def test_one_that_was_removed_by_hand_keeps_no_guest_from_starting(guest: Seeded
     assert not guest.is_a_disk
 
 
-def test_a_second_start_that_fails_has_taken_it_and_nothing_else(guest: Seeded) -> None:
+def test_a_start_after_its_shutdown_that_fails_has_taken_it_and_nothing_else(guest: Seeded) -> None:
     guest.create("--start")
-    guest.host.lab.virsh("destroy", guest.name)
+    end(guest)
     disk = f"{POOL}/{guest.name}.qcow2"
     guest.host.must("mv", disk, f"{disk}.away")
     ended = guest.host.cli("guest", "start", guest.name)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert (guest.is_there, guest.is_a_disk, guest.host.left_open()) == (False, False, [])
     guest.host.must("mv", f"{disk}.away", disk)
-    restart(guest)
+    guest.vfioctl("guest", "start", guest.name)
     assert guest.host.lab.state(guest.name) == "running"
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("number", range(1, 7))  # define, the volume's end, start
-def test_a_second_start_that_was_killed_has_it_or_has_it_not(guest: Seeded, number: int) -> None:
+def test_a_start_after_its_shutdown_that_was_killed_has_it_or_has_it_not(guest: Seeded, number: int) -> None:
     guest.create("--start")
-    guest.host.lab.virsh("destroy", guest.name)
+    end(guest)
     guest.host.must("sh", "-c", f"rm -f /.kit/*; echo '{number} 9' > /.kit/crash")
     assert guest.host.cli("guest", "start", guest.name).returncode != 0
     guest.host.must("sh", "-c", "rm -f /.kit/*")
     guest.host.recover()
     assert guest.is_there == guest.is_a_disk
     assert guest.host.left_open() == []
+    if guest.host.lab.state(guest.name) != "running":
+        guest.vfioctl("guest", "start", guest.name)
     restart(guest)
     assert (guest.is_there, guest.is_a_disk) == (False, False)
 

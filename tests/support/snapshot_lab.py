@@ -44,7 +44,7 @@ for place in /*; do
     case ${place#/} in dev|proc|sys) mount --rbind "$place" "$1$place" ;; *) mount --bind "$place" "$1$place" ;; esac
 done
 cp -a /etc "$1/etc"
-for place in /var/lib/libvirt /run/libvirt /var/cache/libvirt; do
+for place in /var/lib/libvirt /run/libvirt /var/cache/libvirt /var/log/libvirt; do
     mkdir -p "$1$place"
     mount --bind "$place" "$1$place"
 done

@@ -30,6 +30,17 @@ def test_a_guest_that_is_off_has_its_configuration(mock: Connection) -> None:
     assert (other.state, other.is_off, other.live_xml) == ("off", True, "")
 
 
+def test_a_guest_that_is_off_says_how_it_ended_as_far_as_libvirt_knows(mock: Connection) -> None:
+    other = mock.libvirt.defineXML(OTHER)
+    assert read_guest(mock, "other").ended == ""
+    for end, word in ((other.destroy, "destroyed"), (other.shutdown, "shutdown")):
+        other.create()
+        assert read_guest(mock, "other").ended == ""
+        end()
+        assert read_guest(mock, "other").ended == word
+    other.undefine()
+
+
 def test_a_guest_is_found_by_its_uuid_too(mock: Connection) -> None:
     one = read_guest(mock, "test")
     assert read_guest(mock, one.uuid) == one

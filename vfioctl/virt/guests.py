@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OFF, RUNNING, PAUSED, SAVED, CRASHED = "off", "running", "paused", "saved", "crashed"
 # virDomainState (libvirt-domain.h): blocked and "in shutdown" have a QEMU that runs; pmsuspended one that sleeps.
 STATES = {0: OFF, 1: RUNNING, 2: RUNNING, 3: PAUSED, 4: RUNNING, 5: OFF, 6: CRASHED, 7: PAUSED}
+SHUT_OFF = 5
+# virDomainShutoffReason. libvirt keeps it in its memory alone: after its own restart it knows none.
+ENDED = ("", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from snapshot", "daemon")
 
 
 @frozen
@@ -24,7 +27,8 @@ class Guest:
     """A guest: `state` is off, running, paused, saved or crashed. `saved`: a managed-save image that a start takes.
 
     `xml` is its configuration, with what is secret in it where we may see that; `live_xml` what runs, "" while it is
-    off.
+    off. `ended`: how its last run ended, in libvirt's words ("shutdown" by itself, "destroyed", "crashed", …); "" while
+    it runs, and where libvirt does not know.
     """
 
     uuid: str
@@ -34,6 +38,7 @@ class Guest:
     saved: bool
     xml: str
     live_xml: str = ""
+    ended: str = ""
 
     @property
     def is_off(self) -> bool:
@@ -81,17 +86,22 @@ def _read(domain: virDomain) -> Guest | None:
     """None for one that has gone meanwhile."""
     module = binding()
     try:
-        state, saved = STATES.get(domain.state()[0], OFF), bool(domain.hasManagedSaveImage())
+        number, reason = domain.state()
+        state, saved = STATES.get(number, OFF), bool(domain.hasManagedSaveImage())
         runs = state in (RUNNING, PAUSED)
         return Guest(
             uuid=domain.UUIDString(), name=domain.name(), state=SAVED if saved and state == OFF else state,
             persistent=bool(domain.isPersistent()), saved=saved, xml=_xml(domain, module.VIR_DOMAIN_XML_INACTIVE),
-            live_xml=_xml(domain, 0) if runs else "",
+            live_xml=_xml(domain, 0) if runs else "", ended=_ended(reason) if number == SHUT_OFF else "",
         )  # fmt: skip
     except module.libvirtError as error:
         if error.get_error_code() == module.VIR_ERR_NO_DOMAIN:
             return None
         raise
+
+
+def _ended(reason: int) -> str:
+    return ENDED[reason] if reason < len(ENDED) else "otherwise"
 
 
 def _xml(domain: virDomain, flags: int) -> str:

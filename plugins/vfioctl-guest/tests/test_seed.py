@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vfioctl_guest.life import Subject
 from vfioctl_guest.seed import mark
 from vfioctl_guest.seed.content import Person, Place, Seed, files
+from vfioctl_guest.seed.ending import has_shut_down
 from vfioctl_guest.seed.given import Given, read
 from vfioctl_guest.seed.iso import image
 from vfioctl_guest.seed.password import hashed, is_hash
 
 from vfioctl.errors import Refused
+from vfioctl.paths import Paths
+from vfioctl.plugin import Guest
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 MACS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
@@ -258,3 +262,35 @@ def test_without_it_the_rest_stays_as_it_is() -> None:
     assert "/p/web.qcow2" in left
     assert 'qemu:arg value="-x"' in left
     assert "x:y" in left
+
+
+# How its guest has ended
+
+BEGUN = "2026-01-02 03:04:05.678+0000: starting up libvirt version: 11.3.0\nLC_ALL=C \\\n/usr/bin/qemu-system-x86_64\n"
+ENDED = "2026-01-02 04:04:05.678+0000: shutting down, reason={}\n"
+
+
+@pytest.mark.parametrize(("log", "clean"), [
+    ("", False), (BEGUN, False), (BEGUN + ENDED.format("shutdown"), True), (BEGUN + ENDED.format("crashed"), False),
+    (BEGUN + ENDED.format("shutdown") + BEGUN, False), ("x\n" * 99999 + ENDED.format("shutdown"), True),
+])  # fmt: skip
+def test_libvirts_log_says_how_the_last_run_ended(tmp_path: Path, log: str, clean: bool) -> None:  # noqa: FBT001
+    file = tmp_path / "var/log/libvirt/qemu/web.log"
+    file.parent.mkdir(parents=True)
+    file.write_text(log)
+    assert ended(tmp_path) is clean
+
+
+def test_what_libvirt_knows_itself_counts_before_its_log_and_without_either_nobody_knows(tmp_path: Path) -> None:
+    assert ended(tmp_path, "shutdown")
+    for word in ("", "destroyed", "crashed", "saved", "failed"):
+        assert not ended(tmp_path, word)
+
+
+def ended(root: Path, word: str = "") -> bool:
+    """Whether the guest web, of which libvirt says `word`, has shut down."""
+    call = Call()
+    call.paths = Paths(str(root))  # type: ignore[attr-defined]
+    guest = Guest(UUID, "web", "off", persistent=True, saved=False, xml="", ended=word)
+    about = Subject(guest, "local", "qemu:///system", local=True, managed=False)
+    return has_shut_down(call, about)  # type: ignore[arg-type]

@@ -64,7 +64,8 @@ def create(
     the card is handed over when it starts, and comes home when it stops.
 
     --user, --hostname, --address and their neighbours are for cloud-init in the guest: it reads them from an ISO image,
-    the volume NAME-seed.iso, when it first boots. That goes with its second start by vfioctl, or with the guest.
+    the volume NAME-seed.iso, when it first boots. That goes when vfioctl starts it after its first shutdown, or with
+    the guest.
 
     With --start, networks that it is on and the pool of its empty disks are started before it where they are not
     active, when that is agreed to, and stopped again where the guest does not start.

@@ -26,8 +26,8 @@ def reset_system(call: Call, name: str, node: str, *, seed: Given, yes: bool, dr
     It gets a new disk above the template, and the former one is deleted. Name, UUID, MACs, NVRAM, TPM, further disks
     and media stay as they are. A guest with snapshots is refused: `vfioctl snapshot revert` is for those.
 
-    A seed that it still has stays for the new system. Where it has gone, as it does with the second start, --user,
-    --ssh-key and their neighbours make a new one, as `guest create` does.
+    A seed that it still has stays for the new system. Where it has gone, as it does with the start after its first
+    shutdown, --user, --ssh-key and their neighbours make a new one, as `guest create` does.
     """
     from vfioctl_guest import resetting  # a completion of these options needs none of it
 

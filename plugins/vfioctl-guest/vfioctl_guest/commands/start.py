@@ -35,9 +35,9 @@ def start(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Resu
     """Start the guest NAME, or let it go on where its memory was saved.
 
     Networks and pools that it needs and that are not active are started before it, when that is agreed to, and stopped
-    again where the guest does not start. The second start of a new guest takes its seed away, which it has read by
-    then. A guest that vfioctl hands devices to is started apart from this command, which follows it: its start may end
-    your login.
+    again where the guest does not start. The start after the first shutdown of a new guest takes its seed away, which
+    it has read by then; one that was switched off or crashed keeps it. A guest that vfioctl hands devices to is started
+    apart from this command, which follows it: its start may end your login.
     """
     # What looks who else has the seed takes 6 ms to import, and a completion looks for nothing.
     from vfioctl_guest.seed.handing import first, read_seed, take_away, together

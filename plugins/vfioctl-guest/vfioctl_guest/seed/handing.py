@@ -1,7 +1,8 @@
-"""What a start of a guest does with its seed: the first start writes down that there was one, the next takes it away.
+"""What a start of a guest does with its seed: the first writes down that there was one, one after a shutdown takes it.
 
-Between them the guest has been off, so that it has read its seed or never will. A start by somebody else writes
-nothing down: the seed is then in the guest once more, which does nothing by it, since its instance is the same.
+A system that shuts itself down was up, and has read its seed before. One that was switched off, crashed or lost its
+power keeps it, as after a start by somebody else, which writes nothing down: it is then in the guest once more, which
+does nothing by it where it has read it, since its instance is the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vfioctl.plugin import (
     replace,
 )
 from vfioctl_guest.life import OFF, Doing, perform, step
+from vfioctl_guest.seed.ending import has_shut_down
 from vfioctl_guest.seed.mark import marked, with_run, without
 from vfioctl_guest.sources import who_has
 
@@ -46,9 +48,9 @@ def first(about: Subject) -> tuple[tuple[StepProposal, ...], dict[str, bytes]]:
 
 
 def read_seed(call: Call, connection: Connection, about: Subject) -> Read | None:
-    """The seed that a guest which is off has run with; None for none. Raises VfioctlError."""
+    """The seed that a guest which is off has read; None for none. Raises VfioctlError."""
     seed = marked(about.guest.xml) if about.guest.state == OFF else None
-    if seed is None or not seed.run:
+    if seed is None or not seed.run or not has_shut_down(call, about):
         return None
     found = next((one for one in every_volume(connection) if one.path == seed.file), None)
     needed = who_has(call, connection, seed.file, but=about.guest.uuid)
