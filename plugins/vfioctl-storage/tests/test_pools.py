@@ -7,12 +7,18 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from vfioctl_storage.commands.pool_asked import asked
+from vfioctl_storage.commands.pool_delete import _said
+from vfioctl_storage.commands.work import users
 from vfioctl_storage.documents import Source, pool
 from vfioctl_storage.names import check_name, check_path
 from vfioctl_storage.views import changed, pools
 from vfioctl_storage.views import pool as shown
 
-from vfioctl.plugin import Refused
+from vfioctl.host.host import Host
+from vfioctl.paths import Paths
+from vfioctl.plugin import Pool, Refused, Result, Use, replace
+from vfioctl.proc import Programs
+from vfioctl.virt.nodes import LOCAL
 
 ROW: dict[str, Any] = {
     "node": "local", "name": "fast", "uuid": "u", "kind": "dir", "state": "active", "autostart": True,
@@ -114,6 +120,16 @@ def test_pools_stand_in_columns() -> None:
     assert list(pools({"pools": []})) == ["There are no pools."]
 
 
+CEPH = Pool("u", "ceph", "rbd", "active", persistent=True, autostart=True, path="", source="rbd", capacity=0,
+            allocation=0, available=0, volumes=0, xml="")  # fmt: skip
+WEB = Use("u1", "web", runs=True, saved=False, paths=frozenset({"/srv/fast/web.qcow2"}), pools=frozenset())
+
+
+def test_a_pool_without_a_directory_has_the_guests_that_name_it_and_no_others() -> None:
+    assert users([WEB, replace(WEB, name="db", pools=frozenset({"ceph"}))], CEPH) == ["db"]
+    assert users([WEB], replace(CEPH, path="/srv/fast")) == ["web"]
+
+
 def test_pools_of_several_nodes_begin_with_their_node() -> None:
     (table,) = pools({"pools": [ROW], "nodes": [{"node": "local"}, {"node": "other"}]})
     assert (table.heads[0], table.rows[0][0]) == ("node", "local")
@@ -130,3 +146,18 @@ def test_a_pool_is_shown_with_the_guests_that_use_it() -> None:
 def test_what_was_done_is_one_sentence(verb: str, line: str) -> None:
     data = {"dry_run": False, "pool": ROW, "operation": {"operation": f"pool {verb}", "ok": True}}
     assert list(changed(data)) == [line]
+
+
+@pytest.mark.parametrize(("path", "said"), [("", ()), ("/", ("The directory / stays, with what is in it.",))])
+def test_a_directory_stays_where_the_deleted_pool_had_one(path: str, said: tuple[str, ...]) -> None:
+    done = _said(Call(), LOCAL, replace(CEPH, path=path), Result(data={"dry_run": False}))  # type: ignore[arg-type]
+    assert tuple(one.text for one in done.messages) == said
+
+
+class Call:
+    """A caller on this machine."""
+
+    paths = Paths("/")
+
+    def host(self) -> Host:
+        return Host(self.paths, Programs(""))

@@ -103,7 +103,7 @@ def is_group(document: str) -> bool:
 
 
 def path_of(document: str) -> str:
-    """Where the volumes of a pool are."""
+    """Where the volumes of a pool are; "" where they have no path, as those of RBD."""
     return ET.fromstring(document).findtext("target/path", "")
 
 
@@ -120,7 +120,7 @@ def must_be_unused(machine: Machine, params: Json, document: str, doing: str, *,
     users = sorted(
         use.name for use in read_uses(machine.libvirt(params["uri"]))
         if (use.runs or not running)
-        and (name in use.pools or any(_is_below(path, place, params) for path in use.paths))
+        and (name in use.pools or (place and any(_is_below(path, place, params) for path in use.paths)))
     )  # fmt: skip
     if users:
         said = f"The pool {name} is not {doing}: {'running ' if running else ''}guests have disks in it: "

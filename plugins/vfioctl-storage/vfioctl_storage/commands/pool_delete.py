@@ -65,7 +65,8 @@ def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry
              autostart=pool.autostart, directory=where.is_local and pool.kind != LOGICAL),
     )  # fmt: skip
     kept = "volume group, and no volume of it, is" if pool.kind == LOGICAL else "file is"
-    lines = (f"libvirt forgets the pool {pool.name} at {pool.path}; no {kept} removed.",)
+    at = f" at {pool.path}" if pool.path else ""
+    lines = (f"libvirt forgets the pool {pool.name}{at}; no {kept} removed.",)
     line = f"vfioctl pool delete {argument(pool.name)}{' --keep-files' if keep_files else ''} --yes"
     wish = Wish(
         "pool delete", subject(where, pool.name), steps, {blob: content}, question=Question(LOSS, lines, line)
@@ -99,7 +100,7 @@ def _must_be_empty(pool: Pool, names: Sequence[str]) -> None:
 def _said(call: Call, node: Node, pool: Pool, result: Result) -> Result:
     """What is left of it."""
     place = call.paths.at(pool.path)
-    if pool.kind == LOGICAL:
+    if pool.kind == LOGICAL or not pool.path:
         return result
     if result.exit_status or result.data["dry_run"]:
         return result

@@ -77,8 +77,9 @@ def row(node: Node, pool: Pool) -> dict[str, Any]:
 
 
 def users(uses: Iterable[Any], pool: Pool) -> list[str]:
-    """The names of the guests that have a disk in the pool, by what their XML says."""
-    place = f"{pool.path.rstrip('/')}/"
+    """The names of the guests that have a disk in the pool, by what their XML says. One of RBD has no directory."""
+    place = pool.path.rstrip("/")
     return sorted(
-        use.name for use in uses if pool.name in use.pools or any(path.startswith(place) for path in use.paths)
-    )
+        use.name for use in uses
+        if pool.name in use.pools or (place and any(path.startswith(f"{place}/") for path in use.paths))
+    )  # fmt: skip
