@@ -88,8 +88,9 @@ def _must_be_of_a_kind(connection: Connection, kind: str) -> None:
 
 def _real(call: Call, path: str) -> str:
     """The path without links: guests are given the files as they are, and AppArmor judges those."""
-    root = call.paths.root.rstrip("/")
-    return os.path.realpath(call.paths.at(path)).removeprefix(root) or "/"
+    root, place = call.paths.root.rstrip("/"), call.paths.at(path)
+    found: str = call.host().ask(place, lambda: os.path.realpath(place))
+    return found.removeprefix(root) or "/"
 
 
 def _is_fresh(call: Call, path: str) -> bool:

@@ -77,7 +77,8 @@ def room_of(call: Call, where: Node, pool: Pool) -> Room:
 def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:
     name, path, chosen = templates_pool(beside.name), f"{beside.path.rstrip('/')}/{TEMPLATES}", str(uuid.uuid4())
     content = documents.pool(name, chosen, path)
-    blob, fresh = content_name(content), where.is_local and not os.path.lexists(call.paths.at(path))
+    blob, place = content_name(content), call.paths.at(path)
+    fresh = where.is_local and not call.host().ask(place, lambda: os.path.lexists(place))
     steps = (
         work.step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob,
                   build=fresh or not where.is_local, fresh=fresh),

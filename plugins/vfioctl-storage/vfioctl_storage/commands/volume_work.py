@@ -34,7 +34,7 @@ from vfioctl_storage.names import NOTHING_CHANGED
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.plugin import Call, Connection, Node, Pool, Users, Volume
+    from vfioctl.plugin import Call, Connection, Host, Node, Pool, Users, Volume
 
 RAW = "raw"
 FORMATS = click.Choice(("qcow2", RAW))  # what images of ours are kept as
@@ -108,13 +108,14 @@ def subject(call: Call, connection: Connection, pool: Pool, name: str, *, any_ki
     volume = read_volume(connection, pool, name)
     if not any_kind and volume.kind not in DISKS:
         raise _no_disk(volume, pool)
-    users = users_of(connection, call.host().ask, volume.path, paths=call.host().paths)
+    host = call.host()
+    users = users_of(connection, host.ask, volume.path, paths=host.paths)
     uuids = {use.name: use.uuid for use in read_uses(connection)}
     local = connection.node.is_local
     found = [
         (guest, disk.target, bool(guest.live_xml)) for guest in read_guests(connection) if guest.name in users.guests
         for disk in guest_disks(guest.live_xml or guest.xml)
-        if not disk.readonly and disk.device == "disk" and _is_same(disk.source, volume.path, local=local)
+        if not disk.readonly and disk.device == "disk" and _is_same(host, disk.source, volume.path, local=local)
     ]  # fmt: skip
     return Subject(
         connection.node, pool, volume, users, tuple(uuids[name] for name in users.guests if name in uuids),
@@ -123,9 +124,12 @@ def subject(call: Call, connection: Connection, pool: Pool, name: str, *, any_ki
     )  # fmt: skip
 
 
-def _is_same(one: str, other: str, *, local: bool) -> bool:
+def _is_same(host: Host, one: str, other: str, *, local: bool) -> bool:
+    def look() -> bool:
+        return os.path.samefile(one, other)
+
     try:
-        return one == other or (local and os.path.samefile(one, other))
+        return one == other or (local and host.ask(host.reach.worst(one, other), look))
     except OSError:
         return False
 
@@ -175,8 +179,8 @@ def must_hold(pool: Pool, name: str, count: int) -> None:
 def is_marked(call: Call, node: Node, pool: Pool) -> bool:
     """Whether what is made in the pool can bear a mark: its directory is here, and ours to write in."""
     try:
-        has_files = pool.kind != LOGICAL
-        return has_files and node.is_local and call.administers and keeps_marks(pool.path)
+        seen = pool.kind != LOGICAL and node.is_local and call.administers
+        return seen and call.host().ask(pool.path, lambda: keeps_marks(pool.path))
     except OSError:
         return False
 
