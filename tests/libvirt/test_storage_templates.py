@@ -198,6 +198,55 @@ def test_a_damaged_record_is_named_and_never_followed(on: Templates, edit: str) 
     on.refused("template.damaged", "volume", "create", "fast", "a", "--template", "tiny")
 
 
+def lose_the_image(on: Templates, how: str) -> None:
+    if how == "vol-delete":
+        on.host.lab.virsh("vol-delete", "--pool", "fast-templates", "tiny.qcow2")
+    else:
+        on.host.must("rm", IMAGE)
+        if how == "rm and refresh":
+            on.cli("pool", "refresh", "fast-templates")
+
+
+@pytest.mark.parametrize("how", ["vol-delete", "rm", "rm and refresh"])
+def test_one_whose_image_is_gone_is_removed_by_its_record_alone(on: Templates, how: str) -> None:
+    on.cli(*ADD)
+    lose_the_image(on, how)
+    before, way = on.files(), "template delete fast/tiny@1"
+    for code, argv in (
+        ("template.damaged", ("volume", "create", "fast", "a", "--template", "tiny")), ("template.exists", ADD),
+        ("volume.used", ("volume", "delete", "fast-templates", "tiny.metadata.yaml", "--yes")),
+    ):  # fmt: skip
+        assert way in on.refused(code, *argv)
+    on.refused("template.unconfirmed", *way.split())
+    assert f"its image {IMAGE} is gone" in on.cli(*way.split(), status=3)
+    said = on.cli(*way.split(), "--dry-run")
+    assert (said.count("volume.delete"), on.files()) == (1, before)
+    on.cli(*way.split(), "--yes")
+    assert on.data("template", "list")["templates"] == []
+    assert RECORD not in on.files()
+    on.cli(*ADD)
+    on.cli("template", "verify", "tiny")
+
+
+def test_one_whose_image_is_gone_stays_while_something_lies_above_it(on: Templates) -> None:
+    on.cli(*ADD)
+    on.cli("volume", "create", "fast", "web.qcow2", "--template", "tiny")
+    lose_the_image(on, "rm and refresh")
+    assert "web.qcow2" in on.refused("template.used", "template", "delete", "tiny", "--yes")
+    on.cli("volume", "delete", "fast", "web.qcow2", "--yes")
+    on.cli("template", "delete", "tiny", "--yes")
+
+
+def test_a_damaged_record_is_deleted_as_the_volume_that_it_is(on: Templates) -> None:
+    on.cli(*ADD)
+    on.host.must("sed", "-i", "1s/{/{{/", RECORD)
+    on.cli("pool", "refresh", "fast-templates")
+    way = "volume delete fast-templates tiny.metadata.yaml"
+    assert way in on.refused("template.damaged", "template", "delete", "tiny", "--yes")
+    on.cli(*way.split(), "--yes")
+    assert on.data("template", "list")["templates"] == []
+
+
 @pytest.mark.parametrize("number", range(1, BOUNDARIES + 1))
 def test_what_a_process_that_was_killed_has_made_goes(on: Templates, number: int) -> None:
     before = on.files()

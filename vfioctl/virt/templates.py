@@ -43,9 +43,28 @@ class Template:
     def usable(self) -> tuple[TemplateData, Volume]:
         """What is written down, and the image. Raises Refused("template.damaged")."""
         if self.data is None or self.image is None:
-            said = self.problem or f"The image of template {self.name} is gone."
-            raise Refused("template.damaged", said, state=NOTHING_CHANGED)
+            raise self._damaged()
         return self.data, self.image
+
+    @property
+    def place(self) -> str:
+        """Where its image is, or was before it was gone. Raises Refused("template.damaged")."""
+        if self.data is None:
+            raise self._damaged()
+        return self.image.path if self.image else f"{self.pool.path.rstrip('/')}/{self.data.image}"
+
+    @property
+    def removal(self) -> str:
+        """The command that removes it: of one whose record cannot be used nobody knows the image."""
+        if self.data is None:
+            return f"vfioctl volume delete {argument(self.pool.name)} {argument(self.record.name)}"
+        base, version = version_of(self.name)  # the name alone means the newest
+        return f"vfioctl template delete {argument(f'{_owner(self)}/{base}@{version}')}"
+
+    def _damaged(self) -> Refused:
+        said = self.problem or f"The image of template {self.name} is gone."
+        hints = (f"Remove what is left of it with: {self.removal}",)
+        return Refused("template.damaged", said, state=NOTHING_CHANGED, hints=hints)
 
 
 def templates_pool(pool: str) -> str:

@@ -85,13 +85,15 @@ def check(call: Call, name: str, node: str) -> Result:
 @changing
 @click.pass_obj
 def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Result:
-    """Remove the template NAME, or POOL/NAME, for good. Refused while a guest or a volume needs its image."""
+    """Remove the template NAME, or POOL/NAME, for good. Refused while a guest or a volume needs its image.
+
+    Of one whose image is gone the record is removed alone.
+    """
     if yes:
         call.agree(LOSS)
     with call.connection(node) as connection:
-        where, one = connection.node, find_template(connection, name)
-        _, picture = one.usable()
-        users = users_of(connection, call.host().ask, picture.path, paths=call.host().paths)
+        where, one = connection.node, _seen_anew(connection, name)
+        users = users_of(connection, call.host().ask, one.place, paths=call.host().paths)
     if needing := (*(f"guest {guest}" for guest in users.guests), *users.snapshots, *users.above):
         needed = ", ".join(needing)
         raise Refused(
@@ -99,14 +101,26 @@ def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Res
             state=NOTHING_CHANGED, hints=("Delete these first.",),
         )  # fmt: skip
     steps = work.in_order(*(
-        replace(gone, id=f"{gone.id}.{volume.name}") for volume in (one.record, picture)
+        replace(gone, id=f"{gone.id}.{volume.name}") for volume in filter(None, (one.record, one.image))
         for gone in (step("volume.delete", where, one.pool, volume.name, "nobody needs it", path=volume.path,
                           size=volume.capacity, changed=volume.changed),)
     ))  # fmt: skip
-    lines = (f"The template {one.name} will be removed for good: {picture.path}.",)
+    what = one.place if one.image else f"its record, since its image {one.place} is gone"
+    lines = (f"The template {one.name} will be removed for good: {what}.",)
     wish = work.Wish("template delete", f"template:{one.name}", steps, finish=True,
                      question=Question(LOSS, lines, f"vfioctl template delete {argument(name)} --yes"))  # fmt: skip
     return work.perform(call, wish, dry_run=dry_run, template=_row(where, one))
+
+
+def _seen_anew(connection: Connection, name: str) -> Template:
+    """The template; one whose image is gone once libvirt has looked for it: it may know of a file that is not there."""
+    one = find_template(connection, name)
+    if one.image or not one.data:
+        return one
+    connection.ask(
+        lambda libvirt: libvirt.storagePoolLookupByUUIDString(one.pool.uuid).refresh(0), f"{one.pool.name} anew"
+    )
+    return find_template(connection, name)
 
 
 def _row(node: Node, one: Template) -> dict[str, Any]:

@@ -60,9 +60,11 @@ def room_beside(call: Call, connection: Connection, word: str, template: str) ->
     name, beside = templates_pool(word), must_be_active(pools[word])
     if beside.kind == documents.LOGICAL:
         raise bad_path(beside.path, "a volume group has no directory for templates", "Take a pool of a directory.")
-    if template in [one.name for one in read_templates(connection) if one.pool.name == name]:
-        said = f"The pool {name} has a template {template} already."
-        raise Refused("template.exists", said, state=NOTHING_CHANGED, hints=("Choose another name.",))
+    known = {one.name: one for one in read_templates(connection) if one.pool.name == name}
+    if found := known.get(template):
+        said = f"The pool {name} has a template {template} already{'' if found.image else ', but not its image'}."
+        hint = "Choose another name." if found.image else f"Remove what is left of it with: {found.removal}"
+        raise Refused("template.exists", said, state=NOTHING_CHANGED, hints=(hint,))
     marked = is_marked(call, where, beside)
     if name in pools:
         return Room(where, word, must_be_active(pools[name]), marked)

@@ -99,7 +99,7 @@ def must_be_no_template(connection: Connection, subj: Subject) -> None:
     """Raise Refused("volume.used") for the image or the record of a template."""
     for one in read_templates(connection) if subj.pool.name.endswith(templates_pool("")) else ():
         if subj.volume.name in (one.record.name, one.image.name if one.image else "") and one.data:
-            hint = f"Delete that with: vfioctl template delete {argument(one.name)}"
+            hint = f"Delete that with: {one.removal}"
             said = f"The volume {subj.volume.name} belongs to the template {one.name}."
             raise Refused("volume.used", said, state=NOTHING_CHANGED, hints=(hint,))
 
