@@ -142,7 +142,7 @@ class Paths:
 
     @property
     def discarded(self) -> str:
-        """Where damaged journals are put aside, one directory each."""
+        """Where journals are put aside that cannot be ended, one directory each."""
         return f"{self.state}/discarded"
 
     @property

@@ -1,4 +1,4 @@
-"""`recover --discard` puts a damaged journal aside with all that is known of it; none that is whole or in use."""
+"""`recover --discard` puts a journal aside that cannot be ended, with all that is known of it; none that is in use."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from pathlib import Path
 
 import pytest
 from damage import CARD, EACH_TIME, HURT, HURT_UUID, KINDS, journal_of
-from hand_offs import BY_NAME, GPU, GUEST, Stage, stage
+from hand_offs import BY_NAME, DISK, GPU, GUEST, Stage, stage
+from step_builders import put
 from terminals import on_a_terminal
 from turns import in_turn
+from txn_builders import step
 
+from vfioctl.compose import compose
 from vfioctl.handoff import discard as discarding
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.kinds.common import driver_of
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.journal import open_uuids
+from vfioctl.txn import blobs
+from vfioctl.txn.journal import Journal, open_uuids
+from vfioctl.txn.plan import Action, Plan
 from vfioctl.txn.resources import Ledger
+from vfioctl.txn.step import Lifetime
 
 BUG = ("internal error", "Traceback")
 
@@ -124,6 +130,86 @@ def test_what_is_whole_is_refused_and_stays(on):
         ended = discard(on, wanted)
         assert (ended.returncode, "[recover.whole]" in ended.stderr) == (3, True)
     assert open_uuids(on.host.paths) == (HURT_UUID,)
+
+
+# Whole, and nothing ends it
+
+
+@pytest.fixture
+def without_image(tmp_path):
+    """The power was cut after the snapshot of a start was made, and its image is gone."""
+    with stage(BY_NAME["snapshot"], tmp_path) as one:
+        one.crash_at(6)
+        assert one.prepare().status < 0
+        one.crash_at(None)
+        one.host.reboot()
+        os.rename(image(one), f"{image(one)}.gone")
+        yield one
+
+
+def image(on: Stage) -> str:
+    return on.root + DISK
+
+
+def test_what_was_never_tried_is_refused(without_image):
+    ended = discard(without_image)
+    assert (ended.returncode, "[recover.whole]" in ended.stderr) == (3, True)
+    assert open_uuids(without_image.host.paths) == (UUID,)
+
+
+def test_what_recover_cannot_end_is_put_aside_and_the_guest_starts_again(without_image):
+    on = without_image
+    tried = on.command("recover")
+    assert tried.returncode == 1
+    assert f"vfioctl recover --discard {UUID}" in tried.stderr
+    shown = on.command("recover", "--discard", UUID)
+    assert (shown.returncode, open_uuids(on.host.paths)) == (3, (UUID,))
+    for said in (f"Hand-off of {GUEST} ({UUID})", "could not be undone: ", f"disk:{DISK} may have been changed by"):
+        assert said in " ".join(shown.stdout.split())
+    assert discard(on).returncode == 0
+    assert open_uuids(on.host.paths) == ()
+    os.rename(f"{image(on)}.gone", image(on))
+    started = on.start()
+    assert started.status == 0, started.stderr
+
+
+def test_what_recover_can_end_after_all_leaves_nothing_to_put_aside(without_image):
+    on = without_image
+    assert on.command("recover").returncode == 1
+    os.rename(f"{image(on)}.gone", image(on))
+    assert on.command("recover").returncode == 0
+    ended = discard(on)
+    assert (ended.returncode, "[recover.nothing]" in ended.stderr) == (3, True)
+
+
+def test_a_recovery_that_was_killed_has_not_failed(without_image):
+    """It has begun to undo, and nobody knows what it would have come to."""
+    on = without_image
+    story = on.story()
+    with Journal(on.host.paths, UUID) as journal:
+        journal.reopen()
+        for step in story.plan.changes:
+            journal.intent(Action.UNDO, step)
+    ended = discard(on)
+    assert (ended.returncode, "[recover.whole]" in ended.stderr) == (3, True)
+
+
+def test_the_content_that_a_whole_journal_names_is_kept_with_it(tmp_path):
+    """A later recovery removes content that no journal names."""
+    here = compose(str(tmp_path))
+    paths = here.paths
+    put(paths.at("proc/sys/kernel/random/boot_id"), "boot-1")
+    kept = blobs.store(paths, b"as it was before")
+    one = step("a", kind="file.write", resource="file:/a", lifetime=Lifetime.DISK,
+               params={"path": "/a", "blob": kept.name, "size": kept.size},
+               baseline={"former": None, "operation": "3f9ac2d1"})  # fmt: skip
+    with here.transaction(Plan("setup", "host", UUID, steps=(one,))) as transaction:
+        transaction.begin("boot-1")
+        transaction.journal.intent(Action.APPLY, one)
+        transaction.journal.failed(Action.UNDO, one, "it is gone")
+    known, place = discarding.discard(here, UUID)
+    assert (known.operation, known.problems) == ("setup", ("a could not be undone: it is gone",))
+    assert Path(place, kept.name).read_bytes() == b"as it was before"
 
 
 def test_a_guest_that_runs_keeps_its_journal(on):

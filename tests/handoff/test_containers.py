@@ -11,12 +11,14 @@ from vfioctl.events.domain import read_domain
 from vfioctl.handoff import containers
 from vfioctl.handoff import make_plan as planner
 from vfioctl.handoff.make_plan import make_plan, read_config
+from vfioctl.handoff.outcome import read_last
 from vfioctl.log import Log
 from vfioctl.testing import scenarios
 from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.host import FakeHost
 from vfioctl.testing.libvirt import FakeLibvirt
 from vfioctl.testing.model import FakeContainer, FakeProcess, FakeUnit, MachineSpec
+from vfioctl.txn import recover
 from vfioctl.txn.journal import open_uuids
 from vfioctl.txn.plan import Plan
 from vfioctl.wait import until
@@ -163,6 +165,42 @@ def test_the_guest_gets_the_card_and_the_container_comes_back_to_it(start_host, 
     assert until(lambda: UUID not in open_uuids(fake.paths), 30)
     (ffmpeg,) = holders(fake)
     assert "/dev/nvidia0" in ffmpeg["files"]
+
+
+@pytest.mark.parametrize("removed", ["container", "tool"])
+def test_what_was_removed_while_the_guest_ran_keeps_nothing_open(start_host, removed) -> None:
+    fake, libvirt = running_guest(start_host)
+    remove(fake, removed)
+    libvirt.stop("win11", XML)
+    assert until(lambda: UUID not in open_uuids(fake.paths), 30)
+    assert until(lambda: (last := read_last(fake.paths, "win11")) is not None and last.event == "release", 10)
+    assert read_last(fake.paths, "win11").ok
+    assert not holders(fake)
+
+
+def test_nor_does_what_was_removed_before_a_power_cut(start_host) -> None:
+    fake, libvirt = running_guest(start_host)
+    remove(fake, "container")
+    fake.reboot(replace(scenarios.media_server(), containers=()))
+    assert "the host was restarted" in recover.settle(libvirt.composition, UUID)
+    assert open_uuids(fake.paths) == ()
+
+
+def running_guest(start_host) -> tuple[FakeHost, FakeLibvirt]:
+    """A guest that has the card which the container jellyfin had."""
+    fake = start_host(scenarios.media_server())
+    libvirt = FakeLibvirt(fake)
+    libvirt.install()
+    libvirt.manage("win11", 'containers = ["jellyfin"]\n')
+    assert libvirt.start("win11", UUID, XML, addresses=(GPU, SOUND)).status == 0
+    return fake, libvirt
+
+
+def remove(fake: FakeHost, what: str) -> None:
+    if what == "tool":
+        fake.kernel.remove_program("docker")
+    else:
+        assert fake.programs.run(("docker", "rm", "jellyfin"), deadline=5).ok
 
 
 def holders(fake: FakeHost) -> list[dict]:

@@ -69,6 +69,26 @@ def test_what_was_refused_once_and_tried_again_was_begun(journal, paths):
     assert (story.begun(Action.APPLY), story.refused(Action.APPLY)) == (("a",), frozenset())
 
 
+def test_what_a_recovery_could_not_do_is_told_until_somebody_has_done_it(journal, paths):
+    for item in (BOOT, DISK):
+        journal.intent(Action.UNDO, item)
+    assert read_both(paths, UUID).failures == ()  # it may just have been killed
+    for item in (BOOT, DISK):
+        journal.failed(Action.UNDO, item, "it is gone")
+    journal.intent(Action.UNDO, BOOT)
+    assert [f"{one.step}: {one.note}" for one in read_both(paths, UUID).failures] == ["a: it is gone", "b: it is gone"]
+    journal.done(Action.UNDO, BOOT)
+    story = read_both(paths, UUID)
+    assert [one.step for one in story.failures] == ["b"]
+    assert story.finished(Action.UNDO) == {"a"}
+
+
+def test_what_a_recovery_could_not_do_counts_no_more_once_everything_is_held_again(journal, paths):
+    journal.failed(Action.UNDO, BOOT, "it is gone")
+    journal.standing(Standing.HELD)
+    assert read_both(paths, UUID).failures == ()
+
+
 def test_an_action_may_be_named_by_its_word(journal, paths):
     journal.intent(Action.APPLY, BOOT)
     journal.done(Action.APPLY, BOOT)

@@ -13,6 +13,7 @@ from vfioctl import operations
 from vfioctl.compose import compose
 from vfioctl.errors import Busy, Refused, VfioctlError
 from vfioctl.files import Lock
+from vfioctl.handoff import discard
 from vfioctl.txn import recover
 from vfioctl.txn.history import read_all
 from vfioctl.txn.journal import Standing, read_both
@@ -55,6 +56,12 @@ def interrupted(here, *, unfinished=Unfinished.UNDO, **fields):
     with here.transaction(made) as transaction:
         transaction.begin("boot-1")
         transaction.journal.intent(Action.APPLY, one)
+
+
+def interrupted_for_good(here):
+    """Likewise, and nothing can undo it."""
+    params = {"argv": ["on"], "undo_argv": ["no-such-program"]}
+    interrupted(here, kind="command.run", params=params, resource="command:on", baseline={})
 
 
 def value(here):
@@ -118,8 +125,7 @@ def test_and_in_which_words_and_looks_at_it_once_its_lock_is_free(here, installe
 
 def test_what_cannot_be_ended_is_said_in_its_words_as_well(here, installed):
     installed(settle=Wordy)
-    params = {"argv": ["on"], "undo_argv": ["no-such-program"]}
-    interrupted(here, kind="command.run", params=params, resource="command:on", baseline={})
+    interrupted_for_good(here)
     with pytest.raises(VfioctlError, match=r"^The thing is not as it was: ") as caught:
         recover.settle(here, OTHER)
     assert caught.value.code == "test.failed"
@@ -157,6 +163,26 @@ def test_one_that_only_a_person_may_end_is_left(here):
     with pytest.raises(Refused, match="nothing but a person may end it"):
         recover.settle(here, OTHER)
     assert value(here) == "1"
+    assert discard.candidates(here.paths) == (OTHER,)
+
+
+def test_only_one_that_was_tried_in_vain_may_be_put_aside(here):
+    interrupted_for_good(here)
+    assert discard.candidates(here.paths) == ()
+    with pytest.raises(VfioctlError, match=r"could not be ended: a: ") as caught:
+        recover.settle(here, OTHER)
+    assert caught.value.hints[-1].endswith(f"vfioctl recover --discard {OTHER}")
+    assert discard.candidates(here.paths) == (OTHER,)
+    (failure,) = read_both(here.paths, OTHER).failures
+    assert (failure.step, failure.action, bool(failure.note)) == ("a", Action.UNDO, True)
+
+
+def test_a_hook_that_has_no_time_for_it_has_not_tried_all(here):
+    interrupted_for_good(here)
+    with pytest.raises(VfioctlError) as caught:
+        recover.settle(here, OTHER, hurried=True)
+    assert "--discard" not in str(caught.value)
+    assert discard.candidates(here.paths) == ()
 
 
 def test_two_interrupted_ones_on_one_guest_are_both_ended(here):

@@ -1,4 +1,4 @@
-"""`vfioctl recover --discard ID`: shows what is known of a damaged journal, asks, and puts it aside."""
+"""`vfioctl recover --discard ID`: shows what is known of a journal that cannot be ended, asks, and puts it aside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vfioctl.actions.errors import Misuse
 from vfioctl.frozen import asdict
 from vfioctl.handoff import damaged, remains
 from vfioctl.handoff import discard as discarded
+from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.log import Log
 from vfioctl.result import Result
 from vfioctl.txn.journal import open_uuids
@@ -42,14 +43,14 @@ def _chosen(call: Call, wanted: str | None) -> str:
     known = discarded.candidates(paths)
     if wanted is None:
         listed = f": {', '.join(known)}" if known else "."
-        raise Misuse(call.verb, f"--discard needs the ID of a damaged journal{listed}")
+        raise Misuse(call.verb, f"--discard needs the ID of a journal that cannot be finished{listed}")
     opened = dict.fromkeys((*known, *open_uuids(paths)))
     named = [uuid for uuid in opened if wanted and wanted in (uuid, damaged.guest_of(paths, uuid))]
     if not named:
-        raise no_such("recover.nothing", f"Nothing is open of {wanted!r}", wanted, known, "Damaged journals")
+        raise no_such("recover.nothing", f"Nothing is open of {wanted!r}", wanted, known, "What cannot be ended")
     hurt = [uuid for uuid in named if uuid in known]
     if len(hurt) > 1:
-        raise Misuse(call.verb, f"{wanted} has more than one damaged journal: {', '.join(hurt)}")
+        raise Misuse(call.verb, f"{wanted} has more than one journal that cannot be finished: {', '.join(hurt)}")
     return (hurt or named)[0]
 
 
@@ -61,7 +62,9 @@ def lines(known: dict[str, Any]) -> Iterator[str]:
     """What is known, for a person who has to check the rest; `place` is where it lies, once it was put aside."""
     when = f", begun {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(known['since']))}" if known["since"] else ""
     by = f" by vfioctl {known['version']}" if known["version"] else ""
-    yield f"Hand-off of {known['guest'] or 'a guest that nobody knows'} ({known['uuid']}){when}{by}."
+    whose = known["guest"] or "a guest that nobody knows"
+    what = "Hand-off of" if known["operation"] == HAND_OFF else f"Operation {known['operation']} on"
+    yield f"{what} {whose} ({known['uuid']}){when}{by}."
     yield from known["problems"] or ("It has no journal, though others are told that it holds something.",)
     for title, key in (("Its devices:", "devices"), ("What it holds:", "holds"), ("Its last records:", "last")):
         if known[key]:

@@ -1,4 +1,7 @@
-"""Puts a damaged journal aside, with all that is known of its hand-off. Brings nothing home and deletes nothing."""
+"""Puts a journal aside that is damaged or cannot be ended, with all that is known of it.
+
+A whole one only where a recovery has tried to end it and has failed. Brings nothing home and deletes nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,32 @@ from vfioctl.handoff.notes import guest_lock
 from vfioctl.handoff.remains import Remains
 from vfioctl.host.host import Host
 from vfioctl.paths import Paths
-from vfioctl.txn import generation
-from vfioctl.txn.journal import open_uuids
+from vfioctl.txn import blobs, generation
+from vfioctl.txn.journal import open_uuids, read_both
 from vfioctl.txn.resources import Ledger, resource_locks
 
 LOCK_SECONDS = 5.0
 REPORT = "report.json"
+EXECUTABLE, PRIVATE = 0o700, 0o600
 
 
 def candidates(paths: Paths) -> tuple[str, ...]:
-    """The UUIDs of hand-offs that cannot be finished: the journal is damaged, or gone while the ledger names them."""
+    """The UUIDs of what cannot be finished.
+
+    The journal is damaged, or its recovery was tried in vain, or it is gone while the ledger names the guest.
+    """
     opened = open_uuids(paths)
-    hurt = {uuid for uuid in opened if damaged.problem_of(paths, uuid)}
-    return tuple(sorted(hurt | {uuid for entry in Ledger(paths).readable()[0] for uuid in entry.holders} - set(opened)))
+    hopeless = {uuid for uuid in opened if _is_hopeless(paths, uuid)}
+    held = {uuid for entry in Ledger(paths).readable()[0] for uuid in entry.holders}
+    return tuple(sorted(hopeless | held - set(opened)))
+
+
+def _is_hopeless(paths: Paths, uuid: str) -> bool:
+    try:
+        story = read_both(paths, uuid)
+    except VfioctlError:
+        return True
+    return story is not None and bool(story.failures)
 
 
 def refuse_whole(paths: Paths, uuid: str) -> None:
@@ -39,7 +55,8 @@ def refuse_whole(paths: Paths, uuid: str) -> None:
         return
     if uuid in open_uuids(paths):
         raise Refused(
-            "recover.whole", f"The journal of {uuid} is whole: its hand-off is finished, not put aside.",
+            "recover.whole",
+            f"The journal of {uuid} is whole: its hand-off is finished, and put aside only once that has failed.",
             state="Nothing was changed.", hints=("Finish it with: vfioctl recover",),
         )  # fmt: skip
     raise Refused("recover.nothing", f"Nothing is open of {uuid}.", state="Nothing was changed.")
@@ -70,8 +87,8 @@ def _living(paths: Paths, host: Host, uuid: str) -> Iterator[str]:
 def discard(composition: Composition, uuid: str) -> tuple[Remains, str]:
     """Put the journal of `uuid` aside; what was known of it, and the directory that everything was put into.
 
-    Raises Refused while it is whole, in use or worked on (lock.busy); OSError where the directory cannot be written:
-    nothing was changed then.
+    Raises Refused while it can be finished, is in use or worked on (lock.busy); OSError where the directory cannot be
+    written: nothing was changed then.
     """
     paths = composition.paths
     with guest_lock(paths, uuid):
@@ -84,7 +101,8 @@ def discard(composition: Composition, uuid: str) -> tuple[Remains, str]:
             report = {**asdict(known), "ledger": [asdict(entry) for entry in held]}
             files.write_json(os.path.join(place, REPORT), report)
             if known.undo:
-                _copy(known.undo, os.path.join(place, markers.UNDO))
+                _copy(known.undo, os.path.join(place, markers.UNDO), EXECUTABLE)
+            _keep_content(paths, uuid, place)
             _put_aside(paths, uuid, place)
             Ledger(paths).drop(uuid)
         if markers.are_of(paths, known.guest, uuid):
@@ -105,9 +123,16 @@ def _place(paths: Paths, uuid: str) -> str:
     raise VfioctlError("recover.nothing", f"There is no free name for {place}.")
 
 
-def _copy(source: str, target: str) -> None:
+def _keep_content(paths: Paths, uuid: str, place: str) -> None:
+    """Copy what the plan names, such as a file as it was before: a later recovery removes what no journal names."""
+    if damaged.problem_of(paths, uuid) is None and (story := read_both(paths, uuid)):
+        for path in blobs.of(paths, story.plan):
+            _copy(path, os.path.join(place, os.path.basename(path)), PRIVATE)
+
+
+def _copy(source: str, target: str, mode: int) -> None:
     shutil.copyfile(source, target)
-    os.chmod(target, 0o700)
+    os.chmod(target, mode)
 
 
 def _put_aside(paths: Paths, uuid: str, place: str) -> None:

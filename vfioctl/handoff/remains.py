@@ -13,17 +13,21 @@ from vfioctl.compose import Composition
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.handoff import damaged, markers
+from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.host.readers import link_name
 from vfioctl.paths import Paths
-from vfioctl.txn.journal import read
+from vfioctl.txn.journal import read, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
+from vfioctl.txn.plan import Action
 from vfioctl.txn.resources import Entry
 from vfioctl.txn.shape import is_number
 from vfioctl.txn.step import Lifetime, Phase, Scope, State, Step, Undo
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from vfioctl.txn.journal import Story
 
 MOST_RECORDS = 5
 LONGEST = 60  # characters that are shown of a version
@@ -32,11 +36,15 @@ ANY = Exception  # what a damaged record says may break whatever looks at it; th
 
 @frozen
 class Remains:
-    """What is left of one hand-off. `since` is in seconds since the epoch; what nobody knows is empty or None."""
+    """What is left of one hand-off. `since` is in seconds since the epoch; what nobody knows is empty or None.
+
+    Another operation whose journal is put aside is told of in the same way.
+    """
 
     uuid: str
     guest: str
-    problems: tuple[str, ...]  # a sentence for each of its two files that is damaged
+    operation: str
+    problems: tuple[str, ...]  # a sentence for each file of it that is damaged, and each step that nobody can undo
     since: float | None
     version: str
     devices: tuple[str, ...]  # in words: each with the driver that it is on, and was on
@@ -53,15 +61,17 @@ def of(composition: Composition, uuid: str) -> Remains:
     held, guest = damaged.entries(paths, uuid), damaged.guest_of(paths, uuid)
     head = next(filter(None, map(damaged.header, _files(paths, uuid))), {})
     since: Any = head.get("started")
+    story = None if damaged.problem_of(paths, uuid) else read_both(paths, uuid)
     mine = markers.are_of(paths, guest, uuid)
     return Remains(
-        uuid=uuid, guest=guest, problems=tuple(_problems(paths, uuid)),
+        uuid=uuid, guest=guest, operation=story.plan.operation if story else HAND_OFF,
+        problems=(*_problems(paths, uuid), *(_in_vain(story) if story else ())),
         since=float(since) if is_number(since) else None,
         version=str(head.get("version", ""))[:LONGEST],
         devices=tuple(_device(paths, address, held) for address in damaged.devices(paths, uuid)),
         holds=tuple(entry.resource for entry in held),
         last=tuple(said for path in _files(paths, uuid) for said in damaged.last_words(path, MOST_RECORDS)),
-        check=(*_unlike_before(held, machine), *_on_disk(head)),
+        check=(*_unlike_before(held, machine), *(_lasting(story) if story else _on_disk(head))),
         undo=_undo(paths, guest) if mine else "",
         undone=mine and damaged.is_undone(paths, guest),
     )  # fmt: skip
@@ -77,6 +87,12 @@ def _problems(paths: Paths, uuid: str) -> Iterator[str]:
             read(path)
         except VfioctlError as error:
             yield error.message
+
+
+def _in_vain(story: Story) -> Iterator[str]:
+    """What a recovery has tried in vain."""
+    for record in story.failures:
+        yield f"{record.step} could not be {'undone' if record.action is Action.UNDO else 'done'}: {record.note}"
 
 
 def _undo(paths: Paths, guest: str) -> str:
@@ -119,6 +135,15 @@ def _on_disk(head: Mapping[str, Any]) -> Iterator[str]:
     for step in steps if isinstance(steps, list) else ():
         if isinstance(step, dict) and step.get("lifetime") == Lifetime.DISK and isinstance(step.get("resource"), str):
             yield f"{step['resource']} may have been changed by {step.get('kind')}"
+
+
+def _lasting(story: Story) -> Iterator[str]:
+    """What was begun, lies on a disk, and was not undone, but for what stays once the operation has succeeded."""
+    left = set(story.begun(Action.APPLY)) - story.finished(Action.UNDO)
+    for step in story.plan.changes:
+        kept = story.given and step.scope is Scope.TRANSACTION
+        if step.id in left and step.lifetime is Lifetime.DISK and not kept:
+            yield f"{step.resource} may have been changed by {step.kind}"
 
 
 def _words(baseline: Mapping[str, Any]) -> str:

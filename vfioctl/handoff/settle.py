@@ -60,7 +60,7 @@ class Settle(WayBack):
             what = f"{reboot.begins(self.story)}, and not everything that outlives a boot could be undone"
         elif verdict is Unfinished.UNDO:
             what = f"{self.plan.subject}: not everything of the interrupted hand-off could be undone"
-        return self.leave_open("recover", what)
+        return self.leave_open("recover", what, hints=self.given_up)
 
     def afterwards(self, said: str) -> str:
         """Wait for the proof of the return, while nobody waits for us."""

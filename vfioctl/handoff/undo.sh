@@ -574,16 +574,31 @@ vtconsole_back() {
 # outliving PROGRAM ARGUMENT…: bounded lets it have no lock of ours: what it starts (conmon) would keep it.
 outliving() { run "$@"; }
 
-# container_back NAME SECONDS PROGRAM ARGUMENT…: both tools do nothing where it runs.
+# container_back TOOL NAME SECONDS PROGRAM ARGUMENT…: both tools do nothing where it runs. What is said of the start may
+# be about another container that it needs, so the tool is asked about this one.
 container_back() {
-    k_name=$1
-    k_limit=$2
-    shift 2
-    if bounded "$k_limit" outliving "$@"; then
+    k_tool=$1
+    k_name=$2
+    k_limit=$3
+    shift 3
+    if ! (PATH=$PROGRAMS && command -v "$k_tool") >/dev/null; then
+        say "container $k_name is not there any more, nor is $k_tool"
+    elif bounded "$k_limit" outliving "$@" start -- "$k_name"; then
         say "container $k_name runs"
+    elif k_out=$out && tells_absence && ! bounded "$k_limit" outliving "$@" container inspect -- "$k_name" &&
+        tells_absence; then
+        say "container $k_name is not there any more"
     else
-        fail "container $k_name was not started: $out"
+        fail "container $k_name was not started: $k_out"
     fi
+}
+
+# tells_absence: whether the program that has just ended says so of a container.
+tells_absence() {
+    case $out in
+    *[Nn]'o such container'*) ;;
+    *) return 1 ;;
+    esac
 }
 
 # unit_goes_on UNIT: one without a main process has none that stands still.

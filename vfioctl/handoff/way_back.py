@@ -162,16 +162,16 @@ class WayBack(Settling):
         self.kept = keep(self.node.paths, self.log, self.ending)
         forget(transaction)
 
-    def leave_open(self, event: str, what: str = "") -> VfioctlError:
+    def leave_open(self, event: str, what: str = "", *, hints: tuple[str, ...] = ()) -> VfioctlError:
         """Not everything is home: keep why, leave the journal for `recover`, and return the error.
 
-        `what` says it for a hand-off that did not end in a return.
+        `what` says it for a hand-off that did not end in a return; `hints` are more of them.
         """
         what = what or f"{self.plan.subject} gave its devices back, but not everything came home"
         error = StepFailed(
             "return.unfinished", f"{what}: " + "; ".join(failure.message for failure in self.failures),
             state=" ".join(("The journal is kept.", *self.left)),
-            hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue"),
+            hints=("Finish it with: vfioctl recover", "Bring the desktop back with: vfioctl rescue", *hints),
         )
         self.ending = Ending(self.plan.subject, self.plan.key, event, self._times(event), error=error)
         keep(self.node.paths, self.log, self.ending)

@@ -10,6 +10,7 @@ from vfioctl.host.containers import DOCKER, PODMAN, user_of
 if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
+    from vfioctl.proc import Completed
 
 TOOLS = (DOCKER, PODMAN)
 SECONDS = 15.0  # podman opens its database first: 5 s on a slow disk are not enough
@@ -71,7 +72,7 @@ def look(host: Host, which: Which, *, deadline: float = SECONDS) -> Seen | None:
         return None
     argv = command(which, host.paths, "container", "inspect", "--format", FORMAT, "--", which.name)
     shown = host.programs.run(argv, deadline=deadline)
-    if not shown.ok and ABSENT in shown.stderr.lower():
+    if tells_absence(shown):
         return None
     fields = shown.stdout.strip().split(" ", FIELDS - 1)
     if not shown.ok or len(fields) < FIELDS - 1:
@@ -81,6 +82,11 @@ def look(host: Host, which: Which, *, deadline: float = SECONDS) -> Seen | None:
         )  # fmt: skip
     unit = fields[3] if len(fields) == FIELDS and fields[3] != UNSET else ""
     return Seen(fields[0], fields[1] in RUNS, fields[2] == "true", unit)
+
+
+def tells_absence(ended: Completed) -> bool:
+    """Whether the tool has failed for want of a container: to a start that may be another one than its own."""
+    return not ended.ok and ABSENT in ended.stderr.lower()
 
 
 def _sleeps(host: Host) -> bool:

@@ -112,7 +112,16 @@ def drop(paths: Paths, *names: str) -> None:
 
 def drop_of(paths: Paths, plan: Plan) -> None:
     """Remove every blob that `plan` names: its journal is closed. Raises OSError."""
-    drop(paths, *_named(json.dumps([[dict(step.params), dict(step.baseline)] for step in plan.all_steps()])))
+    drop(paths, *_names_of(plan))
+
+
+def of(paths: Paths, plan: Plan) -> tuple[str, ...]:
+    """Where each blob lies that `plan` names and that is there."""
+    return tuple(_path(paths, name) for name in dict.fromkeys(_names_of(plan)) if is_there(paths, name))
+
+
+def _names_of(plan: Plan) -> Iterable[str]:
+    return _named(json.dumps([[dict(step.params), dict(step.baseline)] for step in plan.all_steps()]))
 
 
 def sweep(paths: Paths) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Stopwatch:
 def as_journalled(plan: Plan, records: Sequence[Moment], actions: Mapping[str, Action]) -> tuple[StepTime, ...]:
     """The times of the steps in `actions`, each with that action, as the journal's lines tell, whoever wrote them."""
     wanted = [record for record in records if actions.get(record.step) is record.action]
-    ends = {record.step: record for record in wanted if record.what != "intent"}
+    ends = {record.step: record for record in wanted if record.what in ("done", "refused")}
     begins = {record.step: record for record in wanted if record.what == "intent"}
     zero = min((record.at for record in wanted), default=0.0)
     return tuple(_time(plan.step(name), begun, ends.get(name), zero) for name, begun in begins.items())

@@ -28,7 +28,7 @@ ANY = Exception  # a damaged file may make anything of what reads it; none of it
 SUFFIX = ".jsonl"
 PROGRESS = ".progress"  # beside the journal of this boot, while a long step runs
 MOST_SHOWN = 1 << 20  # bytes of each end of a damaged file
-WHAT = ("intent", "done", "refused")
+WHAT = ("intent", "done", "refused", "failed")
 
 
 class Standing(StrEnum):
@@ -46,7 +46,7 @@ class Moment:
     """What happens to a step: `what` is intent, done, or refused for what changed nothing; `at` the monotonic clock.
 
     That one counts in seconds, the same for all processes. Between them comes "progress", which no journal keeps:
-    `done` of `total` in `unit`; total is 0 where nobody knows it.
+    `done` of `total` in `unit`; total is 0 where nobody knows it. "failed" is what a recovery could not do.
     """
 
     what: str
@@ -96,6 +96,12 @@ class Story:
         """The ids of the steps whose `action` never changed anything: each time it was intended it was refused."""
         refused = {record.step for record in self._of(action) if record.what == "refused"}
         return frozenset(refused.difference(self.begun(action)))
+
+    @property
+    def failures(self) -> tuple[Moment, ...]:
+        """What a recovery came to the end of and could not do, and nobody has done since: one record a step."""
+        last = {record.step: record for record in self.records if record.what in ("failed", "done")}
+        return tuple(record for record in last.values() if record.what == "failed")
 
     def _of(self, action: Action) -> Iterator[Moment]:
         return (record for record in self.records if record.action == action)
@@ -159,6 +165,10 @@ class Journal:
         was, self.lenient = self.lenient, True
         self._record(step, "refused", action, why)
         self.lenient = was
+
+    def failed(self, action: Action, step: Step, why: str) -> None:
+        """A recovery has tried it in vain."""
+        self._record(step, "failed", action, why)
 
     def progress(self, action: Action, step: Step, done: int, total: int, unit: str) -> None:
         """Say how far the step is, in a file that is overwritten: worth nothing after a crash, and no failure."""

@@ -5,20 +5,21 @@ Trusts the machine, not the journal: each undo asks before it changes anything. 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, StepFailed, VfioctlError
 from vfioctl.frozen import frozen, replace
 from vfioctl.txn.clock import Deadline, Stopwatch
-from vfioctl.txn.engine import Turn, pending
+from vfioctl.txn.engine import Failure, Turn, pending
 from vfioctl.txn.journal import Standing
 from vfioctl.txn.plan import Action, Unfinished
 from vfioctl.txn.step import Lifetime, Scope
 
 if TYPE_CHECKING:
     from vfioctl.log import Log
-    from vfioctl.txn.engine import Engine, Failure
+    from vfioctl.txn.engine import Engine
     from vfioctl.txn.journal import Story
     from vfioctl.txn.node import Node
     from vfioctl.txn.plan import Plan
@@ -89,6 +90,7 @@ class Settling:
             elif verdict is Unfinished.FINISH:
                 self.finish()
             if self.failures:
+                self._note(self.failures)
                 raise self.failed(verdict)
             return self.ended(verdict)
 
@@ -109,7 +111,11 @@ class Settling:
         """What is done with it; LEAVE where nothing is to do. Raises Refused where that is not for us to decide."""
         unfinished = self.unfinished
         if unfinished is Unfinished.LEAVE:
-            raise self._left_to_a_person()
+            error = self._left_to_a_person()
+            begun = self.story.begun(Action.APPLY)
+            steps = [step for step in self.plan.steps if step.id in begun] or self.plan.steps
+            self._note(Failure(step, Action.UNDO, error) for step in steps)
+            raise error
         if self.case.hurried:
             self._refuse_libvirt()
         if unfinished is Unfinished.FINISH and self.story.standing is Standing.APPLYING:
@@ -190,7 +196,8 @@ class Settling:
         error = StepFailed(
             "operation.unfinished",
             f"{name_of(self.plan)} could not be ended: " + "; ".join(one.message for one in self.failures),
-            state=" ".join(("The journal is kept.", *self.left)), hints=("Try again with: vfioctl recover",),
+            state=" ".join(("The journal is kept.", *self.left)),
+            hints=("Try again with: vfioctl recover", *self.given_up),
         )  # fmt: skip
         keep(self.node, self.transaction(), error, "")
         return error
@@ -206,6 +213,21 @@ class Settling:
         kept, begun = self.story.given, self.story.begun(Action.APPLY)
         lasting = (step for step in self.plan.changes if step.lifetime is Lifetime.DISK and step.id in begun)
         return tuple(step for step in lasting if not (kept and step.scope is Scope.TRANSACTION))
+
+    @property
+    def given_up(self) -> tuple[str, ...]:
+        """The way out where a recovery can never end it, as a hint. Not in a hook, nor for who is not root."""
+        if self.case.hurried or self.node.paths.own:
+            return ()
+        return (f"If that can never be, put its journal aside with: vfioctl recover --discard {self.plan.key}",)
+
+    def _note(self, failures: Iterable[Failure]) -> None:
+        """Tell the journal what was tried in vain, so that it may be put aside. A hook has no time for a whole try."""
+        if self.case.hurried:
+            return
+        with self.transaction().reopen() as transaction:
+            for one in failures:
+                transaction.journal.failed(one.action, one.step, one.cause)
 
     def _refuse_libvirt(self) -> None:
         """Raise Refused where it changes a domain: libvirt waits for the hook, and would not answer it."""

@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from step_builders import planned
+from step_builders import planned, program
 
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl.errors import DeadlineExceeded, StepFailed, VfioctlError
 from vfioctl.frozen import replace as replaced
 from vfioctl.handoff.undo_sh import render
 from vfioctl.kinds.processes.container_stop import KIND
 from vfioctl.testing import scenarios
+from vfioctl.testing.domains import UUID
 from vfioctl.testing.model import FakeContainer, FakeProcess
 from vfioctl.txn.step import State, StepProposal
 
@@ -38,6 +39,17 @@ def server(boot):
 
 def commands(fake):
     return [call["argv"] for call in fake.kernel.calls() if call["argv"][0] in ("docker", "podman", "runuser")]
+
+
+def named(params):
+    return f"{params['name']} of user {params['user']}" if "user" in params else params["name"]
+
+
+def ran_undo_sh(machine, step):
+    """Whether undo.sh, with this step alone, says that all is back."""
+    script = Path(machine.paths.at("undo.sh"))
+    script.write_text(render("win11", UUID, (step,), machine.paths))
+    return subprocess.run(["sh", script], check=False).returncode == 0
 
 
 def running(fake, comm):
@@ -86,13 +98,56 @@ def test_a_stop_that_hangs_ends_at_the_deadline(boot):
         KIND.apply(planned(machine_, "container.stop", JELLYFIN, deadline=1.0), machine_)
 
 
-def test_a_container_that_was_removed_meanwhile_is_said(server):
+@pytest.mark.parametrize(("params", "comm"), [(JELLYFIN, "ffmpeg"), (MINE, "ollama")])
+def test_a_container_that_was_removed_meanwhile_has_nothing_to_put_back(server, params, comm):
     fake, machine = server
-    step = planned(machine, "container.stop", {"tool": "docker", "name": "jellyfin"})
+    step = planned(machine, "container.stop", params)
     KIND.apply(step, machine)
     fake.kernel.boot(replace(scenarios.media_server(), containers=()))
-    with pytest.raises(StepFailed, match="No such container"):
-        KIND.undo(step, machine)
+    assert KIND.probe(step, machine) is State.AFTER
+    assert KIND.undo(step, machine).endswith(f"container {named(params)} is not there any more")
+    assert ran_undo_sh(machine, step)
+    assert running(fake, comm) == []
+
+
+@pytest.mark.parametrize("params", [JELLYFIN, MINE])
+def test_one_whose_tool_was_removed_meanwhile_neither(server, params):
+    fake, machine = server
+    step = planned(machine, "container.stop", params)
+    KIND.apply(step, machine)
+    fake.kernel.remove_program(params["tool"])
+    assert KIND.probe(step, machine) is State.AFTER
+    assert KIND.undo(step, machine).endswith(f"is not there any more, nor is {params['tool']}")
+    assert ran_undo_sh(machine, step)
+
+
+LACKS_ANOTHER = """case "$1" in
+container) echo 'ab exited false ';;
+start) echo 'Error response from daemon: joining network namespace: No such container: cd12' >&2; exit 1;;
+esac"""
+HAS_NO_DAEMON = "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1"
+
+
+def test_one_that_lacks_another_container_is_there_and_counts_as_not_started(plain):
+    program(plain, "podman", LACKS_ANOTHER)
+    with pytest.raises(StepFailed, match="No such container: cd12"):
+        KIND.undo(stopped(plain), plain)
+    assert not ran_undo_sh(plain, stopped(plain))
+
+
+def test_one_whose_daemon_does_not_answer_counts_as_not_started(plain):
+    program(plain, "podman", HAS_NO_DAEMON)
+    with pytest.raises(VfioctlError, match="Cannot connect"):
+        KIND.undo(stopped(plain), plain)
+    assert not ran_undo_sh(plain, stopped(plain))
+
+
+def test_undo_sh_starts_a_container_that_is_there(server):
+    fake, machine = server
+    step = planned(machine, "container.stop", JELLYFIN)
+    KIND.apply(step, machine)
+    assert ran_undo_sh(machine, step)
+    assert len(running(fake, "ffmpeg")) == 1
 
 
 def test_a_tool_that_is_not_installed_is_found_by_the_check(server):
@@ -142,9 +197,7 @@ def test_what_a_start_leaves_behind_keeps_no_lock(monitored, tmp_path):
     assert not [path for path in opened() if path.endswith(".lock")]
 
 
-def test_what_undo_sh_leaves_behind_keeps_no_lock(monitored, tmp_path):
+def test_what_undo_sh_leaves_behind_keeps_no_lock(monitored):
     machine, opened = monitored
-    script = tmp_path / "undo.sh"
-    script.write_text(render("win11", "6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506", (stopped(machine),), machine.paths))
-    assert subprocess.run(["sh", script], check=False).returncode == 0
+    assert ran_undo_sh(machine, stopped(machine))
     assert not [path for path in opened() if path.endswith(".lock")]

@@ -22,7 +22,7 @@ FOLLOW_SECONDS = 1800.0  # longer than the deadlines of all guests of a host tog
 @click.command()
 @click.argument("guest", type=RECOVERABLE, required=False)
 @click.option("--abort", is_flag=True, help="Stop a hand-off that is running now, and undo it.")
-@click.option("--discard", is_flag=True, help="Put a damaged journal aside; GUEST is its ID, as status shows it.")
+@click.option("--discard", is_flag=True, help="Put a journal aside that cannot be ended; GUEST is its ID.")
 @click.option("--yes", is_flag=True, help="Do not ask before a journal is put aside.")
 @click.pass_obj
 def command(call: Call, guest: str | None, abort: bool, discard: bool, yes: bool) -> Result | int:  # noqa: FBT001 -- click's signature
@@ -34,8 +34,10 @@ def command(call: Call, guest: str | None, abort: bool, discard: bool, yes: bool
     offers no way out of a hook. Called in a login, it works in a transient system unit and shows what that says: the
     login may end with the work.
 
-    A journal that is damaged cannot be finished: --discard shows what is known of it, asks, and puts it aside in
+    A journal that is damaged cannot be finished, nor one whose recovery was tried and has failed for good, as where a
+    disk is gone: --discard shows what is known of it and what stays undone, asks, and puts it aside in
     /var/lib/vfioctl/discarded. It brings nothing home; `vfioctl rescue` does, where the undo of that start is there.
+    One that was not tried yet, and may be finished, is refused.
     """
     from vfioctl.actions.discarding import UNCONFIRMED
     from vfioctl.actions.discarding import discard as put_aside

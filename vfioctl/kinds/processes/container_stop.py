@@ -1,7 +1,7 @@
 """container.stop: stops a container through its own tool, and starts it again by name, when it ran before.
 
 It lives on the disk: Docker keeps that a container was stopped, and then does not start one with the restart policy
-unless-stopped at the next boot.
+unless-stopped at the next boot. One that was removed meanwhile, or whose tool was, has nothing to be put back.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ContainerStop(Primitive):
     """{tool, name, user?}; tool is docker or podman; user has it, when it is rootless"""
 
     name = "container.stop"
-    summary = "Stops a container through docker or podman; the undo starts it by name when it ran before."
+    summary = "Stops a container through docker or podman; the undo starts it by name when it ran and was not removed."
     undo_class = Undo.RECREATED
     scope = Scope.LEASE
     lifetime = Lifetime.DISK
@@ -65,19 +65,23 @@ class ContainerStop(Primitive):
         return None
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State.BEFORE if _runs(look(step, machine)) == step.baseline["active"] else State.AFTER
+        runs = _has_tool(step, machine) and _runs(look(step, machine))
+        return State.BEFORE if runs == step.baseline["active"] else State.AFTER
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         which = _which(step.params)
         if not step.baseline["active"]:
             return f"the {which.title} did not run before"
-        seen = look(step, machine)
-        if _runs(seen):
+        if not _has_tool(step, machine):
+            return f"the {which.title} is not there any more, nor is {which.tool}"
+        if _runs(look(step, machine)):
             return f"the {which.title} already runs"
         deadline = Deadline(step.deadline)
         argv = container_tools.command(which, machine.paths, "start", "--", which.name)
         started = machine.programs.without_locks().run(argv, deadline=deadline.left)
         if not started.ok:
+            if container_tools.tells_absence(started) and look(step, machine) is None:
+                return f"the {which.title} is not there any more"
             raise StepFailed("container.start_failed", f"{started.why()}.")
         if not until(lambda: _runs(look(step, machine)), deadline.left):
             raise StepFailed("container.start_failed", f"The {which.title} was started, but does not run.")
@@ -88,8 +92,8 @@ class ContainerStop(Primitive):
         if not step.baseline["active"]:
             return ()
         which = _which(step.params)
-        argv = container_tools.command(which, paths, "start", "--", which.name)
-        return (call("container_back", which.name, seconds(step), *argv),)
+        argv = container_tools.command(which, paths)
+        return (call("container_back", which.tool, which.name, seconds(step), *argv),)
 
 
 def _which(params: Json) -> Which:
@@ -100,6 +104,11 @@ def look(step: Step, machine: Machine) -> Seen | None:
     """The step's container as it is now."""
     patience = max(container_tools.SECONDS, step.deadline)  # Docker's socket waits for the daemon at boot
     return container_tools.look(machine.host(), _which(step.params), deadline=patience)
+
+
+def _has_tool(step: Step, machine: Machine) -> bool:
+    """Whether docker or podman is still there; the check has seen it."""
+    return machine.programs.find(step.params["tool"]) is not None
 
 
 def _runs(seen: Seen | None) -> bool:

@@ -1,4 +1,4 @@
-"""docker and podman as their clients answer: container inspect, stop, start. Podman's words are those of 4.3.
+"""docker and podman as their clients answer: container inspect, stop, start, rm. Podman's words are those of 4.3.
 
 A container keeps its id from stop to start; one made with --rm is gone with its stop.
 """
@@ -127,13 +127,23 @@ def _absent(tool: str, verb: str, name: str) -> Reply:
 def _act(containers: Containers, one: Container, verb: str, name: str, form: str) -> Reply:
     if verb == "inspect":
         return Reply(out=_filled(form, one) + "\n")
-    if verb not in ("stop", "start"):
+    if verb not in ("stop", "start", "rm"):
         return Reply(err=f"unknown command {verb!r}\n", status=STATUS[one.spec.tool])
+    if verb == "rm":
+        return _remove(containers, one, name)
     if verb == "start" and not one.runs and (node := containers.missing(one)):
         return Reply(err=NO_DEVICE.format(node), status=STATUS[one.spec.tool])
     silent = verb == "start" and one.runs and one.spec.tool == "podman"
     (containers.stop if verb == "stop" else containers.start)(one)
     return Reply(out="" if silent else f"{name}\n")
+
+
+def _remove(containers: Containers, one: Container, name: str) -> Reply:
+    """One that runs stays."""
+    if one.runs:
+        return Reply(err=f"cannot remove container {name}: it is running\n", status=STATUS[one.spec.tool])
+    containers.all.remove(one)
+    return Reply(out=f"{name}\n")
 
 
 def _filled(form: str, one: Container) -> str:
