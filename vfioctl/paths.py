@@ -171,6 +171,11 @@ class Paths:
         return self.at("etc/systemd/system/vfioctl-recover.service")
 
     @property
+    def rest_unit(self) -> str:
+        """What systemd runs as root where the recovery at boot has failed."""
+        return self.at("etc/systemd/system/vfioctl-recover-rest.service")
+
+    @property
     def programs(self) -> str:
         """The PATH in which programs are searched: system directories below the root, nothing inherited."""
         return ":".join(self.at(part) for part in ("usr/local/sbin", "usr/sbin", "usr/bin", "sbin", "bin"))

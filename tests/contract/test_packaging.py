@@ -22,6 +22,7 @@ BESIDES = {"vfioctl-guest": ("pycdlib>=1.14",)}  # the ISO image from which a ne
 BUILT = {"build", "dist"}  # by tools, and ignored by git
 NEEDED = (
     "vfioctl/data/libvirt/50-vfioctl.sh.in", "vfioctl/data/systemd/vfioctl-recover.service.in",
+    "vfioctl/data/systemd/vfioctl-recover-rest.service.in",
     "vfioctl/handoff/undo.sh", "vfioctl/plugin/vfioctl-plugin.toml", "vfioctl/py.typed", "vfioctl/testing/entry.py",
     "vfioctl/testing/server.py",
 )  # fmt: skip
@@ -109,7 +110,8 @@ def test_the_core_brings_what_works_without_the_repository(name: str, wheels) ->
 
 
 def test_what_lies_in_contrib_and_travels_in_the_wheel_is_the_same_file(wheels) -> None:
-    for name in ("libvirt/50-vfioctl.sh.in", "systemd/vfioctl-recover.service.in"):
+    units = ("systemd/vfioctl-recover.service.in", "systemd/vfioctl-recover-rest.service.in")
+    for name in ("libvirt/50-vfioctl.sh.in", *units):
         assert wheel_of(ROOT, wheels).read(f"vfioctl/data/{name}") == (ROOT / "contrib" / name).read_bytes()
 
 

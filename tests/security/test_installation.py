@@ -110,7 +110,8 @@ def test_a_file_in_a_directory_that_a_pth_file_adds_is_judged(installation: Inst
 
 @pytest.mark.parametrize(
     "part", ["etc/libvirt/hooks/qemu.d/50-vfioctl", "etc/libvirt/hooks", "etc/systemd/system/vfioctl-recover.service",
-             "etc/systemd/system", "etc/vfioctl/guests/win11.toml", "etc/vfioctl/guests", "var/lib/vfioctl", "usr/bin"],
+             "etc/systemd/system/vfioctl-recover-rest.service", "etc/systemd/system", "etc/vfioctl/guests/win11.toml",
+             "etc/vfioctl/guests", "var/lib/vfioctl", "usr/bin"],
 )  # fmt: skip
 @pytest.mark.parametrize("opened", ["others", "list"])
 def test_hook_verify_names_whatever_root_obeys_that_others_can_write(

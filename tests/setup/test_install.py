@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -65,6 +66,7 @@ def prepared(composition: Composition, state: str) -> None:
         return
     install(composition)
     if state == "changed":
+        Path(composition.paths.rest_unit).write_text("[Unit]\n")
         Path(composition.paths.shim).write_text("#!/bin/sh\n")
         Path(composition.paths.manifest).chmod(0o600)
         Path(composition.paths.recovery_unit).unlink()
@@ -167,6 +169,38 @@ def test_the_unit_recovers_with_this_installation_and_is_enabled(composition: Co
     assert (root / "etc/systemd/system/multi-user.target.wants" / UNIT).resolve() == unit.resolve()
 
 
+def settings(path: str) -> dict[str, str]:
+    """What a unit file sets; it sets nothing twice."""
+    return dict(line.split("=", 1) for line in Path(path).read_text().splitlines() if "=" in line and line[0] != "#")
+
+
+def test_libvirt_waits_for_the_recovery_at_boot_but_not_for_long(composition: Composition) -> None:
+    install(composition)
+    unit = settings(composition.paths.recovery_unit)
+    assert {"libvirtd.service", "virtqemud.service"} <= set(unit["Before"].split())
+    assert float(unit["TimeoutStartSec"]) <= 180
+
+
+def test_what_it_could_not_do_is_done_once_docker_runs_and_nothing_waits_for_that(composition: Composition) -> None:
+    install(composition)
+    first, rest = settings(composition.paths.recovery_unit), settings(composition.paths.rest_unit)
+    assert first["OnFailure"] == os.path.basename(composition.paths.rest_unit)
+    assert rest["ExecStart"] == first["ExecStart"]
+    assert "docker.service" in rest["After"].split()
+    assert rest["TimeoutStartSec"] == "infinity"
+    assert not {"Before", "WantedBy", "RequiredBy"} & set(rest)
+    assert "docker.service" not in first["After"]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_has_nothing_to_say_about_the_units(composition: Composition) -> None:
+    install(composition)
+    units = (composition.paths.recovery_unit, composition.paths.rest_unit)
+    argv = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units]
+    told = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert [line for line in told.stderr.splitlines() if "vfioctl-recover" in line] == []
+
+
 def test_an_interpreter_below_a_strange_path_is_written_for_systemd(composition: Composition, root: Path) -> None:
     install(replace(composition, self_argv=(*composition.self_argv, "50%", "$HOME")))
     assert "-m vfioctl.paths" in (root / "etc/systemd/system" / UNIT).read_text()
@@ -261,13 +295,13 @@ def test_uninstall_is_refused_while_a_journal_is_open(composition: Composition, 
     assert not os.path.exists(composition.paths.shim)
 
 
-def test_uninstall_removes_hook_and_unit_and_keeps_configuration(composition: Composition, root: Path) -> None:
+def test_uninstall_removes_hook_and_units_and_keeps_configuration(composition: Composition, root: Path) -> None:
     install(composition)
     guest = Path(composition.paths.guest_config("win11"))
     guest.touch()
     report = uninstall(composition)
     assert not list(root.rglob("50-vfioctl"))
-    assert not [path for path in root.rglob("*") if path.name == UNIT]
+    assert not list(root.rglob("vfioctl-recover*"))
     assert guest.exists()
     assert composition.paths.etc in report.kept
     assert uninstall(composition).changed == ()

@@ -1,4 +1,4 @@
-"""Installs and removes the hook, the unit and the directories below one root. Idempotent; touches no other hook."""
+"""Installs and removes the hook, the units and the directories below one root. Idempotent; touches no other hook."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _replaced(composition: Composition) -> tuple[str, ...]:
 
 
 def uninstall(composition: Composition, *, dry_run: bool = False) -> Report:
-    """Remove the hook and the unit; configuration and history stay. `dry_run` only reports what would go.
+    """Remove the hook and the units; configuration and history stay. `dry_run` only reports what would go.
 
     Raises Refused("setup.journal_open"), NotRoot.
     """
@@ -135,7 +135,7 @@ def _not_root(paths: Paths) -> NotRoot:
 def _reload(composition: Composition, changed: tuple[str, ...]) -> tuple[str, ...]:
     """Make systemd read a changed unit. A systemd that does not answer costs a note, not the installation."""
     booted = Host(composition.paths, composition.programs).booted_with_systemd()
-    if not booted or composition.paths.recovery_unit not in changed:
+    if not booted or not {composition.paths.recovery_unit, composition.paths.rest_unit} & set(changed):
         return ()
     try:
         done = composition.programs.run(("systemctl", "daemon-reload"), deadline=RELOAD_DEADLINE)

@@ -1,4 +1,4 @@
-"""What belongs to an installation: directories, manifest, unit and hook, and which of it is not as it is to be.
+"""What belongs to an installation: directories, manifest, units and hook, and which of it is not as it is to be.
 
 Looks; who wants a piece in its place calls its `put`.
 """
@@ -29,7 +29,6 @@ EXECUTABLE = 0o755
 PUBLIC = 0o644
 LOOKED_INTO = stat.S_IROTH | stat.S_IXOTH  # by everybody
 UNIT = "vfioctl-recover.service"
-UNIT_TEMPLATE = ("systemd", f"{UNIT}.in")
 WANTED_BY = "multi-user.target.wants"
 
 
@@ -51,14 +50,14 @@ def lacking(composition: Composition, found: Manifest, hook: str) -> Iterator[Pi
         yield Piece(paths.state, partial(os.chmod, paths.state, EXECUTABLE))  # history and plan are for everybody
     if not manifest.is_written(paths, found):
         yield Piece(paths.manifest, partial(manifest.write, paths, found))
-    yield from _unit(composition)
+    yield from _lacking_units(composition)
     if not _is_hook(paths.shim, hook):
         yield Piece(paths.shim, partial(_put_hook, paths.shim, hook))
 
 
 def present(paths: Paths) -> Iterator[str]:
     """What is removed with the hook, and is there."""
-    return filter(os.path.lexists, (_wanted(paths), paths.recovery_unit, paths.shim))
+    return filter(os.path.lexists, (_wanted(paths), *_units(paths), paths.shim))
 
 
 # ---------------------------------------------------------------- the hook
@@ -80,22 +79,28 @@ def _put_hook(path: str, text: str) -> None:
         os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
 
 
-# ---------------------------------------------------------------- the unit
+# ---------------------------------------------------------------- the units
 
 
-def _unit(composition: Composition) -> Iterator[Piece]:
-    paths, text = composition.paths, _unit_text(composition)
-    if not _says(paths.recovery_unit, text):
-        yield Piece(paths.recovery_unit, partial(_put_unit, paths.recovery_unit, text))
+def _units(paths: Paths) -> tuple[str, str]:
+    return paths.rest_unit, paths.recovery_unit  # the second one names the first
+
+
+def _lacking_units(composition: Composition) -> Iterator[Piece]:
+    paths = composition.paths
+    for path in _units(paths):
+        text = _unit_text(composition, os.path.basename(path))
+        if not _says(path, text):
+            yield Piece(path, partial(_put_unit, path, text))
     if not os.path.lexists(_wanted(paths)):
         yield Piece(_wanted(paths), partial(_enable, _wanted(paths)))
 
 
-def _unit_text(composition: Composition) -> str:
+def _unit_text(composition: Composition, name: str) -> str:
     journal = os.path.dirname(composition.paths.disk_journal("x"))
     values = {"ARGV": shlex.join(literal(composition.self_argv)), "JOURNAL": journal}
     values = {name: value.replace("%", "%%") for name, value in values.items()}  # systemd.unit(5), SPECIFIERS
-    return render(template(*UNIT_TEMPLATE), values)
+    return render(template("systemd", f"{name}.in"), values)
 
 
 def _says(path: str, text: str) -> bool:

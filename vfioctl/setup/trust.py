@@ -48,9 +48,9 @@ def _added() -> tuple[str, ...]:
 
 
 def obeyed_places(composition: Composition) -> Iterator[str]:
-    """What root obeys besides code: hook and unit, settings, our state, which says what is run, the programs' PATH."""
+    """What root obeys besides code: hook and units, settings, our state, which says what is run, the programs' PATH."""
     paths = composition.paths
-    yield from (paths.shim, paths.recovery_unit, paths.host_config, paths.guest_configs)
+    yield from (paths.shim, paths.recovery_unit, paths.rest_unit, paths.host_config, paths.guest_configs)
     yield from map(paths.guest_config, managed_guests(paths))
     yield from (*state_places(paths), *paths.programs.split(":"))
 

@@ -12,6 +12,7 @@ from tests.lab.inside.checks import eventually
 from tests.lab.inside.lab import Lab
 
 HOOK = "/etc/libvirt/hooks/qemu.d/50-vfioctl"
+INSTALLED = ("vfioctl-recover.service", "vfioctl-recover-rest.service")
 PLACES = ("journal", "resources", "guests", "stuck")
 
 
@@ -43,7 +44,7 @@ def leftovers() -> list[str]:
     found = [path for place in PLACES for path in glob.glob(f"/run/vfioctl/{place}/*")]
     found += [path for path in glob.glob("/proc/[0-9]*/cmdline") if "vfioctl.entry" in card.read(path)]
     units = programs.must(["systemctl", "list-units", "--all", "--plain", "--no-legend", "vfioctl*"])
-    return found + [line for line in units.splitlines() if "vfioctl-recover.service" not in line]
+    return found + [line for line in units.splitlines() if not any(unit in line for unit in INSTALLED)]
 
 
 def times() -> dict[str, float]:
