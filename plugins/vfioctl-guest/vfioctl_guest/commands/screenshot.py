@@ -42,9 +42,10 @@ def screenshot(call: Call, name: str, file: str, node: str, *, screen: int, over
         _must_have(about, screen)
         picture = read_screen(connection, about.guest.uuid, screen)
     data = as_png(picture.data, picture.mime)
-    whole = whole_file(file, "guest.screenshot", mode=MODE, overwrite=overwrite)
-    with whole as fd, open(fd, "wb", closefd=False) as made:
-        made.write(data)
+    with whole_file(file, "guest.screenshot", mode=MODE, overwrite=overwrite) as fd:
+        left = data
+        while left:  # a file system that gets full takes a part before it refuses
+            left = left[os.write(fd, left):]
     written = {"file": os.path.abspath(file), "bytes": len(data)}
     return Result(data={"guest": about.name, "uuid": about.guest.uuid, "node": about.node, **written})
 
