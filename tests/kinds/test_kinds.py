@@ -59,8 +59,8 @@ SHARED = {
     "files/marks", "files/part", "files/partial", "files/place", "files/sparse", "files/web",
     "disks/compact", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
-    "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/marks",
-    "libvirt/filling", "libvirt/networks", "libvirt/pools", "libvirt/transfer", "libvirt/volume_alone",
+    "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/drives",
+    "libvirt/filling", "libvirt/marks", "libvirt/networks", "libvirt/pools", "libvirt/transfer", "libvirt/volume_alone",
     "libvirt/volume_needs", "libvirt/volume_xml", "libvirt/volumes",
 }  # fmt: skip
 

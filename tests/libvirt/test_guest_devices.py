@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,3 +272,34 @@ def test_without_anything_to_set_it_says_what_there_is(guest):
 def test_a_size_without_a_unit_and_a_device_that_there_is_not_are_refused(guest):
     assert "[size.no_unit]" in guest.refused("set", "--memory", "2048")
     assert "[device.unknown]" in guest.refused("set", "--boot", "vdz")
+
+
+@pytest.fixture
+def drive(host: Any, tmp_path: Path) -> Iterator[str]:
+    """A block device that is a volume of the pool, by a link, as a logical volume is one of its group."""
+    image = tmp_path / "drive.ext4"
+    subprocess.run(["truncate", "-s", "16M", str(image)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    loop = subprocess.run(["losetup", "--show", "-f", str(image)], check=True, capture_output=True, text=True)
+    link = host.place / "pool/drive"
+    link.symlink_to(loop.stdout.strip())
+    host.lab.virsh("pool-refresh", POOL)
+    yield str(link)
+    link.unlink()
+    host.lab.virsh("pool-refresh", POOL)
+    subprocess.run(["losetup", "-d", loop.stdout.strip()], check=True)
+
+
+def test_a_drive_that_the_host_has_mounted_is_given_to_no_guest(guest, host, drive):
+    host.must("mkdir", "-p", "/var/mnt")
+    host.must("mount", drive, "/var/mnt")
+    try:
+        said = guest.refused("attach", "--volume", f"{POOL}/drive")
+        assert "[disk.claimed]" in said
+        assert "is mounted on /var/mnt" in said
+        made = host.cli("guest", "create", f"{guest.name}new", "--memory", "64M", "--volume", f"{POOL}/drive")
+        assert made.returncode == 3, made.stdout + made.stderr
+        assert "is mounted on /var/mnt" in made.stderr
+    finally:
+        host.must("umount", "/var/mnt")
+    guest.done("attach", "--volume", f"{POOL}/drive")

@@ -248,22 +248,57 @@ def test_a_creation_that_fails_is_undone_and_a_second_try_succeeds(on: Pools) ->
     on.cli("create", "big", "--path", f"{PLACE}/big")
 
 
-def test_a_file_system_on_a_device_is_mounted_and_unmounted(on: Pools, tmp_path: Path) -> None:
-    image = tmp_path / "disk.ext4"
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[str]:
+    """A loop device with a file system."""
+    image = tmp_path / "drive.ext4"
     subprocess.run(["truncate", "-s", "16M", str(image)], check=True)
     subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
     loop = subprocess.run(["losetup", "--show", "-f", str(image)], check=True, capture_output=True, text=True)
-    device = loop.stdout.strip()
     try:
-        on.cli("create", "big", "--path", f"{PLACE}/big", "--device", device)
+        yield loop.stdout.strip()
+    finally:
+        subprocess.run(["losetup", "-d", loop.stdout.strip()], check=True)
+
+
+def test_a_file_system_on_a_device_is_mounted_and_unmounted(on: Pools, drive: str) -> None:
+    try:
+        on.cli("create", "big", "--path", f"{PLACE}/big", "--device", drive)
         row = on.data("show", "big")["pool"]
-        assert (row["kind"], row["source"], row["state"]) == ("fs", device, "active")
+        assert (row["kind"], row["source"], row["state"]) == ("fs", drive, "active")
         assert row["capacity"] < 16 << 20
         on.cli("delete", "big", "--keep-files", "--yes")
         assert not on.there(f"{PLACE}/big")
     finally:
         on.host.lab.virsh("pool-destroy", "big", check=False)
-        subprocess.run(["losetup", "-d", device], check=True)
+
+
+def test_a_drive_that_a_guest_has_is_mounted_for_no_pool(on: Pools, drive: str) -> None:
+    """libvirt mounts it, and QEMU opens it: neither is kept from it by the other."""
+    argv = ("create", "big", "--path", f"{PLACE}/big", "--device", drive)
+    on.host.lab.define("nas", devices=f"<disk type='block' device='disk'><source dev='{drive}'/>"
+                       "<target dev='vda' bus='virtio'/></disk>")  # fmt: skip
+    before = on.state()
+    said = on.cli(*argv, status=3)
+    assert "[disk.claimed]" in said
+    assert "as a disk: nas." in said
+    assert on.state() == before
+    on.virsh("undefine", "nas")
+    on.cli(*argv)
+    on.cli("delete", "big", "--keep-files", "--yes")
+
+
+def test_a_drive_that_this_host_has_mounted_is_mounted_for_no_pool_but_at_its_place(on: Pools, drive: str) -> None:
+    on.host.must("mkdir", "-p", f"{PLACE}/here", f"{PLACE}/there")
+    on.host.must("mount", drive, f"{PLACE}/here")
+    try:
+        said = on.cli("create", "big", "--path", f"{PLACE}/there", "--device", drive, status=3)
+        assert f"is mounted on {PLACE}/here" in said
+        assert on.names() == []
+        on.cli("create", "big", "--path", f"{PLACE}/here", "--device", drive, "--any-files")
+    finally:
+        on.host.lab.virsh("pool-destroy", "big", check=False)
+        on.host.must("umount", "-A", drive)
 
 
 @pytest.mark.parametrize("argv", [

@@ -9,6 +9,9 @@ CODES = (
          "Shut the guest down, or end the program, then try again."),
     Code("disk.changed", "A disk image lies over another one than was planned, so that it is left alone.",
          "Look at the chain with `qemu-img info --backing-chain`, then plan it once more."),
+    Code("disk.claimed", "A drive that a guest is to get, or a pool to mount, is in use: this host has it, or a part "
+         "of it, mounted, as swap or below something else, or a guest has it as a disk.",
+         "Unmount it, or end what is said to be on it, or take another one."),
     Code("disk.different", "What was written of a disk image is not the same to a guest, so that the image was kept.",
          "Look at the disk that it lies on, and at the kernel's log, for errors; then try again."),
     Code("disk.failed", "qemu-img could not make a disk image.", "See the reason that is given."),

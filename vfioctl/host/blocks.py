@@ -78,6 +78,27 @@ def disks(paths: Paths, device: str, depth: int = MOST_PARENTS) -> frozenset[str
     return frozenset((path,))
 
 
+def name_of(paths: Paths, number: str) -> str:
+    """The name of the block device with the number MAJOR:MINOR; "" where sysfs shows none."""
+    path = _path(paths, number) if number else ""
+    return os.path.basename(path) if path and os.path.isdir(path) else ""
+
+
+def below(paths: Paths, name: str, depth: int = MOST_PARENTS) -> frozenset[str]:
+    """The devices that `name` is a partition of or built on, itself among them; not what lies beside it there."""
+    disk, slaves = read(paths, name).disk, entries(os.path.join(_path(paths, name), "slaves"))
+    nearest = {disk, *slaves} - {name} if depth else ()
+    return frozenset((name,)).union(*(below(paths, one, depth - 1) for one in nearest))
+
+
+def above(paths: Paths, name: str, depth: int = MOST_PARENTS) -> frozenset[str]:
+    """The partitions of the device `name`, and what is built on it or on those, itself among them."""
+    path = _path(paths, name)
+    parts = (one for one in entries(path) if os.path.exists(os.path.join(path, one, "partition")))
+    nearest = {*parts, *entries(os.path.join(path, "holders"))} - {name} if depth else ()
+    return frozenset((name,)).union(*(above(paths, one, depth - 1) for one in nearest))
+
+
 def _path(paths: Paths, device: str) -> str:
     return os.path.realpath(paths.at("sys", "dev/block" if ":" in device else CLASS, device))
 

@@ -68,9 +68,19 @@ def of_blocks(
     paths: Paths, found: tuple[Block, ...], generic: Mapping[str, int] = NONE
 ) -> tuple[Claim, ...]:  # fmt: skip
     """Every claim on the block devices `found`, whose generic nodes are `generic`."""
+    return (*_of_kernel(paths, found), *_opened(paths, found, generic), *_unplaced(paths))
+
+
+def certain(paths: Paths, found: tuple[Block, ...]) -> tuple[Claim, ...]:
+    """Those claims on `found` that lose data for certain; who has a device open as any file is not looked for."""
+    return tuple(claim for claim in _of_kernel(paths, found) if claim.is_certain)
+
+
+def _of_kernel(paths: Paths, found: tuple[Block, ...]) -> tuple[Claim, ...]:
+    """What is mounted and built on the devices, and what the kernel answers."""
     shown = (*_mounted(paths, found), *_held(paths, found))
     explained = {claim.device for claim in shown}.intersection(block.name for block in found if block.direct)
-    return (*shown, *_asked(paths, found, explained), *_opened(paths, found, generic), *_unplaced(paths))
+    return (*shown, *_asked(paths, found, explained))
 
 
 def _mounted(paths: Paths, found: Iterable[Block]) -> Iterator[Claim]:

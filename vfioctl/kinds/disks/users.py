@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 
 from vfioctl.checking import TYPE_CHECKING
@@ -46,7 +46,8 @@ def users_of(
     """Who comes to the image at `path` on the node of `connection`, through any chain of images.
 
     The guest with the UUID `but` does not count, nor do its snapshots. `paths` are those of the host, "/" unless given.
-    Files of this host are told apart by device and inode, those of another one by their paths. `ask` looks at files
+    Files of this host are told apart by device and inode, those of another one by their paths. Who comes to a drive
+    comes to its partitions and to what is built on it, and the other way round. `ask` looks at files
     (`Host.ask`, `Reach.ask`). Raises VfioctlError.
     """
     from vfioctl.host.snapshot_records import snapshot_records
@@ -58,50 +59,62 @@ def users_of(
     uses = [use for use in every if use.uuid != but]
     volumes = every_volume(connection)
     if not connection.node.is_local:
-        return _users(uses, volumes, (), path, key=str, below=lambda _: "")
-    there = {use.uuid for use in every}
-    kept = [one if not one.uuid or one.uuid in there else one.of_nobody() for one in snapshot_records(paths or Paths())
+        return _users(uses, volumes, (), {path}, key=str, below=lambda _: "")
+    there, of_host = {use.uuid for use in every}, paths or Paths()
+    kept = [one if not one.uuid or one.uuid in there else one.of_nobody() for one in snapshot_records(of_host)
             if not but or one.uuid != but]  # fmt: skip
 
     def look() -> list[list[str]]:
-        return [list(part) for part in _users(uses, volumes, kept, path, key=_here, below=_below).__dict__.values()]
+        wanted, key = {_here(of_host, path), *_sharing(of_host, path)}, partial(_here, of_host)
+        return [list(part) for part in _users(uses, volumes, kept, wanted, key=key, below=_below).__dict__.values()]
 
     return Users(*map(tuple, ask(path, look)))
 
 
 def _users(
-    uses: Iterable[Use], volumes: Iterable[Volume], kept: Iterable[SnapshotRecord], path: str, *,
+    uses: Iterable[Use], volumes: Iterable[Volume], kept: Iterable[SnapshotRecord], wanted: Container[Any], *,
     key: Callable[[str], Any], below: Callable[[str], str],
 ) -> Users:  # fmt: skip
     """`key` tells whether two paths are of one file, `below` what lies under a file, as far as it can be read."""
-    wanted, graph = key(path), {key(one.path): one.backing for one in volumes if one.backing}
+    graph = {key(one.path): one.backing for one in volumes if one.backing}
     leads = partial(_leads, wanted=wanted, graph=graph, key=key, below=below)
     found = [use for use in uses if any(map(leads, use.paths))]
     return Users(
         guests=tuple(sorted(use.name for use in found)), running=tuple(sorted(use.name for use in found if use.runs)),
         saved=tuple(sorted(use.name for use in found if use.saved)),
-        above=tuple(sorted(one.path for one in volumes if one.backing and key(one.backing) == wanted)),
+        above=tuple(sorted(one.path for one in volumes if one.backing and key(one.backing) in wanted)),
         snapshots=tuple(one.said for one in kept if any(map(leads, one.files))),
         unread=tuple(one.file for one in kept if one.problem and not one.is_left),
     )  # fmt: skip
 
 
 def _leads(
-    path: str, wanted: Any, graph: Mapping[Any, str], key: Callable[[str], Any], below: Callable[[str], str]
-) -> bool:
-    """Whether `path`, or an image below it, is the one that is `wanted`."""
+    path: str, wanted: Container[Any], graph: Mapping[Any, str], key: Callable[[str], Any],
+    below: Callable[[str], str],
+) -> bool:  # fmt: skip
+    """Whether `path`, or an image below it, is one that is `wanted`."""
     seen: set[Any] = set()
     while path and (here := key(path)) not in seen:
-        if here == wanted:
+        if here in wanted:
             return True
         seen.add(here)
         path = graph.get(here) or below(path)
     return False
 
 
-def _here(path: str) -> Any:
-    """What tells a file of this host: one that is not there, or not for us to see, by its path."""
-    return _identity(path) or path
+def _here(paths: Paths, path: str) -> Any:
+    """What tells a file of this host, or a drive: one that is not there, or not for us to see, by its path."""
+    from vfioctl.host.drives import number_at
+
+    return number_at(paths, path) or _identity(path) or path
+
+
+def _sharing(paths: Paths, path: str) -> frozenset[str]:
+    """What tells the devices that share bytes with the one at `path`; nothing for a file."""
+    from vfioctl.host.drives import number_at, sharing
+
+    number = number_at(paths, path)
+    return sharing(paths, number) if number else frozenset()
 
 
 def _below(path: str) -> str:

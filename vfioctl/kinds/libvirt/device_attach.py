@@ -24,6 +24,7 @@ from vfioctl.kinds.libvirt.devices import (
     usb_numbers,
 )
 from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
+from vfioctl.kinds.libvirt.drives import DriveChange, must_have_disks
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import NAME, UUID, Shape, many, one_of
 from vfioctl.txn.step import State, Undo
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class DeviceAttach(DomainChange):
+class DeviceAttach(DriveChange[Domain], DomainChange):
     """{uri, uuid, blob, where}: blob: the name of the XML of a disk with its target, of a network card with its MAC, or
     of a USB device of the host with its vendor and product; where: "live", "config", or both"""
 
@@ -57,6 +58,9 @@ class DeviceAttach(DomainChange):
         if any(present(handle, wanted, place) is not None for place in params["where"]):
             said = f"The guest {handle.name()} has the {identity(wanted)} already."
             raise StepRefused("device.exists", said, hints=("Plan it once more.",))
+
+    def must_have_drives(self, params: Json, machine: Machine) -> None:
+        must_have_disks(machine, params, text(machine.paths, params["blob"]))
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
         if (handle := domain.found) is None:

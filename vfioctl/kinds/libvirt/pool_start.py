@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
-from vfioctl.kinds.libvirt.change import URI
+from vfioctl.kinds.libvirt.change import LOOK, URI
+from vfioctl.kinds.libvirt.drives import DriveChange, must_have_source
 from vfioctl.kinds.libvirt.pools import Pool, PoolChange, must_be_unused
 from vfioctl.txn.shape import UUID, Shape
 from vfioctl.txn.step import State, Undo
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class PoolStart(PoolChange):
+class PoolStart(DriveChange[Pool], PoolChange):
     """{uri, uuid}"""
 
     name = "pool.start"
@@ -30,6 +31,9 @@ class PoolStart(PoolChange):
     def must_fit(self, params: Json, pool: Pool, machine: Machine) -> None:  # noqa: ARG002
         if pool.handle.isActive():
             raise StepRefused("pool.active", f"The pool {pool.handle.name()} is active already.")
+
+    def must_have_drives(self, params: Json, machine: Machine) -> None:
+        must_have_source(machine, params, self.ask(machine, params, lambda pool: str(pool.handle.XMLDesc()), LOOK))
 
     def state(self, step: Step, paths: Paths, pool: Pool) -> State:  # noqa: ARG002
         found = pool.found

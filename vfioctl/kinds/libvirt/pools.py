@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json
 
 GROUP = "logical"  # that of a volume group
+FILE_SYSTEM = "fs"  # that of a device which libvirt mounts
 # What a pool is known by: libvirt adds what it finds out by itself, such as sizes and owners (formatstorage).
 NAMED = ("name", "uuid", "target/path", "source/name", "source/format", "source/dir", "source/device", "source/host")
 
