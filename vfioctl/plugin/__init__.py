@@ -245,7 +245,7 @@ if TYPE_CHECKING:
     )
     from vfioctl.virt.topology import Pages
     from vfioctl.virt.usb import UsbDevice, has_usb_device, read_usb_devices
-    from vfioctl.virt.uses import Use, other_sources, read_uses
+    from vfioctl.virt.uses import Use, located_disks, other_sources, read_uses
     from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes
     from vfioctl.wait import Backoff, until
 
@@ -288,7 +288,7 @@ __all__ = [
     "guest_interfaces", "guest_machine", "guest_names", "guest_tpm", "guest_tpm_state",
     "has_pools_of", "has_usb_device", "home_conditions", "hookimpl", "hostdev_element",
     "is_within", "judged_settings", "keep_awake", "keeps_marks", "kernel_version",
-    "last_console_steps", "listing",
+    "last_console_steps", "listing", "located_disks",
     "make_key_store", "mark_of", "must_lie_in_pools",
     "network_names", "network_ports", "new_id", "new_key_pair", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
@@ -376,7 +376,7 @@ _MODULES = {
     "vfioctl.virt.summaries": "GuestSummary read_summaries",
     "vfioctl.virt.topology": "Pages",
     "vfioctl.virt.usb": "UsbDevice has_usb_device read_usb_devices",
-    "vfioctl.virt.uses": "Use other_sources read_uses",
+    "vfioctl.virt.uses": "Use located_disks other_sources read_uses",
     "vfioctl.virt.template_data": "TemplateData",
     "vfioctl.virt.templates": "Template find_template next_version read_templates templates_pool verify_template",
     "vfioctl.virt.volumes": "Volume every_volume read_volume read_volumes",

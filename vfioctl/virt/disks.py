@@ -12,7 +12,10 @@ NVRAMS = "/var/lib/libvirt/qemu/nvram"  # the same; no setting of qemu.conf chan
 
 @frozen
 class GuestDisk:
-    """A disk: `kind` is file, block, network, volume …; `device` disk, cdrom, floppy or lun; "" for no source."""
+    """A disk: `kind` is file, block, network, volume …; `device` disk, cdrom, floppy or lun; "" for no source.
+
+    One that is given as a volume of the `pool` has the name of that as its source: `located_disks` has its path.
+    """
 
     target: str
     source: str
@@ -23,6 +26,7 @@ class GuestDisk:
     shareable: bool = False
     transient: bool = False
     backing: tuple[str, ...] = ()  # the files below it, as far as the XML has them; nearest first
+    pool: str = ""
 
 
 @frozen
@@ -100,13 +104,14 @@ def _root(xml: str) -> ET.Element:
 
 
 def _disk(disk: ET.Element) -> GuestDisk:
-    target, driver = disk.find("target"), disk.find("driver")
+    target, driver, source = (disk.find(part) for part in ("target", "driver", "source"))
     return GuestDisk(
         target=target.get("dev", "") if target is not None else "",
         source=_source(disk), format=driver.get("type", "") if driver is not None else "",
         kind=disk.get("type", "file"), device=disk.get("device", "disk"),
         readonly=disk.find("readonly") is not None, shareable=disk.find("shareable") is not None,
         transient=disk.find("transient") is not None, backing=_backing(disk),
+        pool=source.get("pool", "") if source is not None and disk.get("type") == "volume" else "",
     )  # fmt: skip
 
 

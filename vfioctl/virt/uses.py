@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from vfioctl.errors import VfioctlError
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.virt.connection import binding
+from vfioctl.virt.disks import GuestDisk, guest_disks
 from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ def other_sources(connection: Connection, uuid: str) -> frozenset[str]:
     return frozenset(chain.from_iterable(use.paths for use in found))
 
 
+def located_disks(connection: Connection, *documents: str) -> tuple[GuestDisk, ...]:
+    """The disks in the `documents`, each the XML of a guest or "": a volume of a pool has its path as the source.
+
+    One that is not there keeps its name. Raises VfioctlError as `Connection.ask`.
+    """
+    disks = tuple(chain.from_iterable(guest_disks(xml) for xml in documents if xml))
+    named = frozenset((disk.pool, disk.source) for disk in disks if disk.pool)
+    found = connection.ask(partial(_located, volumes=named), "the volumes of disks") if named else {}
+    return tuple(replace(disk, source=found.get((disk.pool, disk.source), disk.source)) for disk in disks)
+
+
 def paths(xml: str) -> frozenset[str]:
     """Every file and block device that `xml` names as a disk, a backing file, NVRAM, kernel or the like.
 
@@ -67,7 +79,7 @@ def _use(libvirt: virConnect, domain: virDomain) -> Use | None:
     try:
         every = tuple(_every_xml(domain))
         volumes = frozenset(chain.from_iterable(map(_volumes, every)))
-        named = frozenset(chain(*map(paths, every), _located(libvirt, volumes)))
+        named = frozenset(chain(*map(paths, every), _located(libvirt, volumes).values()))
         return Use(
             domain.UUIDString(), domain.name(), bool(domain.isActive()), bool(domain.hasManagedSaveImage()), named,
             frozenset(pool for pool, _ in volumes),
@@ -88,15 +100,16 @@ def _volumes(xml: str) -> Iterator[tuple[str, str]]:
             yield pool, volume
 
 
-def _located(libvirt: virConnect, volumes: frozenset[tuple[str, str]]) -> Iterator[str]:
+def _located(libvirt: virConnect, volumes: frozenset[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The paths of `volumes`, as far as they are there."""
-    module = binding()
+    module, found = binding(), {}
     for pool, volume in volumes:
         try:
-            yield _path(libvirt, pool, volume)
+            found[pool, volume] = _path(libvirt, pool, volume)
         except module.libvirtError as error:
             if error.get_error_code() not in (module.VIR_ERR_NO_STORAGE_POOL, module.VIR_ERR_NO_STORAGE_VOL):
                 raise
+    return found
 
 
 def _path(libvirt: virConnect, pool: str, volume: str) -> str:

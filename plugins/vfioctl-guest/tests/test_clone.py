@@ -30,7 +30,7 @@ GUEST = Subject(Guest(UUID, "web", "off", persistent=True, saved=False, xml=XML)
 
 
 def made(new: New = NEW) -> tuple[ET.Element, list[str]]:
-    xml, left = document(XML, new, {"/i/web.qcow2": "/i/twin.qcow2"})
+    xml, left = document(XML, new, {"vda": "/i/twin.qcow2"})
     return ET.fromstring(xml), left
 
 
@@ -52,6 +52,16 @@ def test_its_disks_are_the_copies_and_its_drives_are_empty() -> None:
     assert [one.get("file") for one in root.iterfind("devices/disk/source")] == ["/i/twin.qcow2", "/i/shared.raw"]
     assert "vdb: /i/shared.raw is not copied, both guests share it." in left
     assert "sda: the medium /i/web-seed.iso is not in its drive." in left
+
+
+def test_a_disk_that_is_a_volume_of_a_pool_becomes_the_file_of_its_copy() -> None:
+    volume = XML.replace("<source file='/i/web.qcow2'/>", "<source pool='i' volume='web.qcow2'/>")
+    volume = volume.replace("file='/i/web-seed.iso'", "pool='i' volume='seed.iso'")
+    xml, left = document(volume.replace("<disk type='file'", "<disk type='volume'", 1), NEW, {"vda": "/i/twin.qcow2"})
+    disk = ET.fromstring(xml).find("devices/disk")
+    assert disk is not None
+    assert (disk.get("type"), [one.attrib for one in disk.iterfind("source")]) == ("file", [{"file": "/i/twin.qcow2"}])
+    assert "sda: the medium i/seed.iso is not in its drive." in left
 
 
 def test_devices_of_the_host_come_only_where_that_is_said() -> None:

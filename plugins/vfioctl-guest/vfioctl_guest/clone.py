@@ -71,7 +71,7 @@ def draft(about: Subject, new: New, copies: tuple[Copy, ...]) -> Draft:
     """The plan of the clone `new`."""
     seed = marked(about.guest.xml)
     former = without(about.guest.xml) if seed else about.guest.xml
-    xml, left = document(former, new, {one.former: one.path for one in copies})
+    xml, left = document(former, new, {one.target: one.path for one in copies})
     if seed:
         left.append(f"{seed.target}: the seed {seed.file} stays with {about.name}.")
     if new.tpm:
@@ -128,7 +128,7 @@ def _copied(about: Subject, one: Copy) -> StepProposal:
 
 
 def document(xml: str, new: New, paths: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The configuration of the clone, whose disks are at `paths` by those of the original; and what it has not."""
+    """The configuration of the clone, whose disks are at `paths` by their targets; and what it has not."""
     root = ET.fromstring(xml)
     for tag, text in (("name", new.name), ("uuid", new.uuid), ("genid", new.uuid)):
         if (found := root.find(tag)) is not None:
@@ -166,15 +166,24 @@ def _disks(root: ET.Element, paths: Mapping[str, str]) -> Iterator[str]:
         source, target = disk.find("source"), disk.find("target")
         if source is None or target is None:
             continue
-        path, name = source.get("file", ""), target.get("dev", "")
+        name, said = target.get("dev", ""), _said(source)
         if disk.get("device", "disk") in ("cdrom", "floppy"):
             disk.remove(source)
             disk.set("type", "file")
-            yield f"{name}: the medium {path or source.get('dev', '')} is not in its drive."
-        elif path in paths:
-            source.set("file", paths[path])
+            yield f"{name}: the medium {said} is not in its drive."
+        elif name in paths:
+            for part in ("pool", "volume", "mode"):  # of a disk that is given as a volume of a pool
+                source.attrib.pop(part, None)
+            disk.set("type", "file")
+            source.set("file", paths[name])
         else:
-            yield f"{name}: {path} is not copied, both guests share it."
+            yield f"{name}: {said} is not copied, both guests share it."
+
+
+def _said(source: ET.Element) -> str:
+    """How a person calls what a disk is on."""
+    volume = f"{source.get('pool')}/{source.get('volume')}" if source.get("volume") else ""
+    return source.get("file") or source.get("dev") or volume
 
 
 def _cards(root: ET.Element, new: New) -> Iterator[str]:

@@ -9,7 +9,7 @@ from vfioctl.plugin import (
     Refused,
     every_volume,
     frozen,
-    guest_disks,
+    located_disks,
     read_guests,
     read_pools,
     read_snapshots,
@@ -18,7 +18,7 @@ from vfioctl_guest.clone import Copy
 from vfioctl_guest.names import NOTHING_CHANGED, file_names
 from vfioctl_guest.past import of_libvirt
 from vfioctl_guest.site import blank
-from vfioctl_guest.sources import resolved
+from vfioctl_guest.sources import FILE, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vfioctl_guest.life import Subject
 
 FORMATS = ("qcow2", "raw")
+KINDS = (FILE, "volume")  # of disks that may be volumes of a pool
 
 
 @frozen
@@ -44,21 +45,20 @@ def copies_of(
     call: Call, connection: Connection, about: Subject, new: str, pool: str, *, linked: bool
 ) -> tuple[Copy, ...]:
     """A copy for each disk that only this guest has. Raises Refused("guest.clone_disk", "guest.linked", "pool.*")."""
-    paths = [one.source for one in guest_disks(about.guest.xml) if one.kind == "file"]
+    every = located_disks(connection, about.guest.xml)
+    paths = [one.source for one in every if one.kind in KINDS]
     node = _Node(
         call, connection, {resolved(call, connection, one.path): one for one in every_volume(connection, paths)},
         {one.name: one.uuid for one in read_pools(connection)}, _written(call, connection) if linked else {},
     )  # fmt: skip
-    disks = [
-        one for one in guest_disks(about.guest.xml) if one.device == "disk" and not (one.readonly or one.shareable)
-    ]
+    disks = [one for one in every if one.device == "disk" and not (one.readonly or one.shareable)]
     names = file_names(new)
     return tuple(_copy(node, disk, next(names), pool, linked=linked) for disk in disks)
 
 
 def _copy(node: _Node, disk: GuestDisk, name: str, pool: str, *, linked: bool) -> Copy:
-    volume = node.volumes.get(resolved(node.call, node.connection, disk.source)) if disk.kind == "file" else None
-    if volume is None or volume.format not in FORMATS:
+    volume = node.volumes.get(resolved(node.call, node.connection, disk.source)) if disk.kind in KINDS else None
+    if volume is None or volume.kind != FILE or volume.format not in FORMATS:
         raise Refused(
             "guest.clone_disk", f"{disk.target} is on {disk.source}, which is no volume of an active pool.",
             state=NOTHING_CHANGED, hints=("Bring it into a pool and refresh that, or detach it first.",),
@@ -96,6 +96,6 @@ def _written(call: Call, connection: Connection) -> dict[str, str]:
     }  # fmt: skip
     return images | {
         resolved(call, connection, disk.source): f"a disk of {guest.name}" for guest in guests
-        for xml in (guest.xml, guest.live_xml) if xml for disk in guest_disks(xml)
+        for disk in located_disks(connection, guest.xml, guest.live_xml)
         if disk.source.startswith("/") and disk.device == "disk" and not disk.readonly
     }  # fmt: skip

@@ -12,7 +12,7 @@ from vfioctl.plugin import (
     Refused,
     Severity,
     argument,
-    guest_disks,
+    located_disks,
     must_lie_in_pools,
     open_plain,
     read_guests,
@@ -140,7 +140,7 @@ def in_use(call: Call, connection: Connection, about: Subject, device: str, *, r
     """A disk that a guest has already, or an image lies above: two that write to one file destroy it."""
     path = hotplug.path_of(device)
     documents = filter(None, (about.guest.xml, about.guest.live_xml))
-    own = {one for xml in documents for disk in guest_disks(xml) for one in (disk.source, *disk.backing)}
+    own = {one for disk in located_disks(connection, *documents) for one in (disk.source, *disk.backing)}
     if _is_among(call, connection, path, own):
         return (Finding("guest.in_use", f"Guest {about.name} has {path} already."),)
     # Its own snapshots count as well: they are to be gone back to.

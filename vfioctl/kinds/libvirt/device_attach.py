@@ -60,7 +60,8 @@ class DeviceAttach(DriveChange[Domain], DomainChange):
             raise StepRefused("device.exists", said, hints=("Plan it once more.",))
 
     def must_have_drives(self, params: Json, machine: Machine) -> None:
-        must_have_disks(machine, params, text(machine.paths, params["blob"]))
+        device = text(machine.paths, params["blob"])
+        must_have_disks(machine, params, f"<domain><devices>{device}</devices></domain>")
 
     def state(self, step: Step, paths: Paths, domain: Domain) -> State:
         if (handle := domain.found) is None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step, StepProposal
+    from vfioctl.virt.connection import Connection
 
 CLAIMED = "disk.claimed"
 
@@ -54,20 +55,21 @@ class DriveChange(Change[Thing]):
 def must_have_disks(machine: Machine, params: Json, disks: str, former: str = "") -> None:
     """Raise StepRefused("disk.claimed") where this host uses a block device that `disks` has and `former` has not.
 
-    Both are the XML of a domain or of a device.
+    Both are the XML of a guest.
     """
     if is_here(params):
-        for path in sorted({*_written(disks)} - {*_written(former)}):
+        connection = machine.libvirt(params["uri"])
+        for path in sorted({*_written(connection, disks)} - {*_written(connection, former)}):
             _must_be_unused(machine, path)
 
 
-def _written(document: str) -> Iterator[str]:
+def _written(connection: Connection, document: str) -> Iterator[str]:
     """The files and block devices that the guest writes to, alone; a file may be a link to a device."""
-    for disk in ET.fromstring(document).iter("disk") if document else ():
-        shared = disk.find("readonly") is not None or disk.find("shareable") is not None
-        source = disk.find("source")
-        if source is not None and not shared and (path := source.get("dev") or source.get("file")):
-            yield path
+    from vfioctl.virt.uses import located_disks
+
+    for disk in located_disks(connection, document):
+        if disk.source.startswith("/") and not (disk.readonly or disk.shareable):
+            yield disk.source
 
 
 def must_have_source(machine: Machine, params: Json, document: str) -> None:

@@ -17,8 +17,8 @@ from vfioctl.plugin import (
     argument,
     as_size,
     frozen,
-    guest_disks,
     keeps_marks,
+    located_disks,
     must_lie_in_pools,
     read_guests,
     read_pool,
@@ -34,7 +34,7 @@ from vfioctl_storage.names import NOTHING_CHANGED
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.plugin import Call, Connection, Host, Node, Pool, Users, Volume
+    from vfioctl.plugin import Call, Connection, GuestDisk, Host, Node, Pool, Users, Volume
 
 RAW = "raw"
 FORMATS = click.Choice(("qcow2", RAW))  # what images of ours are kept as
@@ -62,7 +62,7 @@ class Subject:
     users: Users
     domains: tuple[str, ...]
     writers: tuple[Writer, ...]
-    owners: tuple[str, ...]  # the guests that have it as a disk they may write to, running or not
+    owners: tuple[str, ...]  # the guests that have it as a disk they may write to, as they run or are configured
 
 
 @contextmanager
@@ -111,17 +111,22 @@ def subject(call: Call, connection: Connection, pool: Pool, name: str, *, any_ki
     host = call.host()
     users = users_of(connection, host.ask, volume.path, paths=host.paths)
     uuids = {use.name: use.uuid for use in read_uses(connection)}
-    local = connection.node.is_local
-    found = [
-        (guest, disk.target, bool(guest.live_xml)) for guest in read_guests(connection) if guest.name in users.guests
-        for disk in guest_disks(guest.live_xml or guest.xml)
-        if not disk.readonly and disk.device == "disk" and _is_same(host, disk.source, volume.path, local=local)
-    ]  # fmt: skip
+    guests = [guest for guest in read_guests(connection) if guest.name in users.guests]
+    running = [(guest, disk) for guest in guests for disk in _written(host, connection, guest.live_xml, volume.path)]
+    configured = [(guest, disk) for guest in guests for disk in _written(host, connection, guest.xml, volume.path)]
     return Subject(
         connection.node, pool, volume, users, tuple(uuids[name] for name in users.guests if name in uuids),
-        tuple(Writer(guest.uuid, guest.name, target) for guest, target, runs in found if runs),
-        tuple(guest.name for guest, _, _ in found),
+        tuple(Writer(guest.uuid, guest.name, disk.target) for guest, disk in running),
+        tuple(dict.fromkeys(guest.name for guest, _ in (*running, *configured))),
     )  # fmt: skip
+
+
+def _written(host: Host, connection: Connection, xml: str, path: str) -> Iterator[GuestDisk]:
+    """The disks of a guest by which it writes to the volume at `path` itself, and not to one above it."""
+    for disk in located_disks(connection, xml):
+        same = _is_same(host, disk.source, path, local=connection.node.is_local)
+        if same and disk.device == "disk" and not disk.readonly:
+            yield disk
 
 
 def _is_same(host: Host, one: str, other: str, *, local: bool) -> bool:
