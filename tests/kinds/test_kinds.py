@@ -57,7 +57,7 @@ ROOM = Path(kinds.__file__).parent
 SHARED = {
     "common", "stuck", "conditions", "files/addresses", "files/aside", "files/download", "files/former", "files/kept",
     "files/marks", "files/part", "files/partial", "files/place", "files/sparse", "files/web",
-    "disks/compact", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
+    "disks/backing", "disks/compact", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
     "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/drives",
     "libvirt/filling", "libvirt/marks", "libvirt/networks", "libvirt/pools", "libvirt/transfer", "libvirt/volume_alone",

@@ -169,7 +169,7 @@ def test_a_disk_in_no_pool_is_named(host: Any, guest: Any) -> None:
     outside = str(host.place / "outside.qcow2")
     host.must("qemu-img", "create", "-q", "-f", "qcow2", outside, "1M")
     guest.define({"vda": (outside, "qcow2")}, guest.nvram)
-    assert f"vda is on {outside}, which is no volume of an active pool" in refused(guest)
+    assert f"vda is on {outside}, which is no file of an active pool" in refused(guest)
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ CODES = (
     Code("template.damaged", "What is written down of a template cannot be used, or its image is gone.",
          "See the reason that is given."),
     Code("template.unknown", "There is no template of that name.", "List them with `vfioctl template list`."),
-    Code("volume.backing", "What a volume lies above is missing, or is no file of a pool, as a server of NBD.",
+    Code("volume.backing", "What a volume lies above is missing, or is no file of a pool, as a server of NBD; or a "
+         "volume has its data in another file.",
          "Put it back, or make the volume whole with `qemu-img convert`."),
     Code("volume.busy", "A running guest has a volume that is to be changed, or libvirt still fills it.",
          "Shut the guest down, or wait."),

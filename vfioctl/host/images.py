@@ -28,6 +28,7 @@ QCOW1_HEADER = 48
 BACKING_FORMAT = 0xE2792ACA  # qcow2's header extension
 NAME_LIMIT = 4096
 QED_HAS_BACKING, QED_IS_RAW = 1, 4
+DATA_FILE = 4  # qcow2's incompatible feature
 CLUSTER_BITS = range(9, 22)
 LONGEST_NAME, LARGEST_L1, WIDEST_REFCOUNT = 1023, 32 << 20, 6  # what QEMU opens: bytes, bytes, a power of two
 SECTOR = 512  # bytes; QEMU counts in them
@@ -93,6 +94,12 @@ def backing_of(path: str, form: str) -> Backing | None:
     """What the image at `path` of the format `form` says is below it; None for nothing, or for no such image."""
     reader = READERS.get(form)
     return _read(path, reader) if reader else None
+
+
+def has_data_elsewhere(path: str) -> bool:
+    """Whether what is at `path` begins as a qcow2 image that has its data in another file. Raises OSError."""
+    found = _read(path, qcow2_header)
+    return found is not None and bool(found.features & DATA_FILE)
 
 
 def plain_size(path: str, form: str) -> int | None:

@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     from vfioctl.host.mounts import usb_mounts
     from vfioctl.host.processes import start_time
     from vfioctl.host.snapshot_records import SnapshotRecord, snapshot_records
+    from vfioctl.kinds.disks.backing import must_lie_in_pools
     from vfioctl.kinds.disks.users import Users, users_of
     from vfioctl.kinds.files.marks import keeps_marks, mark_of
     from vfioctl.kinds.files.web import Glance, glance
@@ -190,7 +191,6 @@ if TYPE_CHECKING:
     )
     from vfioctl.virt.addresses import GuestAddress, GuestAddresses, read_addresses
     from vfioctl.virt.agents import GuestRun, run_in_guest
-    from vfioctl.virt.backing import must_lie_in_pools
     from vfioctl.virt.capabilities import Capabilities, read_capabilities
     from vfioctl.virt.connection import Connection
     from vfioctl.virt.device_users import taken_devices
@@ -325,6 +325,7 @@ _MODULES = {
     "vfioctl.host.mounts": "usb_mounts",
     "vfioctl.host.processes": "start_time",
     "vfioctl.host.snapshot_records": "SnapshotRecord snapshot_records",
+    "vfioctl.kinds.disks.backing": "must_lie_in_pools",
     "vfioctl.kinds.disks.users": "Users users_of",
     "vfioctl.kinds.files.marks": "keeps_marks mark_of",
     "vfioctl.kinds.files.web": "Glance glance",
@@ -356,7 +357,6 @@ _MODULES = {
     "vfioctl.virt.accounts": "add_authorized_keys read_authorized_keys remove_authorized_keys set_guest_password",
     "vfioctl.virt.agents": "GuestRun run_in_guest",
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
-    "vfioctl.virt.backing": "must_lie_in_pools",
     "vfioctl.virt.capabilities": "Capabilities read_capabilities",
     "vfioctl.virt.connection": "Connection",
     "vfioctl.virt.device_users": "taken_devices",

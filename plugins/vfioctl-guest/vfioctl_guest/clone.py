@@ -121,7 +121,8 @@ def _copied(about: Subject, one: Copy) -> StepProposal:
         )  # fmt: skip
     params: dict[str, Any] = {
         "uri": about.uri, "pool": one.pool, "name": one.name, "format": one.format, "size": one.size,
-        "source_pool": one.source_pool, "source": one.source, "domains": [about.guest.uuid], "marked": one.marked,
+        "source_pool": one.source_pool, "source": one.source, "source_format": one.format,
+        "domains": [about.guest.uuid], "marked": one.marked,
     }  # fmt: skip
     reason = f"a whole copy of {one.target} of {about.name}"
     return StepProposal(id=name, kind="volume.clone", params=params, deadline=COPYING, reason=reason)

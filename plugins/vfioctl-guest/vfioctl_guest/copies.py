@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
     Refused,
+    argument,
     every_volume,
     frozen,
     located_disks,
+    must_lie_in_pools,
     read_guests,
     read_pools,
     read_snapshots,
@@ -18,7 +20,7 @@ from vfioctl_guest.clone import Copy
 from vfioctl_guest.names import NOTHING_CHANGED, file_names
 from vfioctl_guest.past import of_libvirt
 from vfioctl_guest.site import blank
-from vfioctl_guest.sources import FILE, resolved
+from vfioctl_guest.sources import FILE, FORMATS, RAW, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call, Connection, GuestDisk, Volume
     from vfioctl_guest.life import Subject
 
-FORMATS = ("qcow2", "raw")
 KINDS = (FILE, "volume")  # of disks that may be volumes of a pool
 
 
@@ -58,17 +59,33 @@ def copies_of(
 
 def _copy(node: _Node, disk: GuestDisk, name: str, pool: str, *, linked: bool) -> Copy:
     volume = node.volumes.get(resolved(node.call, node.connection, disk.source)) if disk.kind in KINDS else None
-    if volume is None or volume.kind != FILE or volume.format not in FORMATS:
+    if volume is None or volume.kind != FILE:
         raise Refused(
-            "guest.clone_disk", f"{disk.target} is on {disk.source}, which is no volume of an active pool.",
+            "guest.clone_disk", f"{disk.target} is on {disk.source}, which is no file of an active pool.",
             state=NOTHING_CHANGED, hints=("Bring it into a pool and refresh that, or detach it first.",),
         )  # fmt: skip
+    _must_be_as_declared(disk, volume)
+    must_lie_in_pools(node.connection, node.call.host().ask, volume)
     file = name if volume.format == "qcow2" else name.replace(".qcow2", ".raw")
     image, new = blank(node.call, node.connection, pool or volume.pool, file, volume.capacity)
     return Copy(
         disk.target, disk.source, node.pools[volume.pool], volume.name, new.pool, file, image.path, volume.format,
         volume.capacity, new.marked, _below(node, disk, volume, image.path) if linked else "",
     )  # fmt: skip
+
+
+def _must_be_as_declared(disk: GuestDisk, volume: Volume) -> None:
+    """Raise Refused("guest.clone_disk"): the guest may have written the header of an image to its raw disk itself, and
+    so chosen what would be read below it."""
+    declared = disk.format or RAW
+    if declared not in FORMATS:
+        said = f"{disk.target} is {declared}, and only {' and '.join(FORMATS)} are copied."
+        raise Refused("guest.clone_disk", said, state=NOTHING_CHANGED, hints=("Convert it with qemu-img first.",))
+    if volume.format != declared:
+        found = volume.format or "something else"
+        said = f"{disk.target} is {declared} to the guest, and {disk.source} begins as {found}."
+        hints = (f"Look at it with: qemu-img info -f {declared} {argument(disk.source)}", "Or detach it first.")
+        raise Refused("guest.clone_disk", said, state=NOTHING_CHANGED, hints=hints)
 
 
 def _below(node: _Node, disk: GuestDisk, volume: Volume, copy: str) -> str:

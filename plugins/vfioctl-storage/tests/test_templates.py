@@ -70,6 +70,7 @@ def test_an_image_behind_an_address_is_known_by_its_header() -> None:
 
 @pytest.mark.parametrize(("begin", "size", "form", "why"), [
     (QCOW2, 0, None, "does not say how large"), (b"\x1f\x8b", 9, None, "it is gzip"),
+    (b"QFI\xfb\0\0\0\1", 9, None, "it is qcow"), (b"QFI\xfb\0\0\0\1", 9, "raw", "it is qcow"),
     (b"KDMV", 9, None, "it is VMDK"), (QCOW2, 9, "raw", "it is qcow2 by its header"),
     (b"", 9, "qcow2", "it is raw by its header"),
 ])  # fmt: skip

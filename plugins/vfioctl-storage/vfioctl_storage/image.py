@@ -28,8 +28,8 @@ QCOW2 = b"QFI\xfb"
 # What other images begin with: as raw they would be of no use to a guest.
 OTHERS = (
     (0, b"KDMV", "VMDK"), (0, b"# Disk DescriptorFile", "VMDK"), (0, b"vhdxfile", "VHDX"), (0, b"conectix", "VPC"),
-    (0, b"QED\0", "QED"), (64, b"\x7f\x10\xda\xbe", "VDI"), (0, b"\x1f\x8b", "gzip"), (0, b"\xfd7zXZ\0", "xz"),
-    (0, b"\x28\xb5\x2f\xfd", "zstd"),
+    (0, b"QED\0", "QED"), (0, b"QFI\xfb\0\0\0\1", "qcow of version 1"), (64, b"\x7f\x10\xda\xbe", "VDI"),
+    (0, b"\x1f\x8b", "gzip"), (0, b"\xfd7zXZ\0", "xz"), (0, b"\x28\xb5\x2f\xfd", "zstd"),
 )  # fmt: skip
 
 

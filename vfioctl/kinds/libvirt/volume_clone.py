@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused, VfioctlError
+from vfioctl.errors import Refused, StepFailed, StepRefused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.kinds.disks import qemu
+from vfioctl.kinds.disks.backing import must_lie_in_pools
 from vfioctl.kinds.files.place import MODE
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_create import SAME, blank, must_be_free
@@ -33,24 +34,26 @@ if TYPE_CHECKING:
 
 
 class VolumeClone(Making):
-    """{uri, pool, name, format, size, source_pool, source, domains?, mode?, later?, marked}: pool, source_pool:
-    UUIDs; size: bytes that a guest sees, those of the source; source: the name of the volume that is copied, with what
-    lies below it; domains: the UUIDs of the guests that have it, which do not start meanwhile; mode: of the copy's
-    file, "0600" unless it says otherwise; later: its pool is made by a step before, so that it is judged when its turn
-    comes; marked: the file of the copy is on this host and may bear a mark"""
+    """{uri, pool, name, format, size, source_pool, source, source_format?, domains?, mode?, later?, marked}: pool,
+    source_pool: UUIDs; size: bytes that a guest sees, those of the source; source: the name of the volume that is
+    copied, with what lies below it; source_format: what that is to those who have it, and must be to libvirt; domains:
+    the UUIDs of the guests that have it, which do not start meanwhile; mode: of the copy's file, "0600" unless it says
+    otherwise; later: its pool is made by a step before, so that it is judged when its turn comes; marked: the file of
+    the copy is on this host and may bear a mark"""
 
     name = "volume.clone"
     summary = "Makes a whole copy of a volume; removed again only on failure, and only while it is as made."
     undo_class = Undo.EXACT
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, format=one_of(*FORMATS), size=COUNT, source_pool=UUID, source=VOLUME,
-        domains=optional(many(UUID)), mode=optional(MODE), later=optional(FLAG), marked=FLAG,
+        source_format=optional(one_of(*FORMATS)), domains=optional(many(UUID)), mode=optional(MODE),
+        later=optional(FLAG), marked=FLAG,
     )  # fmt: skip
 
     def touches(self, params: Json) -> tuple[str, ...]:
         return tuple(f"domain:{uuid}" for uuid in params.get("domains", ()))
 
-    def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:  # noqa: ARG002
+    def must_fit(self, params: Json, thing: Volume, machine: Machine) -> None:
         must_be_free(params, thing)
         source = Volume(thing.connection, params["source_pool"], params["source"]).described
         if source is None:
@@ -59,6 +62,8 @@ class VolumeClone(Making):
             said = f"The volume {params['source']} was changed since this was planned."
             raise StepRefused("volume.changed", said, hints=("Look at it, then plan it once more.",))
         must_not_be_written(params, source.path)
+        _must_be_what_it_was(params, source)
+        _must_lie_in_pools(params, source, machine)
 
     def is_as_planned(self, params: Json, present: Described) -> bool:
         return (params["format"], "") == (present.format, present.backing) and has_size(present, params["size"])
@@ -73,6 +78,27 @@ class VolumeClone(Making):
         return None
 
 
+def _format(source: Described) -> str:
+    """What libvirt has found in the source."""
+    return SAME.get(source.format, source.format)
+
+
+def _must_be_what_it_was(params: Json, source: Described) -> None:
+    """Raise StepRefused("volume.format"): what a guest has written to the beginning of a raw disk makes it no image."""
+    if (wanted := params.get("source_format", _format(source))) != _format(source):
+        found = source.format or "something else"
+        said = f"{source.path} was {wanted} when this was planned, and begins as {found} now."
+        raise StepRefused("volume.format", said, hints=("Look who has written to it, then plan it once more.",))
+
+
+def _must_lie_in_pools(params: Json, source: Described, machine: Machine) -> None:
+    """Raise StepRefused("volume.backing", "volume.outside"): qemu-img reads whatever the source names, as root."""
+    try:
+        must_lie_in_pools(machine.libvirt(params["uri"]), machine.reach.ask, source)
+    except Refused as error:
+        raise StepRefused(error.code, error.message, hints=error.hints) from error
+
+
 @frozen
 class Begun:
     """A blank copy that bears its mark, by its path, and what is to be in it."""
@@ -82,7 +108,7 @@ class Begun:
 
     def fill(self, step: Step, machine: Machine) -> None:
         """Copy it. Raises StepFailed, and what stops it."""
-        total, form = self.source.allocation, SAME.get(self.source.format, self.source.format)
+        total, form = self.source.allocation, step.params.get("source_format", _format(self.source))
 
         def heard(done: float) -> None:
             machine.checkpoint()

@@ -33,7 +33,8 @@ def _copied(from_: Subject, said: str, form: str | None) -> Origin:
     def steps(room: Room, name: str) -> tuple[StepProposal, ...]:
         return (room.making(
             "volume.clone", name, f"a whole copy of {said}", format=chosen, size=volume.capacity,
-            source_pool=from_.pool.uuid, source=volume.name, domains=list(from_.domains),
+            source_pool=from_.pool.uuid, source=volume.name, source_format=volume.format,
+            domains=list(from_.domains),
         ),)  # fmt: skip
 
     return Origin(said, chosen, volume.capacity, volume.allocation, steps)

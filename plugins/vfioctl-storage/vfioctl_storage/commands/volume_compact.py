@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Refused, Result, argument, as_size, changing, frozen, pool_names
+from vfioctl_storage.commands.volume_copy import must_be_an_image
 from vfioctl_storage.commands.volume_work import about, row, step, subject, writable_pool
 from vfioctl_storage.commands.work import Wish, perform
 from vfioctl_storage.names import NOTHING_CHANGED
@@ -83,6 +84,7 @@ def _must_be_at_rest(subj: Subject) -> None:
         said = f"The volume {volume.name} is {volume.format or volume.kind}, and only qcow2 is written anew."
         hint = f"Where a raw one is filled with zeros: fallocate --dig-holes {argument(volume.path)}"
         raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=(hint,) if volume.format == "raw" else ())
+    must_be_an_image(subj)
     if subj.users.running:
         raise Refused(
             "volume.busy", f"Running guests have the volume {volume.name}: {', '.join(subj.users.running)}.",

@@ -27,8 +27,8 @@ def derived(call: Call, from_: Subject, into: Pool, new: str, form: str | None, 
     must_take(into, new, chosen, volume.capacity, "Give --image-format raw.")
     return step(
         "volume.clone", from_.node, into, new, f"a whole copy of {volume.name}", format=chosen,
-        size=volume.capacity, source_pool=from_.pool.uuid, source=volume.name, domains=list(from_.domains),
-        marked=marked,
+        size=volume.capacity, source_pool=from_.pool.uuid, source=volume.name, source_format=volume.format,
+        domains=list(from_.domains), marked=marked,
     )  # fmt: skip
 
 
@@ -44,12 +44,22 @@ def _above(from_: Subject, form: str | None, made: StepProposal, *, marked: bool
     return replace(made, params={**made.params, **more})
 
 
+def must_be_an_image(from_: Subject) -> None:
+    """Raise Refused("volume.format") where a guest can write the header, and so choose what would be read below it."""
+    volume = from_.volume
+    if from_.raw_to and volume.format != RAW:
+        said = f"The volume {volume.name} is raw to {', '.join(from_.raw_to)}, and begins as {volume.format}."
+        hint = f"Copy its bytes as they are: qemu-img convert -f raw -O raw {argument(volume.path)} NEW"
+        raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=(hint,))
+
+
 def must_be_at_rest(from_: Subject, *, linked: bool) -> None:
     """Raise Refused where `from_` cannot be copied, or lie below another one: "volume.format", "volume.busy", …"""
     volume = from_.volume
     if volume.format not in (QCOW2, RAW):
         said = f"The volume {volume.name} is {volume.format or 'of no format that libvirt knows'}, not qcow2 or raw."
         raise Refused("volume.format", said, state=NOTHING_CHANGED)
+    must_be_an_image(from_)
     if from_.writers:
         running = sorted({one.name for one in from_.writers})
         raise Refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from vfioctl.plugin import (
     StepProposal,
     argument,
     as_size,
+    every_volume,
     frozen,
     keeps_marks,
     located_disks,
@@ -34,9 +35,10 @@ from vfioctl_storage.names import NOTHING_CHANGED
 if TYPE_CHECKING:
     from typing import Any
 
-    from vfioctl.plugin import Call, Connection, GuestDisk, Host, Node, Pool, Users, Volume
+    from vfioctl.plugin import Call, Connection, Guest, GuestDisk, Host, Node, Pool, Users, Volume
 
 RAW = "raw"
+RAWS = (RAW, "")  # what a guest's configuration calls that
 FORMATS = click.Choice(("qcow2", RAW))  # what images of ours are kept as
 DISKS = ("file", "block")  # libvirt's kinds of volumes that a guest can have
 TEMPLATES = "_templates_"  # the directory of the templates below that of a pool
@@ -62,6 +64,7 @@ class Subject:
     users: Users
     domains: tuple[str, ...]
     writers: tuple[Writer, ...]
+    raw_to: tuple[str, ...]  # the guests that have it as a raw disk, and the volumes above that call it raw
     owners: tuple[str, ...]  # the guests that have it as a disk they may write to, as they run or are configured
 
 
@@ -112,21 +115,36 @@ def subject(call: Call, connection: Connection, pool: Pool, name: str, *, any_ki
     users = users_of(connection, host.ask, volume.path, paths=host.paths)
     uuids = {use.name: use.uuid for use in read_uses(connection)}
     guests = [guest for guest in read_guests(connection) if guest.name in users.guests]
-    running = [(guest, disk) for guest in guests for disk in _written(host, connection, guest.live_xml, volume.path)]
-    configured = [(guest, disk) for guest in guests for disk in _written(host, connection, guest.xml, volume.path)]
+    running = [(guest, disk) for guest in guests for disk in _disks(host, connection, guest.live_xml, volume.path)]
+    configured = [(guest, disk) for guest in guests for disk in _disks(host, connection, guest.xml, volume.path)]
+    disks = [*running, *configured]
     return Subject(
         connection.node, pool, volume, users, tuple(uuids[name] for name in users.guests if name in uuids),
-        tuple(Writer(guest.uuid, guest.name, disk.target) for guest, disk in running),
-        tuple(dict.fromkeys(guest.name for guest, _ in (*running, *configured))),
+        tuple(Writer(guest.uuid, guest.name, disk.target) for guest, disk in running if _is_written(disk)),
+        raw_to=(*_names(one for one in disks if one[1].format in RAWS), *_above(connection, users, volume)),
+        owners=_names(one for one in disks if _is_written(one[1])),
     )  # fmt: skip
 
 
-def _written(host: Host, connection: Connection, xml: str, path: str) -> Iterator[GuestDisk]:
-    """The disks of a guest by which it writes to the volume at `path` itself, and not to one above it."""
+def _disks(host: Host, connection: Connection, xml: str, path: str) -> Iterator[GuestDisk]:
+    """The disks of a guest that are on the volume at `path` itself, and not on one above it."""
     for disk in located_disks(connection, xml):
-        same = _is_same(host, disk.source, path, local=connection.node.is_local)
-        if same and disk.device == "disk" and not disk.readonly:
+        if _is_same(host, disk.source, path, local=connection.node.is_local):
             yield disk
+
+
+def _is_written(disk: GuestDisk) -> bool:
+    return disk.device == "disk" and not disk.readonly
+
+
+def _names(disks: Iterable[tuple[Guest, GuestDisk]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(guest.name for guest, _ in disks))
+
+
+def _above(connection: Connection, users: Users, volume: Volume) -> tuple[str, ...]:
+    """The volumes right above it to which it is raw, as the overlay of a snapshot says it."""
+    every = every_volume(connection) if users.above and volume.format != RAW else ()
+    return tuple(one.path for one in every if one.path in users.above and one.backing_format == RAW)
 
 
 def _is_same(host: Host, one: str, other: str, *, local: bool) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import Refused, VfioctlError
+from vfioctl.host import images
 from vfioctl.shell import argument
 from vfioctl.virt.pools import read_pools
 from vfioctl.virt.volumes import FILE, Volume, every_volume, read_volume
@@ -26,7 +27,12 @@ NOTHING_CHANGED = "Nothing was changed."
 
 def must_lie_in_pools(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], volume: Volume) -> None:
     """Raise Refused("volume.backing") where something below `volume` is missing or no file, "volume.outside" where it
-    is in no pool of the node. `ask` looks at files of this host (`Host.ask`). Raises VfioctlError."""
+    is in no pool of the node.
+
+    The first is also for an image that keeps its data in another file, of which libvirt says nothing: seen on this host
+    alone. `ask` looks at files of this host (`Host.ask`). Raises VfioctlError.
+    """
+    _must_have_its_data(connection, ask, volume)
     if not volume.backing:
         return
     known, seen = {one.path: one for one in every_volume(connection)}, {volume.path}
@@ -34,6 +40,22 @@ def must_lie_in_pools(connection: Connection, ask: Callable[[str, Callable[[], A
         seen.add(name)
         place = _there(connection, ask, volume)
         volume = known.get(name) or known.get(place) or _unlisted(connection, volume, {name, place})
+        _must_have_its_data(connection, ask, volume)
+
+
+def _must_have_its_data(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], volume: Volume) -> None:
+    """qemu-img would copy that file, whatever it is."""
+    if connection.node.is_local and ask(volume.path, partial(_is_split, volume.path)):
+        said = f"{volume.path} has its data in another file, which it names itself."
+        hint = f"See which: qemu-img info -f qcow2 {argument(volume.path)}"
+        raise Refused("volume.backing", said, state=NOTHING_CHANGED, hints=(hint,))
+
+
+def _is_split(path: str) -> bool:
+    try:
+        return images.has_data_elsewhere(path)
+    except OSError:
+        return False  # not for us to see, or gone
 
 
 def _there(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], volume: Volume) -> str:
