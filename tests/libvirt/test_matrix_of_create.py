@@ -153,7 +153,9 @@ def a_guest_file(on: Creating) -> None:
 
 
 def an_identity(on: Creating) -> None:
-    Path(on.house.host.paths.identity(on.planned)).write_text("{}")
+    place = Path(on.house.host.paths.identity(on.planned))
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("{}")
 
 
 @pytest.mark.parametrize("theirs", [a_guest, a_volume, a_guest_file, an_identity])
