@@ -58,8 +58,9 @@ INTERRUPTS = [("vfioctl.compose", signal.SIGINT), *product(IMPORTED, (signal.SIG
 
 @pytest.mark.parametrize(("module", "number"), INTERRUPTS)
 def test_an_interrupt_while_it_imports_is_no_traceback(tmp_path: Path, module: str, number: signal.Signals) -> None:
+    heard = "default_int_handler" if number is signal.SIGINT else "SIG_DFL"  # below nohup SIGHUP is ignored
     finder = (
-        "import os, sys\n"
+        f"import os, signal, sys\nsignal.signal({number:d}, signal.{heard})\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name == {module!r}: os.kill(os.getpid(), {number:d})\n"
