@@ -74,22 +74,29 @@ class Change(Primitive, Generic[Thing]):
         machine, params = Machine.of(host), proposal.params
         try:
             self.ask(machine, params, lambda thing: self.must_fit(params, thing, machine), LOOK)
+            self.must_fit_here(params, machine)
         except VfioctlError as error:
             yield Finding(error.code, error.message, hint=" ".join(error.hints))
 
     def must_fit(self, params: Json, thing: Thing, machine: Machine) -> None:
         """Raise StepFailed where it must not be done as things are now; changes nothing."""
 
+    def must_fit_here(self, params: Json, machine: Machine) -> None:
+        """The same for what children of ours ask this host: outside of the thread that asks libvirt."""
+
     @abstractmethod
     def state(self, step: Step, paths: Paths, thing: Thing) -> State:
         """How far the step has come, by what libvirt says."""
 
     def guard(self, step: Step, machine: Machine) -> None:
-        def look(thing: Thing) -> None:
-            if self.state(step, machine.paths, thing) not in self.goes_on:
+        def look(thing: Thing) -> bool:
+            is_judged = self.state(step, machine.paths, thing) not in self.goes_on
+            if is_judged:
                 self.must_fit(step.params, thing, machine)
+            return is_judged
 
-        self.on(step, machine, look)
+        if self.on(step, machine, look):
+            self.must_fit_here(step.params, machine)
 
     def probe(self, step: Step, machine: Machine) -> State:
         return State(self.on(step, machine, lambda thing: self.state(step, machine.paths, thing)))

@@ -24,7 +24,7 @@ from vfioctl.kinds.libvirt.devices import (
     usb_numbers,
 )
 from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
-from vfioctl.kinds.libvirt.drives import DriveChange, must_have_disks
+from vfioctl.kinds.libvirt.drives import must_have_disks
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import NAME, UUID, Shape, many, one_of
 from vfioctl.txn.step import State, Undo
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class DeviceAttach(DriveChange[Domain], DomainChange):
+class DeviceAttach(DomainChange):
     """{uri, uuid, blob, where}: blob: the name of the XML of a disk with its target, of a network card with its MAC, or
     of a USB device of the host with its vendor and product; where: "live", "config", or both"""
 
@@ -59,7 +59,7 @@ class DeviceAttach(DriveChange[Domain], DomainChange):
             said = f"The guest {handle.name()} has the {identity(wanted)} already."
             raise StepRefused("device.exists", said, hints=("Plan it once more.",))
 
-    def must_have_drives(self, params: Json, machine: Machine) -> None:
+    def must_fit_here(self, params: Json, machine: Machine) -> None:
         device = text(machine.paths, params["blob"])
         must_have_disks(machine, params, f"<domain><devices>{device}</devices></domain>")
 

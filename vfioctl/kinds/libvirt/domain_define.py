@@ -12,7 +12,7 @@ from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.disks.made import is_changed
 from vfioctl.kinds.libvirt.documents import canonical, covers, name_of, sources
 from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
-from vfioctl.kinds.libvirt.drives import DriveChange, must_have_disks
+from vfioctl.kinds.libvirt.drives import must_have_disks
 from vfioctl.shell import argument
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import FLAG, NAME, UUID, Shape, empty_or, optional
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class DomainDefine(DriveChange[Domain], DomainChange):
+class DomainDefine(DomainChange):
     """{uri, uuid, blob, former, live?, judged?}: blob, former: the names of what is to be and of what is there, which
     `vfioctl.txn.blobs.store` gives, with what is secret in them; former is "" for a domain that is new; live: it may
     run, and changes with its next start; judged: a person has written it, so libvirt compares it with its schema first,
@@ -51,7 +51,7 @@ class DomainDefine(DriveChange[Domain], DomainChange):
         elif not params.get("live", False):
             must_be_off(domain)
 
-    def must_have_drives(self, params: Json, machine: Machine) -> None:
+    def must_fit_here(self, params: Json, machine: Machine) -> None:
         wanted, former = (text(machine.paths, params[name]) for name in ("blob", "former"))
         must_have_disks(machine, params, wanted, former)
 

@@ -5,51 +5,20 @@ QEMU opens its disks as any file, and so does a mount: the kernel keeps neither 
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from xml.etree import ElementTree as ET
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepRefused, VfioctlError
-from vfioctl.findings import Finding
-from vfioctl.kinds.libvirt.change import Change, Thing
+from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.pools import FILE_SYSTEM, is_here, path_of
 
 if TYPE_CHECKING:
-    from vfioctl.host.host import Host
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json, Step, StepProposal
+    from vfioctl.txn.step import Json
     from vfioctl.virt.connection import Connection
 
 CLAIMED = "disk.claimed"
-
-
-class DriveChange(Change[Thing]):
-    """A change after which somebody writes to block devices; a kind says to which.
-
-    They are looked at outside of the thread that asks libvirt, since children of ours ask the kernel.
-    """
-
-    @abstractmethod
-    def must_have_drives(self, params: Json, machine: Machine) -> None:
-        """Raise StepRefused("disk.claimed") where one of them is in use."""
-
-    def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
-        from vfioctl.txn.machine import Machine
-
-        found = tuple(super().check(proposal, host))
-        if self.early and not found:
-            try:
-                self.must_have_drives(proposal.params, Machine.of(host))
-            except VfioctlError as error:
-                found = (Finding(error.code, error.message, hint=" ".join(error.hints)),)
-        yield from found
-
-    def guard(self, step: Step, machine: Machine) -> None:
-        super().guard(step, machine)
-        if self.probe(step, machine) not in self.goes_on:
-            self.must_have_drives(step.params, machine)
 
 
 def must_have_disks(machine: Machine, params: Json, disks: str, former: str = "") -> None:

@@ -10,7 +10,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.files.marks import MARK
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.domains import text
-from vfioctl.kinds.libvirt.drives import DriveChange, must_have_source
+from vfioctl.kinds.libvirt.drives import must_have_source
 from vfioctl.kinds.libvirt.pools import Pool, PoolChange, has_directory, is_here, is_same_pool, name_of, path_of
 from vfioctl.shell import argument
 from vfioctl.txn.blobs import BLOB
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class PoolDefine(DriveChange[Pool], PoolChange):
+class PoolDefine(PoolChange):
     """{uri, uuid, blob, build?, fresh?}: blob: the name of its XML, which `vfioctl.txn.blobs.store` gives; build:
     libvirt makes its directory where there is none; fresh: there is none, so that the undo removes it while it is
     empty. Of a pool that has no directory nothing is made or removed, whatever they say"""
@@ -48,7 +48,7 @@ class PoolDefine(DriveChange[Pool], PoolChange):
             said = f"{path} was made by somebody else since this was planned."
             raise StepRefused("pool.changed", said, hints=("Look at it, then plan it once more.",))
 
-    def must_have_drives(self, params: Json, machine: Machine) -> None:
+    def must_fit_here(self, params: Json, machine: Machine) -> None:
         must_have_source(machine, params, text(machine.paths, params["blob"]))
 
     def state(self, step: Step, paths: Paths, pool: Pool) -> State:

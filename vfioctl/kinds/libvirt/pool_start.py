@@ -5,7 +5,7 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import LOOK, URI
-from vfioctl.kinds.libvirt.drives import DriveChange, must_have_source
+from vfioctl.kinds.libvirt.drives import must_have_source
 from vfioctl.kinds.libvirt.pools import Pool, PoolChange, must_be_unused
 from vfioctl.txn.shape import UUID, Shape
 from vfioctl.txn.step import State, Undo
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class PoolStart(DriveChange[Pool], PoolChange):
+class PoolStart(PoolChange):
     """{uri, uuid}"""
 
     name = "pool.start"
@@ -32,7 +32,7 @@ class PoolStart(DriveChange[Pool], PoolChange):
         if pool.handle.isActive():
             raise StepRefused("pool.active", f"The pool {pool.handle.name()} is active already.")
 
-    def must_have_drives(self, params: Json, machine: Machine) -> None:
+    def must_fit_here(self, params: Json, machine: Machine) -> None:
         must_have_source(machine, params, self.ask(machine, params, lambda pool: str(pool.handle.XMLDesc()), LOOK))
 
     def state(self, step: Step, paths: Paths, pool: Pool) -> State:  # noqa: ARG002
