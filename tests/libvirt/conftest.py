@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pool_store import Store
 from turns import EACH_TIME
 
 HERE = Path(__file__).parent
@@ -99,6 +100,16 @@ def libvirt_version(ring2: None) -> Any:
 def capabilities_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What libvirtd found out about QEMU, shared: probing costs seconds."""
     return tmp_path_factory.mktemp("libvirt-cache")
+
+
+@pytest.fixture
+def store(lab: Any, tmp_path: Path) -> Iterator[Store]:
+    """An active pool of a directory, on the libvirtd of the module's `lab`."""
+    tmp_path.chmod(0o755)
+    made = Store(lab, tmp_path)
+    made.made()
+    yield made
+    made.remove()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,6 @@ from vfioctl.txn.step import Step
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}")
-
-
-@pytest.fixture
-def store(lab: Any, tmp_path: Path) -> Iterator[Store]:
-    tmp_path.chmod(0o755)
-    made = Store(lab, tmp_path)
-    made.made()
-    yield made
-    made.remove()
 
 
 def copy(store: Store, form: str, **more: Any) -> Step:

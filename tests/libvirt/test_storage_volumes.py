@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,6 @@ from vfioctl.txn.step import State, Step
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}")
 SIZE = 8 << 20
-
-
-@pytest.fixture
-def store(lab: Any, tmp_path: Path) -> Iterator[Store]:
-    tmp_path.chmod(0o755)
-    made = Store(lab, tmp_path)
-    made.made()
-    yield made
-    made.remove()
 
 
 def blank(store: Store, name: str = "a.qcow2", **params: Any) -> Step:

@@ -27,15 +27,6 @@ HALF = len(CONTENT) // 2
 
 
 @pytest.fixture
-def store(lab: Any, tmp_path: Path) -> Iterator[Store]:
-    tmp_path.chmod(0o755)
-    made = Store(lab, tmp_path)
-    made.made()
-    yield made
-    made.remove()
-
-
-@pytest.fixture
 def server() -> Iterator[Served]:
     with serving() as served:
         yield served

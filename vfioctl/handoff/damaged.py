@@ -27,6 +27,8 @@ from vfioctl.txn.resources import Entry, Ledger
 if TYPE_CHECKING:
     from typing import Any
 
+    from vfioctl.txn.journal import Story
+
 
 def problem_of(paths: Paths, uuid: str) -> VfioctlError | None:
     """Why the journal of `uuid` cannot be read; None when it can, or is not there."""
@@ -34,6 +36,13 @@ def problem_of(paths: Paths, uuid: str) -> VfioctlError | None:
         read_both(paths, uuid)
     except VfioctlError as error:
         return error
+    return None
+
+
+def story_of(paths: Paths, uuid: str) -> Story | None:
+    """What the journal of `uuid` tells; None where it cannot be read, or is not there."""
+    with suppress(VfioctlError):
+        return read_both(paths, uuid)
     return None
 
 

@@ -125,7 +125,7 @@ def _place(paths: Paths, uuid: str) -> str:
 
 def _keep_content(paths: Paths, uuid: str, place: str) -> None:
     """Copy what the plan names, such as a file as it was before: a later recovery removes what no journal names."""
-    if damaged.problem_of(paths, uuid) is None and (story := read_both(paths, uuid)):
+    if story := damaged.story_of(paths, uuid):
         for path in blobs.of(paths, story.plan):
             _copy(path, os.path.join(place, os.path.basename(path)), PRIVATE)
 

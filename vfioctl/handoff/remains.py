@@ -16,7 +16,7 @@ from vfioctl.handoff import damaged, markers
 from vfioctl.handoff.notes import HAND_OFF
 from vfioctl.host.readers import link_name
 from vfioctl.paths import Paths
-from vfioctl.txn.journal import read, read_both
+from vfioctl.txn.journal import read
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.plan import Action
@@ -61,7 +61,7 @@ def of(composition: Composition, uuid: str) -> Remains:
     held, guest = damaged.entries(paths, uuid), damaged.guest_of(paths, uuid)
     head = next(filter(None, map(damaged.header, _files(paths, uuid))), {})
     since: Any = head.get("started")
-    story = None if damaged.problem_of(paths, uuid) else read_both(paths, uuid)
+    story = damaged.story_of(paths, uuid)
     mine = markers.are_of(paths, guest, uuid)
     return Remains(
         uuid=uuid, guest=guest, operation=story.plan.operation if story else HAND_OFF,

@@ -22,7 +22,7 @@ from vfioctl.plugin import (
     read_volumes,
 )
 from vfioctl_storage.commands.volume_work import TEMPLATES
-from vfioctl_storage.commands.work import Wish, in_order, perform, row, step, subject, users
+from vfioctl_storage.commands.work import Wish, in_order, look_anew, perform, row, step, subject, users
 from vfioctl_storage.documents import LOGICAL
 from vfioctl_storage.names import NOTHING_CHANGED
 
@@ -78,7 +78,7 @@ def _volumes(connection: Connection, pool: Pool) -> Sequence[str]:
     """The names of its volumes, looked for anew. The directory of its templates is none: it is a pool of its own."""
     if not pool.is_active:
         return ()
-    connection.ask(lambda libvirt: libvirt.storagePoolLookupByUUIDString(pool.uuid).refresh(0), f"{pool.name} anew")
+    look_anew(connection, pool)
     found = read_volumes(connection, pool)
     return [volume.name for volume in found if (volume.name, volume.kind) != (TEMPLATES, "dir")]
 

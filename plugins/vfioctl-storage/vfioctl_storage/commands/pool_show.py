@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vfioctl.plugin import Refused, Result, argument, on_node, on_nodes, pool_names, read_pool, read_pools, read_uses
-from vfioctl_storage.commands.work import row, users
+from vfioctl_storage.commands.work import look_anew, row, users
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def refresh(call: Call, name: str, node: str) -> Result:
                 "pool.inactive", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
                 hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
             )  # fmt: skip
-        found = connection.libvirt.storagePoolLookupByUUIDString
-        connection.ask(lambda _: found(pool.uuid).refresh(0), f"the pool {pool.name} anew")
+        look_anew(connection, pool)
         return _shown(connection, read_pool(connection, pool.uuid))
 
 

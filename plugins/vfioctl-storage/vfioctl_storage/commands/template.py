@@ -117,9 +117,7 @@ def _seen_anew(connection: Connection, name: str) -> Template:
     one = find_template(connection, name)
     if one.image or not one.data:
         return one
-    connection.ask(
-        lambda libvirt: libvirt.storagePoolLookupByUUIDString(one.pool.uuid).refresh(0), f"{one.pool.name} anew"
-    )
+    work.look_anew(connection, one.pool)
     return find_template(connection, name)
 
 

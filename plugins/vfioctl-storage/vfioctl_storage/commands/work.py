@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from vfioctl.plugin import Call, Finding, Node, Pool, Question
+    from vfioctl.plugin import Call, Connection, Finding, Node, Pool, Question
 
 PLUGIN = "storage"
 DEADLINE = 60.0  # seconds for a step that libvirt does at once: a mount may wait for a disk that sleeps
@@ -74,6 +74,13 @@ def row(node: Node, pool: Pool) -> dict[str, Any]:
         "capacity": pool.capacity, "allocation": pool.allocation, "available": pool.available,
         "volumes": pool.volumes,
     }  # fmt: skip
+
+
+def look_anew(connection: Connection, pool: Pool) -> None:
+    """Let libvirt look into the pool for what was put there or taken away since."""
+    connection.ask(
+        lambda libvirt: libvirt.storagePoolLookupByUUIDString(pool.uuid).refresh(0), f"the pool {pool.name} anew"
+    )
 
 
 def users(uses: Iterable[Any], pool: Pool) -> list[str]:
