@@ -173,7 +173,7 @@ case $rings in *3*)
     case " $scenarios " in *' all '* | *' bench'*) figures=docs/reference/performance.md ;; *) figures='' ;; esac
     # shellcheck disable=SC2086 # options and scenarios are words
     ring3 $scenarios ${part:+--part "$part"} ${record:+--record "$record"} ${figures:+--figures "$figures"}
-    case " $scenarios " in '  ' | *' all '*) boots ;; esac
+    case "$whole${CI-} $scenarios " in '  ' | *' all '*) boots ;; esac # more than CI has: up to half an hour each
     ;;
 esac
 
