@@ -11,7 +11,7 @@ from vfioctl_snapshot.facts import Facts
 from vfioctl_snapshot.headers import Internal
 from vfioctl_snapshot.names import BEFORE_REVERT
 from vfioctl_snapshot.naming import nvram_stem, stamp_of
-from vfioctl_snapshot.record import EXTERNAL, INTERNAL, Part, Record, Records
+from vfioctl_snapshot.record import BOOT, EXTERNAL, INTERNAL, Part, Record, Records
 
 if TYPE_CHECKING:
     from vfioctl.plugin import GuestSnapshot
@@ -45,7 +45,7 @@ def _inside(facts: Facts, template: str) -> Iterator[Record]:
         copy, state = f"{nvram_stem(facts.nvram)}.{name}", f"{facts.tpm}.{name}"
         yield Record(
             name=name, uuid=facts.uuid, guest=facts.name, created=min(one.made for _, one in parts),
-            disks=tuple(part for part, _ in parts), origin="boot" if ours else "qemu-img", method=INTERNAL,
+            disks=tuple(part for part, _ in parts), origin=BOOT if ours else "qemu-img", method=INTERNAL,
             nvram=copy if facts.nvram and copy in facts.files else "", uefi=facts.uefi,
             tpm=state if facts.tpm and state in facts.files else "",
             memory=any(one.has_memory for _, one in parts),

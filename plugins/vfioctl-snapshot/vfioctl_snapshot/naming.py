@@ -46,6 +46,11 @@ def stamp_of(template: str, name: str) -> tuple[str, str] | None:
     return (second, first) if swapped else (first, second)
 
 
+def without_id(name: str) -> str:
+    """`name` without the id of an operation at its end."""
+    return re.sub(rf"{OPERATION}\Z", "", name)
+
+
 def outdated(template: str, names: tuple[str, ...], keep: int) -> tuple[str, ...]:
     """Of `names`, those that are ours and older than the `keep` newest, oldest first; none when `keep` is 0."""
     dated = sorted((stamp, name) for name in set(names) if (stamp := stamp_of(template, name)))

@@ -20,6 +20,7 @@ VERSION = 1
 SUFFIX = ".json"
 CAP = 4 << 20  # bytes
 EXTERNAL, INTERNAL = "external", "internal"
+BOOT = "boot"  # the origin of what the hook has made before a start
 
 
 @frozen
@@ -81,7 +82,7 @@ class Record:
     @property
     def is_ours(self) -> bool:
         """Whether vfioctl made it, so that vfioctl deletes it."""
-        return self.origin in ("create", "revert", "boot")
+        return self.origin in ("create", "revert", BOOT)
 
     @property
     def images(self) -> tuple[str, ...]:

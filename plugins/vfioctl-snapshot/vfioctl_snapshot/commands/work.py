@@ -17,7 +17,8 @@ from vfioctl_snapshot import known as snapshots
 from vfioctl_snapshot.create import Wish
 from vfioctl_snapshot.look import Listed, glance, glances, look
 from vfioctl_snapshot.names import unknown
-from vfioctl_snapshot.record import Record, place
+from vfioctl_snapshot.naming import without_id
+from vfioctl_snapshot.record import BOOT, Record, place
 from vfioctl_snapshot.settings import PLUGIN, Settings, settings_of
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class Subject:
     known: tuple[Record, ...]
 
     def named(self, name: str) -> Record:
-        """The snapshot `name`, whole or without the id at its end. Raises Refused("snapshot.unknown")."""
+        """The snapshot `name`; what is named by a start may go without the id. Raises Refused("snapshot.unknown")."""
         found = [record for record in self.known if record.name == name]
-        found = found or [record for record in self.known if record.name.rpartition("-")[0] == name]
+        found = found or [one for one in self.known if one.origin == BOOT and without_id(one.name) == name]
         if len(found) == 1:
             return found[0]
         raise unknown(name, self.facts.name, [record.name for record in self.known])
