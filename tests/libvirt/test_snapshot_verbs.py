@@ -100,6 +100,20 @@ def test_discard_loses_the_present_state_and_nothing_else(make, host):
     assert f"{snapshot_lab.NVRAM}/{guest.name}_VARS.fd" not in host.files()
 
 
+@pytest.mark.parametrize("discard", [(), ("--discard", "--yes")], ids=["kept", "discard"])
+def test_a_guest_whose_present_image_was_removed_goes_back(make, host, discard):
+    guest = make()
+    clean = guest.state()
+    host.done("create", guest.name, "clean")
+    (present,) = guest.sources.values()
+    host.must("rm", present)
+    ended = host.cli("snapshot", "revert", guest.name, "clean", *discard)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert f"vda of guest {guest.name} is not kept: its image {present} is not there" in ended.stderr
+    assert guest.state() == clean
+    assert host.names(guest.name) == ["clean"]
+
+
 def test_the_state_of_a_tpm_is_kept_and_goes_back_with_the_disks(make, host):
     guest, before = make(uefi=True, tpm=True), host.files()
     clean = guest.state()

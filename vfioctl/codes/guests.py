@@ -63,7 +63,7 @@ CODES = (
          "See what it has with `qemu-img snapshot -l IMAGE`."),
     Code("snapshot.unread", "The record of a snapshot could not be read, so that what it needs is not known.",
          "Run it as root; a record that is damaged has to be removed first."),
-    Code("snapshot.unreadable", "The snapshots of a disk image cannot be read.",
+    Code("snapshot.unreadable", "A disk image is not there, or its snapshots cannot be read.",
          "See what `qemu-img info IMAGE` says."),
     Code("ssh_key.failed", "ssh-keygen made no key, or is not installed.", "The message has its words."),
     Code("start.backing_format", "An image does not state the format of its backing file, which is based on another.",

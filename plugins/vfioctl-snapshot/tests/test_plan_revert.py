@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pytest
 from snapshot_builders import NVRAM, OPERATION, TPM, UUID, codes, disk, facts, image, record, told, wish
 from vfioctl_snapshot.record import Part, Record, place
 from vfioctl_snapshot.revert import revert
 from vfioctl_snapshot.tpm import Held
+
+from vfioctl.plugin import replace
 
 BASE, ONE, NEW = "/images/vda.qcow2", "/images/vda.one.qcow2", "/images/vda.after-one.qcow2"
 CLEAN = record("one", Part("vda", BASE, "qcow2", ONE))
@@ -75,6 +78,32 @@ def test_discard_deletes_the_present_state_last_and_asks():
     assert told(draft) == [f"disk.overlay {NEW} over {BASE}", "domain.define", f"file.delete {ONE}"]
     assert ONE in draft.lost[1]
     assert plan(guest()).lost == ()
+
+
+def without_image(snapshot=CLEAN, **known):
+    """The guest, whose present image somebody has removed."""
+    found = guest(snapshot, **known)
+    return replace(found, images={path: one for path, one in found.images.items() if path != ONE})
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_guest_whose_present_image_is_gone_goes_back_and_nothing_of_it_is_kept(keep):
+    draft = plan(without_image(), keep=keep)
+    assert told(draft) == [f"disk.overlay {NEW} over {BASE}", "domain.define"]
+    assert codes(draft) == [("snapshot.unreadable", "warn")]
+    assert f"vda of guest win11 is not kept: its image {ONE} is not there" in draft.findings[0].message
+    assert draft.shown["kept"] is None
+
+
+def test_what_is_there_beside_an_image_that_is_gone_is_kept_by_itself():
+    draft = plan(without_image(UEFI), UEFI)
+    kept = Record.from_json(written(draft, "file.write"))
+    assert (kept.disks, kept.nvram) == ((), NVRAM)
+    assert draft.shown["kept"]["name"] == "before-revert-1"
+
+
+def test_discard_names_no_image_that_is_gone_as_lost():
+    assert not any(ONE in line for line in plan(without_image(), keep=False).lost)
 
 
 def test_discard_leaves_what_a_snapshot_needs():

@@ -85,6 +85,10 @@ class Record:
         return self.origin in ("create", "revert", BOOT)
 
     @property
+    def holds_anything(self) -> bool:
+        return bool(self.disks or self.nvram or self.tpm)
+
+    @property
     def images(self) -> tuple[str, ...]:
         return tuple(part.image for part in self.disks)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin import GuestDisk
 
 FORMATS = ("qcow2", "raw")
+UNREADABLE = "snapshot.unreadable"
 
 
 def of_state(facts: Facts, verb: str, *, may_run: bool = False) -> Iterator[Finding]:
@@ -47,7 +48,7 @@ def of_disk(facts: Facts, disk: GuestDisk) -> tuple[str, str] | None:
 def _of_image(facts: Facts, disk: GuestDisk) -> tuple[str, str] | None:
     image = facts.images.get(disk.source)
     if image is None:
-        return "snapshot.unreadable", f"its image {disk.source} is not there, or cannot be read"
+        return UNREADABLE, f"its image {disk.source} is not there, or cannot be read"
     if disk.format == "qcow2" and image.problem:
         return "snapshot.format", image.problem
     if over := sorted(set(dependents(facts, disk.source)) - facts.family):

@@ -31,10 +31,11 @@ def revert(
     findings = (
         *refusals.of_state(facts, "revert"), *refusals.of_parts(facts, record), *_of_guest(facts, record, wish, limit),
     )  # fmt: skip
-    shown = {"snapshot": record.shown(), "kept": kept.shown() if keep else None}
+    before = kept if keep and kept.holds_anything else None
+    shown = {"snapshot": record.shown(), "kept": before.shown() if before else None}
     if any(found.severity is Severity.BLOCK for found in findings):
         return Draft(Steps(), findings=findings, shown=shown)
-    made, contents = _swap(facts, record, overlays, wish, kept if keep else None)
+    made, contents = _swap(facts, record, overlays, wish, before)
     made, contents = tpm.put_back(facts, made, contents, state)
     lost = _lost(facts, kept)
     if not keep:
@@ -54,9 +55,10 @@ def _overlays(facts: Facts, record: Record) -> tuple[Part, ...]:
 
 
 def _kept(facts: Facts, record: Record, wish: Wish) -> Record:
-    """The present state as a snapshot: the images that the guest leaves, and the NVRAM that it leaves."""
+    """The present state as a snapshot: the images that the guest leaves, as far as they are there, and its NVRAM."""
     targets = {part.target for part in record.disks}
-    disks = tuple(Part(disk.target, disk.source, disk.format) for disk in facts.disks if disk.target in targets)
+    left = (disk for disk in facts.disks if disk.target in targets and disk.source in facts.images)
+    disks = tuple(Part(disk.target, disk.source, disk.format) for disk in left)
     leaves, whole = bool(record.nvram) and not wish.disks_only, replace(wish, disks_only=False)
     return Record(
         name=wish.name, uuid=facts.uuid, guest=facts.name, created=wish.now, disks=disks, origin="revert",
@@ -68,8 +70,11 @@ def _kept(facts: Facts, record: Record, wish: Wish) -> Record:
 def _of_guest(facts: Facts, record: Record, wish: Wish, limit: int) -> Iterator[Finding]:
     for part in record.disks:
         disk = facts.disk(part.target)
-        if disk and (why := refusals.of_disk(facts, disk)) and why[0] in ("snapshot.mixed", "snapshot.not_here"):
+        why = refusals.of_disk(facts, disk) if disk else None
+        if why and why[0] in ("snapshot.mixed", "snapshot.not_here"):
             yield finding(why[0], f"{part.target} of guest {facts.name} is not put back: {why[1]}.")
+        if why and why[0] == refusals.UNREADABLE:
+            yield finding(why[0], f"{part.target} of guest {facts.name} is not kept: {why[1]}.", Severity.WARN)
         yield from refusals.of_chain(facts, part.target, part.image, part.format, limit)
     if wish.disks_only:
         return
@@ -104,10 +109,9 @@ def _discarded(facts: Facts, kept: Record) -> Iterator[StepProposal]:
     """The deletion of what only the present state needs; images that a snapshot holds stay."""
     held = {path for record in facts.records.readable for path in record.images}
     for part in kept.disks:
-        image = facts.images[part.image]
         if part.image not in held and not _is_needed(facts, part.image):
             at = Target(facts.uri, facts.uuid)
-            yield steps.delete(image, f"the present state of {part.target} is discarded", at)
+            yield steps.delete(facts.images[part.image], f"the present state of {part.target} is discarded", at)
     if kept.nvram == facts.nvram and facts.nvram_exists:
         yield steps.delete(facts.files[facts.nvram], "the present state of the firmware's variables is discarded")
 
@@ -124,8 +128,5 @@ def _frozen(facts: Facts) -> Iterator[Part]:
 
 def _lost(facts: Facts, kept: Record) -> tuple[str, ...]:
     lines = [f"The present state of guest {facts.name} is lost, with all that was written since it was last kept:"]
-    for part in kept.disks:
-        image = facts.images.get(part.image)
-        size = f", {as_size(image.used)}" if image else ""
-        lines.append(f"  {part.target}: {part.image}{size}")
+    lines += (f"  {part.target}: {part.image}, {as_size(facts.images[part.image].used)}" for part in kept.disks)
     return tuple(lines)

@@ -50,7 +50,8 @@ def revert(
     if record.method == INTERNAL:
         return _inside(call, about, inside.revert(about.facts, record, wanted, state), wanted, how, discard=discard)
     made = draft(about.facts, record, wanted, keep=not discard, limit=about.settings.longest_chain, state=state)
-    return _said(perform(call, about.facts, made, how), guest, "" if discard else kept)
+    before = made.shown["kept"]
+    return _said(perform(call, about.facts, made, how), guest, before["name"] if before else "")
 
 
 def _inside(call: Call, about: Subject, made: Draft, wanted: Wish, how: Doing, *, discard: bool) -> Result:
