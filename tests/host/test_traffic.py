@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -76,6 +76,71 @@ def test_a_bridge_over_a_bond_over_a_card_carries_too(two: Tree) -> None:
         two.link(f"sys/class/net/{name}", f"../../devices/virtual/net/{name}")
     routes(two, DEFAULT.format(name="br0"))
     assert carried(two, WIRELESS) == ["the default route (br0)"]
+
+
+def above_nothing(tree: Tree, name: str, *, kind: int = 1, uevent: str = "", mark: str = "") -> None:
+    """An interface without a card, and with nothing below it in sysfs."""
+    place = f"sys/devices/virtual/net/{name}"
+    tree.write(f"{place}/type", f"{kind}\n")
+    tree.write(f"{place}/uevent", f"{uevent}INTERFACE={name}\n")
+    if mark:
+        tree.write(f"{place}/{mark}", "0x1002\n")
+    tree.link(f"sys/class/net/{name}", f"../../devices/virtual/net/{name}")
+
+
+@pytest.fixture
+def switched(two: Tree) -> Tree:
+    """A host whose `eth0` is a port of Open vSwitch, as is `veth1`; `br-ex` leads from it to the host."""
+    above_nothing(two, "ovs-system")
+    above_nothing(two, "veth1")
+    for port in ("devices/pci0000:00/" + ETHERNET + "/net/eth0", "devices/virtual/net/veth1"):
+        two.link(f"sys/{port}/master", "/elsewhere/ovs-system")
+        two.link(f"sys/devices/virtual/net/ovs-system/lower_{port.rpartition('/')[2]}", "elsewhere")
+    above_nothing(two, "br-ex")
+    return two
+
+
+def test_a_port_of_open_vswitch_that_leads_to_the_host_is_above_all_its_other_ports(switched: Tree) -> None:
+    routes(switched, DEFAULT.format(name="br-ex"))
+    assert carried(switched, ETHERNET) == ["the default route (br-ex)"]
+    assert carried(switched, WIRELESS) == []
+    assert switched.host().only_network(ETHERNET)
+
+
+def test_an_ssh_peer_behind_open_vswitch_is_seen(switched: Tree) -> None:
+    routes(switched, DEFAULT.format(name="wlan0"), LAN.format(name="wlan0"), FAR.format(name="br-ex"))
+    connection(switched, (HOME, SSH, OFFICE))
+    assert carried(switched, ETHERNET) == ["an SSH connection from 10.0.0.1 (br-ex)"]
+
+
+def test_a_vlan_above_open_vswitch_carries_too(switched: Tree) -> None:
+    above_nothing(switched, "br-ex.7", uevent="DEVTYPE=vlan\n")
+    switched.link("sys/devices/virtual/net/br-ex.7/lower_br-ex", "elsewhere")
+    routes(switched, DEFAULT.format(name="br-ex.7"))
+    assert carried(switched, ETHERNET) == ["the default route (br-ex.7)"]
+
+
+@pytest.mark.parametrize(("name", "facts"), [
+    ("lo", {"kind": 772}), ("tun0", {"kind": 65534, "mark": "tun_flags"}), ("tap0", {"mark": "tun_flags"}),
+    ("virbr0", {"uevent": "DEVTYPE=bridge\n"}), ("wg0", {"kind": 65534, "uevent": "DEVTYPE=wireguard\n"}),
+])  # fmt: skip
+def test_beside_open_vswitch_what_is_none_of_its_ports_carries_for_no_card(
+    switched: Tree, name: str, facts: dict[str, Any]
+) -> None:
+    above_nothing(switched, name, **facts)
+    routes(switched, DEFAULT.format(name=name))
+    assert carried(switched, ETHERNET) == []
+
+
+def test_a_port_that_leads_elsewhere_is_above_no_other(switched: Tree) -> None:
+    routes(switched, DEFAULT.format(name="veth1"))
+    assert carried(switched, ETHERNET) == []
+
+
+def test_without_open_vswitch_what_has_nothing_below_it_carries_for_no_card(two: Tree) -> None:
+    above_nothing(two, "dummy0")
+    routes(two, DEFAULT.format(name="dummy0"))
+    assert carried(two, ETHERNET) == carried(two, WIRELESS) == []
 
 
 def test_a_connection_to_the_ssh_port_leaves_by_the_route_to_its_peer(two: Tree) -> None:

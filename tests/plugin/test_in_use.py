@@ -310,6 +310,13 @@ def test_a_port_of_the_bond_that_carries_the_default_route_is_refused(boot: Boot
     assert network(fake, BACKUP) == [("device.network_in_use", BLOCK, f"{BACKUP} carries the default route (bond0).")]
 
 
+def test_the_only_card_below_open_vswitch_is_refused(boot: Boot) -> None:
+    links = (FakeLink("ovs-system", ("enp3s0",)), FakeLink("br-ex", ()))
+    fake = boot(CARD, links=links, routes=(("default", "br-ex"),))
+    assert [one[:2] for one in network(fake, BACKUP)] == [("device.only_network", BLOCK)]
+    assert network(fake, NIC) == []
+
+
 def test_the_card_under_a_bridge_by_which_somebody_is_logged_in_is_refused(boot: Boot) -> None:
     sshd = FakeProcess("sshd", peers=("10.0.0.9",), port=2222)
     ways = (("default", "eno1"), ("10.0.0.0/8", "br0"))

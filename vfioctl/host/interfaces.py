@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
-from vfioctl.host.readers import ADDRESS, entries
+from vfioctl.host.readers import ADDRESS, entries, link_name, number, text
 from vfioctl.paths import Paths
 
 MOST_LAYERS = 4  # a VLAN over a bridge over a bond over a card
+SWITCH = "ovs-system"  # stands for Open vSwitch in the kernel, whatever bridges it has
+ETHERNET = 1  # ARPHRD_ETHER
 
 
 def is_behind_any(paths: Paths, address: str) -> bool:
@@ -17,12 +19,32 @@ def is_behind_any(paths: Paths, address: str) -> bool:
 
 
 def functions(paths: Paths, name: str, depth: int = MOST_LAYERS) -> frozenset[str]:
-    """The PCI functions behind the interface `name`, also through a bridge, a bond or a VLAN."""
+    """The PCI functions behind the interface `name`, also through a bridge, a bond, a VLAN or Open vSwitch."""
     base = paths.at("sys/class/net", name)
-    lower = [entry.removeprefix("lower_") for entry in entries(base) if entry.startswith("lower_")]
+    lower = _lower(base)
+    if not lower and _leads_to_switch(base):
+        lower = _lower(paths.at("sys/class/net", SWITCH))
     if lower and depth:
         return frozenset().union(*(functions(paths, other, depth - 1) for other in lower))
     return _function(base)
+
+
+def _lower(base: str) -> tuple[str, ...]:
+    """The interfaces right below the one in the directory `base`."""
+    return tuple(entry.removeprefix("lower_") for entry in entries(base) if entry.startswith("lower_"))
+
+
+def _leads_to_switch(base: str) -> bool:
+    """Whether the interface in the directory `base` may be how the host is on a bridge of Open vSwitch.
+
+    Such a port is plain Ethernet above nothing (net/openvswitch/vport-internal_dev.c); its bridge is known to the
+    switch alone, so that it counts as above every other port. Those have the switch as their master (vport-netdev.c).
+    """
+    kind, described = number(os.path.join(base, "type")), text(os.path.join(base, "uevent")) or ""
+    return (
+        kind == ETHERNET and "DEVTYPE=" not in described and link_name(os.path.join(base, "master")) != SWITCH
+        and not any(os.path.exists(os.path.join(base, mark)) for mark in ("device", "tun_flags"))
+    )  # fmt: skip
 
 
 def _function(base: str) -> frozenset[str]:

@@ -24,7 +24,7 @@ def is_only_way(paths: Paths, address: str) -> bool:
 
 
 def traffic(paths: Paths, address: str) -> tuple[Traffic, ...]:
-    """What the host's network has on the function at `address`, also through a bridge, a bond or a VLAN."""
+    """What the host's network has on the function at `address`, also through what is above that, such as a bridge."""
     table = routes.table(paths)
     found = [Traffic(name, "the default route", is_default=True) for name in sorted(_best_defaults(table))]
     for one in ssh.connections(paths):

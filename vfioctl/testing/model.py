@@ -140,7 +140,10 @@ class FakeProcess:
 
 @dataclass(frozen=True, slots=True)
 class FakeLink:
-    """A network interface above others: a bridge, a bond, a VLAN."""
+    """A network interface above others: a bridge, a bond, a VLAN, or `ovs-system` with the ports of Open vSwitch.
+
+    What leads from Open vSwitch to the host, such as `br-ex`, is above nothing.
+    """
 
     name: str
     lower: tuple[str, ...]

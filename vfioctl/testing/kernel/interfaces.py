@@ -6,7 +6,7 @@ import ipaddress
 import sys
 from typing import TYPE_CHECKING
 
-from vfioctl.testing.kernel.nodes import Attribute, Constant, Link
+from vfioctl.testing.kernel.nodes import Attribute, Constant, Directory, Link
 from vfioctl.testing.kernel.processes import socket_of
 
 if TYPE_CHECKING:
@@ -17,31 +17,40 @@ HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tW
 CONNECTIONS = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 HERE, GATEWAY = "192.168.0.2", "0100A8C0"
 UP, UP_GATEWAY = "0001", "0003"
+SWITCH = "ovs-system"  # the master of what Open vSwitch has for ports
+ETHERNET = "1"  # ARPHRD_ETHER
 
 
 def attach(kernel: Kernel, device: Device, name: str) -> None:
     """The interface `name` of `device`, and its ties to those above it."""
     place = device.directory.directory("net").directory(name)
-    place.add("operstate", Constant("up"))
+    _describe(place)
     place.add("device", Link(f"../../../{device.address}"))
     kernel.sys.directory("class/net").add(name, Link(f"../../{device.sysfs}/net/{name}"))
     for link in kernel.spec.links:
         if name in link.lower:
             up = "../" * place.path.count("/")
             place.add(f"upper_{link.name}", Link(f"{up}devices/virtual/net/{link.name}"))
+            if link.name == SWITCH:
+                place.add("master", Link(f"{up}devices/virtual/net/{link.name}"))
 
 
 def fill_network(kernel: Kernel) -> None:
     """The interfaces that are above others, /proc/net and its files."""
     for link in kernel.spec.links:
         place = kernel.sys.directory(f"devices/virtual/net/{link.name}")
-        place.add("operstate", Constant("up"))
+        _describe(place)
         for lower in link.lower:
             place.add(f"lower_{lower}", Link(f"../../../../class/net/{lower}"))
         kernel.sys.directory("class/net").add(link.name, Link(f"../../devices/virtual/net/{link.name}"))
     files = kernel.proc.directory("self/net")
     files.add("route", Constant(_routes(kernel).encode()))
     files.add("tcp", Attribute(lambda: _connections(kernel)))
+
+
+def _describe(place: Directory) -> None:
+    place.add("operstate", Constant("up"))
+    place.add("type", Constant(ETHERNET))
 
 
 def _routes(kernel: Kernel) -> str:
