@@ -35,6 +35,9 @@ LOSSES = {
         "nftables": "nft flush chain ip libvirt_network guest_cross",
     },
 }  # fmt: skip
+TRANSLATED = """<network><name>lab</name><bridge name='virbr1'/><dns enable='no'/>
+  <forward mode='nat'><nat><address start='203.0.113.5' end='203.0.113.5'/></nat></forward>
+  <ip address='{gateway}' prefix='24'/></network>"""
 SERVE = """
 import socket
 with socket.create_server(("", 7)) as server:
@@ -291,6 +294,21 @@ def test_what_cannot_be_repaired_to_the_end_is_as_before(host: NetworkCli, subne
     finally:
         host.inner.must("umount", ip)
     assert (host.state(), host.problems()) == (before, wrong)
+    host.done("repair", "lab")
+    assert host.problems() == []
+
+
+def test_a_network_with_an_address_of_its_own_to_be_translated_to_and_without_a_server_lacks_nothing(
+    host: NetworkCli, subnet: str
+) -> None:
+    lab = host.inner.place / "translated.xml"
+    lab.write_text(TRANSLATED.format(gateway=subnet.replace(".0/24", ".1")))
+    host.lab.virsh("net-define", str(lab))
+    host.lab.virsh("net-start", "lab")
+    assert host.inner.run("test", "-e", "/run/libvirt/network/lab.pid").returncode != 0
+    assert host.problems() == []
+    host.inner.must("sh", "-c", LOSSES["flush table"][host.backend])
+    assert host.problems() == ["network.no_rules"]
     host.done("repair", "lab")
     assert host.problems() == []
 

@@ -50,6 +50,26 @@ def test_each_rule_is_missed_in_nftables(number: int):
     assert len(missing_in_nft("nat", ruleset(*NFT[:number], *NFT[number + 1:]))) == 1  # fmt: skip
 
 
+SNAT = {"snat": {"addr": "203.0.113.5", "port": {"range": [1024, 65535]}}}
+
+
+def test_a_network_may_say_itself_to_which_address_it_is_translated():
+    assert missing("nat", SAVED.replace("-j MASQUERADE", "-j SNAT --to-source 203.0.113.5")) == []
+    *others, translated = NFT
+    expressions = [SNAT if "masquerade" in one else one for one in translated["rule"]["expr"]]
+    assert missing_in_nft("nat", ruleset(*others, {"rule": {**translated["rule"], "expr": expressions}})) == []
+
+
+def test_another_verdict_translates_nothing():
+    assert missing("nat", SAVED.replace("-j MASQUERADE", "-j RETURN")) == ["the address of the host"]
+
+
+def test_what_translates_is_named_with_both_verdicts():
+    (problem,) = lost_rules(network("nat"), parsed(SAVED.replace("-j MASQUERADE", "-j RETURN"), SAVED6, ""), IPTABLES)
+    (said,) = problem.missing
+    assert said.endswith("! -d 192.168.7.0/24 -j MASQUERADE or -j SNAT")
+
+
 def test_ipv6_is_asked_for_only_where_the_network_has_it():
     found = parsed(SAVED, "", "")
     assert all(one.is_met(found.rules) for one in demands(network("nat", ipv6=False), IPTABLES))

@@ -18,8 +18,11 @@ IP, IP6 = FAMILIES = ("ip", "ip6")
 IPTABLES, NFTABLES = "iptables", "nftables"
 PROGRAMS = {IP: "iptables", IP6: "ip6tables"}
 TABLE = "libvirt_network"  # of its nftables backend, one a family
+OR = " or "
 BACK = "RELATED,ESTABLISHED"
 CROSS, INTO, OUT, ASKED, ADDRESS = "cross", "into", "out", "asked", "address"  # what the chains are for
+REJECTED = ("reject",)
+TRANSLATED = ("masquerade", "snat")  # the second where the network says to which address: <nat><address/></nat>
 WALL = "the wall between its guests and others"
 # table and chain for each, and which jumps lead there: in the order in which they are put in, each before the others,
 # since among guests FWI would reject first
@@ -47,7 +50,7 @@ class Rule:
 
 @frozen
 class Demand:
-    """A rule that must be there, with all of `parts`. `what` does not work without it.
+    """A rule that must be there, with all of `parts`; where one says "A or B", either. `what` does not work without it.
 
     libvirt makes the jump to the chain `target` only together with that chain, and the chain only when it starts.
     """
@@ -67,7 +70,7 @@ class Demand:
     def is_met(self, rules: Iterable[Rule]) -> bool:
         return any(
             (one.table, one.chain) == (self.table, self.chain)
-            and all(f" {part} " in f" {one.text} " for part in self.parts)
+            and all(any(f" {each} " in f" {one.text} " for each in part.split(OR)) for part in self.parts)
             for one in rules
         )  # fmt: skip
 
@@ -87,7 +90,7 @@ class Need:
     answers: bool = False  # only what belongs to a connection that is there
     protocol: str = ""
     port: int = 0
-    verdict: str = "accept"
+    verdicts: tuple[str, ...] = ("accept",)  # one of them
 
 
 def demands(network: Network, backend: str) -> Iterator[Demand]:
@@ -130,8 +133,8 @@ def _needs(network: Network) -> Iterator[Need]:
     bridge = network.bridge
     for family in families(network):
         yield Need(CROSS, "guests among each other", family, bridge, bridge)
-        yield Need(OUT, WALL, family, enters=bridge, verdict="reject")
-        yield Need(INTO, WALL, family, leaves=bridge, verdict="reject")
+        yield Need(OUT, WALL, family, enters=bridge, verdicts=REJECTED)
+        yield Need(INTO, WALL, family, leaves=bridge, verdicts=REJECTED)
         for protocol, port, what in (("udp", 53, "DNS"), ("udp", 67 if family == IP else 547, "DHCP")):
             yield Need(ASKED, what, family, enters=bridge, protocol=protocol, port=port)
     for subnet in network.subnets if network.kind != ISOLATED else ():
@@ -140,7 +143,7 @@ def _needs(network: Network) -> Iterator[Need]:
         yield Need(OUT, "the way out", family, enters=bridge, source=cidr)
         yield Need(INTO, "the way back in", family, leaves=bridge, to=cidr, answers=translated)
         if translated:
-            yield Need(ADDRESS, "the address of the host", source=cidr, beyond=cidr, verdict="masquerade")
+            yield Need(ADDRESS, "the address of the host", source=cidr, beyond=cidr, verdicts=TRANSLATED)
 
 
 def _in_iptables(need: Need) -> Demand:
@@ -149,7 +152,7 @@ def _in_iptables(need: Need) -> Demand:
         need.source and f"-s {need.source}", need.to and f"-d {need.to}", need.beyond and f"! -d {need.beyond}",
         need.enters and f"-i {need.enters}", need.leaves and f"-o {need.leaves}",
         need.protocol and f"-p {need.protocol}", f"--dport {need.port}" if need.port else "",
-        f"--ctstate {BACK}" if need.answers else "", f"-j {need.verdict.upper()}",
+        f"--ctstate {BACK}" if need.answers else "", OR.join(f"-j {one.upper()}" for one in need.verdicts),
     )  # fmt: skip
     return Demand(need.family, _table(need.family, table), chain, tuple(filter(None, words)), need.what)
 
@@ -160,7 +163,7 @@ def _in_nft(need: Need) -> Demand:
         need.source and f"{family} saddr {need.source}", need.to and f"{family} daddr {need.to}",
         need.beyond and f"{family} daddr != {need.beyond}",
         need.enters and f"iif {need.enters}", need.leaves and f"oif {need.leaves}",
-        "ct state established,related" if need.answers else "", need.verdict,
+        "ct state established,related" if need.answers else "", OR.join(need.verdicts),
     )  # fmt: skip
     return Demand(family, f"{family} {TABLE}", NFTABLES_CHAINS[need.role], tuple(filter(None, words)), need.what)
 

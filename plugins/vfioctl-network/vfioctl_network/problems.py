@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vfioctl_network.tables import Filter
 
 DEADLINE = 20.0
-FORWARDING = "net.ipv4.ip_forward"
+FORWARDING, FORWARDING6 = "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"
 SAVING = (("iptables-save",), ("ip6tables-save",))
 
 
@@ -75,15 +75,42 @@ def _of_host(host: Host, network: Network) -> Iterator[Problem]:
     """The bridge, forwarding, and the DHCP server."""
     if network.bridge and not os.path.isdir(host.paths.at("sys/class/net", network.bridge)):
         yield Problem("network.interface", f"The bridge {network.bridge} is gone.", _again(network))
-    if network.kind in (NAT, ROUTED) and _value(host, "proc/sys/net/ipv4/ip_forward") == "0":
+    if network.kind in (NAT, ROUTED):
+        yield from _of_forwarding(host, network)
+    if network.kind in OWN and _needs_server(network) and not _serves(host, network.name):
+        said = f"The DHCP and DNS server of the network {network.name} does not run."
+        yield Problem("network.no_server", said, _again(network))
+
+
+def _of_forwarding(host: Host, network: Network) -> Iterator[Problem]:
+    """libvirt switches it on for the families that the network has addresses of (networkEnableIPForwarding).
+
+    That of IPv6 is left to people: the kernel flushes routes then that it has from a router, and libvirt refuses it
+    (virNetDevIPCheckIPv6Forwarding).
+    """
+    sixes = [":" in one.gateway for one in network.subnets]
+    if not all(sixes) and _is_off(host, FORWARDING):
         on, off = (("sysctl", "-q", "-w", f"{FORWARDING}={number}") for number in (1, 0))
         said = "This host forwards nothing: nobody on the network gets out."
         hint = f"Switch it on with: sysctl {FORWARDING}=1"
         command = Command(on, off, "this host is to forward what guests send")
         yield Problem("network.no_forwarding", said, hint, commands=(command,))
-    if network.kind in OWN and network.subnets and not _serves(host, network.name):
-        said = f"The DHCP and DNS server of the network {network.name} does not run."
-        yield Problem("network.no_server", said, _again(network))
+    if any(sixes) and _is_off(host, FORWARDING6):
+        said = "This host forwards nothing of IPv6: nobody on the network gets out by it."
+        hint = f"With accept_ra=2 for each interface that gets its routes from a router: sysctl {FORWARDING6}=1"
+        yield Problem("network.no_forwarding", said, hint)
+
+
+def _is_off(host: Host, name: str) -> bool:
+    return _value(host, f"proc/sys/{name.replace('.', '/')}") == "0"
+
+
+def _needs_server(network: Network) -> bool:
+    """Whether libvirt starts a dnsmasq for it (networkStartDhcpDaemon): for DHCP, or DNS on addresses of its own."""
+    if any(one.ranges or one.leases for one in network.subnets):
+        return True
+    dns = ET.fromstring(network.live_xml or network.xml).find("dns")
+    return bool(network.subnets) and (dns is None or dns.get("enable") != "no")
 
 
 def _serves(host: Host, name: str) -> bool:
