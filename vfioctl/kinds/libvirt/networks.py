@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, StepProposal
 
 STARTED = "{urn:vfioctl:started}operation"
+OWN = ("", "nat", "route", "open")  # isolated, and the modes of <forward> (formatnetwork), whose bridge libvirt makes
 LOOK_AGAIN = ("Look at it, then plan it once more.",)
 
 
@@ -144,8 +145,11 @@ def marked(xml: str, operation: str) -> str:
 
 
 def _bridge(xml: str) -> str:
-    bridge = ET.fromstring(xml).find("bridge") if xml else None
-    return "" if bridge is None else bridge.get("name", "")
+    """The bridge that is there with the network alone; "" for one of the host's, which stays, and for none."""
+    root = ET.fromstring(xml or "<network/>")
+    forward, bridge = root.find("forward"), root.find("bridge")
+    mode = "" if forward is None else forward.get("mode", "nat")
+    return "" if bridge is None or mode not in OWN else bridge.get("name", "")
 
 
 def _documents(guest: Any, *, running: bool) -> Iterator[str]:
