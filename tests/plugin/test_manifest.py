@@ -130,6 +130,19 @@ def test_a_plugin_with_unusable_static_data_is_listed_as_broken_with_the_reason(
     assert why in row("odd").status
 
 
+def test_an_error_that_nobody_has_thought_of_costs_its_plugin_and_no_other(install, monkeypatch):
+    for name in ("odd", "probe"):
+        install(name, STATIC.format(name=name, api=API_VERSION))
+    read = manifest.read_static
+
+    def fail(directory: str):
+        return {}["moon"] if "odd_pkg" in directory else read(directory)
+
+    monkeypatch.setattr(manifest, "read_static", fail)
+    assert row("odd").status.endswith("vfioctl-plugin.toml: KeyError: 'moon'")
+    assert row("probe").status == "ok"
+
+
 def test_a_plugin_that_others_could_change_is_broken_and_so_never_imported(install):
     """An editable installation may lie in somebody's home."""
     package = install("open", STATIC.format(name="open", api=API_VERSION))

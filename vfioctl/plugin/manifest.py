@@ -249,12 +249,15 @@ def _row(entry: EntryPoint) -> tuple[PluginInfo, str, dict[str, Any]]:
         return replace(bare, status=f"broken: {why}"), path, {}
     try:
         data = read_static(directory)
+        return with_static(bare, data), path, data
     except StaticError as error:
         return replace(bare, status=f"broken: {error}"), path, {}
-    return _with_static(bare, data), path, data
+    except Exception as error:  # noqa: BLE001 -- what nobody has thought of costs this plugin, and not the others
+        return replace(bare, status=f"broken: {path}: {type(error).__name__}: {error}"), path, {}
 
 
-def _with_static(bare: PluginInfo, data: dict[str, Any]) -> PluginInfo:
+def with_static(bare: PluginInfo, data: Mapping[str, Any]) -> PluginInfo:
+    """The row `bare` with what the static data says, which has been checked."""
     info = replace(
         bare, api=data["api"], claims=tuple(data["claims"]), table=data["config"], summary=data["summary"],
         opt_in=data["opt_in"], units=tuple(data["units"]),

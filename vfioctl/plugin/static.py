@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FILE = "vfioctl-plugin.toml"
 LARGEST = 1 << 20
 TYPES: Mapping[str, type] = {"str": str, "bool": bool, "int": int, "float": float, "list": list, "table": dict}
+NEEDED = ("name", "api")
 LISTS = ("claims", "units", "code", "command", "group", "operation")
 KEYS = {"name", "api", "summary", "opt_in", "config", *LISTS}
 ENTRY_KEYS = {"type", "default", "summary", "choices"}
@@ -37,6 +38,8 @@ def read_static(directory: str) -> dict[str, Any]:
         data = tomllib.loads(files.read_bytes(path, follow=True, limit=LARGEST).decode())
     except FileNotFoundError:
         raise StaticError(f"{path} is missing") from None
+    except RecursionError as error:
+        raise StaticError(f"{path}: brackets are nested too deep") from error
     except (OSError, ValueError) as error:
         raise StaticError(f"{path}: {reason(error)}") from error
     if problem := _problem(data) or next(problems(data), None):
@@ -47,22 +50,11 @@ def read_static(directory: str) -> dict[str, Any]:
 def _problem(data: Mapping[str, Any]) -> str | None:
     if unknown := sorted(data.keys() - KEYS):
         return f"unknown key {unknown[0]}"
-    if not isinstance(data.get("name"), str) or not data["name"]:
-        return "name must be a string"
-    if not isinstance(data.get("api"), int):
-        return "api must be a number"
-    claims = data.get("claims", [])
-    if not isinstance(claims, list) or not all(_is_claim(claim) for claim in claims):
-        return 'claims must be a list of "vendor:device" in hex, either of them "*"'
-    units = data.get("units", [])
-    if not isinstance(units, list) or not all(isinstance(unit, str) for unit in units):
-        return "units must be a list of unit names"
-    table = data.get("config", {})
-    if not isinstance(table, dict):
-        return "config must be a table"
-    if said := next((said for key, entry in table.items() if (said := _entry_problem(key, entry))), None):
-        return said
-    return _code_problem(data.get("code", []))
+    for key, (is_right, words) in WORDS.items():
+        if (key in data or key in NEEDED) and not is_right(data.get(key)):
+            return f"{key} must be {words}"
+    entries = (_entry_problem(key, entry) for key, entry in data.get("config", {}).items())
+    return next(filter(None, entries), None) or _code_problem(data.get("code", []))
 
 
 def _is_claim(claim: object) -> bool:
@@ -75,14 +67,28 @@ def _is_id(text: str) -> bool:
 
 
 def _entry_problem(key: str, entry: object) -> str | None:
+    if not key.isascii() or not key.replace("_", "").replace("-", "").isalnum():
+        return f"config.{key} must have a name of letters, digits, - and _"
     if not isinstance(entry, dict) or entry.keys() - ENTRY_KEYS:
         return f"config.{key} must be a table of {', '.join(sorted(ENTRY_KEYS))}"
-    expected = TYPES.get(entry.get("type", ""))
-    if expected is None:
+    kind = entry.get("type")
+    if not isinstance(kind, str) or kind not in TYPES:
         return f"config.{key}.type must be one of {', '.join(TYPES)}"
-    if "default" in entry and type(entry["default"]) is not expected:
-        return f"config.{key}.default is not of type {entry['type']}"
+    if not _is_text(entry.get("summary", "")):
+        return f"config.{key}.summary must be text"
+    if not _are_texts(entry.get("choices", [])):
+        return f"config.{key}.choices must be a list of texts"
+    if "default" in entry and not _is_of(kind, entry["default"]):
+        return f"config.{key}.default is not of type {kind}"
     return None
+
+
+def _is_of(kind: str, value: object) -> bool:
+    """Whether `value` is of the type `kind`: in a list or a table is text, and a number has 64 bits, as TOML says."""
+    if type(value) is not TYPES[kind]:
+        return False
+    inner = list(value.values()) if isinstance(value, dict) else value
+    return _are_texts(inner) if isinstance(inner, list) else not isinstance(value, int) or abs(value) < 1 << 63
 
 
 def _code_problem(rows: object) -> str | None:
@@ -105,6 +111,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
 def _is_code(name: str) -> bool:
     words = name.split(".")
     return len(words) == 2 and all(word[:1].isalpha() and word.isidentifier() and word.islower() for word in words)  # noqa: PLR2004
@@ -116,3 +126,17 @@ def claims_match(claims: tuple[str, ...], vendor: int, device: int) -> bool:
     return any(
         all(part in ("*", own) for part, own in zip(claim.split(":"), ids, strict=True)) for claim in claims
     )
+
+
+WORDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (lambda name: _is_text(name) and name != "", "a string"),
+    "api": (lambda api: _is_of("int", api), "a number"),
+    "summary": (_is_text, "text"),
+    "opt_in": (lambda opt_in: isinstance(opt_in, bool), "true or false"),
+    "claims": (
+        lambda claims: _are_texts(claims) and all(map(_is_claim, claims)),
+        'a list of "vendor:device" in hex, either of them "*"',
+    ),
+    "units": (_are_texts, "a list of unit names"),
+    "config": (lambda table: isinstance(table, dict), "a table"),
+}
