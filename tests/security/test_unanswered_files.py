@@ -15,11 +15,11 @@ from fetches import PART
 from silent import needs_fuse, silent
 from step_builders import plain_machine, planned
 
-from vfioctl.errors import Refused
+from vfioctl.errors import Refused, StepFailed
 from vfioctl.kinds.files import web
 from vfioctl.txn import blobs
 from vfioctl.txn.kind import kind
-from vfioctl.txn.machine import Machine
+from vfioctl.txn.machine import Machine, unwatched
 from vfioctl.txn.step import State, Step, StepProposal
 
 pytestmark = [needs_fuse, pytest.mark.usefixtures("alone")]
@@ -81,6 +81,22 @@ def test_a_download_to_a_share_that_is_silent_is_given_up(machine: Machine) -> N
     one = step(machine, "file.fetch")
     with silent(machine.paths.at(SHARE)), refused_in_time():
         kind("file.fetch").apply(one, machine)
+
+
+def test_a_copy_on_a_share_that_falls_silent_stops_when_it_is_told_to_and_its_undo_waits_for_nothing(
+    machine: Machine,
+) -> None:
+    where = {"source": f"{SHARE}/film", "dest": f"{SHARE}/film.before"}
+    one = planned(machine, "file.copy", where, deadline=60.0)
+
+    def check() -> None:
+        raise StepFailed("engine.interrupted", "It was asked to stop.")
+
+    with silent(machine.paths.at(SHARE)):
+        with pytest.raises(StepFailed, match="asked to stop"):
+            kind("file.copy").apply(one, machine.watched(unwatched, check))
+        with refused_in_time():
+            kind("file.copy").undo(one, machine)
 
 
 class Drive:

@@ -7,15 +7,18 @@ import fcntl
 import os
 import stat
 import subprocess
+import time
 
 import pytest
 from step_builders import OPERATION, planned, put
 
-from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused, Unanswered
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.files import file_copy
 from vfioctl.kinds.files.file_copy import KIND
 from vfioctl.kinds.files.marks import MARK
+from vfioctl.reach import Reach
+from vfioctl.txn.machine import unwatched
 from vfioctl.txn.step import State, StepProposal
 
 PARAMS = {"source": "/var/lib/nvram.fd", "dest": "/var/lib/nvram.fd.before"}
@@ -227,3 +230,70 @@ def test_an_image_that_is_written_to_while_it_is_copied_leaves_no_copy(machine, 
         KIND.apply(planned(machine, "file.copy", OF_GUEST), machine)
     assert caught.value.code == "disk.busy"
     assert os.listdir(machine.paths.at("var/lib")) == ["nvram.fd"]
+
+
+# On a mount that may hang
+
+
+@pytest.fixture
+def doubtful(machine, monkeypatch):
+    """The machine, whose files lie on a drive that may not answer."""
+    monkeypatch.setattr(Reach, "is_doubtful", lambda _, path: path.startswith(machine.paths.at("var/lib")))
+    return machine
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """A copy that takes seconds; the file that grows for as long as somebody makes it."""
+    growing = tmp_path / "growing"
+
+    def copy(_source, _dest, told):
+        for done in range(50):
+            told(done, 50)
+            with growing.open("a") as file:
+                file.write("x")
+            time.sleep(0.05)
+
+    monkeypatch.setattr(file_copy.sparse, "copy", copy)
+    return growing
+
+
+def test_a_copy_there_is_made_and_tells_how_far_it_is(doubtful):
+    told = []
+    step, watched = planned(doubtful, "file.copy", PARAMS), doubtful.watched(lambda *now: told.append(now), unwatched)
+    assert KIND.apply(step, watched) is None
+    assert content(doubtful) == "variables"
+    assert told[-1] == (9, 9, "bytes")
+
+
+def test_what_is_refused_there_is_refused_as_elsewhere(doubtful):
+    step = planned(doubtful, "file.copy", PARAMS)
+    put(doubtful.paths.at(PARAMS["dest"]), "precious")
+    with pytest.raises(StepRefused, match="another content"):
+        KIND.apply(step, doubtful)
+
+
+@pytest.mark.parametrize("stop", [StepFailed("engine.interrupted", "It was asked to stop."), KeyboardInterrupt()])
+def test_a_copy_there_that_has_to_stop_goes_on_nowhere(doubtful, slow, stop):
+    asked_of = os.getpid()
+
+    def check():
+        if os.getpid() == asked_of and slow.exists():
+            raise stop
+
+    step = planned(doubtful, "file.copy", PARAMS)
+    with pytest.raises(type(stop)):
+        KIND.apply(step, doubtful.watched(unwatched, check))
+    made = slow.stat().st_size
+    time.sleep(0.3)
+    assert slow.stat().st_size == made
+    KIND.undo(step, doubtful)
+    assert os.listdir(doubtful.paths.at("var/lib")) == ["nvram.fd"]
+
+
+def test_a_copy_there_that_falls_silent_is_given_up_in_its_time_and_the_undo_does_not_wait(doubtful, monkeypatch):
+    monkeypatch.setattr(file_copy.sparse, "copy", lambda *_: time.sleep(60))
+    step = planned(doubtful, "file.copy", PARAMS, deadline=0.3)
+    for action in (KIND.apply, KIND.undo):
+        with pytest.raises(Unanswered):
+            action(step, doubtful)

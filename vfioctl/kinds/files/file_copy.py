@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused, Unanswered
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.files import sparse
 from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
 from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
+from vfioctl.txn.machine import unwatched
 from vfioctl.txn.shape import ABSOLUTE, FLAG, TEXT, UUID, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from vfioctl.followed import Say
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
@@ -74,7 +77,10 @@ class FileCopy(Primitive):
             yield Finding("file.missing", f"There is no directory {os.path.dirname(dest)} for a copy.")
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        return _bounded(self._apply, step, machine)
+        path = machine.reach.worst(*_paths(step, machine))
+        if not machine.reach.is_doubtful(path):
+            return self._apply(step, machine)
+        return _aside(self._apply, step, machine, path)
 
     def probe(self, step: Step, machine: Machine) -> State:
         return State(_bounded(self._probe, step, machine))
@@ -135,6 +141,40 @@ def _bounded(work: Callable[[Step, Machine], T], step: Step, machine: Machine) -
     """What `work` returns, in the step's time. A child that misses it changes nothing more once the path answers."""
     reach = machine.reach
     return reach.ask(reach.worst(*_paths(step, machine)), lambda: work(step, machine), deadline=step.deadline)
+
+
+def _aside(work: Callable[[Step, Machine], T], step: Step, machine: Machine, path: str) -> T:
+    """What `work` returns, done in a child that `path` may keep: it ends with us, and is ended where it has to stop.
+
+    Raises what `work` and a checkpoint raise, and Unanswered where nothing is heard of it in the step's time.
+    """
+    from vfioctl.followed import SilentError, followed  # most copies are made on the file system of "/"
+
+    if machine.reach.is_silent(path):
+        raise Unanswered(path)
+
+    def heard(done: int | None = None, total: int = 0) -> None:
+        if done is not None:
+            machine.progress(done, total, "bytes")
+        machine.checkpoint()
+
+    def inside(say: Say) -> T:
+        return work(step, machine.watched(lambda done, total, _: say(done, total), unwatched))
+
+    try:
+        return followed(inside, heard, quiet=step.deadline)
+    except SilentError as error:
+        machine.reach.silence(path)
+        raise Unanswered(path) from error
+    except StepFailed:
+        _must_not_wait(machine, path)
+        raise
+
+
+def _must_not_wait(machine: Machine, path: str) -> None:
+    """Remember it where `path` does not answer, so that the undo does not wait for it as long as the step did."""
+    with suppress(Unanswered, OSError):
+        machine.reach.ask(path, lambda: os.path.lexists(path))
 
 
 def _paths(step: Step, machine: Machine) -> tuple[str, str]:
