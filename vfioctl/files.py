@@ -60,8 +60,10 @@ def sync_dir(path: str) -> None:
         os.close(fd)
 
 
-def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = True) -> None:
-    """Replace `path` by `text`: durable and whole after a power cut, or as it was.
+def atomic_write(
+    path: str, text: str, *, mode: int = PRIVATE, owner: tuple[int, int] = (-1, -1), durable: bool = True
+) -> None:  # fmt: skip
+    """Replace `path` by `text`: durable and whole after a power cut, or as it was. `owner`: uid and gid, -1 for ours.
 
     Write, fsync, rename, fsync of the directory: without the two syncs ext4 lost the file on a power cut. What lies in
     /run goes with the boot and is not `durable`: it is whole for every other process, and that is all.
@@ -76,6 +78,7 @@ def atomic_write(path: str, text: str, *, mode: int = PRIVATE, durable: bool = T
         raise
     try:
         write_all(fd, text.encode())
+        os.fchown(fd, *owner)
         os.fchmod(fd, mode)  # the umask of a daemon is not ours
         if durable:
             os.fsync(fd)

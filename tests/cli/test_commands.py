@@ -70,6 +70,20 @@ def test_end_session_is_written_into_the_file_that_is_there(run, root, card, xml
     assert 'session = "end"' in (root / "etc/vfioctl/guests/win11.toml").read_text()
 
 
+def test_a_linked_private_file_gets_end_session_where_it_lies(run, root, card, xml) -> None:
+    run("enable", "win11", "--xml", xml)
+    file, kept = root / "etc/vfioctl/guests/win11.toml", root / "srv/win11.toml"
+    kept.parent.mkdir(mode=0o755)
+    kept.write_text("# mine\n")
+    kept.chmod(0o640)
+    file.unlink()
+    file.symlink_to("../../../srv/win11.toml")
+    run("enable", "win11", "--xml", xml, "--end-session")
+    assert file.is_symlink()
+    assert 'session = "end"' in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o640
+
+
 def test_enable_of_a_domain_with_a_missing_device_changes_nothing(run, root, xml) -> None:
     shown = run("enable", "win11", "--xml", xml)
     assert shown.status == 3

@@ -46,6 +46,17 @@ def test_a_node_that_answers_is_added(run, place) -> None:
     assert (file.stat().st_mode & 0o777, place.stat().st_mode & 0o777) == (0o644, 0o755)
 
 
+def test_a_linked_private_file_of_a_node_is_cordoned_where_it_lies(run, place, mock) -> None:
+    file, kept = place / "mock.toml", place.parent / "kept"
+    file.rename(kept)
+    kept.chmod(0o600)
+    file.symlink_to("../kept")
+    assert run("node", "cordon", "mock").status == 0
+    assert file.is_symlink()
+    assert tomllib.loads(kept.read_text())["cordoned"] is True
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_node_that_does_not_answer_is_not_added_and_is_said_why(run, place) -> None:
     shown = run("node", "add", "rack7", REFUSES)
     assert (shown.status, shown.out) == (3, "")

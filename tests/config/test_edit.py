@@ -6,7 +6,14 @@ import os
 
 import pytest
 
-from vfioctl.config.edit import add_to_setting, create_guest, remove_guest, set_setting, unset_setting
+from vfioctl.config.edit import (
+    add_to_setting,
+    create_guest,
+    remove_guest,
+    set_setting,
+    unset_setting,
+    write_text,
+)
 from vfioctl.config.load import load_guest
 from vfioctl.errors import ConfigError, Refused
 
@@ -127,6 +134,42 @@ def test_a_directory_that_others_can_write_gets_no_guest_file(paths):
     with pytest.raises(Refused) as caught:
         create_guest(paths, "win11")
     assert caught.value.code == "config.writable"
+
+
+@pytest.fixture
+def linked(paths, write) -> str:
+    """The host file of an administrator who keeps it elsewhere, for root alone; where that is."""
+    place = paths.at("srv", "kept.toml")
+    os.makedirs(os.path.dirname(place), mode=0o755)
+    os.rename(write(None, COMMENTED.replace("session", "# session")), place)
+    os.chmod(place, 0o600)
+    os.symlink("../../srv/kept.toml", paths.host_config)
+    return place
+
+
+def test_a_linked_file_is_changed_where_it_lies(paths, plugins, linked):
+    set_setting(paths, None, "deadlines.prepare", "90", plugins)
+    assert os.readlink(paths.host_config) == "../../srv/kept.toml"
+    assert "prepare = 90.0" in text_of(linked)
+    write_text(paths, None, "# new\n")
+    assert text_of(linked) == "# new\n"
+
+
+def test_a_changed_file_is_as_private_as_it_was(paths, plugins, linked):
+    if os.geteuid() == 0:
+        os.chown(linked, 0, 12)
+    group = os.stat(linked).st_gid
+    set_setting(paths, None, "deadlines.prepare", "90", plugins)
+    status = os.stat(linked)
+    assert (status.st_mode & 0o777, status.st_gid) == (0o600, group)
+
+
+def test_a_link_to_where_others_can_write_is_not_written_through(paths, plugins, linked):
+    os.chmod(os.path.dirname(linked), 0o777)
+    before = text_of(linked)
+    with pytest.raises(Refused) as caught:
+        write_text(paths, None, "# new\n")
+    assert (caught.value.code, text_of(linked)) == ("config.writable", before)
 
 
 def test_a_list_is_not_replaced_by_accident(paths, plugins, write):

@@ -270,7 +270,8 @@ def settings() -> str:
         'units = ["ollama.service"]   # may be stopped when they hold the card\n\n[deadlines]\nprepare = 60\n\n'
         "[amdgpu]\nunload = true\n```",
         "A wrong file refuses the start before anything is touched, with dotted path, file, line and what was "
-        "expected. Both files must belong to root and be writable by root only.",
+        "expected. Both files must belong to root and be writable by root only. Either may be a link to where you "
+        "keep it, or closed to others: whatever vfioctl changes in it, that stays.",
         "## Core\n\n" + _settings(schema.SETTINGS),
         "## Plugins\n\nA plugin has a table of its own name. Its settings are known without importing it, and a table "
         "of a plugin that is not installed is an error that says so.",

@@ -11,7 +11,8 @@ from vfioctl.actions import hostdev_mode
 from vfioctl.actions.enable_words import agreed, kept_file, unasked
 from vfioctl.actions.facts import guest_config, plugin_infos
 from vfioctl.actions.firing import warnings
-from vfioctl.config.edit import DIRECTORY_MODE, new_guest_text, with_value
+from vfioctl.config.edit import new_guest_text, with_value
+from vfioctl.config.store import DIRECTORY_MODE, looks
 from vfioctl.events.domain import read_domain
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen, replace
@@ -46,6 +47,8 @@ class _File:
     mode: str
     reason: str
     replaces: bool = False
+    uid: int = -1  # -1: ours
+    gid: int = -1
 
 
 def enabling(
@@ -104,7 +107,7 @@ def _again(request: Request, call: Call, before: Mapping[str, Any], *, end: bool
         yield _file(paths, guest, with_value(file, text, SESSION, "end") if kept and end else text)
     elif end and request.config.session != "end":
         text = files.read_text(file, follow=True) or ""
-        yield replace(_file(paths, guest, with_value(file, text, SESSION, "end")), replaces=True)
+        yield _instead(_file(paths, guest, with_value(file, text, SESSION, "end")), paths)
 
 
 def _pins(request: Request, paths: Paths) -> _File:
@@ -121,6 +124,15 @@ def _file(paths: Paths, guest: str, text: str) -> _File:
     return _File("file", paths.guest_config(guest), text, PUBLIC, "vfioctl hands its devices over when it starts")
 
 
+def _instead(new: _File, paths: Paths) -> _File:
+    """The same for a file that is there: where a link leads, as private as it is."""
+    mode, uid, gid = looks(new.path)
+    path = new.path
+    if os.path.islink(path):
+        path = paths.at(os.path.relpath(os.path.realpath(path), os.path.realpath(paths.root)))
+    return replace(new, path=path, mode=f"0{mode:o}", replaces=True, uid=uid, gid=gid)
+
+
 def _steps(paths: Paths, new: tuple[_File, ...], names: Mapping[str, str]) -> Iterator[StepProposal]:
     after: tuple[str, ...] = ()
     for one in new:
@@ -129,6 +141,7 @@ def _steps(paths: Paths, new: tuple[_File, ...], names: Mapping[str, str]) -> It
             "path": f"/{os.path.relpath(one.path, paths.root)}", "blob": names[one.name],
             "size": len(one.text.encode()), "mode": one.mode, "directory": f"0{mode:o}",
             **({"replace": True} if one.replaces else {}),
+            **{name: number for name, number in (("uid", one.uid), ("gid", one.gid)) if number >= 0},
         }  # fmt: skip
         yield StepProposal(
             id=f"guest:enable:{one.name}", kind="file.write", params=params, reason=one.reason, after=after

@@ -11,6 +11,7 @@ from vfioctl.config.load import check_source, written
 from vfioctl.config.plugins import unknown_in
 from vfioctl.config.schema import Setting, WrongValue, parse_text, settings
 from vfioctl.config.source import Problem, Source, parse_source
+from vfioctl.config.store import make_directory, write
 from vfioctl.errors import ConfigError, Refused
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.log import plain
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from vfioctl.config.schema import Configurable
     from vfioctl.paths import Paths
-
-MODE = 0o644  # `plan` and `config show` work unprivileged
-DIRECTORY_MODE = 0o755
 
 GUEST_FILE = """\
 # Guest {guest}. vfioctl hands its devices over when it starts and takes them back when it stops.
@@ -153,7 +151,7 @@ def create_guest(paths: Paths, guest: str, values: Mapping[str, Any] | None = No
     if os.path.lexists(file):
         return False
     text = new_guest_text(paths, guest, values)
-    _make_directory(file)
+    make_directory(file)
     secure(file, paths.root)
     write(file, text)
     return True
@@ -263,13 +261,3 @@ def _remove(document: TOMLDocument, keys: list[str]) -> None:
         del table[key]
         if table:
             return
-
-
-def _make_directory(file: str) -> None:
-    files.make_private_dir(os.path.dirname(file), mode=DIRECTORY_MODE)
-
-
-def write(file: str, text: str) -> None:
-    """Make `text` the whole of `file`, which everybody may read. Raises OSError with the file as it was."""
-    _make_directory(file)
-    files.atomic_write(file, text, mode=MODE)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
-from vfioctl.config.edit import document, source_of, write
+from vfioctl.config.edit import document, source_of
 from vfioctl.config.nodes import checked, each, file_of, named, names
+from vfioctl.config.store import write
 from vfioctl.errors import Refused
 from vfioctl.ownership import secure
 from vfioctl.virt.nodes import LOCAL, Node, problem

@@ -1,0 +1,35 @@
+"""Puts configuration files in place: where a link leads, as private as they are. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+import os
+
+from vfioctl import files
+
+MODE = 0o644  # `plan` and `config show` work unprivileged
+DIRECTORY_MODE = 0o755
+
+
+def write(file: str, text: str) -> None:
+    """Make `text` the whole of `file`. Raises OSError with the file as it was.
+
+    A link stays one, to where the administrator keeps the file, as it is read; owner and permissions stay, too.
+    """
+    make_directory(file)
+    target = os.path.realpath(file)
+    mode, uid, gid = looks(target)
+    files.atomic_write(target, text, mode=mode, owner=(uid, gid))
+
+
+def make_directory(file: str) -> None:
+    """Make the directory of `file`, which everybody may read."""
+    files.make_private_dir(os.path.dirname(file), mode=DIRECTORY_MODE)
+
+
+def looks(file: str) -> tuple[int, int, int]:
+    """Permissions, user and group that `file` keeps when it is replaced; -1 for ours. A new one everybody may read."""
+    try:
+        status = os.stat(file)
+    except FileNotFoundError:
+        return MODE, -1, -1
+    return status.st_mode & 0o777, status.st_uid, status.st_gid
