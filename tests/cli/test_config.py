@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+import tomllib
 from pathlib import Path
 
+import click
 import pytest
+
+from vfioctl.cli.app import main
+from vfioctl.config import edit, store
 
 SIMPLE = "# mine\n"
 
@@ -76,6 +83,50 @@ def test_an_edited_file_that_is_wrong_changes_nothing_and_loses_nothing(run, gue
 def test_an_editor_that_changes_nothing_changes_nothing(run, guest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "true")
     assert run("config", "edit", "--guest", "win11").out == "/etc/vfioctl/guests/win11.toml is unchanged.\n"
+
+
+def test_a_file_that_was_changed_while_it_was_edited_is_not_overwritten_and_nothing_is_lost(
+    run, guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def type_while_another_sets(text, **_):
+        run("config", "set", "units", "a.service", "--guest", "win11")
+        return f"{text}# typed\n"
+
+    monkeypatch.setattr(click, "edit", type_while_another_sets)
+    refused = run("config", "edit", "--guest", "win11")
+    assert refused.status == 3
+    assert "was changed by somebody else while you edited it" in refused.err
+    assert "with: diff /etc/vfioctl/guests/win11.toml /etc/vfioctl/guests/win11.toml.rejected" in refused.err
+    assert "with: vfioctl config edit --guest win11" in refused.err
+    assert guest.read_text() == f'{SIMPLE}units = ["a.service"]\n'
+    assert Path(f"{guest}.rejected").read_text() == f"{SIMPLE}# typed\n"
+
+
+def test_what_was_typed_is_kept_where_the_file_may_not_be_changed_any_more(
+    run, guest, editor, composition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PATIENCE", 0.0)
+    editor('session = "end"\n')
+    with store.changing(composition.paths):
+        refused = run("config", "edit", "--guest", "win11")
+    assert "The configuration is being changed by process" in refused.err
+    assert "Your text is kept in /etc/vfioctl/guests/win11.toml.rejected" in refused.err
+    assert Path(f"{guest}.rejected").read_text() == 'session = "end"\n'
+
+
+def test_items_that_are_added_at_once_are_all_kept(composition, guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(file: str, text: str) -> None:
+        time.sleep(0.1)
+        store.write(file, text)
+
+    monkeypatch.setattr(edit, "write", slowly)
+    children = []
+    for number in range(4):
+        if not (pid := os.fork()):
+            os._exit(main(composition, ("config", "add", "units", f"{number}.service", "--guest", "win11"), {}))
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
+    assert sorted(tomllib.loads(guest.read_text())["units"]) == [f"{number}.service" for number in range(4)]
 
 
 def test_a_variable_that_sets_nothing_is_told_with_the_nearest(run, guest) -> None:

@@ -14,8 +14,10 @@ from json_example import example
 from json_shape import shape
 from node_devices import EVERY
 
+from vfioctl.actions import node_files
 from vfioctl.actions.caller import Caller
 from vfioctl.compose import Composition
+from vfioctl.config import store
 from vfioctl.doors import call
 from vfioctl.virt import connection
 from vfioctl.virt.guests import Guest
@@ -55,6 +57,26 @@ def test_a_linked_private_file_of_a_node_is_cordoned_where_it_lies(run, place, m
     assert file.is_symlink()
     assert tomllib.loads(kept.read_text())["cordoned"] is True
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_node_that_another_adds_meanwhile_stays_as_it_is(run, place, monkeypatch) -> None:
+    dial = node_files._dialled
+
+    def slowly(call_, node):
+        place.mkdir(parents=True)
+        (place / "rack7.toml").write_text(f'uri = "{REFUSES}"\n')
+        return dial(call_, node)
+
+    monkeypatch.setattr(node_files, "_dialled", slowly)
+    assert "There is a node 'rack7' already" in run("node", "add", "rack7", MOCK).err
+    assert tomllib.loads((place / "rack7.toml").read_text())["uri"] == REFUSES
+
+
+@pytest.mark.parametrize("words", [("cordon", "mock"), ("remove", "mock", "--yes"), ("add", "rack7", f"{MOCK}?two")])
+def test_a_node_is_changed_by_one_at_a_time(run, mock, composition, monkeypatch, words) -> None:
+    monkeypatch.setattr(store, "PATIENCE", 0.0)
+    with store.changing(composition.paths):
+        assert "The configuration is being changed by process" in run("node", *words).err
 
 
 def test_a_node_that_does_not_answer_is_not_added_and_is_said_why(run, place) -> None:

@@ -10,6 +10,7 @@ from vfioctl.actions.libvirt import opened
 from vfioctl.actions.node_tls import has_another_name
 from vfioctl.config import node_files
 from vfioctl.config.nodes import file_of, named, read
+from vfioctl.config.store import changing
 from vfioctl.errors import Refused
 from vfioctl.result import Message, Result
 from vfioctl.shell import argument
@@ -31,7 +32,8 @@ def add(call: Call, name: str, uri: str, labels: Mapping[str, str]) -> Result:
     call.need_trust()
     node = node_files.new(call.paths, name, uri, labels)
     summary = _dialled(call, node)
-    file = node_files.add(call.paths, node)
+    with changing(call.paths):
+        file = node_files.add(call.paths, node_files.new(call.paths, name, uri, labels))  # others may have been faster
     said = f"Node {name} is added: {summary.hostname}, libvirt {summary.libvirt}, {summary.hypervisor}."
     data: dict[str, Any] = {
         "file": file, "name": name, "uri": uri, "labels": dict(labels), "hostname": summary.hostname,
@@ -75,7 +77,8 @@ def remove(call: Call, name: str, *, yes: bool) -> Result:
         lines = (f"Node {name} is removed: {file} goes; nothing on that host is changed.",)
         call.need_agreement(UNCONFIRMED, lines, f"vfioctl node remove {argument(name)} --yes")
     again = _again(call, name)
-    node_files.remove(call.paths, name)
+    with changing(call.paths):
+        node_files.remove(call.paths, name)
     hint = f"Add it once more with: {again}" if again else ""
     return Result(data={"file": file, "name": name}, messages=(Message(f"Node {name} is removed.", hint=hint),))
 
@@ -92,7 +95,8 @@ def _again(call: Call, name: str) -> str:
 def cordon(call: Call, name: str, *, cordoned: bool) -> Result:
     """Let the node `name` take no more guests, or take them again. Raises NotRoot, Refused, ConfigError."""
     call.need_trust()
-    changed = node_files.cordon(call.paths, name, cordoned=cordoned)
+    with changing(call.paths):
+        changed = node_files.cordon(call.paths, name, cordoned=cordoned)
     now = "is cordoned: it takes no new guest and starts none" if cordoned else "takes guests"
     said = f"Node {name} {now}." if changed else f"Node {name} {now}; that was so before."
     data = {"file": file_of(call.paths, name), "name": name, "cordoned": cordoned, "changed": changed}

@@ -15,6 +15,8 @@ CODES = (
          "Correct the plugin that asked for it."),
     Code("condition.unknown", "A plugin waits for a condition that does not exist.",
          "Correct the plugin that asked for it."),
+    Code("config.changed", "Somebody else has changed a configuration file while it was edited.",
+         "Compare your text, which is kept beside it, with the file, then edit it anew."),
     Code("config.place", "A setting of guest files stands in the host's file.",
          "Move it to /etc/vfioctl/guests/NAME.toml."),
     Code("config.plugin_missing", "A configuration file has the table of a plugin that is not installed.",

@@ -1,13 +1,32 @@
-"""Puts configuration files in place: where a link leads, as private as they are. Knows nothing of what is in them."""
+"""Puts configuration files in place, one writer at a time: where a link leads, as private as they are.
+
+Knows nothing of what is in them.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from vfioctl import files
 
+if TYPE_CHECKING:
+    from vfioctl.paths import Paths
+
 MODE = 0o644  # `plan` and `config show` work unprivileged
 DIRECTORY_MODE = 0o755
+PATIENCE = 10.0  # seconds: who has the lock reads and writes one file
+
+
+@contextmanager
+def changing(paths: Paths) -> Iterator[None]:
+    """From the reading of a file to the writing of what it is to say nobody else changes one. Raises Busy."""
+    lock = files.Lock(f"{paths.locks}/config.lock", "The configuration is being changed")
+    lock.acquire(deadline=PATIENCE)
+    with lock:
+        yield
 
 
 def write(file: str, text: str) -> None:

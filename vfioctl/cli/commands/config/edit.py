@@ -15,7 +15,8 @@ from vfioctl.result import Result
 def command(call: Call, guest: str | None) -> Result:
     """Open a configuration file in your editor, and keep it only if it is right.
 
-    The editor is $VISUAL or $EDITOR. What is wrong is shown, and the text is kept beside the file under another name.
+    The editor is $VISUAL or $EDITOR. Where your text is wrong, or somebody else has changed the file meanwhile, that is
+    said, and the text is kept beside the file under another name.
     """
     from vfioctl.actions.config import put_text, text_of
 
