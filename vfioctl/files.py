@@ -77,7 +77,7 @@ def atomic_write(
         error.filename = path  # nobody knows the temporary one
         raise
     try:
-        write_all(fd, text.encode())
+        write_all(fd, text.encode("utf-8", "surrogateescape"))
         os.fchown(fd, *owner)
         os.fchmod(fd, mode)  # the umask of a daemon is not ours
         if durable:

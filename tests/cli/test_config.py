@@ -14,6 +14,7 @@ from vfioctl.cli.app import main
 from vfioctl.config import edit, store
 
 SIMPLE = "# mine\n"
+LATIN_1 = b"# f\xfcr mich\n"
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def guest(composition) -> Path:
 def editor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """An editor that leaves this text."""
 
-    def leaves(text: str) -> None:
+    def leaves(text: str | bytes) -> None:
         program = tmp_path / "editor"
-        (tmp_path / "text").write_text(text)
+        (tmp_path / "text").write_bytes(text.encode() if isinstance(text, str) else text)
         program.write_text(f'#!/bin/sh\ncp "{tmp_path}/text" "$1"\n')
         program.chmod(0o755)
         monkeypatch.setenv("VISUAL", str(program))
@@ -80,6 +81,22 @@ def test_an_edited_file_that_is_wrong_changes_nothing_and_loses_nothing(run, gue
     assert Path(f"{guest}.rejected").read_text() == 'sesion = "end"\n'
 
 
+def test_a_file_that_is_not_utf_8_is_edited_to_one_that_is(run, guest, editor) -> None:
+    guest.write_bytes(LATIN_1)
+    editor("# für mich\n")
+    assert run("config", "edit", "--guest", "win11").status == 0
+    assert guest.read_text() == "# für mich\n"
+
+
+def test_an_editor_that_does_not_write_utf_8_changes_nothing_and_loses_nothing(run, guest, editor) -> None:
+    editor(LATIN_1)
+    refused = run("config", "edit", "--guest", "win11")
+    assert refused.status == 3
+    assert "win11.toml:1: expected UTF-8 text" in refused.err
+    assert guest.read_text() == SIMPLE
+    assert Path(f"{guest}.rejected").read_bytes() == LATIN_1
+
+
 def test_an_editor_that_changes_nothing_changes_nothing(run, guest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "true")
     assert run("config", "edit", "--guest", "win11").out == "/etc/vfioctl/guests/win11.toml is unchanged.\n"
@@ -90,7 +107,7 @@ def test_a_file_that_was_changed_while_it_was_edited_is_not_overwritten_and_noth
 ) -> None:
     def type_while_another_sets(text, **_):
         run("config", "set", "units", "a.service", "--guest", "win11")
-        return f"{text}# typed\n"
+        return text + b"# typed\n"
 
     monkeypatch.setattr(click, "edit", type_while_another_sets)
     refused = run("config", "edit", "--guest", "win11")

@@ -21,4 +21,6 @@ def command(call: Call, guest: str | None) -> Result:
     from vfioctl.actions.config import put_text, text_of
 
     before = text_of(call, guest)
-    return put_text(call, guest, before, click.edit(before, extension=".toml", require_save=True))
+    typed = click.edit(before.encode(errors="surrogateescape"), extension=".toml", require_save=True)
+    text = None if typed is None else typed.decode("utf-8-sig", "surrogateescape")
+    return put_text(call, guest, before, text)
