@@ -28,6 +28,7 @@ class Served:
         self.heeds = True  # gives a range only of what is asked for by If-Range
         self.cut: list[int] = []  # bytes of its body after which each of the next answers is cut off
         self.claims = 0  # bytes that it claims more than it has
+        self.lies: dict[str, str] = {}  # headers of another content than its own
         self.chunked = False
         self.statuses: list[int] = []  # of the next answers; of all others 200
         self.location = ""
@@ -142,7 +143,7 @@ class Handler(BaseHTTPRequestHandler):
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name, value)
+            self.send_header(name, self.served.lies.get(name, value))
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:

@@ -82,6 +82,12 @@ def test_of_a_content_whose_size_nobody_tells_it_says_what_has_come(machine, ser
     assert content(machine) == CONTENT
 
 
+def test_a_length_of_more_digits_than_any_file_needs_counts_as_not_told(machine, server):
+    server.lies = {"Content-Length": "9" * 5000}
+    do(fetch(machine, server), machine)
+    assert content(machine) == CONTENT
+
+
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 def test_where_it_is_cut_off_it_goes_on(on, server, chunked):
     server.cut, server.chunked = [HALF, HALF // 2], chunked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def test_a_length_that_nobody_tells_is_0(server: Served) -> None:
     server.chunked, server.ranges = True, False
     found = glance(server.url, MOST)
     assert (found.size, found.begin) == (0, CONTENT[:MOST])
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "-1", "\xb2", "many", ""])
+def test_a_length_that_no_file_has_counts_as_not_told(server: Served, number: str) -> None:
+    server.lies = {"Content-Length": number, "Content-Range": f"bytes 0-4095/{number}"}
+    for server.ranges in (True, False):
+        found = glance(server.url, MOST)
+        assert (found.size, found.begin) == (0, CONTENT[:MOST])
+
+
+@pytest.mark.parametrize("said", ["bytes 0-1/{}", "bytes {}-1/2", "bytes */{}"])
+def test_a_part_that_no_file_has_counts_as_not_told(said: str) -> None:
+    headers = Message()
+    headers["Content-Range"] = said.format("9" * 5000)
+    assert web.range_of(headers) == (0 if said.startswith("bytes 0") else None, 2 if said.endswith("2") else None)
 
 
 @pytest.mark.usefixtures("trusted")

@@ -34,6 +34,7 @@ NOTHING_CHANGED = "Nothing was changed."
 STALL = 30.0  # seconds without a byte
 ALWAYS = {"Accept-Encoding": "identity", "User-Agent": "vfioctl"}
 RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")  # Content-Range (RFC 9110, 14.4)
+MOST_DIGITS = 18  # what has more may not fit 64 bits, and Python reads no more than 4300
 REDIRECTED, PARTIAL = range(300, 400), 206
 
 
@@ -157,15 +158,19 @@ def _unreachable(url: str, error: URLError) -> VfioctlError:
 
 def length(headers: Message) -> int:
     """How long the whole is, 0 where that is not told."""
-    said = headers.get("Content-Length", "")
-    return int(said) if said.isascii() and said.isdigit() else 0
+    return _number(headers.get("Content-Length", "")) or 0
 
 
 def range_of(headers: Message) -> tuple[int | None, int | None]:
     """Where the part that is sent begins, and how large the whole is, as far as they are told."""
     found = RANGE.fullmatch(headers.get("Content-Range", ""))
     start, total = found.groups() if found else (None, None)
-    return (int(start) if start else None), (int(total) if total and total != "*" else None)
+    return _number(start or ""), _number(total or "")
+
+
+def _number(said: str) -> int | None:
+    """What a header tells; None for what is no number, or one that no file is as long as."""
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
 
 
 def _opener() -> OpenerDirector:
