@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 
-from tests.lab.inside import card, desktop, guests, kernel, managed, programs, standins
+from tests.lab.inside import card, desktop, guest, guests, kernel, managed, programs, standins, units
 from tests.lab.inside.checks import eventually, expect
 from tests.lab.inside.lab import Lab
 from tests.lab.inside.scenario import scenario
@@ -14,6 +14,23 @@ from tests.lab.inside.scenario import scenario
 NAME = "trainer"
 IMAGE = "lab/busybox"
 TREE = "/run/container"
+DAEMON = "docker.service"
+UP = "/run/docker-is-up"
+DOCKER = f"""#!/bin/sh
+[ -e {UP} ] && exec podman "$@"
+echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2
+exit 1
+"""
+SERVICE = f"""[Unit]
+After=libvirtd.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/touch {UP}
+[Install]
+WantedBy=multi-user.target
+"""
+EARLY, REST = managed.INSTALLED
 
 
 @scenario(seconds=90)
@@ -49,6 +66,44 @@ def podman(lab: Lab) -> None:
         eventually(lambda: state() == "running", 90, state)
         eventually(lambda: bool(holders(node)), 60, lambda: f"{card.openers(node)}")
     managed.has_finished(lab, "returned")
+
+
+@scenario(seconds=150)
+def docker_comes_late(lab: Lab) -> None:
+    """The plug is pulled while the guest has the card, and Docker is up after libvirt: its container runs again."""
+    before = guest.remember(lab)
+    with lab.check("a container of docker runs (a stand-in: podman, once the unit of the daemon is active)"):
+        image(lab)
+        units.install(DAEMON, SERVICE)
+        write("/usr/bin/docker", DOCKER, 0o755)
+        works = "trap 'exit 0' TERM; while /bin/busybox sleep 1; do :; done"
+        run = ["docker", "run", "--detach", f"--name={NAME}", "--network=none", IMAGE]
+        programs.must([*run, "/bin/busybox", "sh", "-c", works], 180)
+    write(f"{guests.FILES}/{guest.NAME}.toml", f'containers = ["docker:{NAME}"]\n')
+    guest.start(lab)
+    with lab.check("the container is stopped"):
+        expect(truth=state() == "exited", otherwise=state())
+    os.sync()
+    lab.power_cut(finished_beside_libvirt, before=before)
+
+
+def finished_beside_libvirt(lab: Lab) -> None:
+    with lab.check("the unit before libvirt fails at the container, and libvirt starts all the same") as said:
+        eventually(lambda: programs.unit(EARLY, "Result") == "exit-code", 90, lambda: programs.unit(EARLY, "Result"))
+        eventually(lambda: programs.unit("libvirtd.service") == "active", 60, "it does not")
+        said.append(programs.must(["journalctl", "--boot", "--output=cat", f"--unit={EARLY}"]).strip()[-300:])
+    with lab.check("the unit beside libvirt waits for docker, and succeeds"):
+        eventually(lambda: units.ran(REST), 120, lambda: programs.unit(REST, "Result"))
+        expect(truth=programs.unit(DAEMON) == "active", otherwise="docker was not waited for")
+        eventually(lambda: state() == "running", 60, state)
+    guest.comes_home(lab, "booted", lab.memory["before"], 150)
+    managed.has_finished(lab, "booted")
+
+
+def write(path: str, text: str, mode: int = 0o644) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
 
 
 def holders(node: str) -> list[int]:
