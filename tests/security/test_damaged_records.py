@@ -24,7 +24,7 @@ from vfioctl.host.processes import start_time
 from vfioctl.kinds.common import driver_of
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.resources import Ledger, file_name
+from vfioctl.txn.resources import Ledger, entry_name
 
 BUG = ("internal error", "Traceback")
 STATUS = (("status", "--format", "json"), ("status", GUEST))
@@ -55,7 +55,7 @@ Record = tuple[Callable[[Paths], str], Callable[[Paths], bytes]]
 WHOLE: dict[str, Record] = {
     "stuck": (lambda paths: os.path.join(paths.stuck, f"{GPU}.json"), a_wait),
     "ledger": (
-        lambda paths: os.path.join(paths.ledger, file_name(f"driver.bind pci:{GPU}") + ".json"),
+        lambda paths: os.path.join(paths.ledger, entry_name("driver.bind", f"pci:{GPU}")),
         lambda _: written(BIND),
     ),
     "identity": (lambda paths: paths.identity(UUID), lambda _: written({"devices": {GPU: "x"}, "guest": GUEST})),
@@ -178,7 +178,7 @@ def test_a_damaged_entry_of_what_guests_share_is_named_on_the_way_home(stage: St
     ledger = Ledger(stage.host.paths)
     shared = step("unit", kind="unit.stop", params={"unit": "x.service"}, resource="unit:x.service")
     ledger.join(shared, UUID, GUEST)
-    path = Path(stage.host.paths.ledger, file_name("unit.stop unit:x.service") + ".json")
+    path = Path(stage.host.paths.ledger, entry_name("unit.stop", "unit:x.service"))
     path.write_bytes(b"")
     for look in (ledger.others, ledger.is_inherited, ledger.leave):
         with pytest.raises(Refused, match=re.escape(str(path))):

@@ -19,7 +19,7 @@ from vfioctl.files import Lock, create, open_plain, read_json, read_text
 from vfioctl.handoff.notes import guest_lock
 from vfioctl.testing import snapshot
 from vfioctl.testing.domains import UUID
-from vfioctl.txn.resources import file_name
+from vfioctl.txn.resources import entry_name, file_name
 
 PATIENCE = 30.0  # seconds; a hook or all of these commands take one or two
 BUG = ("Traceback", "internal error")
@@ -59,7 +59,7 @@ def records(stage: Stage) -> dict[str, str]:
         "host file": paths.host_config,
         "boot journal": paths.boot_journal(UUID),
         "disk journal": paths.disk_journal(UUID),
-        "ledger": os.path.join(paths.ledger, file_name(f"driver.bind pci:{GPU}") + ".json"),
+        "ledger": os.path.join(paths.ledger, entry_name("driver.bind", f"pci:{GPU}")),
         "stuck": os.path.join(paths.stuck, f"{GPU}.json"),
         "identity": paths.identity(UUID),
         "uuid": os.path.join(marks, "uuid"),

@@ -109,6 +109,18 @@ def test_any_resource_name_is_one_file_and_two_names_are_two():
     assert all("/" not in name and len(name.encode()) < 200 for name in files)
 
 
+@pytest.mark.parametrize("path", ["/srv/" + "long/" * 40, "/srv/Виртуальные машины бухгалтерии.qcow2"])
+def test_a_conflict_is_seen_whatever_the_length_of_the_name(ledger, path):
+    resource = f"file:{path}"
+    written, copied = (step("f", kind=kind, resource=resource) for kind in ("file.write", "file.copy"))
+    ledger.join(written, UUID, "one")
+    with pytest.raises(Refused, match="is held by one"):
+        ledger.join(copied, OTHER, "two")
+    assert [entry.kind for entry in ledger.entries(resource)] == ["file.write"]
+    ledger.leave(written, UUID)
+    assert ledger.entries(resource) == ()
+
+
 def test_locks_exclude_each_other_and_name_the_process(tmp_path):
     paths = Paths(str(tmp_path))
     with (

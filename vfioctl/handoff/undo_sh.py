@@ -14,7 +14,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.kinds import conditions
 from vfioctl.shell import call, quote
 from vfioctl.txn.kind import kind
-from vfioctl.txn.resources import file_name
+from vfioctl.txn.resources import entry_name
 from vfioctl.txn.step import Scope
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _step_lines(step: Step, paths: Paths) -> tuple[str, ...]:
     lines = kind(step.kind).render_undo(step, paths) if step.scope is Scope.LEASE else ()
     if not lines:
         return ()
-    held = os.path.join(paths.ledger, file_name(f"{step.kind} {step.resource}") + ".json")
+    held = os.path.join(paths.ledger, entry_name(step.kind, step.resource))
     due = call("step", step.id, step.kind, held, json.dumps(step.id), "blind" if kind(step.kind).blind else "")
     return (f"if {due}; then", *(f"    {line}" for line in lines), "fi")
 

@@ -72,6 +72,15 @@ def file_name(text: str) -> str:
     return f"{quoted[:80]}-{sha256(text.encode(errors='surrogateescape')).hexdigest()}"
 
 
+def entry_name(kind: str, resource: str) -> str:
+    """The name of an entry's file: it ends as those of all kinds do for this resource, however long that is."""
+    return f"{file_name(kind)}{_entry_end(resource)}"
+
+
+def _entry_end(resource: str) -> str:
+    return file_name(f" {resource}") + ".json"
+
+
 class Ledger:
     """The entries below /run/vfioctl/resources."""
 
@@ -79,7 +88,7 @@ class Ledger:
         self.paths = paths
 
     def _path(self, kind: str, resource: str) -> str:
-        return os.path.join(self.paths.ledger, file_name(f"{kind} {resource}") + ".json")
+        return os.path.join(self.paths.ledger, entry_name(kind, resource))
 
     def entry(self, kind: str, resource: str) -> Entry | None:
         """What is known of `resource` as changed by steps of `kind`."""
@@ -107,7 +116,7 @@ class Ledger:
             names = sorted(os.listdir(self.paths.ledger))
         except FileNotFoundError:
             return ()
-        ends = tuple(f"{file_name(f' {resource}')}.json" for resource in resources) or ".json"
+        ends = tuple(map(_entry_end, resources)) or ".json"
         return tuple(os.path.join(self.paths.ledger, name) for name in names if name.endswith(ends))
 
     def conflict(self, step: Step, key: str) -> Entry | None:
@@ -225,7 +234,7 @@ def _is_whole(entry: Entry, name: str) -> bool:
     texts = (entry.resource, entry.kind, *entry.holders, *entry.holders.values())
     if not all(isinstance(text, str) for text in texts) or any("/" in key for key in entry.holders):
         return False
-    return name == f"{file_name(f'{entry.kind} {entry.resource}')}.json"
+    return name == entry_name(entry.kind, entry.resource)
 
 
 def _corrupt(path: str, why: str) -> Refused:
