@@ -19,8 +19,9 @@ from vfioctl.actions.moments import Told
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
+from vfioctl.txn import history
 from vfioctl.txn.journal import Moment
-from vfioctl.txn.plan import Action
+from vfioctl.txn.plan import Action, Unfinished
 from vfioctl.txn.runner import queue
 
 CONTENT = b"what the verb wants\n"
@@ -205,15 +206,47 @@ def test_the_history_of_a_guest_has_what_was_done_to_it(on):
     assert " win11 " in rows[0]
 
 
-def test_giving_up_undoes_what_was_begun(on):
-    def give_up(moment: Moment) -> None:
-        if moment.what == "done":
+def at(what: str, step: str = "write"):
+    """An observer that gives up at this moment of a step, as ^C does."""
+
+    def observe(moment: Moment) -> None:
+        if (moment.what, moment.step, moment.action) == (what, step, Action.APPLY):
             os.kill(os.getpid(), signal.SIGINT)
 
-    wanted = request(failing())
+    return observe
+
+
+@pytest.mark.parametrize("unfinished", [Unfinished.UNDO, Unfinished.FINISH])
+@pytest.mark.parametrize("what", ["intent", "done"])
+def test_giving_up_undoes_what_was_begun(on, what, unfinished):
+    wanted = request(failing(), unfinished=unfinished)
     with pytest.raises(Interrupted, match="was undone"):
-        call(on, observe=give_up).perform(wanted)
+        call(on, observe=at(what)).perform(wanted)
     assert is_untouched(on)
+
+
+def test_giving_up_finishes_what_nothing_takes_back(on):
+    there = (on.root / "srv/source").stat()
+    gone = {"path": "/srv/source", "device": there.st_dev, "inode": there.st_ino}
+    delete = StepProposal("delete", "file.delete", gone, "a test")
+    wanted = request(unfinished=Unfinished.FINISH)
+    wanted = replace(wanted, proposals=(delete, replace(wanted.proposals[0], after=("delete",))))
+    with pytest.raises(Interrupted, match="was finished"):
+        call(on, observe=at("done", "delete")).perform(wanted)
+    assert not (on.root / "srv/source").exists()
+    assert (on.root / "srv/made").read_bytes() == CONTENT
+
+
+def test_giving_up_what_has_ended_says_how_it_did(on, monkeypatch):
+    def kept_and_interrupted(*args, **fields):
+        keep_run(*args, **fields)
+        raise KeyboardInterrupt
+
+    keep_run = history.keep_run
+    monkeypatch.setattr(history, "keep_run", kept_and_interrupted)
+    with pytest.raises(Interrupted, match=r"^Interrupted. shelf fill shelf:top had ended already: done\."):
+        call(on).perform(request())
+    assert (on.root / "srv/made").read_bytes() == CONTENT
 
 
 def test_apart_it_is_followed_to_its_end(on):

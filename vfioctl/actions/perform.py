@@ -19,9 +19,10 @@ from vfioctl.plugin.requests import checked
 from vfioctl.result import Error, Message, Result, failed, refused
 from vfioctl.signals import Terminated
 from vfioctl.txn import blobs, history, runner
-from vfioctl.txn.journal import open_uuids, read_both
+from vfioctl.txn.journal import Standing, open_uuids, read_both
 from vfioctl.txn.locks import BESIDE
 from vfioctl.txn.ordering import Proposed
+from vfioctl.txn.plan import Unfinished
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Ledger
 
@@ -120,16 +121,28 @@ def _here(call: Call, node: Composition, plan: Plan, *, quiet: bool = False) -> 
 
 
 def _given_up(node: Composition, plan: Plan) -> Interrupted:
-    """What was begun is undone, as after a crash; a second ^C leaves that to `recover`."""
-    name = runner.name_of(plan)
+    """What was begun is undone, unless nothing takes it back; a second ^C leaves its end to `recover`."""
     try:
         from vfioctl.txn import recover
 
-        return Interrupted(f"Interrupted. {recover.settle(node, plan.key)}")
+        said = recover.settle(node, plan.key, given_up=True)
+        return Interrupted(f"Interrupted. {_nothing_open(node.paths, plan) if said == recover.NOTHING else said}")
     except Terminated:  # asks for what is being done
         return _given_up(node, plan)
     except KeyboardInterrupt:
-        return Interrupted(f"Interrupted twice: {name} is not undone. Do it with: vfioctl recover")
+        return Interrupted(f"Interrupted twice: {_left(node.paths, plan)}. Do it with: vfioctl recover")
+
+
+def _nothing_open(paths: Paths, plan: Plan) -> str:
+    """What is said of one that has no journal: it ended before it could be given up, or never began."""
+    name, record = runner.name_of(plan), history.find(paths, plan.key)
+    return f"{name} had ended already: {record.message}." if record else f"{name} had not begun, or has ended."
+
+
+def _left(paths: Paths, plan: Plan) -> str:
+    story = read_both(paths, plan.key)
+    goes_on = plan.unfinished is Unfinished.FINISH and story is not None and story.standing is Standing.APPLYING
+    return f"{runner.name_of(plan)} is not {'finished' if goes_on else 'undone'}"
 
 
 def _ended(paths: Paths, plan: Plan, ended: Ended) -> Result:

@@ -26,12 +26,13 @@ NOTHING = "Nothing was left to do."
 def settle(
     node: Node, key: str, *, log: Log | None = None, watch: Stopwatch | None = None, patience: float = 0.0,
     unless: Callable[[], bool] = bool, hurried: bool = False, spare: bool = False,
+    given_up: bool = False,
 ) -> str:
     """End the operation `key`; returns one sentence about what was done.
 
     `patience`: seconds to wait for a process that works on it; `unless` is asked after that whether it is settled by
-    now. `hurried` and `spare`: see Case. Raises Busy while a process works on it or has what it needs, Refused
-    ("operation.queued", or what its sort refuses), and VfioctlError with what is left. The journal is kept then.
+    now. `hurried`, `spare` and `given_up`: see Case. Raises Busy while a process works on it or has what it needs,
+    Refused("operation.queued", or what its sort refuses), and VfioctlError with what is left. The journal is kept then.
     """
     lock = operation.lock_of(node.paths, key)
     if lock is None:
@@ -44,7 +45,8 @@ def settle(
         if story.standing is Standing.QUEUED:
             return _drop(node, story)
         about = log or Log(node.paths, stderr=None)
-        settling = operation.settling(Case(node, story, (lock.fd,), about, watch, hurried=hurried, spare=spare))
+        case = Case(node, story, (lock.fd,), about, watch, hurried=hurried, spare=spare, given_up=given_up)
+        settling = operation.settling(case)
         said = settling.end()
     return settling.afterwards(said)
 

@@ -36,7 +36,8 @@ DONE = {
 class Case:
     """What is to be ended. The caller has the operation's lock, whose descriptor is in `fds`.
 
-    `hurried`: libvirt waits for this process. `spare`: what somebody is about to use is left to them.
+    `hurried`: libvirt waits for this process. `spare`: what somebody is about to use is left to them. `given_up`:
+    whoever asked for it wants no more of it.
     """
 
     node: Node
@@ -46,6 +47,7 @@ class Case:
     watch: Stopwatch | None = None
     hurried: bool = False
     spare: bool = False
+    given_up: bool = False
 
 
 class Settling:
@@ -118,9 +120,14 @@ class Settling:
             raise error
         if self.case.hurried:
             self._refuse_libvirt()
-        if unfinished is Unfinished.FINISH and self.story.standing is Standing.APPLYING:
+        if unfinished is Unfinished.FINISH and self.story.standing is Standing.APPLYING and not self._is_given_up:
             return unfinished
         return Unfinished.RETURN if self.story.standing in CAME_FAR else Unfinished.UNDO
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether no more of it is to be done. What has begun a step that nothing takes back goes on to its end."""
+        return self.case.given_up and self.plan.point_of_no_return not in self.story.begun(Action.APPLY)
 
     @property
     def unfinished(self) -> Unfinished:
