@@ -15,13 +15,16 @@ from downloads import CONTENT, serving
 from files_operation import NAME, OURS, FilesHost
 from somebody import NOBODY, without_root
 
+from vfioctl.actions.facts import running
 from vfioctl.actions.operations import still_open
 from vfioctl.cli.app import main
-from vfioctl.errors import Refused
+from vfioctl.errors import Busy, Refused
 from vfioctl.frozen import replace
-from vfioctl.txn import recover
+from vfioctl.txn import recover, runner
 from vfioctl.txn.journal import Standing
+from vfioctl.txn.locks import plan_locks
 from vfioctl.txn.plan import Unfinished
+from vfioctl.txn.resources import resource_locks
 from vfioctl.txn.runner import apart, here, queue
 from vfioctl.wait import until
 
@@ -157,6 +160,40 @@ def test_what_never_began_is_dropped_by_recover_only_after_its_time(on, monkeypa
     monkeypatch.setattr(recover.time, "time", lambda: later)
     assert "is dropped" in recover.settle(on.node, on.key)
     assert (on.files(), on.left()) == (on.before, ())
+
+
+def test_a_follower_does_not_wait_for_a_process_that_never_came(on, monkeypatch, capsys):
+    queue(on.node, on.plan())
+    later = time.time() + recover.QUEUED_SECONDS
+    monkeypatch.setattr(recover.time, "time", lambda: later)
+    assert main(on.node, ["operation", "follow", on.key], {}) == 1
+    said = capsys.readouterr().err
+    assert "files set a set was dropped: no process had begun it after 30 s. [operation.not_begun]" in said
+    assert (on.files(), on.left()) == (on.before, ())
+
+
+def test_what_keeps_it_from_beginning_is_its_end(on, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "LOCK_SECONDS", 0.1)
+    queue(on.node, on.plan())
+    with resource_locks(on.node.paths, ("file:/srv/copied",), deadline=0), pytest.raises(Busy):
+        runner.run(on.node, on.key)
+    assert (on.files(), on.left()) == (on.before, ())
+    main(on.node, ["history", "last", "--format", "json"], {})
+    record = json.loads(capsys.readouterr().out)["data"]["hand_off"]
+    assert (record["operation"], record["code"], record["ok"]) == (NAME, "lock.busy", False)
+
+
+@pytest.mark.parametrize("begin", [here, queue])
+def test_one_that_waits_for_its_turn_is_not_taken_for_a_hand_off(on, monkeypatch, begin):
+    seen = []
+
+    def looked(*args, **fields):
+        seen.extend(running(on.node.paths))
+        return plan_locks(*args, **fields)
+
+    monkeypatch.setattr(runner, "plan_locks", looked)
+    begin(on.node, on.plan())
+    assert seen == []
 
 
 def test_it_is_run_once(on):

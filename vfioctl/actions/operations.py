@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.facts import running
 from vfioctl.actions.moments import Told
@@ -20,6 +21,7 @@ from vfioctl.txn.follow import Follower, progress
 from vfioctl.txn.journal import Standing, Story, open_uuids, read_both
 from vfioctl.txn.kind import kind
 from vfioctl.txn.plan import Action
+from vfioctl.txn.recover import QUEUED_SECONDS, drop, is_expected
 from vfioctl.txn.runner import name_of
 from vfioctl.unknown import no_such
 from vfioctl.wait import Backoff, until
@@ -90,17 +92,18 @@ def cancelled(call: Call, word: str) -> Result:
         until(lambda: worker.has_ended() or read_both(node.paths, key) is None, CANCEL_SECONDS)
     finally:
         worker.close()
-    return _what_became(node.paths, key, name)
+    return _what_became(node, key, name)
 
 
-def _what_became(paths: Paths, key: str, name: str) -> Result:
+def _what_became(node: Composition, key: str, name: str) -> Result:
     """What there is of an operation whose process was asked to stop, whether it did, was killed, or is still at it."""
+    paths = node.paths
     if (now := read_both(paths, key)) is None:
         record = history.find(paths, key)
         text = record.message if record and record.ok else f"{name} was cancelled."
         text = text if name in text else f"{name} has ended: {text}."
         return Result(data={"key": key, "ended": True}).saying(Message(text))
-    if not _goes_on(paths, key):
+    if not _goes_on(node, key):
         return still_open(now, paths)
     said = Message(f"{name} is asked to stop; it comes to the end of its step first.",
                    hint=f"See how far it is with: vfioctl operation follow {key}")  # fmt: skip
@@ -114,33 +117,33 @@ def followed(call: Call, word: str) -> Result:
     key, name = story.plan.key, name_of(story.plan)
     follower = Follower(node.paths, key)
     try:
-        _follow(call, follower, node.paths, key)
+        _follow(call, follower, node, key)
     except Terminated:
         raise _goes_on_alone(key, name) from None
     except KeyboardInterrupt:
         return _interrupted(call, key, name)
     finally:
         follower.close()
-    return _how_it_ended(node.paths, story)
+    return _how_it_ended(node, story)
 
 
-def _follow(call: Call, follower: Follower, paths: Paths, key: str) -> None:
+def _follow(call: Call, follower: Follower, node: Composition, key: str) -> None:
     """What is written after the last look at its process is told as well: the look comes first."""
     told = Told(call.caller)
     for _ in Backoff(LONGEST_FOLLOW, first=LOOK, longest=LOOK):
-        goes_on = _goes_on(paths, key)
+        goes_on = _goes_on(node, key)
         for said in follower.look():
             told(said)
         if not goes_on:
             return
 
 
-def _goes_on(paths: Paths, key: str) -> bool:
+def _goes_on(node: Composition, key: str) -> bool:
     """Whether a process works on it, or is about to."""
-    if any(item.uuid == key for item in running(paths)):
+    if any(item.uuid == key for item in running(node.paths)):
         return True
-    story = read_both(paths, key)
-    return story is not None and story.standing is Standing.QUEUED
+    story = read_both(node.paths, key)
+    return story is not None and story.standing is Standing.QUEUED and is_expected(node, story)
 
 
 def _interrupted(call: Call, key: str, name: str) -> Result:
@@ -159,10 +162,12 @@ def _goes_on_alone(key: str, name: str) -> Interrupted:
     return Interrupted(f"Interrupted. {name} goes on; follow it with: vfioctl operation follow {key}")
 
 
-def _how_it_ended(paths: Paths, story: Story) -> Result:
+def _how_it_ended(node: Composition, story: Story) -> Result:
     """What the history says of an operation that has ended since `story` was read."""
-    key, name = story.plan.key, name_of(story.plan)
+    paths, key, name = node.paths, story.plan.key, name_of(story.plan)
     now = read_both(paths, key)
+    if now is not None and now.standing is Standing.QUEUED and _dropped(node, key):
+        return _never_began(key, name)
     if now is not None:
         return still_open(now, paths)
     record = history.find(paths, key)
@@ -172,6 +177,15 @@ def _how_it_ended(paths: Paths, story: Story) -> Result:
     return Result(data=data, errors=(Error(record.code, record.message),), exit_status=1)
 
 
+def _never_began(key: str, name: str) -> Result:
+    """What is said of one whose process did not come; why, only that process may have said."""
+    error = Error(
+        "operation.not_begun", f"{name} was dropped: no process had begun it after {QUEUED_SECONDS:g} s.",
+        NOTHING_CHANGED, (f"See what it said with: journalctl -u vfioctl-run-{key}",),
+    )  # fmt: skip
+    return Result(data={"key": key, "ended": True, "record": None, "ok": None}, errors=(error,), exit_status=1)
+
+
 def still_open(story: Story, paths: Paths) -> Result:
     """What is said of one whose process has ended, and which may have another one by now."""
     data = {"key": story.plan.key, "ended": False, "record": None, "ok": None}
@@ -179,6 +193,8 @@ def still_open(story: Story, paths: Paths) -> Result:
     if shown["process"]:
         said = f"{name_of(story.plan)} is at work again, as process {shown['process']}."
         return Result(data=data).saying(Message(said))
+    if story.standing is Standing.QUEUED:
+        return Result(data=data).saying(Message(f"{name_of(story.plan)} has not begun yet."))
     if not shown["unfinished"]:
         return Result(data=data).saying(Message(f"{name_of(story.plan)} has done its work, and is held open."))
     error = Error(
@@ -206,10 +222,8 @@ def _may_be_cancelled(story: Story) -> None:
 
 def _dropped(node: Composition, key: str) -> bool:
     """Whether an operation that waits for its process is gone now; not where that has begun at this moment."""
-    from vfioctl.txn import recover
-
     try:
-        recover.drop(node, key)
+        drop(node, key)
     except VfioctlError:
         return False
     return True

@@ -115,6 +115,8 @@ CODES = (
          "See `vfioctl operation list`; `vfioctl recover` ends what was interrupted."),
     Code("operation.left", "An operation was interrupted that only a person may end.",
          "See `vfioctl operation show`, then put its journal aside with `vfioctl recover --discard`."),
+    Code("operation.not_begun", "The process of an operation never came; the operation is dropped.",
+         "See what it said with `journalctl -u vfioctl-run-KEY`, then run the command again."),
     Code("operation.queued", "An operation has not begun yet; its process is about to.",
          "Wait a moment, or drop it with `vfioctl operation cancel`."),
     Code("operation.too_late", "An operation cannot be cancelled any more.", "Wait until it has ended."),

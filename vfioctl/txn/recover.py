@@ -63,10 +63,15 @@ def drop(node: Node, key: str) -> None:
             forget(node, story.plan)
 
 
+def is_expected(node: Node, story: Story) -> bool:
+    """Whether the process of an operation that waits for it may still come."""
+    rebooted = story.boot_id != node.machine().host().boot_id()
+    return not rebooted and 0 <= time.time() - story.started < QUEUED_SECONDS
+
+
 def _drop(node: Node, story: Story) -> str:
     """Nothing of it has begun; its process gets some time to come."""
-    rebooted = story.boot_id != node.machine().host().boot_id()
-    if not rebooted and 0 <= time.time() - story.started < QUEUED_SECONDS:
+    if is_expected(node, story):
         raise Refused(
             "operation.queued", f"{name_of(story.plan)} has not begun yet; its process is about to.",
             state="Nothing was changed.", hints=(f"See: vfioctl operation show {story.plan.key}",),

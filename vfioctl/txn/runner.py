@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
@@ -15,6 +15,7 @@ from vfioctl.txn.locks import plan_locks
 from vfioctl.txn.resources import operation_lock
 
 if TYPE_CHECKING:
+    from vfioctl.files import Lock
     from vfioctl.txn.clock import Stopwatch
     from vfioctl.txn.engine import Failure
     from vfioctl.txn.node import Node
@@ -39,10 +40,8 @@ def here(
 ) -> Ended:
     """Run `plan` in this process. What fails is undone. Raises Refused with nothing touched, Busy."""
     refuse(plan)
-    lock = operation_lock(node.paths, plan.key)
-    lock.acquire()
     with (
-        lock, plan_locks(node.paths, plan, deadline=LOCK_SECONDS) as fds,
+        plan_locks(node.paths, plan, deadline=LOCK_SECONDS) as fds, _own_lock(node, plan) as lock,
         node.transaction(plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction,
     ):  # fmt: skip
         transaction.begin(node.machine().host().boot_id())
@@ -52,17 +51,27 @@ def here(
 def queue(node: Node, plan: Plan) -> None:
     """Commit `plan` for a process of its own, which `run` is. Raises Refused with nothing touched, Busy."""
     refuse(plan)
-    lock = operation_lock(node.paths, plan.key)
-    lock.acquire()
-    with lock, plan_locks(node.paths, plan, deadline=LOCK_SECONDS), node.transaction(plan) as waiting:
+    with (
+        plan_locks(node.paths, plan, deadline=LOCK_SECONDS), _own_lock(node, plan), node.transaction(plan) as waiting,
+    ):  # fmt: skip
         waiting.begin(node.machine().host().boot_id())
         waiting.journal.standing(Standing.QUEUED)
+
+
+def _own_lock(node: Node, plan: Plan) -> Lock:
+    """The lock of a new operation, taken last: who holds one and has no journal yet counts as a hook at work."""
+    lock = operation_lock(node.paths, plan.key)
+    lock.acquire()
+    return lock
 
 
 def run(
     node: Node, key: str, *, stop: Callable[[], bool] = bool, watch: Stopwatch | None = None
 ) -> Ended:
-    """Run what `queue` has committed as `key`. Raises Refused("operation.unknown", "operation.begun"), Busy."""
+    """Run what `queue` has committed as `key`. Raises Refused("operation.unknown", "operation.begun"), Busy.
+
+    What keeps it from beginning is its end: that is kept in the history, and the operation forgotten.
+    """
     lock = operation_lock(node.paths, key)
     lock.acquire(deadline=LOCK_SECONDS)
     with lock:
@@ -74,12 +83,23 @@ def run(
                 "operation.begun", f"The operation {key} has begun already: it stands at {story.standing}.",
                 state="Nothing was changed.", hints=("Finish what was interrupted with: vfioctl recover",),
             )  # fmt: skip
-        with (
-            plan_locks(node.paths, story.plan, deadline=LOCK_SECONDS) as fds,
-            node.transaction(story.plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction,
-        ):  # fmt: skip
-            transaction.reopen(Standing.APPLYING, lenient=False)
+        with ExitStack() as held:
+            try:
+                fds = held.enter_context(plan_locks(node.paths, story.plan, deadline=LOCK_SECONDS))
+                transaction = node.transaction(story.plan, (lock.fd, *fds), watch=watch, stop=stop)
+                held.enter_context(transaction).reopen(Standing.APPLYING, lenient=False)
+            except (VfioctlError, OSError) as error:
+                _never_began(node, story.plan, error)
+                raise
             return _carry_out(node, transaction)
+
+
+def _never_began(node: Node, plan: Plan, error: VfioctlError | OSError) -> None:
+    if isinstance(error, OSError):
+        error = Refused("journal.unwritable", f"The journal cannot be written: {error}.")
+    with suppress(OSError), node.transaction(plan).reopen() as transaction:
+        keep(node, transaction, error, "")
+        transaction.forget()
 
 
 def apart(node: Node, plan: Plan) -> None:
