@@ -18,9 +18,12 @@ from somebody import NOBODY, without_root
 from vfioctl.actions.facts import running
 from vfioctl.actions.operations import still_open
 from vfioctl.cli.app import main
+from vfioctl.compose import compose
 from vfioctl.errors import Busy, Refused
 from vfioctl.frozen import replace
+from vfioctl.paths import Paths
 from vfioctl.txn import recover, runner
+from vfioctl.txn.history import Run, record
 from vfioctl.txn.journal import Standing
 from vfioctl.txn.locks import plan_locks
 from vfioctl.txn.plan import Unfinished
@@ -266,6 +269,23 @@ def test_somebody_else_runs_operations_of_their_own(theirs):
     assert Path(theirs.root, "srv/written").stat().st_uid == NOBODY
     assert not Path(theirs.root, "run/vfioctl").exists()
     assert not Path(theirs.root, "var/lib/vfioctl").exists()
+
+
+@needs_root
+def test_somebody_else_finds_their_own_in_the_history_beside_those_of_the_host(theirs, capfd):
+    def records_seen(key, *words):
+        asked = ("history", *words, "--format", "json")
+        environ = {"XDG_STATE_HOME": os.path.dirname(theirs.own)}
+        capfd.readouterr()
+        assert without_root(lambda: main(compose(str(theirs.root)), asked, environ)) == 0
+        return json.loads(capfd.readouterr().out)["data"][key]
+
+    hosts = Run("20261121T101530-win11", "win11", theirs.key, "prepare", 1795256130.0, 1.0, ok=True)
+    record(Paths(str(theirs.root)), hosts)
+    assert without_root(lambda: int(here(theirs.node, theirs.plan()).error is not None)) == 0
+    own, other = records_seen("hand_offs")
+    assert (own["operation"], other["id"]) == (NAME, hosts.id)
+    assert [records_seen("hand_off", word)["id"] for word in (own["id"], "last")] == [own["id"]] * 2
 
 
 @needs_root

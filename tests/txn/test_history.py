@@ -115,6 +115,12 @@ def test_the_number_of_records_is_bounded_and_the_oldest_go(paths):
     assert history.read_all(paths).runs == ()
 
 
+def test_a_new_record_stays_also_where_the_clock_was_set_back(paths):
+    for offset in (10, 11, 0):
+        history.record(paths, hand_off(paths, STARTED + offset), keep=2)
+    assert [kept.started - STARTED for kept in history.read_all(paths).runs] == [11, 0]
+
+
 def test_temporary_files_are_no_records(paths):
     history.record(paths, hand_off(paths))
     with open(os.path.join(paths.history, ".x.json"), "w"):

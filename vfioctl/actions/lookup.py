@@ -5,13 +5,13 @@ Asks libvirt nothing and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vfioctl.config.load import managed_guests
 from vfioctl.errors import VfioctlError
-from vfioctl.txn.history import ids, read_all
+from vfioctl.txn.history import ids, newest_first, read, read_all
 from vfioctl.txn.journal import open_uuids, read_both
 from vfioctl.unknown import no_such
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
     from vfioctl.paths import Paths
+    from vfioctl.txn.history import Run
 
 LAST = "last"
 
@@ -34,21 +35,34 @@ def function(host: Host, address: str) -> PciDevice:
     return host.device(address)
 
 
-def record_id(paths: Paths, text: str) -> str:
-    """The id of the record that `text` names: an id, its beginning, or "last". Raises Refused, PermissionError."""
-    names = ids(paths)
+def record(places: Sequence[Paths], text: str) -> Run:
+    """The record that `text` names: an id, its beginning, or "last". Of two with one id, that of the earlier place.
+
+    Raises Refused("history.unknown"), VfioctlError("history.damaged").
+    """
+    names = {name: paths for paths in reversed(places) for name in seen_ids(paths)}
     if text == LAST and names:
-        return next((run.id for run in read_all(paths).runs), names[-1])  # ids tell seconds only
+        runs = newest_first(run for paths in set(names.values()) for run in read_all(paths).runs)
+        return runs[0] if runs else read(names[max(names)], max(names))  # which says what is wrong with it
     found = [name for name in names if name.startswith(text)] if text else []
     if text in names or len(found) == 1:
-        return text if text in names else found[0]
+        name = text if text in names else found[0]
+        return read(names[name], name)
     if found:
         message = f"{text!r} begins {len(found)} records of the history"
-        raise no_such("history.unknown", message, text, reversed(found), "They are")
+        raise no_such("history.unknown", message, text, sorted(found, reverse=True), "They are")
     message = f"There is no hand-off {text!r} in the history"
     refused = no_such("history.unknown", message, text, (), "")
     refused.hints = ("List them with: vfioctl history",)
     raise refused
+
+
+def seen_ids(paths: Paths) -> tuple[str, ...]:
+    """The ids of the records there; none where this process may not look."""
+    try:
+        return tuple(ids(paths))
+    except PermissionError:
+        return ()
 
 
 def known_guests(paths: Paths) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.facts import running
 from vfioctl.actions.moments import Told
+from vfioctl.actions.states import node_of
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import asdict
 from vfioctl.result import Error, Message, Result
@@ -38,13 +39,6 @@ LONGEST_FOLLOW = 7 * 24 * 3600.0
 AGAIN_SECONDS = 3.0  # in which a second ^C asks to cancel
 CANCEL_SECONDS = 10.0
 SHORTEST = 4  # characters of a key that may stand for it
-
-
-def node_of(call: Call) -> Composition:
-    """The host with the operations of this caller: root's, or their own."""
-    if call.administers or not call.caller.state:
-        return call.composition
-    return call.composition.owned(call.caller.state)
 
 
 def listed(call: Call) -> Result:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.moments import Told
-from vfioctl.actions.operations import followed, node_of, step_row
+from vfioctl.actions.operations import followed, step_row
+from vfioctl.actions.states import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import replace

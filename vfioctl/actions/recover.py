@@ -11,7 +11,7 @@ from vfioctl.actions.abort import at_work, stop
 from vfioctl.actions.errors import Misuse
 from vfioctl.actions.live import teller
 from vfioctl.actions.lookup import must_be_known
-from vfioctl.actions.operations import node_of
+from vfioctl.actions.states import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.handoff import damaged, outcome
 from vfioctl.handoff.in_use import is_in_use

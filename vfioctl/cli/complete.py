@@ -41,7 +41,7 @@ def recoverable(ctx: click.Context) -> Iterable[str]:
 
 def operations(ctx: click.Context) -> Iterable[str]:
     """The keys of what is open."""
-    from vfioctl.actions.operations import node_of
+    from vfioctl.actions.states import node_of
     from vfioctl.txn.journal import open_uuids
 
     return open_uuids(node_of(_app(ctx)).paths)
@@ -90,6 +90,7 @@ def addresses(ctx: click.Context) -> Iterable[str]:
 
 def records(ctx: click.Context) -> Iterable[str]:
     """The ids in the history, the newest first, and the word for that one."""
-    from vfioctl.txn.history import ids
+    from vfioctl.actions.lookup import seen_ids
+    from vfioctl.actions.states import places_of
 
-    return ("last", *reversed(ids(_app(ctx).composition.paths)))
+    return ("last", *sorted({name for paths in places_of(_app(ctx)) for name in seen_ids(paths)}, reverse=True))

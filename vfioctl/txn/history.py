@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from vfioctl import files
@@ -104,7 +104,7 @@ def record(paths: Paths, run: Run, *, keep: int = KEEP) -> None:
     """Keep `run`, durably, and at most `keep` records like it. Raises OSError (disk full, read-only)."""
     files.make_private_dir(paths.history, mode=PUBLIC_DIRECTORY)
     files.write_json(_path(paths, run.id), asdict(run), mode=PUBLIC)
-    prune(paths, keep=keep)
+    prune(paths, keep=keep, new=run.id)
 
 
 def read_all(paths: Paths) -> Records:
@@ -116,8 +116,12 @@ def read_all(paths: Paths) -> Records:
             found.append(read(paths, name))
         except VfioctlError:
             damaged.append(f"{name}.json")
-    found.sort(key=lambda run: run.started + run.duration, reverse=True)  # ids tell seconds, and then names decide
-    return Records(tuple(found), tuple(damaged))
+    return Records(newest_first(found), tuple(damaged))
+
+
+def newest_first(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The same, by their end: ids tell seconds, and then names decide."""
+    return tuple(sorted(runs, key=lambda run: run.started + run.duration, reverse=True))
 
 
 def find(paths: Paths, key: str) -> Run | None:
@@ -177,10 +181,13 @@ def _fits(name: str, value: Any) -> bool:
     return isinstance(value, str)
 
 
-def prune(paths: Paths, *, keep: int) -> int:
-    """Remove all but the `keep` newest records, and KEEP_OTHERS of each other operation; return how many went."""
+def prune(paths: Paths, *, keep: int, new: str = "") -> int:
+    """Remove all but the `keep` newest records, and KEEP_OTHERS of each other operation; return how many went.
+
+    `new` is the newest, also where the clock was set back since the others were written.
+    """
     sorts: dict[str, list[str]] = {}
-    for name in ids(paths):
+    for name in sorted(ids(paths), key=lambda name: (name == new, name)):
         sorts.setdefault(name.partition(OF)[2].partition("-")[0], []).append(name)
     gone = [name for sort, names in sorts.items() for name in _oldest(names, KEEP_OTHERS if sort else keep)]
     for name in gone:

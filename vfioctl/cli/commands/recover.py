@@ -16,7 +16,7 @@ from vfioctl.cli.types import RECOVERABLE
 from vfioctl.errors import VfioctlError
 from vfioctl.result import Message, Result
 
-FOLLOW_SECONDS = 1800.0  # longer than the deadlines of all guests of a host together
+FOLLOW_SECONDS = 7 * 24 * 3600.0  # what is finished may be a copy of hours; a unit that has ended is seen before
 
 
 @click.command()
