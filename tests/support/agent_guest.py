@@ -55,8 +55,9 @@ class Web:
         if self.is_heard and self.host.lab.virsh("domstate", "web").stdout.strip() == "running":
             return
         self.close()
-        self.host.lab.virsh("start", "web")
+        self.host.lab.virsh("start", "--paused", "web")  # QEMU drops what it says before somebody listens
         self.line = self.open.enter_context(SerialLine(self.host.lab, "web"))
+        self.host.lab.virsh("resume", "web")
         self.is_heard = True
         self.line.wait("ready")
         assert self.line.ask("mkdir /data; mount -t ext4 /dev/vdb /data && echo mounted") == "mounted"
