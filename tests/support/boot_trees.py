@@ -14,6 +14,7 @@ from host_tree import Tree
 RELEASE = "6.1.0-56-amd64"
 ROOT_WORDS = "root=UUID=1234 ro quiet"
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
+MACHINE_WORD = f"systemd.machine_id={MACHINE_ID}"  # which kernel-install puts behind the words of each entry
 DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
 
 CHROOT = """#!/bin/sh
@@ -55,7 +56,8 @@ set -e
 exec "$ROOT/usr/sbin/grub-mkconfig" -o /boot/grub/grub.cfg "$@"
 """
 
-# As kernel-install of systemd 252 with 90-loaderentry: `add VERSION IMAGE [INITRD]`.
+# As kernel-install with 90-loaderentry.install: `add VERSION IMAGE [INITRD]`. That of systemd 257 (Debian 13) leaves
+# out the lines of comments, that of 252 (Debian 12) passes on all words of the file.
 KERNEL_INSTALL = """
 import os, pathlib, sys
 root = pathlib.Path(os.environ["ROOT"])
@@ -63,10 +65,14 @@ _, command, version, image, *initrds = sys.argv
 assert command == "add"
 settings = [root / "etc/kernel/cmdline", root / "usr/lib/kernel/cmdline"]
 found = next((one.read_text() for one in settings if one.exists()), None)
+if found is not None and SYSTEMD >= 257:
+    found = "\\n".join(line for line in found.split("\\n") if not line.lstrip().startswith("#"))
 if found is None:
     words = (root / "proc/cmdline").read_text().split()
     found = " ".join(word for word in words if not word.startswith(("BOOT_IMAGE=", "initrd=")))
 machine = (root / "etc/machine-id").read_text().strip()
+if "systemd.machine_id=" not in found:
+    found += f" systemd.machine_id={machine}"
 place = root / "boot/efi" / machine / version
 place.mkdir(parents=True, exist_ok=True)
 (place / "linux").write_bytes((root / image.lstrip("/")).read_bytes())
@@ -140,10 +146,10 @@ class BootTree(Tree):
         self.make("grub-mkconfig", "-o", "/boot/grub/grub.cfg")
         return self
 
-    def systemd_boot(self, *, command_line: str | None = ROOT_WORDS) -> BootTree:
+    def systemd_boot(self, *, command_line: str | None = ROOT_WORDS, systemd: int = 252) -> BootTree:
         self.write("boot/efi/EFI/systemd/systemd-bootx64.efi", "MZ")
         self.write("boot/efi/loader/loader.conf", "timeout 3\n")
-        self.python("kernel-install", KERNEL_INSTALL)
+        self.python("kernel-install", f"SYSTEMD = {systemd}\n{KERNEL_INSTALL}")
         (self.root / "etc/kernel").mkdir()
         if command_line is not None:
             self.write("etc/kernel/cmdline", f"{command_line}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from boot_trees import RELEASE, ROOT_WORDS
+from boot_trees import MACHINE_WORD, RELEASE, ROOT_WORDS
 
 
 def without_made_entries(tree):
@@ -18,7 +18,35 @@ def test_each_kernel_is_installed_anew_with_the_word_and_all_of_it_comes_back(tr
     before = tree.state()
     shown = setup("--yes")
     assert shown.status == 0, shown.err
-    assert tree.next_words() == [[*ROOT_WORDS.split(), "intel_iommu=on"]]
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "intel_iommu=on", MACHINE_WORD]]
+    assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+COMMENTED = "# rescue: systemd.unit=rescue.target\nroot=UUID=1234 ro\n\n  # quiet\nquiet intel_iommu=off  splash\n# end"
+
+
+@pytest.mark.parametrize("place", ["etc/kernel/cmdline", "usr/lib/kernel/cmdline"])
+def test_comments_stay_lines_of_their_own_and_every_word_stays_in_the_entry(tree, setup, place):
+    tree.systemd_boot(command_line=None, systemd=257).write(place, f"{COMMENTED}\n")
+    tree.make("kernel-install", "add", RELEASE, f"/boot/vmlinuz-{RELEASE}")
+    before = tree.state()
+    shown = setup("--yes")
+    assert shown.status == 0, shown.err
+    written = COMMENTED.replace(" intel_iommu=off  splash", "  splash intel_iommu=on")
+    assert (tree.root / "etc/kernel/cmdline").read_text() == f"{written}\n"
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "splash", "intel_iommu=on", MACHINE_WORD]]
+    assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+@pytest.mark.parametrize(("systemd", "word"), [(252, "#"), (257, MACHINE_WORD)])
+def test_a_file_of_comments_alone_gets_a_line_behind_them(tree, setup, systemd, word):
+    tree.systemd_boot(command_line="# intel_iommu=on", systemd=systemd)
+    before = tree.state()
+    assert setup("--word", "iommu=pt", "--yes").status == 0
+    assert (tree.root / "etc/kernel/cmdline").read_text() == "# intel_iommu=on\nintel_iommu=on iommu=pt\n"
+    assert {word, "intel_iommu=on", "iommu=pt"} <= set(tree.next_words()[0])
     assert setup("--undo", "--yes").status == 0
     assert tree.state() == before
 
@@ -57,6 +85,11 @@ def test_without_an_entry_the_lines_are_printed(tree, setup):
     assert f"write into /etc/kernel/cmdline: {ROOT_WORDS} intel_iommu=on" in shown.out
     assert "kernel-install add VERSION" in shown.out
     assert tree.state() == before
+
+
+def test_without_an_entry_each_line_is_printed_as_one(tree, setup):
+    without_made_entries(tree.systemd_boot(command_line=f"# mine\n{ROOT_WORDS}"))
+    assert f"    write into /etc/kernel/cmdline: # mine\n    {ROOT_WORDS} intel_iommu=on\n" in setup("--yes").out
 
 
 def test_of_two_boot_loaders_the_one_counts_that_the_firmware_names(tree, setup):

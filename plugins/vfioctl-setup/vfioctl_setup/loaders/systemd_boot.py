@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vfioctl.plugin import FileEdit
-from vfioctl_setup.loaders.model import BootChange, Loader, as_bytes, seen, text_of
+from vfioctl_setup.loaders.model import TEXT, BootChange, Loader, as_bytes, seen, text_of
 from vfioctl_setup.words import Words, without
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ OTHERS = "/usr/lib/kernel/cmdline"  # what kernel-install takes without the firs
 OPTIONS = re.compile(r"^options\b[ \t]*(.*)$", re.MULTILINE)
 VERSION = re.compile(r"^version[ \t]+(\S+)", re.MULTILINE)
 NOT_KEPT = ("BOOT_IMAGE=", "initrd=")  # kernel-install, 90-loaderentry.install
+COMMENT = re.compile(r"\s*#")  # a line that 90-loaderentry.install leaves out: in systemd 257 it does, in 252 not yet
 
 
 def find(host: Host) -> Loader | None:
@@ -65,7 +66,8 @@ def _change(host: Host, words: Words, files: tuple[str, ...]) -> BootChange:
 
 def _unseen(edits: Iterable[FileEdit]) -> BootChange:
     """Without an entry nobody sees which kernels are to be installed anew, as where each is a unified image (UKI)."""
-    lines = tuple(f"write into {edit.path}: {edit.content.decode().strip()}" for edit in edits)
+    texts = (f"write into {edit.path}: {edit.content.decode(*TEXT).strip()}" for edit in edits)
+    lines = (line for text in texts for line in text.split("\n"))
     each = "then for each kernel: kernel-install add VERSION /boot/vmlinuz-VERSION"
     return BootChange(where="as root, since no entry of the boot menu is to be seen", lines=(*lines, each))
 
@@ -80,10 +82,24 @@ def _is_made(host: Host, path: str) -> bool:
 
 def _in_command_line(host: Host, words: Words) -> Iterator[FileEdit]:
     text = text_of(host, COMMAND_LINE)
-    base = text if text is not None else _base(host)
-    new = f"{' '.join(words.apply(without(base, words.remove).split()))}\n"
+    new = _with_words(_base(host) if text is None else text, words)
     if text is None or new.split() != text.split():
         yield FileEdit(COMMAND_LINE, as_bytes(new), "kernel-install takes the command line from there")
+
+
+def _with_words(text: str, words: Words) -> str:
+    """The command line as it should be: comments stay lines of their own, and no word goes into one."""
+    lines = text.rstrip("\n").split("\n") if text.strip() else []
+    said = [number for number, line in enumerate(lines) if line.strip() and not COMMENT.match(line)]
+    for number in said:
+        lines[number] = without(lines[number], words.remove)
+    there = {word for number in said for word in lines[number].split()}
+    missing = " ".join(word for word in words.add if word not in there)
+    if missing and said:
+        lines[said[-1]] = f"{lines[said[-1]].rstrip()} {missing}".lstrip()
+    elif missing:
+        lines.append(missing)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _base(host: Host) -> str:
