@@ -127,6 +127,32 @@ def test_a_fix_mends_what_was_found_and_is_taken_back(tree, run, found, code) ->
     assert tree.state() == before
 
 
+LISTS = [
+    ("etc/mkinitcpio.conf", "MODULES=(vfio_pci vfio vfio_iommu_type1 dm_integrity megaraid_sas) # vfio_pci\n",
+     "MODULES=(dm_integrity megaraid_sas) # vfio_pci\n"),
+    ("etc/mkinitcpio.conf", "MODULES=(\n  vfio_pci\n  amdgpu vfio-pci\n)\n", "MODULES=(\n\n  amdgpu\n)\n"),
+    ("etc/mkinitcpio.conf.d/x.conf", "MODULES+=('vfio_pci' \"dm_integrity\")\n", 'MODULES+=("dm_integrity")\n'),
+    ("etc/dracut.conf.d/x.conf", 'force_drivers+=" vfio vfio-pci megaraid_sas "\n',
+     'force_drivers+=" megaraid_sas "\n'),
+    ("etc/dracut.conf", 'add_drivers+="vfio_pci" ; hostonly=yes\n', "add_drivers+=; hostonly=yes\n"),
+    ("etc/initramfs-tools/modules", "vfio_pci ids=10de:1111\ndm_integrity\n",
+     "# vfio_pci ids=10de:1111\ndm_integrity\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("listed", LISTS)
+def test_other_modules_stay_in_the_initramfs(tree, run, found, listed) -> None:
+    path, text, left = listed
+    tree.write("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:1111\n")
+    file = tree.write(path, text)
+    assert "driver.early" in found()
+    assert "done" in run("doctor", "--fix", "driver.early", "--yes").out
+    assert file.read_text() == left
+    assert "driver.early" not in found()
+    assert run("doctor", "--undo", "--yes").status == 0
+    assert file.read_text() == text
+
+
 def mended_with(run, code: str) -> list[str]:
     """What doctor names with each finding of the code."""
     checks = json.loads(run("doctor", "--format", "json").out)["data"]["checks"]

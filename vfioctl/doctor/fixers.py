@@ -1,13 +1,14 @@
 """How findings of the core are mended whose fix is one file: as a change of the host on record. Makes none itself.
 
-A finding that names a line ("/etc/x.conf:3: …" as its evidence) is mended by making a comment of that line.
+A finding that names a line ("/etc/x.conf:3: …" as its evidence) is mended by making a comment of that line, or by
+taking vfio-pci out of it where the line lists modules.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from vfioctl import files
@@ -32,6 +33,11 @@ FOR_OTHERS = 0o022  # what lets them write
 PLACE = re.compile(r"(/etc/[^:]+):(\d+)(?:: |, |$)")
 MODULES = "/etc/modules-load.d/vfioctl-kvm.conf"  # modules-load.d(5)
 LOGIND = "/etc/systemd/logind.conf"
+LISTS = ("/etc/mkinitcpio.conf", "/etc/dracut.conf")  # and their drop-ins: one line lists many (mkinitcpio.conf(5))
+# A name as it stands there, with its quotes and the blanks beside it: vfio-pci's and those that it brings along.
+NAMES = rb"([\"']?)vfio(?:[-_](?:pci|pci[-_]core|iommu[-_]type1|virqfd))?\%d"
+END = rb"(?=[\s\"')]|$)"
+LISTED = re.compile(rb"[ \t]+%s%s|(?<![^\s\"'(=])%s(?:[ \t]+|%s)" % (NAMES % 1, END, NAMES % 2, END))
 INITRAMFS = {
     "update-initramfs": ("-u", "-k", "all"),
     "dracut": ("--regenerate-all", "--force"),
@@ -139,18 +145,31 @@ def _lid(host: Host, _finding: Finding) -> HostChange | None:
 
 
 def _without_lines(host: Host, finding: Finding) -> HostChange | None:
-    """Comments of the lines that the finding names; files of packages are left alone."""
+    """Without what the lines that the finding names say of vfio-pci; files of packages are left alone."""
     places: dict[str, set[int]] = {}
     for path, number in PLACE.findall(finding.evidence):
         places.setdefault(path, set()).add(int(number))
-    edits = tuple(_commented(host, path, numbers) for path, numbers in places.items())
+    edits = tuple(edit for path, numbers in places.items() for edit in _edits(host, path, numbers))
     return _change(*edits, refresh=_initramfs(host), restart=True)
 
 
-def _commented(host: Host, path: str, numbers: set[int]) -> FileEdit:
-    text = files.read_bytes(host.paths.at(path)).splitlines(keepends=True)
-    lines = (b"# " + line if number in numbers else line for number, line in enumerate(text, 1))
-    return FileEdit(path, b"".join(lines), "vfioctl does without these lines")
+def _edits(host: Host, path: str, numbers: set[int]) -> Iterator[FileEdit]:
+    mended = _unlisted if path.startswith(LISTS) else _commented
+    text = files.read_bytes(host.paths.at(path))
+    lines = enumerate(text.splitlines(keepends=True), 1)
+    new = b"".join(mended(line) if number in numbers else line for number, line in lines)
+    if new != text:
+        yield FileEdit(path, new, "vfioctl needs none of it")
+
+
+def _commented(line: bytes) -> bytes:
+    return b"# " + line
+
+
+def _unlisted(line: bytes) -> bytes:
+    """The line with its other modules alone: without those no disk might be found at boot."""
+    said, mark, comment = line.partition(b"#")
+    return LISTED.sub(b"", said) + mark + comment
 
 
 def _initramfs(host: Host) -> tuple[tuple[str, ...], ...]:
