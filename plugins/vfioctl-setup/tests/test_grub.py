@@ -5,6 +5,16 @@ from __future__ import annotations
 import pytest
 
 OWN = "etc/default/grub.d/zz-vfioctl.cfg"
+# What 40_custom, os-prober and their like add to the menu: other systems, with words of their own.
+OTHER = """tail -n +2 "$0"; exit
+menuentry 'Ubuntu (on /dev/nvme1n1p2)' {
+	linux /boot/vmlinuz-6.8.0 root=UUID=9999 ro quiet
+}
+menuentry 'Rescue' {
+	loopback loop /rescue.iso
+	linux (loop)/vmlinuz iso-scan/filename=/rescue.iso intel_iommu=off
+}
+"""
 
 
 @pytest.fixture
@@ -117,6 +127,23 @@ def test_on_a_host_whose_iommu_is_on_nothing_is_needed(debian, setup):
     states = {part["part"]: part["state"] for part in shown.data["parts"]}
     assert (states["IOMMU"], states["kernel command line"]) == ("right", "right")
     assert shown.data["changes"] == []
+
+
+def test_entries_of_other_systems_say_nothing_about_this_one(debian, setup, vfioctl):
+    debian.write("etc/grub.d/40_custom", OTHER)
+    debian.make("update-grub")
+    assert setup("--yes").status == 0
+    assert "kernel command line  restart" in setup("--dry-run").out
+    debian.restart()
+    assert "Nothing is to be changed from here." in setup().out
+    assert "setup.menu_older" not in vfioctl("doctor").out
+
+
+def test_of_a_menu_without_marks_every_entry_counts(debian, setup):
+    assert setup("--yes").status == 0
+    menu = debian.root / "boot/grub/grub.cfg"
+    menu.write_text("menuentry 'Mine' {\n\tlinux /boot/vmlinuz root=UUID=1234 ro\n}\n")
+    assert "kernel command line  by hand" in setup("--dry-run").out
 
 
 def test_an_iommu_that_stays_off_though_it_is_asked_for_is_a_matter_of_the_firmware(debian, setup):

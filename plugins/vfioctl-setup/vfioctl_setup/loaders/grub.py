@@ -26,6 +26,8 @@ PROGRAMS = ("grub-mkconfig", "grub2-mkconfig")
 HEAD = "# Made by `vfioctl setup`; it goes with `vfioctl setup --undo`.\n"
 LINE = re.compile(r"^\s*(?:export\s+)?GRUB_CMDLINE_LINUX\w*\+?=")
 ENTRY = re.compile(r"^\s*linux(?:16|efi)?\s+(\S+)\s+(.*)$", re.MULTILINE)
+# What grub-mkconfig has of the script that lists this system's own kernels: 10_linux, 10_linux_zfs, 20_linux_xen.
+MADE = re.compile(r"^### BEGIN (\S*/[12]0_linux\w*) ###$(.*?)^### END \1 ###$", re.MULTILINE | re.DOTALL)
 ASSIGNED = re.compile(r'^GRUB_CMDLINE_LINUX="\$GRUB_CMDLINE_LINUX (.*)"$', re.MULTILINE)
 
 
@@ -44,10 +46,15 @@ def uses_loader_files(host: Host) -> bool:
 
 
 def _entries(menu: str | None) -> tuple[tuple[str, ...], ...] | None:
-    """The words of each Linux in the menu; a memory test is none."""
+    """The words of each Linux of this system in the menu; a memory test is none.
+
+    Others that os-prober or 40_custom put there have words of their own; without marks nobody can tell them apart.
+    """
     if menu is None:
         return None
-    return tuple(tuple(words.split()) for image, words in ENTRY.findall(menu) if "memtest" not in image)
+    texts = [text for _, text in MADE.findall(menu)] or [menu]
+    found = (entry for text in texts for entry in ENTRY.findall(text))
+    return tuple(tuple(words.split()) for image, words in found if "memtest" not in image)
 
 
 def _change(host: Host, words: Words, menu: str) -> BootChange:
