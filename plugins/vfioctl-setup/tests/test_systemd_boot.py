@@ -92,11 +92,38 @@ def test_without_an_entry_each_line_is_printed_as_one(tree, setup):
     assert f"    write into /etc/kernel/cmdline: # mine\n    {ROOT_WORDS} intel_iommu=on\n" in setup("--yes").out
 
 
-def test_of_two_boot_loaders_the_one_counts_that_the_firmware_names(tree, setup):
-    tree.grub().entries_by_hand()
+def firmware_says(tree, loader):
+    """The loader told the firmware its name, in UTF-16 behind the attributes of the variable."""
     said = tree.write("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
-    said.write_bytes(b"\6\0\0\0" + "systemd-boot 252".encode("utf-16-le"))
-    assert "systemd-boot: intel_iommu=on" in setup("--dry-run").out
+    said.write_bytes(b"\6\0\0\0" + f"{loader}\0".encode("utf-16-le"))
+
+
+@pytest.mark.parametrize(("said", "title"), [("systemd-boot 252", "systemd-boot"), ("GRUB 2.12-9", "GRUB")])
+def test_of_two_boot_loaders_the_one_counts_that_the_firmware_names(tree, setup, said, title):
+    tree.grub().entries_by_hand()
+    firmware_says(tree, said)
+    assert f"{title}: intel_iommu=on" in setup("--dry-run").out
+
+
+@pytest.mark.parametrize("said", ["systemd-boot 252.39", "rEFInd 0.14.2"])
+def test_where_another_one_started_the_host_than_those_that_are_found_it_is_asked_for(tree, setup, vfioctl, said):
+    tree.grub()
+    firmware_says(tree, said)
+    before = tree.state()
+    shown = setup("--yes")
+    assert (shown.status, "[setup.boot_loader_unclear]" in shown.err) == (3, True), shown.err
+    assert f"The firmware was told that {said} started this host" in shown.err
+    assert "vfioctl setup --boot-loader grub" in shown.err
+    assert tree.state() == before
+    assert setup("--boot-loader", "grub", "--yes").status == 0
+    assert "setup.boot_loader_unclear" not in vfioctl("doctor").out
+
+
+@pytest.mark.parametrize("said", ["", "GRUB 2.12"])
+def test_the_only_boot_loader_counts_where_nothing_speaks_against_it(tree, setup, said):
+    tree.grub()
+    firmware_says(tree, said)
+    assert "GRUB: intel_iommu=on" in setup("--dry-run").out
 
 
 def test_where_nothing_says_which_boot_loader_counts_it_is_asked_for(tree, setup):

@@ -27,7 +27,7 @@ CODE, UNDO_CODE = "setup.unconfirmed", "setup.unconfirmed_undo"
 @click.option("--early", multiple=True, metavar="ADDRESS", shell_complete=card_addresses,
               help="Let vfio-pci take this card at boot, so that the host never has it.")  # fmt: skip
 @click.option("--user", default="", metavar="NAME", help="Look whether NAME may manage guests.")
-@click.option("--boot-loader", type=click.Choice(NAMES), help="The boot loader, where there are several.")
+@click.option("--boot-loader", type=click.Choice(NAMES), help="The boot loader, where it is unclear which one counts.")
 @click.option("--undo", is_flag=True, help="Put everything back as it was before.")
 @click.option("--leave-edited", is_flag=True, help="With --undo: leave what somebody else has changed since.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")

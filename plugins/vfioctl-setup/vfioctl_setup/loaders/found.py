@@ -20,7 +20,7 @@ def find(host: Host, name: str = "") -> Loader:
     """The boot loader of this host, or the one that is called `name`.
 
     Raises Refused: "setup.boot_loader_missing" where that one is not there, "setup.boot_loader_unclear" where several
-    are and nothing says which one counts.
+    are and nothing says which one counts, or where the firmware knows of another than those that are found.
     """
     there = candidates(host)
     if name:
@@ -30,11 +30,13 @@ def find(host: Host, name: str = "") -> Loader:
         return chosen[0]
     if ruling := [one for one in there if one.name in printed.RULING]:
         return ruling[0]
-    if said := [one for one in there if len(there) > 1 and _says(host, one)]:
-        return said[0]
+    if not there:
+        return printed.unknown()
+    if said := _said(host):
+        return _named(said, there)
     if len(there) > 1:
         raise _refusal("setup.boot_loader_unclear", "Nothing says which boot loader starts this host", there)
-    return there[0] if there else printed.unknown()
+    return there[0]
 
 
 def candidates(host: Host) -> tuple[Loader, ...]:
@@ -42,13 +44,24 @@ def candidates(host: Host) -> tuple[Loader, ...]:
     return tuple(one for one in (*printed.find(host), grub.find(host), systemd_boot.find(host)) if one)
 
 
-def _says(host: Host, loader: Loader) -> bool:
-    """Whether the firmware knows that it was this one."""
+def _said(host: Host) -> str:
+    """How the loader that started this host called itself: "systemd-boot 257.9", "GRUB 2.12", "rEFInd 0.14.2".
+
+    "" where it did not: GRUB does so from 2.12 on, with its module bli (GRUB manual, "bli"), and older ones never.
+    """
     try:
-        said = read_bytes(host.paths.at(SAID), foreign=True)[4:].decode("utf-16-le", "replace")
+        return read_bytes(host.paths.at(SAID), foreign=True)[4:].decode("utf-16-le", "replace").strip("\0 ")
     except OSError:
-        return False
-    return said.lower().startswith(loader.name)
+        return ""
+
+
+def _named(said: str, there: tuple[Loader, ...]) -> Loader:
+    """The one of these that called itself so. Another may have started one of them in turn, which nobody sees."""
+    found = next((one for one in there if said.lower().startswith(one.name)), None)
+    if found is None:
+        why = f"The firmware was told that {said} started this host, whose files are not to be seen"
+        raise _refusal("setup.boot_loader_unclear", why, there)
+    return found
 
 
 def _refusal(code: str, why: str, there: tuple[Loader, ...]) -> Refused:
