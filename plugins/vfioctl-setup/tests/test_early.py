@@ -27,6 +27,22 @@ def test_the_ids_of_all_its_functions_and_the_drivers_that_must_wait_are_written
     assert tree.state() == before
 
 
+def test_a_second_card_is_added_to_the_first_and_the_undo_lets_go_of_both(tree, setup):
+    tree.grub().initramfs_tools()
+    tree.device("0000:02:00.0", driver="amdgpu", group=2, vendor="0x1002", device="0x73bf")
+    before = tree.state()
+    assert setup("--early", CARD, "--yes").status == 0
+    first = (tree.root / SETTINGS).read_text()
+    shown = setup("--early", "0000:02:00.0", "--yes")
+    assert shown.status == 0, shown.err
+    options, *softdeps = (tree.root / SETTINGS).read_text().splitlines()[1:]
+    assert options == "options vfio-pci ids=10de:2684,10de:22ba,1002:73bf"
+    assert softdeps == [f"softdep {name} pre: vfio-pci" for name in ("amdgpu", "nouveau", "snd_hda_intel")]
+    assert first.splitlines()[2:] == softdeps[1:]
+    assert setup("--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
 def test_once_vfio_pci_has_it_nothing_is_left_to_do(tree, setup):
     tree.grub().initramfs_tools()
     assert setup("--early", CARD, "--yes").status == 0

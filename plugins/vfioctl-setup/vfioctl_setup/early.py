@@ -1,6 +1,7 @@
 """Early binding: vfio-pci takes cards before their drivers can, for hosts that never want them. By ids, so by model.
 
-vfioctl needs none of it: without it the host has the card while no guest does.
+vfioctl needs none of it: without it the host has the card while no guest does. A card is added to those that our file
+names already; `vfioctl setup --undo` lets go of them all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Host, PciDevice
 
 FILE = "/etc/modprobe.d/vfioctl-early.conf"  # modprobe.d(5)
+OPTIONS = "options vfio-pci ids="
 
 
 def binding(host: Host, addresses: Iterable[str]) -> BootChange:
@@ -52,18 +54,19 @@ def _must_be_alone(host: Host, devices: Iterable[PciDevice]) -> None:
 
 
 def _text(host: Host, devices: Iterable[PciDevice]) -> str:
-    """The settings: the ids, and vfio-pci before each module that would have one of them.
+    """The settings: the ids, and vfio-pci before each module that would have one of them, beside what our file says.
 
-    A card that vfio-pci has since the boot says no longer whose it would be: our file of before does.
+    A card that vfio-pci has since the boot says no longer whose it would be: that file does.
     """
-    options = f"options vfio-pci ids={','.join(dict.fromkeys(map(_ids, devices)))}"
+    before = (text_of(host, FILE) or "").splitlines()
+    there = [one for line in before if line.startswith(OPTIONS) for one in line.removeprefix(OPTIONS).split(",")]
     modules = {
         host.driver_module(one.driver) or one.driver for one in devices
         if one.driver and not host.is_vfio_driver(one.driver)
     }  # fmt: skip
-    before = (text_of(host, FILE) or "").splitlines()
-    kept = {line for line in before if line.startswith("softdep ")} if options in before else set()
+    kept = {line for line in before if line.startswith("softdep ")}
     lines = sorted(kept | {f"softdep {name} pre: vfio-pci" for name in modules})
+    options = f"{OPTIONS}{','.join(dict.fromkeys((*there, *map(_ids, devices))))}"
     return "\n".join(("# Made by `vfioctl setup`; it goes with `vfioctl setup --undo`.", options, *lines, ""))
 
 

@@ -25,7 +25,7 @@ CODE, UNDO_CODE = "setup.unconfirmed", "setup.unconfirmed_undo"
 @click.option("--word", "add", multiple=True, metavar="WORD", help="Put WORD on the kernel's command line, too.")
 @click.option("--without", "remove", multiple=True, metavar="WORD", help="Take WORD off the kernel's command line.")
 @click.option("--early", multiple=True, metavar="ADDRESS", shell_complete=card_addresses,
-              help="Let vfio-pci take this card at boot, so that the host never has it.")  # fmt: skip
+              help="Let vfio-pci take this card at boot, too, so that the host never has it.")  # fmt: skip
 @click.option("--user", default="", metavar="NAME", help="Look whether NAME may manage guests.")
 @click.option("--boot-loader", type=click.Choice(NAMES), help="The boot loader, where it is unclear which one counts.")
 @click.option("--undo", is_flag=True, help="Put everything back as it was before.")
