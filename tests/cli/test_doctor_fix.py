@@ -153,6 +153,36 @@ def test_other_modules_stay_in_the_initramfs(tree, run, found, listed) -> None:
     assert file.read_text() == text
 
 
+def closes_the_lid(tree, **drop_ins: str) -> None:
+    """A laptop whose logind has the settings of Debian, one of them against us, and these drop-ins by their names."""
+    BROKEN["power.lid"](tree)
+    text = "#  See [Login] in logind.conf(5)\n[Login]\nHandleLidSwitch=suspend\nLidSwitchIgnoreInhibited=yes\n"
+    tree.write("etc/systemd/logind.conf", text)
+    for name, said in drop_ins.items():
+        tree.write(f"etc/systemd/logind.conf.d/{name}.conf", f"[Login]\n{said}\n")
+
+
+@pytest.mark.parametrize("said", ["LidSwitchIgnoreInhibited=yes", "HandleLidSwitch=hibernate"])
+def test_a_lid_is_mended_by_a_drop_in_of_our_own_whatever_comes_before_it(tree, run, found, said) -> None:
+    closes_the_lid(tree, aa=said)
+    before = tree.state()
+    assert "[power.lid] done: /etc/systemd/logind.conf.d/vfioctl.conf" in run(
+        "doctor", "--fix", "power.lid", "--yes").out  # fmt: skip
+    assert "power.lid" not in found()
+    assert {name: file for name, file in tree.state().items() if name in before} == before
+    assert run("doctor", "--undo", "--yes").status == 0
+    assert tree.state() == before
+
+
+def test_a_drop_in_that_would_outrank_ours_is_named_and_left_to_a_person(tree, run) -> None:
+    closes_the_lid(tree, zz="LidSwitchIgnoreInhibited=yes")
+    before = tree.state()
+    assert mended_with(run, "power.lid") == [""]
+    assert "Take LidSwitchIgnoreInhibited=yes out of /etc/systemd/logind.conf.d/zz.conf:2" in run("doctor").out
+    assert "has no fix that vfioctl makes" in run("doctor", "--fix", "power.lid", "--yes").whole
+    assert tree.state() == before
+
+
 def mended_with(run, code: str) -> list[str]:
     """What doctor names with each finding of the code."""
     checks = json.loads(run("doctor", "--format", "json").out)["data"]["checks"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from doctored import found, says, writes
+from doctored import every, found, says, writes
 
 from vfioctl.doctor import daemon, power
 
@@ -43,10 +43,17 @@ def test_a_host_without_systemd_is_not_asked(tree):
     ("etc/systemd/nothing.conf", "", "the default is suspend"),
     ("etc/systemd/logind.conf", "[Login]\n;HandleLidSwitch=ignore\n", "the default is suspend"),
     ("usr/lib/systemd/logind.conf", "[Login]\nHandleLidSwitch=hibernate\n", "/usr/lib/systemd/logind.conf:2"),
+    ("etc/systemd/logind.conf.d/zz.conf", "[Login]\nLidSwitchIgnoreInhibited=yes\n", "the default is suspend"),
 ])  # fmt: skip
 def test_a_lid_puts_the_host_to_sleep(laptop, path, text, evidence):
     laptop.write(path, text)
     says(found(power.findings, laptop), "power.lid", "warn", evidence)
+
+
+def test_of_two_main_files_the_one_of_etc_is_read_alone(laptop):
+    laptop.write("usr/lib/systemd/logind.conf", IGNORED)
+    laptop.write("etc/systemd/logind.conf", "[Login]\n")
+    says(found(power.findings, laptop), "power.lid", "warn", "the default is suspend")
 
 
 @pytest.mark.parametrize("change", [
@@ -54,6 +61,11 @@ def test_a_lid_puts_the_host_to_sleep(laptop, path, text, evidence):
     writes("etc/systemd/logind.conf.d/vfioctl.conf", IGNORED),
     lambda tree: (tree.write("usr/lib/systemd/logind.conf", "[Login]\nHandleLidSwitch=suspend\n"),
                   tree.write("etc/systemd/logind.conf", "[Login]\nHandleLidSwitch=lock\n")),
+    every(writes("etc/systemd/logind.conf.d/aa.conf", "[Login]\nHandleLidSwitch=suspend\n"),
+          writes("usr/lib/systemd/logind.conf.d/zz.conf", IGNORED)),
+    every(writes("usr/lib/systemd/logind.conf.d/zz.conf", "[Login]\nLidSwitchIgnoreInhibited=yes\n"),
+          writes("etc/systemd/logind.conf.d/zz.conf", IGNORED)),
+    writes("run/systemd/logind.conf.d/a.conf", IGNORED),
 ])  # fmt: skip
 def test_a_lid_that_is_ignored_does_not(laptop, change):
     change(laptop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 1800.0  # an initramfs for each of several kernels, on a slow disk
 RECORD_MODE = "0600"
+DIRECTORY_MODE = "0755"
 
 
 @frozen
@@ -75,7 +77,7 @@ def making(paths: Paths, record: HostRecord, wanted: HostChange, edits: Iterable
         there = now(paths, edit.path)
         mode = edit.mode if edit.remode or there is None else there.mode
         wish = FileBefore(edit.content, mode, *_owner(there))
-        _write(work, edit.path, wish, edit.reason, replaced=there is not None)
+        _write(work, edit.path, wish, edit.reason, replaced=there is not None, **_directory(paths, edit.path))
         known = files.get(edit.path)
         files[edit.path] = RecordedFile(edit.path, known.before if known else there, checksum(edit.content), mode)
     programs = tuple(dict.fromkeys((*record.refresh, *wanted.refresh)))
@@ -104,11 +106,16 @@ def restoring(paths: Paths, name: str, record: HostRecord, wanted: Mapping[Recor
     return work
 
 
-def _write(work: Work, path: str, file: FileBefore, reason: str, *, replaced: bool) -> None:
+def _write(work: Work, path: str, file: FileBefore, reason: str, *, replaced: bool, **how: str) -> None:
     owner = {"uid": file.uid, "gid": file.gid} if file.uid >= 0 else {}
     work.write(
-        path, file.content, reason, mode=f"{file.mode:04o}", **owner, **({"replace": True} if replaced else {})
+        path, file.content, reason, mode=f"{file.mode:04o}", **owner, **({"replace": True} if replaced else {}), **how
     )
+
+
+def _directory(paths: Paths, path: str) -> dict[str, str]:
+    """Has that of drop-ins made, where no package has brought it."""
+    return {} if os.path.lexists(os.path.dirname(paths.at(path))) else {"directory": DIRECTORY_MODE}
 
 
 def _owner(there: FileBefore | None) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from vfioctl import files
+from vfioctl.doctor import power
 from vfioctl.host.processor import processor_flags
 from vfioctl.host.readers import entries
 from vfioctl.ownership import is_own, writable_itself
@@ -32,7 +33,6 @@ EXECUTABLE = 0o755
 FOR_OTHERS = 0o022  # what lets them write
 PLACE = re.compile(r"(/etc/[^:]+):(\d+)(?:: |, |$)")
 MODULES = "/etc/modules-load.d/vfioctl-kvm.conf"  # modules-load.d(5)
-LOGIND = "/etc/systemd/logind.conf"
 LISTS = ("/etc/mkinitcpio.conf", "/etc/dracut.conf")  # and their drop-ins: one line lists many (mkinitcpio.conf(5))
 # A name as it stands there, with its quotes and the blanks beside it: vfio-pci's and those that it brings along.
 NAMES = rb"([\"']?)vfio(?:[-_](?:pci|pci[-_]core|iommu[-_]type1|virqfd))?\%d"
@@ -132,13 +132,11 @@ def _kvm(host: Host, _finding: Finding) -> HostChange | None:
 
 
 def _lid(host: Host, _finding: Finding) -> HostChange | None:
-    """Lets logind heed who keeps the host awake, where its file is there to say so (logind.conf(5))."""
-    there = read_now(host.paths.at(LOGIND))
-    if there is None or b"[Login]" not in there.content:
+    """Lets logind heed who keeps the host awake, where no other drop-in has the last word (logind.conf(5))."""
+    if power.outranking(host):
         return None
-    line = b"[Login]\nLidSwitchIgnoreInhibited=no"
-    text = there.content.replace(b"[Login]", line, 1)
-    return _change(FileEdit(LOGIND, text, "a closed lid is not to stop a guest"), restart=True)
+    text = f"[Login]\n{power.OBEYS}=no\n".encode()
+    return _change(FileEdit(power.OWN, text, "a closed lid is not to stop a guest", own=True), restart=True)
 
 
 # ---------------------------------------------------------------- lines of modprobe and the initramfs
