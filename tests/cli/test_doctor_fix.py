@@ -216,6 +216,11 @@ def test_a_boot_loader_that_nobody_knows_is_for_a_person(tree, run, code) -> Non
     assert mended_with(run, code) == [""]
 
 
+def test_a_kernel_of_arm_without_kvm_is_for_a_person(tree, run) -> None:
+    tree.write("proc/cpuinfo", "Features : fp asimd\nCPU implementer : 0x41\n")
+    assert mended_with(run, "cpu.no_kvm") == [""]
+
+
 def test_an_iommu_that_no_word_turns_on_is_for_a_person(tree, run) -> None:
     (tree.root / "sys/firmware/acpi/tables/DMAR").unlink()
     tree.write("sys/firmware/acpi/tables/IVRS")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from doctored import Break, every, writes
 
 from vfioctl.compose import Composition, compose
 from vfioctl.doctor import checks, display, drivers, firmware, groups, iommu, processor
@@ -14,12 +14,16 @@ from vfioctl.findings import Finding, Severity
 from vfioctl.plugin.types import DoctorCheck
 
 RELEASE, CARD = "6.1.0-56-amd64", "0000:01:00.0"
+ARM = "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n"
 OWN = (processor, iommu, drivers, groups, display, firmware)
-Break = Callable[[Any], object]
 
 
 def found(tree: Any) -> dict[str, Finding]:
     return {finding.code: finding for part in OWN for finding in part.findings(tree.host())}
+
+
+def without_kvm(tree: Any) -> None:
+    (tree.root / "dev/kvm").unlink()
 
 
 def command_line(words: str) -> Break:
@@ -44,10 +48,11 @@ def test_on_a_good_host_there_is_nothing(tree):
 @pytest.mark.parametrize(
     ("change", "code", "severity", "evidence"),
     [
-        (lambda tree: tree.write("proc/cpuinfo", "flags\t: fpu sse\n"), "cpu.no_extension", "warn", "/proc/cpuinfo"),
-        (lambda tree: (tree.root / "dev/kvm").unlink(), "cpu.no_kvm", "warn", "/dev/kvm"),
+        (every(writes("proc/cpuinfo", "flags\t: fpu sse\n"), without_kvm), "cpu.no_extension", "warn", "/proc/cpuinfo"),
+        (without_kvm, "cpu.no_kvm", "warn", "/dev/kvm"),
+        (every(writes("proc/cpuinfo", ARM), without_kvm), "cpu.no_kvm", "warn", "/dev/kvm"),
         (without_iommu("intel_iommu=off", "DMAR"), "iommu.kernel_off", "block", "intel_iommu=off"),
-        (without_iommu("quiet"), "iommu.firmware_off", "block", "neither DMAR nor IVRS"),
+        (without_iommu("quiet"), "iommu.firmware_off", "block", "none of DMAR, IVRS, IORT"),
         (without_iommu("quiet", "DMAR"), "iommu.off", "block", "the table DMAR"),
         (command_line("pcie_acs_override=downstream"), "iommu.acs_override", "warn", "pcie_acs_override=downstream"),
         (lambda tree: tree.write(f"lib/modules/{RELEASE}/modules.dep", "kernel/fs/xfs.ko:\n"), "driver.no_vfio",
@@ -65,6 +70,20 @@ def test_what_would_be_in_the_way_is_found_with_what_was_seen(tree, change, code
     assert set(found_now) == {code}
     assert (found_now[code].severity, evidence in found_now[code].evidence) == (severity, True)
     assert found_now[code].hint
+
+
+def test_arm_has_kvm_without_a_flag(tree):
+    tree.write("proc/cpuinfo", ARM)
+    assert found(tree) == {}
+
+
+@pytest.mark.parametrize("tables", [(), ("IORT",)])
+def test_the_hints_for_arm_name_the_smmu(tree, tables):
+    tree.write("proc/cpuinfo", ARM)
+    without_iommu("quiet", *tables)(tree)
+    (one,) = found(tree).values()
+    assert (one.code, one.hint) == (
+        "iommu.off" if tables else "iommu.firmware_off", "Turn on the SMMU in the firmware.")  # fmt: skip
 
 
 def test_a_kernel_that_has_vfio_pci_built_in_lacks_nothing(tree):

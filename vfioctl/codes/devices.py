@@ -109,7 +109,7 @@ CODES = (
     Code("iommu.acs_override", "The kernel invents IOMMU groups (pcie_acs_override).",
          "Boot without it where the guest is not trusted."),
     Code("iommu.firmware_off", "The firmware describes no IOMMU.",
-         "Turn on VT-d or AMD-Vi in the firmware."),
+         "Turn on VT-d, AMD-Vi or the SMMU in the firmware."),
     Code("iommu.kernel_off", "The kernel was told to leave the IOMMU off.",
          "Remove that word from the kernel command line."),
     Code("iommu.off", "The kernel runs without an IOMMU.",

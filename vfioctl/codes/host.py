@@ -36,7 +36,7 @@ CODES = (
     Code("cpu.no_extension", "The processor shows no extension for guests, or the firmware hides it.",
          "Turn on VT-x or SVM in the firmware."),
     Code("cpu.no_kvm", "The processor has the extension for guests, but the kernel does not offer it.",
-         "Load kvm_intel or kvm_amd; if that fails, turn the extension on in the firmware."),
+         "Load kvm_intel or kvm_amd; if that fails, turn the extension on in the firmware (Arm: EL2)."),
     Code("display.no_card", "The host has no card; other devices can be given all the same.",
          "Nothing, if that is so."),
     Code("display.no_way_in", "While a guest has the only card nobody can get into the host.",

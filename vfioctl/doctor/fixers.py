@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl import files
 from vfioctl.doctor import power
-from vfioctl.host.processor import processor_flags
+from vfioctl.host.processor import is_arm, processor_flags
 from vfioctl.host.readers import entries
 from vfioctl.ownership import is_own, writable_itself
 from vfioctl.plugin.host_changes import FileEdit, HostChange, read_now
@@ -125,7 +125,9 @@ def _closed(paths: Paths, path: str) -> FileEdit:
 
 
 def _kvm(host: Host, _finding: Finding) -> HostChange | None:
-    """Loads the module of this processor now and at each boot."""
+    """Loads the module of this processor now and at each boot; that of Arm is a part of the kernel."""
+    if is_arm(host.paths):
+        return None
     module = "kvm_intel" if "vmx" in processor_flags(host.paths) else "kvm_amd"
     edit = FileEdit(MODULES, f"{module}\n".encode(), f"{module} is loaded at each boot", own=True)
     return _change(edit, refresh=(("modprobe", module),))

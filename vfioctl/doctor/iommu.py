@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 from vfioctl.findings import Finding, Severity
 from vfioctl.host.host import Host
+from vfioctl.host.processor import is_arm
 
-TABLES = ("DMAR", "IVRS")  # by which firmware describes the units of Intel and of AMD
+# By which firmware describes the units of Intel, of AMD and of Arm. The last is there without a unit, too: it has the
+# ways of interrupts as well (Arm DEN 0049, "IO Remapping Table").
+TABLES = ("DMAR", "IVRS", "IORT")
 OFF = ("iommu=off", "intel_iommu=off", "amd_iommu=off")  # kernel, Documentation/admin-guide/kernel-parameters.txt
 
 
@@ -34,12 +37,15 @@ def _why_off(host: Host, words: list[str]) -> Finding:
         )  # fmt: skip
     directory = os.path.join(host.paths.sys, "firmware/acpi/tables")
     found = [name for name in TABLES if os.path.exists(os.path.join(directory, name))]
+    unit = "the SMMU" if "IORT" in found or is_arm(host.paths) else "VT-d or AMD-Vi"
+    hint = f"Turn on {unit} in the firmware."
     if not found and os.path.isdir(directory):
         return Finding(
-            "iommu.firmware_off", "The firmware describes no IOMMU.", hint="Turn on VT-d or AMD-Vi in the firmware.",
-            evidence=f"/sys/firmware/acpi/tables has neither {TABLES[0]} nor {TABLES[1]}",
+            "iommu.firmware_off", "The firmware describes no IOMMU.", hint=hint,
+            evidence=f"/sys/firmware/acpi/tables has none of {', '.join(TABLES)}",
         )  # fmt: skip
-    hint = "Turn on VT-d or AMD-Vi in the firmware; Intel also needs intel_iommu=on on the kernel command line."
+    if unit != "the SMMU":
+        hint = "Turn on VT-d or AMD-Vi in the firmware; Intel also needs intel_iommu=on on the kernel command line."
     if "DMAR" in found and "intel_iommu=on" not in words:
         hint = "Add intel_iommu=on to the kernel's command line, then restart."
     return Finding(

@@ -22,6 +22,11 @@ def processor_flags(paths: Paths) -> frozenset[str]:
     return frozenset(_first(paths).get("flags", "").split())
 
 
+def is_arm(paths: Paths) -> bool:
+    """Whether it is one of Arm, which has no flags but "Features" (arch/arm64/kernel/cpuinfo.c)."""
+    return "CPU implementer" in _first(paths)
+
+
 def _first(paths: Paths) -> dict[str, str]:
     """What /proc/cpuinfo says first under each key."""
     lines = (table(os.path.join(paths.proc, "cpuinfo"), SIZE) or b"").decode("utf-8", "replace").splitlines()

@@ -81,6 +81,12 @@ def test_a_word_to_take_off_that_is_not_there_is_said_to_be_absent(tree, setup):
     assert "nosuch is not on it" in setup("--dry-run", "--without", "nosuch").out
 
 
+def test_the_iommu_of_arm_is_turned_on_as_its_smmu(tree, setup):
+    (tree.root / "sys/firmware/acpi/tables/DMAR").unlink()
+    tree.grub().write("proc/cpuinfo", "Features\t: fp asimd\nCPU implementer\t: 0x41\n")
+    assert "turn on the SMMU" in setup("--dry-run").out
+
+
 def test_an_iommu_that_is_off_where_nothing_was_asked_for_it_is_not_said_to_be_asked_for(tree, setup):
     (tree.root / "sys/firmware/acpi/tables/DMAR").unlink()
     tree.grub().write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n")

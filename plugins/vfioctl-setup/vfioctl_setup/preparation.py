@@ -10,7 +10,7 @@ from vfioctl_setup.initramfs import REGENERATE, UPDATE, room
 from vfioctl_setup.loaders.found import find
 from vfioctl_setup.loaders.model import TEXT, BootChange, seen
 from vfioctl_setup.loaders.printed import UNKNOWN
-from vfioctl_setup.words import Asked, Words, wanted
+from vfioctl_setup.words import Asked, Words, is_arm, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,10 +79,8 @@ def _iommu(host: Host, words: Words) -> Row:
         return Row("IOMMU", RIGHT, "it is on")
     if words.hold_in(host.kernel_command_line().split()):
         why = "though the kernel was asked for it" if words.add else "and nothing on the kernel's command line says so"
-        return Row(
-            "IOMMU", BY_HAND, f"it is off {why}", "the firmware's setup, at boot",
-            ("turn on VT-d (Intel) or AMD-Vi, also called IOMMU or SVM IOMMU",),
-        )  # fmt: skip
+        unit = "the SMMU" if is_arm(host) else "VT-d (Intel) or AMD-Vi, also called IOMMU or SVM IOMMU"
+        return Row("IOMMU", BY_HAND, f"it is off {why}", "the firmware's setup, at boot", (f"turn on {unit}",))
     return Row("IOMMU", RESTART, "it is off, and the command line below may turn it on")
 
 

@@ -79,6 +79,11 @@ def is_intel(host: Host) -> bool:
     return "GenuineIntel" in (read_text(os.path.join(host.paths.proc, "cpuinfo")) or "")
 
 
+def is_arm(host: Host) -> bool:
+    """Whether the IOMMU of this host is Arm's SMMU, which no word turns on (/proc/cpuinfo of Arm has no vendor)."""
+    return "CPU implementer" in (read_text(os.path.join(host.paths.proc, "cpuinfo")) or "")
+
+
 def without(text: str, words: Iterable[str]) -> str:
     """`text` without these words, each with a blank beside it; everything else stays as it is, byte for byte."""
     for word in map(re.escape, words):

@@ -10,7 +10,8 @@ Inside of a guest the host must allow nested guests (kvm_intel.nested=1) and giv
 (host-passthrough). See it with: grep -cwE 'vmx|svm' /proc/cpuinfo""",
     "cpu.no_kvm": """
 The processor can, and /dev/kvm is not there: the module kvm_intel or kvm_amd is not loaded, or it refused. Load it
-by hand and look what the kernel says: modprobe kvm_intel; dmesg | tail. "disabled by bios" means what it says.""",
+by hand and look what the kernel says: modprobe kvm_intel; dmesg | tail. "disabled by bios" means what it says.
+On Arm KVM is a part of the kernel and needs one that the firmware starts in EL2: dmesg | grep -i kvm tells.""",
     "deep.ran": """
 QEMU was started with a guest of one sector, which said a word on its serial line and left. So QEMU, its firmware
 and KVM work for this user. It says nothing about devices: a guest with a card needs the IOMMU, too.""",
@@ -29,10 +30,11 @@ Without an IOMMU a device could write anywhere in the host's memory, so the kern
 describes units, and the kernel does not use them. AMD's are used by default; Intel's are off in many kernels until
 intel_iommu=on stands on the command line. For GRUB it is a word in GRUB_CMDLINE_LINUX of /etc/default/grub, then
 update-grub (Debian) or grub2-mkconfig; for systemd-boot a word in the entry below /boot/loader/entries. It holds
-from the next boot on: cat /proc/cmdline shows it, ls /sys/class/iommu shows the units.""",
+from the next boot on: cat /proc/cmdline shows it, ls /sys/class/iommu shows the units. On Arm the unit is the SMMU, of
+which the table IORT need not tell: no word turns it on, the firmware does.""",
     "iommu.firmware_off": """
-The firmware hands the kernel a table that describes the IOMMU: DMAR (Intel, VT-d) or IVRS (AMD). There is neither,
-so no word on the kernel's command line can help: turn on VT-d, AMD-Vi or "IOMMU" in the firmware's set-up. On AMD
+The firmware hands the kernel a table that describes the IOMMU: DMAR (Intel, VT-d), IVRS (AMD) or IORT (Arm). There is
+none, so no word on the kernel's command line can help: turn on VT-d, AMD-Vi or "IOMMU" in the firmware's set-up. On AMD
 boards "Auto" often means off; choose "Enabled". A guest has the table only where its own host gives it a virtual
 IOMMU.""",
     "iommu.kernel_off": """
