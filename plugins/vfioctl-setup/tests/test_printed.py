@@ -63,6 +63,16 @@ def test_what_is_not_installed_comes_with_the_command_of_the_distribution(tree, 
     assert command in setup("--dry-run").out
 
 
+def test_the_qemu_of_red_hat_is_found_outside_of_the_path(tree, setup):
+    tree.grub().write("usr/libexec/qemu-kvm").chmod(0o755)
+    for name in ("libvirtd", "virsh"):
+        tree.shell(name, "#!/bin/sh\n")
+    tree.write("usr/share/qemu/firmware/50-ovmf.json", "{}")
+    assert "right    QEMU, libvirt and UEFI firmware are there" in setup("--dry-run").out
+    (tree.root / "usr/libexec/qemu-kvm").chmod(0o644)
+    assert "not there: QEMU" in setup("--dry-run").out
+
+
 def test_who_may_manage_guests_is_looked_up(tree, setup):
     tree.grub().write("etc/group", "root:x:0:\nlibvirt:x:113:anna,bob\n")
     tree.write("etc/passwd", "anna:x:1000:1000::/home/anna:/bin/sh\neve:x:1001:1001::/home/eve:/bin/sh\n")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Host
 
 PARTS = {
-    "QEMU": ("qemu-system-x86_64", "qemu-kvm", "qemu-system-aarch64"),
+    "QEMU": ("qemu-system-x86_64", "qemu-kvm", "qemu-system-aarch64", "/usr/libexec/qemu-kvm"),  # the last: Red Hat's
     "libvirt": ("libvirtd", "virtqemud"),
     "virsh": ("virsh",),
 }  # by the programs that show it
@@ -30,7 +30,7 @@ GROUP = "libvirt"
 
 def missing(host: Host) -> tuple[str, ...]:
     """What of the parts is not installed."""
-    names = [part for part, programs in PARTS.items() if not any(map(host.programs.find, programs))]
+    names = [part for part, programs in PARTS.items() if not any(_find(host, name) for name in programs)]
     has_firmware = any(name.endswith(".json") for place in FIRMWARE for name in _names(host, place))
     return (*names, *(() if has_firmware else ("UEFI firmware",)))
 
@@ -64,6 +64,10 @@ def _distribution(host: Host) -> Iterator[str]:
     fields = dict(line.partition("=")[::2] for line in text.splitlines())
     for key in ("ID", "ID_LIKE"):
         yield from (word.partition("-")[0] for word in fields.get(key, "").strip("\"'").split())
+
+
+def _find(host: Host, program: str) -> str | None:
+    return host.programs.find(host.paths.at(program) if program.startswith("/") else program)
 
 
 def _names(host: Host, directory: str) -> list[str]:
