@@ -112,6 +112,27 @@ def test_a_guest_that_was_managed_is_named_when_it_is_removed(mine: Tree) -> Non
     assert (GUEST_FILE in files, HOOK in files) == (True, False)
 
 
+def test_what_somebody_has_removed_by_hand_keeps_it_neither_from_being_installed_anew_nor_from_going(
+    fresh: Tree, installed: Tree, mine: Tree, package: Path
+) -> None:
+    gone = ("rm", "-rf", "/opt/vfioctl", "/etc/libvirt/hooks", "/var/lib/vfioctl", "/run/vfioctl")
+    mine.run(*gone)
+    install(mine, package)
+    assert mine.files() == installed.files()
+    mine.run(*gone)
+    mine.run("dpkg", "--purge", "vfioctl")
+    assert mine.files().keys() <= fresh.files().keys()
+
+
+def test_without_its_directory_a_device_that_is_given_still_keeps_it(mine: Tree) -> None:
+    mine.write(JOURNAL, "\n")
+    mine.run("rm", "-r", "/opt/vfioctl")
+    said = mine.run("dpkg", "--purge", "vfioctl", status=1)
+    assert "its hook is still needed" in said
+    assert "/opt/vfioctl is not whole: install the package once more" in said
+    assert HOOK in mine.files()
+
+
 def test_it_is_not_removed_while_a_device_is_given(mine: Tree) -> None:
     mine.write(JOURNAL, "\n")
     before = mine.files()
