@@ -23,7 +23,7 @@ from vfioctl.wait import until
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (docs/how-to/install.md)")
 GPU, SOUND, NAME = "0000:01:00.0", "0000:01:00.1", "win11"
-SCREEN = "<graphics type='spice' passwd='hunter2'><listen type='socket'/></graphics>"
+SCREEN = "<graphics type='vnc' passwd='hunter2'><listen type='socket'/></graphics>"
 ENABLE = ("enable", NAME, "--gpu", GPU, "--yes")
 
 
