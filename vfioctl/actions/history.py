@@ -30,7 +30,7 @@ def history(call: Call, hand_off: str | None = None, guest: str | None = None, l
     places = places_of(call)
     records, hidden = _records(places)
     if hand_off and (records.runs or not hidden):
-        return Result(data={"hand_off": _row(record(places, hand_off))})
+        return Result(data={"hand_off": _row(record(places, hand_off, records.runs))})
     chosen = [item for item in records.runs if guest is None or item.guest in (guest, f"guest:{guest}")][:limit]
     if guest is not None and not chosen and not hidden:
         must_be_known(call.composition.paths, guest)

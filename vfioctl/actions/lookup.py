@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.config.load import managed_guests
 from vfioctl.errors import VfioctlError
-from vfioctl.txn.history import ids, newest_first, read, read_all
+from vfioctl.txn.history import ids, read, read_all
 from vfioctl.txn.journal import open_uuids, read_both
 from vfioctl.unknown import no_such
 
@@ -35,14 +35,15 @@ def function(host: Host, address: str) -> PciDevice:
     return host.device(address)
 
 
-def record(places: Sequence[Paths], text: str) -> Run:
+def record(places: Sequence[Paths], text: str, runs: Sequence[Run]) -> Run:
     """The record that `text` names: an id, its beginning, or "last". Of two with one id, that of the earlier place.
+
+    `runs` are all of these places that can be read, newest first.
 
     Raises Refused("history.unknown"), VfioctlError("history.damaged").
     """
     names = {name: paths for paths in reversed(places) for name in seen_ids(paths)}
     if text == LAST and names:
-        runs = newest_first(run for paths in set(names.values()) for run in read_all(paths).runs)
         return runs[0] if runs else read(names[max(names)], max(names))  # which says what is wrong with it
     found = [name for name in names if name.startswith(text)] if text else []
     if text in names or len(found) == 1:
