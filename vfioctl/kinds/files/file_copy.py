@@ -148,24 +148,13 @@ def _aside(work: Callable[[Step, Machine], T], step: Step, machine: Machine, pat
 
     Raises what `work` and a checkpoint raise, and Unanswered where nothing is heard of it in the step's time.
     """
-    from vfioctl.followed import SilentError, followed  # most copies are made on the file system of "/"
-
-    if machine.reach.is_silent(path):
-        raise Unanswered(path)
-
-    def heard(done: int | None = None, total: int = 0) -> None:
-        if done is not None:
-            machine.progress(done, total, "bytes")
-        machine.checkpoint()
+    from vfioctl.kinds.files.beside import beside  # most copies are made on the file system of "/"
 
     def inside(say: Say) -> T:
         return work(step, machine.watched(lambda done, total, _: say(done, total), unwatched))
 
     try:
-        return followed(inside, heard, quiet=step.deadline)
-    except SilentError as error:
-        machine.reach.silence(path)
-        raise Unanswered(path) from error
+        return beside(machine, path, inside, quiet=step.deadline)
     except StepFailed:
         _must_not_wait(machine, path)
         raise

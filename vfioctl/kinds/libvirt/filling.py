@@ -10,10 +10,10 @@ import hashlib
 import os
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, Unanswered
+from vfioctl.errors import StepFailed
 from vfioctl.files import open_plain
-from vfioctl.followed import SilentError, followed
 from vfioctl.kinds.files import sparse
+from vfioctl.kinds.files.beside import beside
 from vfioctl.kinds.libvirt.transfer import must_have
 
 if TYPE_CHECKING:
@@ -29,20 +29,9 @@ def filled(machine: Machine, source: int, path: str, size: int, deadline: float,
     It is kept on its disk by then. Raises StepFailed("disk.no_room", "file.write_failed", "volume.changed"),
     Unanswered where nothing is heard of it for `deadline` seconds, and what a checkpoint raises.
     """
-    if machine.reach.is_silent(path):
-        raise Unanswered(path)
-
-    def heard(done: int | None = None, total: int = 0) -> None:
-        if done is not None:
-            machine.progress(done, total, "bytes")
-        machine.checkpoint()
-
     try:
-        return followed(lambda say: _fill(source, path, size, say, judged=judged), heard, quiet=deadline,
-                        keep_fds=(source,))  # fmt: skip
-    except SilentError as error:
-        machine.reach.silence(path)
-        raise Unanswered(path) from error
+        return beside(machine, path, lambda say: _fill(source, path, size, say, judged=judged), quiet=deadline,
+                      keep_fds=(source,))  # fmt: skip
     except OSError as error:
         code = "disk.no_room" if error.errno in FULL else "file.write_failed"
         raise StepFailed(code, f"{path} could not be written: {error.strerror}.") from error
