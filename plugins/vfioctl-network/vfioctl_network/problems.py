@@ -114,9 +114,10 @@ def _needs_server(network: Network) -> bool:
 
 
 def _serves(host: Host, name: str) -> bool:
-    """Whether the dnsmasq runs whose pid libvirt keeps."""
+    """Whether the dnsmasq runs whose pid libvirt keeps: that file outlives it, and the pid may be another's by then."""
     pid = _value(host, f"run/libvirt/network/{name}.pid")
-    return pid.isdigit() and os.path.exists(os.path.join(host.paths.proc, pid))
+    argv = read_text(os.path.join(host.paths.proc, pid, "cmdline")) if pid.isdigit() else None
+    return f"/{name}.conf" in (argv or "")
 
 
 def _backend(host: Host, network: Network) -> str:
