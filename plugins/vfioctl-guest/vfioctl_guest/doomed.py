@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 
 BLOCK = 512  # bytes, of st_blocks (stat(2))
+KEPT = {
+    "block": "it is a device", "network": "it is on a server", "volume": "it is named by its pool, and not by its path",
+}  # fmt: skip
 
 
 @frozen
@@ -213,7 +216,7 @@ def _why_kept(disk: GuestDisk, known: _Known) -> str:
     if disk.device != "disk":
         return "it is a CD or floppy"
     if disk.kind != "file":
-        return "it is no file"
+        return KEPT.get(disk.kind, "it is no file")
     if disk.source != known.seed and (disk.readonly or disk.shareable):
         return "it is read-only" if disk.readonly else "it is for several guests"
     if disk.source in known.volumes:

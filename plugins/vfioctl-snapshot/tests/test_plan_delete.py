@@ -93,7 +93,9 @@ def test_an_image_that_the_guest_writes_to_stays_and_that_is_said():
 
 def test_a_part_that_is_gone_keeps_nobody_from_deleting_the_rest():
     lost = record("lost", Part("vda", "/images/gone.qcow2", "qcow2"))
-    assert told(delete(guest(records=(FIRST, SECOND, lost)), (lost,))) == [gone("lost")]
+    draft = delete(guest(records=(FIRST, SECOND, lost)), (lost,))
+    assert told(draft) == [gone("lost")]
+    assert "  vda: /images/gone.qcow2 is not there any more" in draft.lost
 
 
 def test_the_copy_of_the_nvram_goes_but_never_the_one_in_use():

@@ -88,8 +88,10 @@ def _lost(work: Deletion) -> Iterator[str]:
         for part in record.disks:
             if part.image in going:
                 yield f"  {part.target}: {part.image}, {as_size(facts.images[part.image].used)}"
-            else:
+            elif part.image in facts.images:
                 yield f"  {part.target}: {part.image} stays, since it is in use"
+            else:
+                yield f"  {part.target}: {part.image} is not there any more"
 
 
 def outdated(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
