@@ -80,6 +80,16 @@ def test_an_early_vfio_counts_only_with_ids_to_take(tree, path, text):
     assert found(early.findings, tree)["driver.early"].evidence.startswith(f"/{path}:")
 
 
+@pytest.mark.parametrize(("path", "text"), [
+    ("etc/mkinitcpio.conf", "FILES=(/etc/modprobe.d/vfio-pci.conf)\n"),
+    ("etc/dracut.conf.d/vfio.conf", 'install_items+=" /etc/modprobe.d/vfio_pci.conf "\n'),
+])  # fmt: skip
+def test_a_file_that_is_called_like_the_module_loads_nothing(tree, path, text):
+    tree.write("etc/modprobe.d/vfio-pci.conf", IDS)
+    tree.write(path, text)
+    assert "driver.early" not in found(early.findings, tree)
+
+
 @pytest.mark.parametrize("change", [
     writes("etc/modprobe.d/vfio.conf", f"#{IDS}"),
     writes("etc/modprobe.d/vfio.conf", "options vfio-pci disable_vga=1\n"),

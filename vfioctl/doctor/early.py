@@ -11,7 +11,7 @@ from vfioctl.host.host import Host
 from vfioctl.host.model import VENDOR_DRIVERS, PciDevice
 from vfioctl.host.readers import entries
 
-VFIO = re.compile(r"(?<![\w-])vfio[-_]pci(?![\w-])")
+VFIO = re.compile(r"(?<![\w/-])vfio[-_]pci(?![\w.-])")  # the module, and no file that is called like it
 OPTIONS = re.compile(r"options\s+vfio[-_]pci\s.*\bids=(\S+)")  # modprobe.d(5)
 BLACKLIST = re.compile(r"blacklist\s+(\S+)")
 MODPROBE = ("usr/lib/modprobe.d", "etc/modprobe.d")
