@@ -162,3 +162,12 @@ def test_a_guest_file_that_is_a_link_is_enabled_and_disabled_as_before(
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert (os.path.lexists(file), place.read_text()) == (False, MINE)
     assert kept(fake_host) == {"var/lib/vfioctl/disabled/win11.toml": MINE}
+
+
+def test_a_private_guest_file_is_private_again_after_disable_and_enable(fake_host: FakeHost, run: Callable[..., Done]):
+    file = Path(fake_host.paths.guest_config("win11"))
+    assert run("enable").returncode == 0
+    file.chmod(0o640)
+    assert run("disable").returncode == 0
+    assert run("enable").returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o640

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vfioctl import files
 from vfioctl.actions.enable_words import kept_file
 from vfioctl.actions.host_change_steps import Work
+from vfioctl.config.store import looks
 from vfioctl.kinds.files.former import unrestorable
 
 if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
-PRIVATE, DIRECTORY = "0600", "0700"
+DIRECTORY = "0700"
 
 
 def disabling(paths: Paths, guest: str, uuid: str) -> Work:
@@ -24,9 +25,12 @@ def disabling(paths: Paths, guest: str, uuid: str) -> Work:
     """
     content = _content(paths.guest_config(guest), follow=True) or b""
     kept, work = kept_file(paths, guest), Work()
-    replaced = {"replace": True} if os.path.lexists(kept) else {}  # of the last time
-    reason = "the next `enable` takes its settings from there"
-    work.write(_inside(paths, kept), content, reason, mode=PRIVATE, directory=DIRECTORY, **replaced)
+    mode, uid, gid = looks(paths.guest_config(guest))
+    how: dict[str, Any] = {"uid": uid, "gid": gid} if uid >= 0 else {}
+    if os.path.lexists(kept):  # of the last time
+        how["replace"] = True
+    reason = "the next `enable` takes its settings from there, and who may read them"
+    work.write(_inside(paths, kept), content, reason, mode=f"0{mode:o}", directory=DIRECTORY, **how)
     if not is_left(paths, guest):
         _remove(work, paths, paths.guest_config(guest), "vfioctl hands its devices over no longer")
     if uuid:

@@ -103,8 +103,11 @@ def _again(request: Request, call: Call, before: Mapping[str, Any], *, end: bool
     file = paths.guest_config(guest)
     if not os.path.lexists(file):
         kept = files.read_text(kept_file(paths, guest))
-        text = new_guest_text(paths, guest, ENDED if end else {}) if kept is None else kept
-        yield _file(paths, guest, with_value(file, text, SESSION, "end") if kept and end else text)
+        if kept is None:
+            yield _file(paths, guest, new_guest_text(paths, guest, ENDED if end else {}))
+        else:
+            text = with_value(file, kept, SESSION, "end") if kept and end else kept
+            yield _like(_file(paths, guest, text), kept_file(paths, guest))
     elif end and request.config.session != "end":
         text = files.read_text(file, follow=True) or ""
         yield _instead(_file(paths, guest, with_value(file, text, SESSION, "end")), paths)
@@ -126,11 +129,16 @@ def _file(paths: Paths, guest: str, text: str) -> _File:
 
 def _instead(new: _File, paths: Paths) -> _File:
     """The same for a file that is there: where a link leads, as private as it is."""
-    mode, uid, gid = looks(new.path)
     path = new.path
     if os.path.islink(path):
         path = paths.at(os.path.relpath(os.path.realpath(path), os.path.realpath(paths.root)))
-    return replace(new, path=path, mode=f"0{mode:o}", replaces=True, uid=uid, gid=gid)
+    return replace(_like(new, new.path), path=path, replaces=True)
+
+
+def _like(new: _File, former: str) -> _File:
+    """The same, as private as the file `former` is, and of the same owner."""
+    mode, uid, gid = looks(former)
+    return replace(new, mode=f"0{mode:o}", uid=uid, gid=gid)
 
 
 def _steps(paths: Paths, new: tuple[_File, ...], names: Mapping[str, str]) -> Iterator[StepProposal]:
