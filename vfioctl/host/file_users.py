@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.host import openers
 from vfioctl.host.descriptors import Wanted, look
 from vfioctl.host.readers import entries, text
 from vfioctl.kernel_io import Writer
+from vfioctl.wait import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,9 @@ def users_of_file(
     except FileNotFoundError:
         return ()
     wanted = Wanted(frozenset({(True, disk)})) if disk else Wanted(frozenset(), files=frozenset({(device, inode)}))
-    pids = _opened(paths, wanted, writing=writing)
-    if pids:
-        time.sleep(PASSING)
-        pids &= _opened(paths, wanted, writing=writing)
+    looks = (_opened(paths, wanted, writing=writing) for _ in Backoff(PASSING, first=PASSING))
+    if pids := next(looks):
+        pids &= next(looks)
     return (*(openers.called(paths, pid) for pid in sorted(pids)), *_loops(paths, {path, real}))
 
 
