@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from vfioctl.host import cached_status, file_users
+from vfioctl import wait
+from vfioctl.host import cached_status
 from vfioctl.host.file_users import users_of_file
 from vfioctl.paths import Paths
 
@@ -87,7 +88,7 @@ def test_who_only_looks_in_passing_does_not_count(
     path: str, opener: Callable[[str, int], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid = opener(path, os.O_RDONLY)
-    monkeypatch.setattr(file_users.time, "sleep", lambda _seconds: (os.kill(pid, 9), os.waitpid(pid, 0)))
+    monkeypatch.setattr(wait.time, "sleep", lambda _seconds: (os.kill(pid, 9), os.waitpid(pid, 0)))
     assert users_of_file(REAL, ask, path) == ()
 
 
