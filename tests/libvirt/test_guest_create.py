@@ -188,7 +188,7 @@ def test_what_cannot_be_is_refused_with_the_next_step(new: New, change: dict[str
 
 def test_from_a_network_it_boots_first(new: New) -> None:
     new.done("--network-boot")
-    orders = {one.tag: one.find("boot") for one in new.xml.find("devices") or () if one.find("boot") is not None}
+    orders = {one.tag: one.find("boot") for one in new.xml.iterfind("devices/*") if one.find("boot") is not None}
     assert {tag: boot.get("order") for tag, boot in orders.items() if boot is not None} == {
         "interface": "1", "disk": "2",
     }  # fmt: skip

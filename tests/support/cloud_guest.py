@@ -16,6 +16,7 @@ from tests.lab import sources, tree
 PACKAGES = (
     "systemd-sysv", "systemd-resolved", "udev", "dbus", "cloud-init", "netplan.io", "openssh-server",
     "qemu-guest-agent", "linux-image-cloud-amd64", "initramfs-tools", "busybox", "iproute2", "sudo", "netbase",
+    "e2fsprogs",
 )  # fmt: skip
 # Before the kernel comes: its initrd with every module takes minutes to read where the processor is emulated.
 SMALL_INITRD = """\
