@@ -364,6 +364,11 @@ def test_a_wrong_command_line_is_answered_in_json_too(run) -> None:
     assert envelope["errors"][0]["code"] == "usage"
 
 
+def test_a_wrong_command_line_is_answered_as_the_environment_asks(composition, capfd) -> None:
+    assert main(composition, ["gpu", "lst"], {"VFIOCTL_FORMAT": "json"}) == 2
+    assert json.loads(capfd.readouterr().out)["errors"][0]["code"] == "usage"
+
+
 def test_no_color_is_taken_from_the_environment_and_the_flag(composition) -> None:
     from vfioctl.cli.app import App
 

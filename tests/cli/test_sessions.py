@@ -105,6 +105,11 @@ def test_json_describes_what_would_be_run_and_runs_nothing(cave, tmp_path: Path)
     assert not (tmp_path / "made").exists()
 
 
+def test_what_stands_behind_the_dashes_is_for_the_program(cave) -> None:
+    ended = run([*cave, "--", "echo", "--format", "json"])
+    assert (ended.stdout, ended.returncode) == ("--format json\n", 0)
+
+
 def test_verb_list_says_that_it_is_for_a_terminal(cave) -> None:
     ended = run([*cave[:-2], "verb", "list", "--format", "json"])
     (row,) = [row for row in json.loads(ended.stdout)["data"]["verbs"] if row["name"] == "cave enter"]

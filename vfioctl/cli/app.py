@@ -15,7 +15,7 @@ from vfioctl import stdio
 from vfioctl.actions.caller import Call, Caller
 from vfioctl.actions.errors import Interrupted, os_failure
 from vfioctl.cli.lazy import LazyGroup
-from vfioctl.cli.options import FORMATS, shared_options
+from vfioctl.cli.options import FORMAT, FORMATS, shared_options
 from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.log import plain
@@ -261,6 +261,12 @@ def _unwritten_help(app: App, error: OSError) -> int:
 
 
 def _guess_format(app: App, argv: Sequence[str]) -> None:
-    """A wrong command line is answered in the format that it asks for, although it cannot be parsed."""
-    if "--format=json" in argv or ("--format", "json") in pairwise(argv):
+    """A wrong command line is answered in the format that it asks for, although it cannot be parsed.
+
+    What stands behind `--` is for another program.
+    """
+    ours = argv[: argv.index("--")] if "--" in argv else argv
+    asked = [word.partition("=")[2] for word in ours if word.startswith("--format=")]
+    asked += [word for option, word in pairwise(ours) if option == "--format"]
+    if (asked or [app.environ.get(FORMAT, "")])[-1] == "json":
         app.format = "json"

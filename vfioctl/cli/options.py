@@ -8,6 +8,7 @@ from functools import partial
 import click
 
 FORMATS = ("text", "json")
+FORMAT = "VFIOCTL_FORMAT"  # as --format
 
 
 def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -42,7 +43,7 @@ def shared_options() -> list[click.Parameter]:
     """--format, --no-color and the hidden --root: good before and after the verb."""
     option = partial(click.Option, expose_value=False, is_eager=True)
     return [
-        option(["--format"], type=click.Choice(FORMATS), callback=_set_format, envvar="VFIOCTL_FORMAT",
+        option(["--format"], type=click.Choice(FORMATS), callback=_set_format, envvar=FORMAT,
                help="How to show the result."),
         option(["--no-color"], is_flag=True, callback=_set_no_color, help="No colour, also on a terminal."),
         option(["--root"], callback=_set_root, hidden=True, help="The root directory of the host to work on."),
