@@ -149,3 +149,8 @@ def test_after_discard_the_damaged_journals_are_offered(complete, root) -> None:
     (root / "run/vfioctl/journal").mkdir(parents=True)
     (root / f"run/vfioctl/journal/{UUID}.jsonl").write_text("")
     assert complete("recover", "--discard", "") == [UUID]
+
+
+def test_what_is_offered_of_settings_writes_nothing(complete, composition) -> None:
+    assert "deadlines.prepare" in complete("config", "set", "dead")
+    assert not Path(composition.paths.manifest).exists()

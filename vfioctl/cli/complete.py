@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from vfioctl.cli.app import App
     from vfioctl.config.schema import Setting
+    from vfioctl.plugin.types import PluginInfo
 
 
 def _app(ctx: click.Context) -> App:
@@ -54,10 +55,16 @@ def nodes(ctx: click.Context) -> Iterable[str]:
     return names(_app(ctx).composition.paths)
 
 
-def _settings(ctx: click.Context) -> dict[str, Setting]:
-    from vfioctl.actions.facts import plugin_infos
+def _plugins(ctx: click.Context) -> dict[str, PluginInfo]:
+    """The plugins as they are listed; a list that is missing or old is made for now, and not kept."""
+    from vfioctl.plugin import manifest
 
-    return settings(plugin_infos(_app(ctx)))
+    found = manifest.known(_app(ctx).composition.paths) or manifest.build()
+    return {info.name: info for info in found.plugins}
+
+
+def _settings(ctx: click.Context) -> dict[str, Setting]:
+    return settings(_plugins(ctx))
 
 
 def settings_of(ctx: click.Context) -> Iterable[str]:
@@ -74,12 +81,10 @@ def values(ctx: click.Context) -> Iterable[str]:
 
 def items(ctx: click.Context) -> Iterable[str]:
     """The items that the list has now, which can be taken out; or those that it may have."""
-    from vfioctl.actions.facts import plugin_infos
-
     name = ctx.params["setting"]
     if ctx.info_name == "add":
         return _settings(ctx)[name].choices
-    now = written(_app(ctx).composition.paths, ctx.params.get("guest"), plugin_infos(_app(ctx)))
+    now = written(_app(ctx).composition.paths, ctx.params.get("guest"), _plugins(ctx))
     return now[name].value if isinstance(now[name].value, tuple) else ()
 
 
