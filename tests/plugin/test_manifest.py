@@ -155,6 +155,17 @@ def test_a_plugin_whose_package_is_gone_is_broken(install):
     assert "not importable" in row("gone").status
 
 
+def test_an_entry_point_that_names_no_module_costs_its_plugin_and_no_other(install):
+    install("odd", STATIC.format(name="odd", api=API_VERSION), module="odd-pkg.plugin")
+    package = install("probe", STATIC.format(name="probe", api=API_VERSION))
+    declared = package.parent / "probe-2.0.dist-info/entry_points.txt"
+    declared.write_text(f"{declared.read_text()}[vfioctl.commands]\ngrow = probe-pkg.verbs:grow\n")
+    assert row("odd").status == "broken: the package of odd-pkg.plugin is not importable"
+    assert row("probe").status == "ok"
+    left_out = manifest.build().left_out
+    assert left_out == ("The command grow is left out: 'probe-pkg.verbs:grow' names no function of a module.",)
+
+
 def test_two_distributions_with_one_plugin_name_are_broken_rather_than_one_winning_by_chance(install):
     install("twin", STATIC.format(name="twin", api=1), distribution="first")
     install("twin", STATIC.format(name="twin", api=1), distribution="second")
@@ -278,6 +289,21 @@ def test_a_search_that_does_not_end_well_is_said_in_one_sentence(tmp_path, monke
 def test_a_child_that_writes_nothing_is_told(paths):
     with pytest.raises(VfioctlError, match="it is missing"):
         manifest.load(paths, Programs(""), ["/bin/true"])
+
+
+def test_a_child_that_hangs_after_it_has_written_is_not_waited_for_in_vain(paths, tmp_path, monkeypatch):
+    """It imports every command as well, and one of a plugin may not come back."""
+    monkeypatch.setattr(manifest, "REBUILD_DEADLINE", 3.0)
+    script = Path(refresher(paths, tmp_path)[-1])
+    script.write_text(script.read_text() + "import time; time.sleep(60)\n")
+    assert manifest.load(paths, Programs(""), [sys.executable, "-I", str(script)]).plugin("generic")
+
+
+def test_a_child_that_hangs_before_that_is_told(paths, monkeypatch):
+    monkeypatch.setattr(manifest, "REBUILD_DEADLINE", 0.2)
+    with pytest.raises(VfioctlError, match=r"cannot be rebuilt: .*0\.2 s") as failed:
+        manifest.load(paths, Programs("/usr/bin:/bin"), ["sleep", "60"])
+    assert failed.value.code == "plugin.manifest"
 
 
 def test_claims_match_vendor_and_device():

@@ -98,12 +98,16 @@ def load(paths: Paths, programs: Programs, refresh: Sequence[str]) -> Manifest:
     manifest, why = _read(paths)
     if manifest:
         return manifest
-    ended = programs.run(refresh, deadline=REBUILD_DEADLINE)
+    late = ""
+    try:
+        ended = programs.run(refresh, deadline=REBUILD_DEADLINE)
+    except DeadlineExceeded as error:  # it imports every command after it has written the manifest
+        late = error.message
     manifest, still = _read(paths)
     if manifest is None and os.geteuid() != 0:
         return replace(build(), rebuilt=why)
     if manifest is None:
-        detail = still if ended.ok else ended.why()
+        detail = late or (still if ended.ok else ended.why())
         raise VfioctlError(
             "plugin.manifest",
             f"The plugin manifest {paths.manifest} cannot be rebuilt: {detail}.",
@@ -229,7 +233,8 @@ def _unusable(entry: EntryPoint, plugins: Iterable[PluginInfo]) -> str:
     distribution = entry.dist.name if entry.dist else ""
     of_it = (info.status for info in plugins if info.distribution == distribution)
     broken = next((status.partition(": ")[2] for status in of_it if status.startswith("broken")), "")
-    return broken or writable(entry.module) or ""
+    module = _module(entry)
+    return broken or (writable(module) or "" if module else f"{entry.value!r} names no function of a module")
 
 
 def _row(entry: EntryPoint) -> tuple[PluginInfo, str, dict[str, Any]]:
@@ -237,15 +242,16 @@ def _row(entry: EntryPoint) -> tuple[PluginInfo, str, dict[str, Any]]:
     from vfioctl.package import writable
 
     dist = entry.dist
+    module = _module(entry) or entry.value
     bare = PluginInfo(
-        name=entry.name, version=dist.version if dist else "", api=0, module=entry.module,
+        name=entry.name, version=dist.version if dist else "", api=0, module=module,
         distribution=dist.name if dist else "",
     )  # fmt: skip
-    directory = locate(entry.module)
+    directory = locate(module)
     if directory is None:
-        return replace(bare, status=f"broken: the package of {entry.module} is not importable"), "", {}
+        return replace(bare, status=f"broken: the package of {module} is not importable"), "", {}
     path = os.path.join(directory, FILE)
-    if why := writable(entry.module):
+    if why := writable(module):
         return replace(bare, status=f"broken: {why}"), path, {}
     try:
         data = read_static(directory)
@@ -254,6 +260,14 @@ def _row(entry: EntryPoint) -> tuple[PluginInfo, str, dict[str, Any]]:
         return replace(bare, status=f"broken: {error}"), path, {}
     except Exception as error:  # noqa: BLE001 -- what nobody has thought of costs this plugin, and not the others
         return replace(bare, status=f"broken: {path}: {type(error).__name__}: {error}"), path, {}
+
+
+def _module(entry: EntryPoint) -> str:
+    """The module that `entry` names; "" where its value is no name of one, such as one with a dash."""
+    try:
+        return entry.module
+    except AttributeError:  # importlib.metadata takes the value apart by a pattern, and does not look whether it fits
+        return ""
 
 
 def with_static(bare: PluginInfo, data: Mapping[str, Any]) -> PluginInfo:
