@@ -130,6 +130,8 @@ def test_what_the_kind_of_a_step_finds_refuses_it_too(on):
         ({"proposals": (replace(failing(), params={"argv": "true"}),)}, "the step 'note' of the kind command.run: "),
         ({"proposals": (failing(), failing())}, "two steps with the id 'note'"),
         ({"contents": {"me": b""}}, "the content str 'me', which is not bytes by their content_name"),
+        ({"proposals": iter((failing(),))}, "the steps tuple_iterator"),
+        ({"findings": iter(())}, "the findings tuple_iterator"),
         ({"notes": {"when": {1, 2}}}, "the notes, which are not a JSON object"),
     ],
 )

@@ -143,6 +143,21 @@ def test_a_check_that_fails_is_named_and_costs_only_itself(composition):
     assert "no luck" in told.findings[0].message
 
 
+@pytest.mark.parametrize("answer", ["a word", [None], 7, Finding("mine.one", "One.", Severity.INFO)])
+def test_a_check_that_finds_what_is_no_finding_costs_only_itself(composition, answer):
+    told = outcome(composition, DoctorCheck("mine", "All is mine.", lambda _host: answer))
+    assert [finding.code for finding in told.findings] == ["doctor.failed"]
+
+
+def test_a_check_that_fails_on_the_way_costs_only_itself(composition):
+    def broken(_host: Any) -> Any:
+        yield Finding("mine.one", "One.", Severity.INFO)
+        raise OSError("no luck")
+
+    told = outcome(composition, DoctorCheck("mine", "All is mine.", broken))
+    assert [finding.code for finding in told.findings] == ["doctor.failed"]
+
+
 def test_the_worst_finding_says_how_a_check_ended(composition):
     both = tuple(Finding("mine.one", "One.", severity) for severity in (Severity.INFO, Severity.WARN))
     assert outcome(composition, DoctorCheck("mine", "Mine.", lambda _host: both)).worst is Severity.WARN

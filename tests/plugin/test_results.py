@@ -51,6 +51,10 @@ def test_what_is_not_several_steps_is_refused(value):
         GpuHandoff("p", "a", 1, (), back=("home",)),
         GpuHandoff("p", "a", 1, (), back=(Condition("path.exists", {"path": object()}),)),
         GpuHandoff("p", "a", 1, (), findings=("wrong",)),
+        GpuHandoff("p", "a", 1, (step for step in (STEP,))),
+        GpuHandoff("p", "a", 1, (), back=None),
+        GpuHandoff("p", "a", 1, (), covers=None),
+        GpuHandoff("p", "a", 1, (), findings=None),
     ],
 )
 def test_a_claim_with_a_malformed_part_is_refused(claim):
@@ -104,3 +108,21 @@ def test_a_step_may_promise_more_than_its_kind():
     steps = (StepProposal("x", "command.run", {"argv": ["true"]}, "because", lifetime=Lifetime.DISK),
              StepProposal("y", "file.copy", {"source": "/a", "dest": "/b"}, "because", scope=Scope.LEASE))  # fmt: skip
     assert checked_steps(steps) == steps
+
+
+@pytest.mark.parametrize("backend", [
+    SnapshotBackend("p", "vda", 1, (step for step in (STEP,))), SnapshotBackend("p", "vda", 1, (), delete=None),
+    SnapshotBackend("p", "vda", 1, (), findings=iter(())),
+])  # fmt: skip
+def test_a_claim_on_a_disk_with_what_can_be_read_only_once_is_refused(backend):
+    with pytest.raises(BadResultError, match="instead of a tuple of"):
+        one(SnapshotBackend)(backend)
+
+
+@pytest.mark.parametrize("check", [
+    DoctorCheck(7, "s", lambda host: ()), DoctorCheck("c", "s", None),
+    DoctorCheck("c", "s", lambda host: (), fixers=None), DoctorCheck("c", "s", lambda host: (), commands=("x",)),
+])  # fmt: skip
+def test_a_check_with_a_malformed_part_is_refused(check):
+    with pytest.raises(BadResultError):
+        many(DoctorCheck)((check,))

@@ -26,6 +26,7 @@ from vfioctl.frozen import frozen, replace
 from vfioctl.host.host import Host
 from vfioctl.plugin import guard
 from vfioctl.plugin.manager import Plugins
+from vfioctl.plugin.results import many
 from vfioctl.plugin.types import DoctorCheck
 from vfioctl.setup.verify import verify
 
@@ -91,7 +92,7 @@ def examine(composition: Composition, infos: Iterable[PluginInfo], *further: Doc
 
 
 def _run(source: str, check: DoctorCheck, host: Host) -> Checked:
-    called = guard.call(lambda: check.run(host))
+    called = guard.call(lambda: many(Finding)(check.run(host)))
     found: tuple[Finding, ...] = called.value or ()
     if called.problem:
         said = f"The check {check.name} of {source} could not be made: {called.problem}."

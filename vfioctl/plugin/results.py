@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.kinds import MODULES
 from vfioctl.plugin.types import (
     Condition,
     ConfigFile,
+    DoctorCheck,
     Finding,
     Frees,
     GpuHandoff,
@@ -66,6 +67,13 @@ def many(kind: type[T]) -> Callable[[object], tuple[T, ...]]:
     return check
 
 
+def kept(kind: type[T], value: object, what: str) -> tuple[T, ...]:
+    """The well-formed `kind` of a field, which is read again: a generator would be empty by then."""
+    if not isinstance(value, tuple | list):
+        raise BadResultError(f"{what} {shown(value)} instead of a tuple of {kind.__name__}")
+    return many(kind)(value)
+
+
 def checked_steps(value: object) -> tuple[StepProposal, ...]:
     """Well-formed proposals, no two with one id."""
     steps = many(StepProposal)(value)
@@ -95,17 +103,28 @@ def _check_content(value: object) -> None:
         case ConfigFile():
             _check_file(value)
         case GpuHandoff():
-            _check_claim(value, value.steps)
-            many(Condition)(value.back)
+            _check_claim(value, kept(StepProposal, value.steps, "the steps"))
+            kept(Condition, value.back, "the conditions")
+            kept(str, value.covers, "the covered addresses")
         case SnapshotBackend():
-            _check_claim(value, (*value.create, *value.delete))
+            made, gone = (kept(StepProposal, steps, "the steps") for steps in (value.create, value.delete))
+            _check_claim(value, (*made, *gone))
+        case DoctorCheck():
+            _check_doctor(value)
 
 
 def _check_claim(claim: GpuHandoff | SnapshotBackend, steps: tuple[object, ...]) -> None:
     if not isinstance(claim.rank, int):
         raise BadResultError(f"the rank {shown(claim.rank)}")
     hook_steps(steps)
-    many(Finding)(claim.findings)
+    kept(Finding, claim.findings, "the findings")
+
+
+def _check_doctor(check: DoctorCheck) -> None:
+    if not isinstance(check.name, str) or not isinstance(check.summary, str) or not callable(check.run):
+        raise BadResultError(f"the check {shown(check.name)} without name, summary or what runs it")
+    if not isinstance(check.fixers, Mapping) or not isinstance(check.commands, Mapping):
+        raise BadResultError(f"the check {check.name!r}, whose fixers and commands are no mappings")
 
 
 def _check_ids(steps: tuple[StepProposal, ...]) -> None:
@@ -129,8 +148,8 @@ def _check_step(step: StepProposal) -> None:
         if not isinstance(others, tuple) or not all(isinstance(other, str) for other in others):
             raise BadResultError(f"the step {step.id!r} whose before and after are not tuples of ids")
     _check_promises(step)
-    many(Frees)(step.frees)
-    many(Frees)(step.releases)
+    kept(Frees, step.frees, "what it frees,")
+    kept(Frees, step.releases, "what it releases,")
     check_json(step.params, f"the parameters of {step.id!r}")
     if wrong := kind(step.kind).unfit(step.params):
         raise BadResultError(f"the step {step.id!r} of the kind {step.kind}: {wrong}")
@@ -171,7 +190,7 @@ def _check_source(source: TemplateSource) -> None:
 def _check_file(file: ConfigFile) -> None:
     if not isinstance(file.path, str) or not file.path.startswith("/"):
         raise BadResultError(f"the file {shown(file.path)}, which is no whole path")
-    many(Finding)(file.findings)
+    kept(Finding, file.findings, "the findings")
 
 
 def check_json(value: Any, what: str) -> None:
