@@ -8,6 +8,7 @@ import os
 import pytest
 from txn_builders import UUID, plan, step
 
+from vfioctl import files
 from vfioctl.errors import VfioctlError
 from vfioctl.paths import Paths
 from vfioctl.txn.journal import Journal, Standing, open_uuids, read, read_both
@@ -171,6 +172,14 @@ def test_the_end_removes_both_files(journal, paths):
     journal.end()
     assert open_uuids(paths) == ()
     assert read_both(paths, UUID) is None
+
+
+def test_the_end_is_durable_before_it_is_told(journal, paths, monkeypatch):
+    """After a power cut btrfs would bring back a journal of what was done, and recovery would undo that."""
+    synced = []
+    monkeypatch.setattr(files, "sync_dir", lambda path: synced.append((path, os.path.lexists(journal.disk_path))))
+    journal.end()
+    assert synced == [(os.path.dirname(paths.disk_journal(UUID)), False)]
 
 
 @pytest.mark.parametrize("line", [

@@ -219,6 +219,8 @@ class Journal:
         for path in (f"{self.boot_path}{PROGRESS}", self.boot_path, self.disk_path):
             files.remove_unfinished(path)
         files.remove(self.disk_path)
+        with suppress(FileNotFoundError):  # it was read on a host that never had one
+            files.sync_dir(os.path.dirname(self.disk_path))  # btrfs: no fsync of another file makes that durable
         files.remove(self.boot_path)
 
     def __enter__(self) -> Journal:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from vfioctl.txn.clock import Deadline
 
 # What is named by settings, users or the second of a start: the others are as many as the machine has parts.
-PASSING = ("command:", "container:", "disk:", "domain:", "file:", "generated:", "network:", "process:",
-           "session:", "snapshot:")
+PASSING = ("autostart:", "command:", "container:", "content:", "disk:", "domain:", "file:", "foreign:", "generated:",
+           "network:", "pool:", "process:", "session:", "snapshot:", "volume:")
 LONGEST_NAME = 200
 ANY = Exception  # a damaged file may make anything of what reads it
 TAKEN = "is being handed off"  # what holds a lock, for who waits for it in vain
