@@ -365,6 +365,8 @@ def test_a_wrong_command_line_is_answered_in_json_too(run) -> None:
 
 
 def test_a_wrong_command_line_is_answered_as_the_environment_asks(composition, capfd) -> None:
+    from vfioctl.cli.app import main
+
     assert main(composition, ["gpu", "lst"], {"VFIOCTL_FORMAT": "json"}) == 2
     assert json.loads(capfd.readouterr().out)["errors"][0]["code"] == "usage"
 
