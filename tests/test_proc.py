@@ -6,10 +6,12 @@ import errno
 import fcntl
 import gc
 import os
+import signal
 
 import pytest
 
-from vfioctl.errors import DeadlineExceeded, StepFailed
+from vfioctl import files
+from vfioctl.errors import Busy, DeadlineExceeded, StepFailed
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
 from vfioctl.proc import Programs, fork_detached, in_child
@@ -62,6 +64,40 @@ def test_a_program_that_does_not_end_is_killed_with_its_children(programs, tmp_p
     child = (tmp_path / "pid").read_text().strip()
     started = start_time(Paths("/"), int(child))
     assert until(lambda: not is_alive(Paths("/"), int(child), started or 0), 5)
+
+
+@pytest.fixture
+def whole(programs, tmp_path):
+    """A program that must not be killed half-way; what it has written."""
+    script(tmp_path, "whole", f"echo half >{tmp_path}/file; sleep 0.6; echo whole >{tmp_path}/file")
+    return (tmp_path / "file").read_text
+
+
+def test_what_changes_a_file_in_place_goes_on_when_it_takes_too_long_and_keeps_our_locks(programs, tmp_path, whole):
+    lock = files.Lock(str(tmp_path / "lock"), "It is changed")
+    with lock:
+        pass
+    lock.acquire(deadline=1)
+    with pytest.raises(DeadlineExceeded, match="goes on"):
+        programs.holding(lock.fd).run_whole(["whole"], deadline=0.1)
+    os.close(lock.fd)
+    with pytest.raises(Busy):
+        files.Lock(str(tmp_path / "lock"), "It is changed").acquire(deadline=0)
+    assert until(lambda: whole() == "whole\n", 5)
+
+
+def test_what_changes_a_file_in_place_comes_to_its_end_before_an_interruption(programs, whole):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupted)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            programs.run_whole(["whole"], deadline=9)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert whole() == "whole\n"
 
 
 def test_a_death_by_signal_is_said(programs, tmp_path):

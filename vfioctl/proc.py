@@ -96,6 +96,27 @@ class Programs:
             raise
         return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
 
+    def run_whole(self, argv: Sequence[str], *, deadline: float) -> Completed:
+        """Run `argv`, which is never killed: it changes a file in place, and would leave it damaged.
+
+        At ^C its end comes first. What takes longer than `deadline` seconds goes on, and keeps our locks as long as it
+        does. Raises as `run` does.
+        """
+        from subprocess import TimeoutExpired
+
+        started = time.monotonic()
+        child = self._spawn([self._program(argv[0]), *argv[1:]])
+        try:
+            out, err = child.communicate(timeout=max(0.05, deadline))
+        except TimeoutExpired:
+            _let_go(child)
+            said = f"{' '.join(argv)} did not end within {deadline:g} s, and goes on: what it changes must not be torn."
+            raise DeadlineExceeded("program.deadline", said) from None
+        except KeyboardInterrupt:
+            child.communicate()
+            raise
+        return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
+
     def follow(self, argv: Sequence[str], *, deadline: float, heard: Callable[[str], None]) -> Completed:
         """Run `argv` as `run` does; `heard` gets what came on stdout since, "" for nothing, several times a second.
 
@@ -226,12 +247,17 @@ def kill_group(child: subprocess.Popen[Any]) -> bool:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate(timeout=KILL_GRACE)
     except (ProcessLookupError, TimeoutExpired) as error:
-        for stream in (child.stdin, child.stdout, child.stderr):
-            if stream:
-                stream.close()
-        child.returncode = child.returncode or -signal.SIGKILL
+        _let_go(child)
         return isinstance(error, ProcessLookupError)
     return True
+
+
+def _let_go(child: subprocess.Popen[Any]) -> None:
+    """Hear and await `child` no more, whether it has ended or not."""
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream:
+            stream.close()
+    child.returncode = child.returncode or -signal.SIGKILL
 
 
 @frozen

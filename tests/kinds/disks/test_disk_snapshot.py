@@ -10,10 +10,13 @@ import subprocess
 import pytest
 from step_builders import OPERATION, planned, program
 
-from vfioctl.errors import StepFailed, StepRefused, VfioctlError
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused, VfioctlError
+from vfioctl.kinds.disks import images
 from vfioctl.kinds.disks.disk_snapshot import KIND
 from vfioctl.kinds.disks.disk_snapshot_delete import KIND as DELETE
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.step import State, StepProposal
+from vfioctl.wait import until
 
 pytestmark = pytest.mark.skipif(not shutil.which("qemu-img"), reason="qemu-img is not installed")
 PARAMS = {"backend": "qcow2", "path": "/var/lib/disk.qcow2", "name": "-vfioctl 2026's"}
@@ -157,3 +160,20 @@ def test_an_unknown_backend_and_a_missing_image_are_found_by_the_check(machine):
     assert [f.code for f in KIND.check(proposal, machine.host())] == ["snapshot.backend", "file.missing"]
     with pytest.raises(VfioctlError, match="floppy"):
         planned(machine, "disk.snapshot", params)
+
+
+@pytest.mark.parametrize("letter", ["-c", "-a"])
+def test_a_large_image_is_whole_also_where_the_change_takes_longer_than_it_may(plain, letter):
+    """qemu-img counts each of its clusters; killed meanwhile it leaves tables that claim what the snapshot shares."""
+    path = plain.paths.at(PARAMS["path"])
+    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", path, "256G"]
+    subprocess.run(create, check=True)
+    if letter == "-a":
+        somebody_makes(plain, "before")
+    with pytest.raises(DeadlineExceeded, match="goes on"):
+        images.change(plain.programs, lambda path, name: ("qemu-img", "snapshot", letter, name, path), path, "before",
+                      deadline=Deadline(0.05), doing="Making")  # fmt: skip
+    check = ["qemu-img", "check", "-q", path]
+    assert until(lambda: b"lock" not in subprocess.run(check, capture_output=True, check=False).stderr, 60)
+    assert subprocess.run(check, check=False, capture_output=True).returncode == 0
+    assert snapshots(plain) == ["before"]

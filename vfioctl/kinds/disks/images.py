@@ -77,7 +77,11 @@ def change(
     programs: Programs, argv: Callable[[str, str], tuple[str, ...]], path: str, name: str, *, deadline: Deadline,
     doing: str,
 ) -> None:
-    """Run one change of an image. Raises StepFailed("snapshot.failed"); an image in use is locked and fails here."""
-    done = programs.run(argv(path, name), deadline=deadline.left)
+    """Run one change of an image. Raises StepFailed("snapshot.failed"); an image in use is locked and fails here.
+
+    Killed on its way, qemu-img leaves an image whose tables claim for themselves what a snapshot shares: the guest
+    would write into that (`qemu-img check` of 7.2: OFLAG_COPIED, and leaked clusters).
+    """
+    done = programs.run_whole(argv(path, name), deadline=deadline.left)
     if not done.ok:
         raise StepFailed("snapshot.failed", f"{doing} snapshot {name!r} of {path} failed: {done.why()}.")
