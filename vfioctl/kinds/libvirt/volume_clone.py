@@ -18,7 +18,7 @@ from vfioctl.kinds.disks.backing import must_lie_in_pools
 from vfioctl.kinds.files.place import MODE
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.volume_create import SAME, blank, must_be_free
-from vfioctl.kinds.libvirt.volume_needs import must_not_be_written
+from vfioctl.kinds.libvirt.volume_needs import must_not_be_written, unwritten
 from vfioctl.kinds.libvirt.volume_xml import FORMATS, document
 from vfioctl.kinds.libvirt.volumes import VOLUME, Making, Volume, create, has_size, mark_begun, mark_whole
 from vfioctl.txn.shape import COUNT, FLAG, UUID, Shape, many, one_of, optional
@@ -144,7 +144,8 @@ def _begun(step: Step, volume: Volume) -> Begun | None:
 
 def _clone(step: Step, volume: Volume) -> None:
     source = Volume(volume.connection, step.params["source_pool"], step.params["source"]).handle
-    create(step, volume, lambda pool: pool.createXMLFrom(document(step.params, pool), source, 0))
+    with unwritten(step.params, source.path()):
+        create(step, volume, lambda pool: pool.createXMLFrom(document(step.params, pool), source, 0))
 
 
 class Watch:

@@ -14,7 +14,7 @@ from vfioctl.kinds.files.marks import mark, removal
 from vfioctl.kinds.files.place import FILE, Place
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.transfer import Transfer
-from vfioctl.kinds.libvirt.volume_needs import must_not_be_written
+from vfioctl.kinds.libvirt.volume_needs import must_not_be_written, unwritten
 from vfioctl.kinds.libvirt.volumes import VOLUME, Volume, VolumeChange
 from vfioctl.txn.shape import COUNT, NAME, UUID, Shape, many, optional
 from vfioctl.txn.step import State, Undo
@@ -90,7 +90,7 @@ class VolumeDownload(VolumeChange):
 
         try:
             mark(fd, str(step.baseline["operation"]))
-            self.ask(machine, step.params, lambda volume: _download(volume, transfer), step.deadline, watch)
+            self.ask(machine, step.params, lambda volume: _download(step, volume, transfer), step.deadline, watch)
             machine.progress(transfer.done, transfer.done, "bytes")
             place.dress(fd, mode=MODE, owner=(-1, -1))
             there.publish(part)
@@ -117,7 +117,7 @@ def _guard(there: Place, machine: Machine) -> None:
     place.must_be_free(there)
 
 
-def _download(volume: Volume, transfer: Transfer) -> None:
+def _download(step: Step, volume: Volume, transfer: Transfer) -> None:
     import libvirt
 
     handle = volume.found
@@ -125,9 +125,10 @@ def _download(volume: Volume, transfer: Transfer) -> None:
         raise StepRefused("volume.unknown", f"There is no volume {volume.name!r} any more.")
     with suppress(libvirt.libvirtError):  # what a plan has is what it takes, and holes are passed on, too
         transfer.total = handle.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2] or transfer.total
-    stream = volume.connection.newStream(0)
-    handle.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
-    transfer.receive(stream)
+    with unwritten(step.params, handle.path()):
+        stream = volume.connection.newStream(0)
+        handle.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+        transfer.receive(stream)
 
 
 KIND = VolumeDownload()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager, suppress
+
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.disks import locks
@@ -10,7 +13,7 @@ from vfioctl.kinds.libvirt.pools import is_here
 from vfioctl.shell import argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json
@@ -71,6 +74,32 @@ def must_not_be_open(params: Json, path: str) -> None:
 def must_not_be_written(params: Json, path: str) -> None:
     """Raise StepRefused("disk.busy") where a program may write to it, as far as this host can see it."""
     _must_be_free(params, path, locks.is_written, "a guest or a program may write to it")
+
+
+@contextmanager
+def unwritten(params: Json, path: str) -> Iterator[None]:
+    """Meanwhile no QEMU opens `path` to write to it, where this host has it: such a guest does not start.
+
+    libvirt reads its bytes as those of any file, and keeps nobody out. Raises StepRefused("disk.busy") where a program
+    may write to it already, or has done so meanwhile.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if is_here(params) else -1
+    except OSError:  # not for us to see, or gone
+        fd = -1
+    if fd < 0:
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            locks.keep_writers_out(fd)
+        must_not_be_written(params, path)
+        began = os.fstat(fd).st_mtime_ns
+        yield
+        if os.fstat(fd).st_mtime_ns != began:
+            raise StepRefused("disk.busy", f"{path} was written to while it was copied.")
+    finally:
+        os.close(fd)
 
 
 def _must_be_free(params: Json, path: str, is_locked: Callable[[int], bool], why: str) -> None:
