@@ -19,10 +19,11 @@ from vfioctl.actions.moments import Told
 from vfioctl.errors import VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
-from vfioctl.txn import history
-from vfioctl.txn.journal import Moment
+from vfioctl.txn import history, runner
+from vfioctl.txn.journal import Moment, open_uuids
 from vfioctl.txn.plan import Action, Unfinished
 from vfioctl.txn.runner import queue
+from vfioctl.wait import until
 
 CONTENT = b"what the verb wants\n"
 
@@ -218,7 +219,7 @@ def at(what: str, step: str = "write"):
     return observe
 
 
-@pytest.mark.parametrize("unfinished", [Unfinished.UNDO, Unfinished.FINISH])
+@pytest.mark.parametrize("unfinished", [Unfinished.UNDO, Unfinished.FINISH, Unfinished.LEAVE])
 @pytest.mark.parametrize("what", ["intent", "done"])
 def test_giving_up_undoes_what_was_begun(on, what, unfinished):
     wanted = request(failing(), unfinished=unfinished)
@@ -257,6 +258,19 @@ def test_apart_it_is_followed_to_its_end(on):
     assert (result.data["operation"]["ok"], (on.root / "srv/made").read_bytes()) == (True, CONTENT)
     assert any("done" in line for line in lines)
     assert blobs(on) == []
+
+
+def test_apart_what_has_ended_before_it_can_be_followed_says_how(on, monkeypatch):
+    begin = runner.apart
+
+    def ended(node, plan) -> None:
+        begin(node, plan)
+        assert until(lambda: plan.key not in open_uuids(node.paths), 30)
+
+    monkeypatch.setattr(runner, "apart", ended)
+    result = call(on).perform(request(), apart=True)
+    assert (result.data["operation"]["ok"], result.exit_status) == (True, 0)
+    assert (on.root / "srv/made").read_bytes() == CONTENT
 
 
 def test_apart_what_fails_comes_back_as_its_error(on):

@@ -230,6 +230,16 @@ def test_a_name_that_nothing_open_has_is_refused_with_what_is_open(half_way):
     assert half_way.key in said.stderr
 
 
+def test_status_of_a_guest_names_what_is_at_work_on_it(on):
+    plan = replace(on.plan(), subject="guest:win11")
+    queue(on.node, plan)
+    for guest, operations in (("win11", [NAME]), ("linux", [])):
+        Path(on.node.paths.guest_config(guest)).parent.mkdir(parents=True, exist_ok=True)
+        Path(on.node.paths.guest_config(guest)).touch()
+        shown = json.loads(on.command("status", guest, "--format", "json").stdout)["data"]
+        assert [row["operation"] for row in shown["operations"]] == operations
+
+
 def test_status_names_what_is_open(half_way):
     shown = json.loads(half_way.command("status", "--format", "json").stdout)["data"]
     assert [row["key"] for row in shown["operations"]] == [half_way.key]

@@ -75,6 +75,12 @@ def values(here):
     return found
 
 
+def test_of_what_was_given_up_and_undone_it_is_not_said_that_it_was_finished(here, installed):
+    installed(lambda interrupted, host: Advice(Unfinished.FINISH, "The shelf is full."))
+    assert recover.settle(here, OTHER, given_up=True) == BY_PLAN
+    assert values(here) == ["0", "0"]
+
+
 def test_it_is_asked_with_what_is_known_and_its_words_are_said(here, installed):
     asked = []
 

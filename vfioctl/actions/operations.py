@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vfioctl.compose import Composition
     from vfioctl.paths import Paths
     from vfioctl.txn.journal import Moment
+    from vfioctl.txn.plan import Plan
     from vfioctl.txn.step import Step
 
 LOOK = 0.1  # seconds between two looks at a journal that is followed
@@ -107,8 +108,12 @@ def _what_became(node: Composition, key: str, name: str) -> Result:
 def followed(call: Call, word: str) -> Result:
     """Tell what an operation does until it has ended. ^C leaves it running; a second one asks to cancel it."""
     node = node_of(call)
-    story = _story(node.paths, word)
-    key, name = story.plan.key, name_of(story.plan)
+    return follow(call, node, _story(node.paths, word).plan)
+
+
+def follow(call: Call, node: Composition, plan: Plan) -> Result:
+    """The same for the operation of `plan`, which may have ended by now."""
+    key, name = plan.key, name_of(plan)
     follower = Follower(node.paths, key)
     try:
         _follow(call, follower, node, key)
@@ -118,7 +123,7 @@ def followed(call: Call, word: str) -> Result:
         return _interrupted(call, key, name)
     finally:
         follower.close()
-    return _how_it_ended(node, story)
+    return _how_it_ended(node, plan)
 
 
 def _follow(call: Call, follower: Follower, node: Composition, key: str) -> None:
@@ -156,9 +161,9 @@ def _goes_on_alone(key: str, name: str) -> Interrupted:
     return Interrupted(f"Interrupted. {name} goes on; follow it with: vfioctl operation follow {key}")
 
 
-def _how_it_ended(node: Composition, story: Story) -> Result:
-    """What the history says of an operation that has ended since `story` was read."""
-    paths, key, name = node.paths, story.plan.key, name_of(story.plan)
+def _how_it_ended(node: Composition, plan: Plan) -> Result:
+    """What the history says of the operation of `plan`, which no process works on any more."""
+    paths, key, name = node.paths, plan.key, name_of(plan)
     now = read_both(paths, key)
     if now is not None and now.standing is Standing.QUEUED and _dropped(node, key):
         return _never_began(key, name)

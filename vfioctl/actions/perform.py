@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.moments import Told
-from vfioctl.actions.operations import followed, step_row
+from vfioctl.actions.operations import follow, step_row
 from vfioctl.actions.states import node_of
 from vfioctl.errors import VfioctlError
 from vfioctl.findings import Finding, Severity
@@ -157,7 +157,7 @@ def _ended(paths: Paths, plan: Plan, ended: Ended) -> Result:
 
 def _apart(call: Call, node: Composition, plan: Plan) -> Result:
     runner.apart(node, plan)
-    result = followed(call, plan.key)
+    result = follow(call, node, plan)
     state = {key: result.data[key] for key in ("ended", "ok", "record") if key in result.data}
     return replace(result, data=_data(plan, **state)).saying(*_warnings(plan))
 

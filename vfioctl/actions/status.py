@@ -45,6 +45,7 @@ def _of(guest: str, data: dict[str, list[dict[str, Any]]]) -> dict[str, list[dic
     its = {address for row in named["guests"] for address in (*row["has"], *row["gets"])}
     about = {key: [row for row in data[key] if row["address"] in its or row.get("guest") == guest]
              for key in ("stuck", "cards", "devices")}  # fmt: skip
+    about["operations"] = [row for row in data["operations"] if row["subject"] in (guest, f"guest:{guest}")]
     return {**named, **about}
 
 

@@ -43,7 +43,11 @@ class Advised(Settling):
         return self.advice.unfinished if self.advice else super().unfinished
 
     def sentence(self, verdict: Unfinished) -> str:
-        return (self.advice.said if self.advice else "") or super().sentence(verdict)
+        """The plugin's own where that was done; who has given it up, or was undoing it, does not finish it."""
+        ours = super().sentence(verdict)
+        if not self.advice or (verdict is Unfinished.FINISH) != (self.advice.unfinished is Unfinished.FINISH):
+            return ours
+        return self.advice.said or ours
 
     def _asked(self) -> Advice | None:
         """What the plugin answers; None where it leaves that to the plan, or is not to be used: that is logged."""

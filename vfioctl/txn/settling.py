@@ -112,7 +112,7 @@ class Settling:
     def verdict(self) -> Unfinished:
         """What is done with it; LEAVE where nothing is to do. Raises Refused where that is not for us to decide."""
         unfinished = self.unfinished
-        if unfinished is Unfinished.LEAVE:
+        if unfinished is Unfinished.LEAVE and not self._is_given_up:
             error = self._left_to_a_person()
             begun = self.story.begun(Action.APPLY)
             steps = [step for step in self.plan.steps if step.id in begun] or self.plan.steps
