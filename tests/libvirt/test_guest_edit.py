@@ -67,8 +67,12 @@ def test_what_the_editor_has_saved_is_shown_asked_about_and_defined_in_libvirts_
     assert edited.kept("former") == edited.before
     assert f"Put it back with: vfioctl guest edit {edited.name} --file {KEPT}" in said
     assert not edited.is_kept("edited")
-    edited.edit("--file", f"{KEPT}/{edited.name}.former.xml", "--yes")
+    back = ("--file", f"{KEPT}/{edited.name}.former.xml")
+    edited.edit(*back, status=3)
+    assert edited.kept("former") == edited.before
+    edited.edit(*back, "--yes")
     assert edited.xml == edited.before
+    assert not edited.is_kept("present")
 
 
 def test_devices_that_libvirt_completes_are_taken(edited: Edited) -> None:
@@ -172,4 +176,4 @@ def test_killed_at_each_boundary_it_has_the_former_or_the_new_one_whole(edited: 
         assert ("49152" in edited.xml) == is_new
         assert is_new or edited.xml == edited.before
         assert edited.is_kept("edited")
-        assert edited.kept("former") == edited.before
+        assert edited.kept("present") == edited.before

@@ -96,6 +96,7 @@ def test_what_was_typed_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
         drawer.keep(FORMER, "other")
         drawer.drop(EDITED)
         assert [one.name for one in path.parent.iterdir()] == ["web.former.xml"]
+        assert Path(Drawer(call, "web", "b").keep(FORMER, "there")) == path.parent / "b/web.former.xml"
 
 
 def test_an_editor_that_saves_nothing_or_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from vfioctl.plugin import Call
 
 PRIVATE = 0o700
-EDITED, FORMER = "edited", "former"
+EDITED, PRESENT, FORMER = "edited", "present", "former"
 
 
 class Drawer:
-    """The texts that are kept of one guest: what somebody has EDITED, and the FORMER, which it has replaced."""
+    """The texts that are kept of one guest: what somebody has EDITED, the PRESENT one that it is to replace, and the
+    FORMER one, which it has replaced. One on another `node` has its own; "" is this host.
+    """
 
-    def __init__(self, call: Call, guest: str) -> None:
+    def __init__(self, call: Call, guest: str, node: str = "") -> None:
         state = call.paths.state if call.administers else call.caller.state
-        self._begin = f"{state}/edits/{guest}"
+        self._begin = os.path.join(state, "edits", node, guest)
 
     def path(self, what: str) -> str:
         return f"{self._begin}.{what}.xml"
@@ -31,6 +33,11 @@ class Drawer:
         with whole_file(path, "guest.edit", overwrite=True) as fd, open(fd, "wb", closefd=False) as out:
             out.write(text.encode())
         return path
+
+    def rename(self, what: str, into: str) -> str:
+        """Make it what `into` is, in place of what was kept so before; its path. Raises OSError."""
+        os.replace(self.path(what), self.path(into))
+        return self.path(into)
 
     def drop(self, what: str) -> None:
         """Forget it. Raises OSError."""

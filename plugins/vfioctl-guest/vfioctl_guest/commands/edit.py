@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +25,7 @@ from vfioctl.plugin import (
     read_guests,
     replace,
 )
-from vfioctl_guest.drawer import EDITED, FORMER, Drawer
+from vfioctl_guest.drawer import EDITED, FORMER, PRESENT, Drawer
 from vfioctl_guest.edited import CODE, check_edited, difference, findings_of_devices, is_same, new_disks
 from vfioctl_guest.life import PAUSED, RUNNING, Doing, find, must_not_be_saved, nothing_to_do, perform, step
 from vfioctl_guest.names import NOTHING_CHANGED
@@ -108,7 +109,7 @@ def _edited(xml: str) -> str:
 
 def _of_editor(call: Call, about: Subject, node: str, text: str, *, dry_run: bool) -> Result:
     """The same with what is nowhere else: it is kept until it is defined."""
-    drawer = Drawer(call, about.name)
+    drawer = _drawer(call, about)
     typed = Typed(about, node, text, drawer.keep(EDITED, text))
     try:
         result = _defined(call, typed, dry_run=dry_run)
@@ -131,19 +132,40 @@ def _defined(call: Call, typed: Typed, *, dry_run: bool) -> Result:
         _must_be_as_it_was(call, connection, about)
         findings = tuple(_findings(call, connection, about, text))
     diff = difference(about.name, former, text)
-    kept = "" if dry_run else Drawer(call, about.name).keep(FORMER, former)
     contents = {content_name(one.encode()): one.encode() for one in (former, text)}
     old, new = contents
     more = {"live": True} if _runs(about) else {}
     defined = step(about, "domain.define", "it was edited so", blob=new, former=old, judged=True, **more)
     question = Question(EDIT, (*diff.splitlines(), _outcome(about)), f"{typed.again} --yes")
     how = Doing("edit", dry_run, question, findings, contents)
-    result = perform(call, about, (defined,), how)
+    with _kept(call, about, dry_run=dry_run) as keep:
+        result = perform(call, about, (defined,), how)
+        kept = "" if result.exit_status else keep()
     result = replace(result, data={**result.data, "diff": diff, "kept": kept})
-    if result.exit_status or not kept:
-        return result
     return result.saying(Message(f"Its former configuration is kept in {kept}.",
-                                 hint=f"Put it back with: {_defining(about, kept)}"))  # fmt: skip
+                                 hint=f"Put it back with: {_defining(about, kept)}")) if kept else result  # fmt: skip
+
+
+@contextmanager
+def _kept(call: Call, about: Subject, *, dry_run: bool) -> Iterator[Callable[[], str]]:
+    """Keeps the configuration as it is; what it gives makes that the former one, which it replaces, and has its path.
+
+    Until then the former one stays: it may be what is being defined.
+    """
+    if dry_run:
+        yield str
+        return
+    drawer = _drawer(call, about)
+    drawer.keep(PRESENT, about.guest.xml)
+    try:
+        yield lambda: drawer.rename(PRESENT, FORMER)
+    finally:
+        with suppress(FileNotFoundError):
+            drawer.drop(PRESENT)
+
+
+def _drawer(call: Call, about: Subject) -> Drawer:
+    return Drawer(call, about.name, "" if about.local else about.node)
 
 
 def _defining(about: Subject, path: str) -> str:
