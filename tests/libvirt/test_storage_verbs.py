@@ -245,6 +245,17 @@ def test_what_was_begun_for_good_is_finished(on: Volumes, verb: str, number: int
     assert on.host.left_open() == []
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_was_to_grow_with_a_guest_that_is_off_since_grows_without_it(on: Volumes, number: int) -> None:
+    on.cli("create", "fast", "a.qcow2", "--size", "8M")
+    guest = on.guest("a.qcow2", start=True)
+    on.killed(number, "resize", "fast", "a.qcow2", "16M")
+    on.host.lab.virsh("destroy", guest.name)
+    on.host.recover_uninstalled()
+    assert on.data("show", "fast", "a.qcow2")["volume"]["capacity"] == 16 << 20
+    assert on.host.left_open() == []
+
+
 def test_a_member_of_the_group_libvirt_makes_copies_and_removes_volumes(on: Volumes) -> None:
     """Nothing but libvirt is needed: no mark is written, and no file is read."""
     for argv in (("create", "fast", "a.qcow2", "--size", "8M"), ("clone", "fast", "a.qcow2", "b.qcow2"),

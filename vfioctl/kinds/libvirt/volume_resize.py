@@ -55,7 +55,7 @@ class VolumeResize(Alone):
         if present is None or present.capacity != params["former"]:
             said = f"The volume {params['name']} was changed since this was planned, or is gone."
             raise StepRefused("volume.changed", said, hints=("Look at it, then plan it once more.",))
-        if not params.get("running", ""):
+        if not _runs(params, thing):
             must_not_be_open(params, present.path)
             found = users(machine, params, present.path)
             must_be_at_rest(found, present.path)
@@ -65,8 +65,6 @@ class VolumeResize(Alone):
         elif params["size"] < params["former"]:
             said = f"The volume {params['name']} is a disk of a running guest, and is never cut."
             raise StepRefused("volume.busy", said, hints=("Shut the guest down first.",))
-        else:
-            _must_run(params, thing)
 
     def state(self, step: Step, paths: Paths, thing: Volume) -> State:  # noqa: ARG002
         present = thing.described
@@ -76,7 +74,13 @@ class VolumeResize(Alone):
         return known.get(present.capacity, State.FOREIGN)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        return self.on(step, machine, lambda volume: _resize(step, volume))
+        return self.on(step, machine, lambda volume: self._apply(step, machine, volume))
+
+    def _apply(self, step: Step, machine: Machine, volume: Volume) -> str | None:
+        if self.state(step, machine.paths, volume) is State.AFTER:
+            return "it has that size already"
+        _resize(step, volume)
+        return None
 
     def undo(self, step: Step, machine: Machine) -> str | None:  # noqa: ARG002
         return f"{step.params['name']} keeps its size"
@@ -95,17 +99,18 @@ def _must_be_given_sizes(volume: Volume) -> None:
     raise StepRefused("volume.fixed", said, hints=(f"{size}, then: vfioctl pool refresh {argument(name)}",))
 
 
-def _must_run(params: Json, volume: Volume) -> None:
-    handle = Domain(volume.connection, params["running"]).handle
-    if not handle.isActive():
-        raise StepRefused("domain.off", f"The guest {handle.name()} is off by now.", hints=("Plan it once more.",))
+def _runs(params: Json, volume: Volume) -> bool:
+    """Whether the guest that was to grow with it runs: it may be off by now, as after a power cut."""
+    running = params.get("running", "")
+    found = Domain(volume.connection, running).found if running else None
+    return found is not None and bool(found.isActive())
 
 
 def _resize(step: Step, volume: Volume) -> None:
     import libvirt
 
     params = step.params
-    if params.get("running", ""):
+    if _runs(params, volume):
         guest = Domain(volume.connection, params["running"]).handle
         guest.blockResize(params["target"], params["size"], libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
         volume.refresh()
