@@ -18,8 +18,12 @@ XML = """<domain><memory unit='GiB'>4</memory><currentMemory unit='KiB'>4194304<
 <interface type='network'><mac address='52:54:00:aa:00:01'/></interface></devices></domain>"""
 
 
-def subject(*, running: bool = False, persistent: bool = True) -> Subject:
-    state, live = ("running", XML) if running else ("off", "")
+VCPUS = "<vcpus>{}</vcpus></domain>"
+ADDED = "<vcpu id='1' enabled='yes' hotpluggable='yes'/><vcpu id='2' enabled='no' hotpluggable='yes'/>"
+
+
+def subject(*, running: bool = False, persistent: bool = True, live_xml: str = XML) -> Subject:
+    state, live = ("running", live_xml) if running else ("off", "")
     guest = Guest("3f0c9a52-0000-4000-8000-000000000001", "win11", state, persistent=persistent, saved=False, xml=XML,
                   live_xml=live)  # fmt: skip
     return Subject(guest, "local", "qemu:///system", local=True, managed=False)
@@ -80,6 +84,22 @@ def test_what_has_to_wait_is_said():
     draft = drafted(subject(running=True), Wanted(cpus=8, memory=8 << 30, boot=("vda",)), autostarts=False)
     assert kinds(draft) == ["domain.define"]
     assert len(draft.said) == 3
+
+
+@pytest.mark.parametrize(("wanted", "live"), [
+    (Wanted(cpus=1), XML),
+    (Wanted(cpus=1), XML.replace("</domain>", VCPUS.format("<vcpu id='0' enabled='yes' hotpluggable='no'/>" * 2))),
+    (Wanted(memory=2 << 30), XML.replace("</devices>", "<memballoon model='none'/></devices>")),
+], ids=["CPUs of which nothing is known", "CPUs that it was started with", "without a balloon"])  # fmt: skip
+def test_what_a_running_guest_cannot_let_go_of_waits_and_is_configured(wanted, live):
+    draft = drafted(subject(running=True, live_xml=live), wanted, autostarts=False)
+    assert (kinds(draft), len(draft.said)) == (["domain.define"], 1)
+
+
+def test_a_cpu_that_was_added_while_it_ran_goes_at_once():
+    live = XML.replace("</domain>", VCPUS.format("<vcpu id='0' enabled='yes' hotpluggable='no'/>" + ADDED))
+    draft = drafted(subject(running=True, live_xml=live), Wanted(cpus=1), autostarts=False)
+    assert kinds(draft) == ["domain.define", "domain.tune"]
 
 
 def test_what_is_so_already_is_no_step():

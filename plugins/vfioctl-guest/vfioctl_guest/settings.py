@@ -93,6 +93,19 @@ def cpus_of(xml: str) -> tuple[int, int]:
     return int(element.get("current", most)), most
 
 
+def fixed_cpus_of(xml: str) -> int:
+    """How many of its CPUs a running guest never lets go of: QEMU made them as it was started (formatdomain, vcpus)."""
+    root = ET.fromstring(xml)
+    each = [one for one in root.iterfind("vcpus/vcpu") if one.get("enabled") == "yes"]
+    return len([one for one in each if one.get("hotpluggable") != "yes"]) if each else cpus_of(xml)[0]
+
+
+def has_balloon(xml: str) -> bool:
+    """Whether its memory changes while it runs; without a word about it libvirt gives it a balloon."""
+    balloon = ET.fromstring(xml).find("devices/memballoon")
+    return balloon is None or balloon.get("model") != "none"
+
+
 def machine_of(xml: str) -> tuple[str, str]:
     """The architecture and the machine that it has."""
     element = ET.fromstring(xml).find("os/type")

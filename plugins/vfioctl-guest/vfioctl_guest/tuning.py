@@ -69,6 +69,17 @@ def _configured(about: Subject, wanted: Wanted) -> str:
     return settings.with_boot(about.name, xml, wanted.boot) if wanted.boot else xml
 
 
+def _waits(xml: str, what: str, value: int, most: int) -> str:
+    """Why a running guest does not take it now, "" where it does."""
+    if what == "memory" and not settings.has_balloon(xml):
+        return "it runs without a balloon"
+    if value > most:
+        return "it was started for no more than it has"
+    if what == "cpus" and value < settings.fixed_cpus_of(xml):
+        return "it keeps those that it was started with"
+    return ""
+
+
 def _live(about: Subject, wanted: Wanted) -> Iterator[StepProposal | str]:
     """What the running guest takes now, as steps; what has to wait, in words."""
     xml = about.guest.live_xml
@@ -80,9 +91,9 @@ def _live(about: Subject, wanted: Wanted) -> Iterator[StepProposal | str]:
     for what, value, (present, most), called in wishes:
         if value is None or value == present:
             continue
-        if value > most:
+        if why := _waits(xml, what, value, most):
             verb = "takes" if what == "memory" else "take"
-            yield f"Its {called} {verb} effect at its next start: it was started for no more than it has."
+            yield f"Its {called} {verb} effect at its next start: {why}."
         else:
             made = step(about, "domain.tune", f"it has other {called} at once", deadline=SLOW, what=what, value=value,
                         former=present)  # fmt: skip
