@@ -134,6 +134,13 @@ def test_a_host_is_called_as_its_guest() -> None:
     assert seed(guest="my_web-", address="10.0.0.7/8") == Seed("my-web", place=Place("10.0.0.7/8"))
 
 
+def test_a_link_local_router_is_beside_each_address_of_its_family() -> None:
+    made = seed(address="2001:db8::5/64", gateway="fe80::1")
+    assert made is not None
+    assert made.place == Place("2001:db8::5/64", "fe80::1")
+    assert "not in 10.0.0.0/24" in refused(address="10.0.0.7/24", gateway="fe80::1")[1]
+
+
 def test_several_keys_come_once_each(file: Any) -> None:
     both = file(f"# mine\n{KEY}\n\n{KEY}\n")
     made = seed(user="ada", keys=(both, both))
@@ -177,6 +184,7 @@ def test_own_files_are_handed_on_as_they_are(file: Any) -> None:
     ({"address": "10.0.0.7/8", "cards": 0}, "give --network"),
     ({"address": "10.0.0.7"}, "10.0.0.7/24"), ({"address": "10.0.0.300/8"}, "cannot be read"),
     ({"address": "10.0.0.7/24", "gateway": "10.0.1.1"}, "not in 10.0.0.0/24"),
+    ({"address": "2001:db8::5/64", "gateway": "2001:db9::1"}, "not in 2001:db8::/64"),
     ({"hostname": "a b"}, "cannot name a host"), ({"hostname": "-a"}, "cannot name a host"),
     ({"hostname": "a" * 64}, "cannot name a host"), ({"guest": "a..b", "address": "10.0.0.7/8"}, "--hostname"),
 ])  # fmt: skip

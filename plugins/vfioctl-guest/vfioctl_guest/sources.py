@@ -118,9 +118,9 @@ def no_iso(path: str) -> str:
 
 def card_on(connection: Connection, network: str) -> str:
     """A network card on `network`, with a MAC that no guest of the node has. Raises Refused("network.unknown")."""
-    read_network(connection, network)
+    name = read_network(connection, network).name  # it may have been asked for by its UUID
     taken = (hotplug.macs(xml) for one in read_guests(connection) for xml in (one.xml, one.live_xml) if xml)
-    return hotplug.card(network, hotplug.free_mac(frozenset().union(*taken)))
+    return hotplug.card(name, hotplug.free_mac(frozenset().union(*taken)))
 
 
 def resolved(call: Call, connection: Connection, path: str) -> str:

@@ -13,6 +13,8 @@ from vfioctl_guest.seed.password import hashed
 from vfioctl_guest.seed.reading import hash_of, line_of, no, text_of
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
     from vfioctl.plugin import Call
 
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")  # what useradd(8) takes everywhere
@@ -105,9 +107,17 @@ def _place(given: Given) -> Place:
         no(f"An address cannot be read: {error}.")
     if "/" not in given.address:
         no(f"{given.address} has no length of its prefix: expected an address such as {given.address}/24.")
-    if given.gateway and others[0] not in address.network:
+    if given.gateway and others[0] not in address.network and not _is_beside(others[0], address):
         no(f"The gateway {given.gateway} is not in {address.network}, where {address.ip} could reach it.")
     return Place(str(address), given.gateway, given.dns)
+
+
+def _is_beside(
+    gateway: IPv4Address | IPv6Address, address: ipaddress.IPv4Interface | ipaddress.IPv6Interface
+) -> bool:  # fmt: skip
+    """Whether it is on the same link whatever the prefix: a link-local router of IPv6, as router discovery names it."""
+    both = isinstance(gateway, ipaddress.IPv6Address) and isinstance(address, ipaddress.IPv6Interface)
+    return both and gateway.is_link_local
 
 
 def _user_data(call: Call, path: str) -> bytes:
