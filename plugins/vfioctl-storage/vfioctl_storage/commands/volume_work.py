@@ -196,7 +196,8 @@ def must_hold(pool: Pool, name: str, count: int) -> None:
     """Raise Refused("disk.no_room") where `count` bytes do not fit."""
     if count > pool.available:
         said = f"The pool {pool.name} has {as_size(pool.available)} left; {name} takes {as_size(count)}."
-        raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.",))
+        look = f"libvirt counts when it looks into the pool: vfioctl pool refresh {argument(pool.name)}"
+        raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.", look))
 
 
 def is_marked(call: Call, node: Node, pool: Pool) -> bool:
