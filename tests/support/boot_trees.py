@@ -105,14 +105,22 @@ for image in (root / "boot").glob("initrd.img-*"):
     new.write_text(json.dumps([modules, settings]))
     new.rename(image)
 """
+# As dracut: its settings are a program of the shell. Of /etc/modprobe.d an image for this host alone (`hostonly`) has
+# every file (90kernel-modules), one for any host, which Debian 12 makes, those that are asked for by name.
 DRACUT = """
-import json, os, pathlib, sys
+import json, os, pathlib, subprocess, sys
 root = pathlib.Path(os.environ["ROOT"])
 assert sys.argv[1:] == ["--regenerate-all", "--force"]
-settings = {one.name: one.read_text() for one in sorted((root / "etc/dracut.conf.d").glob("*.conf"))}
-settings |= {one.name: one.read_text() for one in sorted((root / "etc/modprobe.d").glob("*.conf"))}
+files = sorted((root / "etc/dracut.conf.d").glob("*.conf"))
+script = "".join(f'. "{file}"\\n' for file in files)
+script += 'printf "%s\\n" "$hostonly" "$force_drivers" "$install_items $install_optional_items"'
+read = subprocess.run(["/bin/bash", "-e", "-c", script], capture_output=True, text=True, check=True)
+only, drivers, items = read.stdout.splitlines()
+wanted = [root / item.lstrip("/") for item in items.split()]
+wanted += (root / "etc/modprobe.d").glob("*.conf") if only == "yes" else ()
+settings = {one.name: one.read_text() for one in wanted if one.exists()}
 for image in (root / "boot").glob("initramfs-*.img"):
-    image.write_text(json.dumps(settings))
+    image.write_text(json.dumps([drivers.split(), settings]))
 """
 
 
@@ -178,8 +186,10 @@ class BootTree(Tree):
         self.make("update-initramfs", "-u", "-k", "all")
         return self
 
-    def dracut(self) -> BootTree:
+    def dracut(self, *, hostonly: bool = False) -> BootTree:
         (self.root / "etc/dracut.conf.d").mkdir(parents=True)
+        if hostonly:
+            self.write("etc/dracut.conf.d/10-host.conf", 'hostonly="yes"\n')
         self.write(f"boot/initramfs-{RELEASE}.img")
         self.python("dracut", DRACUT)
         self.make("dracut", "--regenerate-all", "--force")

@@ -55,13 +55,24 @@ def test_once_vfio_pci_has_it_nothing_is_left_to_do(tree, setup):
     assert (tree.root / SETTINGS).read_text() == settings
 
 
-def test_dracut_gets_a_file_of_its_own(tree, setup):
-    tree.grub().dracut()
+@pytest.mark.parametrize("hostonly", [False, True])
+def test_in_the_image_that_dracut_makes_vfio_pci_knows_its_cards(tree, setup, hostonly):
+    tree.grub().dracut(hostonly=hostonly)
     before = tree.state()
     assert setup("--early", CARD, "--yes").status == 0
-    assert {"vfioctl.conf", "vfioctl-early.conf"} <= set(json.loads(tree.image()))
+    drivers, settings = json.loads(tree.image())
+    assert drivers == ["vfio_pci"]
+    assert "ids=10de:2684,10de:22ba" in settings["vfioctl-early.conf"]
     assert setup("--undo", "--yes").status == 0
     assert tree.state() == before
+
+
+def test_doctor_takes_no_line_of_the_file_for_dracut_but_the_one_of_the_drivers(tree, setup, vfioctl):
+    tree.grub().dracut()
+    assert setup("--early", CARD, "--yes").status == 0
+    checks = vfioctl("doctor", "--format", "json").data["checks"]
+    found = [one["evidence"] for check in checks for one in check["findings"] if one["code"] == "driver.early"]
+    assert [one.partition(": ")[2] for one in found] == ['force_drivers+=" vfio_pci "']
 
 
 def test_another_tool_is_told_to_a_person_and_the_settings_are_written(tree, setup):

@@ -28,7 +28,7 @@ def binding(host: Host, addresses: Iterable[str]) -> BootChange:
         return BootChange()
     _must_be_alone(host, devices)
     edit = FileEdit(FILE, as_bytes(_text(host, devices)), "vfio-pci takes these cards before others can", own=True)
-    initramfs = with_vfio(host)
+    initramfs = with_vfio(host, FILE)
     return BootChange((edit, *initramfs.edits), initramfs.refresh, initramfs.where, initramfs.lines)
 
 

@@ -22,15 +22,14 @@ IMAGES = ("initrd", "initramfs")  # how their names begin in /boot
 SPARE = 16 << 20  # bytes: a new image is written beside the one that it replaces
 
 
-def with_vfio(host: Host) -> BootChange:
-    """What puts vfio-pci into each initramfs; for a tool that is not known here, what to do."""
+def with_vfio(host: Host, settings: str) -> BootChange:
+    """What puts vfio-pci and its `settings` of modprobe.d into each initramfs; for other tools, what to do."""
     if host.programs.find("mkinitramfs") and host.programs.find(UPDATE[0]):
         edit = FileEdit(MODULES, as_bytes(_listed(text_of(host, MODULES) or "")), "the initramfs is to load vfio-pci")
         return BootChange((edit,), (UPDATE,))
     if host.programs.find(REGENERATE[0]):
-        text = f'# Made by `vfioctl setup`.\nforce_drivers+=" {MODULE} "\n'
         reason = "the initramfs is to load vfio-pci"
-        return BootChange((FileEdit(DRACUT, as_bytes(text), reason, own=True),), (REGENERATE,))
+        return BootChange((FileEdit(DRACUT, as_bytes(_drop_in(settings)), reason, own=True),), (REGENERATE,))
     if host.programs.find("mkinitcpio"):
         where = "/etc/mkinitcpio.conf, then: mkinitcpio -P"
         return BootChange(where=where, lines=(f"MODULES=({MODULE} …), before the driver of the card",))
@@ -52,6 +51,12 @@ def room(host: Host) -> Iterator[Finding]:
             f"/boot has {free >> 20} MiB left, and a new initramfs needs {needed >> 20} MiB while it is made.",
             hint="Remove kernels that nobody needs (Debian: apt autoremove), then ask once more.",
         )  # fmt: skip
+
+
+def _drop_in(settings: str) -> str:
+    """Dracut copies /etc/modprobe.d into an image for this host alone, not into one for any (90kernel-modules)."""
+    lines = f'force_drivers+=" {MODULE} "\ninstall_optional_items+=" {settings} "\n'
+    return f"# Made by `vfioctl setup`.\n{lines}"
 
 
 def _listed(text: str) -> str:
