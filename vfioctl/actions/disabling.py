@@ -29,7 +29,7 @@ def disabling(paths: Paths, guest: str, uuid: str) -> Work:
     how: dict[str, Any] = {"uid": uid, "gid": gid} if uid >= 0 else {}
     if os.path.lexists(kept):  # of the last time
         how["replace"] = True
-    reason = "the next `enable` takes its settings from there, and who may read them"
+    reason = "the next `enable` takes its settings from there"
     work.write(_inside(paths, kept), content, reason, mode=f"0{mode:o}", directory=DIRECTORY, **how)
     if not is_left(paths, guest):
         _remove(work, paths, paths.guest_config(guest), "vfioctl hands its devices over no longer")

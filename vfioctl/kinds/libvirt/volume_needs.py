@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
@@ -83,14 +83,13 @@ def unwritten(params: Json, path: str) -> Iterator[None]:
     libvirt reads its bytes as those of any file, and keeps nobody out. Raises StepRefused("disk.busy") where a program
     may write to it already, or has done so meanwhile.
     """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if is_here(params) else -1
-    except OSError:  # not for us to see, or gone
+    with ExitStack() as stack:
         fd = -1
-    if fd < 0:
-        yield
-        return
-    try:
+        with suppress(OSError):  # not for us to see, or gone
+            fd = stack.enter_context(locks.seen(path)) if is_here(params) else -1
+        if fd < 0:
+            yield
+            return
         with suppress(OSError):  # a file system without locks
             locks.keep_writers_out(fd)
         must_not_be_written(params, path)
@@ -98,8 +97,6 @@ def unwritten(params: Json, path: str) -> Iterator[None]:
         yield
         if os.fstat(fd).st_mtime_ns != began:
             raise StepRefused("disk.busy", f"{path} was written to while it was copied.")
-    finally:
-        os.close(fd)
 
 
 def _must_be_free(params: Json, path: str, is_locked: Callable[[int], bool], why: str) -> None:
