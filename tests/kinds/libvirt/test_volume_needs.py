@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vfioctl.errors import StepRefused
+from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.libvirt.volume_needs import unwritten
 
 pytestmark = pytest.mark.skipif(not shutil.which("qemu-io"), reason="qemu-io is not installed")
@@ -35,7 +35,7 @@ def test_qemu_cannot_write_to_it_meanwhile_and_can_afterwards(image: str) -> Non
 
 
 def test_what_was_written_by_somebody_else_is_found(image: str) -> None:
-    with pytest.raises(StepRefused, match="was written to while it was copied"), unwritten(HERE, image):
+    with pytest.raises(StepFailed, match="was written to while it was copied"), unwritten(HERE, image):
         Path(image).write_bytes(b"other")
 
 

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepRefused
+from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.disks import locks
 from vfioctl.kinds.disks.users import Users, users_of
 from vfioctl.kinds.libvirt.pools import is_here
@@ -81,7 +81,7 @@ def unwritten(params: Json, path: str) -> Iterator[None]:
     """Meanwhile no QEMU opens `path` to write to it, where this host has it: such a guest does not start.
 
     libvirt reads its bytes as those of any file, and keeps nobody out. Raises StepRefused("disk.busy") where a program
-    may write to it already, or has done so meanwhile.
+    may write to it already, StepFailed("disk.busy") where one has done so meanwhile.
     """
     with ExitStack() as stack:
         fd = -1
@@ -96,7 +96,7 @@ def unwritten(params: Json, path: str) -> Iterator[None]:
         began = os.fstat(fd).st_mtime_ns
         yield
         if os.fstat(fd).st_mtime_ns != began:
-            raise StepRefused("disk.busy", f"{path} was written to while it was copied.")
+            raise StepFailed("disk.busy", f"{path} was written to while it was copied.")  # a copy is there by now
 
 
 def _must_be_free(params: Json, path: str, is_locked: Callable[[int], bool], why: str) -> None:
