@@ -98,22 +98,26 @@ def load(paths: Paths, programs: Programs, refresh: Sequence[str]) -> Manifest:
     manifest, why = _read(paths)
     if manifest:
         return manifest
-    late = ""
-    try:
-        ended = programs.run(refresh, deadline=REBUILD_DEADLINE)
-    except DeadlineExceeded as error:  # it imports every command after it has written the manifest
-        late = error.message
+    failed = _refreshed(programs, refresh)
     manifest, still = _read(paths)
     if manifest is None and os.geteuid() != 0:
         return replace(build(), rebuilt=why)
     if manifest is None:
-        detail = late or (still if ended.ok else ended.why())
         raise VfioctlError(
             "plugin.manifest",
-            f"The plugin manifest {paths.manifest} cannot be rebuilt: {detail}.",
+            f"The plugin manifest {paths.manifest} cannot be rebuilt: {failed or still}.",
             hints=("Rebuild it with: vfioctl plugins refresh",),
         )
     return replace(manifest, rebuilt=why)
+
+
+def _refreshed(programs: Programs, refresh: Sequence[str]) -> str:
+    """Why the child did not end well, or "". It imports every command after it has written the manifest."""
+    try:
+        ended = programs.run(refresh, deadline=REBUILD_DEADLINE)
+    except DeadlineExceeded:
+        return f"that takes longer than {REBUILD_DEADLINE:g} s"
+    return "" if ended.ok else ended.why()
 
 
 def known(paths: Paths) -> Manifest | None:

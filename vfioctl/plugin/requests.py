@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vfioctl.errors import VfioctlError
 from vfioctl.plugin.operations import OperationRequest, Question
-from vfioctl.plugin.results import BadResultError, check_json, checked_steps, kept, shown
-from vfioctl.plugin.types import Finding, StepProposal
+from vfioctl.plugin.results import BadResultError, check_json, checked_steps, kept, many, shown
+from vfioctl.plugin.types import Finding
 from vfioctl.txn.blobs import is_name
 from vfioctl.txn.plan import Unfinished
 from vfioctl.txn.shape import is_uuid
@@ -34,6 +34,6 @@ def _check(request: OperationRequest) -> None:
     for name, content in request.contents.items():
         if not is_name(name) or not isinstance(content, bytes):
             raise BadResultError(f"the content {shown(name)}, which is not bytes by their content_name")
-    checked_steps(kept(StepProposal, request.proposals, "the steps"))
-    kept(Finding, request.findings, "the findings")
+    kept(checked_steps, request.proposals, "the steps")
+    kept(many(Finding), request.findings, "the findings")
     check_json(request.notes, "the notes")

@@ -67,11 +67,11 @@ def many(kind: type[T]) -> Callable[[object], tuple[T, ...]]:
     return check
 
 
-def kept(kind: type[T], value: object, what: str) -> tuple[T, ...]:
-    """The well-formed `kind` of a field, which is read again: a generator would be empty by then."""
+def kept(check: Callable[[Any], tuple[T, ...]], value: object, what: str) -> tuple[T, ...]:
+    """What `check` says of a field, which is read again: a generator would be empty by then."""
     if not isinstance(value, tuple | list):
-        raise BadResultError(f"{what} {shown(value)} instead of a tuple of {kind.__name__}")
-    return many(kind)(value)
+        raise BadResultError(f"{what} {shown(value)} instead of a tuple of them")
+    return check(value)
 
 
 def checked_steps(value: object) -> tuple[StepProposal, ...]:
@@ -103,11 +103,11 @@ def _check_content(value: object) -> None:
         case ConfigFile():
             _check_file(value)
         case GpuHandoff():
-            _check_claim(value, kept(StepProposal, value.steps, "the steps"))
-            kept(Condition, value.back, "the conditions")
-            kept(str, value.covers, "the covered addresses")
+            _check_claim(value, kept(tuple, value.steps, "the steps"))
+            kept(many(Condition), value.back, "the conditions")
+            kept(many(str), value.covers, "the covered addresses")
         case SnapshotBackend():
-            made, gone = (kept(StepProposal, steps, "the steps") for steps in (value.create, value.delete))
+            made, gone = (kept(tuple, steps, "the steps") for steps in (value.create, value.delete))
             _check_claim(value, (*made, *gone))
         case DoctorCheck():
             _check_doctor(value)
@@ -117,7 +117,7 @@ def _check_claim(claim: GpuHandoff | SnapshotBackend, steps: tuple[object, ...])
     if not isinstance(claim.rank, int):
         raise BadResultError(f"the rank {shown(claim.rank)}")
     hook_steps(steps)
-    kept(Finding, claim.findings, "the findings")
+    kept(many(Finding), claim.findings, "the findings")
 
 
 def _check_doctor(check: DoctorCheck) -> None:
@@ -148,8 +148,8 @@ def _check_step(step: StepProposal) -> None:
         if not isinstance(others, tuple) or not all(isinstance(other, str) for other in others):
             raise BadResultError(f"the step {step.id!r} whose before and after are not tuples of ids")
     _check_promises(step)
-    kept(Frees, step.frees, "what it frees,")
-    kept(Frees, step.releases, "what it releases,")
+    kept(many(Frees), step.frees, "what it frees,")
+    kept(many(Frees), step.releases, "what it releases,")
     check_json(step.params, f"the parameters of {step.id!r}")
     if wrong := kind(step.kind).unfit(step.params):
         raise BadResultError(f"the step {step.id!r} of the kind {step.kind}: {wrong}")
@@ -190,7 +190,7 @@ def _check_source(source: TemplateSource) -> None:
 def _check_file(file: ConfigFile) -> None:
     if not isinstance(file.path, str) or not file.path.startswith("/"):
         raise BadResultError(f"the file {shown(file.path)}, which is no whole path")
-    kept(Finding, file.findings, "the findings")
+    kept(many(Finding), file.findings, "the findings")
 
 
 def check_json(value: Any, what: str) -> None:
