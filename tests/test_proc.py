@@ -79,7 +79,7 @@ def test_what_changes_a_file_in_place_goes_on_when_it_takes_too_long_and_keeps_o
         pass
     lock.acquire(deadline=1)
     with pytest.raises(DeadlineExceeded, match="goes on"):
-        programs.holding(lock.fd).run_whole(["whole"], deadline=0.1)
+        programs.holding(lock.fd).run(["whole"], deadline=0.1, whole=True)
     os.close(lock.fd)
     with pytest.raises(Busy):
         files.Lock(str(tmp_path / "lock"), "It is changed").acquire(deadline=0)
@@ -94,7 +94,7 @@ def test_what_changes_a_file_in_place_comes_to_its_end_before_an_interruption(pr
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:
         with pytest.raises(KeyboardInterrupt):
-            programs.run_whole(["whole"], deadline=9)
+            programs.run(["whole"], deadline=9, whole=True)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert whole() == "whole\n"

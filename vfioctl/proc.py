@@ -77,9 +77,10 @@ class Programs:
                 return candidate
         return None
 
-    def run(self, argv: Sequence[str], *, deadline: float, stdin: str = "") -> Completed:
-        """Run `argv` to its end within `deadline` seconds.
+    def run(self, argv: Sequence[str], *, deadline: float, stdin: str = "", whole: bool = False) -> Completed:
+        """Run `argv` to its end within `deadline` seconds. `whole`: never kill it, since it changes a file in place.
 
+        At ^C the end of such a one comes first; what takes too long goes on, and keeps our locks as long as it does.
         Raises StepFailed("program.missing"), DeadlineExceeded("program.deadline"); a failing status is returned.
         """
         from subprocess import TimeoutExpired  # most hand-offs of a second card run no program
@@ -89,31 +90,10 @@ class Programs:
         try:
             out, err = child.communicate(stdin, timeout=max(0.05, deadline))
         except TimeoutExpired:
-            self._end(child)
-            raise _too_long(argv, deadline) from None
+            _let_go(child) if whole else self._end(child)
+            raise _too_long(argv, deadline, whole=whole) from None
         except KeyboardInterrupt:  # it has a session of its own, so ^C does not reach it, and it has our locks
-            self._end(child)
-            raise
-        return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
-
-    def run_whole(self, argv: Sequence[str], *, deadline: float) -> Completed:
-        """Run `argv`, which is never killed: it changes a file in place, and would leave it damaged.
-
-        At ^C its end comes first. What takes longer than `deadline` seconds goes on, and keeps our locks as long as it
-        does. Raises as `run` does.
-        """
-        from subprocess import TimeoutExpired
-
-        started = time.monotonic()
-        child = self._spawn([self._program(argv[0]), *argv[1:]])
-        try:
-            out, err = child.communicate(timeout=max(0.05, deadline))
-        except TimeoutExpired:
-            _let_go(child)
-            said = f"{' '.join(argv)} did not end within {deadline:g} s, and goes on: what it changes must not be torn."
-            raise DeadlineExceeded("program.deadline", said) from None
-        except KeyboardInterrupt:
-            child.communicate()
+            child.communicate() if whole else self._end(child)
             raise
         return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)
 
@@ -184,9 +164,9 @@ def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         raise StepFailed("program.unusable", f"{argv[0]} cannot be started: {error.strerror}.") from error
 
 
-def _too_long(argv: Sequence[str], deadline: float) -> DeadlineExceeded:
-    said = f"{' '.join(argv)} did not end within {deadline:g} s and was killed."
-    return DeadlineExceeded("program.deadline", said)
+def _too_long(argv: Sequence[str], deadline: float, *, whole: bool = False) -> DeadlineExceeded:
+    became = ", and goes on: what it changes must not be torn" if whole else " and was killed"
+    return DeadlineExceeded("program.deadline", f"{' '.join(argv)} did not end within {deadline:g} s{became}.")
 
 
 def _spoken(child: subprocess.Popen[str]) -> Iterator[tuple[int, bytes]]:

@@ -82,6 +82,6 @@ def change(
     Killed on its way, qemu-img leaves an image whose tables claim for themselves what a snapshot shares: the guest
     would write into that (`qemu-img check` of 7.2: OFLAG_COPIED, and leaked clusters).
     """
-    done = programs.run_whole(argv(path, name), deadline=deadline.left)
+    done = programs.run(argv(path, name), deadline=deadline.left, whole=True)
     if not done.ok:
         raise StepFailed("snapshot.failed", f"{doing} snapshot {name!r} of {path} failed: {done.why()}.")
