@@ -55,5 +55,7 @@ def test_one_that_is_written_to_already_is_refused(image: str) -> None:
 
 @pytest.mark.parametrize("params", [HERE, {"uri": "qemu+tls://there/system"}])
 def test_what_is_not_here_to_be_seen_is_left_to_its_host(tmp_path: Path, params: dict[str, str]) -> None:
-    with unwritten(params, str(tmp_path / "gone")):
-        pass
+    path = tmp_path / "gone"
+    with unwritten(params, str(path)):
+        path.write_bytes(b"made meanwhile")
+    assert path.exists()

@@ -24,6 +24,8 @@ from vfioctl.txn.shape import COUNT, NAME, UUID, Shape, many, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vfioctl.paths import Paths
     from vfioctl.txn.machine import Machine
     from vfioctl.txn.step import Json, Step
@@ -55,7 +57,7 @@ class VolumeResize(Alone):
         if present is None or present.capacity != params["former"]:
             said = f"The volume {params['name']} was changed since this was planned, or is gone."
             raise StepRefused("volume.changed", said, hints=("Look at it, then plan it once more.",))
-        if not _runs(params, thing):
+        if not _running(params, thing):
             must_not_be_open(params, present.path)
             found = users(machine, params, present.path)
             must_be_at_rest(found, present.path)
@@ -99,19 +101,18 @@ def _must_be_given_sizes(volume: Volume) -> None:
     raise StepRefused("volume.fixed", said, hints=(f"{size}, then: vfioctl pool refresh {argument(name)}",))
 
 
-def _runs(params: Json, volume: Volume) -> bool:
-    """Whether the guest that was to grow with it runs: it may be off by now, as after a power cut."""
+def _running(params: Json, volume: Volume) -> Any | None:
+    """The guest that is to grow with it, while it runs: it may be off by now, as after a power cut."""
     running = params.get("running", "")
     found = Domain(volume.connection, running).found if running else None
-    return found is not None and bool(found.isActive())
+    return found if found is not None and found.isActive() else None
 
 
 def _resize(step: Step, volume: Volume) -> None:
     import libvirt
 
     params = step.params
-    if _runs(params, volume):
-        guest = Domain(volume.connection, params["running"]).handle
+    if guest := _running(params, volume):
         guest.blockResize(params["target"], params["size"], libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
         volume.refresh()
         return
