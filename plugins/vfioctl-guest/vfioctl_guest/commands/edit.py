@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -32,7 +32,7 @@ from vfioctl_guest.names import NOTHING_CHANGED
 from vfioctl_guest.sources import in_use
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Connection
+    from vfioctl.plugin import Call, Connection, StepProposal
     from vfioctl_guest.life import Subject
 
 EDIT = "guest.unconfirmed_edit"  # what is asked
@@ -138,27 +138,24 @@ def _defined(call: Call, typed: Typed, *, dry_run: bool) -> Result:
     defined = step(about, "domain.define", "it was edited so", blob=new, former=old, judged=True, **more)
     question = Question(EDIT, (*diff.splitlines(), _outcome(about)), f"{typed.again} --yes")
     how = Doing("edit", dry_run, question, findings, contents)
-    with _kept(call, about, dry_run=dry_run) as keep:
-        result = perform(call, about, (defined,), how)
-        kept = "" if result.exit_status else keep()
+    result, kept = _performed(call, about, defined, how)
     result = replace(result, data={**result.data, "diff": diff, "kept": kept})
     return result.saying(Message(f"Its former configuration is kept in {kept}.",
                                  hint=f"Put it back with: {_defining(about, kept)}")) if kept else result  # fmt: skip
 
 
-@contextmanager
-def _kept(call: Call, about: Subject, *, dry_run: bool) -> Iterator[Callable[[], str]]:
-    """Keeps the configuration as it is; what it gives makes that the former one, which it replaces, and has its path.
+def _performed(call: Call, about: Subject, change: StepProposal, how: Doing) -> tuple[Result, str]:
+    """The result, and where the former configuration is kept; "" where nothing was defined.
 
-    Until then the former one stays: it may be what is being defined.
+    That of the edit before stays until then: it may be what is being defined.
     """
-    if dry_run:
-        yield str
-        return
+    if how.dry_run:
+        return perform(call, about, (change,), how), ""
     drawer = _drawer(call, about)
     drawer.keep(PRESENT, about.guest.xml)
     try:
-        yield lambda: drawer.rename(PRESENT, FORMER)
+        result = perform(call, about, (change,), how)
+        return result, "" if result.exit_status else drawer.rename(PRESENT, FORMER)
     finally:
         with suppress(FileNotFoundError):
             drawer.drop(PRESENT)
