@@ -56,6 +56,29 @@ def test_its_undo_stops_it_and_keeps_a_directory_that_is_not_empty(store: Store)
     assert store.names() == set()
 
 
+def test_a_pool_in_which_others_have_made_volumes_stays_as_it_is(store: Store) -> None:
+    steps = store.define(), store.step("pool.start", made=True), store.step("pool.autostart", on=True, made=True)
+    for step in steps:
+        store.do(step)
+    store.do(store.volume("volume.create", "theirs", format="raw", size=1 << 20, marked=True))
+    for step in steps:
+        assert store.state(step) is State.FOREIGN
+        assert f"The pool {store.name} stays as it is: somebody has written to theirs" in store.foreign(step)
+    store.handle.storageVolLookupByName("theirs").delete(0)
+    assert {store.state(step) for step in steps} == {State.AFTER}
+
+
+def test_what_was_in_its_directory_before_keeps_no_new_pool(store: Store) -> None:
+    os.makedirs(store.path)
+    Path(store.path, "older").write_text("x")
+    os.utime(Path(store.path, "older"), (1, 1))
+    step = store.define(build=False, fresh=False)
+    store.do(step)
+    store.do(store.step("pool.start"))
+    assert [one.name() for one in store.handle.listAllVolumes()] == ["older"]
+    assert store.state(step) is State.AFTER
+
+
 def test_a_directory_that_was_there_stays(store: Store) -> None:
     os.makedirs(store.path)
     step = store.define(build=False, fresh=False)

@@ -256,6 +256,17 @@ def test_what_a_process_that_was_killed_has_made_goes(on: Templates, number: int
     assert on.host.left_open() == []
 
 
+def test_the_pool_of_the_templates_stays_where_others_have_added_one_since(on: Templates) -> None:
+    on.killed(BOUNDARIES - 1, *ADD)
+    on.cli("template", "add", "other", "--pool", "fast", "--file", SOURCE)
+    said, = (line for line in on.cli("recover").splitlines() if "was undone" in line)
+    assert "The pool fast-templates stays as it is: somebody has written to other.metadata.yaml" in said
+    assert said.count("stays as it is") == 1
+    assert [row["name"] for row in on.data("template", "list")["templates"]] == ["other"]
+    pool, = (row for row in on.data("pool", "list")["pools"] if row["name"] == "fast-templates")
+    assert (pool["state"], pool["autostart"], on.host.left_open()) == ("active", True, [])
+
+
 def test_a_member_of_the_group_libvirt_adds_and_uses_a_template(on: Templates) -> None:
     for argv in (ADD, ("volume", "create", "fast", "web.qcow2", "--template", "tiny")):
         done = on.host.cli_of(NOBODY, MEMBERS, *argv)

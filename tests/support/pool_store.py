@@ -58,6 +58,9 @@ class Store:
     def undo(self, step: Step) -> str | None:
         return kind(step.kind).undo(step, self.machine)
 
+    def foreign(self, step: Step) -> str:
+        return kind(step.kind).foreign(step, self.machine)
+
     def refused(self, step: Step) -> str:
         with pytest.raises(StepFailed) as caught:
             kind(step.kind).guard(step, self.machine)

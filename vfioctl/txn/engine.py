@@ -297,7 +297,7 @@ class Engine:
                 self.for_good.append(f"{step.id} ({note})" if note else step.id)
         if state is State.FOREIGN or (form.marks and form.probe(step, machine) is State.FOREIGN):
             note = form.foreign(step, machine)
-            self.left.append(note)
+            self.left += [] if note in self.left else [note]  # several steps may be about one thing
         return note
 
 

@@ -50,7 +50,7 @@ class Volume:
 
 def read_volumes(connection: Connection, pool: Pool) -> tuple[Volume, ...]:
     """Every volume of `pool`, by name; none of one that is not active. Raises VfioctlError as `Connection.ask`."""
-    return connection.ask(lambda libvirt: _all(_pool(libvirt, pool.uuid)), f"the volumes of {pool.name}")
+    return connection.ask(lambda libvirt: volumes_in(_pool(libvirt, pool.uuid)), f"the volumes of {pool.name}")
 
 
 def read_volume(connection: Connection, pool: Pool, name: str) -> Volume:
@@ -79,13 +79,21 @@ def every_volume(connection: Connection, paths: Iterable[str] = ()) -> tuple[Vol
     return connection.ask(read, "the volumes of every pool")
 
 
+def volumes_in(pool: virStoragePool) -> tuple[Volume, ...]:
+    """Those of libvirt's `pool`, by name; none of one that is not active. Raises libvirtError."""
+    if not pool.isActive():
+        return ()
+    found = together(partial(_read, pool.name()), pool.listAllVolumes())
+    return tuple(sorted((one for one in found if one), key=lambda one: one.name))
+
+
 def _with(pool: virStoragePool, wanted: tuple[str, ...]) -> tuple[Volume, ...]:
     """All volumes of the pool, also those of the paths `wanted` that came after its last refresh."""
-    found = _all(pool)
+    found = volumes_in(pool)
     missed = {os.path.dirname(path) for path in {*wanted} - {one.path for one in found}}
     if missed and ET.fromstring(pool.XMLDesc(0)).findtext("target/path", "") in missed:
         pool.refresh(0)
-        return _all(pool)
+        return volumes_in(pool)
     return found
 
 
@@ -115,13 +123,6 @@ def _format(root: ET.Element) -> str:
 
 def _pool(libvirt: virConnect, uuid: str) -> virStoragePool:
     return libvirt.storagePoolLookupByUUIDString(uuid)
-
-
-def _all(pool: virStoragePool) -> tuple[Volume, ...]:
-    if not pool.isActive():
-        return ()
-    found = together(partial(_read, pool.name()), pool.listAllVolumes())
-    return tuple(sorted((one for one in found if one), key=lambda one: one.name))
 
 
 def _named(pool: virStoragePool, name: str) -> Volume | None:

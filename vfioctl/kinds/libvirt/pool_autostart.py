@@ -5,8 +5,8 @@ from __future__ import annotations
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import URI
-from vfioctl.kinds.libvirt.pools import Pool, PoolChange
-from vfioctl.txn.shape import FLAG, UUID, Shape
+from vfioctl.kinds.libvirt.pools import Opening, Pool
+from vfioctl.txn.shape import FLAG, UUID, Shape, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class PoolAutostart(PoolChange):
-    """{uri, uuid, on}: on: whether it is to start with its host; the undo says the opposite"""
+class PoolAutostart(Opening):
+    """{uri, uuid, on, made?}: on: whether it is to start with its host; the undo says the opposite; made: a step before
+    it makes the pool, which stays as it is where others have written to volumes in it since"""
 
     name = "pool.autostart"
     summary = "Says whether a pool starts with its host; as before only on failure."
     undo_class = Undo.EXACT
     early = False  # a plan may define it first
-    takes = Shape(uri=URI, uuid=UUID, on=FLAG)
+    takes = Shape(uri=URI, uuid=UUID, on=FLAG, made=optional(FLAG))
 
     def put_back(self, params: Json) -> str:
         return f"it starts with its host {'no more' if params['on'] else 'again'}"

@@ -11,7 +11,16 @@ from vfioctl.kinds.files.marks import MARK
 from vfioctl.kinds.libvirt.change import URI
 from vfioctl.kinds.libvirt.domains import text
 from vfioctl.kinds.libvirt.drives import must_have_source
-from vfioctl.kinds.libvirt.pools import Pool, PoolChange, has_directory, is_here, is_same_pool, name_of, path_of
+from vfioctl.kinds.libvirt.pools import (
+    PLANNED,
+    Opening,
+    Pool,
+    has_directory,
+    is_here,
+    is_same_pool,
+    name_of,
+    path_of,
+)
 from vfioctl.shell import argument
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import FLAG, NAME, UUID, Shape, optional
@@ -23,20 +32,24 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class PoolDefine(PoolChange):
+class PoolDefine(Opening):
     """{uri, uuid, blob, build?, fresh?}: blob: the name of its XML, which `vfioctl.txn.blobs.store` gives; build:
     libvirt makes its directory where there is none; fresh: there is none, so that the undo removes it while it is
-    empty. Of a pool that has no directory nothing is made or removed, whatever they say"""
+    empty. Of a pool that has no directory nothing is made or removed, whatever they say. One in which others have
+    written to volumes since stays"""
 
     name = "pool.define"
     summary = "Lets libvirt know a new pool, and makes its directory; forgotten again only on failure."
     marks = True
     undo_class = Undo.EXACT
     takes = Shape(uri=URI, uuid=UUID, blob=BLOB, build=optional(FLAG), fresh=optional(FLAG))
-    keeps = Shape(operation=NAME)
+    keeps = Shape(operation=NAME, planned=PLANNED)
 
     def put_back(self, params: Json) -> str:  # noqa: ARG002
         return "libvirt forgets it; its directory goes if it was made and is empty"
+
+    def is_made(self, params: Json) -> bool:  # noqa: ARG002
+        return True
 
     def must_fit(self, params: Json, pool: Pool, machine: Machine) -> None:
         document = text(machine.paths, params["blob"])
@@ -77,6 +90,8 @@ class PoolDefine(PoolChange):
         return self.on(step, machine, lambda pool: _undo(step, machine.paths, pool))
 
     def foreign(self, step: Step, machine: Machine) -> str:
+        if self.written(step, machine):
+            return super().foreign(step, machine)
         name = name_of(text(machine.paths, step.params["blob"]))
         remove = f"vfioctl pool delete {argument(name)}"
         return f"The pool {name} was changed by somebody else since, and stays. If nobody needs it: {remove}"

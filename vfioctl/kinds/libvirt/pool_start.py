@@ -6,8 +6,8 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.kinds.libvirt.change import LOOK, URI
 from vfioctl.kinds.libvirt.drives import must_have_source
-from vfioctl.kinds.libvirt.pools import Pool, PoolChange, must_be_unused
-from vfioctl.txn.shape import UUID, Shape
+from vfioctl.kinds.libvirt.pools import Opening, Pool, must_be_unused
+from vfioctl.txn.shape import FLAG, UUID, Shape, optional
 from vfioctl.txn.step import State, Undo
 
 if TYPE_CHECKING:
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class PoolStart(PoolChange):
-    """{uri, uuid}"""
+class PoolStart(Opening):
+    """{uri, uuid, made?}: made: a step before it makes the pool, which stays as it is where others have written to
+    volumes in it since"""
 
     name = "pool.start"
     summary = "Lets libvirt work with a pool; stopped again only on failure, unless a running guest needs it."
     undo_class = Undo.EXACT
     early = False  # a plan may define it first
-    takes = Shape(uri=URI, uuid=UUID)
+    takes = Shape(uri=URI, uuid=UUID, made=optional(FLAG))
 
     def put_back(self, params: Json) -> str:  # noqa: ARG002
         return "it is stopped again"

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from xml.etree import ElementTree as ET
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.kinds.libvirt.change import Change
+from vfioctl.kinds.libvirt.volumes import SKEW
+from vfioctl.shell import argument
+from vfioctl.txn.shape import Form, Shape, is_number, optional
+from vfioctl.txn.step import State
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from vfioctl.host.host import Host
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Json
+    from vfioctl.txn.step import Json, Step
 
 GROUP = "logical"  # that of a volume group
 FILE_SYSTEM = "fs"  # that of a device which libvirt mounts
@@ -76,6 +82,45 @@ class PoolChange(Change[Pool]):
 
     def resource(self, params: Json) -> str:
         return f"pool:{params['uuid']}"
+
+
+PLANNED = optional(Form("a time", is_number))
+
+
+class Opening(PoolChange):
+    """What the kinds share that bring a pool up: a new one stays where others have written to volumes in it since."""
+
+    keeps = Shape(planned=PLANNED)
+
+    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
+        return {"planned": time.time()}
+
+    def is_made(self, params: Json) -> bool:
+        """Whether the pool is new with the plan."""
+        return bool(params.get("made", False))
+
+    def written(self, step: Step, machine: Machine) -> tuple[str, ...]:
+        """The volumes that somebody has written to since the plan; those of the plan are gone before this is undone."""
+        since = step.baseline.get("planned") if self.is_made(step.params) else None
+        return () if since is None else self.on(step, machine, lambda pool: _written(pool, since - SKEW))
+
+    def probe(self, step: Step, machine: Machine) -> State:
+        found = super().probe(step, machine)
+        return State.FOREIGN if found is State.AFTER and self.written(step, machine) else found
+
+    def foreign(self, step: Step, machine: Machine) -> str:
+        name, written = self.on(step, machine, lambda pool: pool.handle.name()), self.written(step, machine)
+        said = f"The pool {name} stays as it is: somebody has written to {', '.join(written)} in it since."
+        return f"{said} If nobody needs it: vfioctl pool delete {argument(name)}"
+
+
+def _written(pool: Pool, since: float) -> tuple[str, ...]:
+    """Volumes of a directory alone: the nodes of those of a group are made when it is started."""
+    from vfioctl.virt.volumes import volumes_in
+
+    if (found := pool.found) is None or not has_directory(found.XMLDesc(0)):
+        return ()
+    return tuple(one.name for one in volumes_in(found) if one.changed >= since)
 
 
 def is_same_pool(asked: str, present: str) -> bool:

@@ -67,8 +67,9 @@ def create(
     blob, build = content_name(content), has_directory and (fresh or not where.is_local)
     steps = in_order(
         step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob, build=build, fresh=fresh),
-        step("pool.start", where.uri, chosen, "libvirt is to work with it"),
-        None if no_autostart else step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True),
+        step("pool.start", where.uri, chosen, "libvirt is to work with it", made=True),
+        None if no_autostart else step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True,
+                                       made=True),
     )  # fmt: skip
     wish = Wish("pool create", subject(where, name), steps, {blob: content})
     about = {"node": str(where), "name": name, "uuid": chosen, "path": path, "source": source.said,

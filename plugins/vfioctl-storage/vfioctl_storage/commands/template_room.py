@@ -84,7 +84,8 @@ def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:
     steps = (
         work.step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob,
                   build=fresh or not where.is_local, fresh=fresh),
-        work.step("pool.start", where.uri, chosen, "libvirt is to work with it"),
-        work.step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True),
+        work.step("pool.start", where.uri, chosen, "libvirt is to work with it", made=True),
+        work.step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True,
+                  made=True),
     )  # fmt: skip
     return Room(where, beside.name, replace(beside, name=name, uuid=chosen, path=path), marked, steps, {blob: content})
