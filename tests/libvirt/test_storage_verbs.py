@@ -116,6 +116,18 @@ def test_the_full_file_system_takes_nothing_half(on: Volumes, tmp_path: Path) ->
     assert on.host.left_open() == []
 
 
+def test_room_that_was_made_since_libvirt_has_looked_counts(on: Volumes, tmp_path: Path) -> None:
+    with small_pool(on.host, tmp_path) as place:
+        on.host.must("fallocate", "-l", "8M", f"{place}/other")
+        on.host.must("sh", "-c", "head -c 7M /dev/urandom > /var/bytes")
+        on.host.said("pool", "refresh", "small")
+        on.cli("upload", "small", "sent", "/var/bytes", "--image-format", "raw", status=3)
+        on.host.must("rm", f"{place}/other")
+        on.cli("upload", "small", "sent", "/var/bytes", "--image-format", "raw")
+        on.host.must("rm", f"{place}/sent")
+        assert "takes room as it is written to" not in on.cli("create", "small", "a", "--size", "10M")
+
+
 def test_a_volume_is_cut_only_where_that_is_said(on: Volumes) -> None:
     on.cli("create", "fast", "a", "--size", "8M", "--image-format", "raw")
     on.refused("volume.unconfirmed_shrink", "resize", "fast", "a", "4M", "--shrink")

@@ -39,6 +39,7 @@ def small_pool(host: Any, place: Path) -> Iterator[str]:
     finally:
         subprocess.run(host.lab.inside("umount", seen), check=False)
         host.lab.virsh("pool-destroy", "small", check=False)
+        host.lab.virsh("pool-undefine", "small", check=False)
         subprocess.run(["losetup", "-d", loop.stdout.strip()], check=True)
 
 

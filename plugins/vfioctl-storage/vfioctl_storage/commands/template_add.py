@@ -12,7 +12,7 @@ from vfioctl.plugin import Question, TemplateData, argument, asking, changing, c
 from vfioctl_storage.commands import work
 from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_beside
-from vfioctl_storage.commands.volume_work import FORMATS, must_hold
+from vfioctl_storage.commands.volume_work import FORMATS
 from vfioctl_storage.names import check_template, check_words
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def add(
     with call.connection(node) as connection:
         room = room_beside(call, connection, pool, name)
         found = Asked(**origin, form=form).origin(call, connection)
+        room.must_hold(connection, found)
     words = f"{argument(name)} --pool {argument(room.beside)}"
     return put(call, Draft("template add", words, name, about), room, found, dry_run=dry_run)
 
@@ -134,7 +135,6 @@ class Draft:
 
 def put(call: Call, draft: Draft, room: Room, origin: Origin, *, dry_run: bool) -> Result:
     """The result of the operation that makes the template of `origin` in `room`."""
-    must_hold(room.pool, origin.said, origin.used)
     made = draft.of(origin, room.pool.name)
     record = made.document()
     blob = content_name(record)

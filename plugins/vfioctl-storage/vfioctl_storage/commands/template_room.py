@@ -12,6 +12,7 @@ from vfioctl.plugin import (
     field,
     frozen,
     no_such,
+    read_pool,
     read_pools,
     read_templates,
     replace,
@@ -19,7 +20,7 @@ from vfioctl.plugin import (
 )
 from vfioctl_storage import documents
 from vfioctl_storage.commands import work
-from vfioctl_storage.commands.volume_work import TEMPLATES, is_marked, must_be_active, step
+from vfioctl_storage.commands.volume_work import TEMPLATES, is_marked, must_be_active, must_hold, step
 from vfioctl_storage.names import NOTHING_CHANGED, bad_path
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vfioctl.plugin import Call, Connection, Node, Pool, StepProposal
+    from vfioctl_storage.commands.template_origin import Origin
 
 READ_ONLY = "0444"
 
@@ -50,6 +52,11 @@ class Room:
     def making(self, kind: str, volume: str, reason: str, **params: Any) -> StepProposal:
         """The step that makes `volume`, which nobody may write to later."""
         return self.step(kind, volume, reason, mode=READ_ONLY, later=bool(self.before), **params)
+
+    def must_hold(self, connection: Connection, origin: Origin) -> None:
+        """Raise Refused("disk.no_room"). A pool that is not there yet lies where that beside it does."""
+        pool = read_pool(connection, self.beside) if self.before else self.pool
+        must_hold(connection, pool, origin.said, origin.used)
 
 
 def room_beside(call: Call, connection: Connection, word: str, template: str) -> Room:

@@ -38,4 +38,5 @@ def update(
         about = About(data.os, data.description, data.features, data.tags, data.created)
         draft = Draft("template update", argument(name), next_version(connection, newest), about)
         found = Asked(**origin, form=form).origin(call, connection)
+        room.must_hold(connection, found)
     return put(call, draft, room, found, dry_run=dry_run)

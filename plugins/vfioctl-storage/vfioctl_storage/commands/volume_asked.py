@@ -65,11 +65,12 @@ class Asked:
 
     def step(self, call: Call, connection: Connection, place: Pool, name: str) -> StepProposal:
         """The step that makes it as `name` in `place`. Raises Refused."""
-        must_take(place, name, self.form, size(self.wanted) if self.wanted else 0, "Give --image-format raw.")
+        count = size(self.wanted) if self.wanted else 0
+        must_take(connection, place, name, self.form, count, hint="Give --image-format raw.")
         if self.snapshot:
             return self._of_snapshot(call, connection, place, name)
-        count, more = size(self.wanted) if self.wanted else 0, {"preallocation": self.preallocation}
-        must_hold(place, name, count // TAKES.get(self.preallocation, LARGEST))
+        more: dict[str, Any] = {"preallocation": self.preallocation}
+        must_hold(connection, place, name, count // TAKES.get(self.preallocation, LARGEST))
         if self.template:
             count, more = _of_template(connection, self.template, count)
         return step(
@@ -84,7 +85,7 @@ class Asked:
             said = f"The image of {self.snapshot} is in pool {from_.pool.name}: what lies above it must be there too"
             words = f"{argument(from_.pool.name)} {argument(name)} --snapshot {argument(self.snapshot)}"
             raise _unclear(said, f"Make it there: vfioctl volume create {words} --linked, or copy it.")
-        return derived(call, from_, place, name, self.form, linked=self.linked)
+        return derived(call, connection, from_, place, name, form=self.form, linked=self.linked)
 
 
 def _of_template(connection: Connection, word: str, count: int) -> tuple[int, dict[str, Any]]:

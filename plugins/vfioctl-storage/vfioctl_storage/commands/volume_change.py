@@ -53,8 +53,9 @@ def resize(
         call.agree(CUT)
     with writable_pool(call, pool, node) as (connection, place):
         subj = subject(call, connection, place, name)
-    former = subj.volume.capacity
-    count = former + size(wanted[1:]) if wanted.startswith("+") else size(wanted)
+        former = subj.volume.capacity
+        count = former + size(wanted[1:]) if wanted.startswith("+") else size(wanted)
+        thin = outgrowing(connection, place, name, count - subj.volume.allocation) if count > former else ()
     if count == former:
         data: dict[str, Any] = {"operation": None, "steps": [], "dry_run": False, "volume": row(subj.node, subj.volume)}
         return Result(data=data).saying(Message(f"The volume {name} has that size already."))
@@ -66,7 +67,6 @@ def resize(
     lines = (f"The last {as_size(former - count)} of {subj.volume.path} are cut off, with what is in them.",)
     line = f"vfioctl volume resize {argument(place.name)} {argument(name)} {wanted} --shrink --yes"
     asked = Question(CUT, lines, line) if count < former else None
-    thin = outgrowing(place, name, count - subj.volume.allocation) if count > former else ()
     wish = Wish(
         "volume resize", about(subj.node, place, name), (change,), question=asked, findings=thin, finish=True
     )

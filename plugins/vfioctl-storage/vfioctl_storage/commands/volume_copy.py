@@ -9,22 +9,25 @@ from vfioctl_storage.commands.volume_work import RAW, is_marked, must_take, step
 from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Pool, StepProposal
+    from vfioctl.plugin import Call, Connection, Pool, StepProposal
     from vfioctl_storage.commands.volume_work import Subject
 
 QCOW2 = "qcow2"
 
 
-def derived(call: Call, from_: Subject, into: Pool, new: str, form: str | None, *, linked: bool) -> StepProposal:
+def derived(
+    call: Call, connection: Connection, from_: Subject, into: Pool, new: str, *, form: str | None, linked: bool
+) -> StepProposal:
     """The step that makes `new` in the pool `into`: a whole copy of `from_`, or what lies above it. Raises Refused."""
     must_be_at_rest(from_, linked=linked)
     marked, volume = is_marked(call, from_.node, into), from_.volume
     if linked:
-        must_take(into, new, QCOW2, 0, "Make a whole copy there: leave --linked out, and give --image-format raw.")
+        hint = "Make a whole copy there: leave --linked out, and give --image-format raw."
+        must_take(connection, into, new, QCOW2, 0, hint=hint)
         return _above(from_, form, step("volume.create", from_.node, into, new, f"it lies above {volume.name}"),
                       marked=marked)  # fmt: skip
     chosen = form or volume.format
-    must_take(into, new, chosen, volume.capacity, "Give --image-format raw.")
+    must_take(connection, into, new, chosen, volume.capacity, hint="Give --image-format raw.")
     return step(
         "volume.clone", from_.node, into, new, f"a whole copy of {volume.name}", format=chosen,
         size=volume.capacity, source_pool=from_.pool.uuid, source=volume.name, source_format=volume.format,

@@ -58,7 +58,7 @@ def create(call: Call, /, pool: str, name: str, node: str, *, dry_run: bool, **s
     asked.must_be_clear()
     with writable_pool(call, pool, node) as (connection, place):
         where, made = connection.node, asked.step(call, connection, place, name)
-    thin = () if asked.is_taken else outgrowing(place, name, made.params["size"])
+        thin = () if asked.is_taken else outgrowing(connection, place, name, made.params["size"])
     shown = {"node": str(where), "pool": place.name, "name": name, "format": made.params["format"],
              "capacity": made.params["size"]}  # fmt: skip
     wish = Wish("volume create", about(where, place, name), (made,), findings=thin)
@@ -87,7 +87,7 @@ def clone(
         from_ = must_lie_well(call, connection, subject(call, connection, place, name))
         into = must_be_active(read_pool(connection, target)) if target else place
         must_be_for_volumes(into)
-    made = derived(call, from_, into, new, form, linked=linked)
+        made = derived(call, connection, from_, into, new, form=form, linked=linked)
     shown = {"node": str(from_.node), "pool": into.name, "name": new, "format": made.params["format"],
              "capacity": from_.volume.capacity, "source": name, "linked": linked}  # fmt: skip
     return perform(call, Wish("volume clone", about(from_.node, into, new), (made,)), dry_run=dry_run, volume=shown)

@@ -50,9 +50,9 @@ def upload(
     image = read(call.host(), os.path.abspath(file), form)
     with writable_pool(call, pool, node) as (connection, place):
         where = connection.node
-    convert = f"Convert it: qemu-img convert -O raw {argument(image.path)} NEW"
-    must_take(place, image.path, image.format, image.size, convert)
-    must_hold(place, image.path, image.used)
+        convert = f"Convert it: qemu-img convert -O raw {argument(image.path)} NEW"
+        must_take(connection, place, image.path, image.format, image.size, hint=convert)
+        must_hold(connection, place, image.path, image.used)
     marked, more = is_marked(call, where, place), {"sha256": wanted} if wanted else {}
     steps = in_order(
         step("volume.create", where, place, name, f"{image.path} becomes it", format=image.format, size=image.size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +14,7 @@ from vfioctl.plugin import (
     Refused,
     Severity,
     StepProposal,
+    VfioctlError,
     argument,
     as_size,
     every_volume,
@@ -28,7 +29,7 @@ from vfioctl.plugin import (
     templates_pool,
     users_of,
 )
-from vfioctl_storage.commands.work import PLUGIN
+from vfioctl_storage.commands.work import PLUGIN, look_anew
 from vfioctl_storage.documents import LOGICAL
 from vfioctl_storage.names import NOTHING_CHANGED
 
@@ -172,16 +173,16 @@ def _no_disk(volume: Volume, pool: Pool) -> Refused:
     return Refused("volume.no_disk", said, state=NOTHING_CHANGED, hints=hints)
 
 
-def outgrowing(pool: Pool, name: str, count: int) -> tuple[Finding, ...]:
+def outgrowing(connection: Connection, pool: Pool, name: str, count: int) -> tuple[Finding, ...]:
     """What is said of a thin volume that may become `count` bytes larger than it is, which the pool does not have."""
-    if count <= pool.available:
+    if count <= (left := _left(connection, pool, count)):
         return ()
     said = f"{name} takes room as it is written to, up to {as_size(count)} more; the pool {pool.name} has "
     hint = "A guest whose disk finds no room stands still. Make the volume smaller, or the pool larger."
-    return (Finding("volume.outgrows", f"{said}{as_size(pool.available)} left.", Severity.WARN, hint),)
+    return (Finding("volume.outgrows", f"{said}{as_size(left)} left.", Severity.WARN, hint),)
 
 
-def must_take(pool: Pool, name: str, form: str, count: int, hint: str) -> None:
+def must_take(connection: Connection, pool: Pool, name: str, form: str, count: int, *, hint: str) -> None:
     """Raise Refused where a volume group cannot have `name` of `count` bytes: "volume.format" for what is not raw,
     which libvirt would not say to a guest, and "disk.no_room", since it has all of them at once."""
     if pool.kind != LOGICAL:
@@ -189,15 +190,23 @@ def must_take(pool: Pool, name: str, form: str, count: int, hint: str) -> None:
     if form != RAW:
         said = f"The pool {pool.name} is of a volume group, whose volumes are raw."
         raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=(hint,))
-    must_hold(pool, name, count)
+    must_hold(connection, pool, name, count)
 
 
-def must_hold(pool: Pool, name: str, count: int) -> None:
+def must_hold(connection: Connection, pool: Pool, name: str, count: int) -> None:
     """Raise Refused("disk.no_room") where `count` bytes do not fit."""
-    if count > pool.available:
-        said = f"The pool {pool.name} has {as_size(pool.available)} left; {name} takes {as_size(count)}."
-        look = f"libvirt counts when it looks into the pool: vfioctl pool refresh {argument(pool.name)}"
-        raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.", look))
+    if count > (left := _left(connection, pool, count)):
+        said = f"The pool {pool.name} has {as_size(left)} left; {name} takes {as_size(count)}."
+        raise Refused("disk.no_room", said, state=NOTHING_CHANGED, hints=("Make room first.",))
+
+
+def _left(connection: Connection, pool: Pool, count: int) -> int:
+    """How many bytes the pool has left. libvirt counts them as it looks for volumes: for `count` it looks once more."""
+    if count <= pool.available:
+        return pool.available
+    with suppress(VfioctlError):  # it refuses while it makes a volume there
+        look_anew(connection, pool)
+    return read_pool(connection, pool.uuid).available
 
 
 def is_marked(call: Call, node: Node, pool: Pool) -> bool:
