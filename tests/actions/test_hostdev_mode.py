@@ -9,6 +9,7 @@ from vfioctl.actions import hostdev_mode
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID
 
+EARLIER = "00000000-0000-4000-8000-000000000001"
 XML = b"""<domain>
   <!-- <hostdev type='pci' managed='yes'/> -->
   <devices>
@@ -52,8 +53,22 @@ def test_what_was_before_is_kept_by_the_first_enable(tmp_path: Path) -> None:
     paths = Paths(str(tmp_path))
     hostdev_mode.remember(paths, UUID, "win11", ("0000:01:00.0",))
     hostdev_mode.remember(paths, UUID, "win11", ())
-    assert hostdev_mode.before(paths, "win11") == hostdev_mode.Before(UUID, ("0000:01:00.0",))
-    assert hostdev_mode.before(paths, "linux") is None
+    assert hostdev_mode.before(paths, "win11") == (hostdev_mode.Before(UUID, ("0000:01:00.0",)),)
+    assert hostdev_mode.before(paths, "linux") == ()
     hostdev_mode.forget(paths, UUID)
-    assert hostdev_mode.before(paths, "win11") is None
+    assert hostdev_mode.before(paths, "win11") == ()
     assert not os.listdir(tmp_path / "var/lib/vfioctl/domains")
+
+
+def test_a_guest_that_got_the_name_of_another_one_has_a_record_of_its_own(tmp_path: Path) -> None:
+    paths = Paths(str(tmp_path))
+    for uuid, address in ((EARLIER, "0000:01:00.0"), (UUID, "0000:03:00.0")):
+        hostdev_mode.remember(paths, uuid, "win11", (address,))
+        assert hostdev_mode.before_of(paths, uuid) == hostdev_mode.Before(uuid, (address,))
+
+
+def test_a_guest_that_was_renamed_keeps_its_record(tmp_path: Path) -> None:
+    paths = Paths(str(tmp_path))
+    hostdev_mode.remember(paths, UUID, "win11", ("0000:01:00.0",))
+    hostdev_mode.remember(paths, UUID, "games", ())
+    assert hostdev_mode.before(paths, "games") == (hostdev_mode.Before(UUID, ("0000:01:00.0",)),)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from vfioctl.testing.domains import domain
+from vfioctl.testing.domains import UUID, domain
 
 CARD = "0000:01:00.0"
+EARLIER = "00000000-0000-4000-8000-000000000001"
 
 
 @pytest.fixture
@@ -73,3 +74,31 @@ def test_what_a_card_was_given_with_is_kept_by_a_later_plain_enable(run: Any, ro
     os.chmod(record, 0o600)
     run("enable", "win11", "--xml", xml)
     assert json.loads(record.read_text())["equipped"] == {"former": "<x/>"}
+
+
+def test_a_guest_that_got_the_name_of_another_one_is_disabled_by_its_own_record(
+    run: Any, root: Path, xml: str, tmp_path: Path
+) -> None:
+    run("enable", "win11", "--xml", xml)
+    of_the_other = {root / f"var/lib/vfioctl/{place}/{EARLIER}.json" for place in ("domains", "identity")}
+    for file in of_the_other:
+        own = file.with_name(f"{UUID}.json")
+        file.write_text(own.read_text().replace(CARD, "0000:09:00.0"))
+        file.chmod(0o600)
+    given = tmp_path / "given.xml"
+    given.write_text(Path(xml).read_text().replace('managed="yes"', 'managed="no"'))
+    shown = run("disable", "win11", "--xml", str(given))
+    assert (shown.status, '+    <hostdev mode="subsystem" type="pci" managed="yes">' in shown.out) == (0, True)
+    assert everything(root) == sorted(map(str, of_the_other))
+
+
+def test_of_two_guests_of_one_name_none_is_guessed_where_the_domain_is_not_known(
+    run: Any, root: Path, xml: str
+) -> None:
+    Path(xml).write_text(Path(xml).read_text().replace('managed="yes"', 'managed="no"'))
+    run("enable", "win11", "--xml", xml)
+    (record,) = (root / "var/lib/vfioctl/domains").glob("*.json")
+    record.with_name(f"{EARLIER}.json").write_text(record.read_text())
+    before = everything(root)
+    assert run("disable", "win11").status == 3
+    assert everything(root) == before

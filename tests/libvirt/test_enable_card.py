@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -114,6 +115,27 @@ def test_disable_restores_the_domain_byte_for_byte(house: Any) -> None:
     assert "<graphics" not in xml(house)
     assert done(house, "disable", NAME)["data"]["edited"] is False
     assert (xml(house), records(house)) == (before, kept)
+
+
+def test_a_guest_that_gets_the_name_of_a_renamed_one_gives_back_its_own_devices(house: Any) -> None:
+    earlier = f"00000000{house.lab.virsh('domuuid', NAME).stdout.strip()[8:]}"
+    second = xml(house)
+    house.lab.virsh("undefine", NAME)
+    file = Path(house.host.root) / "guest.xml"
+    file.write_text(re.sub("<uuid>.*</uuid>", f"<uuid>{earlier}</uuid>", second))
+    house.lab.virsh("define", str(file))
+    done(house, *ENABLE)
+    house.lab.virsh("domrename", NAME, "earlier")
+    before = house.lab.virsh("dumpxml", "earlier").stdout
+    of_the_other = [one for one in records(house) if earlier in one]
+    file.write_text(second)
+    house.lab.virsh("define", str(file))
+    os.unlink(house.host.paths.guest_config(NAME))
+    done(house, *ENABLE)
+    done(house, "enable", NAME, "--display", "none", "--yes")
+    assert done(house, "disable", NAME)["data"]["edited"] is False
+    assert (xml(house), house.lab.virsh("dumpxml", "earlier").stdout) == (second, before)
+    assert [one for one in records(house) if earlier in one] == of_the_other
 
 
 def test_what_somebody_changed_since_stays_when_the_card_is_taken_out(house: Any) -> None:

@@ -5,6 +5,7 @@ One operation, but for a domain that only virsh can be given: that comes before 
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from vfioctl.actions.equip.record import equipment, way_back
 from vfioctl.actions.facts import must_be_managed
 from vfioctl.actions.perform import perform
 from vfioctl.config.edit import remove_guest
+from vfioctl.errors import Refused
 from vfioctl.frozen import frozen, replace
 from vfioctl.handoff import outcome
 from vfioctl.handoff.markers import uuid_of
@@ -64,8 +66,8 @@ def disable(call: Call, guest: str, xml: str | None = None, *, dry_run: bool = F
     must_be_managed(call, guest)
     paths = call.paths
     must_answer(paths.guest_config(guest))  # it may be a link to where the administrator keeps it
-    before = hostdev_mode.before(paths, guest)
-    back = _back(call, guest, xml, before)
+    found, before = _known(call, guest, xml)
+    back = _back(paths, found, before)
     change = Change(back.diff)
     if back.found and not (dry_run or back.by_step):
         change = changed(call, back.found, back.xml)
@@ -82,12 +84,28 @@ def disable(call: Call, guest: str, xml: str | None = None, *, dry_run: bool = F
     return replace(done, data=data).saying(*_messages(paths, guest, back, change))
 
 
-def _back(call: Call, guest: str, xml: str | None, before: Before | None) -> _Back:
+def _known(call: Call, guest: str, xml: str | None) -> tuple[Found | None, Before | None]:
+    """The domain, None where it cannot be had and nothing needs it; what `enable` found in it, by its UUID if known.
+
+    Another guest may have had the name: one that is renamed or undefined keeps its record.
+    """
+    try:
+        found = find(call, guest, xml)
+    except Refused:
+        named = hostdev_mode.before(call.paths, guest)
+        if len(named) > 1 or any(one.addresses or one.equipped for one in named):
+            raise
+        return None, next(iter(named), None)
+    if os.path.lexists(call.paths.before_enable(found.domain.uuid)):
+        return found, hostdev_mode.before_of(call.paths, found.domain.uuid)
+    return found, next(iter(hostdev_mode.before(call.paths, guest)), None)
+
+
+def _back(paths: Paths, found: Found | None, before: Before | None) -> _Back:
     """The domain without what `enable` put in, and managed='yes' where it was."""
-    kept = equipment(before, call.paths.before_enable(before.uuid)) if before else None
-    if before is None or not (before.addresses or kept):
+    kept = equipment(before, paths.before_enable(before.uuid)) if before else None
+    if found is None or before is None or not (before.addresses or kept):
         return _Back()
-    found = find(call, guest, xml)
     if kept is None or found.domain.uuid != before.uuid:
         return _Back(found, hostdev_mode.set_managed(found.xml, "yes", before.addresses), managed=True)
     back = way_back(found.xml, before, kept)

@@ -74,7 +74,7 @@ def _blocks(devices: Wanted) -> Iterator[Error]:
 def _request(call: Call, found: Found, new: bytes, *, end_session: bool) -> OperationRequest:
     """What `enable` writes, after the domain where libvirt-python gives it back: with the guest file the hook acts."""
     domain = found.domain
-    before = hostdev_mode.before_of(call.paths, domain.uuid, domain.name)
+    before = hostdev_mode.before_of(call.paths, domain.uuid)
     addresses = (*before.addresses, *hostdev_mode.managed_addresses(found.xml))
     record = hostdev_mode.record(domain.name, addresses, before.equipped)
     made = enabling_of(call, read_domain(new), end_session=end_session, before=record)

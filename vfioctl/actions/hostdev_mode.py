@@ -110,14 +110,14 @@ class Before:
 
 def remember(paths: Paths, uuid: str, guest: str, addresses: Iterable[str]) -> None:
     """Keep, durably and before the change, which devices said managed='yes'; what was kept before stays."""
-    kept = before_of(paths, uuid, guest)
+    kept = before_of(paths, uuid)
     files.write_json(paths.before_enable(uuid), record(guest, (*kept.addresses, *addresses), kept.equipped))
 
 
-def before_of(paths: Paths, uuid: str, guest: str) -> Before:
-    """What `enable` found for `guest` with this `uuid`: nothing where it never was asked, or for another one."""
-    kept = before(paths, guest)
-    return kept if kept and kept.uuid == uuid else Before(uuid, ())
+def before_of(paths: Paths, uuid: str) -> Before:
+    """What `enable` found in the domain `uuid`; nothing where it never was asked. Raises as `before`."""
+    path = paths.before_enable(uuid)
+    return _read(path)[1] if os.path.lexists(path) else Before(uuid, ())
 
 
 def record(guest: str, addresses: Iterable[str] = (), equipped: Any = None) -> dict[str, Any]:
@@ -126,17 +126,17 @@ def record(guest: str, addresses: Iterable[str] = (), equipped: Any = None) -> d
     return {"guest": guest, "managed": list(dict.fromkeys(addresses)), **more}
 
 
-def before(paths: Paths, guest: str) -> Before | None:
-    """What `enable` found when it was asked for `guest`; None when it never was.
+def before(paths: Paths, guest: str) -> tuple[Before, ...]:
+    """What `enable` found each time it was asked for a guest of this name; one that was renamed or is gone counts too.
 
     Raises Refused("managed.malformed") when one of the records is damaged: it may be that of the guest.
     """
     try:
         uuids = sorted(name.removesuffix(".json") for name in os.listdir(_directory(paths)) if name.endswith(".json"))
     except FileNotFoundError:
-        return None
-    found = (_read(paths.before_enable(uuid)) for uuid in uuids)
-    return next((before for name, before in found if name == guest), None)
+        return ()
+    found = tuple(_read(paths.before_enable(uuid)) for uuid in uuids)
+    return tuple(before for name, before in found if name == guest)
 
 
 def _read(path: str) -> tuple[str, Before]:

@@ -62,7 +62,7 @@ def drafted(
     chosen = choose(call, wish, domain, found.xml, others) if wish else Chosen(Outfit())
     managed = hostdev_mode.managed_addresses(found.xml)
     new_xml, put = dressed(hostdev_mode.set_managed(found.xml, "no", managed), chosen.outfit)
-    before = hostdev_mode.before_of(paths, domain.uuid, domain.name)
+    before = hostdev_mode.before_of(paths, domain.uuid)
     kept = equipment(before, paths.before_enable(domain.uuid))
     if kept:
         former, put = way_back(found.xml, before, kept).xml, merged(kept.put, put)

@@ -76,7 +76,7 @@ def _unmarked(document: bytes) -> bytes:
 
 def seen(paths: Paths, uuid: str, guest: str, present: bytes) -> None:
     """Keep what libvirt has made of the domain, so that an edit by somebody else is told from it."""
-    before = hostdev_mode.before_of(paths, uuid, guest)
+    before = hostdev_mode.before_of(paths, uuid)
     if kept := equipment(before, paths.before_enable(uuid)):
         new = Equipment(kept.former, kept.put, present)
         files.write_json(paths.before_enable(uuid), hostdev_mode.record(guest, before.addresses, new.as_json()))
