@@ -138,11 +138,11 @@ class TemplateSource:
 
 @frozen
 class Outcome:
-    """How a hand-off ended, for observers. Times are seconds."""
+    """How a hand-off ended, for observers: its return, as the guest stopped. Times are seconds."""
 
     guest: str
     uuid: str
-    event: str  # prepare, release, recover
+    event: str  # release
     ok: bool
     duration: float
     message: str = ""
