@@ -7,7 +7,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from vfioctl_guest import hotplug, usb
+from vfioctl_guest import hotplug, places, usb
+from vfioctl_guest.commands import attach
 from vfioctl_guest.life import Subject
 from vfioctl_guest.places import Change
 
@@ -130,6 +131,14 @@ def test_what_goes_is_what_is_configured_though_the_running_guest_has_its_number
     found = hotplug.usb_named("web", own.xml, own.live_xml, word)
     assert ET.fromstring(found).find("source/address") is None
     assert hotplug.called(found) == "the USB device 0781:5581"
+
+
+@pytest.mark.parametrize("word", ["0781:5581", "1.12"])
+def test_it_goes_for_good_as_a_device_that_is_named_without_its_kind(word: str) -> None:
+    about = Subject(guest(devices=HAS.format(""), live=HAS.format(PLACE)), "local", "qemu:///system", local=True,
+                    managed=False)  # fmt: skip
+    found = attach.meant(about, about.guest.live_xml, word, None)
+    assert places._where(about, Change("detach", found)) == ["live", "config"]
 
 
 def test_of_two_that_are_alike_one_is_named_by_its_numbers() -> None:

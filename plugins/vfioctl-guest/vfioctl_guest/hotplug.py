@@ -185,6 +185,11 @@ def _usb_names(device: ET.Element) -> list[str]:
     return [*numbers, *filter(None, (found,))]
 
 
+def is_usb(device: str) -> bool:
+    """Whether it is a USB device of the host."""
+    return ET.fromstring(device).tag == "hostdev"
+
+
 def called(device: str) -> str:
     """A device in a sentence: "the disk vdb", "the network card 52:54:00:…"."""
     element = ET.fromstring(device)

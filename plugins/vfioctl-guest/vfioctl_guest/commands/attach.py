@@ -116,14 +116,23 @@ def detach(
     about = subject(call, name, node)
     must_not_be_saved(about)
     xml = about.guest.xml if next_start else about.guest.live_xml or about.guest.xml
-    if usb is not None:
-        found = hotplug.usb_named(about.name, about.guest.xml, xml, usb_word(usb))
-    else:
-        found = hotplug.named(about.name, xml, str(device))
+    found = meant(about, xml, device, usb)
     if yes:
         call.agree(SYSTEM)
     asked = None if next_start else _about_the_system(about, found)
     return change(call, about, Change("detach", found, later=next_start, question=asked), dry_run=dry_run)
+
+
+def meant(about: Subject, xml: str, device: str | None, usb: str | None) -> str:
+    """The XML of the `device` that goes, or of one on `usb`; on USB as it is configured, whichever way it was named.
+
+    Raises Refused("device.unknown", "device.ambiguous").
+    """
+    if usb is None:
+        found = hotplug.named(about.name, xml, str(device))
+        if not hotplug.is_usb(found):
+            return found
+    return hotplug.usb_named(about.name, about.guest.xml, xml, usb_word(usb) if usb is not None else str(device))
 
 
 def _about_the_system(about: Subject, device: str) -> Question | None:
@@ -134,7 +143,6 @@ def _about_the_system(about: Subject, device: str) -> Question | None:
     lines = (f"Guest {about.name} runs from its disk {target}, and will lose it: what it has not written is lost.",
              "The volume will stay. Nothing will be left there to boot from.")  # fmt: skip
     return Question(SYSTEM, lines, f"vfioctl guest detach {about.called} {argument(target)} --yes")
-
 
 
 @click.command()
