@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
-    from vfioctl.plugin.host_changes import HostChange
+    from vfioctl.plugin.host_changes import HostChange, HostRecord
     from vfioctl.plugin.operations import ChosenCard, Enabling, OperationRequest, Question
     from vfioctl.plugin.types import TemplateSource
     from vfioctl.result import Result
@@ -227,10 +227,12 @@ class Call:
 
     def take_host_back(
         self, record: str, verb: str, question: Question, *, plugin: str, dry_run: bool = False,
-        leave_edited: bool = False,
+        leave_edited: bool = False, instead: HostRecord | None = None,
     ) -> Result:  # fmt: skip
-        """Put back what is on `record`. Raises Refused, NotRoot."""
+        """Put back what is on `record`, or is said `instead` of it. Raises Refused, NotRoot."""
         from vfioctl.actions import host_changes  # few verbs change it
 
         asks = host_changes.Verb(plugin, verb, question)
-        return host_changes.take_back(self, record, asks, dry_run=dry_run, leave_edited=leave_edited)
+        return host_changes.take_back(
+            self, record, asks, dry_run=dry_run, leave_edited=leave_edited, instead=instead
+        )

@@ -25,7 +25,7 @@ from vfioctl.actions.host_change_steps import Work, making, restoring
 from vfioctl.actions.perform import perform
 from vfioctl.findings import Finding
 from vfioctl.frozen import frozen, replace
-from vfioctl.plugin.host_changes import Fate, HostChange, read_host_record
+from vfioctl.plugin.host_changes import Fate, HostChange, HostRecord, read_host_record
 from vfioctl.plugin.operations import OperationRequest, Question
 from vfioctl.result import Message, Result
 from vfioctl.txn.plan import Unfinished
@@ -68,13 +68,17 @@ def change(call: Call, wanted: HostChange, verb: Verb, *, dry_run: bool = False)
     return _said(result, data, f"Take it back with: {wanted.back}", restart=wanted.restart)
 
 
-def take_back(call: Call, name: str, verb: Verb, *, dry_run: bool = False, leave_edited: bool = False) -> Result:
+def take_back(
+    call: Call, name: str, verb: Verb, *, dry_run: bool = False, leave_edited: bool = False,
+    instead: HostRecord | None = None,
+) -> Result:  # fmt: skip
     """Put every file on record under `name` back as it was: bytes, mode and owner; the record goes with it.
 
-    `leave_edited` leaves what somebody else has changed since as it is, and forgets it. Raises Refused as `change`.
+    `leave_edited` leaves what somebody else has changed since as it is, and forgets it. What is put back may
+    be said `instead` of the record. Raises Refused as `change`.
     """
     call.need_root()
-    record = read_host_record(call.paths, name)
+    record = instead or read_host_record(call.paths, name)
     fates = {one: fate(call.paths, one) for one in record.files}
     foreign = [one for one, how in fates.items() if how is Fate.EDITED]
     if foreign and not leave_edited:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.paths import Paths
     from vfioctl.plugin.answers import Answers
-    from vfioctl.plugin.host_changes import HostChange
+    from vfioctl.plugin.host_changes import HostChange, HostRecord
     from vfioctl.plugin.types import TemplateSource
     from vfioctl.result import Result
     from vfioctl.virt.connection import Connection
@@ -217,12 +217,13 @@ class Call(Protocol):
 
     def take_host_back(
         self, record: str, verb: str, question: Question, *, plugin: str, dry_run: bool = False,
-        leave_edited: bool = False,
+        leave_edited: bool = False, instead: HostRecord | None = None,
     ) -> Result:  # fmt: skip
         """Put every file on `record` back: bytes, mode and owner, in one operation.
 
         What somebody else has edited since is refused ("change.edited"), or with `leave_edited` left and forgotten:
-        `left` in the data names it. Raises as `change_host`.
+        `left` in the data names it. What is put back may be said `instead` of the record, which goes all the same:
+        with programs that have come since. Raises as `change_host`.
         """
 
 

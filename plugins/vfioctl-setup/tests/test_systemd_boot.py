@@ -23,6 +23,51 @@ def test_each_kernel_is_installed_anew_with_the_word_and_all_of_it_comes_back(tr
     assert tree.state() == before
 
 
+NEWER = "6.1.0-57-amd64"
+
+
+def a_newer_kernel_takes_the_place_of(tree, release):
+    """As its package and that of the older one have it done."""
+    tree.write(f"boot/vmlinuz-{NEWER}", "newer kernel")
+    tree.make("kernel-install", "add", NEWER, f"/boot/vmlinuz-{NEWER}")
+    for path in (*tree.root.glob(f"boot/efi/loader/entries/*-{release}.conf"), tree.root / f"boot/vmlinuz-{release}"):
+        path.unlink()
+
+
+def test_the_undo_makes_the_entries_of_the_kernels_that_there_are_by_then(tree, setup):
+    tree.systemd_boot()
+    assert setup("--yes").status == 0
+    a_newer_kernel_takes_the_place_of(tree, RELEASE)
+    shown = setup("--undo", "--yes")
+    assert shown.status == 0, shown.err
+    assert tree.next_words() == [[*ROOT_WORDS.split(), MACHINE_WORD]]
+
+
+def test_an_undo_that_fails_leaves_the_entries_of_these_kernels_with_the_word(tree, setup):
+    tree.systemd_boot()
+    assert setup("--yes").status == 0
+    a_newer_kernel_takes_the_place_of(tree, RELEASE)
+    before, program = tree.state(), (tree.root / "usr/sbin/kernel-install").read_text()
+    shebang, _, text = program.partition("\n")
+    once = 'import pathlib, os\nmark = pathlib.Path(os.environ["ROOT"], "failed")\nif not mark.exists():\n'
+    tree.shell("kernel-install", f"{shebang}\n{once}    mark.touch()\n    raise SystemExit(1)\n{text}")
+    shown = setup("--undo", "--yes")
+    assert (shown.status, "Everything was put back." in shown.err) == (1, True), shown.err
+    (tree.root / "failed").unlink()
+    tree.shell("kernel-install", program)
+    assert tree.state() == before
+
+
+def test_an_undo_to_which_no_entry_is_visible_says_that_it_makes_none(tree, setup):
+    tree.systemd_boot()
+    assert setup("--yes").status == 0
+    without_made_entries(tree)
+    for arguments in (("--dry-run",), ("--yes",)):
+        shown = setup("--undo", *arguments)
+        assert shown.status == 0, shown.err
+        assert "kernel-install: not run, since it is gone, or nothing is to be seen" in shown.out + shown.err
+
+
 COMMENTED = "# rescue: systemd.unit=rescue.target\nroot=UUID=1234 ro\n\n  # quiet\nquiet intel_iommu=off  splash\n# end"
 
 

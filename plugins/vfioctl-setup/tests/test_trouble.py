@@ -61,6 +61,30 @@ def test_what_was_edited_may_be_left_while_the_rest_goes_back(debian, setup):
     assert not (debian.root / RECORD).exists()
 
 
+@pytest.mark.parametrize(("gone", "run"), [
+    (("usr/sbin/update-grub",), ["refresh:grub-mkconfig -o /boot/grub/grub.cfg"]),
+    (("usr/sbin/update-grub", "usr/sbin/grub-mkconfig"), []),
+])  # fmt: skip
+def test_a_program_that_is_gone_since_keeps_nothing_from_going_back(done, setup, gone, run):
+    for path in gone:
+        (done.root / path).unlink()
+    shown = setup("--undo", "--yes", "--format", "json")
+    assert shown.status == 0, shown.out
+    assert [step["id"] for step in shown.data["steps"] if step["id"].startswith("refresh:")] == run
+    assert not (done.root / OWN).exists()
+
+
+def test_another_tool_for_the_initramfs_makes_it_anew(debian, setup):
+    debian.dracut()
+    assert setup("--early", "0000:01:00.0", "--yes").status == 0
+    (debian.root / "usr/sbin/dracut").unlink()
+    (debian.root / "boot/initramfs-6.1.0-56-amd64.img").unlink()
+    debian.initramfs_tools()
+    assert "vfioctl-early.conf" in debian.image()
+    assert setup("--undo", "--yes").status == 0
+    assert "vfioctl-early.conf" not in debian.image()
+
+
 def test_a_file_of_our_name_that_somebody_else_made_stays(debian, setup):
     debian.write(OWN, "# mine\n")
     before = debian.state()

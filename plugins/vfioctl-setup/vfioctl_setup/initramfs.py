@@ -24,16 +24,24 @@ SPARE = 16 << 20  # bytes: a new image is written beside the one that it replace
 
 def with_vfio(host: Host, settings: str) -> BootChange:
     """What puts vfio-pci and its `settings` of modprobe.d into each initramfs; for other tools, what to do."""
-    if host.programs.find("mkinitramfs") and host.programs.find(UPDATE[0]):
+    tools = programs(host)
+    if UPDATE in tools:
         edit = FileEdit(MODULES, as_bytes(_listed(text_of(host, MODULES) or "")), "the initramfs is to load vfio-pci")
-        return BootChange((edit,), (UPDATE,))
-    if host.programs.find(REGENERATE[0]):
+        return BootChange((edit,), tools)
+    if REGENERATE in tools:
         reason = "the initramfs is to load vfio-pci"
-        return BootChange((FileEdit(DRACUT, as_bytes(_drop_in(settings)), reason, own=True),), (REGENERATE,))
+        return BootChange((FileEdit(DRACUT, as_bytes(_drop_in(settings)), reason, own=True),), tools)
     if host.programs.find("mkinitcpio"):
         where = "/etc/mkinitcpio.conf, then: mkinitcpio -P"
         return BootChange(where=where, lines=(f"MODULES=({MODULE} …), before the driver of the card",))
     return BootChange(where="the settings of what makes your initramfs", lines=(f"load {MODULE} early",))
+
+
+def programs(host: Host) -> tuple[tuple[str, ...], ...]:
+    """What makes every initramfs anew here; nothing where that is done by another tool."""
+    if host.programs.find("mkinitramfs") and host.programs.find(UPDATE[0]):
+        return (UPDATE,)
+    return (REGENERATE,) if host.programs.find(REGENERATE[0]) else ()
 
 
 def room(host: Host) -> Iterator[Finding]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Question, Refused, Result, asking, card_addresses, replace, word
+from vfioctl.plugin import Message, Question, Refused, Result, asking, card_addresses, read_host_record, replace, word
 from vfioctl_setup.loaders.found import NAMES
 from vfioctl_setup.preparation import BACK, COMMAND_LINE, RECORD, Prepared, Wish, prepare
 from vfioctl_setup.views import row_lines
+from vfioctl_setup.way_back import way_back
 from vfioctl_setup.words import Asked
 
 if TYPE_CHECKING:
@@ -71,11 +72,16 @@ def _unknown(prepared: Prepared) -> Refused:
 
 
 def _take_back(call: Call, *, dry_run: bool, leave_edited: bool) -> Result:
-    question = Question(UNDO_CODE, ("Everything is put back as it was before `vfioctl setup`.",), f"{BACK} --yes")
+    call.need_root()
+    host = call.host()
+    way = way_back(host, read_host_record(host.paths, RECORD))
+    said = ("Everything is put back as it was before `vfioctl setup`.", *way.told)
     result = call.take_host_back(
-        RECORD, PLUGIN, question, plugin=PLUGIN, dry_run=dry_run, leave_edited=leave_edited
-    )
-    return replace(result, data={**result.data, "parts": [], "undo": True})
+        RECORD, PLUGIN, Question(UNDO_CODE, said, f"{BACK} --yes"), plugin=PLUGIN, dry_run=dry_run,
+        leave_edited=leave_edited, instead=way.record,
+    )  # fmt: skip
+    told = map(Message, way.told) if dry_run else ()
+    return replace(result, data={**result.data, "parts": [], "undo": True}).saying(*told)
 
 
 def _again(wish: Wish) -> str:

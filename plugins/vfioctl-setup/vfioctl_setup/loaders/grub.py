@@ -33,16 +33,26 @@ ASSIGNED = re.compile(r'^GRUB_CMDLINE_LINUX="\$GRUB_CMDLINE_LINUX (.*)"$', re.MU
 
 def find(host: Host) -> Loader | None:
     """GRUB, where its settings, its program and its menu are there."""
-    menu = next((path for path in MENUS if os.path.lexists(host.paths.at(path))), "")
+    menu = _menu(host)
     if not menu or not os.path.lexists(host.paths.at(SETTINGS)) or not any(map(host.programs.find, PROGRAMS)):
         return None
     return Loader("grub", "GRUB", _entries(seen(host, menu)), lambda host, words: _change(host, words, menu))
+
+
+def programs(host: Host) -> tuple[tuple[str, ...], ...]:
+    """What makes the menu that is there, with what is installed now; nothing where either is gone."""
+    menu = _menu(host)
+    return (_program(host, menu),) if menu and any(map(host.programs.find, PROGRAMS)) else ()
 
 
 def uses_loader_files(host: Host) -> bool:
     """Whether the entries lie in files of their own, which grubby alone knows to change (Fedora's BLS)."""
     settings = seen(host, SETTINGS) or ""
     return "GRUB_ENABLE_BLSCFG=true" in settings.splitlines() and host.programs.find("grubby") is not None
+
+
+def _menu(host: Host) -> str:
+    return next((path for path in MENUS if os.path.lexists(host.paths.at(path))), "")
 
 
 def _entries(menu: str | None) -> tuple[tuple[str, ...], ...] | None:

@@ -34,6 +34,11 @@ def find(host: Host) -> Loader | None:
     return Loader("systemd-boot", "systemd-boot", entries or None, lambda host, words: _change(host, words, files))
 
 
+def programs(host: Host) -> tuple[tuple[str, ...], ...]:
+    """What makes the entries that kernel-install has made, each with the kernel that it has now."""
+    return tuple(_programs(host, (path for path in _files(host) if _is_made(host, path))))
+
+
 def _lies_in(host: Host, place: str) -> bool:
     return any(name.lower().startswith("systemd-boot") for name in _names(host, f"{place}/EFI/systemd"))
 

@@ -1,0 +1,41 @@
+"""What taking the set-up back is by now: kernels come and go, and so do programs that the record names. Reads only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vfioctl.plugin import frozen, replace
+from vfioctl_setup import initramfs
+from vfioctl_setup.loaders import grub, systemd_boot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vfioctl.plugin import Host, HostRecord
+
+# Programs of a record, and who knows what they do now. The initramfs first: kernel-install copies it.
+MAKERS = (
+    ((initramfs.UPDATE[0], initramfs.REGENERATE[0]), initramfs.programs),
+    (("update-grub", *grub.PROGRAMS), grub.programs),
+    (("kernel-install",), systemd_boot.programs),
+)
+
+
+@frozen
+class WayBack:
+    """What is to be put back, and what a person is told of it beforehand."""
+
+    record: HostRecord
+    told: tuple[str, ...] = ()
+
+
+def way_back(host: Host, record: HostRecord) -> WayBack:
+    """The way back of this record, with what makes the same files anew today."""
+    ran = dict.fromkeys(argv[0] for argv in record.refresh)
+    rows = [(own, programs(host)) for names, programs in MAKERS if (own := [name for name in ran if name in names])]
+    refresh = tuple(argv for _, anew in rows for argv in anew)
+    return WayBack(replace(record, refresh=refresh), tuple(_idle(own) for own, anew in rows if not anew))
+
+
+def _idle(names: Iterable[str]) -> str:
+    return f"{', '.join(names)}: not run, since it is gone, or nothing is to be seen that it would make anew."
