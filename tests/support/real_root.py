@@ -21,6 +21,7 @@ chroot "$root" /bin/sh -ec "$MAKE"
 cp -r "$root$menu" "$work/before"
 "$@" setup --yes
 cp -r "$root$menu" "$work/after"
+eval "$RESTART"
 "$@" setup --undo --yes
 cp -r "$root$menu" "$work/back"
 """
@@ -35,10 +36,12 @@ def furnish(tree: BootTree) -> None:
         (tree.root / name).symlink_to(f"usr/{name}")
 
 
-def set_up_and_undo(tree: BootTree, work: Path, packages: Path, menu: str, make: str) -> dict[str, dict[str, str]]:
+def set_up_and_undo(
+    tree: BootTree, work: Path, packages: Path, menu: str, make: str, *, restart: str = ":"
+) -> dict[str, dict[str, str]]:
     """The files of the menu at the path `menu`: before `vfioctl setup`, after it, and after its undo.
 
-    `make` is the command that made the menu first.
+    `make` is the command that made the menu first, `restart` what plays a restart of the host at $root before the undo.
     """
     for name in ("upper", "scratch"):
         (work / name).mkdir()
@@ -46,7 +49,8 @@ def set_up_and_undo(tree: BootTree, work: Path, packages: Path, menu: str, make:
     argv = ["unshare", "-m", "sh", "-ec", SCRIPT, "sh", tree.root, lower, work, menu, sys.executable, "-I", "-m",
             "vfioctl.entry", "--root", tree.root]  # fmt: skip
     ended = subprocess.run(
-        argv, capture_output=True, text=True, check=False, timeout=100, cwd="/", env={**os.environ, "MAKE": make}
+        argv, capture_output=True, text=True, check=False, timeout=100, cwd="/",
+        env={**os.environ, "MAKE": make, "RESTART": restart},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return {name: _texts(work / name) for name in ("before", "after", "back")}

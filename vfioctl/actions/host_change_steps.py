@@ -78,8 +78,8 @@ def making(paths: Paths, record: HostRecord, wanted: HostChange, edits: Iterable
         mode = edit.mode if edit.remode or there is None else there.mode
         wish = FileBefore(edit.content, mode, *_owner(there))
         _write(work, edit.path, wish, edit.reason, replaced=there is not None, **_directory(paths, edit.path))
-        known = files.get(edit.path)
-        files[edit.path] = RecordedFile(edit.path, known.before if known else there, checksum(edit.content), mode)
+        known = files.get(edit.path) or RecordedFile(edit.path, there, "", mode, None if there else edit.stand_in)
+        files[edit.path] = replace(known, sha256=checksum(edit.content), mode=mode)
     programs = tuple(dict.fromkeys((*record.refresh, *wanted.refresh)))
     after = HostRecord(tuple(files.values()), programs, record.restart or wanted.restart)
     work.write(

@@ -126,7 +126,7 @@ if TYPE_CHECKING:
     from vfioctl.pipe import Piped, piped
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.conflicts import Taken, address_conflicts, taken_addresses
-    from vfioctl.plugin.host_changes import Fate, FileEdit, HostChange, HostRecord, read_host_record
+    from vfioctl.plugin.host_changes import Fate, FileEdit, HostChange, HostRecord, RecordedFile, read_host_record
     from vfioctl.plugin.key_pairs import KeyPair, make_key_store, new_key_pair
     from vfioctl.plugin.markers import hookimpl
     from vfioctl.plugin.operations import (
@@ -274,7 +274,7 @@ __all__ = [
     "OperationRequest", "Options", "Outcome",
     "Pages", "PciDevice", "Phase", "Picture", "Piped", "Pool", "Port", "ProgramSession",
     "Qcow2", "Question",
-    "Refused", "Request", "Result",
+    "RecordedFile", "Refused", "Request", "Result",
     "Scope", "Session", "Setting", "Severity", "SnapshotBackend", "SnapshotRecord", "StaticLease", "StepProposal",
     "Subnet", "Table", "Taken", "Template", "TemplateData", "TemplateSource",
     "Unfinished", "Unit", "UsbDevice", "Use", "Users",
@@ -333,7 +333,7 @@ _MODULES = {
     "vfioctl.pipe": "Piped piped",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.conflicts": "Taken address_conflicts taken_addresses",
-    "vfioctl.plugin.host_changes": "Fate FileEdit HostChange HostRecord read_host_record",
+    "vfioctl.plugin.host_changes": "Fate FileEdit HostChange HostRecord RecordedFile read_host_record",
     "vfioctl.plugin.key_pairs": "KeyPair make_key_store new_key_pair",
     "vfioctl.plugin.markers": "hookimpl",
     "vfioctl.plugin.operations": "Advice Call ChosenCard Completes Enabling Interrupted OperationRequest Options "

@@ -16,7 +16,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused
 from vfioctl.files import open_plain, read_bytes
 from vfioctl.findings import Finding
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,8 @@ class FileEdit:
     """What the file `path` is to say from now on, and why. `mode` is that of a new file; one that is there keeps its.
 
     `own`: the file belongs to the change alone, so that one that somebody else has made is never replaced.
-    `remode`: a file that is there gets `mode`, too.
+    `remode`: a file that is there gets `mode`, too. `stand_in`: what counts without such a file, where that may be
+    something else by the time of the undo; it is kept on record.
     """
 
     path: str
@@ -42,6 +43,7 @@ class FileEdit:
     mode: int = NEW_MODE
     own: bool = False
     remode: bool = False
+    stand_in: bytes | None = None
 
 
 @frozen
@@ -81,12 +83,16 @@ class Fate(StrEnum):
 
 @frozen
 class RecordedFile:
-    """A file on record: what it was (None: not there), and the checksum and mode that the change gave it."""
+    """A file on record: what it was (None: not there), and the checksum and mode that the change gave it.
+
+    `stand_in` is what counted in its place, where it was not there.
+    """
 
     path: str
     before: FileBefore | None
     sha256: str
     mode: int
+    stand_in: bytes | None = None
 
     def fate(self, paths: Paths) -> Fate:
         """How it is now. Raises OSError where it cannot be read."""
@@ -96,6 +102,10 @@ class RecordedFile:
         if (checksum(now.content), now.mode) == (self.sha256, self.mode):
             return Fate.WRITTEN
         return Fate.BEFORE if now == self.before else Fate.EDITED
+
+    def staying(self) -> RecordedFile:
+        """The same of which, put back, a file with the `stand_in` is left."""
+        return replace(self, before=FileBefore(self.stand_in or b"", self.mode, -1, -1))
 
 
 @frozen
@@ -137,7 +147,8 @@ def record_bytes(record: HostRecord) -> bytes:
     data = {
         "schema": SCHEMA, "refresh": record.refresh, "restart": record.restart,
         "files": [
-            {"path": one.path, "sha256": one.sha256, "mode": one.mode, "before": _as_data(one.before)}
+            {"path": one.path, "sha256": one.sha256, "mode": one.mode, "before": _as_data(one.before),
+             **({} if one.stand_in is None else {"stand_in": _as_text(one.stand_in)})}
             for one in record.files
         ],
     }  # fmt: skip
@@ -162,15 +173,25 @@ def checksum(content: bytes) -> str:
 def _as_data(before: FileBefore | None) -> dict[str, Any] | None:
     if before is None:
         return None
-    content = base64.b64encode(before.content).decode()
-    return {"content": content, "mode": before.mode, "uid": before.uid, "gid": before.gid}
+    return {"content": _as_text(before.content), "mode": before.mode, "uid": before.uid, "gid": before.gid}
+
+
+def _as_text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _as_bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _parsed(data: Mapping[str, Any]) -> HostRecord:
     if data["schema"] != SCHEMA:
         raise ValueError(data["schema"])
     files = (
-        RecordedFile(str(one["path"]), _before(one["before"]), str(one["sha256"]), int(one["mode"]))
+        RecordedFile(
+            str(one["path"]), _before(one["before"]), str(one["sha256"]), int(one["mode"]),
+            _as_bytes(one["stand_in"]) if "stand_in" in one else None,
+        )
         for one in data["files"]
     )
     refresh = (tuple(str(word) for word in argv) for argv in data["refresh"])
@@ -180,5 +201,4 @@ def _parsed(data: Mapping[str, Any]) -> HostRecord:
 def _before(data: Mapping[str, Any] | None) -> FileBefore | None:
     if data is None:
         return None
-    content = base64.b64decode(data["content"], validate=True)
-    return FileBefore(content, int(data["mode"]), int(data["uid"]), int(data["gid"]))
+    return FileBefore(_as_bytes(data["content"]), int(data["mode"]), int(data["uid"]), int(data["gid"]))

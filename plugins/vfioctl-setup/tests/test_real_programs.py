@@ -16,6 +16,8 @@ from real_root import furnish, set_up_and_undo
 PACKAGES = Path(os.environ.get("VFIOCTL_GRUB", "/"))
 GRUB = ("usr/sbin/update-grub", "usr/sbin/grub-mkconfig", "etc/grub.d/10_linux", "usr/share/grub/grub-mkconfig_lib")
 INSTALL = Path("/usr/bin/kernel-install"), Path("/usr/lib/kernel/install.d/90-loaderentry.install")
+ENTRIES = "/boot/efi/loader/entries"
+RESTART = f"sed -n 's/^options *//p' $root{ENTRIES}/*.conf >$root/proc/cmdline"
 PROBE = "#!/bin/sh\ncase $* in *target=device*) echo /dev/vda1 ;; *target=fs*) echo ext2 ;; *) echo 1234 ;; esac\n"
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
@@ -50,23 +52,38 @@ def test_the_menu_that_grub_makes_has_the_word_and_is_the_same_again(tree, tmp_p
     assert settings == {name: found for name, found in before.items() if name.startswith("etc/default")}
 
 
+def systemd_boot(tree, work: Path) -> str:
+    """The command that makes the menu of this host the first time."""
+    furnish(tree)
+    tree.write("boot/efi/EFI/systemd/systemd-bootx64.efi", "MZ")
+    for place in ("loader/entries", MACHINE_ID):
+        (tree.root / "boot/efi" / place).mkdir(parents=True)
+    work.mkdir()
+    return f"kernel-install add {RELEASE} /boot/vmlinuz-{RELEASE}"
+
+
 @root_only
 @pytest.mark.skipif(not all(path.exists() for path in INSTALL), reason="needs kernel-install with its plugins")
 @pytest.mark.parametrize("command_line", [ROOT_WORDS, f"{ROOT_WORDS} intel_iommu=off"])
 def test_the_entries_that_kernel_install_makes_have_the_word_and_are_the_same_again(
     tree, tmp_path, command_line
 ) -> None:
-    furnish(tree)
+    make = systemd_boot(tree, tmp_path / "work")
     tree.write("etc/kernel/cmdline", f"{command_line}\n")
-    tree.write("boot/efi/EFI/systemd/systemd-bootx64.efi", "MZ")
-    for place in ("loader/entries", MACHINE_ID):
-        (tree.root / "boot/efi" / place).mkdir(parents=True)
-    (tmp_path / "work").mkdir()
-    make = f"kernel-install add {RELEASE} /boot/vmlinuz-{RELEASE}"
-    menus = set_up_and_undo(tree, tmp_path / "work", Path("/"), "/boot/efi/loader/entries", make)
+    menus = set_up_and_undo(tree, tmp_path / "work", Path("/"), ENTRIES, make)
     (before,), (after,) = lines(menus["before"], "options"), lines(menus["after"], "options")
     assert before[1:-1] == command_line.split() or before[1:] == command_line.split()
     assert "intel_iommu=on" in after
     assert "intel_iommu=off" not in after
     assert menus["back"] == menus["before"]
     assert (tree.root / "etc/kernel/cmdline").read_text() == f"{command_line}\n"
+
+
+@root_only
+@pytest.mark.skipif(not all(path.exists() for path in INSTALL), reason="needs kernel-install with its plugins")
+def test_the_entries_are_the_same_again_where_kernel_install_had_their_words_of_the_running_kernel(tree, tmp_path):
+    make = systemd_boot(tree, tmp_path / "work")
+    menus = set_up_and_undo(tree, tmp_path / "work", Path("/"), ENTRIES, make, restart=RESTART)
+    (after,) = lines(menus["after"], "options")
+    assert "intel_iommu=on" in after
+    assert menus["back"] == menus["before"]

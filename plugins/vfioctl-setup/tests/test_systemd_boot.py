@@ -23,6 +23,47 @@ def test_each_kernel_is_installed_anew_with_the_word_and_all_of_it_comes_back(tr
     assert tree.state() == before
 
 
+def restarted_without_a_command_line_of_its_own(tree, setup):
+    """A host whose entries have the words of the running kernel, which by now are those of the set-up."""
+    tree.write("proc/cmdline", f"BOOT_IMAGE=/boot/vmlinuz-{RELEASE} {ROOT_WORDS} intel_iommu=off\n")
+    tree.systemd_boot(command_line=None)
+    assert setup("--yes").status == 0
+    tree.restart()
+
+
+def test_the_words_of_the_running_kernel_do_not_outlive_the_undo(tree, setup):
+    restarted_without_a_command_line_of_its_own(tree, setup)
+    shown = setup("--undo", "--yes")
+    assert shown.status == 0, shown.err
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "intel_iommu=off", MACHINE_WORD]]
+    assert (tree.root / "etc/kernel/cmdline").read_text() == f"{ROOT_WORDS} intel_iommu=off\n"
+    assert "/etc/kernel/cmdline stays, with the words of before" in shown.out
+
+
+def test_they_do_not_outlive_it_either_where_somebody_has_removed_the_file(tree, setup):
+    restarted_without_a_command_line_of_its_own(tree, setup)
+    (tree.root / "etc/kernel/cmdline").unlink()
+    assert setup("--undo", "--yes").status == 0
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "intel_iommu=off", MACHINE_WORD]]
+
+
+def test_a_command_line_of_a_package_that_came_since_counts(tree, setup):
+    restarted_without_a_command_line_of_its_own(tree, setup)
+    tree.write("usr/lib/kernel/cmdline", f"{ROOT_WORDS} splash\n")
+    assert setup("--undo", "--yes").status == 0
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "splash", MACHINE_WORD]]
+    assert not (tree.root / "etc/kernel/cmdline").exists()
+
+
+def test_a_command_line_that_somebody_has_edited_is_left_as_it_is(tree, setup):
+    restarted_without_a_command_line_of_its_own(tree, setup)
+    tree.write("etc/kernel/cmdline", f"{ROOT_WORDS} debug\n")
+    shown = setup("--undo", "--leave-edited", "--yes")
+    assert shown.status == 0, shown.err
+    assert tree.next_words() == [[*ROOT_WORDS.split(), "debug", MACHINE_WORD]]
+    assert "with the words of before" not in shown.out
+
+
 NEWER = "6.1.0-57-amd64"
 
 

@@ -39,6 +39,14 @@ def programs(host: Host) -> tuple[tuple[str, ...], ...]:
     return tuple(_programs(host, (path for path in _files(host) if _is_made(host, path))))
 
 
+def of_running(host: Host) -> str | None:
+    """What kernel-install takes of the running kernel without our file; None where it takes that of a package."""
+    if text_of(host, OTHERS) is not None:
+        return None
+    words = (word for word in host.kernel_command_line().split() if not word.startswith(NOT_KEPT))
+    return f"{' '.join(words)}\n"
+
+
 def _lies_in(host: Host, place: str) -> bool:
     return any(name.lower().startswith("systemd-boot") for name in _names(host, f"{place}/EFI/systemd"))
 
@@ -89,7 +97,10 @@ def _in_command_line(host: Host, words: Words) -> Iterator[FileEdit]:
     text = text_of(host, COMMAND_LINE)
     new = _with_words(_base(host) if text is None else text, words)
     if text is None or new.split() != text.split():
-        yield FileEdit(COMMAND_LINE, as_bytes(new), "kernel-install takes the command line from there")
+        said = of_running(host)
+        stand_in = None if said is None else as_bytes(said)
+        reason = "kernel-install takes the command line from there"
+        yield FileEdit(COMMAND_LINE, as_bytes(new), reason, stand_in=stand_in)
 
 
 def _with_words(text: str, words: Words) -> str:
@@ -109,9 +120,7 @@ def _with_words(text: str, words: Words) -> str:
 
 def _base(host: Host) -> str:
     """What kernel-install takes where nobody has said anything."""
-    packaged = text_of(host, OTHERS)
-    running = (word for word in host.kernel_command_line().split() if not word.startswith(NOT_KEPT))
-    return " ".join(running) if packaged is None else packaged
+    return of_running(host) or text_of(host, OTHERS) or ""
 
 
 def _programs(host: Host, made: Iterable[str]) -> Iterator[tuple[str, ...]]:
