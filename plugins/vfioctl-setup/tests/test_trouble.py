@@ -184,3 +184,9 @@ def test_doctor_says_that_the_boot_menu_has_lost_the_word(done, vfioctl):
     menu = done.root / "boot/grub/grub.cfg"
     menu.write_text(menu.read_text().replace(" intel_iommu=on", ""))
     assert found(vfioctl) == {"setup.menu_older"}
+
+
+def test_doctor_names_the_words_of_the_set_up_alone_where_it_has_made_the_file(tree, setup, vfioctl):
+    tree.systemd_boot(command_line=None)
+    assert setup("--yes").status == 0
+    assert "The running kernel was started without intel_iommu=on." in vfioctl("doctor").out

@@ -71,7 +71,7 @@ def _words(host: Host, record: HostRecord) -> Iterator[str]:
     """The words that the set-up has added to what the boot loader reads."""
     for one in record.files:
         if one.path.startswith(BOOT) or "/loader/entries/" in one.path:
-            before = one.before.content.decode(*TEXT) if one.before else ""
+            before = (one.before.content if one.before else one.stand_in or b"").decode(*TEXT)
             now = seen(host, one.path) or ""
             known = set(_said(before))
             yield from (word for word in _said(now) if word not in known)
