@@ -16,7 +16,7 @@ from somebody import NOBODY
 from vfioctl.actions.caller import Call, Caller
 from vfioctl.actions.errors import Interrupted, Unconfirmed
 from vfioctl.actions.moments import Told
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Refused, Stuck, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
 from vfioctl.txn import history, runner
@@ -258,6 +258,31 @@ def test_apart_it_is_followed_to_its_end(on):
     assert (result.data["operation"]["ok"], (on.root / "srv/made").read_bytes()) == (True, CONTENT)
     assert any("done" in line for line in lines)
     assert blobs(on) == []
+
+
+def test_apart_what_fails_says_the_same_as_here(on):
+    def shown(**how):
+        result = call(on).perform(request(failing()), **how)
+        return [(one.code, one.message, one.state, one.hints) for one in result.errors], result.exit_status
+
+    assert shown(apart=True) == shown()
+
+
+@pytest.mark.parametrize("error", [
+    Stuck("device.stuck", "It hangs.", state="It stays.", hints=("See: vfioctl status",)),
+    Refused("lock.busy", "Another one has it.", state="Nothing was changed."),
+])  # fmt: skip
+def test_apart_a_failure_keeps_its_exit_status(on, monkeypatch, error):
+    def ended(node, plan):
+        history.keep_run(
+            node.paths, (), subject=plan.subject, key=plan.key, event=plan.operation, operation=plan.operation,
+            message=error.message, error=error,
+        )  # fmt: skip
+
+    monkeypatch.setattr(runner, "apart", ended)
+    result = call(on).perform(request(), apart=True)
+    (said,) = result.errors
+    assert (said.state, said.hints, result.exit_status) == (error.state, error.hints, error.exit_status)
 
 
 def test_apart_what_has_ended_before_it_can_be_followed_says_how(on, monkeypatch):

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Stuck, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.paths import Paths
 from vfioctl.txn import history
@@ -31,6 +31,39 @@ def test_a_record_comes_back_as_it_was(paths):
     kept = hand_off(paths)
     history.record(paths, kept)
     assert history.read(paths, kept.id) == kept
+
+
+def test_how_a_failed_one_ended_is_on_record(paths):
+    error = Stuck("device.stuck", "It hangs.", state="It stays.", hints=("See: vfioctl status",))
+    history.keep_run(paths, (), subject="shelf:top", key="u", event="shelf fill", message="It hangs.", error=error)
+    kept = history.find(paths, "u")
+    assert (kept.ok, kept.code, kept.message) == (False, "device.stuck", "It hangs.")
+    assert (kept.state, kept.hints, kept.exit_status) == ("It stays.", ("See: vfioctl status",), 4)
+
+
+def test_a_record_of_an_older_version_says_less(paths):
+    kept = hand_off(paths)
+    history.record(paths, kept)
+    path = os.path.join(paths.history, f"{kept.id}.json")
+    with open(path) as file:
+        known = json.load(file)
+    with open(path, "w") as file:
+        json.dump({name: value for name, value in known.items() if name not in ("state", "hints", "exit_status")}, file)
+    assert history.read(paths, kept.id) == kept
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hints": "x"}, {"hints": [1]}, {"exit_status": "1"}, {"exit_status": True}, {"state": 1}]
+)
+def test_a_record_whose_end_is_of_another_type_is_damaged(paths, wrong):
+    kept = hand_off(paths)
+    history.record(paths, kept)
+    path = os.path.join(paths.history, f"{kept.id}.json")
+    with open(path) as file:
+        known = json.load(file)
+    with open(path, "w") as file:
+        json.dump({**known, **wrong}, file)
+    assert history.read_all(paths).damaged == (f"{kept.id}.json",)
 
 
 def test_ids_say_when_and_who_and_are_never_used_twice(paths):

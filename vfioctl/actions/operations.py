@@ -13,7 +13,7 @@ from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.facts import running
 from vfioctl.actions.moments import Told
 from vfioctl.actions.states import node_of
-from vfioctl.errors import Refused, VfioctlError
+from vfioctl.errors import EXIT_FAILED, Refused, VfioctlError
 from vfioctl.frozen import asdict
 from vfioctl.result import Error, Message, Result
 from vfioctl.signals import Terminated
@@ -173,7 +173,8 @@ def _how_it_ended(node: Composition, plan: Plan) -> Result:
     data = {"key": key, "ended": True, "record": record.id if record else None, "ok": record.ok if record else None}
     if record is None or record.ok:
         return Result(data=data).saying(Message(f"{name} has ended: {record.message if record else 'no record'}."))
-    return Result(data=data, errors=(Error(record.code, record.message),), exit_status=1)
+    error = Error(record.code, record.message, record.state, record.hints)
+    return Result(data=data, errors=(error,), exit_status=record.exit_status or EXIT_FAILED)
 
 
 def _never_began(key: str, name: str) -> Result:

@@ -99,7 +99,7 @@ def _alike(one: str, other: str) -> bool:
 def _record(paths: Paths, ending: Ending) -> str:
     return history.keep_run(
         paths, ending.times or (), subject=ending.guest, key=ending.uuid, event=ending.event, message=ending.text,
-        code=ending.error.code if ending.error else "", ok=ending.error is None, refused=ending.refused,
+        error=ending.error, refused=ending.refused,
     )  # fmt: skip
 
 

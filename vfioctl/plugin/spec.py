@@ -202,9 +202,9 @@ def vfioctl_config_files(host: Host) -> Iterable[ConfigFile]:
 def vfioctl_finished(outcome: Outcome) -> None:
     """Observe how a hand-off ended.
 
-    When: once after each return that libvirt's hook has begun, as a guest stops, in the part that runs after the hook has
-    ended, never in the hook itself. A start that was refused or undone, and what `vfioctl recover`, the boot service or
-    the dead-man has brought home, stand in the history alone.
+    When: once after each return that libvirt's hook has begun, as a guest stops, in the part that runs after the hook
+    has ended, never in the hook itself. A start that was refused or undone, and what `vfioctl recover`, the service at
+    boot or the dead-man has brought home, stand in the history alone.
 
     Answer: none; what it raises is logged and changes nothing.
 

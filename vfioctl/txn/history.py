@@ -23,6 +23,7 @@ OF = "+"  # in an id, before an operation that is not the one without a name
 PUBLIC, PUBLIC_DIRECTORY = 0o644, 0o755  # `vfioctl history` works without root
 NAME_LENGTH = 8
 LISTS, FLAGS, TIMES = ("steps", "hints"), ("ok", "refused"), ("started", "duration", "started_offset", "when")
+WHOLE = ("exit_status",)
 
 
 @frozen
@@ -40,7 +41,10 @@ class StepTime:
 
 @frozen
 class Run:
-    """One run of an operation. `started` is seconds since the epoch, `duration` seconds."""
+    """One run of an operation. `started` is seconds since the epoch, `duration` seconds.
+
+    `code`, `state`, `hints` and `exit_status` are those of the error that ended it; an older record has the code alone.
+    """
 
     id: str
     guest: str
@@ -51,9 +55,12 @@ class Run:
     ok: bool
     message: str = ""
     steps: tuple[StepTime, ...] = ()
-    code: str = ""  # of the error that ended it
+    code: str = ""
     refused: bool = False  # before anything was touched
     operation: str = ""  # empty where it is the one whose records name none
+    state: str = ""
+    hints: tuple[str, ...] = ()
+    exit_status: int = 0
 
     @property
     def outcome(self) -> str:
@@ -82,15 +89,19 @@ def new_id(paths: Paths, subject: str, started: float, operation: str = "") -> s
 
 def keep_run(
     paths: Paths, times: Sequence[clock.StepTime], *, subject: str, key: str, event: str, operation: str = "",
-    message: str, code: str = "", ok: bool, refused: bool = False,
+    message: str, error: VfioctlError | None, refused: bool = False,
 ) -> str:
-    """Keep one run that ends now and took `times`; returns the id of its record. Raises OSError."""
+    """Keep one run that ends now, in `error` where it failed, and took `times`; returns the id of its record.
+
+    Raises OSError.
+    """
     duration = max((one.started + one.duration for one in times), default=0.0)
     started = time.time() - duration
     steps = tuple(StepTime(t.id, t.kind, t.phase, t.started, t.duration, t.outcome, t.action) for t in times)
+    end = {name: getattr(error, name) for name in ("code", "state", "hints", "exit_status")} if error else {}
     made = Run(
-        new_id(paths, subject, started, operation), subject, key, event, started, duration, ok, message, steps, code,
-        refused, operation,
+        new_id(paths, subject, started, operation), subject, key, event, started, duration, error is None, message,
+        steps, refused=refused, operation=operation, **end,
     )  # fmt: skip
     record(paths, made)
     return made.id
@@ -142,10 +153,16 @@ def read(paths: Paths, name: str) -> Run:
         )
     try:
         steps = tuple(built(StepTime, step) for step in value.get("steps", ()))
-        made: Run = built(Run, {**value, "steps": steps})
+        made: Run = built(Run, {**value, "steps": steps, "hints": _texts(value.get("hints", []))})
         return made
     except (TypeError, AttributeError) as error:
         raise _damaged(name, str(error)) from None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError(f"hints is {value!r:.60}")
+    return tuple(value)
 
 
 def _read(path: str, name: str) -> Any:
@@ -174,6 +191,8 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, tuple)
     if name in FLAGS:
         return isinstance(value, bool)
+    if name in WHOLE:
+        return type(value) is int  # JSON's true is one too
     if name in TIMES:
         from vfioctl.txn.shape import is_number  # who only writes does without
 

@@ -190,6 +190,5 @@ def keep(node: Node, transaction: Transaction, error: VfioctlError | None, said:
     with suppress(OSError):
         history.keep_run(
             node.paths, transaction.engine.watch.times, subject=plan.subject, key=plan.key, event=plan.operation,
-            operation=plan.operation, message=error.message if error else said, code=error.code if error else "",
-            ok=error is None,
+            operation=plan.operation, message=error.message if error else said, error=error,
         )  # fmt: skip
