@@ -246,7 +246,7 @@ if TYPE_CHECKING:
     from vfioctl.virt.topology import Pages
     from vfioctl.virt.usb import UsbDevice, has_usb_device, read_usb_devices
     from vfioctl.virt.uses import Use, located_disks, other_sources, read_uses
-    from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes
+    from vfioctl.virt.volumes import Volume, every_volume, read_volume, read_volumes, volumes_at
     from vfioctl.wait import Backoff, until
 
     asking: Options
@@ -301,7 +301,7 @@ __all__ = [
     "set_guest_password", "size", "snapshot_records", "start_time", "staying", "sysfs",
     "taken_addresses", "taken_devices", "target_driver", "templates_pool",
     "unit_stop", "until", "usb_devices", "usb_mounts", "users_of", "users_of_file",
-    "vendor_claim", "verify_template",
+    "vendor_claim", "verify_template", "volumes_at",
     "word", "write_attribute", "write_guest_file",
 ]  # fmt: skip
 
@@ -379,7 +379,7 @@ _MODULES = {
     "vfioctl.virt.uses": "Use located_disks other_sources read_uses",
     "vfioctl.virt.template_data": "TemplateData",
     "vfioctl.virt.templates": "Template find_template next_version read_templates templates_pool verify_template",
-    "vfioctl.virt.volumes": "Volume every_volume read_volume read_volumes",
+    "vfioctl.virt.volumes": "Volume every_volume read_volume read_volumes volumes_at",
     "vfioctl.wait": "Backoff until",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -11,6 +13,9 @@ from vfioctl.virt.connection import binding
 from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from libvirt import virConnect, virStoragePool
 
     from vfioctl.virt.connection import Connection
@@ -61,6 +66,16 @@ class Pool:
 def read_pools(connection: Connection) -> tuple[Pool, ...]:
     """Every pool of the node, by name. Raises VfioctlError as `Connection.ask`."""
     return connection.ask(_all, "the list of pools")
+
+
+def place_of(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], pool: Pool) -> str:
+    """Where the volumes of `pool` are, without links on this host: guests are given the files as they are.
+
+    `ask` looks at files of this host (`Host.ask`). Raises Refused("path.unanswered").
+    """
+    if not pool.path or not connection.node.is_local:
+        return pool.path
+    return str(ask(pool.path, partial(os.path.realpath, pool.path)))
 
 
 def read_pool(connection: Connection, word: str) -> Pool:

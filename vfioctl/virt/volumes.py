@@ -6,17 +6,21 @@ libvirt lists what was there at the last refresh of the pool. A volume that is m
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.unknown import no_such
 from vfioctl.virt.connection import binding
+from vfioctl.virt.pools import place_of, read_pools
 from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from libvirt import virConnect, virStoragePool, virStorageVol
 
@@ -77,6 +81,33 @@ def every_volume(connection: Connection, paths: Iterable[str] = ()) -> tuple[Vol
 
     wanted = tuple(paths)
     return connection.ask(read, "the volumes of every pool")
+
+
+def volumes_at(
+    connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], paths: Iterable[str] = ()
+) -> dict[str, Volume]:
+    """Those of `every_volume` by their paths; on this host also by those without a link to the directory of the pool.
+
+    Guests have the latter: AppArmor judges the file. `ask` looks at files of this host (`Host.ask`).
+    """
+    links = _links(connection, ask)
+    places = {real: link for link, real in links.items()}
+    volumes = every_volume(connection, (_moved(path, places) for path in paths))
+    return {**{_moved(one.path, links): one for one in volumes}, **{one.path: one for one in volumes}}
+
+
+def _links(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any]) -> dict[str, str]:
+    """Where the directories of pools lie that are named through links."""
+    found: dict[str, str] = {}
+    for pool in read_pools(connection):
+        with suppress(VfioctlError):  # on a share whose server is gone it is as libvirt has it
+            found[pool.path] = place_of(connection, ask, pool)
+    return {path: place for path, place in found.items() if place != path}
+
+
+def _moved(path: str, to: Mapping[str, str]) -> str:
+    directory, name = os.path.split(path)
+    return os.path.join(to.get(directory, directory), name)
 
 
 def volumes_in(pool: virStoragePool) -> tuple[Volume, ...]:

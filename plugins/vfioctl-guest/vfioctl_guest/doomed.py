@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from vfioctl.plugin import (
     GuestDisk,
-    every_volume,
     frozen,
     guest_disks,
     guest_firmware,
@@ -21,6 +20,7 @@ from vfioctl.plugin import (
     read_summaries,
     replace,
     users_of,
+    volumes_at,
 )
 from vfioctl_guest.names import below_root, typed
 from vfioctl_guest.past import QCOW2, Past, backing, beside, chain, family, from_top, past, real
@@ -121,7 +121,7 @@ def look(call: Call, connection: Connection, word: str) -> Doomed:
     known = _Known(
         connection, host, here=here, guest=guest.uuid, seed=seed.file if seed else "",
         pools={one.name: one.uuid for one in read_pools(connection)},
-        volumes={one.path: one for one in every_volume(connection)},
+        volumes=volumes_at(connection, host.ask),
     )  # fmt: skip
     snapshots = read_snapshots(connection, guest.uuid)
     unseen = Past(tuple(one.name for one in snapshots))
@@ -209,7 +209,8 @@ def _copies(known: _Known, guest: Guest, nvram: str) -> Iterator[tuple[str, str]
 
 def _users(known: _Known, path: str) -> tuple[str, ...]:
     found = users_of(known.connection, known.host.ask, path, but=known.guest, paths=known.host.paths)
-    return (*found.guests, *found.snapshots, *found.above)
+    above = (real(known.host, one) if known.here else one for one in found.above)
+    return (*found.guests, *found.snapshots, *above)
 
 
 def _why_kept(disk: GuestDisk, known: _Known) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.host import images
 from vfioctl.shell import argument
-from vfioctl.virt.pools import read_pools
-from vfioctl.virt.volumes import FILE, Volume, every_volume, read_volume
+from vfioctl.virt.pools import place_of, read_pools
+from vfioctl.virt.volumes import FILE, Volume, read_volume, volumes_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +35,11 @@ def must_lie_in_pools(connection: Connection, ask: Callable[[str, Callable[[], A
     _must_have_its_data(connection, ask, volume)
     if not volume.backing:
         return
-    known, seen = {one.path: one for one in every_volume(connection)}, {volume.path}
+    known, seen = volumes_at(connection, ask), {volume.path}
     while (name := volume.backing) and name not in seen:
         seen.add(name)
         place = _there(connection, ask, volume)
-        volume = known.get(name) or known.get(place) or _unlisted(connection, volume, {name, place})
+        volume = known.get(name) or known.get(place) or _unlisted(connection, ask, volume, {name, place})
         _must_have_its_data(connection, ask, volume)
 
 
@@ -82,11 +82,13 @@ def _real(path: str) -> str:
     return os.path.realpath(path)
 
 
-def _unlisted(connection: Connection, above: Volume, paths: set[str]) -> Volume:
+def _unlisted(
+    connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], above: Volume, paths: set[str]
+) -> Volume:
     """What lies below `above`, in a pool that is not active or has not looked for it yet."""
     places = {os.path.dirname(path): path for path in paths}
     for pool in read_pools(connection):
-        if path := places.get(pool.path.rstrip("/")):
+        if path := places.get(pool.path) or places.get(place_of(connection, ask, pool)):
             name = os.path.basename(path)
             if not pool.is_active:
                 return Volume(pool.name, name, path, FILE, "", 0, 0)

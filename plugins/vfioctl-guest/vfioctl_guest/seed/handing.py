@@ -15,10 +15,10 @@ from vfioctl.plugin import (
     StepProposal,
     Unfinished,
     content_name,
-    every_volume,
     frozen,
     read_pools,
     replace,
+    volumes_at,
 )
 from vfioctl_guest.life import OFF, Doing, perform, step
 from vfioctl_guest.seed.ending import has_shut_down
@@ -52,7 +52,7 @@ def read_seed(call: Call, connection: Connection, about: Subject) -> Read | None
     seed = marked(about.guest.xml) if about.guest.state == OFF else None
     if seed is None or not seed.run or not has_shut_down(call, about):
         return None
-    found = next((one for one in every_volume(connection) if one.path == seed.file), None)
+    found = volumes_at(connection, call.host().ask).get(seed.file)
     needed = who_has(call, connection, seed.file, but=about.guest.uuid)
     if found is None or needed:
         return Read(seed.file)

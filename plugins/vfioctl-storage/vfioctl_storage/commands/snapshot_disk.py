@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from vfioctl.plugin import (
     Refused,
     argument,
-    every_volume,
     guest_disks,
     no_such,
     read_guest,
     read_pools,
     read_snapshots,
     snapshot_records,
+    volumes_at,
 )
 from vfioctl_storage.commands.volume_work import subject
 from vfioctl_storage.names import NOTHING_CHANGED
@@ -45,7 +45,7 @@ def disk_at(call: Call, connection: Connection, word: str, disk: str) -> Subject
         said = f"The guest {guest.name} has no snapshot {name!r}"
         raise no_such(UNKNOWN, said, name, known, "Its snapshots")
     path = _kept(f"The snapshot {name}", known[name], disk)
-    pool, volume = _volume_at(connection, path)
+    pool, volume = _volume_at(call, connection, path)
     return subject(call, connection, pool, volume)
 
 
@@ -88,9 +88,9 @@ def _domain(snapshot: GuestSnapshot) -> str:
     return ET.tostring(found if found is not None else ET.Element("domain"), encoding="unicode")
 
 
-def _volume_at(connection: Connection, path: str) -> tuple[Pool, str]:
+def _volume_at(call: Call, connection: Connection, path: str) -> tuple[Pool, str]:
     """The pool and the name of the volume at `path`. Raises Refused("volume.outside")."""
-    found = next((one for one in every_volume(connection, (path,)) if one.path == path), None)
+    found = volumes_at(connection, call.host().ask, (path,)).get(path)
     pool = next((one for one in read_pools(connection) if found and one.name == found.pool), None)
     if found is None or pool is None:
         said = f"{path} is no volume of an active pool."
