@@ -194,6 +194,40 @@ def test_a_cd_comes_and_goes_while_the_guest_runs(guest, host):
     assert iso in disks(guest).values()
 
 
+@pytest.fixture
+def loaded(guest: Living) -> Living:
+    """It runs, with one.iso in its drive, which has its medium after its firmware."""
+    guest.done("attach", "--iso", f"{POOL}/one.iso")
+    guest.host.lab.virsh("start", guest.name, "--paused")
+    return guest
+
+
+def cds(guest: Living) -> list[str]:
+    """What is in its drive as it runs, and as it is configured: "-" for nothing."""
+    return [Path(disks(guest, *how)["hda"]).name for how in ((), ("--inactive",))]
+
+
+def test_a_drive_that_is_to_have_another_medium_later_is_ejected_and_loaded(loaded):
+    loaded.done("eject", "--force")
+    loaded.done("attach", "--iso", f"{POOL}/one.iso", "--next-start")
+    assert cds(loaded) == ["-", "one.iso"]
+    loaded.done("eject")
+    assert cds(loaded) == ["-", "-"]
+    loaded.done("attach", "--iso", f"{POOL}/one.iso", "--next-start")
+    loaded.done("attach", "--iso", f"{POOL}/one.iso")
+    assert cds(loaded) == ["one.iso", "one.iso"]
+
+
+def test_a_drive_that_somebody_has_loaded_for_now_has_the_third_medium_in_both_places(loaded, host):
+    two = host.place / "pool/two.iso"
+    two.write_bytes((host.place / "pool/one.iso").read_bytes())
+    host.lab.virsh("change-media", loaded.name, "hda", str(two), "--live", "--update", "--force")
+    assert cds(loaded) == ["two.iso", "one.iso"]
+    steps = loaded.done("eject", "--force")["steps"]
+    assert [step["id"] for step in steps] == ["guest.media-config", "guest.media-live"]
+    assert cds(loaded) == ["-", "-"]
+
+
 def test_a_cd_is_no_disk_and_a_disk_no_cd(guest):
     said = guest.refused("attach", "--volume", f"{POOL}/one.iso")
     assert "[guest.iso_as_disk]" in said

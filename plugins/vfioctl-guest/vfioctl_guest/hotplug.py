@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 QEMU = "52:54:00"  # the prefix of MACs that QEMU and libvirt give (formatdomain)
 SOURCES = ("file", "dev", "network", "bridge", "name", "volume")
+MEDIUM = ("file", "dev", "pool", "volume", "name")  # of SOURCES what a drive can be on, and whose volume it is
 CDROM, USB = "cdrom", "usb"
 
 
@@ -109,6 +110,12 @@ def path_of(device: str) -> str:
     """The file or block device that a disk is on; "" for anything else."""
     source = ET.fromstring(device).find("source")
     return "" if source is None else source.get("file") or source.get("dev") or ""
+
+
+def medium_of(drive: str) -> dict[str, str]:
+    """What the drive is on, {} for nothing: the same for the same medium, as it runs and as it is configured."""
+    source = ET.fromstring(drive).find("source")
+    return {} if source is None else {key: value for key in MEDIUM if (value := source.get(key))}
 
 
 def paths(xml: str) -> frozenset[str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from vfioctl.plugin import Message, Refused, argument, content_name, frozen
+from vfioctl.plugin import Message, Refused, argument, content_name, frozen, replace
 from vfioctl_guest import hotplug
 from vfioctl_guest.life import PAUSED, RUNNING, Doing, hinting, perform, step
 from vfioctl_guest.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
-    from vfioctl.plugin import Call, Finding, Question, Result
+    from vfioctl.plugin import Call, Finding, Question, Result, StepProposal
     from vfioctl_guest.life import Subject
 
 LIVE, CONFIG = "live", "config"
@@ -36,17 +37,11 @@ def change(call: Call, about: Subject, wanted: Change, *, dry_run: bool, verb: s
     """The result of the operation; what comes later is said."""
     verb = verb or ("attach" if wanted.how == "media" else wanted.how)
     where = _where(about, wanted)
-    params: dict[str, Any] = {"where": where}
     contents: dict[str, bytes] = {}
-    for key, text in (("blob", wanted.device), ("former", wanted.former)):
-        if text:
-            name = content_name(text.encode())
-            params[key], contents[name] = name, text.encode()
-    if wanted.force:
-        params["force"] = True
-    reason = f"{hotplug.called(wanted.device)} {REASONS[wanted.how]}{'' if LIVE in where else ' with its next start'}"
-    made = step(about, f"device.{wanted.how}", reason, deadline=LETS_GO, **params)
-    result = perform(call, about, (made,), Doing(verb, dry_run, wanted.question, wanted.findings, contents))
+    made = [_step(about, wanted, places, former, contents) for places, former in _parts(about, wanted, where)]
+    if len(made) > 1:
+        made = [replace(one, id=f"{one.id}-{one.params['where'][0]}") for one in made]
+    result = perform(call, about, made, Doing(verb, dry_run, wanted.question, wanted.findings, contents))
     device = hotplug.names(ET.fromstring(wanted.device))[0]
     result = hinting(
         result, "guest.holds", "Unmount it, or set it down, in the guest; then detach it again.",
@@ -54,6 +49,37 @@ def change(call: Call, about: Subject, wanted: Change, *, dry_run: bool, verb: s
     )  # fmt: skip
     runs = about.guest.state in (RUNNING, PAUSED)
     return result.saying(Message("It takes effect at its next start.")) if runs and LIVE not in where else result
+
+
+def _step(
+    about: Subject, wanted: Change, places: list[str], former: str, contents: dict[str, bytes]
+) -> StepProposal:  # fmt: skip
+    """The change in these places; what it names comes into `contents`."""
+    params: dict[str, Any] = {"where": places, **({"force": True} if wanted.force else {})}
+    for key, text in (("blob", wanted.device), ("former", former)):
+        if text:
+            name = content_name(text.encode())
+            params[key], contents[name] = name, text.encode()
+    reason = f"{hotplug.called(wanted.device)} {REASONS[wanted.how]}{'' if LIVE in places else ' with its next start'}"
+    return step(about, f"device.{wanted.how}", reason, deadline=LETS_GO, **params)
+
+
+def _parts(about: Subject, wanted: Change, where: list[str]) -> Iterator[tuple[list[str], str]]:
+    """The places that change together, each with what is there. A drive that has one medium as it runs and another one
+    as it is configured gets back what it had in each; where it has the new one already, nothing changes."""
+    found = {place: _present(about, wanted.device, place) for place in where} if wanted.how == "media" else {}
+    media = {place: hotplug.medium_of(one) for place, one in found.items()}
+    if not media or all(one == hotplug.medium_of(wanted.former) for one in media.values()):
+        yield where, wanted.former
+        return
+    goal = hotplug.medium_of(wanted.device)
+    yield from (([place], found[place]) for place in reversed(where) if media[place] != goal)
+
+
+def _present(about: Subject, device: str, place: str) -> str:
+    """The drive as it is there."""
+    xml = about.guest.live_xml if place == LIVE else about.guest.xml
+    return hotplug.named(about.name, xml, hotplug.names(ET.fromstring(device))[0])
 
 
 def _where(about: Subject, wanted: Change) -> list[str]:

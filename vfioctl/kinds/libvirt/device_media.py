@@ -41,6 +41,13 @@ class DeviceMedia(DomainChange):
     takes = Shape(uri=URI, uuid=UUID, blob=BLOB, former=BLOB, where=many(one_of(LIVE, CONFIG)), force=optional(FLAG))
     goes_on = (State.AFTER, State.BETWEEN)
 
+    def resource(self, params: Json) -> str:
+        """A plan may be about a drive as it runs, and as it is configured, each with a former medium of its own."""
+        return f"media:{params['uuid']}/{'+'.join(params['where'])}"
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (f"domain:{params['uuid']}",)
+
     def put_back(self, params: Json) -> str:  # noqa: ARG002
         return "the former medium is put back"
 
