@@ -289,6 +289,19 @@ def test_a_running_guest_takes_what_it_can_and_says_what_waits(guest, host):
     assert host.left_open() == []
 
 
+def test_a_running_guest_takes_cpus_and_memory_at_once(guest, host):
+    document = host.place / "with-balloon.xml"
+    document.write_text(shown(guest, "--inactive").replace("<memballoon model='none'", "<memballoon model='virtio'"))
+    host.lab.virsh("define", str(document))
+    guest.done("set", "--cpus", "4", "--memory", "64M")
+    guest.done("set", "--cpus", "1")
+    host.lab.virsh("start", guest.name)
+    steps = guest.done("set", "--cpus", "2", "--memory", "48M")["steps"]
+    assert {"guest.tune-cpus", "guest.tune-memory"} <= {step["id"] for step in steps}
+    assert "current='2'>4</vcpu>" in shown(guest)
+    assert "<memory unit='KiB'>49152</memory>" in shown(guest, "--inactive")
+
+
 @pytest.mark.parametrize(("argv", "code"), [
     (("--memory", "64T"), "guest.too_much_memory"), (("--memory", "1K"), "guest.too_little_memory"),
     (("--cpus", "999"), "guest.too_many_cpus"), (("--boot", "vda,vda"), "guest.boot_order"),

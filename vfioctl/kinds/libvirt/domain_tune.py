@@ -31,6 +31,12 @@ class DomainTune(DomainChange):
     undo_class = Undo.EXACT
     takes = Shape(uri=URI, uuid=UUID, what=one_of(CPUS, MEMORY), value=POSITIVE, former=POSITIVE)
 
+    def resource(self, params: Json) -> str:
+        return f"{params['what']}:{params['uuid']}"  # a plan may be about both
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (super().resource(params),)
+
     def put_back(self, params: Json) -> str:
         return f"it has {params['former']} again"
 
