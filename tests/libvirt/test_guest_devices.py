@@ -289,6 +289,19 @@ def test_a_running_guest_takes_what_it_can_and_says_what_waits(guest, host):
     assert host.left_open() == []
 
 
+def test_a_cpu_that_a_running_guest_keeps_costs_no_configuration(guest):
+    """Nothing in it answers to the wish that one goes."""
+    guest.done("set", "--cpus", "2")
+    guest.done("set", "--cpus", "1")
+    guest.host.lab.virsh("start", guest.name)
+    guest.done("set", "--cpus", "2")
+    ended = guest.cli("set", guest.name, "--cpus", "1")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "warning: guest.tune-cpus: " in ended.stderr
+    assert "current='1'>2</vcpu>" in shown(guest, "--inactive")
+    assert guest.host.left_open() == []
+
+
 def test_a_running_guest_takes_cpus_and_memory_at_once(guest, host):
     document = host.place / "with-balloon.xml"
     document.write_text(shown(guest, "--inactive").replace("<memballoon model='none'", "<memballoon model='virtio'"))

@@ -97,6 +97,7 @@ def _live(about: Subject, wanted: Wanted) -> Iterator[StepProposal | str]:
         else:
             made = step(about, "domain.tune", f"it has other {called} at once", deadline=SLOW, what=what, value=value,
                         former=present)  # fmt: skip
-            yield replace(made, id=f"{made.id}-{what}")
+            # A guest may keep a CPU that it is to let go: what it is configured with does not hang on that.
+            yield replace(made, id=f"{made.id}-{what}", best_effort=value < present)
     if wanted.boot:
         yield "It boots from there at its next start."
