@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,18 @@ def hand_off(paths: Paths, started: float = STARTED, guest: str = "win11") -> Ru
     return Run(name, guest, "u-u-i-d", "prepare", started, 1.5, ok=True, message="fine", steps=STEPS)
 
 
+def rewritten(paths: Paths, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Run:
+    """One that is on record; its file says what `change` makes of it."""
+    kept = hand_off(paths)
+    history.record(paths, kept)
+    file = os.path.join(paths.history, f"{kept.id}.json")
+    with open(file) as stream:
+        value = json.load(stream)
+    with open(file, "w") as stream:
+        json.dump(change(value), stream)
+    return kept
+
+
 def test_a_record_comes_back_as_it_was(paths):
     kept = hand_off(paths)
     history.record(paths, kept)
@@ -42,13 +56,8 @@ def test_how_a_failed_one_ended_is_on_record(paths):
 
 
 def test_a_record_of_an_older_version_says_less(paths):
-    kept = hand_off(paths)
-    history.record(paths, kept)
-    path = os.path.join(paths.history, f"{kept.id}.json")
-    with open(path) as file:
-        known = json.load(file)
-    with open(path, "w") as file:
-        json.dump({name: value for name, value in known.items() if name not in ("state", "hints", "exit_status")}, file)
+    new = ("state", "hints", "exit_status")
+    kept = rewritten(paths, lambda known: {name: value for name, value in known.items() if name not in new})
     assert history.read(paths, kept.id) == kept
 
 
@@ -56,13 +65,7 @@ def test_a_record_of_an_older_version_says_less(paths):
     "wrong", [{"hints": "x"}, {"hints": [1]}, {"exit_status": "1"}, {"exit_status": True}, {"state": 1}]
 )
 def test_a_record_whose_end_is_of_another_type_is_damaged(paths, wrong):
-    kept = hand_off(paths)
-    history.record(paths, kept)
-    path = os.path.join(paths.history, f"{kept.id}.json")
-    with open(path) as file:
-        known = json.load(file)
-    with open(path, "w") as file:
-        json.dump({**known, **wrong}, file)
+    kept = rewritten(paths, lambda known: {**known, **wrong})
     assert history.read_all(paths).damaged == (f"{kept.id}.json",)
 
 
@@ -119,13 +122,7 @@ def test_a_damaged_record_is_named_and_the_others_are_shown(paths, garbage):
 
 
 def test_fields_of_a_newer_version_are_left_out(paths):
-    kept = hand_off(paths)
-    history.record(paths, kept)
-    file = os.path.join(paths.history, f"{kept.id}.json")
-    with open(file) as stream:
-        value = json.load(stream)
-    with open(file, "w") as stream:
-        json.dump({**value, "novelty": 1, "steps": [{**value["steps"][0], "novelty": 1}]}, stream)
+    kept = rewritten(paths, lambda known: {**known, "novelty": 1, "steps": [{**known["steps"][0], "novelty": 1}]})
     assert history.read(paths, kept.id) == kept
 
 
