@@ -18,7 +18,7 @@ from vfioctl.kinds.libvirt.devices import (
     present,
     same,
 )
-from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on, text
+from vfioctl.kinds.libvirt.domains import URI, Domain, PartChange, on, text
 from vfioctl.txn.blobs import BLOB
 from vfioctl.txn.shape import FLAG, UUID, Shape, many, one_of, optional
 from vfioctl.txn.step import State, Undo
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class DeviceMedia(DomainChange):
+class DeviceMedia(PartChange):
     """{uri, uuid, blob, former, where, force?}: blob, former: the names of the XML of the drive as it is to be and as
     it is now; where: "live", "config", or both; force: also where the guest has locked the tray"""
 
@@ -44,9 +44,6 @@ class DeviceMedia(DomainChange):
     def resource(self, params: Json) -> str:
         """A plan may be about a drive as it runs, and as it is configured, each with a former medium of its own."""
         return f"media:{params['uuid']}/{'+'.join(params['where'])}"
-
-    def touches(self, params: Json) -> tuple[str, ...]:
-        return (f"domain:{params['uuid']}",)
 
     def put_back(self, params: Json) -> str:  # noqa: ARG002
         return "the former medium is put back"

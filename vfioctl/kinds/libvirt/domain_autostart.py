@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
-from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, on
+from vfioctl.kinds.libvirt.domains import URI, Domain, PartChange, on
 from vfioctl.txn.shape import FLAG, UUID, Shape
 from vfioctl.txn.step import State, Undo
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 
-class DomainAutostart(DomainChange):
+class DomainAutostart(PartChange):
     """{uri, uuid, on, former}: on: whether it is to start with its host; former: whether it does now"""
 
     name = "domain.autostart"
@@ -24,9 +24,6 @@ class DomainAutostart(DomainChange):
 
     def resource(self, params: Json) -> str:
         return f"autostart:{params['uuid']}"
-
-    def touches(self, params: Json) -> tuple[str, ...]:
-        return (f"domain:{params['uuid']}",)
 
     def put_back(self, params: Json) -> str:
         return "it starts with its host" if params["former"] else "it does not start with its host"

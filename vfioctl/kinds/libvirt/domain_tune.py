@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
-from vfioctl.kinds.libvirt.domains import URI, Domain, DomainChange, must_run, on
+from vfioctl.kinds.libvirt.domains import URI, Domain, PartChange, must_run, on
 from vfioctl.txn.shape import COUNT, UUID, Form, Shape, one_of
 from vfioctl.txn.step import State, Undo
 
@@ -22,7 +22,7 @@ CPUS, MEMORY = "cpus", "memory"
 POSITIVE = Form("a whole number above 0", lambda value: COUNT.fits(value) and value > 0)
 
 
-class DomainTune(DomainChange):
+class DomainTune(PartChange):
     """{uri, uuid, what, value, former}: what: "cpus", or "memory" in KiB; value, former: what it is to have, and has
     now"""
 
@@ -33,9 +33,6 @@ class DomainTune(DomainChange):
 
     def resource(self, params: Json) -> str:
         return f"{params['what']}:{params['uuid']}"  # a plan may be about both
-
-    def touches(self, params: Json) -> tuple[str, ...]:
-        return (super().resource(params),)
 
     def put_back(self, params: Json) -> str:
         return f"it has {params['former']} again"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 __all__ = [
-    "SNAPSHOT", "URI", "Domain", "DomainChange", "SnapshotChange", "afresh", "asked", "is_paused", "known_as",
-    "must_run", "on", "text",
+    "SNAPSHOT", "URI", "Domain", "DomainChange", "PartChange", "SnapshotChange", "afresh", "asked", "is_paused",
+    "known_as", "must_run", "on", "text",
 ]  # fmt: skip
 SNAPSHOT = Form("the name of a snapshot", lambda value: is_text(value) and value != "" and "/" not in value)
 
@@ -95,14 +95,18 @@ class DomainChange(Change[Domain]):
         return f"domain:{params['uuid']}"
 
 
-class SnapshotChange(DomainChange):
-    """The same for one snapshot of it, by `name`: a plan may be about several. They lock the whole domain."""
+class PartChange(DomainChange):
+    """The same for a part of it, which `resource` names: a plan may be about several. They lock the whole domain."""
+
+    def touches(self, params: Json) -> tuple[str, ...]:
+        return (super().resource(params),)
+
+
+class SnapshotChange(PartChange):
+    """The same for one snapshot of it, by `name`."""
 
     def resource(self, params: Json) -> str:
         return f"snapshot:{params['uuid']}/{params['name']}"
-
-    def touches(self, params: Json) -> tuple[str, ...]:
-        return (f"domain:{params['uuid']}",)
 
 
 def asked(machine: Machine, params: Json, work: Callable[[Domain], T], deadline: float) -> T:
