@@ -10,7 +10,7 @@ import click
 
 from vfioctl.plugin import Refused, Result, argument, changing, content_name, has_pools_of, read_pools
 from vfioctl_storage.commands.pool_asked import asked
-from vfioctl_storage.commands.work import Wish, in_order, perform, step, subject
+from vfioctl_storage.commands.work import Wish, opening, perform, subject
 from vfioctl_storage.documents import KINDS, LOGICAL
 from vfioctl_storage.documents import pool as document
 from vfioctl_storage.names import NOTHING_CHANGED, bad_path, check_name, check_path
@@ -65,12 +65,7 @@ def create(
     chosen = str(uuid.uuid4())
     content = document(name, chosen, path, source)
     blob, build = content_name(content), has_directory and (fresh or not where.is_local)
-    steps = in_order(
-        step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob, build=build, fresh=fresh),
-        step("pool.start", where.uri, chosen, "libvirt is to work with it", made=True),
-        None if no_autostart else step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True,
-                                       made=True),
-    )  # fmt: skip
+    steps = opening(where, chosen, name, blob, build=build, fresh=fresh, autostart=not no_autostart)
     wish = Wish("pool create", subject(where, name), steps, {blob: content})
     about = {"node": str(where), "name": name, "uuid": chosen, "path": path, "source": source.said,
              "kind": source.kind}  # fmt: skip

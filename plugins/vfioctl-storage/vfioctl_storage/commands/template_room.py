@@ -88,11 +88,5 @@ def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:
     content = documents.pool(name, chosen, path)
     blob, place = content_name(content), call.paths.at(path)
     fresh = where.is_local and not call.host().ask(place, lambda: os.path.lexists(place))
-    steps = (
-        work.step("pool.define", where.uri, chosen, f"libvirt is to know {name}", blob=blob,
-                  build=fresh or not where.is_local, fresh=fresh),
-        work.step("pool.start", where.uri, chosen, "libvirt is to work with it", made=True),
-        work.step("pool.autostart", where.uri, chosen, "it is to start with its host", on=True,
-                  made=True),
-    )  # fmt: skip
+    steps = work.opening(where, chosen, name, blob, build=fresh or not where.is_local, fresh=fresh)
     return Room(where, beside.name, replace(beside, name=name, uuid=chosen, path=path), marked, steps, {blob: content})

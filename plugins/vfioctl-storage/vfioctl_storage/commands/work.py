@@ -61,6 +61,18 @@ def step(kind: str, uri: str, pool: str, reason: str, **params: Any) -> StepProp
     )  # fmt: skip
 
 
+def opening(
+    node: Node, pool: str, name: str, blob: str, *, build: bool, fresh: bool, autostart: bool = True
+) -> tuple[StepProposal, ...]:
+    """The steps, each after those before it, that make the pool `name` with the UUID `pool` and bring it up."""
+    return in_order(
+        step("pool.define", node.uri, pool, f"libvirt is to know {name}", blob=blob, build=build, fresh=fresh),
+        step("pool.start", node.uri, pool, "libvirt is to work with it", made=True),
+        None if not autostart else
+        step("pool.autostart", node.uri, pool, "it is to start with its host", on=True, made=True),
+    )  # fmt: skip
+
+
 def subject(node: Node, pool: str) -> str:
     """What an operation on a pool is about, for people: two nodes may have one of the same name."""
     return f"pool:{pool}" if node.is_local else f"pool:{node}/{pool}"
