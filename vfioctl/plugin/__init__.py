@@ -230,7 +230,7 @@ if TYPE_CHECKING:
         read_networks,
     )
     from vfioctl.virt.nodes import Node
-    from vfioctl.virt.pools import Pool, has_pools_of, read_pool, read_pools
+    from vfioctl.virt.pools import Pool, has_pools_of, place_of, read_pool, read_pools
     from vfioctl.virt.screens import Picture, read_screen
     from vfioctl.virt.snapshots import GuestSnapshot, read_snapshots
     from vfioctl.virt.summaries import GuestSummary, read_summaries
@@ -292,7 +292,7 @@ __all__ = [
     "make_key_store", "mark_of", "must_lie_in_pools",
     "network_names", "network_ports", "new_id", "new_key_pair", "next_version", "no_such", "numbers",
     "on_node", "on_nodes", "open_plain", "other_sources", "override", "override_id",
-    "parse_element", "parse_network", "piped", "planned_steps", "pool_names", "qcow2_header",
+    "parse_element", "parse_network", "piped", "place_of", "planned_steps", "pool_names", "qcow2_header",
     "read_addresses", "read_authorized_keys", "read_bytes", "read_capabilities", "read_figures", "read_guest",
     "read_guest_file", "read_guests", "read_host_record", "read_leases", "read_network", "read_networks", "read_pages",
     "read_pool", "read_pools", "read_screen", "read_settings", "read_snapshots", "read_summaries", "read_templates",
@@ -370,7 +370,7 @@ _MODULES = {
     "vfioctl.virt.networks": "DnsName Lease Network Port StaticLease Subnet network_ports parse_network read_leases "
     "read_network read_networks",
     "vfioctl.virt.nodes": "Node",
-    "vfioctl.virt.pools": "Pool has_pools_of read_pool read_pools",
+    "vfioctl.virt.pools": "Pool has_pools_of place_of read_pool read_pools",
     "vfioctl.virt.screens": "Picture read_screen",
     "vfioctl.virt.snapshots": "GuestSnapshot read_snapshots",
     "vfioctl.virt.summaries": "GuestSummary read_summaries",

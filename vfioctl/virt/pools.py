@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.unknown import no_such
 from vfioctl.virt.connection import binding
@@ -76,6 +78,18 @@ def place_of(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any
     if not pool.path or not connection.node.is_local:
         return pool.path
     return str(ask(pool.path, partial(os.path.realpath, pool.path)))
+
+
+def pool_links(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any]) -> dict[str, str]:
+    """Where the directories of pools lie that are named through links; one that does not answer is as libvirt has it.
+
+    Raises VfioctlError as `Connection.ask`.
+    """
+    found: dict[str, str] = {}
+    for pool in read_pools(connection):
+        with suppress(VfioctlError):  # it is on a share whose server is gone
+            found[pool.path] = place_of(connection, ask, pool)
+    return {path: place for path, place in found.items() if place != path}
 
 
 def read_pool(connection: Connection, word: str) -> Pool:

@@ -6,16 +6,14 @@ libvirt lists what was there at the last refresh of the pool. A volume that is m
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.unknown import no_such
 from vfioctl.virt.connection import binding
-from vfioctl.virt.pools import place_of, read_pools
+from vfioctl.virt.pools import pool_links
 from vfioctl.virt.together import together
 
 if TYPE_CHECKING:
@@ -90,19 +88,10 @@ def volumes_at(
 
     Guests have the latter: AppArmor judges the file. `ask` looks at files of this host (`Host.ask`).
     """
-    links = _links(connection, ask)
+    links = pool_links(connection, ask)
     places = {real: link for link, real in links.items()}
     volumes = every_volume(connection, (_moved(path, places) for path in paths))
     return {**{_moved(one.path, links): one for one in volumes}, **{one.path: one for one in volumes}}
-
-
-def _links(connection: Connection, ask: Callable[[str, Callable[[], Any]], Any]) -> dict[str, str]:
-    """Where the directories of pools lie that are named through links."""
-    found: dict[str, str] = {}
-    for pool in read_pools(connection):
-        with suppress(VfioctlError):  # on a share whose server is gone it is as libvirt has it
-            found[pool.path] = place_of(connection, ask, pool)
-    return {path: place for path, place in found.items() if place != path}
 
 
 def _moved(path: str, to: Mapping[str, str]) -> str:

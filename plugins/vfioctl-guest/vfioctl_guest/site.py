@@ -18,6 +18,7 @@ from vfioctl.plugin import (
     find_template,
     frozen,
     keeps_marks,
+    place_of,
     read_capabilities,
     read_network,
     read_pages,
@@ -123,7 +124,7 @@ def blank(
     if not pool.has_files:
         said = f"The volumes of the pool {pool.name} are no files ({pool.kind}), and only files become disks here."
         raise Refused("guest.volume", said, state=NOTHING_CHANGED, hints=("Choose another one with --pool.",))
-    place = call.host().ask(pool.path, partial(os.path.realpath, pool.path)) if here else pool.path
+    place = place_of(connection, call.host().ask, pool)
     seen = here and call.administers and (pool.is_active or pool.is_in_place)
     marked = seen and call.host().ask(place, partial(keeps_marks, place))
     new = Blank(pool.uuid, name, size, marked, later=not pool.is_active)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.host import images
 from vfioctl.shell import argument
-from vfioctl.virt.pools import place_of, read_pools
+from vfioctl.virt.pools import pool_links, read_pools
 from vfioctl.virt.volumes import FILE, Volume, read_volume, volumes_at
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def _unlisted(
     connection: Connection, ask: Callable[[str, Callable[[], Any]], Any], above: Volume, paths: set[str]
 ) -> Volume:
     """What lies below `above`, in a pool that is not active or has not looked for it yet."""
-    places = {os.path.dirname(path): path for path in paths}
+    places, links = {os.path.dirname(path): path for path in paths}, pool_links(connection, ask)
     for pool in read_pools(connection):
-        if path := places.get(pool.path) or places.get(place_of(connection, ask, pool)):
+        if path := places.get(pool.path.rstrip("/")) or places.get(links.get(pool.path, "")):
             name = os.path.basename(path)
             if not pool.is_active:
                 return Volume(pool.name, name, path, FILE, "", 0, 0)
