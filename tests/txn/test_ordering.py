@@ -70,6 +70,22 @@ def test_twins_are_as_patient_with_a_stall_as_the_more_patient_one(one, two, bot
     assert united.step.stall == both
 
 
+@pytest.mark.parametrize("asked_first", ["aaa", "bbb"])
+def test_what_waits_for_a_step_waits_for_the_twin_that_it_became(asked_first):
+    stop = {"kind": "unit.stop", "params": {"unit": "x.service"}}
+    late = proposal("bbb.late", plugin="bbb", after=("bbb.stop",))
+    early = proposal("aaa.early", plugin="ccc", before=("aaa.stop",))
+    twins = [proposal(f"{name}.stop", plugin=name, **stop) for name in ("aaa", "bbb")]
+    twins = twins if asked_first == "aaa" else twins[::-1]
+    assert ids(merged([late, *twins, early])) == ["aaa.early", twins[0].step.id, "bbb.late"]
+
+
+def test_twins_that_name_each_other_are_no_cycle():
+    stop = {"kind": "unit.stop", "params": {"unit": "x.service"}}
+    first, second = proposal("a", before=("b",), **stop), proposal("b", plugin="other", after=("a",), **stop)
+    assert ids(merged([first, second])) == ["a"]
+
+
 def test_two_wishes_for_one_resource_are_refused_with_both_plugins():
     one = proposal("a", plugin="one", params={"path": "/sys/x", "value": "1"})
     two = proposal("b", plugin="two", params={"path": "/sys/x", "value": "2"})

@@ -20,10 +20,11 @@ PHASES = tuple(Phase)
 
 @frozen
 class Proposed:
-    """A proposal and the plugin that made it."""
+    """A proposal and the plugin that made it; `also` are the ids of its twins, by which others know it."""
 
     plugin: str
     step: StepProposal
+    also: tuple[str, ...] = ()
 
 
 def ordered(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
@@ -68,14 +69,15 @@ def _sorted(items: list[Proposed]) -> list[Proposed]:
 
 
 def _predecessors(items: list[Proposed]) -> dict[int, set[int]]:
-    by_id = {item.step.id: index for index, item in enumerate(items)}
+    by_id = {name: index for index, item in enumerate(items) for name in item.also}
+    by_id |= {item.step.id: index for index, item in enumerate(items)}
     waiting: dict[int, set[int]] = {index: set() for index in range(len(items))}
     for index, item in enumerate(items):
         waiting[index] |= {by_id[name] for name in item.step.after if name in by_id}
         for name in item.step.before:
             if name in by_id:
                 waiting[by_id[name]].add(index)
-    return waiting
+    return {index: before - {index} for index, before in waiting.items()}  # twins may have named each other
 
 
 def _cycle(items: list[Proposed]) -> Refused:
@@ -89,7 +91,8 @@ def _cycle(items: list[Proposed]) -> Refused:
 
 
 def merged(proposals: Sequence[Proposed]) -> tuple[Proposed, ...]:
-    """The proposals without twins: two of the same kind, parameters and phase become one that frees for both.
+    """The proposals without twins: two of the same kind, parameters and phase become one that frees for both, and that
+    is before and after what either of them is.
 
     Raises Refused("plan.conflict") when two want different things of one resource, and "plan.duplicate" for one id
     with two meanings.
@@ -115,7 +118,7 @@ def _united(first: Proposed, second: Proposed) -> Proposed:
         best_effort=one.best_effort and two.best_effort,
         scope=_stronger(one.scope, two.scope), lifetime=_stronger(one.lifetime, two.lifetime),
         stall=max(one.stall, two.stall) if one.stall and two.stall else 0.0,  # as patient as the more patient one
-    ))  # fmt: skip
+    ), (*first.also, two.id))  # fmt: skip
 
 
 def _stronger(one: Promise | None, two: Promise | None) -> Promise | None:
