@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from vfioctl.errors import Refused, Stuck, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
 from vfioctl.txn import history, runner
-from vfioctl.txn.journal import Moment, open_uuids
+from vfioctl.txn.journal import Moment, open_uuids, read_both
 from vfioctl.txn.plan import Action, Unfinished
 from vfioctl.txn.runner import queue
 from vfioctl.wait import until
@@ -116,6 +117,25 @@ def test_what_blocks_it_is_explained_by_an_operation_on_the_same_that_is_not_fin
     beside, error = call(on).perform(request(findings=(full,))).errors
     assert (beside.code, error.code) == ("operation.beside", "shelf.full")
     assert "shelf fill shelf:top is not finished, it stands at queued." in beside.message
+
+
+def by_perform(on: FilesHost, key: str) -> None:
+    call(on).perform(replace(request(), key=key))
+
+
+def by_runner(begin) -> Callable[[FilesHost, str], None]:
+    return lambda on, key: begin(on.node, replace(on.plan(), key=key))
+
+
+@pytest.mark.parametrize("begin", [by_perform, by_runner(runner.here), by_runner(runner.queue)])
+def test_one_with_the_key_of_another_that_is_not_finished_is_refused_and_leaves_its_journal(on, begin):
+    plan = replace(on.plan(), operation="shelf fill", subject="shelf:top")
+    queue(on.node, plan)
+    told, made = read_both(on.node.paths, plan.key), on.files()
+    with pytest.raises(Refused) as caught:
+        begin(on, plan.key)
+    assert (caught.value.code, caught.value.state) == ("operation.key_taken", "Nothing was changed.")
+    assert (read_both(on.node.paths, plan.key), on.files()) == (told, made)
 
 
 def test_what_the_kind_of_a_step_finds_refuses_it_too(on):

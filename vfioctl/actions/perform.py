@@ -51,6 +51,7 @@ def perform(
     node = node_of(call)
     if call.administers:
         secure_state(node.paths)
+    runner.must_be_new(node, request.key)
     with _contents(node.paths, request):
         plan = _planned(node, request)
         if dry_run or plan.blocks:

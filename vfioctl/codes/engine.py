@@ -113,6 +113,8 @@ CODES = (
          "Wait until it has ended, or `vfioctl recover`."),
     Code("operation.begun", "An operation that was to be begun has begun already.",
          "See `vfioctl operation list`; `vfioctl recover` ends what was interrupted."),
+    Code("operation.key_taken", "The key of a new operation is that of one that is not finished.",
+         "Wait until that one has ended, or `vfioctl recover`; a plugin gives each operation a new UUID."),
     Code("operation.left", "An operation was interrupted that only a person may end.",
          "See `vfioctl operation show`, then put its journal aside with `vfioctl recover --discard`."),
     Code("operation.not_begun", "The process of an operation never came; the operation is dropped.",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.txn import history
 from vfioctl.txn.clock import Deadline
-from vfioctl.txn.journal import Standing, read_both
+from vfioctl.txn.journal import Standing, open_uuids, read_both
 from vfioctl.txn.locks import plan_locks
 from vfioctl.txn.resources import operation_lock
 
@@ -58,11 +58,26 @@ def queue(node: Node, plan: Plan) -> None:
         waiting.journal.standing(Standing.QUEUED)
 
 
-def _own_lock(node: Node, plan: Plan) -> Lock:
-    """The lock of a new operation, taken last: who holds one and has no journal yet counts as a hook at work."""
+@contextmanager
+def _own_lock(node: Node, plan: Plan) -> Iterator[Lock]:
+    """The lock of a new operation, taken last: who holds one and has no journal yet counts as a hook at work.
+
+    Raises Refused("operation.key_taken"), Busy.
+    """
     lock = operation_lock(node.paths, plan.key)
     lock.acquire()
-    return lock
+    with lock:
+        must_be_new(node, plan.key)
+        yield lock
+
+
+def must_be_new(node: Node, key: str) -> None:
+    """Raise Refused("operation.key_taken") where one has `key`: what its journal knows nobody could undo any more."""
+    if key in open_uuids(node.paths):
+        raise Refused(
+            "operation.key_taken", f"The key {key} is that of an operation that is not finished.",
+            state="Nothing was changed.", hints=(f"See what has it with: vfioctl operation show {key}",),
+        )  # fmt: skip
 
 
 def run(
