@@ -200,6 +200,16 @@ def test_each_moment_is_observed_and_told(on):
     assert [line.split()[1] for line in lines] == ["write", "write"]
 
 
+@pytest.mark.parametrize("listener", ["tell", "observe"])
+def test_who_listens_and_goes_away_changes_nothing_of_what_is_done(on, listener):
+    def gone(_said: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    result = call(on, **{listener: gone}).perform(request())
+    assert ((on.root / "srv/made").read_bytes(), result.exit_status, on.story()) == (CONTENT, 0, None)
+    assert [message.text for message in result.messages] == ["Not all of its steps could be told: Broken pipe."]
+
+
 def test_how_far_a_step_is_is_told_once(on):
     lines: list[str] = []
     told = Told(Caller(0, tell=lines.append))

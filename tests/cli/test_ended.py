@@ -66,6 +66,14 @@ def test_undisturbed_it_does_its_work(on):
     assert on.files() != on.before
 
 
+def test_live_lines_that_a_full_disk_has_lost_are_said_and_it_fails_having_done_its_work(on):
+    shell = ("sh", "-c", '"$@" >/dev/full', "sh", *words(on))
+    full = subprocess.run(shell, capture_output=True, text=True, cwd="/", check=False)
+    assert (full.returncode, on.story()) == (1, None)
+    assert "[output.lost]\n  What the command does is done.\n" in full.stderr
+    assert on.files() != on.before
+
+
 @each_ending
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_whenever_it_comes_everything_is_undone(on, number, boundary):

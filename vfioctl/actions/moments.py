@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from vfioctl.actions.caller import Caller
     from vfioctl.txn.journal import Moment
 
+ANY = Exception  # a door's listener may raise what it likes
+
 
 def unheard(_moment: Moment) -> None:
     """Where nobody else observes."""
@@ -21,13 +23,15 @@ def unheard(_moment: Moment) -> None:
 class Told:
     """Passes the moments of one operation on to `caller`, as they are and as a line each; `also` gets them first.
 
-    A `quiet` one, whose verb says all of it in its result, has no lines.
+    A `quiet` one, whose verb says all of it in its result, has no lines. `fault` is why the caller hears no more: who
+    listens may go away, and that is no failure of the operation.
     """
 
     def __init__(self, caller: Caller, also: Callable[[Moment], None] = unheard, *, quiet: bool = False) -> None:
         self.caller = caller
         self.also = also
         self.quiet = quiet
+        self.fault: Exception | None = None
         self._began: dict[str, float] = {}
         self._said = ""
         self._pace = Pace()
@@ -36,6 +40,15 @@ class Told:
     def __call__(self, said: Moment | Standing) -> None:
         if not isinstance(said, Standing):
             self.also(said)
+        if self.fault:
+            return
+        try:
+            self._pass_on(said)
+        except ANY as error:
+            self.fault = error
+
+    def _pass_on(self, said: Moment | Standing) -> None:
+        if not isinstance(said, Standing):
             self.caller.observe(said)
         if self.quiet:
             return

@@ -133,6 +133,8 @@ def _follow(call: Call, follower: Follower, node: Composition, key: str) -> None
         goes_on = _goes_on(node, key)
         for said in follower.look():
             told(said)
+        if told.fault:
+            raise told.fault
         if not goes_on:
             return
 

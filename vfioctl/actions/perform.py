@@ -12,7 +12,7 @@ from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.moments import Told
 from vfioctl.actions.operations import follow, step_row
 from vfioctl.actions.states import node_of
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import VfioctlError, reason
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import replace
 from vfioctl.ownership import secure_state
@@ -115,11 +115,18 @@ def _beside(paths: Paths, plan: Plan) -> Iterator[Error]:
 
 
 def _here(call: Call, node: Composition, plan: Plan, *, quiet: bool = False) -> Result:
+    told = Told(call.caller, node.observe, quiet=quiet)
     try:
-        ended = runner.here(replace(node, observe=Told(call.caller, node.observe, quiet=quiet)), plan)
+        ended = runner.here(replace(node, observe=told), plan)
     except KeyboardInterrupt:
         raise _given_up(node, plan) from None
-    return _ended(node.paths, plan, ended)
+    return _ended(node.paths, plan, ended).saying(*_unheard(told))
+
+
+def _unheard(told: Told) -> Iterator[Message]:
+    if told.fault:
+        why = reason(told.fault) or type(told.fault).__name__
+        yield Message(f"Not all of its steps could be told: {why}.", "warning")
 
 
 def _given_up(node: Composition, plan: Plan) -> Interrupted:

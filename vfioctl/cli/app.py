@@ -121,7 +121,14 @@ class App(Call):
         return self.format == FORMATS[0] and sys.stdin.isatty() and sys.stdout.isatty()
 
     def output(self) -> Output:
-        """Where results and live lines go; rendering is imported only now."""
+        """Where results and live lines go, in the format that is known by now."""
+        output = self._output
+        output.form, output.color = self.format, self.color
+        return output
+
+    @cached_property
+    def _output(self) -> Output:
+        """One for all that is shown: it knows what was lost. Rendering is imported only now."""
         from vfioctl.cli.render.output import Output
 
         columns = self.environ.get("COLUMNS", "")
