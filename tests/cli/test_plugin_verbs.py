@@ -18,6 +18,7 @@ from vfioctl.plugin import guard, manifest
 from vfioctl.plugin.types import API_VERSION
 from vfioctl.verbs.listed import of
 from vfioctl.verbs.merged import merged
+from vfioctl.verbs.row import Row
 from vfioctl.verbs.table import BUILT_IN
 
 STATIC = f"""
@@ -278,6 +279,12 @@ def test_a_name_of_ours_stays_ours_and_only_plugins_list_says_so(run, garden, co
     shown = run("plugins", "list", "--format", "json").envelope
     assert ("plugin.command_clash", text) in [(one["code"], one["text"]) for one in shown["messages"]]
     assert plugin_row(run, "other")["commands"][0]["status"] == "left out: vfioctl has 'plan'"
+
+
+@pytest.mark.parametrize("name", ["run", "finish", "deadman", "hook lint"])
+def test_a_name_that_is_answered_before_any_verb_is_taken(name):
+    verbs, (clash,) = merged(BUILT_IN, [Row(name, "Lint.", "garden_pkg.verbs:sow", plugin="garden")])
+    assert (verbs.rows, clash.why) == (BUILT_IN.rows, f"vfioctl has {name.split()[0]!r}")
 
 
 def test_of_two_plugins_the_first_by_name_keeps_the_verb(run, garden, composition) -> None:

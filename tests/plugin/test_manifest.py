@@ -172,6 +172,17 @@ def test_two_distributions_with_one_plugin_name_are_broken_rather_than_one_winni
     assert "both call themselves twin" in row("twin").status
 
 
+def test_a_plugin_with_the_name_of_one_of_ours_is_left_out_with_its_commands_and_ours_stays(install):
+    commands = '[[command]]\nname = "grow"\nhelp = "Grow."\ntarget = "generic_pkg.verbs:grow"\n'
+    install("generic", STATIC.format(name="generic", api=1) + commands, distribution="vfioctl-odd")
+    built = manifest.build()
+    ours = built.plugin("generic")
+    assert (ours.distribution, ours.status) == ("vfioctl", "ok")
+    assert "grow" not in {one["name"] for one in built.commands}
+    said = "The plugin generic of vfioctl-odd is left out: generic is the name of one of vfioctl's own."
+    assert built.left_out == (said,)
+
+
 def test_what_is_written_is_read_back(paths):
     built = manifest.build()
     manifest.write(paths, built)

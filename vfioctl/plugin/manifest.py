@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vfioctl.proc import Programs
 
 GROUP = "vfioctl"
+OURS = "vfioctl"  # the distribution
 COMMANDS_GROUP = "vfioctl.commands"  # how plugins of API 1 add commands
 FORMAT = 2
 MODE = 0o644  # validated by unprivileged commands too
@@ -214,11 +215,10 @@ def build() -> Manifest:
     stamps = {path: _mtime(path) for path in site_dirs()}
     found = [_row(entry) for entry in entry_points(group=GROUP)]
     stamps |= {path: _mtime(path) for _, path, _ in found if path}
-    infos = _without_twins(info for info, _, _ in found)
-    usable = {info.name for info in infos if info.status == "ok"}
-    static = [(info, data) for info, _, data in found if info.name in usable]
+    infos, lost = _without_twins([info for info, _, _ in found])
+    static = [(info, data) for info, _, data in found if info in infos and info.status == "ok"]
     asked = entry_points(group=COMMANDS_GROUP)
-    bad = {entry: why for entry in asked if (why := _unusable(entry, infos))}
+    bad = {entry: why for entry in asked if (why := _unusable(entry, (*infos, *lost)))}
     return Manifest(
         interpreter(), tuple(Stamp(path, mtime) for path, mtime in sorted(stamps.items())), infos,
         tuple(map(asdict, commands.in_order((
@@ -226,7 +226,10 @@ def build() -> Manifest:
             *(commands.of_entry_point(entry, infos) for entry in asked if entry not in bad),
         )))),
         tuple(asdict(group) for _, data in static for group in commands.groups(data)),
-        left_out=tuple(f"The command {entry.name} is left out: {why}." for entry, why in bad.items()),
+        left_out=(
+            *(f"The plugin {info.name} of {info.distribution} is left out: {_why(info)}." for info in lost),
+            *(f"The command {entry.name} is left out: {why}." for entry, why in bad.items()),
+        ),
     )  # fmt: skip
 
 
@@ -235,10 +238,15 @@ def _unusable(entry: EntryPoint, plugins: Iterable[PluginInfo]) -> str:
     from vfioctl.package import writable
 
     distribution = entry.dist.name if entry.dist else ""
-    of_it = (info.status for info in plugins if info.distribution == distribution)
-    broken = next((status.partition(": ")[2] for status in of_it if status.startswith("broken")), "")
+    of_it = (info for info in plugins if info.distribution == distribution)
+    broken = next((_why(info) for info in of_it if info.status.startswith("broken")), "")
     module = _module(entry)
     return broken or (writable(module) or "" if module else f"{entry.value!r} names no function of a module")
+
+
+def _why(info: PluginInfo) -> str:
+    """What is broken of it."""
+    return info.status.partition(": ")[2]
 
 
 def _row(entry: EntryPoint) -> tuple[PluginInfo, str, dict[str, Any]]:
@@ -325,17 +333,24 @@ def locate(module: str) -> str | None:
     return None
 
 
-def _without_twins(infos: Iterable[PluginInfo]) -> tuple[PluginInfo, ...]:
-    """Sorted by name; a name that two distributions use is broken, since neither may win by chance."""
+def _without_twins(infos: Sequence[PluginInfo]) -> tuple[tuple[PluginInfo, ...], tuple[PluginInfo, ...]]:
+    """The plugins by name, and those that call themselves as one of vfioctl's own does, which stays.
+
+    A name that two others use is broken, since neither may win by chance.
+    """
+    own = {info.name for info in infos if info.distribution == OURS}
     by_name: dict[str, PluginInfo] = {}
+    lost: list[PluginInfo] = []
     for info in infos:
         twin = by_name.get(info.name)
-        if twin and twin.distribution != info.distribution:
+        if info.name in own and info.distribution != OURS:
+            lost.append(replace(info, status=f"broken: {info.name} is the name of one of vfioctl's own"))
+        elif twin and twin.distribution != info.distribution:
             why = f"broken: {twin.distribution} and {info.distribution} both call themselves {info.name}"
             by_name[info.name] = replace(info, status=why)
         else:
             by_name[info.name] = info
-    return tuple(by_name[name] for name in sorted(by_name))
+    return tuple(by_name[name] for name in sorted(by_name)), tuple(lost)
 
 
 def _mtime(path: str) -> int:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from vfioctl.verbs.row import Group, Row, Verbs
 
 OURS = "vfioctl"
+# First words that entry.py takes before there is any verb: libvirt calls the hook, the others are parts of our own.
+RESERVED = ("deadman", "finish", "hook", "run")
 
 
 class Clash(NamedTuple):
@@ -34,11 +36,16 @@ def merged(
         taken.add(row)
     clashes = []
     for row in sorted(added, key=lambda row: row.plugin):
-        if kept := taken.by(row.name):
+        if kept := _reserved(row.name) or taken.by(row.name):
             clashes.append(Clash(row, kept))
         else:
             taken.add(row)
     return Verbs(tuple(taken.rows.values()), (*built_in.groups, *groups)), tuple(clashes)
+
+
+def _reserved(name: str) -> Row | None:
+    word = name.partition(" ")[0]
+    return Row(word, "", "") if word in RESERVED else None
 
 
 class _Taken:
