@@ -19,7 +19,7 @@ from vfioctl.actions.errors import Interrupted, Unconfirmed
 from vfioctl.actions.moments import Told
 from vfioctl.errors import Refused, Stuck, VfioctlError
 from vfioctl.frozen import replace
-from vfioctl.plugin import Finding, OperationRequest, Question, Severity, StepProposal, content_name
+from vfioctl.plugin import Finding, OperationRequest, Phase, Question, Severity, StepProposal, content_name
 from vfioctl.txn import history, runner
 from vfioctl.txn.journal import Moment, open_uuids, read_both
 from vfioctl.txn.plan import Action, Unfinished
@@ -150,6 +150,8 @@ def test_what_the_kind_of_a_step_finds_refuses_it_too(on):
         ({"proposals": (replace(failing(), kind="no.such"),)}, "the step 'note' of the unknown kind str 'no.such'"),
         ({"proposals": (replace(failing(), params={"argv": "true"}),)}, "the step 'note' of the kind command.run: "),
         ({"proposals": (failing(), failing())}, "two steps with the id 'note'"),
+        ({"proposals": (replace(failing(), phase=Phase.AFTER),)}, "the step 'note' of the phase after, "),
+        ({"unfinished": Unfinished.RETURN}, "the end RETURN, which a hand-off alone has"),
         ({"contents": {"me": b""}}, "the content str 'me', which is not bytes by their content_name"),
         ({"proposals": iter((failing(),))}, "the steps tuple_iterator"),
         ({"findings": iter(())}, "the findings tuple_iterator"),

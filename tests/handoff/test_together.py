@@ -194,7 +194,7 @@ def test_recover_by_hand_says_who_has_what_it_needs(make_rack):
     with Lock(rack.lock(inhibitor(rack))):
         said = rack.command("recover", guest.name)
     assert said.returncode == 1
-    assert f"is being handed off by process {os.getpid()}" in said.stderr
+    assert f"is worked on by process {os.getpid()}" in said.stderr
     assert rack.command("recover", guest.name).returncode == 0
     assert rack.is_home()
 

@@ -69,7 +69,7 @@ def test_each_step_has_its_own_locks_and_no_others(paths):
 
 def test_a_step_that_does_not_get_its_turn_ends_the_try_and_nothing_of_it_is_done(paths):
     made, engine = returning(paths, longest=0.0)
-    with lock(paths, "module:shared"), pytest.raises(Busy, match="shared is being handed off by process"):
+    with lock(paths, "module:shared"), pytest.raises(Busy, match="shared is worked on by process"):
         give_back(made, engine)
     assert read_both(paths, UUID).finished(Action.UNDO) == {"two"}
     assert read_text(paths.at("sys/one")) == "1\n"

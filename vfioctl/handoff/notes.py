@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.txn.resources import TAKEN
 
 if TYPE_CHECKING:
     from typing import Any
@@ -19,7 +18,7 @@ HAND_OFF = "hand-off"  # the operation's name
 
 def guest_lock(paths: Paths, uuid: str) -> files.Lock:
     """The lock that one hand-off of the guest holds from its first look to its last write."""
-    return files.Lock(paths.key_lock(uuid), f"The guest {TAKEN}")
+    return files.Lock(paths.key_lock(uuid), "The guest is being handed off")
 
 
 def made(

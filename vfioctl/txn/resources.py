@@ -28,7 +28,6 @@ PASSING = ("autostart:", "command:", "container:", "content:", "disk:", "domain:
            "network:", "pool:", "process:", "session:", "snapshot:", "volume:")
 LONGEST_NAME = 200
 ANY = Exception  # a damaged file may make anything of what reads it
-TAKEN = "is being handed off"  # what holds a lock, for who waits for it in vain
 DOMAIN = "domain:"  # the resource of what changes a domain, before its UUID
 PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-"
 
@@ -287,8 +286,9 @@ def domain(uuid: str) -> str:
 
 def resource_lock(paths: Paths, name: str) -> files.Lock:
     """The lock of one resource."""
-    what = "The domain is worked on" if name.startswith(DOMAIN) else f"{name.partition(':')[2] or name} {TAKEN}"
-    return files.Lock(os.path.join(paths.locks, file_name(name) + ".lock"), what, passing=name.startswith(PASSING))
+    what = "The domain" if name.startswith(DOMAIN) else name.partition(":")[2] or name
+    path = os.path.join(paths.locks, file_name(name) + ".lock")
+    return files.Lock(path, f"{what} is worked on", passing=name.startswith(PASSING))
 
 
 @contextmanager
