@@ -21,7 +21,7 @@ from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.planner import Brief, make_plan
 from vfioctl.txn.resources import Ledger
 from vfioctl.txn.runner import here, queue
-from vfioctl.txn.step import StepProposal, Undo
+from vfioctl.txn.step import Lifetime, StepProposal, Undo
 
 PLUGIN = '''
 def on(params, machine):
@@ -88,6 +88,12 @@ def test_its_function_is_called_and_its_plan_says_how_it_is_undone(machine, node
     assert "sysfs:/sys/led" in KIND.put_back(plan.steps[0].params)
     assert here(node, plan).error is None
     assert led(machine) == "1"
+
+
+def test_what_undoes_something_on_a_disk_is_still_to_be_done_after_a_reboot(node, plugin):
+    refresh = {"kind": "generated.refresh", "params": {"argv": ["true"]}}
+    assert made(node).steps[0].lifetime is Lifetime.BOOT
+    assert made(node, undo_with=[*WISH["undo_with"], refresh]).steps[0].lifetime is Lifetime.DISK
 
 
 def test_what_it_began_is_undone_without_its_plugin(machine, node, plugin):

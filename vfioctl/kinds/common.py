@@ -43,6 +43,7 @@ class Primitive:
     """The parts of a Kind that most kinds do not need."""
 
     undo_class: Undo
+    lifetime: Lifetime
     takes: Shape
     keeps: Shape
     about = ""
@@ -54,6 +55,9 @@ class Primitive:
 
     def undo_of(self, params: Json) -> Undo:  # noqa: ARG002
         return self.undo_class
+
+    def lifetime_of(self, params: Json) -> Lifetime:  # noqa: ARG002
+        return self.lifetime
 
     def touches(self, params: Json) -> tuple[str, ...]:  # noqa: ARG002
         return ()

@@ -16,7 +16,7 @@ from vfioctl.package import writable
 from vfioctl.shell import call
 from vfioctl.txn.kind import kind
 from vfioctl.txn.shape import FLAG, TEXT, Form, Shape, optional
-from vfioctl.txn.step import Lifetime, Scope, State, StepProposal, Undo
+from vfioctl.txn.step import Lifetime, Scope, State, StepProposal, Undo, strongest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,13 @@ class ForeignRun(Primitive):
 
     def undo_of(self, params: Json) -> Undo:
         return self.undo_class if params.get("undo_with") else Undo.NONE
+
+    def lifetime_of(self, params: Json) -> Lifetime:
+        """As long as that of any step that undoes it: what there is to undo on a disk is still there after a reboot."""
+        lifetime = self.lifetime
+        for undo in _undos(params):
+            lifetime = strongest(lifetime, kind(undo["kind"]).lifetime_of(undo["params"]))
+        return lifetime
 
     def put_back(self, params: Json) -> str:
         return ", ".join(f"{undo['kind']} of {kind(undo['kind']).resource(undo['params'])}" for undo in _undos(params))

@@ -49,6 +49,9 @@ class Kind(Protocol):
     def undo_of(self, params: Json) -> Undo:
         """How far the undo of a step with `params` restores what was: `undo_class`, or less."""
 
+    def lifetime_of(self, params: Json) -> Lifetime:
+        """What of a step with `params` survives a reboot: `lifetime`, or more."""
+
     def resource(self, params: Json) -> str:
         """The resource that a step with `params` changes: "module:…", "unit:…", "sysfs:…"."""
 

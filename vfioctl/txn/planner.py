@@ -80,7 +80,7 @@ def _step(item: Proposed, host: Host, ledger: Ledger, key: str, identifier: str)
         phase=proposal.phase, resource=resource,
         baseline=dict(held.baseline if held and shared else _baseline(form, proposal, host, identifier)),
         undo=form.undo_of(proposal.params), scope=strongest(form.scope, proposal.scope),
-        lifetime=strongest(form.lifetime, proposal.lifetime), plugin=item.plugin,
+        lifetime=strongest(form.lifetime_of(proposal.params), proposal.lifetime), plugin=item.plugin,
         deadline=proposal.deadline, releases=proposal.promises, best_effort=proposal.best_effort,
         stall=proposal.stall, touches=form.touches(proposal.params),
     )  # fmt: skip
