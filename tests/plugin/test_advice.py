@@ -116,8 +116,25 @@ def test_nor_is_any_while_libvirt_waits(here, installed):
     assert recover.settle(here, OTHER, hurried=True) == BY_PLAN
 
 
+def test_one_that_the_list_of_plugins_does_not_have_any_more_is_looked_for(here, installed, monkeypatch):
+    installed(lambda _interrupted, _host: Advice(Unfinished.FINISH, "The shelf is full."))
+    found = manifest.known(here.paths)
+    manifest.write(here.paths, replace(found, stamps=(manifest.Stamp(here.paths.root, 1),)))
+    monkeypatch.setattr(manifest, "isolated", lambda _programs, _interpreter: found)
+    assert recover.settle(here, OTHER) == "The shelf is full."
+
+
 def test_without_a_list_of_plugins_the_plan_counts(here):
     assert recover.settle(here, OTHER) == BY_PLAN
+
+
+def test_plugins_that_cannot_be_looked_for_are_named_and_the_plan_counts(here, monkeypatch):
+    log = Log()
+    monkeypatch.setattr(manifest, "SCAN", "raise SystemExit('no room')")
+    assert recover.settle(here, OTHER, log=log) == BY_PLAN
+    ((code, said),) = log.said
+    assert code == "plugin.manifest"
+    assert said.startswith(f"{NAME} is ended as its plan says: The plugins cannot be searched for: ")
 
 
 def fails(_interrupted, _host):

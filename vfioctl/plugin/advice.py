@@ -6,6 +6,7 @@ import importlib
 import os
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.errors import VfioctlError
 from vfioctl.package import writable
 from vfioctl.plugin import guard, manifest
 from vfioctl.plugin.operations import Advice, Interrupted
@@ -14,16 +15,29 @@ from vfioctl.txn.plan import Action, Unfinished
 from vfioctl.txn.settling import Settling
 
 if TYPE_CHECKING:
+    from vfioctl.plugin.types import PluginInfo
     from vfioctl.txn.settling import Case
 
 
 def settling(case: Case) -> Settling:
-    """How the operation of `case` is ended. Nobody is asked while libvirt waits. Reads the manifest as it is."""
+    """How the operation of `case` is ended. Nobody is asked while libvirt waits. Writes no manifest."""
     plan = case.story.plan
-    found = manifest.known(case.node.paths) if plan.steps and not case.hurried else None
-    info = found.plugin(plan.steps[0].plugin) if found else None
+    info = None if case.hurried or not plan.steps else _info(case, plan.steps[0].plugin)
     target = info.operations.get(plan.operation, "") if info and info.status == "ok" else ""
     return Advised(case, target) if target else Settling(case)
+
+
+def _info(case: Case, plugin: str) -> PluginInfo | None:
+    """The plugin as it is installed now: after an upgrade the manifest is an old one until somebody asks for it."""
+    if not plugin:
+        return None
+    node = case.node
+    try:
+        return (manifest.known(node.paths) or manifest.isolated(node.programs, node.self_argv[:2])).plugin(plugin)
+    except VfioctlError as error:
+        plan = case.story.plan
+        case.log.warning(f"{plan.operation} is ended as its plan says: {error.message}", code=error.code)
+        return None
 
 
 class Advised(Settling):
