@@ -80,6 +80,25 @@ def test_what_is_asked_for_is_done_and_recorded(on):
     assert [step["id"] for step in result.data["steps"]] == ["write"]
 
 
+def test_what_another_operation_has_changed_while_it_was_asked_is_what_its_undo_puts_back(on):
+    value = on.root / "sys/module/shelf/parameters/depth"
+    value.parent.mkdir(parents=True)
+    value.write_text("0\n")
+    path = f"/{value.relative_to(on.root)}"
+
+    def deepen(to: str, *more: StepProposal, **wishes: object) -> OperationRequest:
+        step = StepProposal("depth", "sysfs.write", {"path": path, "value": to}, "a test")
+        return OperationRequest("shelf", "shelf deepen", f"shelf:{to}", str(uuid.uuid4()), (step, *more), **wishes)
+
+    def meanwhile(_question: str) -> bool:
+        return call(on).perform(deepen("1")).exit_status == 0
+
+    broken = StepProposal("note", "command.run", {"argv": ["broken"]}, "a test", after=("depth",))
+    asked = Question("shelf.unconfirmed", (), "vfioctl shelf deepen --yes")
+    result = call(on, ask=meanwhile).perform(deepen("2", broken, question=asked))
+    assert ([error.code for error in result.errors], value.read_text().strip()) == (["command.failed"], "1")
+
+
 def test_its_content_lies_nowhere_afterwards(on):
     call(on).perform(request())
     assert blobs(on) == []
@@ -305,7 +324,7 @@ def test_apart_what_fails_says_the_same_as_here(on):
     Refused("lock.busy", "Another one has it.", state="Nothing was changed."),
 ])  # fmt: skip
 def test_apart_a_failure_keeps_its_exit_status(on, monkeypatch, error):
-    def ended(node, plan):
+    def ended(node, plan, **_):
         history.keep_run(
             node.paths, (), subject=plan.subject, key=plan.key, event=plan.operation, operation=plan.operation,
             message=error.message, error=error,
@@ -320,8 +339,8 @@ def test_apart_a_failure_keeps_its_exit_status(on, monkeypatch, error):
 def test_apart_what_has_ended_before_it_can_be_followed_says_how(on, monkeypatch):
     begin = runner.apart
 
-    def ended(node, plan) -> None:
-        begin(node, plan)
+    def ended(node, plan, **how) -> None:
+        begin(node, plan, **how)
         assert until(lambda: plan.key not in open_uuids(node.paths), 30)
 
     monkeypatch.setattr(runner, "apart", ended)

@@ -19,12 +19,12 @@ from vfioctl.ownership import secure_state
 from vfioctl.plugin.requests import checked
 from vfioctl.result import Error, Message, Result, failed, refused
 from vfioctl.signals import Terminated
-from vfioctl.txn import blobs, history, runner
+from vfioctl.txn import blobs, generation, history, runner
 from vfioctl.txn.journal import Standing, open_uuids, read_both
 from vfioctl.txn.locks import BESIDE
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Unfinished
-from vfioctl.txn.planner import Brief, make_plan
+from vfioctl.txn.planner import Brief, make_plan, new_id
 from vfioctl.txn.resources import Ledger
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def perform(
         secure_state(node.paths)
     runner.must_be_new(node, request.key)
     with _contents(node.paths, request):
-        plan = _planned(node, request)
-        if dry_run or plan.blocks:
-            return _foretold(plan, tuple(_beside(node.paths, plan)), dry_run=dry_run)
+        draft = Draft(node, request)
+        if dry_run or draft.plan.blocks:
+            return _foretold(draft.plan, tuple(_beside(node.paths, draft.plan)), dry_run=dry_run)
         if asked := request.question:
             call.need_agreement(asked.code, asked.lines, asked.again)
-        return _apart(call, node, plan) if apart else _here(call, node, plan, quiet=quiet)
+        return _apart(call, node, draft) if apart else _here(call, node, draft, quiet=quiet)
 
 
 @contextmanager
@@ -75,6 +75,22 @@ def _contents(paths: Paths, request: OperationRequest) -> Iterator[None]:
             if fresh:  # a dry run on a host that has no state yet leaves none
                 with suppress(OSError):
                     os.rmdir(paths.state)
+
+
+class Draft:
+    """The plan of a request. It is made anew where any operation has changed something since, as while it was asked."""
+
+    def __init__(self, node: Composition, request: OperationRequest) -> None:
+        self.node = node
+        self.request = replace(request, id=request.id or new_id())
+        self._seen = generation.current(node.paths)
+        self.plan = _planned(node, self.request)
+
+    def again(self) -> Plan:
+        """The plan by now, to be asked for while its locks are held."""
+        if self._seen != (now := generation.current(self.node.paths)):
+            self._seen, self.plan = now, _planned(self.node, self.request)
+        return self.plan
 
 
 def _planned(node: Composition, request: OperationRequest) -> Plan:
@@ -114,13 +130,13 @@ def _beside(paths: Paths, plan: Plan) -> Iterator[Error]:
             yield Error("operation.beside", text, NOTHING_CHANGED, BESIDE)
 
 
-def _here(call: Call, node: Composition, plan: Plan, *, quiet: bool = False) -> Result:
+def _here(call: Call, node: Composition, draft: Draft, *, quiet: bool = False) -> Result:
     told = Told(call.caller, node.observe, quiet=quiet)
     try:
-        ended = runner.here(replace(node, observe=told), plan)
+        ended = runner.here(replace(node, observe=told), draft.plan, again=draft.again)
     except KeyboardInterrupt:
-        raise _given_up(node, plan) from None
-    return _ended(node.paths, plan, ended).saying(*_unheard(told))
+        raise _given_up(node, draft.plan) from None
+    return _ended(node.paths, ended).saying(*_unheard(told))
 
 
 def _unheard(told: Told) -> Iterator[Message]:
@@ -154,7 +170,8 @@ def _left(paths: Paths, plan: Plan) -> str:
     return f"{runner.name_of(plan)} is not {'finished' if goes_on else 'undone'}"
 
 
-def _ended(paths: Paths, plan: Plan, ended: Ended) -> Result:
+def _ended(paths: Paths, ended: Ended) -> Result:
+    plan = ended.plan
     record = history.find(paths, plan.key)
     data = _data(plan, ended=True, ok=ended.error is None, record=record.id if record else None)
     said = (*_warnings(plan), *(Message(text, "warning") for text in (*ended.warnings, *ended.left)))
@@ -163,8 +180,9 @@ def _ended(paths: Paths, plan: Plan, ended: Ended) -> Result:
     return replace(failed("", ended.error), data=data).saying(*said)
 
 
-def _apart(call: Call, node: Composition, plan: Plan) -> Result:
-    runner.apart(node, plan)
+def _apart(call: Call, node: Composition, draft: Draft) -> Result:
+    runner.apart(node, draft.plan, again=draft.again)
+    plan = draft.plan
     result = follow(call, node, plan)
     state = {key: result.data[key] for key in ("ended", "ok", "record") if key in result.data}
     return replace(result, data=_data(plan, **state)).saying(*_warnings(plan))

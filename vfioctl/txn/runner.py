@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vfioctl.txn.plan import Plan
     from vfioctl.txn.transaction import Transaction
 
+    Again = Callable[[], Plan]
+
 LOCK_SECONDS = 30.0  # with others who have what it needs
 
 
@@ -36,26 +38,39 @@ class Ended:
 
 
 def here(
-    node: Node, plan: Plan, *, stop: Callable[[], bool] = bool, watch: Stopwatch | None = None
+    node: Node, plan: Plan, *, again: Again | None = None, stop: Callable[[], bool] = bool,
+    watch: Stopwatch | None = None,
 ) -> Ended:
-    """Run `plan` in this process. What fails is undone. Raises Refused with nothing touched, Busy."""
+    """Run `plan` in this process. What fails is undone. Raises Refused with nothing touched, Busy.
+
+    `again` gives the same plan by the facts once its locks are held: whoever had them has changed what it found.
+    """
     refuse(plan)
-    with (
-        plan_locks(node.paths, plan, deadline=LOCK_SECONDS) as fds, _own_lock(node, plan) as lock,
-        node.transaction(plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction,
-    ):  # fmt: skip
-        transaction.begin(node.machine().host().boot_id())
-        return _carry_out(node, transaction)
+    with plan_locks(node.paths, plan, deadline=LOCK_SECONDS) as fds, _own_lock(node, plan) as lock:
+        plan = _by_now(plan, again)
+        with node.transaction(plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction:
+            transaction.begin(node.machine().host().boot_id())
+            return _carry_out(node, transaction)
 
 
-def queue(node: Node, plan: Plan) -> None:
+def queue(node: Node, plan: Plan, *, again: Again | None = None) -> None:
     """Commit `plan` for a process of its own, which `run` is. Raises Refused with nothing touched, Busy."""
     refuse(plan)
     with (
-        plan_locks(node.paths, plan, deadline=LOCK_SECONDS), _own_lock(node, plan), node.transaction(plan) as waiting,
+        plan_locks(node.paths, plan, deadline=LOCK_SECONDS), _own_lock(node, plan),
+        node.transaction(_by_now(plan, again)) as waiting,
     ):  # fmt: skip
         waiting.begin(node.machine().host().boot_id())
         waiting.journal.standing(Standing.QUEUED)
+
+
+def _by_now(plan: Plan, again: Again | None) -> Plan:
+    """The plan to run. Raises Refused where something speaks against it by now."""
+    if again is None:
+        return plan
+    plan = again()
+    refuse(plan)
+    return plan
 
 
 @contextmanager
@@ -117,14 +132,14 @@ def _never_began(node: Node, plan: Plan, error: VfioctlError | OSError) -> None:
         transaction.forget()
 
 
-def apart(node: Node, plan: Plan) -> None:
+def apart(node: Node, plan: Plan, *, again: Again | None = None) -> None:
     """Let a process of its own run `plan`: a transient unit where root may start one, else a detached process.
 
     Returns when it was started. Raises what `queue` raises; nothing stays of an operation that cannot be started.
     """
     from vfioctl.txn.background import spawn
 
-    queue(node, plan)
+    queue(node, plan, again=again)
     try:
         spawn(node, ("run", plan.key, *filter(None, (node.paths.own,))), name=f"vfioctl-run-{plan.key}")
     except (VfioctlError, OSError):
