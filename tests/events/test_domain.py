@@ -107,6 +107,33 @@ def test_an_nvme_disk_takes_its_controller_from_the_host():
     assert domain.disks[0].source is None
 
 
+NVME = "<source type='pci' managed='yes' namespace='1'><address bus='5'/></source>"
+CHAIN = "<source file='/top.qcow2'/><backingStore type='file'><source file='/base.qcow2'/>{}</backingStore>"
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [
+        f"<source file='/top.qcow2'/><backingStore type='nvme'>{NVME}<backingStore/></backingStore>",
+        CHAIN.format(f"<backingStore type='nvme'>{NVME}</backingStore>"),
+        f"<source file='/meta.qcow2'><dataStore type='nvme'>{NVME}</dataStore></source>",
+        CHAIN.format(
+            f"<backingStore type='file'><source file='/meta'><dataStore type='nvme'>{NVME}</dataStore></source>"
+            "</backingStore>"
+        ),
+    ],
+    ids=["below the image", "two below it", "its data", "the data of one below it"],
+)
+def test_an_nvme_drive_that_an_image_is_on_is_taken_like_one_that_is_the_disk(disk: str):
+    domain = read_domain(xml(f"<disk type='file'>{disk}<target dev='vda'/></disk>"))
+    assert domain.hostdevs == (Hostdev("pci", "0000:05:00.0", managed=True),)
+
+
+def test_each_drive_of_a_chain_is_taken():
+    below = "<backingStore type='nvme'>" + NVME.replace("bus='5'", "bus='6'") + "</backingStore>"
+    assert read_domain(xml(f"<disk type='nvme'>{NVME}{below}</disk>")).pci_addresses == ("0000:05:00.0", "0000:06:00.0")
+
+
 def test_a_whole_usb_controller_and_a_card_are_both_devices():
     devices = hostdev("<address bus='1'/>") + hostdev("<address bus='3' slot='0' function='0x3'/>")
     assert read_domain(xml(devices)).pci_addresses == ("0000:01:00.0", "0000:03:00.3")
@@ -274,6 +301,8 @@ NAMES = st.sampled_from(
         "loader",
         "devices",
         "disk",
+        "backingStore",
+        "dataStore",
         "hostdev",
         "interface",
         "input",

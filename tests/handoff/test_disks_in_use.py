@@ -47,11 +47,11 @@ def start(lv: FakeLibvirt, *hostdevs: str, settings: str = "") -> HookCall:
     return lv.start("nas", UUID, domain("nas", hostdevs=hostdevs).encode(), addresses=hostdevs)
 
 
-def refused(lv: FakeLibvirt, *hostdevs: str, settings: str = "") -> str:
+def refused(lv: FakeLibvirt, *hostdevs: str, settings: str = "", devices: str = "") -> str:
     """What the hook said when it refused; the machine is as before."""
     lv.manage("nas", settings)
     before = snapshot.take(lv.host.root)
-    call = lv.call("nas", "prepare", "begin", domain("nas", hostdevs=hostdevs).encode())
+    call = lv.call("nas", "prepare", "begin", domain("nas", hostdevs=hostdevs, devices=devices).encode())
     ours = ("var/lib/vfioctl/*", "var/log/vfioctl*", "run/vfioctl*", "var/lib/vfioctl")
     assert call.status != 0
     assert snapshot.difference(before, snapshot.take(lv.host.root), allowed=ours) == ()
@@ -68,6 +68,12 @@ def test_a_function_that_is_taken_along_is_looked_at_as_well(lv: FakeLibvirt) ->
 
 def test_a_device_of_the_guest_file_is_looked_at_as_well(lv: FakeLibvirt) -> None:
     assert "nvme0n1p1 is mounted on /" in refused(lv, settings='devices = ["0000:00:1d.0"]')
+
+
+def test_the_drive_that_a_disk_of_the_guest_is_on_is_looked_at_as_well(lv: FakeLibvirt) -> None:
+    drive = "<backingStore type='nvme'><source type='pci' namespace='1'><address slot='0x1d'/></source></backingStore>"
+    disk = f"<disk type='file'><source file='/top.qcow2'/>{drive}<target dev='vda'/></disk>"
+    assert "nvme0n1p1 is mounted on /" in refused(lv, devices=disk)
 
 
 def test_no_setting_gives_the_disk_of_the_root_file_system(lv: FakeLibvirt) -> None:

@@ -80,6 +80,12 @@ def test_what_a_guest_names_is_its_own() -> None:
     }  # fmt: skip
 
 
+def test_a_drive_below_an_image_is_named_as_well() -> None:
+    below = "<backingStore type='nvme'><source type='pci'><address bus='0x02' slot='0x00'/></source></backingStore>"
+    disk = f"<disk type='file'><source file='/top.qcow2'/>{below}</disk>"
+    assert set(users([("nas", f"<domain><devices>{disk}</devices></domain>")])) == {("pci", "0000:02:00.0")}
+
+
 def test_several_guests_may_name_one_device() -> None:
     assert users([("win11", GUEST), ("win10", GUEST)])["pci", "0000:0a:1f.7"] == {"win10", "win11"}
 

@@ -80,12 +80,26 @@ def _uuid(root: Element) -> str:
 
 
 def _hostdevs(devices: Element) -> Iterator[Hostdev]:
-    """Devices taken from the host: <hostdev>, a network function as <interface>, an NVMe drive as <disk>."""
+    """Devices taken from the host: <hostdev>, a network function as <interface>, NVMe drives of a <disk>."""
     for element in devices.children:
         if element.name == "hostdev":
             yield _hostdev(element, element.get("type") or element.get("mode") or "unknown")
-        elif (element.name, element.get("type")) in (("interface", "hostdev"), ("disk", "nvme")):
+        elif element.name == "interface" and element.get("type") == "hostdev":
             yield _hostdev(element, "pci")
+        elif element.name == "disk":
+            yield from _drives(element)
+
+
+def _drives(image: Element) -> Iterator[Hostdev]:
+    """The NVMe drives of an image: itself, that of its data, and those below it.
+
+    libvirt takes each of a chain (virHostdevGetNVMeDeviceList); QEMU alone opens one that has the data.
+    """
+    if image.get("type") == "nvme":
+        yield _hostdev(image, "pci")
+    for below in (image.find("source", "dataStore"), image.find("backingStore")):
+        if below:
+            yield from _drives(below)
 
 
 def _hostdev(element: Element, kind: str) -> Hostdev:

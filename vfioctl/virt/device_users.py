@@ -36,7 +36,7 @@ def _used(domain: ET.Element) -> Iterator[Named]:
         yield from _hostdev(source.find("address[@type='pci']"))
         if device := source.get("dev", "") or source.get("bridge", ""):
             yield NETWORK, device
-    for source in domain.iterfind("devices/disk/source"):
+    for source in domain.iterfind("devices/disk//source"):  # also of an image below it
         if device := source.get("dev", ""):
             yield DISK, device
         yield from _hostdev(source.find("address"))  # type='nvme': a drive with its controller
