@@ -51,6 +51,19 @@ def test_a_device_is_libvirts_business_in_nothing():
         ("-blockdev", "driver=nvme,node-name=n,device=0000:01:00.0,namespace=1"),
         ("-blockdev", '{"driver":"raw","file":{"driver":"nvme","device":"0000:01:00.0","namespace":1}}'),
         ("-drive", "file.driver=nvme,file.device=0000:01:00.0,file.namespace=1"),
+        ("-device", "{'driver':'vfio-pci','host':'01:00.0'}"),
+        ("-device", "{'driver':\"vfio-pci\",'id':'a\\'b','romfile':'a\"b','host':'01:00.0'}"),
+        ("-device", '{"driver":"vfio-pci","romfile":"a\\\'b","host":"01:00.0"}'),
+        ("-blockdev", "{'driver':'nvme','device':'0000:01:00.0','namespace':1,'node-name':'n'}"),
+        ("-blockdev", '{"driver":"quorum","children":[{"driver":"nvme","device":"0000:01:00.0"}]}'),
+        ("-blockdev", "driver=virtio-blk-vfio-pci,path=/sys/bus/pci/devices/0000:01:00.0,node-name=n"),
+        ("-drive", "format=nvme,device=0000:01:00.0,namespace=1,if=none"),
+        ("-drive", 'file=json:{"driver":"nvme",,"device":"0000:01:00.0",,"namespace":1},if=none,id=d'),
+        ("-drive", 'file=json:{"driver":"raw",,"file.driver":"nvme",,"file.device":"0000:01:00.0"},if=none,id=d'),
+        ("-drive", "if=none,id=d", "-set", "drive.d.file=nvme://0000:01:00.0/1"),
+        ("-hda", "nvme://0000:01:00.0/1"),
+        ("-cdrom", "json:{'driver':'nvme','device':'0000:01:00.0','namespace':1}"),
+        ("nvme://0000:01:00.0/1",),
     ],
 )
 def test_every_way_to_name_a_function_is_read(words):
@@ -80,6 +93,19 @@ def test_the_namespace_may_be_declared_where_it_is_used():
     assert found.address == "0000:01:00.0"
 
 
+def test_the_namespace_may_be_that_of_names_without_a_prefix():
+    words = "<arg value='-device'/><arg value='vfio-pci,host=01:00.0'/>"
+    text = f"<domain xmlns:qemu='{NAMESPACE}'><commandline xmlns='{NAMESPACE}'>{words}</commandline></domain>"
+    domain = parse_element(text.encode())
+    assert domain.is_extended
+    assert [dev.address for dev in read_arguments(domain).hostdevs] == ["0000:01:00.0"]
+
+
+def test_a_name_without_a_prefix_is_none_of_qemus_by_itself():
+    text = "<domain><commandline><arg value='-device'/><arg value='vfio-pci,host=01:00.0'/></commandline></domain>"
+    assert read_arguments(parse_element(text.encode())) == Passed()
+
+
 def test_the_namespace_counts_and_not_its_prefix():
     assert taken("-device", "vfio-pci,host=01:00.0", prefix="q") == ["0000:01:00.0"]
 
@@ -98,11 +124,27 @@ def test_what_takes_no_function_is_none(words):
 
 
 @pytest.mark.parametrize(
-    "value", ["vfio-pci,fd=22", "vfio-pci,host=01:00", "vfio-pci,host=01:40.0", "vfio-pci", '{"driver":"vfio-pci"}']
-)
+    "value",
+    [
+        "vfio-pci,fd=22", "vfio-pci,host=01:00", "vfio-pci,host=01:40.0", "vfio-pci", '{"driver":"vfio-pci"}',
+        "{'driver':",
+    ],
+)  # fmt: skip
 def test_a_device_that_names_no_function_is_not_passed_over(value):
     found = read_arguments(root("-device", value))
     assert (found.hostdevs, found.unseen) == ((), (f"-device {value}",))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("-blockdev", "{'driver':'nvme'"), ("-drive", "driver=nvme,id=d"), ("-blockdev", "driver=nvme,device=disk"),
+        ("-drive", "file=json:{,if=none"),
+    ],
+)  # fmt: skip
+def test_a_drive_that_names_no_function_is_not_passed_over(option, value):
+    found = read_arguments(root(option, value))
+    assert (found.hostdevs, found.unseen) == ((), (f"{option} {value}",))
 
 
 def test_a_file_of_options_is_not_passed_over():
@@ -111,9 +153,10 @@ def test_a_file_of_options_is_not_passed_over():
 
 KEYS = st.sampled_from(("host", "sysfsdev", "id"))
 WORDS = st.one_of(
-    st.sampled_from(("-device", "-set", "-drive", "-blockdev", "-readconfig")),
+    st.sampled_from(("-device", "-set", "-drive", "-blockdev", "-readconfig", "-hda")),
     st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=40),
     st.builds("vfio-pci,{}={}".format, KEYS, st.text("0123456789abcdef:./,", max_size=16)),
+    st.builds("json:{{'driver':'nvme','device':{}}}".format, st.sampled_from(("1", "[]", "'x'", "'01:00.0'", "null"))),
     st.builds('{{"driver":"vfio-pci","{}":{}}}'.format, KEYS, st.sampled_from(("1", "[]", '"x"', "{", "null"))),
 )
 

@@ -81,6 +81,7 @@ DOMAINS: dict[str, Callable[[int], str]] = {
     "commas in an argument": lambda n: arguments("-device", "vfio-pci" + ",a=b" * n * 20),
     "blanks in an argument": lambda n: arguments(f"-device{' ' * n * 50}x"),
     "brackets in an argument": lambda n: arguments("-blockdev", '{"a":' * n * 10),
+    "quotes in an argument": lambda n: arguments("-blockdev", "{" + r"\&apos;" * n * 20),
     "addresses in an argument": lambda n: arguments("-drive", "nvme://" * n * 20),
     "cells, each with its nodes": lambda n: in_domain(
         "<numatune>" + each("<memnode cellid='#' nodeset='0'/>", n // 2) + "</numatune>" + cells(n // 2)

@@ -27,8 +27,8 @@ class Element:
 
     @property
     def is_extended(self) -> bool:
-        """Whether a child is of another namespace, whatever its prefix: few domains have one."""
-        return any(":" in child.name for child in self.children)
+        """Whether a child is of another namespace, with a prefix or without: few domains have one."""
+        return any(":" in child.name or "xmlns" in child.attributes for child in self.children)
 
     def get(self, attribute: str) -> str | None:
         return self.attributes.get(attribute)

@@ -1,20 +1,20 @@
 """Devices of the host that a domain hands to QEMU in QEMU's own arguments, which libvirt passes on unread.
 
-<qemu:commandline> and <qemu:override> (libvirt.org/drvqemu.html); `-device`, `-set`, `-drive` and `-blockdev` as in
-QEMU's manual (qemu.org/docs/master/system/invocation.html). Both forms of a value are read: "vfio-pci,host=01:00.0",
-where a comma inside is doubled, and JSON.
+<qemu:commandline> and <qemu:override> (libvirt.org/drvqemu.html); `-device`, `-set`, `-drive`, `-blockdev` and names of
+files as in QEMU's manual (qemu.org/docs/master/system/invocation.html). Both forms of a value are read:
+"vfio-pci,host=01:00.0", where a comma inside is doubled, and JSON.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import pairwise
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.element import Element, short
 from vfioctl.events.model import Hostdev
+from vfioctl.events.qemu_json import read_object
 from vfioctl.frozen import frozen
 
 if TYPE_CHECKING:
@@ -26,9 +26,12 @@ HOST, PATH = "host", "sysfsdev"
 OPTION = re.compile(r"--?(device|set|drive|blockdev|readconfig)(?:[ =]\s*(.+))?", re.DOTALL)
 ADDRESS = re.compile(r"(?:(?:0x)?([0-9a-f]{1,8}):)?(?:0x)?([0-9a-f]{1,2}):(?:0x)?([01]?[0-9a-f])\.([0-7])")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-NVME = re.compile(r"nvme://([^/,\"]+)")  # QEMU's own driver for a whole drive, through VFIO
+BLOCK = {"nvme": "device", "virtio-blk-vfio-pci": "path"}  # QEMU's own drivers through VFIO, and what names the device
+URL, JSON = "nvme://", "json:"  # before a drive's address, and before its properties, in the place of a file's name
 
 Properties: TypeAlias = "dict[str, Any]"
+Taking: TypeAlias = "tuple[str, Hostdev | None]"
+"""An argument that takes a device, with the device; None where it does not say which one."""
 
 
 @frozen
@@ -41,17 +44,13 @@ class Passed:
 
 def read_arguments(root: Element) -> Passed:
     """What the arguments in the domain `root` take."""
-    options = tuple(_options(arguments(root)))
-    found: dict[Hostdev, None] = {}
-    unseen = [f"-{option} {short(value)}" for option, value in options if option == "readconfig"]
-    for text, properties in _devices(options):
-        hostdev = _hostdev(properties)
-        if hostdev:
-            found[hostdev] = None
-        else:
-            unseen.append(f"-device {short(text)}")
-    found.update((hostdev, None) for hostdev in (*_drives(options), *_overridden(root)))
-    return Passed(tuple(found), tuple(unseen))
+    words = arguments(root)
+    options = tuple(_options(words))
+    taking = (*_files_of_options(options), *_devices(options), *_drives(words, options), *_overridden(root))
+    return Passed(
+        hostdevs=tuple(dict.fromkeys(hostdev for _, hostdev in taking if hostdev)),
+        unseen=tuple(dict.fromkeys(argument for argument, hostdev in taking if hostdev is None)),
+    )
 
 
 def roms(root: Element) -> tuple[str, ...]:
@@ -63,17 +62,24 @@ def roms(root: Element) -> tuple[str, ...]:
 
 def arguments(root: Element) -> tuple[str, ...]:
     """The words that the domain `root` adds to QEMU's command line, in order."""
-    command_line = root.find(f"{_prefix(root)}:commandline")
-    return tuple(
-        word.get("value") or "" for word in (command_line.all(f"{_prefix(root)}:arg") if command_line else ())
-    )  # fmt: skip
+    prefixes = _prefixes(root)
+    lines = _named(root, "commandline", prefixes)
+    return tuple(word.get("value") or "" for line in lines for word in _named(line, "arg", prefixes))
 
 
-def _prefix(root: Element) -> str:
-    """The prefix of libvirt's QEMU namespace: libvirt writes "qemu", an XML of somebody else may have another."""
+def _prefixes(root: Element) -> Container[str]:
+    """Those of libvirt's QEMU namespace: libvirt writes "qemu", an XML of somebody else may have another, or none."""
     declared = (item for element in (root, *root.children) for item in element.attributes.items())
-    named = (name[len("xmlns:") :] for name, value in declared if value == NAMESPACE and ":" in name)
-    return next(named, "qemu")
+    named = (name.partition(":") for name, value in declared if value == NAMESPACE)
+    return {"qemu", *(prefix for word, _, prefix in named if word == "xmlns")}
+
+
+def _named(parent: Element, name: str, prefixes: Container[str]) -> Iterator[Element]:
+    """The children of `parent` called `name` behind one of `prefixes`."""
+    for child in parent.children:
+        prefix, _, local = child.name.rpartition(":")
+        if local == name and prefix in prefixes:
+            yield child
 
 
 def _options(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -83,14 +89,14 @@ def _options(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield match[1], (match[2] or following).strip()
 
 
+def _files_of_options(options: Iterable[tuple[str, str]]) -> Iterator[Taking]:
+    return ((f"-{option} {short(value)}", None) for option, value in options if option == "readconfig")
+
+
 def _properties(text: str) -> Properties:
-    """The properties in an option's value; the first word without a name is the driver."""
+    """The properties in an option's value, none in JSON that is none; the first word without a name is the driver."""
     if text.startswith("{"):
-        try:
-            said = json.loads(text)
-        except (ValueError, RecursionError):  # QEMU refuses it
-            return {}
-        return said if isinstance(said, dict) else {}
+        return read_object(text)
     found: Properties = {}
     for part in text.replace(",,", "\0").split(","):
         key, is_set, value = part.replace("\0", ",").partition("=")
@@ -98,17 +104,17 @@ def _properties(text: str) -> Properties:
     return found
 
 
-def _devices(options: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Properties]]:
-    """Each device of VFIO with its properties, with what `-set device.ID.KEY=VALUE` changes of them."""
+def _devices(options: Iterable[tuple[str, str]]) -> Iterator[Taking]:
+    """Each device of VFIO, with what `-set device.ID.KEY=VALUE` changes of its properties."""
     every = [(value, _properties(value)) for option, value in options if option == "device"]
-    devices = [(text, properties) for text, properties in every if properties.get("driver") in DRIVERS]
+    devices = [(text, found) for text, found in every if not found or found.get("driver") in DRIVERS]
     known = {str(properties["id"]): properties for _, properties in devices if properties.get("id")}
     for name, key, value in _sets(options):
         if name in known:
             known[name][key] = value
-        elif key in (HOST, PATH) and _hostdev({key: value}):  # of a <hostdev>, by libvirt's name for it
-            yield f"{name}.{key}={value}", {key: value}
-    yield from devices
+        elif key in (HOST, PATH) and (hostdev := _hostdev({key: value})):  # of a <hostdev>, by libvirt's name for it
+            yield name, hostdev
+    yield from ((f"-device {short(text)}", _hostdev(properties)) for text, properties in devices)
 
 
 def _sets(options: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
@@ -135,30 +141,53 @@ def _address(text: str) -> str | None:
     return f"{match[1] or '':0>4}:{match[2]:0>2}:{match[3]:0>2}.{match[4]}" if match else None
 
 
-def _drives(options: Iterable[tuple[str, str]]) -> Iterator[Hostdev]:
-    """NVMe drives that QEMU drives itself: nvme://ADDRESS/NAMESPACE, or driver=nvme,device=ADDRESS."""
+def _drives(words: Iterable[str], options: Iterable[tuple[str, str]]) -> Iterator[Taking]:
+    """The drives that QEMU drives itself: in -drive and -blockdev, or as a file behind -hda, -cdrom … or nothing."""
+    for word in words:
+        yield from ((short(word), _hostdev({HOST: name})) for name in _in_file_name(word))
     for option, value in options:
-        if option in ("drive", "blockdev"):
-            named = (*NVME.findall(value), *_nvme(_properties(value)))
-            yield from (Hostdev("pci", found, in_arguments=True) for text in named if (found := _address(text)))
+        if option in ("drive", "blockdev", "set"):
+            properties = _properties(value)
+            found = _in_properties(properties) if properties else ("",)
+            yield from ((f"-{option} {short(value)}", _hostdev({HOST: name})) for name in found)
 
 
-def _nvme(properties: Properties) -> Iterator[str]:
-    """The `device` beside each `driver` that is nvme, also nested, or dotted as in file.driver."""
-    for key, value in properties.items():
-        if isinstance(value, dict):
-            yield from _nvme(value)
-        elif value == "nvme" and key.endswith("driver"):
-            yield str(properties.get(f"{key.removesuffix('driver')}device") or "")
+def _in_file_name(text: str) -> Iterator[str]:
+    """The device in nvme://DEVICE/NAMESPACE, or in json:PROPERTIES."""
+    if text.startswith(URL):
+        yield text.removeprefix(URL).partition("/")[0]
+    elif text.startswith(JSON):
+        properties = read_object(text.removeprefix(JSON))
+        yield from _in_properties(properties) if properties else ("",)
 
 
-def _overridden(root: Element) -> Iterator[Hostdev]:
+def _in_properties(properties: Properties) -> Iterator[str]:
+    """What names the device beside each driver of BLOCK, also nested, dotted as in file.driver, or in a file's name."""
+    waiting: list[Any] = [properties]
+    while waiting:
+        here = waiting.pop()
+        for key, value in here.items() if isinstance(here, dict) else enumerate(here):
+            if isinstance(value, dict | list):
+                waiting.append(value)
+            elif isinstance(value, str):
+                yield from _in_property(str(key), value, here)
+
+
+def _in_property(key: str, value: str, beside: Properties) -> Iterator[str]:
+    place, dot, name = key.rpartition(".")
+    if value in BLOCK and name in ("driver", "format"):  # -drive takes both words
+        yield str(beside.get(f"{place}{dot}{BLOCK[value]}") or "").rstrip("/").rpartition("/")[2]
+    else:
+        yield from _in_file_name(value)
+
+
+def _overridden(root: Element) -> Iterator[Taking]:
     """A device's `host` or `sysfsdev` that <qemu:override> puts in the place of libvirt's."""
-    prefix = _prefix(root)
-    override = root.find(f"{prefix}:override")
-    for device in override.all(f"{prefix}:device") if override else ():
-        frontend = device.find(f"{prefix}:frontend")
-        for item in frontend.all(f"{prefix}:property") if frontend else ():
-            name = item.get("name") or ""
-            if name in (HOST, PATH) and (found := _hostdev({name: item.get("value")})):
-                yield found
+    prefixes = _prefixes(root)
+    found = [root]
+    for name in ("override", "device", "frontend", "property"):
+        found = [child for parent in found for child in _named(parent, name, prefixes)]
+    for item in found:
+        name = item.get("name") or ""
+        if name in (HOST, PATH) and (hostdev := _hostdev({name: item.get("value")})):
+            yield name, hostdev
