@@ -102,8 +102,8 @@ def card(root: Path) -> None:
         (place / name).write_text(f"{value}\n")
 
 
-@pytest.mark.parametrize("text", ["0000:01:00.0", "01:00.0"])
-def test_an_address_is_taken_as_lspci_writes_it(run, card, text) -> None:
+@pytest.mark.parametrize("text", ["0000:01:00.0", "01:00.0", "00000000:01:00.0"])
+def test_an_address_is_taken_as_lspci_and_nvidia_smi_write_it(run, card, text) -> None:
     assert run("gpu", "holders", text).out == f"Nothing holds {CARD}.\n"
 
 

@@ -37,7 +37,7 @@ def test_every_setting_of_a_guest_file_arrives(paths, plugins, write):
         "win11",
         """
 devices = ["01:00.0", "0000:0B:00.1"]
-include = ["0000:01:00.2"]
+include = ["00000000:01:00.2"]
 session = "end"
 units = ["ollama.service"]
 handler = "demo"

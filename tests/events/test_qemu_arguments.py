@@ -36,6 +36,8 @@ def test_a_device_is_libvirts_business_in_nothing():
         ("-device", "vfio-pci,id=a,,b,host=0000:01:00.0"),
         ("-device", "driver=vfio-pci,host=0000:01:00.0"),
         ("-device", "vfio-pci-nohotplug,host=1:0.0"),
+        ("-device", "vfio-pci,host=00000000:01:00.0"),
+        ("-device", "vfio-pci,host=0x0:0x001:0x00.0"),
         ("--device", "vfio-pci,host=0000:01:00.0"),
         ("-device vfio-pci,host=01:00.0",),
         ("-device=vfio-pci,host=01:00.0",),

@@ -30,7 +30,7 @@ class Named(click.ParamType[str]):
 
 
 class Address(Named):
-    """A PCI address, given on as DDDD:BB:DD.F; lspci's form without a domain is taken too."""
+    """A PCI address, given on as DDDD:BB:DD.F; the forms of lspci and nvidia-smi are taken too."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from vfioctl.config.schema import PCI_ADDRESS, Setting, WrongValue, pci_address

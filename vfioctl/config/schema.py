@@ -41,8 +41,6 @@ FALSE = ("false", "no", "off", "0")
 PCI_ADDRESS = "a PCI address such as 0000:01:00.0"
 CONTAINER_TOOLS = ("docker", "podman")
 FORMS = {"pci": PCI_ADDRESS, "container": "a container such as jellyfin, docker:jellyfin or podman:ada/jellyfin"}
-PCI_PARTS = ((4, 8), (2, 2), (2, 2), (1, 1))  # fewest and most hex digits of domain, bus, slot, function
-MAX_SLOT, MAX_FUNCTION = 0x1F, 7
 
 
 class WrongValue(ValueError):
@@ -198,15 +196,12 @@ def _normal(setting: Setting, value: Any) -> Any:
 
 def pci_address(text: str, setting: Setting) -> str:
     """`text` as DDDD:BB:DD.F in lower case; the domain may be left out. Raises WrongValue."""
-    parts = text.strip().lower().replace(".", ":").split(":")
-    parts = ["0000", *parts] if len(parts) == len(PCI_PARTS) - 1 else parts
-    fits = len(parts) == len(PCI_PARTS) and all(
-        low <= len(part) <= high and set(part) <= set("0123456789abcdef")
-        for part, (low, high) in zip(parts, PCI_PARTS, strict=True)
-    )
-    if not fits or int(parts[2], 16) > MAX_SLOT or int(parts[3], 16) > MAX_FUNCTION:
+    from vfioctl.events.address import read_address  # few guest files name a device
+
+    address = read_address(text)
+    if address is None:
         raise WrongValue("config.value", setting.expected)
-    return "{}:{}:{}.{}".format(*parts)
+    return address
 
 
 def container(text: str, setting: Setting) -> str:

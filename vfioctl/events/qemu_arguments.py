@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable, Iterator
 from itertools import pairwise
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.events.address import read_address
 from vfioctl.events.element import Element, short
 from vfioctl.events.model import Hostdev
 from vfioctl.events.qemu_json import read_object
@@ -24,7 +25,6 @@ NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 DRIVERS = ("vfio-pci", "vfio-pci-nohotplug")
 HOST, PATH = "host", "sysfsdev"
 OPTION = re.compile(r"--?(device|set|drive|blockdev|readconfig)(?:[ =]\s*(.+))?", re.DOTALL)
-ADDRESS = re.compile(r"(?:(?:0x)?([0-9a-f]{1,8}):)?(?:0x)?([0-9a-f]{1,2}):(?:0x)?([01]?[0-9a-f])\.([0-7])")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BLOCK = {"nvme": "device", "virtio-blk-vfio-pci": "path"}  # QEMU's own drivers through VFIO, and what names the device
 URL, JSON = "nvme://", "json:"  # before a drive's address, and before its properties, in the place of a file's name
@@ -131,14 +131,8 @@ def _hostdev(properties: Properties) -> Hostdev | None:
     name = str(path).rstrip("/").rpartition("/")[2] if path else str(properties.get(HOST) or "")
     if path and UUID.fullmatch(name.lower()):
         return Hostdev("mdev", None, mdev_uuid=name.lower(), in_arguments=True)
-    address = _address(name)
+    address = read_address(name)
     return Hostdev("pci", address, in_arguments=True) if address else None
-
-
-def _address(text: str) -> str | None:
-    """`text` as DDDD:BB:DD.F; without a domain it is in 0000."""
-    match = ADDRESS.fullmatch(text.strip().lower())
-    return f"{match[1] or '':0>4}:{match[2]:0>2}:{match[3]:0>2}.{match[4]}" if match else None
 
 
 def _drives(words: Iterable[str], options: Iterable[tuple[str, str]]) -> Iterator[Taking]:
