@@ -36,6 +36,12 @@ def test_an_address_is_read_as_libvirt_reads_it_and_that_of_a_usb_device_is_none
     assert hostdev_mode.managed_addresses(odd) == ("0000:01:00.0", "0000:0b:00.0")
 
 
+def test_a_usb_device_as_an_interface_is_left_alone() -> None:
+    usb = XML.replace(b"<address type='pci' bus='0x03'/>", b"<address type='usb' bus='1' device='2'/>")
+    assert hostdev_mode.managed_addresses(usb) == ("0000:01:00.0",)
+    assert hostdev_mode.set_managed(usb, "no", ("0000:01:00.0", "0000:00:00.0")).count(b'managed="yes"') == 1
+
+
 def test_only_the_attribute_changes_and_comes_back_the_same() -> None:
     changed = hostdev_mode.set_managed(XML, "no", hostdev_mode.managed_addresses(XML))
     assert changed.count(b"managed = 'no'") == 1

@@ -96,6 +96,11 @@ def test_a_network_function_given_as_an_interface_is_a_pci_device_of_the_host():
     assert read_domain(xml(devices)).hostdevs == (Hostdev("pci", "0000:3b:02.0", managed=True),)
 
 
+def test_a_usb_device_as_an_interface_has_no_pci_address():
+    devices = "<interface type='hostdev'><source><address type='usb' bus='1' device='2'/></source></interface>"
+    assert read_domain(xml(devices)).hostdevs == (Hostdev("usb", None),)
+
+
 def test_an_nvme_disk_takes_its_controller_from_the_host():
     devices = (
         "<disk type='nvme'><source type='pci' managed='yes' namespace='1'><address bus='5'/></source>"

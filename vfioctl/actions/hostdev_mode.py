@@ -48,7 +48,7 @@ class _Reader:
                 self.places.append(_Place(self.parser.CurrentByteIndex, attributes.get("managed")))
             else:
                 self.places.append(_Place(-1, None))
-        elif self.stack in ADDRESSES and self.places[-1].at >= 0:
+        elif self.stack in ADDRESSES and self.places[-1].at >= 0 and attributes.get("type", "pci") == "pci":
             self.places[-1].address = source_address(attributes)
 
     def end(self, _name: str) -> None:
@@ -70,7 +70,7 @@ def _places(xml: bytes) -> list[_Place]:
 
 def managed_addresses(xml: bytes) -> tuple[str, ...]:
     """The addresses that `xml` takes with managed='yes'. The XML was checked by events.domain before."""
-    return tuple(place.address for place in _places(xml) if place.managed == "yes")
+    return tuple(place.address for place in _places(xml) if place.address and place.managed == "yes")
 
 
 def set_managed(xml: bytes, value: str, addresses: Iterable[str]) -> bytes:

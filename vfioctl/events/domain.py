@@ -85,9 +85,15 @@ def _hostdevs(devices: Element) -> Iterator[Hostdev]:
         if element.name == "hostdev":
             yield _hostdev(element, element.get("type") or element.get("mode") or "unknown")
         elif element.name == "interface" and element.get("type") == "hostdev":
-            yield _hostdev(element, "pci")
+            yield _hostdev(element, _bus(element))
         elif element.name == "disk":
             yield from _drives(element)
+
+
+def _bus(interface: Element) -> str:
+    """The bus of an interface's source, which libvirt takes from its address: pci or usb."""
+    address = interface.find("source", "address")
+    return (address.get("type") if address else None) or "pci"
 
 
 def _drives(image: Element) -> Iterator[Hostdev]:
