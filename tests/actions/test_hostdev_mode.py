@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from vfioctl.actions import hostdev_mode
 from vfioctl.paths import Paths
 from vfioctl.testing.domains import UUID
@@ -40,6 +42,20 @@ def test_a_usb_device_as_an_interface_is_left_alone() -> None:
     usb = XML.replace(b"<address type='pci' bus='0x03'/>", b"<address type='usb' bus='1' device='2'/>")
     assert hostdev_mode.managed_addresses(usb) == ("0000:01:00.0",)
     assert hostdev_mode.set_managed(usb, "no", ("0000:01:00.0", "0000:00:00.0")).count(b'managed="yes"') == 1
+
+
+NVME = b"<source type='pci' managed='yes' namespace='1'><address bus='0x05'/></source>"
+DRIVES = b"<disk type='nvme'>" + NVME + b"<address type='pci' bus='0x07'/></disk>"
+BELOW = b"<disk type='file'><source file='/a'/><backingStore type='nvme'>" + NVME + b"</backingStore></disk>"
+
+
+@pytest.mark.parametrize("disk", [DRIVES, BELOW], ids=["as a disk", "below an image"])
+def test_an_nvme_drive_is_made_like_the_others_and_back(disk: bytes) -> None:
+    xml = XML.replace(b"</devices>\n  <metadata>", disk + b"</devices>\n  <metadata>", 1)
+    assert hostdev_mode.managed_addresses(xml) == ("0000:01:00.0", "0000:03:00.0", "0000:05:00.0")
+    changed = hostdev_mode.set_managed(xml, "no", ("0000:05:00.0",))
+    assert changed == xml.replace(NVME, NVME.replace(b"yes", b"no"))
+    assert hostdev_mode.set_managed(changed, "yes", ("0000:05:00.0",)) == xml
 
 
 def test_only_the_attribute_changes_and_comes_back_the_same() -> None:

@@ -1,4 +1,4 @@
-"""The `managed` attribute of a domain's hostdevs, changed in place: nothing else of the XML moves. And the diff."""
+"""The `managed` attribute of a domain's devices of the host, changed in place: nothing else moves. And the diff."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from vfioctl.paths import Paths
 
 PASSWORD = re.compile(r"""(\spasswd\s*=\s*["'])[^"']*(["'])""")
-ELEMENTS = ("hostdev", "interface")
-ADDRESSES = tuple(["domain", "devices", name, "source", "address"] for name in ELEMENTS)
+DEVICES = (("hostdev", "pci"), ("interface", "hostdev"))  # elements and their types
 ATTRIBUTE = re.compile(rb"""(\smanaged\s*=\s*)(["'])(yes|no)\2""")
 
 
 @dataclass(slots=True)
 class _Place:
-    """An element that takes a device: where its start tag begins, its source address, how it is managed."""
+    """An element that says how a device is managed: where its start tag begins, what it says, the source address."""
 
     at: int
     managed: str | None
@@ -35,24 +34,37 @@ class _Place:
 
 @dataclass(slots=True)
 class _Reader:
-    """Collects the places while expat reads; depth is kept by the stack of element names."""
+    """Collects the places while expat reads; the stack has the name and the type of each open element."""
 
     parser: Any
-    stack: list[str] = field(default_factory=list)
+    stack: list[tuple[str, str]] = field(default_factory=list)
     places: list[_Place] = field(default_factory=list)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        self.stack.append(name)
-        if self.stack[:2] == ["domain", "devices"] and len(self.stack) == 3 and name in ELEMENTS:  # noqa: PLR2004
-            if attributes.get("type") in ("pci", "hostdev"):
-                self.places.append(_Place(self.parser.CurrentByteIndex, attributes.get("managed")))
-            else:
-                self.places.append(_Place(-1, None))
-        elif self.stack in ADDRESSES and self.places[-1].at >= 0 and attributes.get("type", "pci") == "pci":
+        self.stack.append((name, attributes.get("type", "")))
+        if _says_managed(self.stack):
+            self.places.append(_Place(self.parser.CurrentByteIndex, attributes.get("managed")))
+        elif _is_source_address(self.stack) and attributes.get("type", "pci") == "pci":
             self.places[-1].address = source_address(attributes)
 
     def end(self, _name: str) -> None:
         self.stack.pop()
+
+
+def _says_managed(stack: list[tuple[str, str]]) -> bool:
+    """Whether the innermost element may have `managed`: a device, or the source of a disk's NVMe drive at any depth."""
+    names = [name for name, _ in stack]
+    if names[:2] != ["domain", "devices"]:
+        return False
+    if len(stack) == 3:  # noqa: PLR2004 -- domain, devices and one of these
+        return stack[2] in DEVICES
+    return names[2:3] == ["disk"] and names[-1] == "source" and stack[-2][1] == "nvme"
+
+
+def _is_source_address(stack: list[tuple[str, str]]) -> bool:
+    """Whether the innermost element is the address of such a device, and not the one inside the guest."""
+    names = [name for name, _ in stack[-2:]]
+    return names == ["source", "address"] and (_says_managed(stack[:-1]) or _says_managed(stack[:-2]))
 
 
 def source_address(attributes: Mapping[str, str]) -> str:
@@ -65,7 +77,7 @@ def _places(xml: bytes) -> list[_Place]:
     reader = _Reader(parser)
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.Parse(xml, True)  # noqa: FBT003 -- expat's signature
-    return [place for place in reader.places if place.at >= 0]
+    return reader.places
 
 
 def managed_addresses(xml: bytes) -> tuple[str, ...]:
