@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from topologies import Topology, ask, follow, numbers, some, topologies
 
 from vfioctl.config.model import GuestConfig
+from vfioctl.host.companions import tied
 
 MOST_TURNS = 4
 
@@ -48,6 +49,15 @@ def test_nothing_goes_along_that_shares_neither_group_nor_link(case):
         others = [one for one in said.chosen.devices if one is not device and one.slot == device.slot]
         linked = any(device.address in one.links or one.address in device.links for one in others if one.is_card)
         assert linked or (device.iommu_group in groups and any(one.iommu_group == device.iommu_group for one in others))
+
+
+@given(cases())
+def test_what_is_included_shares_a_group_or_a_link_with_what_else_is_given(case):
+    topology, named, config = case
+    given_devices = ask(topology, named, config).chosen.devices
+    for device in given_devices:
+        if device.address not in named and device.address in config.include:
+            assert any(tied(device, other) for other in given_devices if other is not device)
 
 
 @given(cases())

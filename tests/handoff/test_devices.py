@@ -96,6 +96,42 @@ def test_a_function_to_leave_out_that_is_not_there_is_a_warning(start_host):
     assert plan.blocks == ()
 
 
+def test_a_device_that_shares_no_group_is_not_taken_along_by_include(start_host):
+    """A line that an earlier slot of the card has left behind: another device is there now."""
+    board = "0000:00:1f.3"
+    plan = planned(start_host(scenarios.two_gpu()), GPU, include=(board,))
+    assert (devices(plan), plan.blocks) == ((GPU, SOUND), ())
+    found = only(plan.findings, "include.no_member")
+    assert (found.severity, board in found.message) == (Severity.WARN, True)
+    assert f"config add devices {board} --guest win11" in found.hint
+
+
+def test_what_devices_names_needs_no_group_of_the_guest(start_host):
+    board = "0000:00:1f.3"
+    plan = planned(start_host(scenarios.two_gpu()), GPU, devices=(board,), include=(board,))
+    assert (devices(plan), "include.no_member" in codes(plan)) == ((GPU, board, SOUND), False)
+
+
+def test_a_member_that_is_included_brings_those_of_its_own_slot(start_host):
+    """Each of them shares a group with the one before."""
+    ports = (nic("0000:03:00.0", group=30), nic("0000:04:00.0", group=30), nic("0000:04:00.1", group=31))
+    tied = replace(ports[2], consumers=("0000:04:00.0",))
+    settings = {"include": ("0000:04:00.1", "0000:04:00.0")}
+    plan = planned(start_host(headless(*ports[:2], tied, modules=(NIC,))), "0000:03:00.0", **settings)
+    assert set(devices(plan)) == {port.address for port in ports}
+    assert "include.no_member" not in codes(plan)
+
+
+def test_a_disk_that_is_included_is_looked_at(start_host):
+    disk = FakeDevice(
+        "0000:04:00.0", 0x144D, 0xA808, 0x010802, driver="nvme", drivers=("nvme",), group=30, bridge=BRIDGE,
+        disk="nvme1n1", mounted_at="/srv",
+    )  # fmt: skip
+    machine = headless(nic("0000:03:00.0", group=30), disk, modules=(NIC,))
+    plan = planned(start_host(machine), "0000:03:00.0", include=(disk.address,))
+    assert "/srv" in only(plan.blocks, "device.mounted").message
+
+
 def test_a_companion_that_the_host_needs_is_not_taken_along(start_host):
     gpu, sound = parts.nvidia_card(GPU, group=14)
     disk = FakeDevice(

@@ -23,13 +23,15 @@ class Wanted:
 
 def wanted(domain: Domain, config: GuestConfig, host: Host) -> Wanted:
     """The devices that `domain` and its guest file ask for, with what is taken along, without what is left out."""
-    named = tuple(dict.fromkeys((*domain.pci_addresses, *config.devices, *config.include)))
+    asked = dict.fromkeys((*domain.pci_addresses, *config.devices))
+    further = tuple(address for address in dict.fromkeys(config.include) if address not in asked)
+    named = (*asked, *further)
     gone = [address for address in named if not host.has_device(address)]
     missing = tuple(_missing(domain, gone))
-    there = (address for address in named if address not in gone)
-    chosen = choose(there, config.exclude, host, config.allow_in_use)
+    there, members = ([one for one in addresses if one not in gone] for addresses in (asked, further))
+    chosen = choose(there, config.exclude, host, config.allow_in_use, members)
     said = (
-        *missing, *_excluded(domain, config, named, host),
+        *missing, *_excluded(domain, config, named, host), *_left(members, config, chosen),
         *(_taken_along(device) for device in chosen.along), *(_stays(device) for device in chosen.stays),
         *_managed(domain, config), *_formerly_managed(domain, host), *_in_other_words(domain, config, host, chosen),
     )  # fmt: skip
@@ -76,6 +78,20 @@ def _excluded(domain: Domain, config: GuestConfig, named: tuple[str, ...], host:
                 "exclude.missing", f"The setting exclude names {address}, where there is no PCI device.",
                 Severity.WARN, hint="See which there are with: vfioctl gpu list --all",
             )  # fmt: skip
+
+
+def _left(members: Iterable[str], config: GuestConfig, chosen: Choice) -> Iterable[Finding]:
+    """What the setting `include` names although it has nothing to do with what is given."""
+    for address in members:
+        if address not in chosen.addresses and address not in config.exclude:
+            from vfioctl.shell import argument  # few starts need it
+
+            yield Finding(
+                "include.no_member",
+                f"The setting include names {address}, which shares no IOMMU group with a given device: it stays.",
+                Severity.WARN,
+                hint=f"To give it all the same: vfioctl config add devices {address} --guest {argument(config.guest)}",
+            )
 
 
 def _named_by(address: str, domain: Domain, config: GuestConfig) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
@@ -25,15 +25,34 @@ class Choice:
         return tuple(device.address for device in (*self.named, *self.along))
 
 
-def choose(named: Iterable[str], excluded: Iterable[str], host: Host, allowed: Iterable[str] = ()) -> Choice:
+def choose(
+    named: Iterable[str], excluded: Iterable[str], host: Host, allowed: Iterable[str] = (), include: Iterable[str] = ()
+) -> Choice:
     """What goes when the functions `named` are asked for, and never those `excluded`; `allowed` as in acceptance.
 
-    A companion that a check would refuse stays: nobody asked for it. Raises VfioctlError("pci.unknown").
+    Of `include` those go as if they were named that share a group or a device link with what goes. A companion that a
+    check would refuse stays: nobody asked for it. Raises VfioctlError("pci.unknown").
     """
+    out = frozenset(excluded)
+    asked = {address: None for address in named if address not in out}
+    further = tuple(address for address in include if address not in out)
+    while True:
+        choice = _with_companions(tuple(asked), out, host, allowed)
+        members = [address for address in further if address not in asked and _is_member(address, choice, host)]
+        if not members:
+            return choice
+        asked.update(dict.fromkeys(members))
+
+
+def _is_member(address: str, choice: Choice, host: Host) -> bool:
+    from vfioctl.host.companions import tied  # few guest files include anything
+
+    return any(tied(host.device(address), given) for given in (*choice.named, *choice.along))
+
+
+def _with_companions(first: tuple[str, ...], out: Container[str], host: Host, allowed: Iterable[str]) -> Choice:
     from vfioctl.plugin.acceptance import against
 
-    out = frozenset(excluded)
-    first = tuple(dict.fromkeys(address for address in named if address not in out))
     given = {address: host.device(address) for address in first}
     stays: dict[str, PciDevice] = {}
     waiting = list(given.values())

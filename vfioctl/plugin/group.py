@@ -54,16 +54,16 @@ def _reason(member: PciDevice, request: Request) -> str:
 class Advice:
     """The settings with which nothing would be in the way, found by trying them on the facts.
 
-    `include` and `exclude` are the whole values of these settings: followed to the letter they lose nothing. What no
-    setting helps against is in `bare`, where a member without its driver would do, else in `firm`.
+    `include` and `exclude` are the whole values of these settings: followed to the letter they lose nothing that is
+    given now. What no setting helps against is in `bare`, where a member without its driver would do, else in `firm`.
     """
 
     def __init__(self, request: Request, members: tuple[PciDevice, ...]) -> None:
         self.request = request
-        self.include = list(request.config.include)
+        given = tuple(device.address for device in request.devices)
+        self.include = [one for one in request.config.include if one in given or not request.host.has_device(one)]
         self.exclude = list(request.config.exclude)
         asked = {*request.domain.pci_addresses, *request.config.devices}
-        given = tuple(device.address for device in request.devices)
         self._named = tuple(address for address in given if address in asked) or given
         stay: dict[str, PciDevice] = {}
         while members:
@@ -76,8 +76,8 @@ class Advice:
 
     def _given(self) -> tuple[str, ...]:
         host = self.request.host
-        asked = (*self._named, *(address for address in self.include if host.has_device(address)))
-        return choose(asked, self.exclude, host, self.request.config.allow_in_use).addresses
+        include = [address for address in self.include if host.has_device(address)]
+        return choose(self._named, self.exclude, host, self.request.config.allow_in_use, include).addresses
 
     def _in_the_way(self) -> tuple[PciDevice, ...]:
         return in_the_way(self._given(), self.request.host)
