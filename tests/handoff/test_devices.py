@@ -106,6 +106,12 @@ def test_a_device_that_shares_no_group_is_not_taken_along_by_include(start_host)
     assert f"config add devices {board} --guest win11" in found.hint
 
 
+def test_a_function_of_the_same_slot_goes_by_include_from_a_group_of_its_own(start_host):
+    ports = (nic("0000:03:00.0", group=30), nic("0000:03:00.1", group=31))
+    plan = planned(start_host(headless(*ports, modules=(NIC,))), "0000:03:00.0", include=("0000:03:00.1",))
+    assert (devices(plan), plan.blocks) == (("0000:03:00.0", "0000:03:00.1"), ())
+
+
 def test_what_devices_names_needs_no_group_of_the_guest(start_host):
     board = "0000:00:1f.3"
     plan = planned(start_host(scenarios.two_gpu()), GPU, devices=(board,), include=(board,))

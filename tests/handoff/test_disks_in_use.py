@@ -62,8 +62,8 @@ def differences(lv: FakeLibvirt, before: snapshot.Snapshot) -> tuple[str, ...]:
     return snapshot.difference(before, snapshot.take(lv.host.root, files=()), allowed=VFIO_STAYS)
 
 
-def test_a_function_that_is_given_beside_it_is_looked_at_as_well(lv: FakeLibvirt) -> None:
-    assert "sdb1 is swap space" in refused(lv, SATA, settings=f'devices = ["{SECOND}"]')
+def test_a_function_that_is_taken_along_is_looked_at_as_well(lv: FakeLibvirt) -> None:
+    assert "sdb1 is swap space" in refused(lv, SATA, settings=f'include = ["{SECOND}"]')
 
 
 def test_a_device_of_the_guest_file_is_looked_at_as_well(lv: FakeLibvirt) -> None:

@@ -106,7 +106,7 @@ CODES = (
     Code("identity.malformed", "The file of pinned identities is damaged.",
          "Pin them anew with `vfioctl enable GUEST`."),
     Code("identity.unreadable", "The pinned identities may not be read by this user.", "Run it as root."),
-    Code("include.no_member", "The setting `include` names a device that shares no IOMMU group with a given one.",
+    Code("include.no_member", "The setting `include` names a device that is in no group or slot of a given one.",
          "Name it in `devices` if the guest is to have it; else remove it from `include`."),
     Code("iommu.acs_override", "The kernel invents IOMMU groups (pcie_acs_override).",
          "Boot without it where the guest is not trusted."),

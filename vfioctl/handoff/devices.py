@@ -88,7 +88,7 @@ def _left(members: Iterable[str], config: GuestConfig, chosen: Choice) -> Iterab
 
             yield Finding(
                 "include.no_member",
-                f"The setting include names {address}, which shares no IOMMU group with a given device: it stays.",
+                f"The setting include names {address}, which is in no group or slot of a given device: it stays.",
                 Severity.WARN,
                 hint=f"To give it all the same: vfioctl config add devices {address} --guest {argument(config.guest)}",
             )

@@ -30,8 +30,8 @@ def choose(
 ) -> Choice:
     """What goes when the functions `named` are asked for, and never those `excluded`; `allowed` as in acceptance.
 
-    Of `include` those go as if they were named that share a group or a device link with what goes. A companion that a
-    check would refuse stays: nobody asked for it. Raises VfioctlError("pci.unknown").
+    Of `include` those go as if they were named that share a group, a slot or a device link with what goes. A companion
+    that a check would refuse stays: nobody asked for it. Raises VfioctlError("pci.unknown").
     """
     out = frozenset(excluded)
     asked = {address: None for address in named if address not in out}
@@ -47,7 +47,8 @@ def choose(
 def _is_member(address: str, choice: Choice, host: Host) -> bool:
     from vfioctl.host.companions import tied  # few guest files include anything
 
-    return any(tied(host.device(address), given) for given in (*choice.named, *choice.along))
+    member = host.device(address)
+    return any(member.slot == given.slot or tied(member, given) for given in (*choice.named, *choice.along))
 
 
 def _with_companions(first: tuple[str, ...], out: Container[str], host: Host, allowed: Iterable[str]) -> Choice:
