@@ -195,6 +195,15 @@ def test_a_physical_function_whose_virtual_one_a_guest_uses_is_refused_naming_th
     assert "guest small" in found.message
 
 
+def test_a_physical_function_is_refused_while_a_guest_has_a_mediated_device_of_its_virtual_one(start_host):
+    machine = with_virtual(group=29, users=(qemu("/dev/vfio/77"),))
+    first = replace(machine.devices[-2], mediated=((MDEV, "77"),))
+    plan = planned(start_host(replace(machine, devices=(*machine.devices[:-2], first, machine.devices[-1]))), PF)
+    found = only(plan.blocks, "device.virtual_in_use")
+    assert ONE in found.message
+    assert "guest small" in found.message
+
+
 def test_virtual_functions_that_nobody_uses_are_named_before_they_vanish(start_host):
     plan = planned(start_host(with_virtual(group=29)), PF)
     assert plan.blocks == ()

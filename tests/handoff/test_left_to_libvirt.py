@@ -102,6 +102,14 @@ def test_a_device_and_its_mediated_one_are_not_given_together(start_host):
     assert MDEV in only(planned(start_host(with_mediated()), xml=xml).blocks, "device.mediated_parent").message
 
 
+def test_a_device_and_a_mediated_one_of_its_virtual_function_are_not_given_together(start_host):
+    machine = with_nic()
+    virtual = replace(machine.devices[-1], mediated=((MDEV, "77"),))
+    xml = domain("small", hostdevs=(PF,), devices=mediated_hostdev())
+    plan = planned(start_host(replace(machine, devices=(*machine.devices[:-1], virtual))), xml=xml)
+    assert VF in only(plan.blocks, "device.mediated_parent").message
+
+
 def test_a_pool_of_functions_is_left_to_libvirt_with_a_word(start_host):
     fake = start_host(with_nic())
     plan = planned(fake, xml=network(fake, "pool", listed(VF)))

@@ -59,6 +59,15 @@ def test_its_user_has_the_node_of_its_group_open(tree: Tree, link: bool) -> None
     assert mediated.nodes(tree.paths, PARENT, TWO) == ()
 
 
+def test_who_uses_one_below_a_virtual_function_uses_that_function(tree: Tree) -> None:
+    with_two(tree)
+    tree.device("0000:00:01.0")
+    tree.link("sys/devices/pci0000:00/0000:00:01.0/virtfn0", f"../{PARENT}")
+    process(tree, 100, "qemu", "-name", "guest=small", "-device", f"vfio-pci,sysfsdev=/x/{ONE}", opens="/dev/vfio/77")
+    (found,) = tree.host().dependents("0000:00:01.0")
+    assert (found.kind, found.name, found.users) == ("virtual", PARENT, ("guest small",))
+
+
 def test_one_that_nobody_uses_has_no_user(tree: Tree) -> None:
     with_two(tree)
     assert [item.users for item in tree.host().dependents(PARENT)] == [(), ()]

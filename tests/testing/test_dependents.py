@@ -6,6 +6,8 @@ import os
 import threading
 from dataclasses import replace
 
+import pytest
+
 from vfioctl.host.host import Host
 from vfioctl.testing import parts
 from vfioctl.testing.model import FakeDevice, FakeProcess
@@ -15,10 +17,11 @@ PF, VF, MDEV = "0000:03:00.0", "0000:03:00.1", "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e
 BASE = parts.headless()
 
 
-def machine(*opens):
+def machine(*opens, below=PF):
     igb = parts.module("igb", "network")
     virtual = FakeDevice(VF, 0x8086, 0x1520, 0x020000, driver="igb", drivers=("igb",), group=31, physical=PF)
-    physical = replace(virtual, address=PF, device=0x1521, group=30, physical=None, mediated=((MDEV, "77"),))
+    physical = replace(virtual, address=PF, device=0x1521, group=30, physical=None)
+    virtual, physical = (replace(one, mediated=((MDEV, "77"),) * (one.address == below)) for one in (virtual, physical))
     user = FakeProcess("qemu-system-x86", pid=5_000_700, opens=opens)
     return replace(
         BASE, devices=(*parts.chipset(), physical, virtual), modules=(igb, *parts.common_modules()),
@@ -48,12 +51,13 @@ def test_both_vanish_with_the_driver(start_host):
     assert not os.path.exists(fake.paths.at("dev/vfio/77"))
 
 
-def test_the_driver_waits_for_the_user_of_a_mediated_device(start_host):
-    fake = start_host(machine("/dev/vfio/77"))
+@pytest.mark.parametrize("below", [PF, VF], ids=["of its own", "of its virtual function"])
+def test_the_driver_waits_for_the_user_of_a_mediated_device(start_host, below):
+    fake = start_host(machine("/dev/vfio/77", below=below))
     writer = threading.Thread(target=unbind, args=(fake,))
     writer.start()
     until(lambda: not os.path.lexists(fake.paths.pci(PF, "driver")), 10)
-    assert os.path.isdir(fake.paths.pci(PF, MDEV))
+    assert os.path.isdir(fake.paths.pci(below, MDEV))
     fake.kernel.end_process(5_000_700)
     writer.join(10)
-    assert not os.path.isdir(fake.paths.pci(PF, MDEV))
+    assert not os.path.isdir(fake.paths.pci(below, MDEV))

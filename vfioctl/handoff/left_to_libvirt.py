@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.network import Pool, read_pool
 from vfioctl.findings import Finding, Severity
-from vfioctl.host import interfaces, mediated, networks
+from vfioctl.host import interfaces, mediated, networks, sriov
 from vfioctl.plugin.acceptance import against
 
 if TYPE_CHECKING:
@@ -50,11 +50,9 @@ def _mediated(domain: Domain, host: Host, given: frozenset[str]) -> Iterable[Fin
     for uuid in dict.fromkeys(dev.mdev_uuid for dev in domain.hostdevs if dev.mdev_uuid):
         parent = mediated.parent_of(host.paths, uuid)
         if parent in given:
-            yield Finding(
-                "device.mediated_parent",
-                f"{domain.name} gets {parent} and its mediated device {uuid}, which vanishes with that one's driver.",
-                hint="Give either the device or its mediated ones.",
-            )
+            yield _together(domain, f"{parent} and its mediated device {uuid}")
+        elif parent and (owner := sriov.physical(host.paths.pci(parent))) in given:
+            yield _together(domain, f"{owner} and the mediated device {uuid} of its virtual function {parent}")
         elif mediated.is_there(host.paths, uuid):
             of = f" of {parent}" if parent else ""
             yield Finding(
@@ -68,6 +66,13 @@ def _mediated(domain: Domain, host: Host, given: frozenset[str]) -> Iterable[Fin
                 f"The mediated device {uuid} needs nothing from vfioctl. It is not there now, and the guest needs it.",
                 Severity.WARN, hint=f"Make it with: mdevctl start --uuid {uuid}",
             )  # fmt: skip
+
+
+def _together(domain: Domain, both: str) -> Finding:
+    return Finding(
+        "device.mediated_parent", f"{domain.name} gets {both}, which vanishes with that one's driver.",
+        hint="Give either the device or its mediated ones.",
+    )  # fmt: skip
 
 
 def functions(pool: Pool, host: Host) -> tuple[str, ...]:

@@ -1,8 +1,12 @@
-"""What a function's driver has made and takes with it: virtual functions and mediated devices. Reads only."""
+"""What a function's driver has made and takes with it: virtual functions and mediated devices. Reads only.
+
+The mediated devices of a virtual function go with it, so who uses one of them uses the virtual function (NVIDIA's vGPU
+has its mediated devices below virtual functions).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.frozen import frozen
@@ -28,16 +32,28 @@ class Dependent:
     unseen: bool = False
 
 
-def read(host: Host, parent: str, virtual: tuple[str, ...], below: tuple[str, ...]) -> tuple[Dependent, ...]:
-    """The functions `virtual` and the mediated devices `below` of the function `parent`, each with its users."""
-    nodes: Nodes = {address: tuple(node for node in host.nodes(address) if node.role == "vfio") for address in virtual}
-    nodes |= {uuid: mediated.nodes(host.paths, parent, uuid) for uuid in below}
+def read(host: Host, parent: str, made: Mapping[str, tuple[str, ...]]) -> tuple[Dependent, ...]:
+    """What goes with the function `parent`, each with its users.
+
+    `made` are the mediated devices of it and of each of its virtual functions, by their addresses.
+    """
+    virtual = {address: uuids for address, uuids in made.items() if address != parent}
+    nodes: Nodes = {address: _nodes(host, address, uuids) for address, uuids in virtual.items()}
+    nodes |= {uuid: mediated.nodes(host.paths, parent, uuid) for uuid in made[parent]}
     opened, unseen = _openers(host, nodes)
-    named = mediated.named_by(host.paths, below)
-    return (
-        *(Dependent("virtual", address, _words(opened[address], host), unseen) for address in virtual),
-        *(Dependent("mediated", uuid, _words((*opened[uuid], *named[uuid]), host), unseen) for uuid in below),
+    named = mediated.named_by(host.paths, [uuid for uuids in made.values() for uuid in uuids])
+    below = virtual | {uuid: (uuid,) for uuid in made[parent]}
+    users = {name: (*opened[name], *(pid for uuid in uuids for pid in named[uuid])) for name, uuids in below.items()}
+    return tuple(
+        Dependent("virtual" if name in virtual else "mediated", name, _words(pids, host), unseen)
+        for name, pids in users.items()
     )
+
+
+def _nodes(host: Host, address: str, uuids: Iterable[str]) -> tuple[DeviceNode, ...]:
+    """The nodes by which a guest has the virtual function at `address`, or one of its mediated devices `uuids`."""
+    own = (node for node in host.nodes(address) if node.role == "vfio")
+    return (*own, *(node for uuid in uuids for node in mediated.nodes(host.paths, address, uuid)))
 
 
 def _openers(host: Host, nodes: Nodes) -> tuple[dict[str, tuple[int, ...]], bool]:

@@ -131,12 +131,12 @@ class Host:
 
     def dependents(self, address: str) -> tuple[Dependent, ...]:
         """What goes with the driver of the function at `address`, and who uses it."""
-        virtual, below = pci.dependents(self.paths, address, self._functions.files(address))
-        if not (virtual or below):
+        made = self._functions.made(address)
+        if made == {address: ()}:
             return ()
         from vfioctl.host import dependents  # few functions have any
 
-        return self._once(("dependents", address), lambda: dependents.read(self, address, virtual, below))
+        return self._once(("dependents", address), lambda: dependents.read(self, address, made))
 
     def _slot(self, address: str) -> tuple[str, ...]:
         return pci.slot_addresses(self.addresses(), address)

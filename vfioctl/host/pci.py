@@ -65,6 +65,11 @@ class Functions:
         device = self.known.get(address)
         return device.iommu_group if device else iommu_group(self.paths, address)
 
+    def made(self, address: str) -> dict[str, tuple[str, ...]]:
+        """What the driver of the function at `address` has made: of it and each virtual one the mediated devices."""
+        virtual = _virtual(self.paths.pci(address), self.files(address))
+        return {owner: _mediated(self.files(owner)) for owner in (address, *virtual)}
+
 
 def addresses(paths: Paths) -> tuple[str, ...]:
     """Every PCI address of the host, sorted."""
@@ -128,11 +133,6 @@ def links(shown: Iterable[str]) -> tuple[str, ...]:
     """The addresses that device links among the files `shown` of a function name, as supplier or consumer."""
     found = {name[len(LINK_PREFIXES[0]) :] for name in shown if name.startswith(LINK_PREFIXES)}
     return tuple(sorted(found))
-
-
-def dependents(paths: Paths, address: str, shown: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The virtual functions and the mediated devices that the driver of a function with the files `shown` has made."""
-    return _virtual(paths.pci(address), shown), _mediated(shown)
 
 
 def _physical(base: str, shown: Iterable[str]) -> str | None:

@@ -6,6 +6,7 @@ Linux, Documentation/PCI/pci-iov-howto.rst and driver-api/vfio-mediated-device.r
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vfioctl.testing.kernel.devices import DeviceNode
@@ -38,8 +39,16 @@ def make_mediated(pci: Pci, parent: Device) -> None:
 
 def in_use(pci: Pci, device: Device) -> bool:
     """Whether somebody has a virtual function or a mediated device of `device` open: then its remove() waits."""
-    groups = [other.spec.group for other in _virtual(pci, device) if other.driver and other.driver.kind == "vfio"]
-    return any(is_open(pci, f"/dev/vfio/{group}") for group in (*groups, *(group for _, group in device.spec.mediated)))
+    return any(is_open(pci, f"/dev/vfio/{group}") for group in _groups(pci, device))
+
+
+def _groups(pci: Pci, device: Device) -> Iterator[object]:
+    """The groups of what goes with the driver of `device`, the mediated devices of its virtual functions among it."""
+    yield from (group for _, group in device.spec.mediated)
+    for virtual in _virtual(pci, device):
+        if virtual.driver and virtual.driver.kind == "vfio":
+            yield virtual.spec.group
+        yield from _groups(pci, virtual)
 
 
 def is_open(pci: Pci, path: str) -> bool:
