@@ -10,7 +10,7 @@ from plans import codes, only, planned
 from vfioctl.findings import Severity
 from vfioctl.handoff.notes import devices
 from vfioctl.testing import parts, scenarios
-from vfioctl.testing.model import FakeDevice, FakeProcess
+from vfioctl.testing.model import FakeDevice, FakeLink, FakeProcess
 
 GPU, SOUND = scenarios.GPU, scenarios.SOUND
 BRIDGE = "0000:00:01.0"
@@ -222,6 +222,41 @@ def test_a_physical_function_whose_virtual_one_is_the_only_network_is_refused(st
     carrier = replace(machine.devices[-2], network="eth7")
     devices = (*chipset, machine.devices[-3], carrier, machine.devices[-1])
     assert "device.only_network" in codes(planned(start_host(replace(machine, devices=devices)), PF), Severity.BLOCK)
+
+
+# Functions that guests have without VFIO
+
+TAPS = (FakeLink("macvtap0", ("eth7",), tap=7),)
+
+
+def with_macvtap(*users, above, links=TAPS):
+    """A network card with a virtual function; `above` of these has the interface eth7."""
+    names = {above: "eth7"}
+    physical = nic(PF, group=29, network=names.get(PF))
+    virtual = nic(ONE, group=30, driver="igbvf", physical=PF, network=names.get(ONE))
+    return replace(
+        headless(physical, virtual, modules=(NIC, VF)), processes=(*BASE.processes, *users), links=links,
+        routes=(("default", "eno1"),),
+    )  # fmt: skip
+
+
+def test_a_physical_function_is_refused_while_a_guest_has_a_macvtap_on_its_virtual_one(start_host):
+    plan = planned(start_host(with_macvtap(qemu("/dev/tap7"), above=ONE)), PF)
+    found = only(plan.blocks, "device.virtual_in_use")
+    assert ONE in found.message
+    assert "guest small" in found.message
+
+
+def test_a_network_card_is_refused_while_a_guest_has_a_macvtap_on_it(start_host):
+    user = replace(qemu("/dev/tap7"), guest="small")
+    plan = planned(start_host(with_macvtap(user, above=PF)), PF)
+    assert "guest small" in only(plan.blocks, "holder.alive").message
+
+
+def test_a_virtual_function_below_another_interface_is_not_called_unused(start_host):
+    plan = planned(start_host(with_macvtap(above=ONE, links=(FakeLink("br7", ("eth7",)),))), PF)
+    assert plan.blocks == ()
+    assert "br7 is above" in only(plan.findings, "device.virtual_vanishes").message
 
 
 # Mediated devices

@@ -10,11 +10,25 @@ import pytest
 
 from vfioctl.host.host import Host
 from vfioctl.testing import parts
-from vfioctl.testing.model import FakeDevice, FakeProcess
+from vfioctl.testing.model import FakeDevice, FakeLink, FakeProcess
 from vfioctl.wait import until
 
 PF, VF, MDEV = "0000:03:00.0", "0000:03:00.1", "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50"
 BASE = parts.headless()
+
+
+def with_macvtap():
+    spec = machine("/dev/tap7")
+    above = replace(spec.devices[-1], network="eth7")
+    return replace(spec, devices=(*spec.devices[:-1], above), links=(FakeLink("macvtap0", ("eth7",), tap=7),))
+
+
+def test_a_macvtap_vanishes_under_its_user(start_host):
+    fake = start_host(with_macvtap())
+    before = [os.path.exists(fake.paths.at(place)) for place in ("dev/tap7", "sys/class/net/macvtap0/tap7/dev")]
+    unbind(fake)
+    after = [os.path.lexists(fake.paths.at(place)) for place in ("dev/tap7", "sys/class/net/macvtap0")]
+    assert (before, after) == ([True, True], [False, False])
 
 
 def machine(*opens, below=PF):

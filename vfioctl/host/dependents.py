@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vfioctl.host.host import Host
     from vfioctl.host.model import DeviceNode
 
+GUESTS = ("vfio", "tap", "vdpa")  # roles of the nodes by which a guest has a function
 Nodes = dict[str, tuple["DeviceNode", ...]]
 
 
@@ -52,7 +53,7 @@ def read(host: Host, parent: str, made: Mapping[str, tuple[str, ...]]) -> tuple[
 
 def _nodes(host: Host, address: str, uuids: Iterable[str]) -> tuple[DeviceNode, ...]:
     """The nodes by which a guest has the virtual function at `address`, or one of its mediated devices `uuids`."""
-    own = (node for node in host.nodes(address) if node.role == "vfio")
+    own = (node for node in host.nodes(address) if node.role in GUESTS)
     return (*own, *(node for uuid in uuids for node in mediated.nodes(host.paths, address, uuid)))
 
 

@@ -130,7 +130,7 @@ class DeviceNode:
 
     path: str  # as seen on the host, "/dev/dri/card0", without the root
     rdev: tuple[int, int]
-    role: str  # dri, nvidia, kfd, fb, snd, i2c, vfio
+    role: str  # dri, nvidia, kfd, fb, snd, i2c, vfio, accel, tap, vdpa
     address: str | None  # None: it belongs to the driver as a whole (nvidiactl, kfd)
 
 

@@ -39,6 +39,10 @@ def of_function(paths: Paths, address: str, shown: Sequence[str], driver: str | 
         found += group_nodes(paths, base, link_name(f"{base}/iommu_group"), address)
     if "accel" in shown:
         found += _in_class(f"{base}/accel", entries(f"{base}/accel"), "/dev/accel", "accel", address)
+    if "net" in shown or os.path.isdir(paths.at("sys/bus/vdpa")):
+        from vfioctl.host import network_nodes  # few functions have any
+
+        found += network_nodes.of_function(paths, address)
     if driver == "nvidia":  # nvidia-gpu is the kernel's own driver of a USB-C port and has none of its nodes
         found += _nvidia(paths, address)
     if driver == "amdgpu":

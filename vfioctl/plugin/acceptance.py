@@ -54,14 +54,20 @@ def _vanishing(device: PciDevice, host: Host) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             VANISHES[item.kind],
-            f"The {WORDS[item.kind]} {item.name} of {device.address} vanishes with its driver; {_nobody(item)}.",
+            f"The {WORDS[item.kind]} {item.name} of {device.address} vanishes with its driver; {_nobody(item, host)}.",
             Severity.WARN,
         )
         for item in unused
     )
 
 
-def _nobody(item: Dependent) -> str:
+def _nobody(item: Dependent, host: Host) -> str:
+    from vfioctl.host import network_nodes  # few functions have anything that vanishes
+
+    if above := network_nodes.above(host.paths, item.name):
+        return f"{', '.join(above)} is above its interface"
+    if host.traffic(item.name):
+        return "the host's network uses it"
     return "whether a guest uses it could not be seen without root" if item.unseen else "nobody uses it now"
 
 

@@ -142,11 +142,13 @@ class FakeProcess:
 class FakeLink:
     """A network interface above others: a bridge, a bond, a VLAN, or `ovs-system` with the ports of Open vSwitch.
 
-    What leads from Open vSwitch to the host, such as `br-ex`, is above nothing.
+    What leads from Open vSwitch to the host, such as `br-ex`, is above nothing. A name with a dot is that of a VLAN.
+    With `tap`, the number of its /dev/tapN, it is a macvtap, which vanishes with what is below it.
     """
 
     name: str
     lower: tuple[str, ...]
+    tap: int = 0
 
 
 @dataclass(frozen=True, slots=True)

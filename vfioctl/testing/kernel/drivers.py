@@ -57,6 +57,8 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
         kernel.root.directory("proc/driver/nvidia/gpus").drop(device.address)
     _remove_i2c(pci, device)
     kernel.disks.detach(device)
+    if driver.kind == "network" and device.spec.network:
+        interfaces.detach(kernel, device.spec.network)
     for name in ("sound", "vfio-dev", "net"):
         device.directory.drop(name)
     for owned in tuple(kernel.nodes.by_path.values()):
