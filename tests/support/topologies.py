@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ DRIVER = {  # one that is a module and one that is built in, by class
 }  # fmt: skip
 NETWORK = 0x0200
 BUILT_IN = ("nvme", "xhci_hcd")
-SETTING = re.compile(r"(include|exclude) = \[(.*?)\]")
+SETTING = re.compile(r"(include|exclude|allow_in_use) = \[(.*?)\]")
+UNMOUNT = "Unmount it first"
 BLACKLIST = re.compile(r'"blacklist (\w+)"')
 UNBIND = re.compile(r"write (\S+) to /sys")
 
@@ -51,7 +53,8 @@ class Facts(Host):
             self._known["vfio", name] = name == "vfio-pci"
 
     def disk_claims(self, address: str) -> tuple[Claim, ...]:
-        return (Claim("sda1", Kind.MOUNTED, "mounted on /srv"),) if address in self.topology.mounted else ()
+        claim = Claim("sda1", Kind.MOUNTED, "mounted on /srv", f"{UNMOUNT}.")
+        return (claim,) if address in self.topology.mounted else ()
 
     def traffic(self, address: str) -> tuple[Traffic, ...]:
         return (Traffic("eth0", "the default route", is_default=True),) if self.only_network(address) else ()
@@ -160,7 +163,8 @@ def ask(topology: Topology, named: Iterable[str], config: GuestConfig) -> Said:
     chosen = wanted(domain, config, host)
     request = Request("win11", "uuid", domain, config, host, chosen.devices)
     given = tuple(device.address for device in chosen.devices)
-    against = (item for device in chosen.devices for item in acceptance.findings(device, host, given))
+    allowed = config.allow_in_use
+    against = (item for device in chosen.devices for item in acceptance.findings(device, host, given, allowed))
     return Said(chosen, (*against, *group.findings(request)))
 
 
@@ -170,4 +174,6 @@ def follow(said: Said, topology: Topology, config: GuestConfig) -> tuple[Topolog
     values = {key: tuple(re.findall(r'"(.*?)"', text)) for hint in hints for key, text in SETTING.findall(hint)}
     modules = [name for hint in hints for name in BLACKLIST.findall(hint)]
     bare = [address for hint in hints for address in UNBIND.findall(hint)]
-    return topology.without_drivers(modules, bare), replace(config, **values)
+    left = {one for one in topology.mounted if not any(UNMOUNT in i.hint and one in i.message for i in said.unviable)}
+    now = dataclasses.replace(topology, mounted=frozenset(left))
+    return now.without_drivers(modules, bare), replace(config, **values)

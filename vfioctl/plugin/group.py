@@ -56,6 +56,7 @@ class Advice:
 
     `include` and `exclude` are the whole values of these settings: followed to the letter they lose nothing that is
     given now. What no setting helps against is in `bare`, where a member without its driver would do, else in `firm`.
+    `used` says of those that may go later what keeps them now: they are tried as if they went.
     """
 
     def __init__(self, request: Request, members: tuple[PciDevice, ...]) -> None:
@@ -63,6 +64,7 @@ class Advice:
         given = tuple(device.address for device in request.devices)
         self.include = [one for one in request.config.include if one in given or not request.host.has_device(one)]
         self.exclude = list(request.config.exclude)
+        self.used: dict[str, Finding] = {}
         asked = {*request.domain.pci_addresses, *request.config.devices}
         self._named = tuple(address for address in given if address in asked) or given
         stay: dict[str, PciDevice] = {}
@@ -90,9 +92,13 @@ class Advice:
         sharing = [address for address in given if host.device(address).iommu_group == member.iommu_group]
         if not set(sharing) & {*self._named, *self.include}:
             self.exclude += [address for address in sharing if address not in self.exclude]
-        elif against(member, host, given, self.request.config.allow_in_use):
+            return True
+        found = against(member, host, given, self.request.config.allow_in_use)
+        if not all(map(_may_end, found)):
             return False
-        elif member.address in self.exclude:
+        if found:
+            self.used[member.address] = found[0]
+        if member.address in self.exclude:
             self.exclude.remove(member.address)
         else:
             self.include.append(member.address)
@@ -104,8 +110,12 @@ class Advice:
             return _elsewhere(member, self.request)
         if self.firm:
             return f"It cannot be given while {_names(self.firm)} stays on the host, whatever becomes of this one."
+        if member.address in self.used:
+            return self.used[member.address].hint
         if member in self.bare:
             return _driver_must_go(member, self.request.host)
+        if self.used:
+            return f"The guest file can help once {', '.join(self.used)} may go, too; how, the next plan says."
         if self.bare:
             return f"The guest file can help once {_names(self.bare)} has no driver; how, the next plan says."
         return self._settings()
@@ -119,6 +129,11 @@ class Advice:
             ) if tuple(value) != before
         ]  # fmt: skip
         return f"The group can be given with this in the guest file: {' and '.join(changed)}"
+
+
+def _may_end(found: Finding) -> bool:
+    """Whether what keeps a member on the host can be ended, as an umount or the stop of a guest ends it."""
+    return bool(found.hint) and found.code not in ("device.bridge", "device.physical")
 
 
 def _setting(name: str, addresses: Iterable[str]) -> str:
