@@ -152,6 +152,25 @@ def test_a_companion_that_the_host_needs_is_not_taken_along(start_host):
     assert "0000:01:00.2" in only(plan.findings, "device.stays").message
 
 
+def test_a_second_card_that_its_plugin_would_refuse_is_not_advised_to_go_along(start_host):
+    shown, other = parts.nvidia_card(GPU, group=14), parts.nvidia_card("0000:02:00.0", group=33, boot_vga=False)
+    port = nic("0000:03:00.0", group=33)
+    spec = headless(*shown, *other, port, modules=(*parts.nvidia_modules("595.71.05"), NIC))
+    plan = planned(start_host(spec), port.address)
+    first, second = (finding for finding in plan.blocks if finding.code == "group.unviable")
+    assert "an unbind never returns" in first.message
+    assert "another driver version" in first.hint
+    assert "include" not in first.hint + second.hint
+
+
+def test_a_processors_graphics_are_not_advised_to_go_along(start_host):
+    screen = parts.amdgpu_card("0000:0e:00.0", group=33, bridge="0000:00:08.1", device=0x164E)[0]
+    spec = headless(screen, nic("0000:03:00.0", group=33), modules=(*parts.amdgpu_modules(), NIC))
+    found = only(planned(start_host(spec), "0000:03:00.0").blocks, "group.unviable")
+    assert "powers them off" in found.message
+    assert "include" not in found.hint
+
+
 # SR-IOV
 
 PF, ONE, TWO = "0000:03:00.0", "0000:03:00.1", "0000:03:10.2"

@@ -148,15 +148,6 @@ def test_an_iommu_that_is_off_is_found_once(boot):
     assert codes(host, CARD, SOUND) == ["iommu.off"]
 
 
-def test_a_member_of_the_group_on_a_host_driver_is_named_with_its_driver_and_the_setting(boot):
-    host = boot(card(), SOUND_CARD)
-    (finding,) = generic.vfioctl_preflight(request_for(host, CARD))
-    assert finding.code == "group.unviable"
-    assert SOUND in finding.message
-    assert "snd_hda_intel" in finding.message
-    assert f'include = ["{SOUND}"]' in finding.hint
-
-
 def test_a_bridge_is_refused(boot):
     bridge = FakeDevice("0000:00:01.0", 0x8086, 0x1901, 0x060400, group=3)
     assert "device.bridge" in codes(boot(bridge), "0000:00:01.0")

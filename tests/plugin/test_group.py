@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from topologies import Facts, Topology
 
 from vfioctl.config.model import GuestConfig
@@ -9,7 +10,7 @@ from vfioctl.events.model import Domain, Hostdev
 from vfioctl.frozen import replace
 from vfioctl.host.model import PciDevice
 from vfioctl.plugin import group
-from vfioctl.plugin.types import Request
+from vfioctl.plugin.types import Finding, Request
 
 SOUND = PciDevice("0000:00:1f.3", 0x040300, 0x8086, 0xA348, driver="snd_hda_intel", iommu_group=8)
 ISA = PciDevice("0000:00:1f.0", 0x060100, 0x8086, 0xA3C8, driver="lpc_ich", iommu_group=8)
@@ -18,12 +19,13 @@ CARD = PciDevice("0000:01:00.0", 0x030000, 0x10DE, 0x2206, driver="nouveau", iom
 NIC = PciDevice("0000:02:00.0", 0x020000, 0x8086, 0x1521, driver="igb", iommu_group=8)
 
 
-def said(*devices, named=SOUND.address, mounted=(), only=(), **settings):
-    """(message, hint) of each finding, by the member that it is about."""
+def said(*devices, named=SOUND.address, mounted=(), only=(), refused=None, **settings):
+    """(message, hint) of each finding, by the member that it is about; `refused` is what plugins refuse, by address."""
     host = Facts(Topology(devices, frozenset(mounted), frozenset(only)))
     domain = Domain("win11", "uuid", hostdevs=(Hostdev("pci", named),))
     request = Request("win11", "uuid", domain, GuestConfig("win11", **settings), host, (host.device(named),))
-    return {item.message.split()[0]: (item.message, item.hint) for item in group.findings(request)}
+    found = group.findings(request, lambda _tried, _added: refused or {})
+    return {item.message.split()[0]: (item.message, item.hint) for item in found}
 
 
 def hint(*devices, about, **how):
@@ -55,6 +57,21 @@ def test_a_member_that_may_go_is_taken_along_with_every_other_that_may():
     assert {advice for _, advice in found.values()} == {
         'The group can be given with this in the guest file: include = ["0000:09:00.0", "0000:02:00.0", "0000:03:00.0"]'
     }
+
+
+def test_a_member_is_named_with_its_driver_and_the_setting_that_takes_it_along():
+    message, advice = said(CARD, NIC, named=CARD.address)[NIC.address]
+    assert NIC.driver in message
+    assert f'include = ["{NIC.address}"]' in advice
+
+
+@pytest.mark.parametrize(("hint", "advice"), [("Mend it.", "Mend it."), ("", "another slot")])
+def test_a_member_that_its_plugin_refuses_is_not_advised_to_go_along(hint, advice):
+    refused = {NIC.address: Finding("plugin.says", "It breaks.", hint=hint)}
+    found = said(CARD, NIC, replace(NIC, address="0000:03:00.0"), named=CARD.address, refused=refused)
+    assert "It breaks" in found[NIC.address][0]
+    assert advice in found[NIC.address][1]
+    assert "include" not in "".join(advice for _, advice in found.values())
 
 
 def test_nothing_is_advised_that_helps_only_once_another_member_may_go():

@@ -165,7 +165,7 @@ def ask(topology: Topology, named: Iterable[str], config: GuestConfig) -> Said:
     given = tuple(device.address for device in chosen.devices)
     allowed = config.allow_in_use
     against = (item for device in chosen.devices for item in acceptance.findings(device, host, given, allowed))
-    return Said(chosen, (*against, *group.findings(request)))
+    return Said(chosen, (*against, *group.findings(request, lambda _tried, _added: {})))
 
 
 def follow(said: Said, topology: Topology, config: GuestConfig) -> tuple[Topology, GuestConfig]:

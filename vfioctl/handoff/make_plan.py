@@ -109,7 +109,7 @@ def _make_plan(
     )  # fmt: skip
     usable = select(known, config, chosen.devices)
     plugins = Plugins(usable, required=needed(known, config, chosen.devices))
-    said = _gather(plugins, request)
+    said = _gather(plugins, request, known)
     findings = (
         *_names_of_plugins(config, known),
         *chosen.findings, *identity.check(composition.paths, domain.uuid, config.guest, chosen.devices),
@@ -132,12 +132,12 @@ def _names_of_plugins(config: GuestConfig, known: Sequence[PluginInfo]) -> tuple
     return findings(config, [info.name for info in known])
 
 
-def _gather(plugins: Plugins, request: Request) -> Answers:
+def _gather(plugins: Plugins, request: Request, known: Sequence[PluginInfo]) -> Answers:
     for device in request.devices:
         request.host.disk_claims(device.address)  # kept; a disk at rest may take longer than a plugin is given
     if plugins.answer("vfioctl_snapshot"):
         _wake(request)
-    said = Answers(_own_steps(request), plugins.preflight(request))
+    said = Answers(_own_steps(request), (*plugins.preflight(request), *_groups(request, known)))
     _gather_containers(request, said)
     for claim in _claims(plugins, request, said):
         said.proposals += [Proposed(claim.plugin, step) for step in claim.steps]
@@ -147,6 +147,15 @@ def _gather(plugins: Plugins, request: Request) -> Answers:
     said.proposals += [Proposed(item.plugin, item.step) for item in plugins.post_stop(request)]
     _gather_snapshots(plugins, request, said)
     return said
+
+
+def _groups(request: Request, known: Sequence[PluginInfo]) -> tuple[Finding, ...]:
+    """What shares the IOMMU groups of the devices and keeps them on the host."""
+    if not request.host.unviable(device.address for device in request.devices):
+        return ()
+    from vfioctl.handoff import groups  # few starts need it
+
+    return groups.findings(request, known)
 
 
 def _wake(request: Request) -> None:

@@ -105,10 +105,6 @@ def _iommu(request: Request) -> Iterable[Finding]:
         )
         return
     yield from (_no_group(device) for device in request.devices if device.iommu_group is None)
-    if request.host.unviable(device.address for device in request.devices):
-        from vfioctl.plugin import group  # few starts need it
-
-        yield from group.findings(request)
     if "pcie_acs_override" in request.host.kernel_command_line():
         yield Finding(
             "iommu.acs_override",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vfioctl.checking import TYPE_CHECKING
+from vfioctl.frozen import replace
 from vfioctl.plugin.acceptance import PCI_BRIDGES, against
 from vfioctl.plugin.choice import choose
 from vfioctl.plugin.types import Finding, Request
@@ -15,19 +16,23 @@ if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
 
 ROOT_BUS = "00"
+Refused = Callable[[Request, Iterable[str]], Mapping[str, Finding]]
 
 
-def findings(request: Request) -> Iterable[Finding]:
-    """A block for each member of the groups of the request's devices that keeps its host driver."""
+def findings(request: Request, refused: Refused) -> Iterable[Finding]:
+    """A block for each member of the groups of the request's devices that keeps its host driver.
+
+    `refused` says of further devices, given with those of a request, what their plugins have against it.
+    """
     members = in_the_way(tuple(device.address for device in request.devices), request.host)
     if not members:
         return
-    advice = Advice(request, members)
+    advice = Advice(request, members, refused)
     for member in members:
         yield Finding(
             "group.unviable",
             f"{member.address} shares the IOMMU group {member.iommu_group} and stays on its host driver "
-            f"{member.driver}{_reason(member, request)}.",
+            f"{member.driver}{_reason(member, request, advice)}.",
             hint=advice.about(member),
         )
 
@@ -41,14 +46,15 @@ def in_the_way(given: Sequence[str], host: Host) -> tuple[PciDevice, ...]:
     return tuple(member for member in host.unviable(given) if member.address not in vanishing)
 
 
-def _reason(member: PciDevice, request: Request) -> str:
+def _reason(member: PciDevice, request: Request, advice: Advice) -> str:
     if member.address in request.config.exclude:
         return "; the setting exclude leaves it out"
     if member.is_bridge:
         return "; it is a bridge, and bridges stay with the host"
     given = (device.address for device in request.devices)
-    found = against(member, request.host, given, request.config.allow_in_use)
-    return f". {found[0].message.rstrip('.')}, so it stays with the host" if found else ""
+    against_it = against(member, request.host, given, request.config.allow_in_use)
+    found = advice.kept.get(member.address) or next(iter(against_it), None)
+    return f". {found.message.rstrip('.')}, so it stays with the host" if found else ""
 
 
 class Advice:
@@ -56,15 +62,16 @@ class Advice:
 
     `include` and `exclude` are the whole values of these settings: followed to the letter they lose nothing that is
     given now. What no setting helps against is in `bare`, where a member without its driver would do, else in `firm`.
-    `used` says of those that may go later what keeps them now: they are tried as if they went.
+    `kept` says what keeps a member on the host; those for which that can be ended are tried as if they went, and are in
+    `used`.
     """
 
-    def __init__(self, request: Request, members: tuple[PciDevice, ...]) -> None:
+    def __init__(self, request: Request, members: tuple[PciDevice, ...], refused: Refused) -> None:
         self.request = request
         given = tuple(device.address for device in request.devices)
         self.include = [one for one in request.config.include if one in given or not request.host.has_device(one)]
         self.exclude = list(request.config.exclude)
-        self.used: dict[str, Finding] = {}
+        self.kept: dict[str, Finding] = {}
         asked = {*request.domain.pci_addresses, *request.config.devices}
         self._named = tuple(address for address in given if address in asked) or given
         stay: dict[str, PciDevice] = {}
@@ -73,6 +80,9 @@ class Advice:
                 if not self._settled(member):
                     stay[member.address] = member
             members = tuple(member for member in self._in_the_way() if member.address not in stay)
+        for device in self._left_by_plugins(refused):
+            stay[device.address] = device
+        self.used = tuple(address for address in self.kept if address not in stay)
         self.bare = tuple(member for member in stay.values() if _works_bare(member))
         self.firm = tuple(member for member in stay.values() if member not in self.bare)
 
@@ -94,15 +104,24 @@ class Advice:
             self.exclude += [address for address in sharing if address not in self.exclude]
             return True
         found = against(member, host, given, self.request.config.allow_in_use)
+        if found:
+            self.kept[member.address] = next((one for one in found if not _may_end(one)), found[0])
         if not all(map(_may_end, found)):
             return False
-        if found:
-            self.used[member.address] = found[0]
         if member.address in self.exclude:
             self.exclude.remove(member.address)
         else:
             self.include.append(member.address)
         return True
+
+    def _left_by_plugins(self, refused: Refused) -> Iterable[PciDevice]:
+        """Of what the settings add the devices for which their plugin has a refusal that nothing ends."""
+        devices = tuple(map(self.request.host.device, self._given()))
+        added = tuple(device.address for device in devices if device not in self.request.devices)
+        for address, found in refused(replace(self.request, devices=devices), added).items():
+            self.kept.setdefault(address, found)
+            if not _may_end(found):
+                yield self.request.host.device(address)
 
     def about(self, member: PciDevice) -> str:
         """What helps against `member`, as a sentence."""
@@ -111,7 +130,7 @@ class Advice:
         if self.firm:
             return f"It cannot be given while {_names(self.firm)} stays on the host, whatever becomes of this one."
         if member.address in self.used:
-            return self.used[member.address].hint
+            return self.kept[member.address].hint
         if member in self.bare:
             return _driver_must_go(member, self.request.host)
         if self.used:
