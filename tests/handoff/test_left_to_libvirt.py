@@ -128,13 +128,17 @@ def test_the_functions_of_a_pool_may_be_named_by_their_physical_interface(start_
 def test_a_pool_with_a_card_in_it_is_refused(start_host):
     fake = start_host(scenarios.two_gpu())
     plan = planned(fake, xml=network(fake, "pool", listed(GPU)))
-    assert GPU in only(plan.blocks, "network.pool_in_use").message
+    found = only(plan.blocks, "network.pool_in_use")
+    assert GPU in found.message
+    assert "as a hostdev" in found.hint
 
 
 def test_a_pool_with_the_hosts_own_network_in_it_is_refused(start_host):
     fake = start_host(with_nic())
     plan = planned(fake, xml=network(fake, "pool", listed(VF, "0000:00:1f.6")))
-    assert "0000:00:1f.6" in only(plan.blocks, "network.pool_in_use").message
+    found = only(plan.blocks, "network.pool_in_use")
+    assert "0000:00:1f.6" in found.message
+    assert "hostdev" not in found.hint, "it is refused as one, too"
 
 
 def test_a_pool_of_which_guests_have_every_function_is_refused(start_host):

@@ -96,12 +96,12 @@ def _pool(name: str, addresses: tuple[str, ...], config: GuestConfig, host: Host
             hint="Stop one of these guests, or add functions to the network with virsh net-edit.",
         )  # fmt: skip
     for device in map(host.device, addresses):
-        reason = "it is a card" if device.is_card else ""
-        for found in () if reason else against(device, host, allowed=config.allow_in_use):
-            reason = found.message.rstrip(".")
-        if reason:
+        found = () if device.is_card else against(device, host, allowed=config.allow_in_use)
+        if device.is_card or found:
+            reason = found[0].message.rstrip(".") if found else "it is a card"
+            instead = "" if found else ", or give it as a hostdev"  # what is in use is refused as a hostdev, too
             yield Finding(
                 "network.pool_in_use",
                 f"Network {name} may give {device.address} to the guest, without any of vfioctl's care: {reason}.",
-                hint=f"Take {device.address} out of the network with virsh net-edit, or give it as a hostdev.",
+                hint=f"Take {device.address} out of the network with virsh net-edit{instead}.",
             )
