@@ -50,6 +50,13 @@ def test_a_managed_guest_without_a_device_is_told_how_to_get_one(run: Any, keep:
         assert "vfioctl enable win11 --gpu first-free" in shown
 
 
+def test_a_guest_that_gets_a_function_out_of_a_networks_pool_lacks_none(run: Any, keep: Any, root: Path) -> None:
+    keep("win11", domain("win11", devices=LAN))
+    forward = "<forward mode='hostdev'><pf dev='eth3'/></forward>"
+    (root / "run/libvirt/network/lan.xml").write_text(f"<network><name>lan</name>{forward}</network>")
+    assert lacks(run) == []
+
+
 def test_a_guest_that_libvirt_does_not_keep_is_named(run: Any, keep: Any) -> None:
     keep("win11", None)
     assert lacks(run) == ["guest.unknown"]

@@ -13,6 +13,8 @@ from hand_offs import BY_NAME, GPU, SOUND, Stage, stage
 from vfioctl.testing.domains import domain
 from vfioctl.testing.model import FakeProcess
 
+MDEV = "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50"
+
 
 @pytest.fixture
 def on(tmp_path) -> Iterator[Stage]:
@@ -121,3 +123,13 @@ def test_a_guest_without_any_device_gets_a_word_about_the_card(on) -> None:
     for command in ("plan plain", "enable plain"):
         status, shown = call(on, *command.split())
         assert (status, "guest.no_device" in codes(shown)) == (0, True)
+
+
+def test_a_guest_of_mediated_devices_gets_none(on) -> None:
+    source = f"<source><address uuid='{MDEV}'/></source>"
+    part = f"<hostdev mode='subsystem' type='mdev' model='vfio-pci'>{source}</hostdev>"
+    with open(on.host.paths.at("etc/libvirt/qemu/small.xml"), "w", encoding="utf-8") as stream:
+        stream.write(domain("small", uuid="11111111-2222-4333-8444-555555555555", devices=part))
+    for command in ("plan small", "enable small"):
+        status, shown = call(on, *command.split())
+        assert (status, "guest.no_device" in codes(shown)) == (0, False)

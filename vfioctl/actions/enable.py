@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from vfioctl.actions.caller import Call
     from vfioctl.actions.domains import Found
+    from vfioctl.events.model import Domain
     from vfioctl.handoff.devices import Wanted
 
 
@@ -61,7 +62,7 @@ def enable(call: Call, guest: str, xml: str | None = None, *, end_session: bool 
     data = {**done.data, **_data(call, found, devices, change), "created": created, "end_session": bool(end)}
     silent = (unasked(guest),) if end is None else ()
     errors = _not_changed(guest, change) if xml is None else ()
-    said = (*done.messages, *_messages(call, guest, devices, change, from_file=bool(xml)), *silent)
+    said = (*done.messages, *_messages(call, found.domain, devices, change, from_file=bool(xml)), *silent)
     return incomplete(data, errors).saying(*said, *foretold(call, found.domain, plugins))
 
 
@@ -110,10 +111,10 @@ def _not_changed(guest: str, change: Change) -> tuple[Error, ...]:
     return (Error("libvirt.binding", message, f"{guest} is managed.", (by_hand(guest).hint,)),)
 
 
-def _messages(call: Call, guest: str, devices: Wanted, change: Change, *, from_file: bool) -> tuple[Message, ...]:
+def _messages(call: Call, domain: Domain, devices: Wanted, change: Change, *, from_file: bool) -> tuple[Message, ...]:
     said = []
     if change.diff and not change.applied and from_file:
-        said.append(by_hand(guest))
+        said.append(by_hand(domain.name))
     if not devices.devices:
-        said.append(no_device(guest))
+        said += no_device(domain, call.paths)
     return (*said, *warnings(call))

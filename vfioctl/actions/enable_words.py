@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from vfioctl.handoff import left_to_libvirt
 from vfioctl.result import Message
 from vfioctl.shell import argument
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vfioctl.actions.caller import Call
+    from vfioctl.events.model import Domain
     from vfioctl.host.host import Host
     from vfioctl.host.model import PciDevice
     from vfioctl.paths import Paths
@@ -41,8 +43,10 @@ def kept_file(paths: Paths, guest: str) -> str:
     return os.path.join(paths.state, "disabled", f"{guest}.toml")
 
 
-def no_device(guest: str) -> Message:
-    """The commonest omission of a beginner: the card was never added to the guest."""
-    text = f"{guest} has no PCI device, so nothing is handed over when it starts."
-    hint = f"Give it a card with: vfioctl enable {argument(guest)} --gpu first-free"
-    return Message(text, "warning", "guest.no_device", hint)
+def no_device(domain: Domain, paths: Paths) -> tuple[Message, ...]:
+    """The commonest omission of a beginner: the card was never added. Nothing where libvirt gives a part of one."""
+    if left_to_libvirt.has_any(domain, paths):
+        return ()
+    text = f"{domain.name} has no PCI device, so nothing is handed over when it starts."
+    hint = f"Give it a card with: vfioctl enable {argument(domain.name)} --gpu first-free"
+    return (Message(text, "warning", "guest.no_device", hint),)

@@ -11,7 +11,7 @@ from vfioctl.actions.facts import guest_config, owners, plugin_infos
 from vfioctl.errors import VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.findings import Finding, Severity
-from vfioctl.handoff import identity
+from vfioctl.handoff import identity, left_to_libvirt
 from vfioctl.handoff.devices import wanted
 from vfioctl.handoff.startable import needs_findings
 from vfioctl.plugin.types import Request
@@ -89,6 +89,6 @@ def _of_its_file(call: Call, domain: Domain, config: GuestConfig) -> Iterator[Fi
     if not managed and any(one.kind == "pci" and not one.managed and not one.in_arguments for one in domain.hostdevs):
         hint = f"Let vfioctl do that with: vfioctl enable {argument(name)}"
         yield Finding("guest.unmanaged", "It has a device of the host, and nobody hands that over.", hint=hint)
-    if managed and not (domain.hostdevs or config.devices):
+    if managed and not (domain.hostdevs or config.devices or left_to_libvirt.has_any(domain, call.paths)):
         hint = f"Give it a card with: vfioctl enable {argument(name)} --gpu first-free"
         yield Finding("guest.no_device", "It has no device of the host.", hint=hint)

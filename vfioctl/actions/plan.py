@@ -77,7 +77,7 @@ def _messages(call: Call, planned: Planned, *, hidden: bool) -> tuple[Message, .
         text = "What other guests hold could not be read without root."
         said.append(Message(text, "warning", "ledger.unreadable"))
     if not devices(plan):
-        said.append(no_device(plan.subject))
+        said += no_device(planned.request.domain, planned.request.host.paths)
     said += warnings(call)
     if not is_managed(call.composition, plan.subject):
         hint = f"Let vfioctl manage it with: vfioctl enable {argument(plan.subject)}"

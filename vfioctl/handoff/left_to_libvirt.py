@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vfioctl.config.model import GuestConfig
     from vfioctl.events.model import Domain
     from vfioctl.host.host import Host
+    from vfioctl.paths import Paths
 
 FEW = 8  # addresses in a sentence
 
@@ -24,10 +25,20 @@ def findings(domain: Domain, config: GuestConfig, host: Host, given: Iterable[st
     yield from (_in_arguments(dev.address) for dev in domain.hostdevs if dev.in_arguments and dev.address in there)
     yield from (_unseen(text) for text in domain.unseen)
     yield from _mediated(domain, host, there)
+    for name, pool in _pools(domain, host.paths):
+        yield from _pool(name, functions(pool, host), config, host)
+
+
+def has_any(domain: Domain, paths: Paths) -> bool:
+    """Whether libvirt alone gives the guest something of a device: a mediated one, or a function out of a pool."""
+    return any(dev.mdev_uuid for dev in domain.hostdevs) or any(_pools(domain, paths))
+
+
+def _pools(domain: Domain, paths: Paths) -> Iterable[tuple[str, Pool]]:
+    """The networks of `domain` that have a pool, by their names."""
     for name in domain.needs.networks if domain.needs else ():
-        pool = read_pool(networks.read(host.paths, name) or b"")
-        if pool:
-            yield from _pool(name, functions(pool, host), config, host)
+        if pool := read_pool(networks.read(paths, name) or b""):
+            yield name, pool
 
 
 def _in_arguments(address: str | None) -> Finding:

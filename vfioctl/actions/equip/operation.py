@@ -51,7 +51,7 @@ def equip(
     if not done:
         return ended
     remove(kept_file(call.paths, guest))
-    return ended.saying(*_see(call, guest, draft), *_said(guest, draft))
+    return ended.saying(*_see(call, guest, draft), *_said(call, draft))
 
 
 def _guests(call: Call) -> tuple[Guest, ...]:
@@ -98,12 +98,14 @@ def _data(call: Call, draft: Draft, *, applied: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _said(guest: str, draft: Draft) -> Iterator[Message]:
-    if not read_domain(draft.xml).pci_addresses:
-        yield no_device(guest)
+def _said(call: Call, draft: Draft) -> Iterator[Message]:
+    domain = read_domain(draft.xml)
+    if not domain.pci_addresses:
+        yield from no_device(domain, call.paths)
         return
     later = " It runs, and has this from its next start on." if draft.live else ""
-    yield Message(f"Nothing is handed over yet.{later}", hint=f"See what a start does: vfioctl plan {argument(guest)}")
+    hint = f"See what a start does: vfioctl plan {argument(domain.name)}"
+    yield Message(f"Nothing is handed over yet.{later}", hint=hint)
 
 
 def _by_hand(found: Found) -> Refused:
