@@ -29,12 +29,13 @@ def mediated_hostdev(uuid=MDEV):
     return f"<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{uuid}'/></source></hostdev>"
 
 
-def network(fake, name, forward):
+def network(fake, name, forward, hostdevs=()):
     place = fake.paths.at("etc/libvirt/qemu/networks")
     os.makedirs(place, exist_ok=True)
     with open(os.path.join(place, f"{name}.xml"), "w", encoding="utf-8") as file:
         file.write(f"<network><name>{name}</name>{forward}</network>")
-    return domain("small", devices=f"<interface type='network'><source network='{name}'/></interface>")
+    interface = f"<interface type='network'><source network='{name}'/></interface>"
+    return domain("small", hostdevs=hostdevs, devices=interface)
 
 
 def listed(*addresses):
@@ -123,6 +124,12 @@ def test_the_functions_of_a_pool_may_be_named_by_their_physical_interface(start_
     fake = start_host(with_nic())
     plan = planned(fake, xml=network(fake, "pool", "<forward mode='hostdev'><pf dev='eth3'/></forward>"))
     assert VF in only(plan.findings, "network.pool").message
+
+
+def test_a_physical_function_is_not_given_beside_a_pool_of_its_virtual_ones(start_host):
+    fake = start_host(with_nic())
+    xml = network(fake, "pool", listed(VF), hostdevs=(PF,))
+    assert only(planned(fake, xml=xml).blocks, "device.physical").message.startswith(PF)
 
 
 def test_a_pool_with_a_card_in_it_is_refused(start_host):

@@ -26,7 +26,9 @@ def findings(domain: Domain, config: GuestConfig, host: Host, given: Iterable[st
     yield from (_unseen(text) for text in domain.unseen)
     yield from _mediated(domain, host, there)
     for name, pool in _pools(domain, host.paths):
-        yield from _pool(name, functions(pool, host), config, host)
+        addresses = functions(pool, host)
+        yield from _pool(name, addresses, config, host)
+        yield from _vanishing(name, addresses, host, there)
 
 
 def has_any(domain: Domain, paths: Paths) -> bool:
@@ -91,6 +93,16 @@ def functions(pool: Pool, host: Host) -> tuple[str, ...]:
     owners = (owner for name in pool.physical for owner in sorted(interfaces.functions(host.paths, name)))
     virtual = (address for owner in owners if host.has_device(owner) for address in host.device(owner).virtual)
     return tuple(address for address in dict.fromkeys((*pool.addresses, *virtual)) if host.has_device(address))
+
+
+def _vanishing(name: str, addresses: tuple[str, ...], host: Host, given: frozenset[str]) -> Iterable[Finding]:
+    """libvirt would choose after the hook, when the driver that made the functions is gone."""
+    for physical in sorted({host.device(address).physical or "" for address in addresses} & given):
+        yield Finding(
+            "device.physical",
+            f"{physical} is the physical function of what network {name} gives, which vanishes with its driver.",
+            hint="Give either the physical function or its virtual ones.",
+        )
 
 
 def _pool(name: str, addresses: tuple[str, ...], config: GuestConfig, host: Host) -> Iterable[Finding]:
