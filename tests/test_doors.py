@@ -217,12 +217,13 @@ def command(call, size, colour):
 
 @click.command()
 @click.option("--yes", is_flag=True)
+@click.option("--node", default="local")
 @click.pass_obj
-def burn(call, yes):
+def burn(call, yes, node):
     call.need_root()
     if yes:
         call.agree("spare.unconfirmed")
-    call.need_agreement("spare.unconfirmed", ["All spare parts are burned."], "vfioctl spare burn --yes")
+    call.need_agreement("spare.unconfirmed", ["All spare parts are burned."])
     return Result(data={"burned": True})
 
 @click.command()
@@ -271,6 +272,12 @@ def test_a_verb_of_a_plugin_asks_as_ours_do(ask: Ask) -> None:
     assert [message.text for message in asked.messages] == ["All spare parts are burned."]
     assert ask("spare burn", agreed=("spare.unconfirmed",)).data == {"burned": True}
     assert ask("spare burn", yes=True).data == {"burned": True}
+
+
+@pytest.mark.usefixtures("spare")
+def test_a_question_names_the_command_line_that_does_not_ask_with_all_that_was_asked_for(ask: Ask) -> None:
+    error, = ask("spare burn", node="the tank").errors
+    assert error.hints == ("Go on without being asked: vfioctl spare burn --node 'the tank' --yes",)
 
 
 @pytest.mark.usefixtures("spare")

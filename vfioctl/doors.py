@@ -84,6 +84,7 @@ def _run(row: Row, parameters: Mapping[str, Any], asked: Call) -> Result:
     import click
 
     from vfioctl.verbs.load import load, must_be_result
+    from vfioctl.verbs.typed import typed
 
     asked.need_answers()
     command = load(row)
@@ -91,6 +92,7 @@ def _run(row: Row, parameters: Mapping[str, Any], asked: Call) -> Result:
     try:
         with ctx:
             _judge(ctx, parameters)
+            asked.typed = typed(row.name, command, parameters)
             ended = ctx.invoke(command.callback, **ctx.params) if command.callback else None
     except click.ClickException as error:
         if isinstance(error, click.BadParameter) and error.param:

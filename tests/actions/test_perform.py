@@ -94,7 +94,7 @@ def test_what_another_operation_has_changed_while_it_was_asked_is_what_its_undo_
         return call(on).perform(deepen("1")).exit_status == 0
 
     broken = StepProposal("note", "command.run", {"argv": ["broken"]}, "a test", after=("depth",))
-    asked = Question("shelf.unconfirmed", (), "vfioctl shelf deepen --yes")
+    asked = Question("shelf.unconfirmed", ())
     result = call(on, ask=meanwhile).perform(deepen("2", broken, question=asked))
     assert ([error.code for error in result.errors], value.read_text().strip()) == (["command.failed"], "1")
 
@@ -113,7 +113,7 @@ def test_a_dry_run_on_a_host_without_any_state_makes_none(on):
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(on):
-    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",), "vfioctl shelf fill --yes"))
+    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",)))
     result = call(on).perform(wanted, dry_run=True)
     assert (result.data["dry_run"], result.data["operation"]["ended"], result.exit_status) == (True, False, 0)
     assert result.data["steps"][0]["undo"] == "exact"
@@ -192,7 +192,7 @@ def test_a_finding_that_warns_comes_with_the_result(on):
 
 
 def test_a_question_without_an_answer_leaves_everything(on):
-    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",), "vfioctl shelf fill --yes"))
+    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",)))
     with pytest.raises(Unconfirmed) as refused:
         call(on).perform(wanted)
     assert (refused.value.code, refused.value.lines) == ("shelf.unconfirmed", ("It is filled.",))
@@ -200,7 +200,7 @@ def test_a_question_without_an_answer_leaves_everything(on):
 
 
 def test_a_question_that_is_agreed_to_is_not_asked(on):
-    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",), "vfioctl shelf fill --yes"))
+    wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",)))
     result = call(on, agreed=frozenset({"shelf.unconfirmed"})).perform(wanted)
     assert result.data["operation"]["ok"]
 

@@ -65,13 +65,13 @@ def test_it_says_first_what_it_will_do_then_shows_each_step(on) -> None:
     assert on.command("recover").returncode == 0
 
 
-@pytest.mark.parametrize("more", [(), ("--format", "json")])
+@pytest.mark.parametrize("more", [(), ("--format", "json"), ("--guest", GUEST)])
 def test_without_anybody_to_ask_it_refuses_before_anything_is_touched(on, more) -> None:
     on.guest_ends()
     on.host.kernel.clear_log()
     ended = on.command("rescue", *more)
     assert ended.returncode == 3
-    assert "vfioctl rescue --yes" in ended.stdout + ended.stderr
+    assert f"Go on without being asked: {' '.join(('vfioctl rescue', *more))} --yes" in ended.stdout + ended.stderr
     assert "rescue.unconfirmed" in ended.stdout + ended.stderr
     assert on.host.kernel.writes() == []
 

@@ -200,7 +200,7 @@ def test_a_new_guest_is_not_made_where_nobody_can_be_asked_what_it_needs(new: Ne
     assert ended.returncode == 3, ended.stdout + ended.stderr
     said = ended.stdout + ended.stderr
     assert "guest.unconfirmed_needs" in said
-    for part in f"vfioctl network start {NETWORK}", f"vfioctl pool start {POOL}", "with --yes":
+    for part in f"vfioctl network start {NETWORK}", f"vfioctl pool start {POOL}", " --yes":
         assert part in said
     assert new.there == NOTHING
 

@@ -10,6 +10,7 @@ from vfioctl.actions.errors import Unconfirmed
 from vfioctl.errors import NotRoot
 from vfioctl.frozen import field, frozen, replace
 from vfioctl.ownership import secure_state
+from vfioctl.shell import word
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -104,6 +105,7 @@ class Call:
         self.composition = composition
         self.caller = caller
         self.verb = verb
+        self.typed: tuple[str, ...] = ()  # the command line that asks for the same, for hints that repeat it
 
     @property
     def paths(self) -> Paths:
@@ -122,9 +124,11 @@ class Call:
         """Answer the questions `codes` with yes beforehand: what --yes means."""
         self.caller = replace(self.caller, agreed=self.caller.agreed | set(codes))
 
-    def again(self) -> str:
-        """How the same is asked for once more, for hints."""
-        return self.verb
+    def again(self, *more: str) -> str:
+        """The command line that asks for the same once more, with every argument, and the words `more` besides."""
+        words = self.typed or tuple(self.verb.split())
+        end = words.index("--") if "--" in words else len(words)  # what stands behind it is no option
+        return " ".join(("vfioctl", *map(word, (*words[:end], *more, *words[end:]))))
 
     def need_answers(self) -> None:
         """Raise Unanswered where our records are on a share that hangs; `rescue` does without them."""
@@ -139,7 +143,7 @@ class Call:
         if not self.administers:
             raise NotRoot(
                 "not_root", f"`vfioctl {self.verb}` needs root.", state=NOTHING_CHANGED,
-                hints=(f"Run it as root: sudo vfioctl {self.again()}",),
+                hints=(f"Run it as root: sudo {self.again()}",),
             )  # fmt: skip
 
     def need_trust(self) -> None:
@@ -147,10 +151,10 @@ class Call:
         self.need_root()
         secure_state(self.composition.paths)
 
-    def need_agreement(self, code: str, lines: Iterable[str], again: str) -> None:
+    def need_agreement(self, code: str, lines: Iterable[str], *more: str) -> None:
         """Tell the `lines` of what will be done, and return when the caller says yes; else raise Unconfirmed(`code`).
 
-        `again` is the command line that does not ask.
+        Its hint is the same command line with --yes, and with the words `more` that this answer needs besides.
         """
         told = tuple(lines)
         for line in told:
@@ -158,7 +162,7 @@ class Call:
         answer = self.caller.agrees(code, "Go on?")
         if answer is None:
             said = f"`{self.verb}` asks before it acts, and nobody is there to be asked."
-            raise Unconfirmed(code, said, told, hints=(f"Go on without being asked: {again}",))
+            raise Unconfirmed(code, said, told, hints=(f"Go on without being asked: {self.again(*more, '--yes')}",))
         if not answer:
             raise Unconfirmed(code, "It was not agreed to.", told)
 

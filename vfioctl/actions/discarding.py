@@ -30,8 +30,7 @@ def discard(call: Call, wanted: str | None) -> Result:
     uuid = _chosen(call, wanted)
     discarded.refuse_whole(here.paths, uuid)
     if UNCONFIRMED not in call.caller.agreed:
-        known_now = lines(asdict(remains.of(here, uuid)))
-        call.need_agreement(UNCONFIRMED, known_now, f"vfioctl recover --discard {uuid} --yes")
+        call.need_agreement(UNCONFIRMED, lines(asdict(remains.of(here, uuid))))
     known, place = discarded.discard(here, uuid)
     Log(here.paths, stderr=None).notice(f"The journal of {known.guest or uuid} was put aside: {place}")
     return Result(data={"discarded": {**_plain(known), "place": place}})

@@ -10,7 +10,7 @@ from vfioctl.actions.doctor import doctor, examined
 from vfioctl.actions.errors import Unconfirmed
 from vfioctl.actions.host_changes import Verb
 from vfioctl.actions.offers import offers
-from vfioctl.doctor.fixers import BACK, RECORD
+from vfioctl.doctor.fixers import RECORD
 from vfioctl.errors import EXIT_FAILED, VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.frozen import frozen, replace
@@ -44,7 +44,7 @@ def fix(call: Call, code: str = "", *, dry_run: bool = False) -> Result:
     """
     if not dry_run:
         call.need_root()
-    made = [_make(call, one, dry_run=dry_run) for one in _fixes(call, code)]
+    made = [_make(call, one, code, dry_run=dry_run) for one in _fixes(call, code)]
     after = doctor(call)
     failed = any(one["state"] == FAILED for one in made)
     status = EXIT_FAILED if failed else OK if dry_run else after.exit_status
@@ -55,7 +55,7 @@ def fix(call: Call, code: str = "", *, dry_run: bool = False) -> Result:
 
 def undo(call: Call, *, dry_run: bool = False, leave_edited: bool = False) -> Result:
     """Take back what `fix` has changed on the record of the core."""
-    question = Question(UNDO_CODE, ("What `vfioctl doctor --fix` has changed is put back.",), f"{BACK} --yes")
+    question = Question(UNDO_CODE, ("What `vfioctl doctor --fix` has changed is put back.",))
     verb = Verb(PLUGIN, VERB, question)
     return host_changes.take_back(call, RECORD, verb, dry_run=dry_run, leave_edited=leave_edited)
 
@@ -77,13 +77,13 @@ def _found(call: Call, code: str) -> tuple[Finding, ...]:
     return tuple({one.evidence: one for one in found}.values())
 
 
-def _make(call: Call, wanted: Fix, *, dry_run: bool) -> dict[str, Any]:
-    """What became of one fix."""
+def _make(call: Call, wanted: Fix, asked: str, *, dry_run: bool) -> dict[str, Any]:
+    """What became of one fix. Where no code was `asked` for, who agrees to this one has not seen the others."""
     if wanted.change is None:
         return _row(wanted, FAILED, (), f"What would mend it cannot be said: {wanted.problem}.")
     code = wanted.finding.code
     lines = (f"[{code}] {wanted.finding.message}",)
-    verb = Verb(PLUGIN, VERB, Question(CODE, lines, f"vfioctl doctor --fix {code} --yes"))
+    verb = Verb(PLUGIN, VERB, Question(CODE, lines, () if asked else (code,)))
     try:
         result = host_changes.change(call, wanted.change, verb, dry_run=dry_run)
     except Unconfirmed as error:

@@ -82,8 +82,7 @@ def take_back(
     fates = {one: fate(call.paths, one) for one in record.files}
     foreign = [one for one, how in fates.items() if how is Fate.EDITED]
     if foreign and not leave_edited:
-        again = f"Or leave what was edited as it is: {verb.question.again} --leave-edited"
-        raise conflict(call, foreign, again)
+        raise conflict(call, foreign, f"Or leave what was edited as it is: {call.again('--leave-edited')}")
     wanted = {one: how for one, how in fates.items() if how in (Fate.WRITTEN, Fate.GONE)}
     changes = [before(call.paths, one) for one in wanted]
     data = {"changes": changes, "restart": record.restart, "left": [one.path for one in foreign]}

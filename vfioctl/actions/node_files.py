@@ -75,7 +75,7 @@ def remove(call: Call, name: str, *, yes: bool) -> Result:
         call.agree(UNCONFIRMED)
     if name != LOCAL.name:
         lines = (f"Node {name} is removed: {file} goes; nothing on that host is changed.",)
-        call.need_agreement(UNCONFIRMED, lines, f"vfioctl node remove {argument(name)} --yes")
+        call.need_agreement(UNCONFIRMED, lines)
     again = _again(call, name)
     with changing(call.paths):
         node_files.remove(call.paths, name)

@@ -57,7 +57,7 @@ def perform(
         if dry_run or draft.plan.blocks:
             return _foretold(draft.plan, tuple(_beside(node.paths, draft.plan)), dry_run=dry_run)
         if asked := request.question:
-            call.need_agreement(asked.code, asked.lines, asked.again)
+            call.need_agreement(asked.code, asked.lines, *asked.more)
         return _apart(call, node, draft) if apart else _here(call, node, draft, quiet=quiet)
 
 

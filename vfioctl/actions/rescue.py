@@ -34,7 +34,7 @@ def rescue(call: Call, guest: str | None = None) -> Result:
     intent = intent_of(call, guest)
     if intent.is_empty:
         return _nothing_to_do(guest, intent)
-    call.need_agreement(UNCONFIRMED, _announcement(intent), "vfioctl rescue --yes")
+    call.need_agreement(UNCONFIRMED, _announcement(intent))
     return _carry_out(call, intent)
 
 

@@ -18,7 +18,6 @@ from vfioctl.cli.lazy import LazyGroup
 from vfioctl.cli.options import FORMAT, FORMATS, shared_options
 from vfioctl.errors import EXIT_FAILED, EXIT_USAGE, VfioctlError
 from vfioctl.frozen import replace
-from vfioctl.log import plain
 from vfioctl.verbs.row import Row, Verbs
 from vfioctl.verbs.table import BUILT_IN
 
@@ -46,7 +45,6 @@ class App(Call):
         self.format = FORMATS[0]
         self.color = _wanted_color(environ)
         self.unread = ""  # why `verbs` may lack some of the plugins
-        self.argv: tuple[str, ...] = ()  # as it was typed, for hints that repeat it
 
     def use_root(self, root: str) -> None:
         """Work on the host below the directory `root`, whose programs are run: Refused("root.writable") to root."""
@@ -86,12 +84,6 @@ class App(Call):
         """Hear that the verb of `row` is run now. Raises Unanswered where our records are on a share that hangs."""
         self.verb = row.name
         self.need_answers()
-
-    def again(self) -> str:
-        """The command line as it was typed, arguments and all."""
-        import shlex
-
-        return plain(shlex.join(self.argv)) or self.verb
 
     def _tell(self, line: str) -> None:
         self.output().line(line)
@@ -216,7 +208,7 @@ def answer(app: App, argv: Sequence[str]) -> Result | int:
         from vfioctl.cli.shells import register
 
         register()
-    app.argv = tuple(argv)
+    app.typed = tuple(argv)
     try:
         ended = root_group().main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=app) or 0
         return ended if isinstance(ended, int) else _carried_out(app, replace(ended, command=app.verb))
@@ -251,7 +243,7 @@ def _failed(app: App, error: VfioctlError) -> Result:
 def _usage(app: App, error: click.ClickException) -> VfioctlError:
     from vfioctl.cli.advice import advised  # only when something is already wrong
 
-    error = advised(error, app.argv, lambda: app.found)
+    error = advised(error, app.typed, lambda: app.found)
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else PROGRAM
     app.verb = command.partition(" ")[2]
     wrong = VfioctlError("usage", error.format_message(), hints=(f"See: {command} --help",))

@@ -37,12 +37,13 @@ UNHURRIED = Limits(prepare=7 * 24 * 3600.0, undo=3600.0, finish=3600.0)
 class Question:
     """What a person must agree to before anything is touched. `code` is what --yes and other doors agree to.
 
-    `lines` say what will be done or lost; `again` is the command line that does not ask.
+    `lines` say what will be done or lost. Who cannot be asked is told the same command line with --yes; `more` are
+    words that it needs besides.
     """
 
     code: str
     lines: tuple[str, ...]
-    again: str
+    more: tuple[str, ...] = ()
 
 
 @frozen
@@ -158,8 +159,14 @@ class Call(Protocol):
     def agree(self, *codes: str) -> None:
         """Answer the questions `codes` with yes: what --yes means. It comes before the question."""
 
-    def need_agreement(self, code: str, lines: Iterable[str], again: str) -> None:
-        """Tell `lines`, and return when the caller says yes; else raise Refused(`code`)."""
+    def again(self, *more: str) -> str:
+        """The command line that asks for the same, with every argument, and the words `more` besides: for hints."""
+
+    def need_agreement(self, code: str, lines: Iterable[str], *more: str) -> None:
+        """Tell `lines`, and return when the caller says yes; else raise Refused(`code`).
+
+        Its hint is `again` with `more` and --yes.
+        """
 
     def connection(self, node: str = "", *, read_only: bool = False) -> Connection:
         """The libvirt of `node`: a name or a URI, "" for this host; `with` closes it. Raises Refused, VfioctlError."""

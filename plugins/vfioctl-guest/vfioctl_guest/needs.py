@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vfioctl_guest.site import Image
 
 START_NEEDS = "guest.unconfirmed_needs"  # what is asked
-SAME = "the same command line, with --yes"
 MOUNTING = 120.0  # seconds: a share that does not answer
 
 
@@ -64,7 +63,7 @@ def for_new(
     about = Subject(guest, str(node), node.uri, node.is_local, managed=bool(machine.hostdevs))
     making = frozenset(one.blank.pool for one in images if one.blank and one.blank.later)
     needs = unmet(call, connection, about, making)
-    return made.after(needed(about, needs), needs.findings), asked(about, needs, SAME)
+    return made.after(needed(about, needs), needs.findings), asked(about, needs)
 
 
 def _has(pool: Pool, files: Iterable[str]) -> bool:
@@ -100,17 +99,14 @@ def needed(about: Subject, needs: Needs) -> tuple[StepProposal, ...]:
     )  # fmt: skip
 
 
-def asked(about: Subject, needs: Needs, again: str = "") -> Question | None:
-    """What a person agrees to before they are started, each with the command that does it alone; None for nothing.
-
-    `again` is the command line that does not ask, where that is not the one of `guest start`.
-    """
+def asked(about: Subject, needs: Needs) -> Question | None:
+    """What a person agrees to before they are started, each with the command that does it alone; None for nothing."""
     each = [("network", one.name) for one in needs.networks] + [("pool", one.name) for one in needs.pools]
     lines = tuple(
         f"The {what} {name} is not active, and is started first: vfioctl {what} start {argument(name)}{_there(about)}"
         for what, name in each
     )
-    return Question(START_NEEDS, lines, again or f"vfioctl guest start {about.called} --yes") if lines else None
+    return Question(START_NEEDS, lines) if lines else None
 
 
 def _there(about: Subject) -> str:

@@ -19,7 +19,6 @@ from vfioctl.plugin import (
 )
 from vfioctl_guest.life import Doing, find, must_be_off, perform
 from vfioctl_guest.names import NOTHING_CHANGED, file_names, seed_name
-from vfioctl_guest.needs import SAME
 from vfioctl_guest.reset import System, draft
 from vfioctl_guest.seed.content import files
 from vfioctl_guest.seed.given import read
@@ -50,8 +49,7 @@ def reset(call: Call, name: str, node: str, seed: Given, *, yes: bool, dry_run: 
     made = draft(about, system, fresh)
     lost = f"What is on {system.disk.target} of guest {about.name} will be deleted for good: {system.volume.path}."
     lines = (lost, _of_seed(about, fresh))
-    asked = Question(RESET, lines, SAME if fresh else f"vfioctl guest reset-system {about.called} --yes")
-    how = Doing("reset-system", dry_run, asked, contents=made.contents, unfinished=Unfinished.FINISH)
+    how = Doing("reset-system", dry_run, Question(RESET, lines), contents=made.contents, unfinished=Unfinished.FINISH)
     result = perform(call, about, made.steps, how)
     if dry_run:
         return result.saying(*map(Message, lines))

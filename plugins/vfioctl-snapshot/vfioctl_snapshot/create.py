@@ -27,6 +27,7 @@ class Wish:
     """What was asked for; `operation` marks what is made, `now` is in seconds since the epoch.
 
     `quiesce`: the guest's agent lets its file systems stand still meanwhile; one that does not run needs none.
+    `without` is the command line that asks for the disks alone.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Wish:
     now: float
     disks_only: bool = False
     quiesce: bool = False
+    without: str = ""
 
 
 def create(facts: Facts, settings: Settings, wish: Wish) -> Draft:

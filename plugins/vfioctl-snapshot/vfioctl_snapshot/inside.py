@@ -63,9 +63,9 @@ def _of_record(facts: Facts, record: Record, wish: Wish) -> Iterator[Finding]:
     yield from _of_disks(facts, record)
     if wish.disks_only:
         return
-    yield from tpm.of_return(facts, record)
+    yield from tpm.of_return(facts, record, wish.without)
     if facts.nvram_exists and not record.nvram:
-        yield refusals.without_nvram(facts, record)
+        yield refusals.without_nvram(facts, record, wish.without)
 
 
 def _of_memory(facts: Facts, record: Record) -> Finding:

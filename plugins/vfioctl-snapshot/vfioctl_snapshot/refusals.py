@@ -116,11 +116,10 @@ def of_parts(facts: Facts, record: Record) -> Iterator[Finding]:
             yield finding("snapshot.disk_gone", said, hint=f"Attach {part.image} as {part.target} first.")
 
 
-def without_nvram(facts: Facts, record: Record) -> Finding:
-    """A disk with the firmware's variables of another time may not boot."""
+def without_nvram(facts: Facts, record: Record, without: str) -> Finding:
+    """A disk with the firmware's variables of another time may not boot; `without` is the command line that dares."""
     said = f"Snapshot {record.name!r} of guest {facts.name} has no copy of the NVRAM, so that it may not boot."
-    again = f"vfioctl snapshot revert {argument(facts.name)} {argument(record.name)} --disks-only"
-    return finding("snapshot.without_nvram", said, hint=f"Only the disks, with the NVRAM as it is now: {again}")
+    return finding("snapshot.without_nvram", said, hint=f"Only the disks, with the NVRAM as it is now: {without}")
 
 
 def of_need(facts: Facts, path: str) -> Iterator[Finding]:

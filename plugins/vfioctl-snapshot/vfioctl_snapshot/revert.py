@@ -78,9 +78,9 @@ def _of_guest(facts: Facts, record: Record, wish: Wish, limit: int) -> Iterator[
         yield from refusals.of_chain(facts, part.target, part.image, part.format, limit)
     if wish.disks_only:
         return
-    yield from tpm.of_return(facts, record)
+    yield from tpm.of_return(facts, record, wish.without)
     if facts.uefi and not record.nvram and facts.nvram_exists:
-        yield refusals.without_nvram(facts, record)
+        yield refusals.without_nvram(facts, record, wish.without)
 
 
 def _swap(

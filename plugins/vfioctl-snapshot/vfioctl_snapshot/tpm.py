@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, Refused, Severity, argument, frozen, open_plain
+from vfioctl.plugin import TYPE_CHECKING, Finding, Refused, Severity, frozen, open_plain
 from vfioctl_snapshot import steps
 from vfioctl_snapshot.facts import Facts
 from vfioctl_snapshot.names import NOTHING_CHANGED
@@ -76,14 +76,13 @@ def _uncopied(facts: Facts) -> str:
     return "it is written to while the guest runs" if facts.tpm and facts.runs else ""
 
 
-def of_return(facts: Facts, record: Record) -> Iterator[Finding]:
-    """What speaks against going back with the state of `record`."""
+def of_return(facts: Facts, record: Record, without: str) -> Iterator[Finding]:
+    """What speaks against going back with the state of `record`; `without` is the command line that leaves it alone."""
     if facts.vtpm and not facts.tpm:
         yield from of_keeping(facts)
     elif facts.tpm_exists and not copy_of(facts, record):
         said = f"Snapshot {record.name!r} of guest {facts.name} has no copy of the state of its TPM."
-        again = f"vfioctl snapshot revert {argument(facts.name)} {argument(record.name)} --disks-only"
-        hint = f"Only the disks, with the recovery key of BitLocker or LUKS at hand: {again}"
+        hint = f"Only the disks, with the recovery key of BitLocker or LUKS at hand: {without}"
         yield finding("snapshot.without_tpm", said, hint=hint)
 
 

@@ -44,7 +44,7 @@ def equip(
         raise _by_hand(found)
     guests = _guests(call) if found.way is Way.BINDING else ()
     draft = drafted(call, found, wish, guests, end_session=end_session if end_session or dry_run else None)
-    result = call.perform(_request(call, draft, wish, end_session=end_session), dry_run=dry_run)
+    result = call.perform(_request(call, draft), dry_run=dry_run)
     done = result.exit_status == 0 and not dry_run
     end = end_session or guest_config(call, guest, plugin_infos(call)).session == "end"
     ended = replace(result, data={**result.data, **_data(call, draft, applied=done), "end_session": end, "shown": True})
@@ -59,7 +59,7 @@ def _guests(call: Call) -> tuple[Guest, ...]:
         return read_guests(connection)
 
 
-def _request(call: Call, draft: Draft, wish: Wish, *, end_session: bool) -> OperationRequest:
+def _request(call: Call, draft: Draft) -> OperationRequest:
     """The domain first: with the guest file, the last, the hook acts."""
     name, contents = draft.found.domain.name, dict(draft.enabling.contents)
     steps = draft.enabling.steps
@@ -68,8 +68,7 @@ def _request(call: Call, draft: Draft, wish: Wish, *, end_session: bool) -> Oper
         define, texts = define_step(draft.found, draft.xml, live=draft.live, reason=reason)
         first, *more = steps
         steps, contents = (define, replace(first, after=(DEFINE,)), *more), {**contents, **texts}
-    again = " ".join(("vfioctl enable", argument(name), *wish.words, *(("--end-session",) if end_session else ())))
-    question = Question(CHANGE, tuple(draft.diff.split("\n")), f"{again} --yes") if draft.diff else None
+    question = Question(CHANGE, tuple(draft.diff.split("\n"))) if draft.diff else None
     return OperationRequest(
         plugin="core", operation="enable", subject=f"guest:{name}", key=str(uuid.uuid4()), proposals=steps,
         contents=contents, findings=tuple(findings(call, draft)), question=question,

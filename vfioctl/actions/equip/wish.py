@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vfioctl.frozen import frozen
-from vfioctl.shell import argument
 
 KEEP, NONE = "keep", "none"
 
@@ -27,13 +26,3 @@ class Wish:
         """Whether it asks for anything of the domain."""
         said = (self.gpu, self.usb, self.rom, self.evdev, self.screen, self.hidden, self.display == NONE)
         return any(said)
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The options that ask for it."""
-        pairs = (
-            ("--gpu", self.gpu), *(("--usb", one) for one in self.usb), ("--rom", self.rom),
-            ("--display", self.display), *(("--evdev", one) for one in self.evdev), ("--looking-glass", self.screen),
-        )  # fmt: skip
-        said = tuple(f"{option} {argument(value)}" for option, value in pairs if value)
-        return (*said, "--hide-kvm") if self.hidden else said

@@ -11,7 +11,6 @@ from vfioctl.plugin import (
     Question,
     Refused,
     Result,
-    argument,
     asking,
     changing,
     guest_names,
@@ -142,7 +141,7 @@ def _about_the_system(about: Subject, device: str) -> Question | None:
         return None
     lines = (f"Guest {about.name} runs from its disk {target}, and will lose it: what it has not written is lost.",
              "The volume will stay. Nothing will be left there to boot from.")  # fmt: skip
-    return Question(SYSTEM, lines, f"vfioctl guest detach {about.called} {argument(target)} --yes")
+    return Question(SYSTEM, lines)
 
 
 @click.command()

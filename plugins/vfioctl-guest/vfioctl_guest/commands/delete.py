@@ -49,11 +49,10 @@ def delete(call: Call, name: str, node: str, *, keep_disks: bool, yes: bool, dry
     if doomed.files or (doomed.snapshots and doomed.here):
         call.need_root()  # what is written down of its snapshots, and their images, only root sees
     made = draft(doomed, keep_disks=keep_disks)
-    again = " ".join(filter(None, ("vfioctl guest delete", doomed.typed, "--keep-disks" * keep_disks, "--yes")))
     request = OperationRequest(
         plugin="guest", operation="guest delete", subject=f"guest:{doomed.guest.name}", key=str(uuid.uuid4()),
         proposals=made.steps, unfinished=Unfinished.FINISH, contents=made.contents, findings=made.findings,
-        question=Question(DELETION, (*made.lost, *made.kept), again) if made.lost else None,
+        question=Question(DELETION, (*made.lost, *made.kept)) if made.lost else None,
     )  # fmt: skip
     result = call.perform(request, dry_run=dry_run)
     lines = (*made.lost, *made.kept) if dry_run else made.kept if result.exit_status == 0 else ()

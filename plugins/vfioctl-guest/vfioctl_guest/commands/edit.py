@@ -47,6 +47,12 @@ class Typed:
     node: str
     text: str
     file: str
+    kept: bool = False  # the file is ours, of an editor: the command line did not name it
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """What the command line lacks that defines it."""
+        return ("--file", self.file) if self.kept else ()
 
     @property
     def again(self) -> str:
@@ -110,7 +116,7 @@ def _edited(xml: str) -> str:
 def _of_editor(call: Call, about: Subject, node: str, text: str, *, dry_run: bool) -> Result:
     """The same with what is nowhere else: it is kept until it is defined."""
     drawer = _drawer(call, about)
-    typed = Typed(about, node, text, drawer.keep(EDITED, text))
+    typed = Typed(about, node, text, drawer.keep(EDITED, text), kept=True)
     try:
         result = _defined(call, typed, dry_run=dry_run)
     except VfioctlError as error:
@@ -136,7 +142,7 @@ def _defined(call: Call, typed: Typed, *, dry_run: bool) -> Result:
     old, new = contents
     more = {"live": True} if _runs(about) else {}
     defined = step(about, "domain.define", "it was edited so", blob=new, former=old, judged=True, **more)
-    question = Question(EDIT, (*diff.splitlines(), _outcome(about)), f"{typed.again} --yes")
+    question = Question(EDIT, (*diff.splitlines(), _outcome(about)), typed.more)
     how = Doing("edit", dry_run, question, findings, contents)
     result, kept = _performed(call, about, defined, how)
     result = replace(result, data={**result.data, "diff": diff, "kept": kept})

@@ -120,7 +120,7 @@ def delete(call: Call, name: str, *, yes: bool, dry_run: bool) -> Result:
     )
     fingerprint = key.row["fingerprint"]
     lost = (f"The SSH key {name} ({fingerprint}) will be deleted. Without a copy nobody logs in with it any more.",)
-    question = Question(DELETION, lost, f"vfioctl ssh-key delete {name} --yes")
+    question = Question(DELETION, lost)
     return _done(call, "delete", key, gone, question=question, unfinished=Unfinished.FINISH, dry_run=dry_run)
 
 

@@ -57,6 +57,5 @@ def discard_saved(call: Call, name: str, node: str, *, yes: bool, dry_run: bool)
     if yes:
         call.agree(LOSS)
     lines = (f"What guest {about.name} had in its memory will be lost; its disks stay as they are.",)
-    question = Question(LOSS, lines, f"vfioctl guest discard-saved {about.called} --yes")
     gone = step(about, "domain.discard_saved", "nobody needs its memory any more")
-    return perform(call, about, (gone,), Doing("discard-saved", dry_run, question))
+    return perform(call, about, (gone,), Doing("discard-saved", dry_run, Question(LOSS, lines)))

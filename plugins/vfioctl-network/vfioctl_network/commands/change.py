@@ -21,7 +21,6 @@ from vfioctl_network.commands.show import row
 from vfioctl_network.commands.work import (
     Doing,
     Networks,
-    again,
     interfaces,
     others,
     perform,
@@ -106,7 +105,7 @@ def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Res
         stops=network.active,
     )  # fmt: skip
     passed = tuple(run_each("passed", _let_through(call, networks, network)))
-    question = Question(LOSS, tuple(_losses(network)), again("delete", network.name, node=networks.node))
+    question = Question(LOSS, tuple(_losses(network)))
     steps = (*passed, *stops, gone)
     return _done(
         call, "delete", networks, network, steps, contents={blob: xml}, question=question, dry_run=dry_run

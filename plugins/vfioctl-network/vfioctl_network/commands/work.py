@@ -14,7 +14,6 @@ from vfioctl.plugin import (
     OperationRequest,
     Result,
     StepProposal,
-    argument,
     destinations,
     frozen,
     network_ports,
@@ -128,9 +127,3 @@ def unseen(networks: Networks) -> tuple[Message, ...]:
     if networks.node.is_local:
         return ()
     return (Message(NOT_SEEN.format(node=networks.node)),)
-
-
-def again(verb: str, name: str, *more: str, node: Node) -> str:
-    """The command line that does not ask."""
-    where = () if node.is_local else ("--node", argument(str(node)))
-    return " ".join(("vfioctl network", verb, argument(name), *more, *where, "--yes"))

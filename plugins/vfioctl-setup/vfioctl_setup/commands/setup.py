@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Question, Refused, Result, asking, card_addresses, read_host_record, replace, word
+from vfioctl.plugin import Message, Question, Refused, Result, asking, card_addresses, read_host_record, replace
 from vfioctl_setup.loaders.found import NAMES
-from vfioctl_setup.preparation import BACK, COMMAND_LINE, RECORD, Prepared, Wish, prepare
+from vfioctl_setup.preparation import COMMAND_LINE, RECORD, Prepared, Wish, prepare
 from vfioctl_setup.views import row_lines
 from vfioctl_setup.way_back import way_back
 from vfioctl_setup.words import Asked
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from vfioctl.plugin import Call
 
 PLUGIN = "setup"
@@ -50,12 +48,12 @@ def setup(
     if undo:
         return _take_back(call, dry_run=dry_run, leave_edited=leave_edited)
     wish = Wish(Asked(add, remove), early, user, boot_loader or "")
-    return _make(call, prepare(call.host(), wish), _again(wish), dry_run=dry_run)
+    return _make(call, prepare(call.host(), wish), dry_run=dry_run)
 
 
-def _make(call: Call, prepared: Prepared, again: str, *, dry_run: bool) -> Result:
+def _make(call: Call, prepared: Prepared, *, dry_run: bool) -> Result:
     rows = [row.__dict__ for row in prepared.rows]
-    question = Question(CODE, tuple(row_lines(rows)), again)
+    question = Question(CODE, tuple(row_lines(rows)))
     result = call.change_host(prepared.change, PLUGIN, question, plugin=PLUGIN, dry_run=dry_run)
     if not prepared.known and not prepared.change.edits:
         raise _unknown(prepared)
@@ -77,17 +75,8 @@ def _take_back(call: Call, *, dry_run: bool, leave_edited: bool) -> Result:
     way = way_back(host, read_host_record(host.paths, RECORD))
     said = ("Everything is put back as it was before `vfioctl setup`.", *way.told)
     result = call.take_host_back(
-        RECORD, PLUGIN, Question(UNDO_CODE, said, f"{BACK} --yes"), plugin=PLUGIN, dry_run=dry_run,
+        RECORD, PLUGIN, Question(UNDO_CODE, said), plugin=PLUGIN, dry_run=dry_run,
         leave_edited=leave_edited, instead=way.record,
     )  # fmt: skip
     told = map(Message, way.told) if dry_run else ()
     return replace(result, data={**result.data, "parts": [], "undo": True}).saying(*told)
-
-
-def _again(wish: Wish) -> str:
-    """The command line that does not ask."""
-    given: list[tuple[str, Any]] = [("--word", one) for one in wish.words.add]
-    given += [("--without", one) for one in wish.words.remove]
-    given += [("--early", one) for one in wish.early]
-    given += [("--boot-loader", wish.boot_loader)] if wish.boot_loader else []
-    return " ".join(("vfioctl setup", *(f"{option} {word(value)}" for option, value in given), "--yes"))

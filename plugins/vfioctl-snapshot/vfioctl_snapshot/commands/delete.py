@@ -8,7 +8,7 @@ import click
 
 from vfioctl.plugin import Message, Refused, Result, argument, asking, changing, guest_names, new_id
 from vfioctl_snapshot import inside
-from vfioctl_snapshot.commands.work import Doing, Subject, again, perform, subject
+from vfioctl_snapshot.commands.work import Doing, Subject, perform, subject
 from vfioctl_snapshot.delete import delete as draft
 from vfioctl_snapshot.delete import outdated
 from vfioctl_snapshot.names import NOTHING_CHANGED
@@ -37,8 +37,7 @@ def delete(call: Call, guest: str, name: str, node: str, *, yes: bool, dry_run: 
         call.agree(DELETION)
     record = about.named(name)
     _must_be_ours(about, record)
-    line = again("delete", guest, argument(record.name))
-    how = Doing("delete", new_id(), DELETION, dry_run, line, finish=True)
+    how = Doing("delete", new_id(), DELETION, dry_run, finish=True)
     return _deleted(call, about, (record,), how)
 
 
@@ -62,7 +61,7 @@ def prune(call: Call, guest: str, keep: int, node: str, *, yes: bool, dry_run: b
         data: dict[str, Any] = {"operation": None, "steps": [], "dry_run": dry_run, "snapshots": []}
         said = Message(f"Guest {about.facts.name} has no snapshots but the {keep} newest.")
         return Result(data={**data, "guest": about.facts.name}).saying(said)
-    how = Doing("prune", new_id(), PRUNING, dry_run, again("prune", guest, "--keep", str(keep)), finish=True)
+    how = Doing("prune", new_id(), PRUNING, dry_run, finish=True)
     return _deleted(call, about, doomed, how)
 
 

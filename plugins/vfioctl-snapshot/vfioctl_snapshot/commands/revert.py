@@ -8,7 +8,7 @@ import click
 
 from vfioctl.plugin import Message, Result, argument, asking, changing, guest_names, new_id
 from vfioctl_snapshot import inside, names, tpm
-from vfioctl_snapshot.commands.work import Doing, Subject, again, disks_only, perform, subject, wish
+from vfioctl_snapshot.commands.work import Doing, Subject, disks_only, perform, subject, wish
 from vfioctl_snapshot.create import Wish
 from vfioctl_snapshot.record import INTERNAL
 from vfioctl_snapshot.revert import revert as draft
@@ -42,9 +42,8 @@ def revert(
         call.agree(LOSS)
     wanted = wish("", new_id(), disks_only=disks_only)
     kept = names.free(f"{names.BEFORE_REVERT}{names.stamp(wanted.now)}", about.names)
-    wanted = Wish(kept, wanted.operation, wanted.now, disks_only)
-    line = again("revert", guest, argument(record.name), "--discard")
-    how = Doing("revert", wanted.operation, LOSS, dry_run, line, finish=discard)
+    wanted = Wish(kept, wanted.operation, wanted.now, disks_only, without=call.again("--disks-only"))
+    how = Doing("revert", wanted.operation, LOSS, dry_run, finish=discard)
     copy = "" if disks_only else tpm.copy_of(about.facts, record)
     state = tpm.held(call.host(), copy) if copy in about.facts.files else None
     if record.method == INTERNAL:
@@ -60,7 +59,7 @@ def _inside(call: Call, about: Subject, made: Draft, wanted: Wish, how: Doing, *
     if discard:
         lines = (f"The present state of guest {guest} is lost, with all that was written since it was last kept.",)
         if not how.dry_run:
-            call.need_agreement(LOSS, lines, how.again)
+            call.need_agreement(LOSS, lines)
     result = perform(call, about.facts, made, how)
     if not discard or how.dry_run or result.exit_status:
         return _said(result, guest, kept)

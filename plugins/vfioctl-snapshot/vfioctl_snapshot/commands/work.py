@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from vfioctl.plugin import Finding, Message, OperationRequest, Question, Result, Severity, Unfinished, argument, frozen
+from vfioctl.plugin import Finding, Message, OperationRequest, Question, Result, Severity, Unfinished, frozen
 from vfioctl_snapshot import known as snapshots
 from vfioctl_snapshot.create import Wish
 from vfioctl_snapshot.look import Listed, glance, glances, look
@@ -91,13 +91,12 @@ def wish(name: str, operation: str, *, disks_only: bool, quiesce: bool = False) 
 
 @frozen
 class Doing:
-    """How a draft is carried out: as which verb, what is asked, whether only foretold, and what to type instead."""
+    """How a draft is carried out: as which verb, what is asked, whether only foretold."""
 
     verb: str
     operation: str
     code: str = ""
     dry_run: bool = False
-    again: str = ""
     finish: bool = False  # what was begun is finished, since its first half alone would be worse
 
 
@@ -107,7 +106,7 @@ def perform(call: Call, facts: Facts, draft: Draft, how: Doing) -> Result:
         plugin=PLUGIN, operation=f"snapshot {how.verb}", subject=f"guest:{facts.name}", key=str(uuid.uuid4()),
         proposals=draft.steps.made, unfinished=Unfinished.FINISH if how.finish else Unfinished.UNDO,
         contents={content.name: content.data for content in draft.contents}, findings=draft.findings,
-        question=Question(how.code, draft.lost, how.again) if draft.lost else None, notes={"uuid": facts.uuid},
+        question=Question(how.code, draft.lost) if draft.lost else None, notes={"uuid": facts.uuid},
         id=how.operation,
     )  # fmt: skip
     with directory(call, facts.uuid) if facts.files_seen else nullcontext():
@@ -154,11 +153,6 @@ def _is_still(held: int, path: str) -> bool:
         return os.path.samestat(os.fstat(held), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-def again(verb: str, guest: str, *rest: str) -> str:
-    """The command line that does not ask."""
-    return " ".join(("vfioctl snapshot", verb, argument(guest), *rest, "--yes"))
 
 
 def blocks(findings: tuple[Finding, ...]) -> bool:

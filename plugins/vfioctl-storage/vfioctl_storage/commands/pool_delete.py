@@ -56,7 +56,7 @@ def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry
         said = f"The pool {pool.name} is not deleted: guests have disks in it: {', '.join(guests)}."
         raise Refused("pool.used", said, state=NOTHING_CHANGED, hints=("Delete or change these guests first.",))
     if not keep_files:
-        _must_be_empty(pool, names)
+        _must_be_empty(call, pool, names)
     content = pool.xml.encode()
     blob = content_name(content)
     steps = in_order(
@@ -67,10 +67,7 @@ def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry
     kept = "volume group, and no volume of it, is" if pool.kind == LOGICAL else "file is"
     at = f" at {pool.path}" if pool.path else ""
     lines = (f"libvirt forgets the pool {pool.name}{at}; no {kept} removed.",)
-    line = f"vfioctl pool delete {argument(pool.name)}{' --keep-files' if keep_files else ''} --yes"
-    wish = Wish(
-        "pool delete", subject(where, pool.name), steps, {blob: content}, question=Question(LOSS, lines, line)
-    )
+    wish = Wish("pool delete", subject(where, pool.name), steps, {blob: content}, question=Question(LOSS, lines))
     return _said(call, where, pool, perform(call, wish, dry_run=dry_run, pool=row(where, pool)))
 
 
@@ -83,8 +80,8 @@ def _volumes(connection: Connection, pool: Pool) -> Sequence[str]:
     return [volume.name for volume in found if (volume.name, volume.kind) != (TEMPLATES, "dir")]
 
 
-def _must_be_empty(pool: Pool, names: Sequence[str]) -> None:
-    forget = f"Or let their files stay: vfioctl pool delete {argument(pool.name)} --keep-files"
+def _must_be_empty(call: Call, pool: Pool, names: Sequence[str]) -> None:
+    forget = f"Or let their files stay: {call.again('--keep-files')}"
     if not pool.is_active:
         raise Refused(
             "pool.not_empty", f"The pool {pool.name} is not active, so that nobody knows which volumes it has.",

@@ -11,7 +11,6 @@ from vfioctl.plugin import (
     Question,
     Refused,
     Result,
-    argument,
     asking,
     changing,
     find_template,
@@ -108,7 +107,7 @@ def delete(call: Call, name: str, node: str, *, yes: bool, dry_run: bool) -> Res
     what = one.place if one.image else f"its record, since its image {one.place} is gone"
     lines = (f"The template {one.name} will be removed for good: {what}.",)
     wish = work.Wish("template delete", f"template:{one.name}", steps, finish=True,
-                     question=Question(LOSS, lines, f"vfioctl template delete {argument(name)} --yes"))  # fmt: skip
+                     question=Question(LOSS, lines))  # fmt: skip
     return work.perform(call, wish, dry_run=dry_run, template=_row(where, one))
 
 

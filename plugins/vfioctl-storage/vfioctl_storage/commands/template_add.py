@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Question, TemplateData, argument, asking, changing, content_name, frozen, pool_names
+from vfioctl.plugin import Question, TemplateData, asking, changing, content_name, frozen, pool_names
 from vfioctl_storage.commands import work
 from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_beside
@@ -89,8 +89,7 @@ def add(
         room = room_beside(call, connection, pool, name)
         found = Asked(**origin, form=form).origin(call, connection)
         room.must_hold(connection, found)
-    words = f"{argument(name)} --pool {argument(room.beside)}"
-    return put(call, Draft("template add", words, name, about), room, found, dry_run=dry_run)
+    return put(call, Draft("template add", name, about), room, found, dry_run=dry_run)
 
 
 @frozen
@@ -115,10 +114,9 @@ class About:
 
 @frozen
 class Draft:
-    """What a template is called, and what is said of it; `verb` with `words` is the command but for the origin."""
+    """What a template is called, and what is said of it; `verb` is what was asked for."""
 
     verb: str
-    words: str
     name: str
     about: About
 
@@ -145,7 +143,7 @@ def put(call: Call, draft: Draft, room: Room, origin: Origin, *, dry_run: bool) 
     )  # fmt: skip
     wish = work.Wish(
         draft.verb, f"template:{made.name}", steps, {**room.contents, blob: record},
-        question=_question(draft, origin.unchecked) if origin.unchecked else None,
+        question=_question(origin.unchecked) if origin.unchecked else None,
     )  # fmt: skip
     shown = {"node": str(room.node), "pool": room.pool.name, "name": made.name, "image": made.image,
              "sha256": origin.sha256 or None, "size": made.size}  # fmt: skip
@@ -159,6 +157,6 @@ def _written(room: Room, made: TemplateData, count: int, blob: str, *, known: bo
     return room.step("template.record", made.file, said, blob=blob, size=count, image=made.image)
 
 
-def _question(draft: Draft, url: str) -> Question:
+def _question(url: str) -> Question:
     lines = (f"{url} is taken as it comes: no checksum was given to compare it with.",)
-    return Question(UNCHECKED, lines, f"vfioctl {draft.verb} {draft.words} --url {argument(url)} --yes")
+    return Question(UNCHECKED, lines)

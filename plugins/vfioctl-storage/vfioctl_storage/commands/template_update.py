@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import argument, asking, changing, find_template, next_version
+from vfioctl.plugin import asking, changing, find_template, next_version
 from vfioctl_storage.commands.template_add import UNCHECKED, About, Draft, of_something, put
 from vfioctl_storage.commands.template_asked import Asked
 from vfioctl_storage.commands.template_room import room_of
@@ -36,7 +36,7 @@ def update(
         data, _ = newest.usable()
         room = room_of(call, connection.node, newest.pool)
         about = About(data.os, data.description, data.features, data.tags, data.created)
-        draft = Draft("template update", argument(name), next_version(connection, newest), about)
+        draft = Draft("template update", next_version(connection, newest), about)
         found = Asked(**origin, form=form).origin(call, connection)
         room.must_hold(connection, found)
     return put(call, draft, room, found, dry_run=dry_run)

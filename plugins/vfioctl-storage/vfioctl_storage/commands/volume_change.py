@@ -11,7 +11,6 @@ from vfioctl.plugin import (
     Question,
     Refused,
     Result,
-    argument,
     as_size,
     asking,
     changing,
@@ -59,14 +58,13 @@ def resize(
     if count == former:
         data: dict[str, Any] = {"operation": None, "steps": [], "dry_run": False, "volume": row(subj.node, subj.volume)}
         return Result(data=data).saying(Message(f"The volume {name} has that size already."))
-    _must_be_meant(subj, wanted, cut=count < former, shrink=shrink)
+    _must_be_meant(call, subj, cut=count < former, shrink=shrink)
     change = step(
         "volume.resize", subj.node, place, name, f"{as_size(former)} become {as_size(count)}", former=former,
         size=count, domains=list(subj.domains), **_live(subj),
     )  # fmt: skip
     lines = (f"The last {as_size(former - count)} of {subj.volume.path} are cut off, with what is in them.",)
-    line = f"vfioctl volume resize {argument(place.name)} {argument(name)} {wanted} --shrink --yes"
-    asked = Question(CUT, lines, line) if count < former else None
+    asked = Question(CUT, lines) if count < former else None
     wish = Wish(
         "volume resize", about(subj.node, place, name), (change,), question=asked, findings=thin, finish=True
     )
@@ -74,7 +72,7 @@ def resize(
     return perform(call, wish, dry_run=dry_run, volume=shown)
 
 
-def _must_be_meant(subj: Subject, wanted: str, *, cut: bool, shrink: bool) -> None:
+def _must_be_meant(call: Call, subj: Subject, *, cut: bool, shrink: bool) -> None:
     name = subj.volume.name
     if cut and subj.users.running:
         raise Refused(
@@ -87,7 +85,7 @@ def _must_be_meant(subj: Subject, wanted: str, *, cut: bool, shrink: bool) -> No
             state=NOTHING_CHANGED, hints=("Give these another size instead.",),
         )  # fmt: skip
     if cut and not shrink:
-        line = f"vfioctl volume resize {argument(subj.pool.name)} {argument(name)} {wanted} --shrink"
+        line = call.again("--shrink")
         raise Refused(
             "volume.would_shrink", f"The volume {name} has {as_size(subj.volume.capacity)}: what is in its end would "
             "be lost.", state=NOTHING_CHANGED,
@@ -140,8 +138,5 @@ def delete(call: Call, pool: str, name: str, node: str, *, yes: bool, dry_run: b
         changed=volume.changed,
     )  # fmt: skip
     lines = (f"{volume.path} will be removed for good: {as_size(volume.allocation)} of {as_size(volume.capacity)}.",)
-    line = f"vfioctl volume delete {argument(place.name)} {argument(name)} --yes"
-    wish = Wish(
-        "volume delete", about(subj.node, place, name), (change,), question=Question(LOSS, lines, line), finish=True
-    )
+    wish = Wish("volume delete", about(subj.node, place, name), (change,), question=Question(LOSS, lines), finish=True)
     return perform(call, wish, dry_run=dry_run, volume=row(subj.node, volume))

@@ -1,0 +1,39 @@
+"""The words that a person would type for a verb with its parameters, made of its command. Runs nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+
+def typed(verb: str, command: click.Command, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The command line of `verb`: options first, so that arguments may begin with a dash behind a `--`."""
+    options: list[str] = []
+    arguments: list[str] = []
+    for param in command.params:
+        given = _values(param, parameters.get(param.name or ""))
+        if isinstance(param, click.Option):
+            options += [word for value in given for word in _option(param, value)]
+        else:
+            arguments += map(str, given)
+    dashed = any(word.startswith("-") for word in arguments)
+    return (*verb.split(), *options, *(("--",) if dashed else ()), *arguments)
+
+
+def _values(param: click.Parameter, value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    is_many = param.nargs != 1 or getattr(param, "multiple", False)
+    return tuple(value) if is_many else (value,)
+
+
+def _option(option: click.Option, value: Any) -> Iterator[str]:
+    """A flag is typed alone, and one that is off only where it has a word for that."""
+    if not option.is_flag:
+        yield from (max(option.opts, key=len), str(value))
+    elif value is False:
+        yield from option.secondary_opts[:1]
+    elif value in (True, option.flag_value):
+        yield max(option.opts, key=len)
