@@ -42,7 +42,7 @@ def call(
     as root decides itself who may ask for a verb whose effect is "read".
     """
     asked = Call(node, replace(caller, agreed=caller.agreed | set(agreed)), verb)
-    return in_our_words(_called(node, parameters, asked), lambda: _verbs(node))
+    return in_our_words(_called(node, parameters, asked), node.paths.root, lambda: _verbs(node))
 
 
 def _called(node: Composition, parameters: Mapping[str, Any], asked: Call) -> Result:

@@ -39,13 +39,21 @@ def test_devices_are_given_to_libvirts_domain_and_not_to_a_file(run: Any, xml: s
     assert "--xml shows a change" in shown.err
 
 
-def test_without_libvirt_python_it_is_said_what_is_missing(run: Any, root: Path, xml: str) -> None:
+@pytest.mark.parametrize(("here", "hint"), [
+    (True, "docs/how-to/install.md says how to install libvirt-python"),
+    (False, "Put the devices in with: virsh edit win11"),
+])  # fmt: skip
+def test_without_libvirt_python_it_is_said_what_helps(
+    run: Any, root: Path, xml: str, monkeypatch: pytest.MonkeyPatch, hint: str, *, here: bool
+) -> None:
+    monkeypatch.setattr("vfioctl.actions.equip.operation.has_daemon", lambda _paths: here)
     place = root / "etc/libvirt/qemu"
     place.mkdir(parents=True)
     (place / "win11.xml").write_text(Path(xml).read_text())
     shown = run("enable", "win11", "--gpu", "first-free")
     assert shown.status == 3
     assert "[libvirt.binding]" in shown.err
+    assert hint in shown.err
     assert everything(root) == []
 
 

@@ -32,12 +32,13 @@ def test_without_the_plugin_it_stays_virsh() -> None:
     assert hints.said("Start it with: virsh start web", BUILT_IN) == "Start it with: virsh start web"
 
 
-@pytest.mark.parametrize("binding", [True, False])
+@pytest.mark.parametrize(("binding", "root"), [(True, "/"), (False, "/"), (True, "/tmp/machine")])
 def test_every_hint_of_a_result_is_said_in_our_words_where_they_can_be_used(
-    monkeypatch: pytest.MonkeyPatch, *, binding: bool
+    monkeypatch: pytest.MonkeyPatch, root: str, *, binding: bool
 ) -> None:
     monkeypatch.setattr("vfioctl.virt.connection.is_installed", lambda: binding)
-    hint, ours = "virsh start web", "vfioctl guest start web" if binding else "virsh start web"
+    can_be_used = binding and root == "/"  # no daemon is asked for another root
+    hint, ours = "virsh start web", "vfioctl guest start web" if can_be_used else "virsh start web"
     result = Result(errors=(Error("a.b", "It is off.", hints=(hint,)),), messages=(Message("It is off.", hint=hint),))
-    found = hints.in_our_words(result, lambda: VERBS)
+    found = hints.in_our_words(result, root, lambda: VERBS)
     assert (found.errors[0].hints, found.messages[0].hint) == ((ours,), ours)

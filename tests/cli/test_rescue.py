@@ -38,8 +38,7 @@ def test_a_running_guest_keeps_its_card_and_the_way_to_stop_it_is_named(on) -> N
     ended = on.command("rescue", "--yes")
     assert ended.returncode == 3
     assert "win11 runs with the card (process 50" in ended.stderr
-    ways = ("virsh destroy win11", "vfioctl guest stop win11 --force")  # the latter with its plugin and libvirt-python
-    assert any(f"Stop it first: {way}\n" in ended.stderr for way in ways)
+    assert "Stop it first: virsh destroy win11\n" in ended.stderr  # of another root, also where libvirt-python is there
     assert (on.host.kernel.writes(), log_of(on).exists()) == ([], False)
     assert not [call for call in on.host.kernel.calls() if "start" in call["argv"]]
 

@@ -182,7 +182,8 @@ def main(composition: Composition, argv: Sequence[str], environ: Mapping[str, st
         return ended
     from vfioctl.verbs.hints import in_our_words  # a completion gives no result
 
-    return _shown(app.output(), in_our_words(ended, lambda: app.verbs), app.verbs.find(ended.command))
+    ended = in_our_words(ended, app.paths.root, lambda: app.verbs)
+    return _shown(app.output(), ended, app.verbs.find(ended.command))
 
 
 def _shown(output: Output, result: Result, row: Row | None) -> int:

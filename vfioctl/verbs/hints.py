@@ -25,10 +25,10 @@ OURS = (
 NAME = r"(?P<name>(?: --domain)? (?:'[^']*'|[^\s`';,.)]+(?:\.[^\s`';,.)]+)*))?(?=$|[\s`;,.)])"
 
 
-def in_our_words(result: Result, verbs: Callable[[], Verbs]) -> Result:
-    """The same `result`; `verbs` is asked only where a hint names virsh."""
+def in_our_words(result: Result, root: str, verbs: Callable[[], Verbs]) -> Result:
+    """The same `result`, of the host below `root`; `verbs` is asked only where a hint names virsh."""
     hints = [*(one.hint for one in result.messages), *(hint for one in result.errors for hint in one.hints)]
-    if not any("virsh " in hint for hint in hints) or not _can_ask():
+    if not any("virsh " in hint for hint in hints) or not _can_ask(root):
         return result
     known = verbs()
     return replace(
@@ -54,8 +54,8 @@ def _typed(verb: str, name: str, options: str) -> str:
     return f"vfioctl {verb}{name.removeprefix(' --domain')}{options}"
 
 
-def _can_ask() -> bool:
-    """Our verbs about guests need libvirt-python, which virsh does without."""
+def _can_ask(root: str) -> bool:
+    """Our verbs about guests need libvirt-python, and ask no daemon for another root: virsh, run below it, does."""
     from vfioctl.virt.connection import is_installed
 
-    return is_installed()
+    return root == "/" and is_installed()

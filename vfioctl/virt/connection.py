@@ -32,6 +32,7 @@ ALIVE = 5.0
 LEAVE = 1.0
 QUIET = ("LIBVIRT_DEBUG", "4")  # errors alone: its warnings on stderr repeat what comes as an error anyway
 LOOK = 0.1  # between two looks whether somebody wants to wait no longer
+HOW_TO_INSTALL = "docs/how-to/install.md says how to install libvirt-python beside vfioctl."
 T = TypeVar("T")
 
 
@@ -47,7 +48,7 @@ def binding() -> Any:
     except ImportError as error:
         raise Refused(
             "libvirt.missing", "libvirt-python is not installed here, so libvirt is not asked.",
-            state="Nothing was changed.", hints=("docs/how-to/install.md says how to install it beside vfioctl.",),
+            state="Nothing was changed.", hints=(HOW_TO_INSTALL,),
         ) from error
     libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr otherwise
     return libvirt

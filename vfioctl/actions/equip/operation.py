@@ -12,6 +12,7 @@ from vfioctl.actions.enable_words import kept_file, no_device
 from vfioctl.actions.equip.draft import Draft, drafted, findings
 from vfioctl.actions.equip.record import seen
 from vfioctl.actions.facts import guest_config, plugin_infos
+from vfioctl.actions.libvirt import has_daemon
 from vfioctl.errors import Refused, VfioctlError
 from vfioctl.events.domain import read_domain
 from vfioctl.files import remove
@@ -19,6 +20,7 @@ from vfioctl.frozen import replace
 from vfioctl.plugin.operations import OperationRequest, Question
 from vfioctl.result import Message
 from vfioctl.shell import argument
+from vfioctl.virt.connection import HOW_TO_INSTALL
 from vfioctl.virt.guests import Guest, read_guests
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def equip(
     call.need_trust()
     found = find(call, guest, xml)
     if wish and found.way is not Way.BINDING:
-        raise _by_hand(found)
+        raise _by_hand(call, found, xml)
     guests = _guests(call) if found.way is Way.BINDING else ()
     draft = drafted(call, found, wish, guests, end_session=end_session if end_session or dry_run else None)
     result = call.perform(_request(call, draft), dry_run=dry_run)
@@ -107,7 +109,8 @@ def _said(call: Call, draft: Draft) -> Iterator[Message]:
     yield Message(f"Nothing is handed over yet.{later}", hint=hint)
 
 
-def _by_hand(found: Found) -> Refused:
+def _by_hand(call: Call, found: Found, xml: str | None) -> Refused:
     said = f"The domain of {found.domain.name} is from {found.origin}, and only libvirt's own can be given devices."
-    hint = "Leave out --xml." if found.way is Way.FILE else "Install libvirt-python, then ask again."
+    by_hand = f"Put the devices in with: virsh edit {argument(found.domain.name)}"
+    hint = "Leave out --xml." if xml else HOW_TO_INSTALL if has_daemon(call.paths) else by_hand
     return Refused("libvirt.binding", said, state=NOTHING_CHANGED, hints=(hint,))
