@@ -45,10 +45,11 @@ want() {
 apt_patience=300
 apt_waits="-o DPkg::Lock::Timeout=$apt_patience"
 
-# apt_update: reads the lists of packages. apt does not wait for their lock by itself, unlike for dpkg's.
+# apt_update: reads the lists of packages. apt does not wait for their lock by itself, unlike for dpkg's; what it
+# says of that is in the language of the user.
 apt_update() {
     u_end=$(($(date +%s) + apt_patience))
-    until u_said=$(apt-get update 2>&1); do
+    until u_said=$(LC_ALL=C apt-get update 2>&1); do
         case $u_said in *'Could not get lock'*) ;; *) u_end=0 ;; esac
         [ "$(date +%s)" -lt "$u_end" ] || { printf '%s\n' "$u_said" && return 1; }
         sleep 2

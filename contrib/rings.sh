@@ -154,7 +154,7 @@ unpack_kernel() {
 
 # download_kernel: the package that the one for all versions of the kernel depends on.
 download_kernel() {
-    apt-get download "$(apt-cache depends linux-image-cloud-amd64 |
+    apt-get download "$(LC_ALL=C apt-cache depends linux-image-cloud-amd64 |
         sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)"
 }
 

@@ -50,6 +50,26 @@ def test_under_ci_it_is_installed(bare: Path) -> None:
     assert calls[:2] == ["update", f"-o DPkg::Lock::Timeout=300 {WITH_VENV.removeprefix('apt-get ')}"]
 
 
+LOCKED = """#!/bin/sh
+echo "$*" >>'{calls}'
+[ "$(wc -l <'{calls}')" -gt 1 ] && exit 0
+case $LC_ALL in
+    C) echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)' ;;
+    *) echo 'E: Sperre /var/lib/apt/lists/lock konnte nicht erlangt werden. Diese wird durch Prozess 4711 gehalten.' ;;
+esac
+exit 100
+"""  # apt speaks the language of the user
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="apt is only for root")
+def test_the_lock_of_apts_lists_is_waited_for_in_every_language(bare: Path) -> None:
+    calls = bare.parent / "apt"
+    (bare / "wc").symlink_to(shutil.which("wc") or "/usr/bin/wc")
+    (bare / "apt-get").write_text(LOCKED.format(calls=calls))
+    demo(bare, CI="true", PYTHON="/bin/false", LC_ALL="de_DE.UTF-8")
+    assert calls.read_text().split("\n")[:2] == ["update", "update"]
+
+
 def test_help_shows_how_it_is_called(bare: Path) -> None:
     ended = demo(bare, "--help")
     assert ended.returncode == 0
