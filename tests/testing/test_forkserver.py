@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -46,6 +48,17 @@ def test_a_fork_server_that_was_killed_is_replaced(tmp_path):
         os.kill(killed, signal.SIGKILL)
     with FakeHost(scenarios.generic_nic(), tmp_path / "b") as host:
         assert fork_server_of(host) != killed
+
+
+def test_a_fork_server_whose_owner_ends_before_it_answers_ends_without_a_word(tmp_path):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    argv = [sys.executable, "-I", "-m", "vfioctl.testing.forkserver", str(theirs.fileno())]
+    request = json.dumps({"root": str(tmp_path), "umask": 0o022}).encode()
+    with theirs, (tmp_path / "log").open("wb") as log:
+        with ours, open(os.devnull) as parent:
+            socket.send_fds(ours, [request], [parent.fileno(), log.fileno()])
+        ended = subprocess.run(argv, pass_fds=[theirs.fileno()], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_what_a_machine_makes_has_the_umask_of_who_started_it(tmp_path):

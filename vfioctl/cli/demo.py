@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.actions.errors import Interrupted
 from vfioctl.cli.app import App, answer
 from vfioctl.errors import EXIT_FAILED, VfioctlError
 from vfioctl.result import Error, Result
@@ -56,9 +57,11 @@ class Stage:
         self.output.line(text)
 
     def command(self, *argv: str) -> Result | int:
-        """Run and show `vfioctl ARGV` as somebody on the simulated host would."""
+        """Run and show `vfioctl ARGV` as somebody on the simulated host would. Raises Interrupted: ^C ends the demo."""
         inner = App(self.daemon.composition, {})
         ended = answer(inner, argv)
+        if isinstance(ended, Result) and ended.exit_status == Interrupted.exit_status:
+            raise Interrupted
         self.say(f"$ vfioctl {' '.join(argv)}")
         if isinstance(ended, Result):
             self.acts.append({"argv": list(argv), "status": ended.exit_status, "result": ended.envelope()})
@@ -202,12 +205,16 @@ def _last_line(text: str) -> str:
 @contextmanager
 def _host(scenario: str) -> Iterator[FakeHost]:
     with tempfile.TemporaryDirectory(prefix="vfioctl-demo-") as directory:
+        host = FakeHost(named(WAYS[scenario]), directory)
         try:
-            host = FakeHost(named(WAYS[scenario]), directory)
-            host.start()
-        except (OSError, RuntimeError) as error:
-            raise _without_fuse(_last_line(str(error))) from error
-        try:
+            _start(host)
             yield host
-        finally:
+        finally:  # also where ^C comes in its start: what is mounted could not be removed
             host.stop()
+
+
+def _start(host: FakeHost) -> None:
+    try:
+        host.start()
+    except (OSError, RuntimeError) as error:
+        raise _without_fuse(_last_line(str(error))) from error

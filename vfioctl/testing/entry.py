@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.entry import dispatch, end, prepare_process
+from vfioctl.entry import INTERRUPTED, dispatch, end, prepare_process
 
 if TYPE_CHECKING:
     from vfioctl.compose import Composition
@@ -39,7 +39,10 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write("Say which machine: python -m vfioctl.testing.entry --root ROOT …\n")
         return USAGE
     prepare_process()
-    return dispatch(composition(os.path.abspath(argv[1])), argv[2:])
+    try:
+        return dispatch(composition(os.path.abspath(argv[1])), argv[2:])
+    except KeyboardInterrupt:  # as in vfioctl/entry.py
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

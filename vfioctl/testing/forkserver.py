@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, NoReturn
 
@@ -108,7 +109,12 @@ class Forks:
         self._poll.register(line, select.POLLIN)
 
     def serve(self) -> None:
-        """Start machines until the other end of the line is closed, and reap their processes."""
+        """Start machines until the other end of the line is closed, also while one is started."""
+        with suppress(ConnectionError):
+            self._serve()
+
+    def _serve(self) -> None:
+        """The same, and reap their processes. Raises ConnectionError where its owner has ended without an answer."""
         while True:
             ready = {number for number, _ in self._poll.poll()}
             for pidfd in ready & self._running:
