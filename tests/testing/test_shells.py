@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,44 @@ def test_a_shell_that_would_find_another_virsh_ends_at_once(name: str, home: Pat
     shown = typed_in(shutil.which(name) or "", home, ours)
     assert "could reach real guests" in shown
     assert "OUR-vfioctl" not in shown
+
+
+@pytest.mark.parametrize(("says", "is_taken"), [
+    ('echo Welcome; echo "$ZDOTDIR"', True), ('echo "$HOME/.config/zsh"', False), ("exit 1", False),
+])  # fmt: skip
+def test_a_zsh_that_would_read_other_files_than_ours_is_not_taken(
+    home: Path, ours: Path, tmp_path: Path, says: str, *, is_taken: bool
+) -> None:
+    zsh = tmp_path / "zsh"
+    zsh.write_text(f"#!/bin/sh\n{says}\n")
+    zsh.chmod(0o755)
+    inside = shells.environment({"HOME": str(home)}, str(ours))
+    argv = shells.command(str(zsh), str(ours), inside)
+    assert (argv[0] == str(zsh), "ZDOTDIR" in inside) == (is_taken, is_taken)
+
+
+ASKED = """
+import sys
+from vfioctl.testing import shells
+print(shells.command(sys.argv[1], sys.argv[2], {"HOME": "/"})[0])
+"""
+COVER = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file of /etc is covered in a mount namespace")
+def test_a_zsh_whose_global_file_sets_zdotdir_is_not_taken(ours: Path, tmp_path: Path) -> None:
+    zsh, there = shutil.which("zsh"), Path("/etc/zsh/zshenv")  # where Debian has it
+    if not zsh or not there.exists():
+        pytest.skip("zsh is not installed")
+    (tmp_path / "zshenv").write_text('export ZDOTDIR="$HOME/.config/zsh"\n')
+    namespace = ["unshare", "-m", "--propagation", "private", "sh", "-c", COVER, "sh"]
+    namespace += [str(tmp_path / "zshenv"), str(there)]
+    if subprocess.run([*namespace, "true"], check=False).returncode:
+        pytest.skip("no file of /etc can be covered here")
+    asked = [sys.executable, "-I", "-c", ASKED, zsh, str(ours)]
+    taken = [subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+             for argv in (asked, [*namespace, *asked])]  # fmt: skip
+    assert (taken[0], taken[1] != zsh) == (zsh, True)
 
 
 def test_the_environment_is_a_clean_one_with_our_programs_first() -> None:

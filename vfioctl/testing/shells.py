@@ -1,4 +1,4 @@
-"""Interactive shells whose prompt, PATH and commands are ours, whatever the user's start-up files say. Starts none.
+"""Interactive shells whose prompt, PATH and commands are ours, whatever the user's start-up files say. Opens none.
 
 A shell that reads them may find the real `virsh` first, and the tutorial would then start and end real guests.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 from collections.abc import Callable, Mapping
 
 from vfioctl import files
@@ -15,6 +16,7 @@ PROMPT = "simulated# "
 KEPT = ("TERM", "LANG", "LC_ALL", "LC_CTYPE", "HOME", "USER", "LOGNAME", "TZ", "COLUMNS", "LINES", "EDITOR", "VISUAL",
         "NO_COLOR", "XDG_CACHE_HOME", "TMPDIR")  # fmt: skip
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ANSWER = 10.0  # seconds: a start-up file may do anything
 SAID = "This shell finds another virsh than that of the simulated machine. It ends: that could reach real guests."
 
 POSIX = """\
@@ -62,11 +64,12 @@ def command(shell: str, programs: str, inside: dict[str, str]) -> list[str]:
 
     Adds to the environment `inside` where the shell takes the file's place from there.
     """
-    name = os.path.basename(shell)
-    if name not in SHELLS:
-        shell = next((path for path in ("/bin/bash", "/usr/bin/bash") if os.access(path, os.X_OK)), "/bin/sh")
-        name = os.path.basename(shell)
-    return SHELLS[name](shell, programs, inside)
+    return SHELLS.get(os.path.basename(shell), _instead)(shell, programs, inside)
+
+
+def _instead(_shell: str, programs: str, inside: dict[str, str]) -> list[str]:
+    shell = next((path for path in ("/bin/bash", "/usr/bin/bash") if os.access(path, os.X_OK)), "/bin/sh")
+    return SHELLS[os.path.basename(shell)](shell, programs, inside)
 
 
 def _bash(shell: str, programs: str, _inside: dict[str, str]) -> list[str]:
@@ -79,8 +82,24 @@ def _posix(shell: str, programs: str, inside: dict[str, str]) -> list[str]:
 
 
 def _zsh(shell: str, programs: str, inside: dict[str, str]) -> list[str]:
-    inside["ZDOTDIR"] = os.path.dirname(_written(programs, ".zshrc", ZSH))
+    ours = {**inside, "ZDOTDIR": os.path.dirname(_written(programs, ".zshrc", ZSH))}
+    if _place_of_zsh(shell, ours) != ours["ZDOTDIR"]:
+        return _instead(shell, programs, inside)
+    inside.update(ours)
     return [shell, "-d", "-i"]  # -d: not the host's files either
+
+
+def _place_of_zsh(shell: str, inside: Mapping[str, str]) -> str:
+    """Where it would look for .zshrc: /etc/zsh/zshenv, which is read whatever the options, may set it (zshall(1))."""
+    argv = (shell, "-f", "-i", "-c", 'print -r -- "$ZDOTDIR"')
+    try:
+        ended = subprocess.run(
+            argv, env=inside, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            errors="replace", check=False, timeout=ANSWER, start_new_session=True,  # -i takes a terminal that it finds
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (ended.stdout.splitlines() or [""])[-1]
 
 
 def _fish(shell: str, programs: str, _inside: dict[str, str]) -> list[str]:
