@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from vfioctl.testing.pytest_plugin import can_mount
+from vfioctl.testing.virsh import Call, parse
 
 UNMANAGED = "Unmanaged PCI device 0000:01:00.0 must be manually detached from the host"
 needs_fuse = pytest.mark.skipif(not can_mount(), reason="/dev/fuse cannot be used here")
@@ -45,6 +46,11 @@ def test_the_guest_gets_the_card_of_the_machine_and_gives_it_back() -> None:
                   f"virsh destroy win11; {driver}")  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert [line.rpartition("/")[2] for line in ended.stdout.split("\n") if "/" in line] == ["vfio-pci", "igb"]
+
+
+@pytest.mark.parametrize("uri", ["-c qemu:///system", "--connect qemu:///system", "--connect=qemu:///system"])
+def test_the_uri_of_its_virsh_may_stand_behind_an_equals_sign(uri: str) -> None:
+    assert parse([*uri.split(), "list", "--all"]) == Call("list", (), frozenset({"--all"}))
 
 
 @needs_fuse

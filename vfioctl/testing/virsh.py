@@ -48,7 +48,7 @@ def parse(argv: Sequence[str]) -> Call:
     for word in left:
         option, _, value = word.partition("=")
         if option in WITH_VALUE:
-            next(left, None)
+            value = value or next(left, "")
         elif option in NAMED:
             words.append(value or next(left, ""))
         elif word.startswith("-"):
