@@ -146,6 +146,15 @@ def test_the_beginning_of_several_records_names_them(run, records) -> None:
     assert "They are: 20261121T000000-win11, 20261120T000000-win11" in shown.err
 
 
+@pytest.mark.parametrize(("text", "said"), [
+    ("20261121T000000-win10", 'did you mean "20261121T000000-win11"?'), ("lst", 'did you mean "last"?'),
+    ("win11", "Those of that guest: vfioctl history --guest win11"), ("nosuch", "List them with: vfioctl history"),
+])  # fmt: skip
+def test_a_record_that_is_not_there_is_answered_with_what_may_be_meant(run, records, text, said) -> None:
+    shown = run("history", text)
+    assert (shown.status, said in shown.err, "[history.unknown]" in shown.err) == (3, True, True), shown.err
+
+
 def test_without_a_record_there_is_no_last_one(run) -> None:
     assert run("history", "last").status == 3
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vfioctl.config.load import managed_guests
-from vfioctl.errors import VfioctlError
+from vfioctl.errors import Refused, VfioctlError
+from vfioctl.shell import word
 from vfioctl.txn.history import ids, read, read_all
 from vfioctl.txn.journal import open_uuids, read_both
 from vfioctl.unknown import no_such
@@ -52,10 +53,16 @@ def record(places: Sequence[Paths], text: str, runs: Sequence[Run]) -> Run:
     if found:
         message = f"{text!r} begins {len(found)} records of the history"
         raise no_such("history.unknown", message, text, sorted(found, reverse=True), "They are")
-    message = f"There is no hand-off {text!r} in the history"
-    refused = no_such("history.unknown", message, text, (), "")
-    refused.hints = ("List them with: vfioctl history",)
-    raise refused
+    raise _no_record(text, (*names, LAST) if names else (), runs)
+
+
+def _no_record(text: str, names: Sequence[str], runs: Sequence[Run]) -> Refused:
+    """With the nearest of `names`; a guest is named by an option."""
+    refused = no_such("history.unknown", f"There is no hand-off {text!r} in the history", text, names, "")
+    is_guest = any(run.guest.removeprefix("guest:") == text for run in runs)
+    of_guest = (f"Those of that guest: vfioctl history --guest {word(text)}",) if is_guest else ()
+    refused.hints = (*of_guest, "List them with: vfioctl history")
+    return refused
 
 
 def seen_ids(paths: Paths) -> tuple[str, ...]:
