@@ -55,6 +55,24 @@ def test_the_name_of_no_plugin_is_not_set(run, root, setting) -> None:
     assert not (root / "etc/vfioctl/config.toml").exists()
 
 
+@pytest.mark.parametrize(("text", "why"), [
+    ('disabled_plugins = ["generic"]\n', "config.toml:1: disabled_plugins: generic has the checks that hold for every"),
+    ('disabled_plugins = ["nvidia"]\nhandler = "nvidia"\n', "config.toml:2: handler: the plugin nvidia is disabled by"),
+])  # fmt: skip
+def test_a_name_that_has_no_effect_is_found_by_validate(run, host_file, text, why) -> None:
+    host_file(text)
+    shown = run("config", "validate")
+    assert (shown.status, "[plugin.no_effect]" in shown.err, why in shown.err) == (3, True, True), shown.err
+
+
+def test_a_name_that_has_no_effect_is_not_set(run, root, host_file) -> None:
+    shown = run("config", "add", "disabled_plugins", "generic")
+    assert (shown.status, "[plugin.no_effect]" in shown.err) == (3, True)
+    assert not (root / "etc/vfioctl/config.toml").exists()
+    host_file('disabled_plugins = ["nvidia"]\n')
+    assert "[plugin.no_effect]" in run("config", "set", "handler", "nvidia").err
+
+
 def test_an_old_name_does_not_keep_another_setting_from_being_set(run, host_file) -> None:
     host_file('handler = "gone"\n')
     assert run("config", "set", "deadlines.prepare", "60").status == 0

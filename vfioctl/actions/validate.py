@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.actions.facts import must_be_managed, plugin_infos
 from vfioctl.config.load import managed_guests, problems_of
-from vfioctl.config.plugins import disabled, unknown_plugins
+from vfioctl.config.plugins import disabled, problems_of_plugins
 from vfioctl.plugin.manager import Plugins
 from vfioctl.result import Error, Result, refused
 
@@ -26,7 +26,7 @@ def validate(call: Call, guest: str | None = None) -> Result:
     guests = (guest,) if guest else managed_guests(paths)
     named = [paths.host_config, *(paths.guest_config(name) for name in guests)]
     found = [problem for name in (None, *guests) for problem in problems_of(paths, name, plugins)]
-    found += [problem for file in named for problem in unknown_plugins(file, paths.root, plugins)]
+    found += [problem for file in named for problem in problems_of_plugins(file, paths.root, plugins)]
     others, wrong = ((), ()) if guest else _of_plugins(call, plugins.values())
     errors = (*_dangling(named), *_errors(dict.fromkeys(found)), *wrong)
     return refused({"files": [*_there(named), *others], "guests": list(guests)}, errors)

@@ -152,6 +152,8 @@ CODES = (
          "Report it to the plugin's author; see `vfioctl plugins list`."),
     Code("plugin.manifest", "The list of installed plugins cannot be rebuilt.",
          "Rebuild it with `vfioctl plugins refresh`."),
+    Code("plugin.no_effect", "A setting disables what cannot be disabled, or lets a disabled plugin decide.",
+         "Correct `handler` or `disabled_plugins`; see `vfioctl plugins list`."),
     Code("plugin.tie", "Two plugins claim one device or disk with the same rank.",
          "Decide with `handler` in the guest file."),
     Code("plugin.unknown", "A setting names a plugin that is not installed.",

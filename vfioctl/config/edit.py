@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vfioctl import files
 from vfioctl.config.load import check_source, written
-from vfioctl.config.plugins import unknown_in
+from vfioctl.config.plugins import problems_in
 from vfioctl.config.schema import Setting, WrongValue, parse_text, settings
 from vfioctl.config.source import Problem, Source, parse_source
 from vfioctl.config.store import make_directory, write
@@ -91,7 +91,7 @@ def check_text(paths: Paths, guest: str | None, text: str, plugins: Mapping[str,
     source = parse_source(file_of(paths, guest), text.encode(errors="surrogateescape"))
     if isinstance(source, Problem):
         return (source,)
-    return (*check_source(source, plugins, guest_file=guest is not None).problems, *unknown_in(source, plugins))
+    return (*check_source(source, plugins, guest_file=guest is not None).problems, *problems_in(source, plugins))
 
 
 def write_text(paths: Paths, guest: str | None, text: str) -> str:
@@ -111,8 +111,8 @@ def _put(paths: Paths, guest: str | None, dotted: str, value: Any, plugins: Mapp
     else:
         _assign(changed, dotted.split("."), value, file)
     source = source_of(file, changed)
-    unknown = (problem for problem in unknown_in(source, plugins) if problem.path == dotted)
-    for problem in (*check_source(source, plugins, guest_file=guest is not None).problems, *unknown):
+    named = (problem for problem in problems_in(source, plugins) if problem.path == dotted)
+    for problem in (*check_source(source, plugins, guest_file=guest is not None).problems, *named):
         raise problem.error()
     secure(file, paths.root)
     write(file, changed.as_string())

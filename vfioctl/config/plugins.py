@@ -20,21 +20,32 @@ if TYPE_CHECKING:
 
 SETTINGS = ("handler", "disabled_plugins")
 BUILT_IN = "generic"
+NO_EFFECT = "plugin.no_effect"
 
 
-def unknown_plugins(file: str, root: str, known: Iterable[str]) -> tuple[Problem, ...]:
-    """What the file names that is no installed plugin; what else is wrong with the file is said by config.load."""
+def problems_of_plugins(file: str, root: str, known: Iterable[str]) -> tuple[Problem, ...]:
+    """What the file names that is no installed plugin, or that has no effect; the rest is said by config.load."""
     source = read_source(file, root)
-    return () if isinstance(source, Problem) else unknown_in(source, known)
+    return () if isinstance(source, Problem) else problems_in(source, known)
 
 
-def unknown_in(source: Source, known: Iterable[str]) -> tuple[Problem, ...]:
+def problems_in(source: Source, known: Iterable[str]) -> tuple[Problem, ...]:
     """The same of a file that was read."""
     names = tuple(known)
-    return tuple(
+    unknown = (
         source.problem("plugin.unknown", path, f"there is no plugin {name!r}{suggestion(name, names)}")
         for path, name in _named(source.data) if name not in names
     )  # fmt: skip
+    return (*unknown, *(source.problem(NO_EFFECT, path, said) for path, said in _without_effect(source.data)))
+
+
+def _without_effect(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each setting that changes nothing, and why."""
+    off = [name for path, name in _named(data) if path == "disabled_plugins"]
+    if BUILT_IN in off:
+        yield "disabled_plugins", f"{BUILT_IN} has the checks that hold for every guest, and cannot be disabled"
+    elif data.get("handler") in off:
+        yield "handler", f"the plugin {data['handler']} is disabled by disabled_plugins, and decides nothing"
 
 
 def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -82,10 +93,12 @@ def findings(config: GuestConfig, known: Iterable[str]) -> tuple[Finding, ...]:
     """The same of the settings that a start goes by: a warning, for a plugin may have been removed since."""
     names = tuple(known)
     values = {"handler": config.handler, "disabled_plugins": list(config.disabled_plugins)}
-    return tuple(
-        Finding(
-            "plugin.unknown", f"{path} names {name!r}, which is no installed plugin{suggestion(name, names) or '.'}",
-            Severity.WARN, f"It is set in {config.origins.get(path, 'a file')}.", "config",
-        )
+    said = [
+        ("plugin.unknown", path, f"{path} names {name!r}, which is no installed plugin{suggestion(name, names) or '.'}")
         for path, name in _named(values) if name not in names
-    )  # fmt: skip
+    ]  # fmt: skip
+    said += [(NO_EFFECT, path, f"{path} has no effect: {why}.") for path, why in _without_effect(values)]
+    return tuple(
+        Finding(code, text, Severity.WARN, f"It is set in {config.origins.get(path, 'a file')}.", "config")
+        for code, path, text in said
+    )

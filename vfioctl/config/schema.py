@@ -115,7 +115,7 @@ SETTINGS = (
         "containers", "list", (), "Containers that are stopped for the guest and started again afterwards.",
         form="container",
     ),
-    Setting("handler", "str", None, "The plugin that hands the card off when two claim it."),
+    Setting("handler", "str", None, "The plugin that decides where two claim one device or disk."),
     Setting("inhibit_sleep", "bool", default=True, summary="Keep the host from sleeping while the guest has the card."),
     Setting(
         "preflight", "str", "refuse",
