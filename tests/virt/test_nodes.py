@@ -52,6 +52,15 @@ def test_a_uri_alone_is_a_node_too() -> None:
     assert (of_uri("qemu:///system"), str(of_uri("qemu+ssh://a/system"))) == (LOCAL, "qemu+ssh://a/system")
 
 
+@pytest.mark.parametrize(("node", "there"), [
+    (LOCAL, ""), (of_uri("qemu:///system"), ""), (Node("tank", "qemu+ssh://tank/system"), " --node tank"),
+    (of_uri("qemu+ssh://tank/system"), " --node qemu+ssh://tank/system"),
+    (of_uri("qemu:///session"), " --node qemu:///session"),  # on this host, and with guests of its own
+])  # fmt: skip
+def test_what_a_command_line_needs_to_be_about_a_node(node: Node, there: str) -> None:
+    assert node.there == there
+
+
 def test_ssh_is_told_to_ask_nobody() -> None:
     dialled = [Node("", uri).dialled for uri in (
         "qemu+ssh://rack7/system", "qemu+ssh://rack7/system?keyfile=/k", "qemu+ssh://rack7/system?no_tty=0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vfioctl.frozen import field, frozen
+from vfioctl.shell import word
 
 HERE = "qemu:///system"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -38,6 +39,11 @@ class Node:
         if self.uri.partition(":")[0].lower() != "qemu+ssh" or "no_tty=" in self.uri:
             return self.uri
         return f"{self.uri}{'&' if '?' in self.uri else '?'}no_tty=1"
+
+    @property
+    def there(self) -> str:
+        """What a command line needs behind a name to be about this node, with a blank before it; "" for this host."""
+        return "" if self.uri == HERE or self.name == LOCAL.name else f" --node {word(str(self))}"
 
     def __str__(self) -> str:
         return self.name or self.uri

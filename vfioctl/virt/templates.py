@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vfioctl.errors import Refused, VfioctlError
-from vfioctl.frozen import frozen
+from vfioctl.frozen import frozen, replace
 from vfioctl.shell import argument
 from vfioctl.unknown import no_such
 from vfioctl.virt import template_data
 from vfioctl.virt.connection import unwatched
+from vfioctl.virt.nodes import LOCAL, Node
 from vfioctl.virt.pools import read_pools
 from vfioctl.virt.volumes import read_volumes
 
@@ -39,6 +40,7 @@ class Template:
     image: Volume | None
     record: Volume
     problem: str = ""
+    node: Node = LOCAL
 
     def usable(self) -> tuple[TemplateData, Volume]:
         """What is written down, and the image. Raises Refused("template.damaged")."""
@@ -57,9 +59,9 @@ class Template:
     def removal(self) -> str:
         """The command that removes it: of one whose record cannot be used nobody knows the image."""
         if self.data is None:
-            return f"vfioctl volume delete {argument(self.pool.name)} {argument(self.record.name)}"
+            return f"vfioctl volume delete {argument(self.pool.name)} {argument(self.record.name)}{self.node.there}"
         base, version = version_of(self.name)  # the name alone means the newest
-        return f"vfioctl template delete {argument(f'{_owner(self)}/{base}@{version}')}"
+        return f"vfioctl template delete {argument(f'{_owner(self)}/{base}@{version}')}{self.node.there}"
 
     def _damaged(self) -> Refused:
         said = self.problem or f"The image of template {self.name} is gone."
@@ -138,7 +140,8 @@ def _owner(template: Template) -> str:
 def _of(connection: Connection, pool: Pool) -> tuple[Template, ...]:
     volumes = {volume.name: volume for volume in read_volumes(connection, pool)}
     records = [volume for name, volume in volumes.items() if name.endswith(template_data.SUFFIX)]
-    return tuple(_template(connection, pool, volumes, record) for record in records)
+    found = (_template(connection, pool, volumes, record) for record in records)
+    return tuple(replace(one, node=connection.node) for one in found)
 
 
 def _template(connection: Connection, pool: Pool, volumes: dict[str, Volume], record: Volume) -> Template:

@@ -17,7 +17,8 @@ CARD = "<domain><devices><hostdev mode='subsystem' type='pci'/></devices></domai
 
 def subject(*, state: str = "running", saved: bool = False, xml: str = "<domain/>", node: str = "local") -> Subject:
     guest = Guest("3f0c9a52-0000-4000-8000-000000000001", "win11", state, persistent=True, saved=saved, xml=xml)
-    return Subject(guest, node, "qemu:///system", node == "local", managed=False)
+    uri = "qemu:///system" if node == "local" else f"qemu+ssh://{node}/system"
+    return Subject(guest, node, uri, node == "local", managed=False)
 
 
 def test_a_guest_with_a_device_of_its_host_is_not_saved():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vfioctl.plugin import (
     Message,
+    Node,
     OperationRequest,
     Refused,
     Result,
@@ -50,7 +51,12 @@ class Subject:
     @property
     def called(self) -> str:
         """The guest as it is typed, with its node where that is another one."""
-        return argument(self.name) if self.local else f"{argument(self.name)} --node {argument(self.node)}"
+        return f"{argument(self.name)}{self.there}"
+
+    @property
+    def there(self) -> str:
+        """The option for its node alone."""
+        return Node(self.node, self.uri).there
 
     @property
     def about(self) -> dict[str, str]:

@@ -43,7 +43,7 @@ def seed_name(guest: str) -> str:
 
 def typed(guest: str, node: Node) -> str:
     """How the guest is named in a command line, with its node where that is not this host."""
-    return argument(guest) if node.is_local else f"{argument(guest)} --node {argument(str(node))}"
+    return f"{argument(guest)}{node.there}"
 
 
 def cpus_of(count: int | None) -> str:

@@ -75,7 +75,7 @@ def _has(pool: Pool, files: Iterable[str]) -> bool:
 def _missing(about: Subject, code: str, what: str, how: str, names: Iterable[str]) -> Iterator[Finding]:
     for name in sorted(filter(None, names)):
         text = f"Guest {about.name} {how} the {what} {name}, which its node does not have."
-        yield Finding(code, text, hint=f"See what it has: vfioctl {what} list{_there(about)}")
+        yield Finding(code, text, hint=f"See what it has: vfioctl {what} list{about.there}")
 
 
 def _conflicts(call: Call, about: Subject, off: Iterable[Network], networks: Iterable[Network]) -> Iterator[Finding]:
@@ -103,11 +103,7 @@ def asked(about: Subject, needs: Needs) -> Question | None:
     """What a person agrees to before they are started, each with the command that does it alone; None for nothing."""
     each = [("network", one.name) for one in needs.networks] + [("pool", one.name) for one in needs.pools]
     lines = tuple(
-        f"The {what} {name} is not active, and is started first: vfioctl {what} start {argument(name)}{_there(about)}"
+        f"The {what} {name} is not active, and is started first: vfioctl {what} start {argument(name)}{about.there}"
         for what, name in each
     )
     return Question(START_NEEDS, lines) if lines else None
-
-
-def _there(about: Subject) -> str:
-    return "" if about.local else f" --node {argument(about.node)}"

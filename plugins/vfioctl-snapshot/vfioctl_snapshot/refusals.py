@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from vfioctl.plugin import TYPE_CHECKING, Finding, argument, as_size
+from vfioctl.plugin import TYPE_CHECKING, Finding, Node, argument, as_size
 from vfioctl_snapshot.facts import OFF, Facts, chain, dependents, missing_parts
 from vfioctl_snapshot.record import Record
 from vfioctl_snapshot.settings import finding
@@ -77,8 +77,9 @@ def of_chain(facts: Facts, target: str, path: str, form: str, limit: int) -> Ite
 def _of_length(facts: Facts, target: str, length: int, limit: int) -> Iterator[Finding]:
     if length >= limit:
         said = f"{length} images lie over each other for {target} of guest {facts.name}; no more than {limit} may."
+        there = Node(facts.node, facts.uri).there
         first = "Shut it down, then delete" if facts.runs else "Delete"
-        hint = f"{first} old snapshots: vfioctl snapshot prune {argument(facts.name)} --keep 10"
+        hint = f"{first} old snapshots: vfioctl snapshot prune {argument(facts.name)} --keep 10{there}"
         yield finding("snapshot.chain", said, hint=hint)
 
 

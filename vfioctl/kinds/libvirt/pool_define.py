@@ -92,8 +92,10 @@ class PoolDefine(Opening):
     def foreign(self, step: Step, machine: Machine) -> str:
         if self.written(step, machine):
             return super().foreign(step, machine)
+        from vfioctl.virt.nodes import of_uri  # rare
+
         name = name_of(text(machine.paths, step.params["blob"]))
-        remove = f"vfioctl pool delete {argument(name)}"
+        remove = f"vfioctl pool delete {argument(name)}{of_uri(step.params['uri']).there}"
         return f"The pool {name} was changed by somebody else since, and stays. If nobody needs it: {remove}"
 
 

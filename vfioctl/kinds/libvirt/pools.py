@@ -109,9 +109,11 @@ class Opening(PoolChange):
         return State.FOREIGN if found is State.AFTER and self.written(step, machine) else found
 
     def foreign(self, step: Step, machine: Machine) -> str:
+        from vfioctl.virt.nodes import of_uri  # rare
+
         name, written = self.on(step, machine, lambda pool: pool.handle.name()), self.written(step, machine)
         said = f"The pool {name} stays as it is: somebody has written to {', '.join(written)} in it since."
-        return f"{said} If nobody needs it: vfioctl pool delete {argument(name)}"
+        return f"{said} If nobody needs it: vfioctl pool delete {argument(name)}{of_uri(step.params['uri']).there}"
 
 
 def _written(pool: Pool, since: float) -> tuple[str, ...]:

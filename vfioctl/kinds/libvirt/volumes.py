@@ -180,8 +180,7 @@ def removal(params: Json, pool: str) -> str:
     """How somebody else's volume in the pool of that name is removed, for a person: by what looks who needs it."""
     from vfioctl.virt.nodes import of_uri
 
-    node = of_uri(params["uri"])
-    there = "" if node.is_local else f" --node {argument(str(node))}"
+    there = of_uri(params["uri"]).there
     return f"If nobody needs it: vfioctl volume delete {argument(pool)} {argument(params['name'])}{there}"
 
 

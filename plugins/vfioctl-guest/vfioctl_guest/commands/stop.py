@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from vfioctl.plugin import Refused, argument, changing, guest_names
+from vfioctl.plugin import Refused, argument, changing, guest_names, on_node, word
 from vfioctl_guest.life import (
     OFF,
     QUICK,
@@ -61,11 +61,13 @@ def stop(call: Call, name: str, node: str, *, force: bool, timeout: float, dry_r
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("name", shell_complete=guest_names)
 @click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="")
+@on_node
 @click.pass_obj
-def destroy(call: Call, name: str, more: tuple[str, ...]) -> NoReturn:  # noqa: ARG001 -- whatever virsh would take
+def destroy(call: Call, name: str, node: str, more: tuple[str, ...]) -> NoReturn:  # noqa: ARG001 -- virsh's options
     """Does nothing: to virsh the word means to switch off, elsewhere to delete. It says how to do either."""
+    named = argument(name) if node == "local" else f"{argument(name)} --node {word(node)}"
     raise Refused(
         "guest.destroy", "`destroy` switches a guest off in virsh, and deletes it elsewhere: it does neither here.",
-        state=NOTHING_CHANGED, hints=(f"Switch it off with: vfioctl guest stop {argument(name)} --force",
-                                      f"Or delete it with its disks: vfioctl guest delete {argument(name)}"),
+        state=NOTHING_CHANGED, hints=(f"Switch it off with: vfioctl guest stop {named} --force",
+                                      f"Or delete it with its disks: vfioctl guest delete {named}"),
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Message, Result, argument, asking, changing, guest_names, new_id
+from vfioctl.plugin import Message, Node, Result, argument, asking, changing, guest_names, new_id
 from vfioctl_snapshot import inside, names, tpm
 from vfioctl_snapshot.commands.work import Doing, Subject, disks_only, perform, subject, wish
 from vfioctl_snapshot.create import Wish
@@ -15,6 +15,7 @@ from vfioctl_snapshot.revert import revert as draft
 
 if TYPE_CHECKING:
     from vfioctl.plugin import Call
+    from vfioctl_snapshot.facts import Facts
     from vfioctl_snapshot.steps import Draft
 
 LOSS = "snapshot.unconfirmed_revert"  # the question whether the present state may be lost
@@ -50,7 +51,7 @@ def revert(
         return _inside(call, about, inside.revert(about.facts, record, wanted, state), wanted, how, discard=discard)
     made = draft(about.facts, record, wanted, keep=not discard, limit=about.settings.longest_chain, state=state)
     before = made.shown["kept"]
-    return _said(perform(call, about.facts, made, how), guest, before["name"] if before else "")
+    return _said(perform(call, about.facts, made, how), about.facts, before["name"] if before else "")
 
 
 def _inside(call: Call, about: Subject, made: Draft, wanted: Wish, how: Doing, *, discard: bool) -> Result:
@@ -62,7 +63,7 @@ def _inside(call: Call, about: Subject, made: Draft, wanted: Wish, how: Doing, *
             call.need_agreement(LOSS, lines)
     result = perform(call, about.facts, made, how)
     if not discard or how.dry_run or result.exit_status:
-        return _said(result, guest, kept)
+        return _said(result, about.facts, kept)
     call.agree(LOSS)
     now = subject(call, guest, about.facts.node)
     deletion = inside.delete(now.facts, (now.named(kept),))
@@ -72,8 +73,8 @@ def _inside(call: Call, about: Subject, made: Draft, wanted: Wish, how: Doing, *
     )
 
 
-def _said(result: Result, guest: str, kept: str) -> Result:
+def _said(result: Result, facts: Facts, kept: str) -> Result:
     if result.exit_status or result.data["dry_run"] or not kept:
         return result
-    back = f"vfioctl snapshot revert {argument(guest)} {argument(kept)}"
+    back = f"vfioctl snapshot revert {argument(facts.name)} {argument(kept)}{Node(facts.node, facts.uri).there}"
     return result.saying(Message(f"What was there before is the snapshot {kept!r}.", hint=f"Back to it: {back}"))

@@ -56,7 +56,7 @@ def delete(call: Call, name: str, node: str, *, keep_files: bool, yes: bool, dry
         said = f"The pool {pool.name} is not deleted: guests have disks in it: {', '.join(guests)}."
         raise Refused("pool.used", said, state=NOTHING_CHANGED, hints=("Delete or change these guests first.",))
     if not keep_files:
-        _must_be_empty(call, pool, names)
+        _must_be_empty(call, where, pool, names)
     content = pool.xml.encode()
     blob = content_name(content)
     steps = in_order(
@@ -80,17 +80,18 @@ def _volumes(connection: Connection, pool: Pool) -> Sequence[str]:
     return [volume.name for volume in found if (volume.name, volume.kind) != (TEMPLATES, "dir")]
 
 
-def _must_be_empty(call: Call, pool: Pool, names: Sequence[str]) -> None:
+def _must_be_empty(call: Call, node: Node, pool: Pool, names: Sequence[str]) -> None:
     forget = f"Or let their files stay: {call.again('--keep-files')}"
     if not pool.is_active:
+        start = f"Start it first: vfioctl pool start {argument(pool.name)}{node.there}"
         raise Refused(
             "pool.not_empty", f"The pool {pool.name} is not active, so that nobody knows which volumes it has.",
-            state=NOTHING_CHANGED, hints=(f"Start it first: vfioctl pool start {argument(pool.name)}", forget),
+            state=NOTHING_CHANGED, hints=(start, forget),
         )  # fmt: skip
     if names:
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         said = f"The pool {pool.name} has volumes: {', '.join(names[:MOST_NAMES])}{more}."
-        hint = f"Delete them with: vfioctl volume delete {argument(pool.name)} VOLUME"
+        hint = f"Delete them with: vfioctl volume delete {argument(pool.name)} VOLUME{node.there}"
         raise Refused("pool.not_empty", said, state=NOTHING_CHANGED, hints=(hint, forget))
 
 

@@ -58,7 +58,7 @@ def must_be_an_image(from_: Subject) -> None:
 
 def must_be_at_rest(from_: Subject, *, linked: bool) -> None:
     """Raise Refused where `from_` cannot be copied, or lie below another one: "volume.format", "volume.busy", …"""
-    volume = from_.volume
+    volume, there = from_.volume, from_.node.there
     if volume.format not in (QCOW2, RAW):
         said = f"The volume {volume.name} is {volume.format or 'of no format that libvirt knows'}, not qcow2 or raw."
         raise Refused("volume.format", said, state=NOTHING_CHANGED)
@@ -67,13 +67,15 @@ def must_be_at_rest(from_: Subject, *, linked: bool) -> None:
         running = sorted({one.name for one in from_.writers})
         raise Refused(
             "volume.busy", f"The volume {volume.name} is written to by running guests: {', '.join(running)}.",
-            state=NOTHING_CHANGED, hints=tuple(f"Shut it down: vfioctl guest stop {argument(one)}" for one in running),
+            state=NOTHING_CHANGED,
+            hints=tuple(f"Shut it down: vfioctl guest stop {argument(one)}{there}" for one in running),
         )  # fmt: skip
     if saved := sorted(set(from_.users.saved) & set(from_.owners)):
         said = f"The volume {volume.name} belongs to the saved state of {', '.join(saved)}."
-        hint = f"Start it and shut it down, or give up what was saved: vfioctl guest discard-saved {argument(saved[0])}"
+        discard = f"vfioctl guest discard-saved {argument(saved[0])}{there}"
+        hint = f"Start it and shut it down, or give up what was saved: {discard}"
         raise Refused("domain.saved", said, state=NOTHING_CHANGED, hints=(hint,))
     if linked and from_.owners:
-        hint = f"Copy it: vfioctl volume clone {argument(from_.pool.name)} {argument(volume.name)} NEW"
+        hint = f"Copy it: vfioctl volume clone {argument(from_.pool.name)} {argument(volume.name)} NEW{there}"
         said = f"Guests write to the volume {volume.name}: {', '.join(from_.owners)}. What lies above it would break."
         raise Refused("volume.used", said, state=NOTHING_CHANGED, hints=(hint,))
