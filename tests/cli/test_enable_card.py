@@ -41,7 +41,7 @@ def test_devices_are_given_to_libvirts_domain_and_not_to_a_file(run: Any, xml: s
 
 @pytest.mark.parametrize(("here", "hint"), [
     (True, "docs/how-to/install.md says how to install libvirt-python"),
-    (False, "Put the devices in with: virsh edit win11"),
+    (False, "Put the devices into FILE of `virsh dumpxml --inactive win11 >FILE`, then: virsh define FILE"),
 ])  # fmt: skip
 def test_without_libvirt_python_it_is_said_what_helps(
     run: Any, root: Path, xml: str, monkeypatch: pytest.MonkeyPatch, hint: str, *, here: bool

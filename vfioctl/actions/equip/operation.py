@@ -111,6 +111,7 @@ def _said(call: Call, draft: Draft) -> Iterator[Message]:
 
 def _by_hand(call: Call, found: Found, xml: str | None) -> Refused:
     said = f"The domain of {found.domain.name} is from {found.origin}, and only libvirt's own can be given devices."
-    by_hand = f"Put the devices in with: virsh edit {argument(found.domain.name)}"
+    name = argument(found.domain.name)
+    by_hand = f"Put the devices into FILE of `virsh dumpxml --inactive {name} >FILE`, then: virsh define FILE"
     hint = "Leave out --xml." if xml else HOW_TO_INSTALL if has_daemon(call.paths) else by_hand
     return Refused("libvirt.binding", said, state=NOTHING_CHANGED, hints=(hint,))
