@@ -20,6 +20,7 @@ from vfioctl.log import Log
 from vfioctl.plugin import manifest
 from vfioctl.plugin.guard import Hung, clock
 from vfioctl.plugin.manager import Plugins, needed, select
+from vfioctl.plugin.proposals import VFIO, stays, target_driver
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
@@ -139,6 +140,7 @@ def _gather(plugins: Plugins, request: Request, known: Sequence[PluginInfo]) -> 
         _wake(request)
     said = Answers(_own_steps(request), (*plugins.preflight(request), *_groups(request, known)))
     _gather_containers(request, said)
+    said.findings += _kept(request)
     for claim in _claims(plugins, request, said):
         said.proposals += [Proposed(claim.plugin, step) for step in claim.steps]
         said.findings += claim.findings
@@ -180,10 +182,10 @@ def _start(request: Request, proposals: Iterable[Proposed]) -> tuple[Finding, ..
 
 
 def _claims(plugins: Plugins, request: Request, said: Answers) -> Iterable[GpuHandoff]:
-    """One claim a device; a function that a card's claim covers is not asked about. Cards are asked first."""
+    """One claim a device that moves; what a card's claim covers is not asked about. Cards are asked first."""
     covered: set[str] = set()
     for device in sorted(request.devices, key=lambda device: not device.is_card):
-        if device.address in covered or device.is_bridge:
+        if device.address in covered or device.is_bridge or stays(device, request):
             continue
         claim = plugins.gpu_handoff(device, request.host, request.config, request)
         if claim is None:
@@ -191,6 +193,16 @@ def _claims(plugins: Plugins, request: Request, said: Answers) -> Iterable[GpuHa
             continue
         covered.update((claim.address, *claim.covers))
         yield claim
+
+
+def _kept(request: Request) -> Iterable[Finding]:
+    """A word about each device that is given on the driver that it is on; on vfio-pci that is nothing to tell."""
+    for device in request.devices:
+        if device.driver not in (None, VFIO) and target_driver(device.address, request) == device.driver:
+            yield Finding(
+                "driver.kept", f"{device.address} stays on {device.driver}, which offers it to guests through VFIO.",
+                Severity.INFO,
+            )  # fmt: skip
 
 
 def _unclaimed(address: str) -> Finding:

@@ -40,6 +40,7 @@ class PciDevice:
     physical: str | None = None  # address of the physical function, when this is a virtual one
     virtual: tuple[str, ...] = ()  # addresses of the virtual functions that its driver has made
     mediated: tuple[str, ...] = ()  # UUIDs of the mediated devices that its driver has made
+    vfio: bool = False  # its driver, whichever that is, offers it through VFIO: shown as vfio-dev since Linux 6.1
 
     @property
     def slot(self) -> str:

@@ -110,6 +110,7 @@ def read(paths: Paths, address: str, shown: tuple[str, ...]) -> PciDevice | None
         physical=_physical(base, shown),
         virtual=_virtual(base, shown),
         mediated=_mediated(shown),
+        vfio="vfio-dev" in shown,
     )
 
 

@@ -47,12 +47,14 @@ def given_functions(gpu: PciDevice, host: Host, request: Request | None) -> tupl
     if request is None:
         return (gpu, *host.companions(gpu.address))
     others = (dev for dev in sorted(request.devices, key=lambda dev: dev.address) if dev.slot == gpu.slot)
-    return (gpu, *(dev for dev in others if dev.address != gpu.address and not dev.is_bridge))
+    moving = (dev for dev in others if not dev.is_bridge and not stays(dev, request))
+    return (gpu, *(dev for dev in moving if dev.address != gpu.address))
 
 
 def staying(functions: Iterable[PciDevice], module: str, host: Host, request: Request | None) -> tuple[str, ...]:
     """The other cards that stay on `module`: with one of them it cannot be unloaded."""
-    given = {device.address for device in (*functions, *(request.devices if request else ()))}
+    others = (device for device in request.devices if not stays(device, request)) if request else ()
+    given = {device.address for device in (*functions, *others)}
     return tuple(address for address in host.devices_on_module(module) if address not in given)
 
 
@@ -70,9 +72,24 @@ def vendor_claim(
 
 
 def target_driver(address: str, request: Request | None) -> str:
-    """vfio-pci, or the variant driver that the domain asks for (<driver model=…/>)."""
-    hostdevs = request.domain.hostdevs if request else ()
-    return next((dev.model for dev in hostdevs if dev.address == address and dev.model), VFIO)
+    """The driver that the domain asks for (<driver model=…/>), else the one of VFIO that it is on, else vfio-pci.
+
+    Of VFIO is each that offers it so: a variant that root has chosen, or a host driver, as NVIDIA's does its vGPUs.
+    libvirt takes such a device as it is since 9.7 (virPCIDeviceGetCurrentDriverNameAndType).
+    """
+    if request is None:
+        return VFIO
+    if model := next((dev.model for dev in request.domain.hostdevs if dev.address == address and dev.model), None):
+        return model
+    device, host = request.host.device(address), request.host
+    return device.driver if device.driver and (device.vfio or host.is_vfio_driver(device.driver)) else VFIO
+
+
+def stays(device: PciDevice, request: Request) -> bool:
+    """Whether `device` is given on its host driver, which offers it through VFIO by itself: no step moves it."""
+    if not device.vfio or request.host.is_vfio_driver(device.driver or ""):
+        return False
+    return target_driver(device.address, request) == device.driver
 
 
 def override(
@@ -110,11 +127,12 @@ def bind(
         "unbind_alone": unbind_alone or allow_nvidia_unbind,
     }  # fmt: skip
     params = {"address": device.address, "driver": driver, **{name: value for name, value in flags.items() if value}}
-    free = unloaded or device.driver is None
-    leaves = f"{device.address} is free" if free else f"{device.address} leaves {device.driver}"
+    free = "is free" if unloaded or device.driver is None else f"leaves {device.driver}"
+    does = "stays where it is" if device.driver == driver else free
     return StepProposal(
         id=bind_id(device.address), kind="driver.bind", params=params,
-        reason=f"{leaves}; QEMU opens it through {driver}", after=(override_id(device.address), *after),
+        reason=f"{device.address} {does}; QEMU opens it through {driver}",
+        after=(override_id(device.address), *after),
     )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ class FakeDevice:
     multipath: bool = False  # its NVMe namespaces are children of a subsystem
     physical: str | None = None  # address of its physical function; a virtual one goes with the driver of that
     mediated: Pairs = ()  # its driver's mediated devices: UUID and number of the IOMMU group
+    vfio: bool = False  # its own driver offers it through VFIO, as NVIDIA's does a vGPU
 
 
 @dataclass(frozen=True, slots=True)

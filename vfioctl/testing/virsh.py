@@ -153,7 +153,7 @@ class Virsh:
         host = Host(paths, self.host.programs)
         for dev in guest.hostdevs:
             address = dev.address or ""
-            if address and not dev.managed and not host.is_vfio_driver(host.device(address).driver or ""):
+            if address and not dev.managed and not _takes(host, address):
                 said = f"Unmanaged PCI device {address} must be manually detached from the host"
                 return f"Requested operation is not valid: {said}"
         return ""
@@ -176,6 +176,12 @@ class Virsh:
 
     def _pid(self, guest: Domain) -> int | None:
         return Host(self.host.paths, self.host.programs).qemu_of(guest.uuid, guest.name)
+
+
+def _takes(host: Host, address: str) -> bool:
+    """Whether libvirt takes an unmanaged function as it is (virPCIDeviceGetCurrentDriverNameAndType, since 9.7)."""
+    device = host.device(address)
+    return device.vfio or host.is_vfio_driver(device.driver or "")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

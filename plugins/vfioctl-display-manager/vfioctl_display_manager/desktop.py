@@ -88,7 +88,7 @@ def _elsewhere(request: Request) -> tuple[str, ...]:
 
 
 def _is_given(device: PciDevice, host: Host) -> bool:
-    return device.driver is not None and host.is_vfio_driver(device.driver)
+    return device.vfio or (device.driver is not None and host.is_vfio_driver(device.driver))
 
 
 def find_manager(host: Host, holders: Iterable[Holder] = ()) -> Unit | None:

@@ -46,7 +46,7 @@ def _groups(pci: Pci, device: Device) -> Iterator[object]:
     """The groups of what goes with the driver of `device`, the mediated devices of its virtual functions among it."""
     yield from (group for _, group in device.spec.mediated)
     for virtual in _virtual(pci, device):
-        if virtual.driver and virtual.driver.kind == "vfio":
+        if virtual.is_offered:
             yield virtual.spec.group
         yield from _groups(pci, virtual)
 

@@ -41,11 +41,13 @@ def attach(pci: Pci, device: Device, driver: Driver) -> None:
     elif driver.kind == "sound":
         _attach_sound(pci, device, driver)
     elif driver.kind == "vfio":
-        _attach_vfio(pci, device, driver)
+        device.settings["power/control"] = "auto"  # vfio_pci_core_register_device: pm_runtime_allow, seen on 6.1
     elif driver.kind == "network" and device.spec.network:
         interfaces.attach(pci.kernel, device, device.spec.network)
     elif driver.kind == "storage":
         pci.kernel.disks.attach(device)
+    if driver.kind == "vfio" or device.spec.vfio:
+        _offer_vfio(pci, device, driver)
     _attach_i2c(pci, device, driver)
 
 
@@ -72,6 +74,7 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
     if driver.kind == "vfio":
         device.driver = None
         device.settings["power/control"] = "on"  # vfio_pci_core_unregister_device: pm_runtime_forbid, seen on 6.1
+    if driver.kind == "vfio" or device.spec.vfio:
         _forget_group(pci, device)
     dependents.vanish(pci, device)
 
@@ -99,8 +102,7 @@ def busy(pci: Pci, device: Device, driver: Driver) -> Callable[[], bool] | None:
 def is_used(pci: Pci, device: Device) -> bool:
     if pci.kernel.processes.holders_of(device.address, live_only=False):
         return True
-    is_vfio = device.driver is not None and device.driver.kind == "vfio"
-    return is_vfio and dependents.is_open(pci, f"/dev/vfio/{device.spec.group}")
+    return device.is_offered and dependents.is_open(pci, f"/dev/vfio/{device.spec.group}")
 
 
 def add_side_card(pci: Pci, device: Device, module: FakeModule) -> None:
@@ -143,9 +145,8 @@ def _attach_sound(pci: Pci, device: Device, driver: Driver) -> None:
         pci.kernel.nodes.add(node, f"{device.sysfs}/sound/card{index}/{name}")
 
 
-def _attach_vfio(pci: Pci, device: Device, driver: Driver) -> None:
-    device.settings["power/control"] = "auto"  # vfio_pci_core_register_device: pm_runtime_allow, seen on 6.1
-    taken = sum("vfio-dev" in other.directory.children for other in pci.devices.values())
+def _offer_vfio(pci: Pci, device: Device, driver: Driver) -> None:
+    taken = sum(other.is_offered for other in pci.devices.values())
     device.directory.directory("vfio-dev").directory(f"vfio{taken}")
     path = f"/dev/vfio/{device.spec.group}"
     if device.spec.group is not None and path not in pci.kernel.nodes.by_path:
@@ -153,10 +154,9 @@ def _attach_vfio(pci: Pci, device: Device, driver: Driver) -> None:
 
 
 def _forget_group(pci: Pci, device: Device) -> None:
-    """The group's node goes with its last function on a vfio driver."""
+    """The group's node goes with its last function that a driver offers through VFIO."""
     group = device.spec.group
-    if not any(other.spec.group == group and other.driver and other.driver.kind == "vfio"
-               for other in pci.devices.values()):  # fmt: skip
+    if not any(other.spec.group == group and other.is_offered for other in pci.devices.values()):
         pci.kernel.nodes.remove(f"/dev/vfio/{group}")
 
 

@@ -44,6 +44,11 @@ class Device:
         return self.directory.path.removeprefix("/sys/")
 
     @property
+    def is_offered(self) -> bool:
+        """Whether its driver offers it through VFIO now."""
+        return "vfio-dev" in self.directory.children
+
+    @property
     def depth(self) -> int:
         """How many levels below /sys/devices."""
         return self.sysfs.count("/")
