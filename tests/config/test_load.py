@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vfioctl.config.load import load_guest, managed_guests, problems_of
+from vfioctl.config.load import load_guest, managed_guests, named_devices, problems_of
 from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS
 from vfioctl.config.source import Problem, Source, key_lines, parse_source
@@ -259,3 +259,13 @@ def test_a_flag_for_a_setting_that_does_not_exist_is_named(paths, plugins):
         "config.unknown",
         'flag sesion: sesion: no such setting; did you mean "session"?',
     )
+
+
+def test_the_devices_of_a_guest_file_are_named_whatever_else_is_wrong_in_it(paths, write):
+    write("win11", 'devices = ["01:00.0"]\ninclude = ["0000:0B:00.1"]\nexclude = 7\nno_such = 1\n')
+    assert named_devices(paths, "win11") == ("0000:01:00.0", "0000:0b:00.1")
+
+
+def test_a_guest_without_a_file_or_with_none_that_can_be_read_names_no_device(paths, write):
+    write("win11", "devices = [")
+    assert [named_devices(paths, guest) for guest in ("win11", "other", "../win11")] == [(), (), ()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vfioctl.actions.names import class_name, models
 from vfioctl.actions.nodes import ask, chosen
 from vfioctl.frozen import asdict, frozen
-from vfioctl.virt.device_users import users
+from vfioctl.plugin.device_users import users
 from vfioctl.virt.devices import GPU, PCI, read_devices
 from vfioctl.virt.guests import read_guests
 

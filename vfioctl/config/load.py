@@ -12,6 +12,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.config.model import GuestConfig
 from vfioctl.config.schema import SETTINGS, VARIABLE, Setting, WrongValue, check, join, parse_text, settings
 from vfioctl.config.source import Problem, Source, read_source
+from vfioctl.errors import Refused
 from vfioctl.events.libvirt import check_guest_name
 from vfioctl.frozen import fields, frozen
 from vfioctl.limits import Limits
@@ -98,6 +99,16 @@ def _near(name: str, known: Iterable[str]) -> str:
     from vfioctl.unknown import suggestion  # a start whose settings are right does without
 
     return suggestion(name, known)
+
+
+def named_devices(paths: Paths, guest: str) -> tuple[str, ...]:
+    """The addresses that the file of `guest` adds to its hostdevs; a file that is wrong or hidden adds none here."""
+    try:
+        check_guest_name(guest)
+        said = _file_layer(paths, paths.guest_config(guest), NOTHING, guest_file=True).values
+    except Refused:
+        return ()
+    return tuple(address for name in ("devices", "include") if name in said for address in said[name].value)
 
 
 def managed_guests(paths: Paths) -> tuple[str, ...]:

@@ -26,12 +26,12 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
     root = parse_element(data, unread=UNREAD)
     if root.name != "domain":
         raise malformed(root.line, f"the root is <{short(root.name)}>, not <domain>")
-    hostdevs, unseen = _passed_on(root)
+    passed, unseen = _passed_on(root)
     return Domain(
         name=_name(root),
         uuid=_uuid(root),
         type=root.get("type") or "kvm",
-        hostdevs=(*_hostdevs(_devices(root)), *hostdevs),
+        hostdevs=(*_hostdevs(_devices(root)), *passed),
         disks=tuple(_disk(element) for element in _devices(root).all("disk")),
         nvram=_nvram(root),
         loader=root.text_of("os", "loader"),
@@ -43,6 +43,12 @@ def read_domain(data: bytes, *, cap: int = INPUT_CAP) -> Domain:
         needs=read_needs(root, _devices(root)),
         unseen=unseen,
     )
+
+
+def read_hostdevs(data: bytes) -> tuple[Hostdev, ...]:
+    """The devices of the host that the domain `data` takes, in whatever words. Raises Refused (domain.*)."""
+    root = parse_element(data, unread=UNREAD)
+    return (*_hostdevs(_devices(root)), *_passed_on(root)[0])
 
 
 def _passed_on(root: Element) -> tuple[tuple[Hostdev, ...], tuple[str, ...]]:

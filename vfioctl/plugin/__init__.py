@@ -126,6 +126,7 @@ if TYPE_CHECKING:
     from vfioctl.pipe import Piped, piped
     from vfioctl.plugin.answers import Answer, Answers
     from vfioctl.plugin.conflicts import Taken, address_conflicts, taken_addresses
+    from vfioctl.plugin.device_users import taken_devices
     from vfioctl.plugin.host_changes import Fate, FileEdit, HostChange, HostRecord, RecordedFile, read_host_record
     from vfioctl.plugin.key_pairs import KeyPair, make_key_store, new_key_pair
     from vfioctl.plugin.markers import hookimpl
@@ -193,7 +194,6 @@ if TYPE_CHECKING:
     from vfioctl.virt.agents import GuestRun, run_in_guest
     from vfioctl.virt.capabilities import Capabilities, read_capabilities
     from vfioctl.virt.connection import Connection
-    from vfioctl.virt.device_users import taken_devices
     from vfioctl.virt.device_xml import hostdev_element
     from vfioctl.virt.disks import (
         Firmware,
@@ -333,6 +333,7 @@ _MODULES = {
     "vfioctl.pipe": "Piped piped",
     "vfioctl.plugin.answers": "Answer Answers",
     "vfioctl.plugin.conflicts": "Taken address_conflicts taken_addresses",
+    "vfioctl.plugin.device_users": "taken_devices",
     "vfioctl.plugin.host_changes": "Fate FileEdit HostChange HostRecord RecordedFile read_host_record",
     "vfioctl.plugin.key_pairs": "KeyPair make_key_store new_key_pair",
     "vfioctl.plugin.markers": "hookimpl",
@@ -359,7 +360,6 @@ _MODULES = {
     "vfioctl.virt.addresses": "GuestAddress GuestAddresses read_addresses",
     "vfioctl.virt.capabilities": "Capabilities read_capabilities",
     "vfioctl.virt.connection": "Connection",
-    "vfioctl.virt.device_users": "taken_devices",
     "vfioctl.virt.device_xml": "hostdev_element",
     "vfioctl.virt.disks": "Firmware GuestDisk guest_disks guest_firmware guest_hostdevs guest_tpm guest_tpm_state",
     "vfioctl.virt.figures": "GuestFigures read_figures",

@@ -188,7 +188,8 @@ class Call(Protocol):
     def choose_card(self, word: str, guests: Iterable[tuple[str, str]]) -> ChosenCard:
         """The card at the address `word`, or with "first-free" the first one that no guest has, the host's own last.
 
-        `guests` are the names of this host's guests with their XML. Raises Refused("card.unknown", "card.none_free").
+        `guests` are the names of this host's guests with their XML; what their guest files name counts as well. Raises
+        Refused("card.unknown", "card.none_free").
         """
 
     def lacking(self, guest: str) -> tuple[Finding, ...] | None:

@@ -18,8 +18,8 @@ from vfioctl.actions.names import names
 from vfioctl.errors import Refused
 from vfioctl.host.inputs import devices
 from vfioctl.host.model import USB_CONTROLLER
+from vfioctl.plugin.device_users import users
 from vfioctl.plugin.operations import FIRST_FREE
-from vfioctl.virt.device_users import users
 from vfioctl.virt.devices import PCI
 from vfioctl.virt.guests import read_guests
 
@@ -57,7 +57,8 @@ def _has_card(call: Call, domain: Domain) -> bool:
 def _card(call: Call, guest: str) -> str | None:
     """The address of a card, "none", or None where nobody answers."""
     with call.connection() as connection:
-        known = [(one.name, xml) for one in read_guests(connection) for xml in (one.xml, one.live_xml) if xml]
+        guests = [one for one in read_guests(connection) if one.name != guest]
+    known = [(one.name, xml) for one in guests for xml in (one.xml, one.live_xml) if xml]
     groups = cards(call).data["groups"]
     addresses = tuple(card.address for card in call.host().gpus())
     if not addresses:
