@@ -99,6 +99,21 @@ def test_plan_says_which_of_our_own_state_it_could_not_read(as_nobody, root, tmp
     assert "[ledger.unreadable]" in said
 
 
+def test_plan_says_of_which_networks_it_could_not_read_what_they_give(as_nobody, root, tmp_path) -> None:
+    place = root / "etc/libvirt/qemu/networks"
+    place.mkdir(parents=True)
+    for name, mode in (("pool", 0o600), ("plain", 0o644)):
+        (place / f"{name}.xml").write_text(f"<network><name>{name}</name></network>")
+        (place / f"{name}.xml").chmod(mode)
+    cards = "".join(f"<interface type='network'><source network='{one}'/></interface>" for one in ("pool", "plain"))
+    (tmp_path / "win11.xml").write_text(domain("win11", devices=cards))
+    _, said = as_nobody("plan", "win11", "--xml", str(tmp_path / "win11.xml"))
+    assert "Whether network pool gives the guest a device of the host could not be read without root." in said
+    assert said.count("[network.unreadable]") == 1
+    place.chmod(0o700)
+    assert as_nobody("plan", "win11", "--xml", str(tmp_path / "win11.xml"))[1].count("[network.unreadable]") == 2
+
+
 def test_history_is_for_everybody(as_nobody, root) -> None:
     record(Paths(str(root)), Run("20261121T000000-x", "x", UUID, "prepare", 0.0, 1.0, ok=True))
     status, said = as_nobody("history")

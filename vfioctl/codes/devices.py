@@ -136,6 +136,8 @@ CODES = (
          "Stop one of the guests that have them."),
     Code("network.pool_in_use", "A network of libvirt's may give a card, or a function that the host uses.",
          "Take it out of the network with `virsh net-edit`."),
+    Code("network.unreadable", "libvirt's file of a network may not be read by this user: it may give a device.",
+         "Run the command as root."),
     Code("pci.unknown", "There is no PCI device at an address.",
          "Correct the address; see `vfioctl gpu list --all`."),
     Code("stuck.malformed", "The record of a kernel write that hangs is damaged.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
@@ -25,22 +26,25 @@ def findings(domain: Domain, config: GuestConfig, host: Host, given: Iterable[st
     yield from (_in_arguments(dev.address) for dev in domain.hostdevs if dev.in_arguments and dev.address in there)
     yield from (_unseen(text) for text in domain.unseen)
     yield from _mediated(domain, host, there)
-    for name, pool in _pools(domain, host.paths):
-        addresses = functions(pool, host)
-        yield from _pool(name, addresses, config, host)
-        yield from _vanishing(name, addresses, host, there)
+    for name in domain.needs.networks if domain.needs else ():
+        yield from _network(name, config, host, there)
 
 
 def has_any(domain: Domain, paths: Paths) -> bool:
     """Whether libvirt alone gives the guest something of a device: a mediated one, or a function out of a pool."""
-    return any(dev.mdev_uuid for dev in domain.hostdevs) or any(_pools(domain, paths))
+    networks_of_it = domain.needs.networks if domain.needs else ()
+    return any(dev.mdev_uuid for dev in domain.hostdevs) or any(_may_have_pool(name, paths) for name in networks_of_it)
 
 
-def _pools(domain: Domain, paths: Paths) -> Iterable[tuple[str, Pool]]:
-    """The networks of `domain` that have a pool, by their names."""
-    for name in domain.needs.networks if domain.needs else ():
-        if pool := read_pool(networks.read(paths, name) or b""):
-            yield name, pool
+def _may_have_pool(name: str, paths: Paths) -> bool:
+    try:
+        return _pool_of(name, paths) is not None
+    except PermissionError:
+        return True
+
+
+def _pool_of(name: str, paths: Paths) -> Pool | None:
+    return read_pool(networks.read(paths, name) or b"")
 
 
 def _in_arguments(address: str | None) -> Finding:
@@ -86,6 +90,25 @@ def _together(domain: Domain, both: str) -> Finding:
         "device.mediated_parent", f"{domain.name} gets {both}, which vanishes with that one's driver.",
         hint="Give either the device or its mediated ones.",
     )  # fmt: skip
+
+
+def _network(name: str, config: GuestConfig, host: Host, there: frozenset[str]) -> Iterable[Finding]:
+    try:
+        pool = _pool_of(name, host.paths)
+    except PermissionError:
+        yield _unreadable(name)
+        return
+    if pool:
+        addresses = functions(pool, host)
+        yield from _pool(name, addresses, config, host)
+        yield from _vanishing(name, addresses, host, there)
+
+
+def _unreadable(name: str) -> Finding:
+    """Without root that is all that can be said; root is kept from it by a security module."""
+    without, severity = ("", Severity.WARN) if os.geteuid() == 0 else (" without root", Severity.INFO)
+    message = f"Whether network {name} gives the guest a device of the host could not be read{without}."
+    return Finding("network.unreadable", message, severity)
 
 
 def functions(pool: Pool, host: Host) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from errno import EACCES
 
 from vfioctl.host.readers import raw
 from vfioctl.paths import Paths
@@ -52,11 +53,25 @@ def _is_file(path: str) -> bool:
 
 
 def read(paths: Paths, name: str) -> bytes | None:
-    """The XML of the network `name`: the status file of an active one, else its definition; None when not to be had."""
+    """The XML of the network `name`: the status file of an active one, else its definition; None where there is none.
+
+    Raises PermissionError where only root may read it: libvirt keeps both for root alone (virXMLSaveFile, 0600).
+    """
     if "/" in name or "\0" in name:
         return None
     places = (paths.at(ACTIVE, f"{name}.xml"), paths.at(DEFINED, f"{name}.xml"))
-    return next((data for path in places if (data := raw(path, STATUS_SIZE))), None)
+    found = next((data for path in places if (data := raw(path, STATUS_SIZE))), None)
+    if found is None and any(map(_is_hidden, places)):
+        raise PermissionError(EACCES, os.strerror(EACCES), name)
+    return found
+
+
+def _is_hidden(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
 
 
 def bridge(paths: Paths, name: str) -> str | None:
