@@ -165,6 +165,11 @@ def test_interfaces_of_the_host_are_needed_and_a_tap_that_libvirt_makes_is_not()
     assert found.networks == ("default",)
 
 
+def test_each_interface_on_a_network_counts():
+    on_it = "<interface type='network'><source network='pool'/></interface>"
+    assert needs(on_it * 2).networks == ("pool", "pool")
+
+
 def test_memory_without_pages_is_ordinary():
     assert needs(rest="<memory unit='MiB'>8</memory>").memory == (Share(8 * MIB),)
 

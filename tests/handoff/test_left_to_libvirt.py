@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import pytest
 from plans import codes, only, planned
 
 from vfioctl.events.qemu_arguments import NAMESPACE
 from vfioctl.findings import Severity
 from vfioctl.handoff.notes import devices
 from vfioctl.testing import parts, scenarios
-from vfioctl.testing.domains import domain
+from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.model import FakeDevice, FakeProcess
 
-GPU, SOUND, PF, VF = scenarios.GPU, scenarios.SOUND, "0000:03:00.0", "0000:03:10.2"
+GPU, SOUND, PF, VF, SECOND = scenarios.GPU, scenarios.SOUND, "0000:03:00.0", "0000:03:10.2", "0000:03:10.4"
 MDEV = "5a7c1f0e-6d3b-4c2a-9f8e-0b1c2d3e4f50"
 BASE = parts.headless()
 
@@ -34,8 +35,11 @@ def network(fake, name, forward, hostdevs=()):
     os.makedirs(place, exist_ok=True)
     with open(os.path.join(place, f"{name}.xml"), "w", encoding="utf-8") as file:
         file.write(f"<network><name>{name}</name>{forward}</network>")
-    interface = f"<interface type='network'><source network='{name}'/></interface>"
-    return domain("small", hostdevs=hostdevs, devices=interface)
+    return domain("small", hostdevs=hostdevs, devices=interface(name))
+
+
+def interface(name):
+    return f"<interface type='network'><source network='{name}'/></interface>"
 
 
 def listed(*addresses):
@@ -155,6 +159,59 @@ def test_a_pool_of_which_guests_have_every_function_is_refused(start_host):
     fake = start_host(replace(machine, modules=tuple(vfio), processes=(*machine.processes, user)))
     plan = planned(fake, xml=network(fake, "pool", listed(VF)))
     assert VF in only(plan.blocks, "network.pool_empty").message
+
+
+def with_two_functions(opener):
+    """One function with the host, and one that `opener` has open."""
+    machine = with_nic()
+    other = FakeDevice(SECOND, 0x8086, 0x1520, 0x020000, driver="vfio-pci", drivers=("igb",), group=32, physical=PF)
+    vfio = (replace(one, loaded=one.loaded or one.name.startswith("vfio")) for one in machine.modules)
+    processes = (*machine.processes, replace(opener, opens=("/dev/vfio/32",)))
+    return replace(machine, devices=(*machine.devices, other), modules=tuple(vfio), processes=processes)
+
+
+OTHER_GUEST = FakeProcess("qemu-system-x86", cmdline=("qemu-system-x86_64", "-name", "guest=big"), guest="big")
+OWN = FakeProcess(
+    "qemu-system-x86", guest="small", cmdline=("qemu-system-x86_64", "-name", "guest=small", "-uuid", UUID)
+)
+
+
+def test_as_many_functions_of_a_pool_have_to_be_free_as_the_guest_has_interfaces_on_it(start_host):
+    fake = start_host(with_two_functions(OTHER_GUEST))
+    network(fake, "pool", listed(VF, SECOND))
+    one, two = (domain("small", devices=interface("pool") * count) for count in (1, 2))
+    assert "network.pool_empty" not in codes(planned(fake, xml=one))
+    found = only(planned(fake, xml=two).blocks, "network.pool_empty")
+    assert found.message == (
+        f"small has 2 interfaces on network pool, which has 1 free function; taken: {SECOND}."
+    )
+
+
+def test_a_running_guest_has_its_own_function_of_a_pool_free_for_its_next_start(start_host):
+    fake = start_host(with_two_functions(OWN))
+    network(fake, "pool", listed(VF, SECOND))
+    xml = domain("small", devices=interface("pool") * 2)
+    assert "network.pool_empty" not in codes(planned(fake, xml=xml))
+
+
+@pytest.mark.parametrize("given", [VF, PF])
+def test_a_function_of_a_pool_that_the_guest_gets_by_another_way_is_not_free(start_host, given):
+    fake = start_host(with_nic())
+    network(fake, "pool", listed(VF))
+    xml = domain("small", hostdevs=(given,), devices=interface("pool"))
+    assert "no free function" in only(planned(fake, xml=xml).blocks, "network.pool_empty").message
+
+
+def test_an_active_network_names_its_functions_twice_and_each_counts_once(start_host):
+    """In the status file they stand beside the interface that they are of."""
+    fake = start_host(with_nic())
+    place = fake.paths.at("run/libvirt/network")
+    os.makedirs(place, exist_ok=True)
+    forward = listed(VF).replace("<address", "<pf dev='eth3'/><address", 1)
+    with open(os.path.join(place, "pool.xml"), "w", encoding="utf-8") as file:
+        file.write(f"<networkstatus><network><name>pool</name>{forward}</network></networkstatus>")
+    plan = planned(fake, xml=domain("small", devices=interface("pool") * 2))
+    assert "which has 1 free function." in only(plan.blocks, "network.pool_empty").message
 
 
 def test_an_ordinary_network_is_not_worth_a_word(start_host):

@@ -196,6 +196,7 @@ def test_a_lower_device_may_have_another_name(bench):
 def test_an_inactive_network_is_refused(bench):
     bench.write("etc/libvirt/qemu/networks/lab.xml")
     assert bench.codes(devices=network("lab")) == ["start.network_inactive"]
+    assert bench.codes(devices=network("lab") * 2) == ["start.network_inactive"], "it is said once"
 
 
 def test_a_network_that_the_daemon_has_yet_to_start_is_not_refused(bench):

@@ -117,7 +117,7 @@ class Needs:
     files: tuple[RequiredFile, ...] = ()
     usb: tuple[UsbDevice, ...] = ()
     links: tuple[Link, ...] = ()
-    networks: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()  # of each interface that is on one
     memory: tuple[Share, ...] = ()
     cpu_model: str | None = None
 

@@ -25,7 +25,7 @@ def read_needs(root: Element, devices: Element) -> Needs:
         files=(*_boot_files(root), *_roms(root, devices), *_device_files(devices), *_disks(devices)),
         usb=tuple(_usb(devices)),
         links=tuple(_links(devices)),
-        networks=tuple(dict.fromkeys(_networks(devices))),
+        networks=tuple(_networks(devices)),
         memory=tuple(_memory(root, devices)),
         cpu_model=_cpu_model(root),
     )
@@ -158,6 +158,7 @@ def _links(devices: Element) -> Iterator[Link]:
 
 
 def _networks(devices: Element) -> Iterator[str]:
+    """The network of each interface that is on one."""
     for interface in devices.all("interface"):
         source = interface.find("source")
         if interface.get("type") == "network" and source and (name := source.get("network")):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.events.network import Pool, read_pool
 from vfioctl.findings import Finding, Severity
+from vfioctl.frozen import frozen
 from vfioctl.host import interfaces, mediated, networks, sriov
 from vfioctl.plugin.acceptance import against
 
@@ -20,14 +22,25 @@ if TYPE_CHECKING:
 FEW = 8  # addresses in a sentence
 
 
+@frozen
+class _Start:
+    """The start of `domain`, which gets the functions `given` besides what networks give."""
+
+    domain: Domain
+    config: GuestConfig
+    host: Host
+    given: frozenset[str]
+
+
 def findings(domain: Domain, config: GuestConfig, host: Host, given: Iterable[str]) -> Iterable[Finding]:
     """A word about each device that is given in QEMU's arguments, is mediated, or comes out of a network's pool."""
     there = frozenset(given)
     yield from (_in_arguments(dev.address) for dev in domain.hostdevs if dev.in_arguments and dev.address in there)
     yield from (_unseen(text) for text in domain.unseen)
     yield from _mediated(domain, host, there)
-    for name in domain.needs.networks if domain.needs else ():
-        yield from _network(name, config, host, there)
+    start = _Start(domain, config, host, there)
+    for name, count in Counter(domain.needs.networks if domain.needs else ()).items():
+        yield from _network(name, count, start)
 
 
 def has_any(domain: Domain, paths: Paths) -> bool:
@@ -92,16 +105,19 @@ def _together(domain: Domain, both: str) -> Finding:
     )  # fmt: skip
 
 
-def _network(name: str, config: GuestConfig, host: Host, there: frozenset[str]) -> Iterable[Finding]:
+def _network(name: str, count: int, start: _Start) -> Iterable[Finding]:
+    """What is to be said of the network `name`, on which the guest has `count` interfaces."""
     try:
-        pool = _pool_of(name, host.paths)
+        pool = _pool_of(name, start.host.paths)
     except PermissionError:
         yield _unreadable(name)
         return
     if pool:
-        addresses = functions(pool, host)
-        yield from _pool(name, addresses, config, host)
-        yield from _vanishing(name, addresses, host, there)
+        addresses = functions(pool, start.host)
+        yield _left(name, count, addresses)
+        yield from _too_few(name, count, addresses, start)
+        yield from _in_use(name, addresses, start)
+        yield from _vanishing(name, addresses, start)
 
 
 def _unreadable(name: str) -> Finding:
@@ -118,9 +134,9 @@ def functions(pool: Pool, host: Host) -> tuple[str, ...]:
     return tuple(address for address in dict.fromkeys((*pool.addresses, *virtual)) if host.has_device(address))
 
 
-def _vanishing(name: str, addresses: tuple[str, ...], host: Host, given: frozenset[str]) -> Iterable[Finding]:
+def _vanishing(name: str, addresses: tuple[str, ...], start: _Start) -> Iterable[Finding]:
     """libvirt would choose after the hook, when the driver that made the functions is gone."""
-    for physical in sorted({host.device(address).physical or "" for address in addresses} & given):
+    for physical in sorted({start.host.device(address).physical or "" for address in addresses} & start.given):
         yield Finding(
             "device.physical",
             f"{physical} is the physical function of what network {name} gives, which vanishes with its driver.",
@@ -128,21 +144,46 @@ def _vanishing(name: str, addresses: tuple[str, ...], host: Host, given: frozens
         )
 
 
-def _pool(name: str, addresses: tuple[str, ...], config: GuestConfig, host: Host) -> Iterable[Finding]:
-    shown = ", ".join(addresses[:FEW]) + (f" and {len(addresses) - FEW} more" if len(addresses) > FEW else "")
-    yield Finding(
+def _left(name: str, count: int, addresses: tuple[str, ...]) -> Finding:
+    return Finding(
         "network.pool",
-        f"Network {name} gives the guest one of {shown or 'the functions of a card that has none now'}: "
-        "libvirt chooses it at the start and binds it itself, vfioctl does nothing for it.",
+        f"Network {name} gives the guest {count if count > 1 else 'one'} of "
+        f"{_shown(addresses) or 'the functions of a card that has none now'}: "
+        "libvirt chooses at the start and binds by itself, vfioctl does nothing for it.",
         Severity.INFO,
     )
-    if addresses and all(host.vfio_open((address,)) for address in addresses):  # the first free one is enough
+
+
+def _too_few(name: str, count: int, addresses: tuple[str, ...], start: _Start) -> Iterable[Finding]:
+    """libvirt gives each interface a function of its own (networkAllocatePort); without any it has none to count."""
+    taken = _taken(addresses, start)
+    free = len(addresses) - len(taken)
+    if addresses and free < count:
+        interfaces = "an interface" if count == 1 else f"{count} interfaces"
+        there = f"{free or 'no'} free {'functions' if free > 1 else 'function'}"
+        others = f"; taken: {_shown(taken)}" if taken else ""
         yield Finding(
-            "network.pool_empty", f"Guests have every function of network {name}: {shown}.",
-            hint="Stop one of these guests, or add functions to the network with virsh net-edit.",
-        )  # fmt: skip
-    for device in map(host.device, addresses):
-        found = () if device.is_card else against(device, host, allowed=config.allow_in_use)
+            "network.pool_empty",
+            f"{start.domain.name} has {interfaces} on network {name}, which has {there}{others}.",
+            hint="Stop a guest that has one, take an interface away with virsh edit, or add functions to the network "
+            "with virsh net-edit.",
+        )
+
+
+def _taken(addresses: tuple[str, ...], start: _Start) -> tuple[str, ...]:
+    """Those that somebody else has open, and those that the guest gets by another way, or that vanish with its card."""
+    host = start.host
+    watched = tuple(node for address in addresses for node in host.nodes(address) if node.role == "vfio")
+    holders = host.scan(watched).holders
+    own = host.qemu_of(start.domain.uuid, start.domain.name) if holders else None
+    opened = {path for holder in holders if holder.pid != own for path in holder.nodes}
+    gone = {node.address for node in watched if node.path in opened} | start.given
+    return tuple(one for one in addresses if not gone.isdisjoint((one, host.device(one).physical)))
+
+
+def _in_use(name: str, addresses: tuple[str, ...], start: _Start) -> Iterable[Finding]:
+    for device in map(start.host.device, addresses):
+        found = () if device.is_card else against(device, start.host, allowed=start.config.allow_in_use)
         if device.is_card or found:
             reason = found[0].message.rstrip(".") if found else "it is a card"
             instead = "" if found else ", or give it as a hostdev"  # what is in use is refused as a hostdev, too
@@ -151,3 +192,7 @@ def _pool(name: str, addresses: tuple[str, ...], config: GuestConfig, host: Host
                 f"Network {name} may give {device.address} to the guest, without any of vfioctl's care: {reason}.",
                 hint=f"Take {device.address} out of the network with virsh net-edit{instead}.",
             )
+
+
+def _shown(addresses: tuple[str, ...]) -> str:
+    return ", ".join(addresses[:FEW]) + (f" and {len(addresses) - FEW} more" if len(addresses) > FEW else "")

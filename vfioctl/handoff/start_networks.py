@@ -29,9 +29,9 @@ def look(start: Start) -> Iterator[Finding]:
 
 
 def _links(start: Start) -> Iterator[Finding]:
-    bridges = [networks.bridge(start.paths, name) for name in start.needs.networks]
+    bridges = {name: networks.bridge(start.paths, name) for name in dict.fromkeys(start.needs.networks)}
     wanted = {link.name: link for link in start.needs.links}
-    if not (wanted or any(bridges)) or not links.are_shown(start.paths):
+    if not (wanted or any(bridges.values())) or not links.are_shown(start.paths):
         return
     for link in wanted.values():
         if not links.is_there(start.paths, link.name):
@@ -41,7 +41,7 @@ def _links(start: Start) -> Iterator[Finding]:
                 "start.bridge_missing", f"{link.name}, which the guest uses as a bridge, is none.",
                 hint=start.edit("Name a bridge"),
             )  # fmt: skip
-    for name, bridge in zip(start.needs.networks, bridges, strict=True):
+    for name, bridge in bridges.items():
         if bridge and not links.is_there(start.paths, bridge):
             yield Finding(
                 "start.bridge_missing", f"There is no bridge {bridge}, which network {name} of the guest uses.",
@@ -57,7 +57,7 @@ def _absent(start: Start, name: str, severity: Severity) -> Finding:
 
 
 def _networks(start: Start) -> Iterator[Finding]:
-    for name in start.needs.networks:
+    for name in dict.fromkeys(start.needs.networks):
         if words := NETWORKS.get(networks.state(start.paths, name)):
             code, message, hint = words
             yield Finding(code, message.format(name=name), hint=hint.format(name=word(name)))
