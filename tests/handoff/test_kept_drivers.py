@@ -12,7 +12,7 @@ from vfioctl.handoff.notes import devices
 from vfioctl.testing import parts
 from vfioctl.testing.domains import UUID, domain
 from vfioctl.testing.libvirt import FakeLibvirt
-from vfioctl.testing.model import FakeDevice, FakeModule
+from vfioctl.testing.model import FakeDevice, FakeModule, FakeProcess
 from vfioctl.txn.journal import open_uuids
 from vfioctl.wait import until
 
@@ -69,6 +69,14 @@ def test_a_function_on_a_variant_driver_stays_on_it(start_host):
     plan = planned(start_host(variant()), VF)
     assert binds(plan) == {VF: "mlx5_vfio_pci"}
     assert f"{VF} stays on mlx5_vfio_pci" in only(plan.findings, "driver.kept").message
+
+
+@pytest.mark.parametrize(("machine", "address", "group"), [(vgpu, VGPU, 64), (variant, VF, 52)])
+def test_one_that_another_guest_has_is_refused(start_host, machine, address, group):
+    user = FakeProcess("qemu-system-x86", opens=(f"/dev/vfio/{group}",))
+    spec = machine()
+    plan = planned(start_host(replace(spec, processes=(*spec.processes, user))), address)
+    assert address in only(plan.blocks, "holder.alive").message
 
 
 @pytest.mark.parametrize(("machine", "address"), [(vgpu, VGPU), (variant, VF)])
