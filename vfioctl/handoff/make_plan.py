@@ -20,7 +20,6 @@ from vfioctl.log import Log
 from vfioctl.plugin import manifest
 from vfioctl.plugin.guard import Hung, clock
 from vfioctl.plugin.manager import Plugins, needed, select
-from vfioctl.plugin.proposals import VFIO, stays, target_driver
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
 from vfioctl.txn.ordering import Proposed
 from vfioctl.txn.plan import Plan
@@ -140,15 +139,21 @@ def _gather(plugins: Plugins, request: Request, known: Sequence[PluginInfo]) -> 
         _wake(request)
     said = Answers(_own_steps(request), (*plugins.preflight(request), *_groups(request, known)))
     _gather_containers(request, said)
+    if request.devices:
+        _gather_devices(plugins, request, said)
+    said.proposals += [Proposed(item.plugin, item.step) for item in plugins.pre_start(request)]
+    said.proposals += [Proposed(item.plugin, item.step) for item in plugins.post_stop(request)]
+    _gather_snapshots(plugins, request, said)
+    return said
+
+
+def _gather_devices(plugins: Plugins, request: Request, said: Answers) -> None:
+    """What is claimed, and what is given on the driver that it is on."""
     said.findings += _kept(request)
     for claim in _claims(plugins, request, said):
         said.proposals += [Proposed(claim.plugin, step) for step in claim.steps]
         said.findings += claim.findings
         said.back += claim.back
-    said.proposals += [Proposed(item.plugin, item.step) for item in plugins.pre_start(request)]
-    said.proposals += [Proposed(item.plugin, item.step) for item in plugins.post_stop(request)]
-    _gather_snapshots(plugins, request, said)
-    return said
 
 
 def _groups(request: Request, known: Sequence[PluginInfo]) -> tuple[Finding, ...]:
@@ -183,6 +188,8 @@ def _start(request: Request, proposals: Iterable[Proposed]) -> tuple[Finding, ..
 
 def _claims(plugins: Plugins, request: Request, said: Answers) -> Iterable[GpuHandoff]:
     """One claim a device that moves; what a card's claim covers is not asked about. Cards are asked first."""
+    from vfioctl.plugin.proposals import stays
+
     covered: set[str] = set()
     for device in sorted(request.devices, key=lambda device: not device.is_card):
         if device.address in covered or device.is_bridge or stays(device, request):
@@ -197,6 +204,8 @@ def _claims(plugins: Plugins, request: Request, said: Answers) -> Iterable[GpuHa
 
 def _kept(request: Request) -> Iterable[Finding]:
     """A word about each device that is given on the driver that it is on; on vfio-pci that is nothing to tell."""
+    from vfioctl.plugin.proposals import VFIO, target_driver  # a guest without a device does without it
+
     for device in request.devices:
         if device.driver not in (None, VFIO) and target_driver(device.address, request) == device.driver:
             yield Finding(
