@@ -109,9 +109,9 @@ def test_plan_says_of_which_networks_it_could_not_read_what_they_give(as_nobody,
     (tmp_path / "win11.xml").write_text(domain("win11", devices=cards))
     _, said = as_nobody("plan", "win11", "--xml", str(tmp_path / "win11.xml"))
     assert "Whether network pool gives the guest a device of the host could not be read without root." in said
-    assert said.count("[network.unreadable]") == 1
+    assert said.count("[network.pool_unread]") == 1
     place.chmod(0o700)
-    assert as_nobody("plan", "win11", "--xml", str(tmp_path / "win11.xml"))[1].count("[network.unreadable]") == 2
+    assert as_nobody("plan", "win11", "--xml", str(tmp_path / "win11.xml"))[1].count("[network.pool_unread]") == 2
 
 
 def test_history_is_for_everybody(as_nobody, root) -> None:

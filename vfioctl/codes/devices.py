@@ -136,7 +136,7 @@ CODES = (
          "Stop a guest that has one, or take an interface away."),
     Code("network.pool_in_use", "A network of libvirt's may give a card, or a function that the host uses.",
          "Take it out of the network with `virsh net-edit`."),
-    Code("network.unreadable", "libvirt's file of a network may not be read by this user: it may give a device.",
+    Code("network.pool_unread", "libvirt's file of a network may not be read by this user: it may give a device.",
          "Run the command as root."),
     Code("pci.unknown", "There is no PCI device at an address.",
          "Correct the address; see `vfioctl gpu list --all`."),

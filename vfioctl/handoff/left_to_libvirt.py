@@ -124,7 +124,7 @@ def _unreadable(name: str) -> Finding:
     """Without root that is all that can be said; root is kept from it by a security module."""
     without, severity = ("", Severity.WARN) if os.geteuid() == 0 else (" without root", Severity.INFO)
     message = f"Whether network {name} gives the guest a device of the host could not be read{without}."
-    return Finding("network.unreadable", message, severity)
+    return Finding("network.pool_unread", message, severity)
 
 
 def functions(pool: Pool, host: Host) -> tuple[str, ...]:

@@ -61,17 +61,9 @@ def read(paths: Paths, name: str) -> bytes | None:
         return None
     places = (paths.at(ACTIVE, f"{name}.xml"), paths.at(DEFINED, f"{name}.xml"))
     found = next((data for path in places if (data := raw(path, STATUS_SIZE))), None)
-    if found is None and any(map(_is_hidden, places)):
+    if found is None and any(_is_file(path) and not os.access(path, os.R_OK) for path in places):
         raise PermissionError(EACCES, os.strerror(EACCES), name)
     return found
-
-
-def _is_hidden(path: str) -> bool:
-    try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return False
 
 
 def bridge(paths: Paths, name: str) -> str | None:
