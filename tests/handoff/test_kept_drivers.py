@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from plans import codes, only, planned
@@ -69,6 +70,24 @@ def test_a_function_on_a_variant_driver_stays_on_it(start_host):
     plan = planned(start_host(variant()), VF)
     assert binds(plan) == {VF: "mlx5_vfio_pci"}
     assert f"{VF} stays on mlx5_vfio_pci" in only(plan.findings, "driver.kept").message
+
+
+def with_libvirt(host, version):
+    program = Path(host.root, "usr/sbin/libvirtd")
+    program.write_text(f"#!/bin/sh\necho 'libvirtd (libvirt) {version}'\n")
+    program.chmod(0o755)
+    return host
+
+
+def test_a_libvirt_that_takes_no_variant_gets_vfio_pci_as_before(start_host):
+    plan = planned(with_libvirt(start_host(variant()), "9.0.0"), VF)
+    assert (binds(plan), plan.blocks) == ({VF: "vfio-pci"}, ())
+
+
+def test_a_libvirt_that_takes_no_device_on_a_host_driver_is_named_before_anything_is_touched(start_host):
+    plan = planned(with_libvirt(start_host(vgpu()), "9.6.0"), VGPU)
+    assert "libvirt takes it there since 9.7 only" in only(plan.blocks, "driver.libvirt_old").message
+    assert planned(with_libvirt(start_host(vgpu()), "9.7.0"), VGPU).blocks == ()
 
 
 @pytest.mark.parametrize(("machine", "address", "group"), [(vgpu, VGPU, 64), (variant, VF, 52)])

@@ -65,6 +65,8 @@ CODES = (
          "See the reason that it gave, and `dmesg`."),
     Code("driver.kept", "A device is given on the driver that it is on, which offers it to guests through VFIO.",
          "Nothing: it is information. `<driver model='vfio-pci'/>` in the hostdev asks for vfio-pci."),
+    Code("driver.libvirt_old", "A device is given on its host driver, which libvirt before 9.7 does not take.",
+         "Update libvirt; or ask for `<driver model='vfio-pci'/>` in the hostdev."),
     Code("driver.missing", "A device stays without a driver: the kernel has the driver that it was on no more.",
          "Load the module that has it, or install it again; then run `vfioctl recover`."),
     Code("driver.no_vfio", "The running kernel has no vfio-pci.",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from vfioctl.errors import VfioctlError
 from vfioctl.findings import Finding, Severity
 from vfioctl.host.host import Host
+from vfioctl.host.versions import DAEMONS, told
 
 Version = tuple[int, ...]
-NUMBER = re.compile(r"\d+(?:\.\d+)+")
-DEADLINE = 3.0
-DAEMONS = ("virtqemud", "libvirtd")
 EMULATORS = ("qemu-system-x86_64", "qemu-system-aarch64", "qemu-kvm")
 LIBEXEC = "usr/libexec/qemu-kvm"  # of Fedora's and Red Hat's packages
 DROP_INS: Version = (6, 5)  # since then libvirt runs the files in hooks/qemu.d (libvirt.org/hooks.html)
@@ -22,9 +18,9 @@ PROVEN_QEMU: Version = (7, 2)
 
 def findings(host: Host) -> Iterator[Finding]:
     """A libvirt that never calls the hook, no QEMU at all, and versions that nobody has tried."""
-    if daemon := _said(host, DAEMONS):
+    if daemon := told(host, DAEMONS):
         yield from _libvirt(*daemon)
-    emulator = _said(host, (*EMULATORS, host.paths.at(LIBEXEC)))
+    emulator = told(host, (*EMULATORS, host.paths.at(LIBEXEC)))
     if emulator:
         yield from _unproven("QEMU", "qemu.unproven", PROVEN_QEMU, *emulator)
     elif not any(map(host.programs.find, EMULATORS)):
@@ -33,18 +29,6 @@ def findings(host: Host) -> Iterator[Finding]:
             "Install it: qemu-system-x86 (Debian), qemu-kvm (Fedora), qemu-desktop (Arch).",
             evidence=f"none of {', '.join(EMULATORS)} in {host.programs.path}, and no /{LIBEXEC}",
         )  # fmt: skip
-
-
-def _said(host: Host, names: Iterable[str]) -> tuple[str, Version] | None:
-    """The first of the programs `names` that tells its version, with that."""
-    for name in names:
-        try:
-            found = NUMBER.search(host.shown((name, "--version"), deadline=DEADLINE).stdout)
-        except VfioctlError:
-            continue  # not installed, or it does not start: the next one may
-        if found:
-            return name, tuple(map(int, found[0].split(".")))
-    return None
 
 
 def _libvirt(name: str, version: Version) -> Iterator[Finding]:

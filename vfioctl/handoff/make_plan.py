@@ -204,13 +204,18 @@ def _claims(plugins: Plugins, request: Request, said: Answers) -> Iterable[GpuHa
 
 def _kept(request: Request) -> Iterable[Finding]:
     """A word about each device that is given on the driver that it is on; on vfio-pci that is nothing to tell."""
-    from vfioctl.plugin.proposals import VFIO, target_driver  # a guest without a device does without it
+    from vfioctl.plugin.proposals import VFIO, takes_variants, target_driver  # a guest without a device does without it
 
     for device in request.devices:
-        if device.driver not in (None, VFIO) and target_driver(device.address, request) == device.driver:
+        if device.driver in (None, VFIO) or target_driver(device.address, request) != device.driver:
+            continue
+        said = f"{device.address} stays on {device.driver}, which offers it to guests through VFIO"
+        if takes_variants(request.host):
+            yield Finding("driver.kept", f"{said}.", Severity.INFO)
+        else:
             yield Finding(
-                "driver.kept", f"{device.address} stays on {device.driver}, which offers it to guests through VFIO.",
-                Severity.INFO,
+                "driver.libvirt_old", f"{said}, and libvirt takes it there since 9.7 only: this one is older.",
+                hint="Update libvirt; or ask for <driver model='vfio-pci'/> in the hostdev, which gives no vGPU.",
             )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vfioctl.host.model import PciDevice
 
 VFIO = "vfio-pci"
+VARIANTS = (9, 7)  # libvirt: NEWS.rst
 VGA = 0x0300
 APERTURE_SINCE = (6, 0)  # vfio-pci removes the firmware's framebuffer of a VGA card itself (vfio_pci_is_vga)
 FBCON = "frame buffer device"
@@ -74,15 +75,27 @@ def vendor_claim(
 def target_driver(address: str, request: Request | None) -> str:
     """The driver that the domain asks for (<driver model=…/>), else the one of VFIO that it is on, else vfio-pci.
 
-    Of VFIO is each that offers it so: a variant that root has chosen, or a host driver, as NVIDIA's does its vGPUs.
-    libvirt takes such a device as it is since 9.7 (virPCIDeviceGetCurrentDriverNameAndType).
+    Of VFIO is each that offers it so: a variant that root has chosen, or a host driver, as NVIDIA's does its vGPUs. An
+    older libvirt takes no variant: there it is vfio-pci.
     """
     if request is None:
         return VFIO
     if model := next((dev.model for dev in request.domain.hostdevs if dev.address == address and dev.model), None):
         return model
     device, host = request.host.device(address), request.host
-    return device.driver if device.driver and (device.vfio or host.is_vfio_driver(device.driver)) else VFIO
+    if not device.driver or not (device.vfio or host.is_vfio_driver(device.driver)):
+        return VFIO
+    return device.driver if takes_variants(host) or not host.is_vfio_driver(device.driver) else VFIO
+
+
+def takes_variants(host: Host) -> bool:
+    """Whether libvirt takes a device as it is on a driver of VFIO that is not vfio-pci; so too where nobody can tell.
+
+    It does since 9.7 (virPCIDeviceGetCurrentDriverNameAndType); an older one asks for the name vfio-pci.
+    """
+    from vfioctl.host.versions import of_libvirt  # a program is run for it, and few devices are on such a driver
+
+    return (of_libvirt(host) or VARIANTS) >= VARIANTS
 
 
 def stays(device: PciDevice, request: Request) -> bool:

@@ -61,6 +61,18 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
     kernel.disks.detach(device)
     if driver.kind == "network" and device.spec.network:
         interfaces.detach(kernel, device.spec.network)
+    _remove_classes(pci, device)
+    if driver.kind == "vfio":
+        device.driver = None
+        device.settings["power/control"] = "on"  # vfio_pci_core_unregister_device: pm_runtime_forbid, seen on 6.1
+    if driver.kind == "vfio" or device.spec.vfio:
+        _forget_group(pci, device)
+    dependents.vanish(pci, device)
+
+
+def _remove_classes(pci: Pci, device: Device) -> None:
+    """What the classes of the kernel show of the device, with its nodes."""
+    kernel = pci.kernel
     for name in ("sound", "vfio-dev", "net"):
         device.directory.drop(name)
     for owned in tuple(kernel.nodes.by_path.values()):
@@ -71,12 +83,6 @@ def detach(pci: Pci, device: Device, driver: Driver) -> None:
         for entry, link in places.entries():
             if isinstance(link, Link) and f"/{device.address}/" in link.target:
                 places.drop(entry)
-    if driver.kind == "vfio":
-        device.driver = None
-        device.settings["power/control"] = "on"  # vfio_pci_core_unregister_device: pm_runtime_forbid, seen on 6.1
-    if driver.kind == "vfio" or device.spec.vfio:
-        _forget_group(pci, device)
-    dependents.vanish(pci, device)
 
 
 def busy(pci: Pci, device: Device, driver: Driver) -> Callable[[], bool] | None:
