@@ -21,6 +21,7 @@ from vfioctl.handoff.undo_sh import render
 from vfioctl.host.stuck import read_stuck
 from vfioctl.kinds import MODULES
 from vfioctl.kinds.common import driver_of, read_override
+from vfioctl.kinds.kernel.sysfs_write import read_value
 from vfioctl.paths import Paths
 from vfioctl.testing import scenarios
 from vfioctl.testing.host import FakeHost
@@ -251,6 +252,20 @@ def test_a_device_that_a_guest_still_has_open_is_not_taken_from_it(boot):
     assert bench.drivers()[0] == VFIO
     bench.fake.kernel.end_process(pid)
     assert bench.run() == 0
+
+
+@pytest.mark.parametrize(("home", "left"), [("igb", "0"), (None, "0"), ("vfio-pci", "1")])
+def test_a_value_that_waits_for_its_function_stays_while_a_guest_has_that(boot, home, left):
+    bench = boot(scenarios.generic_nic())
+    path = f"/sys/bus/pci/devices/{GPU}/d3cold_allowed"
+    bench.apply(("sysfs.write", {"path": path, "value": "0", "home": home}), *giving(GPU), deadline=0.5)
+    pid = bench.fake.kernel.add_process(FakeProcess("qemu-system-x86", opens=("/dev/vfio/14",)))
+    assert bench.run() == 1
+    assert read_value(bench.machine.paths, path) == left
+    assert (f"FAILED: {GPU} is still on vfio-pci: {path}" in bench.log()) == (left == "0")
+    bench.fake.kernel.end_process(pid)
+    assert bench.run() == 0
+    assert set(bench.states().values()) == {State.BEFORE}
 
 
 def test_it_waits_for_whoever_holds_the_guests_lock(boot):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vfioctl.config.model import GuestConfig
+from vfioctl.errors import StepFailed
 from vfioctl.events.model import Domain
 from vfioctl.handoff.planning import Order, plan
 from vfioctl.host.host import Host
@@ -15,6 +17,7 @@ from vfioctl.plugin import generic
 from vfioctl.plugin.types import Request
 from vfioctl.testing import scenarios
 from vfioctl.testing.host import FakeHost
+from vfioctl.testing.model import FakeProcess
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
 from vfioctl.txn.ordering import Proposed
@@ -95,6 +98,19 @@ def test_a_card_that_is_on_vfio_pci_since_boot_is_woken_too(boot):
     planned = steps(machine.host(), CARD[1])
     give(fake, planned)
     assert power(fake, GPU) == ("D0", "on", "0")
+    take(fake, planned)
+    assert power(fake, GPU)[1:] == ("auto", "1")
+
+
+def test_a_card_that_cannot_leave_vfio_pci_yet_stays_awake_until_it_has(boot):
+    fake, planned = boot(*CARD, power_control="auto")
+    give(fake, planned)
+    pid = fake.kernel.add_process(FakeProcess("vfio-user", opens=("/dev/vfio/6",)))
+    for step in reversed(planned):
+        with suppress(StepFailed):
+            take(fake, [replace(step, deadline=0.1)])
+    assert [power(fake, address) for address in CARD[1]] == [("D0", "on", "0")] * 2
+    fake.kernel.end_process(pid)
     take(fake, planned)
     assert power(fake, GPU)[1:] == ("auto", "1")
 

@@ -77,7 +77,7 @@ CODES = (
          "Report it to the plugin's author."),
     Code("driver.not_bound", "A device did not get its driver although it was probed.",
          "See `dmesg` for what the driver said."),
-    Code("driver.not_home", "A device is on another driver than its own after its modules came back.",
+    Code("driver.not_home", "A device is still on another driver than its own, and what is put back needs it there.",
          "Run `vfioctl recover`."),
     Code("driver.nvidia_unbind", "A device would be unbound from a driver whose unbind can hang for ever.",
          "Install the plugin for its driver, which unloads the modules."),

@@ -547,6 +547,20 @@ attribute_back() {
     fi
 }
 
+# attribute_home HOME ADDRESS PATH VALUE SECONDS [say]: once vfio-pci, which lets sleep what nobody has open, is off it.
+attribute_home() {
+    now=$(driver_of "$2")
+    case $now in
+    "$1") ;;
+    *vfio*)
+        fail "$2 is still on $now: $3 stays until it is home"
+        return 0
+        ;;
+    esac
+    shift
+    attribute_back "$@"
+}
+
 # vtconsole_back NAME: normally the kernel has brought it back, bound, with the framebuffer.
 vtconsole_back() {
     for v_dir in "$SYS"/class/vtconsole/vtcon*; do

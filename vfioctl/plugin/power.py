@@ -27,13 +27,16 @@ def keep_awake(functions: Iterable[PciDevice], *, before: tuple[str, ...]) -> It
 
     Every function, though one in D0 keeps the port awake: a function that sleeps on its own has to wake on its own. The
     port is left alone, it sleeps only when all functions below it do. A value that is right already is written down all
-    the same: vfio-pci and the returning driver change it. `bind` keeps the card awake once vfio-pci has it.
+    the same: vfio-pci and the returning driver change it. `bind` keeps the card awake once vfio-pci has it; one that
+    cannot leave vfio-pci yet stays awake.
     """
     for function in functions:
+        home = {"home": function.driver}
         if function.power_control is not None:
-            yield write_attribute(function, CONTROL, AWAKE, "many cards never wake from a sleep on vfio-pci", before)
+            why = "many cards never wake from a sleep on vfio-pci"
+            yield write_attribute(function, CONTROL, AWAKE, why, before, **home)
         if function.d3cold_allowed is not None:
-            yield write_attribute(function, D3COLD, "0", "a card in D3cold often cannot be woken", before)
+            yield write_attribute(function, D3COLD, "0", "a card in D3cold often cannot be woken", before, **home)
 
 
 def put_back(device: PciDevice, *, before: tuple[str, ...]) -> Iterator[StepProposal]:

@@ -150,7 +150,7 @@ def bind(
 
 
 def write_attribute(
-    device: PciDevice, attribute: str, value: str, reason: str, before: tuple[str, ...], **more: bool
+    device: PciDevice, attribute: str, value: str, reason: str, before: tuple[str, ...], **more: bool | str | None
 ) -> StepProposal:
     """Write an attribute of the function, and put its value back; `more` are parameters of the step sysfs.write."""
     path = sysfs(device.address, attribute)

@@ -17,6 +17,7 @@ from vfioctl.kinds.kernel.vtconsole_unbind import KIND as CONSOLE
 from vfioctl.kinds.pci.device_reset import KIND as RESET
 from vfioctl.kinds.pci.pci_rescan import KIND as RESCAN
 from vfioctl.testing import scenarios
+from vfioctl.txn.kind import kind
 from vfioctl.txn.step import State, StepProposal
 
 POWER = f"/sys/bus/pci/devices/{GPU}/d3cold_allowed"
@@ -107,6 +108,34 @@ def test_another_failure_than_a_refusal_is_one_also_where_the_value_may_stay(nic
     fake.kernel.fail_write(POWER, errno.EBUSY)
     with pytest.raises(StepFailed):
         WRITE.undo(step, machine)
+
+
+def kept_on_vfio(machine, home):
+    """A value that was written for the hand-off of a function to vfio-pci, which has it now."""
+    step = planned(machine, "sysfs.write", {"path": POWER, "value": "0", "home": home})
+    aimed = planned(machine, "driver.override", {"address": GPU, "value": "vfio-pci"})
+    bound = planned(machine, "driver.bind", {"address": GPU, "driver": "vfio-pci"})
+    for one in (step, aimed, bound):
+        kind(one.kind).apply(one, machine)
+    return step, bound
+
+
+def test_a_value_that_waits_for_its_function_stays_while_vfio_pci_has_it(nic):
+    _, machine = nic
+    step, bound = kept_on_vfio(machine, "igb")
+    with pytest.raises(StepFailed, match=f"{GPU} is still on vfio-pci") as caught:
+        WRITE.undo(step, machine)
+    assert (caught.value.code, text(machine.paths.at(POWER))) == ("driver.not_home", "0")
+    kind("driver.bind").undo(bound, machine)
+    assert WRITE.undo(step, machine) is None
+    assert text(machine.paths.at(POWER)) == "1"
+
+
+def test_a_value_of_a_function_that_was_on_vfio_pci_before_comes_back_there(nic):
+    _, machine = nic
+    step, _ = kept_on_vfio(machine, "vfio-pci")
+    assert WRITE.undo(step, machine) is None
+    assert text(machine.paths.at(POWER)) == "1"
 
 
 def test_a_console_that_the_kernel_binds_no_more_is_said_and_no_failure(boot):

@@ -11,10 +11,10 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed
 from vfioctl.findings import Finding
 from vfioctl.host.readers import ADDRESS, text
-from vfioctl.kinds.common import Primitive, seconds, write_device
+from vfioctl.kinds.common import Primitive, driver_of, seconds, write_device
 from vfioctl.kinds.stuck import refuse_stuck, stuck_write
 from vfioctl.shell import call
-from vfioctl.txn.shape import FLAG, TEXT, Form, Shape, is_absolute, is_text, maybe, optional
+from vfioctl.txn.shape import FLAG, NAME, TEXT, Form, Shape, is_absolute, is_text, maybe, optional
 from vfioctl.txn.step import Lifetime, Scope, State, Undo
 
 if TYPE_CHECKING:
@@ -33,15 +33,18 @@ CHOICE = r"\[([^\]]*)\]"
 
 
 class SysfsWrite(Primitive):
-    """{path, value, trigger?, may_stay?}; a trigger is not read back, since it shows nothing of what was written;
-    with may_stay the new value stays, and that is told, when the kernel takes the old one no more"""
+    """{path, value, trigger?, may_stay?, home?}; a trigger is not read back, since it shows nothing of what was
+    written; with may_stay the new value stays, and that is told, when the kernel takes the old one no more; home: the
+    function's own driver or null, the old value is not put back while vfio-pci has the function instead"""
 
     name = "sysfs.write"
     summary = "Writes a value to a file below /sys or /proc/sys; the undo writes the old value back."
     undo_class = Undo.EXACT
     scope = Scope.LEASE
     lifetime = Lifetime.BOOT
-    takes = Shape(path=ATTRIBUTE, value=VALUE, trigger=optional(FLAG), may_stay=optional(FLAG))
+    takes = Shape(
+        path=ATTRIBUTE, value=VALUE, trigger=optional(FLAG), may_stay=optional(FLAG), home=optional(maybe(NAME))
+    )
     keeps = Shape(value=maybe(TEXT))
 
     def resource(self, params: Json) -> str:
@@ -94,6 +97,7 @@ class SysfsWrite(Primitive):
             return f"{path} is gone"
         if now == old:
             return f"{path} already says {old!r}"
+        _refuse_away(step, machine)
         try:
             _put(machine, path, old, step.deadline)
         except StepFailed as failure:
@@ -107,7 +111,10 @@ class SysfsWrite(Primitive):
         if old is None:
             return ()
         refused = ("say",) if step.params.get("may_stay") else ()
-        return (call("attribute_back", device_of(path) or "", path, old, seconds(step), *refused),)
+        words = (device_of(path) or "", path, old, seconds(step), *refused)
+        if "home" in step.params:
+            return (call("attribute_home", step.params["home"] or "", *words),)
+        return (call("attribute_back", *words),)
 
 
 def may_write(path: str) -> bool:
@@ -135,6 +142,16 @@ def read_value(paths: Paths, path: str) -> str | None:
 
 def _refuse_stuck(machine: Machine, path: str) -> None:
     refuse_stuck(machine, _owner(path))
+
+
+def _refuse_away(step: Step, machine: Machine) -> None:
+    """Raise StepFailed where the old value has to wait for the function: vfio-pci lets sleep what nobody has open."""
+    address = device_of(step.params["path"])
+    if address is None or "home" not in step.params:
+        return
+    driver = driver_of(machine.paths, address)
+    if driver and driver != step.params["home"] and machine.host().is_vfio_driver(driver):
+        raise StepFailed("driver.not_home", f"{address} is still on {driver}: the value stays until it is home.")
 
 
 def _is_refused(failure: StepFailed) -> bool:
