@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,45 @@ def test_a_guest_that_was_started_without_the_hook_is_told_from_one_that_has_its
     assert "guest.without_hook" in codes(shown)
     assert "given none" in on.command("list").stdout
     assert "and was given nothing" in on.command("status").stdout
+
+
+def test_a_guest_whose_hand_off_is_unfinished_gets_no_plan_but_how_that_is_finished_first(on) -> None:
+    assert on.start().status == 0
+    on.guest_ends()
+    status, shown = call(on, "plan", "win11")
+    (said,) = [one for one in shown["messages"] if one["code"] == "guest.unfinished"]
+    assert (status, said["level"], said["hint"]) == (0, "warning", "Finish it with: vfioctl recover win11")
+    hand_off, plan = shown["data"]["hand_off"], shown["data"]["plan"]
+    assert (hand_off["unfinished"], hand_off["devices"]) == (True, [GPU, SOUND])
+    assert {item["step"] for item in plan["way_back"]} >= {f"driver.bind:{GPU}", "inhibit.sleep"}
+    ended = on.command("plan", "win11")
+    assert "They return first" in ended.stdout
+    assert "leaves vfio-pci" not in ended.stdout
+
+
+def test_of_a_hand_off_that_is_being_finished_what_is_done_is_no_more_ahead(on) -> None:
+    assert on.start().status == 0
+    on.guest_ends()
+    on.crash_at(12)
+    on.hook("release")
+    plan = call(on, "plan", "win11")[1]["data"]["plan"]
+    assert 0 < len(plan["way_back"]) < len(on.story().plan.way_back)
+
+
+def test_a_hand_off_under_way_is_said_without_a_warning(on) -> None:
+    assert on.prepare().status == 0
+    _, shown = call(on, "plan", "win11")
+    assert (shown["data"]["hand_off"]["unfinished"], codes(shown)) == (False, [""])
+    assert "is under way: a start waits for its end" in shown["messages"][0]["text"]
+
+
+def test_what_undo_sh_has_brought_home_is_planned_and_said_to_be_unfinished(on) -> None:
+    assert on.start().status == 0
+    on.guest_ends()
+    subprocess.run(["sh", os.path.join(on.host.paths.guest_markers("win11"), "undo.sh")], check=True, timeout=60)
+    _, shown = call(on, "plan", "win11")
+    assert (shown["data"]["hand_off"], codes(shown).count("guest.unfinished")) == (None, 1)
+    assert "module.unload:nvidia" in [step["id"] for step in shown["data"]["plan"]["steps"]]
 
 
 @pytest.mark.parametrize("command", ["plan win11", "status", "list", "enable win11"])

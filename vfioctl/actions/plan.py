@@ -1,10 +1,10 @@
-"""What a start would do and how it returns; of a guest that runs, what it has. Changes nothing."""
+"""What a start would do and how it returns; of a guest that has its devices, how these return. Changes nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vfioctl.actions import given
+from vfioctl.actions import former, given
 from vfioctl.actions.domains import find
 from vfioctl.actions.enable_words import no_device
 from vfioctl.actions.facts import guest_config, plugin_infos, unseen_messages
@@ -19,6 +19,7 @@ from vfioctl.shell import argument
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
+    from vfioctl.actions.former import Former
     from vfioctl.actions.given import Given
     from vfioctl.findings import Finding
     from vfioctl.handoff.make_plan import Planned
@@ -32,6 +33,9 @@ def plan(call: Call, guest: str, xml: str | None = None, *, end_session: bool = 
     domain = find(call, guest, xml).domain
     if runs := given.of(call, domain):
         return _of_a_running_guest(call, runs)
+    still_open = former.of(call, domain)
+    if still_open and still_open.plan:
+        return _of_an_open_hand_off(call, still_open, still_open.plan)
     plugins = plugin_infos(call)
     config = guest_config(call, guest, plugins, {"session": "end"} if end_session else {})
     ledger = VisibleLedger(call.composition.paths)
@@ -39,20 +43,26 @@ def plan(call: Call, guest: str, xml: str | None = None, *, end_session: bool = 
         call.composition, domain, config, tuple(plugins.values()), ledger=None if call.administers else ledger
     )
     blocks = (Error(item.code, item.message, hints=_hints(item)) for item in planned.plan.blocks)
-    data = {**_data(call, planned.plan), "running": None}
-    messages = _messages(call, planned, hidden=ledger.hidden)
-    return refused(data, tuple(blocks)).saying(*messages)
+    data = {**_data(call, planned.plan), "running": None, "hand_off": None}
+    said = (still_open.message(),) if still_open else ()
+    return refused(data, tuple(blocks)).saying(*said, *_messages(call, planned, hidden=ledger.hidden))
 
 
 def _of_a_running_guest(call: Call, runs: Given) -> Result:
     """Nothing is planned for a guest that runs: what it was given is shown, and how that returns."""
     shown = _data(call, runs.plan) if runs.plan else NO_PLAN
     silent = warnings(call)
-    result = Result(data={**shown, "running": runs.shown()}).saying(*runs.messages(), *silent)
+    result = Result(data={**shown, "running": runs.shown(), "hand_off": None}).saying(*runs.messages(), *silent)
     if not silent or runs.plan is None:
         return result
     text = "While the hook does not fire, nothing brings the devices home when the guest stops."
     return result.saying(Message(text, "warning", "guest.no_return", "Bring them home then with: vfioctl recover"))
+
+
+def _of_an_open_hand_off(call: Call, still_open: Former, plan: Plan) -> Result:
+    """A plan would be made from a host that is not as the start finds it: what that does first is shown."""
+    data = {**_data(call, plan), "running": None, "hand_off": still_open.row}
+    return Result(data=data).saying(still_open.message(), *warnings(call))
 
 
 def _hints(finding: Finding) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ CODES = (
          "Stop it first: `virsh destroy GUEST`."),
     Code("guest.starting", "A guest has its devices, and libvirt is about to start its QEMU.",
          "Wait for it, or `vfioctl recover --abort GUEST`."),
-    Code("guest.unfinished", "Another guest of the same name has a hand-off that is not finished.",
+    Code("guest.unfinished", "The last hand-off of a guest, or of another one of its name, is not finished.",
          "Run `vfioctl recover`."),
     Code("guest.unknown", "There is no guest of that name, or its domain could not be read.",
          "Correct the name; those that there are are listed."),

@@ -205,6 +205,13 @@ def _with_pause(plan: Plan, times: tuple[StepTime, ...]) -> Iterator[StepTime]:
         end = time.started + time.duration if time.id in in_hook else None
 
 
+def left_of(story: Story, ledger: Ledger) -> Plan:
+    """The plan of `story` with what is left of its way back."""
+    way, steps = _way(story, ledger), {step.id for step in story.plan.steps}
+    left = pending(way, story.finished(Action.UNDO), story.finished(Action.APPLY) - steps, None)
+    return replace(way, way_back=left)
+
+
 def _way(story: Story, ledger: Ledger) -> Plan:
     """The plan with the way back that fits: what was never done is not undone."""
     plan, begun = story.plan, set(story.begun(Action.APPLY))

@@ -29,6 +29,9 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     if data.get("running"):
         yield from _running(data["running"], plan)
         return
+    if data.get("hand_off"):
+        yield from _open(data["hand_off"], plan)
+        return
     yield f"{plan['guest']} ({plan['uuid']}) takes {words(plan['devices'], 'no device')}"
     yield ""
     if plan["steps"]:
@@ -53,6 +56,14 @@ def _running(running: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Iter
     if plan:
         yield "They return when it stops; nothing is planned for a start meanwhile."
         yield from _way_back(plan)
+
+
+def _open(hand_off: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """The guest does not run, and its devices are not home: how they come back."""
+    devices = words(hand_off["devices"], "no device")
+    yield f"{hand_off['guest']} was given {devices} at {moment(hand_off['since'])}, and does not run."
+    yield "They return first; nothing is planned for a start before that."
+    yield from _way_back(plan, "What is left of their return:")
 
 
 def _steps(steps: Sequence[Step], no_return: str | None) -> Iterator[RenderableType]:
@@ -81,12 +92,12 @@ def _more(title: str, steps: Sequence[Step]) -> Iterator[RenderableType]:
         yield table(COLUMNS, (_row(number, step) for number, step in enumerate(steps, 1)))
 
 
-def _way_back(plan: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _way_back(plan: Mapping[str, Any], title: str = "When it stops:") -> Iterator[RenderableType]:
     if not plan["way_back"]:
         return
     steps = {step["id"]: step for step in (*plan["steps"], *plan["running"], *plan["returns"])}
     yield ""
-    yield "When it stops:"
+    yield title
     for part, columns in (("hook", BACK_COLUMNS), ("detached", AFTER_COLUMNS)):
         rows = [_back_row(item, steps) for item in plan["way_back"] if item["part"] == part and _does(item, steps)]
         if rows:
