@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hand_offs import BY_NAME, GPU, SOUND, Stage, stage
 
+from vfioctl.paths import Paths
 from vfioctl.testing.domains import domain
 from vfioctl.testing.model import FakeProcess
 
@@ -26,6 +29,20 @@ def on(tmp_path) -> Iterator[Stage]:
         with open(os.path.join(place, "win11.xml"), "wb") as file:
             file.write(one.xml)
         yield one
+
+
+def start_another_entry(paths: Paths) -> None:
+    """The hook calls an installation that is gone, with an interpreter that is there."""
+    shim = Path(paths.shim)
+    shim.write_text(re.sub("^entry=.*", "entry=/opt/old/vfioctl/entry.py", shim.read_text(), flags=re.MULTILINE))
+
+
+def confine(paths: Paths) -> None:
+    """SELinux enforces a policy that lets hooks touch nothing."""
+    for name, said in (("getenforce", "Enforcing"), ("getsebool", "virt_hooks_unconfined --> off")):
+        program = Path(paths.at("usr/bin", name))
+        program.write_text(f"#!/bin/sh\necho '{said}'\n")
+        program.chmod(0o755)
 
 
 def call(on: Stage, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -108,12 +125,14 @@ def test_what_undo_sh_has_brought_home_is_planned_and_said_to_be_unfinished(on) 
 
 
 @pytest.mark.parametrize("command", ["plan win11", "status", "list", "enable win11"])
-@pytest.mark.parametrize(("how", "code"), [("missing", "hook.missing"), ("mode", "hook.not_executable")])
-def test_a_hook_that_cannot_fire_is_said(on, command, how, code) -> None:
-    if how == "missing":
-        os.remove(on.host.paths.shim)
-    else:
-        os.chmod(on.host.paths.shim, 0o644)
+@pytest.mark.parametrize(("breaks", "code"), [
+    (lambda paths: os.remove(paths.shim), "hook.missing"),
+    (lambda paths: os.chmod(paths.shim, 0o644), "hook.not_executable"),
+    (start_another_entry, "hook.entry_gone"),
+    (confine, "hook.selinux_boolean"),
+])  # fmt: skip
+def test_a_hook_that_cannot_fire_is_said(on, command, breaks, code) -> None:
+    breaks(on.host.paths)
     status, shown = call(on, *command.split())
     assert (status, codes(shown).count(code)) == (0, 1)
 

@@ -202,6 +202,19 @@ def test_a_sound_installation_is_sound_for_everybody(as_nobody, root) -> None:
     assert (status, "nothing would stop it from firing" in said) == (0, True)
 
 
+@pytest.mark.parametrize(("rules", "words"), [("", 1), ("/etc/libvirt/hooks/** rmix,\n/usr/bin/* PUx,\n", 0)])
+def test_that_a_profile_might_be_enforced_is_said_where_it_would_matter(as_nobody, root, rules, words) -> None:
+    """Whoever opens the list of AppArmor's profiles without root gets EACCES, whatever its mode."""
+    main(compose(str(root)), ["hook", "install"], {})
+    loaded, profile = root / "sys/kernel/security/apparmor/profiles", root / "etc/apparmor.d/usr.sbin.libvirtd"
+    for file, text in ((loaded, "libvirtd (enforce)\n"), (profile, f"profile libvirtd {{\n{rules}}}\n")):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    loaded.chmod(0o600)
+    said = as_nobody("list")[1]
+    assert said.count("apparmor/profiles could not be looked at without root. [hook.unreadable]") == words
+
+
 def test_a_hook_in_a_hidden_directory_is_not_called_missing(as_nobody, root) -> None:
     hidden_records(root)
     (root / "etc/libvirt").chmod(0o700)

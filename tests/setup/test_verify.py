@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -16,7 +17,7 @@ import pytest
 from vfioctl.compose import Composition
 from vfioctl.findings import Finding, Severity
 from vfioctl.setup.install import install
-from vfioctl.setup.verify import verify
+from vfioctl.setup.verify import verify, would_not_fire
 from vfioctl.wait import until
 
 
@@ -106,6 +107,13 @@ def test_a_hook_of_another_installation_is_told_with_both_interpreters(installed
 def test_an_interpreter_that_is_gone_is_found(installed: Composition, daemon: int) -> None:
     os.unlink(installed.self_argv[0])
     assert "hook.interpreter_gone" in codes(verify(installed))
+
+
+def test_a_program_that_is_gone_is_found_where_its_interpreter_is_there(installed: Composition, daemon: int) -> None:
+    shim = Path(installed.paths.shim)
+    shim.write_text(re.sub("^entry=.*", "entry=/opt/old/vfioctl/entry.py", shim.read_text(), flags=re.MULTILINE))
+    os.utime(shim, (1000, 1000))
+    assert "/opt/old/vfioctl/entry.py" in found(installed, "hook.entry_gone").message
 
 
 def test_an_installation_that_others_can_write_is_found(installed: Composition, daemon: int) -> None:
@@ -208,7 +216,9 @@ def test_an_apparmor_profile_without_a_rule_for_hooks_is_found(installed: Compos
     profile = root / "etc/apparmor.d/usr.sbin.libvirtd"
     (profile.parent / "local").mkdir(parents=True)
     profile.write_text("profile libvirtd { /usr/bin/* PUx, }\n")
-    assert "local/usr.sbin.libvirtd" in found(installed, "hook.apparmor").hint
+    hint = found(installed, "hook.apparmor").hint
+    assert "hook.apparmor" in codes(would_not_fire(installed))
+    assert f"printf '%s\\n' '/etc/libvirt/hooks/** rmix,' >>{profile.parent}/local/usr.sbin.libvirtd" in hint
     (profile.parent / "local/usr.sbin.libvirtd").write_text("/etc/libvirt/hooks/** rmix,\n")
     assert verify(installed) == ()
     (profile.parent / "local/usr.sbin.libvirtd").unlink()

@@ -18,8 +18,15 @@ def warnings(call: Call) -> tuple[Message, ...]:
     try:
         os.lstat(shim)
     except PermissionError:
-        return (Message(f"{shim} could not be looked at without root.", "warning", "hook.unreadable"),)
+        return (_unseen(shim),)
     except OSError:
         pass  # it is missing, which is said below
-    found = would_not_fire(call.composition)
+    try:
+        found = would_not_fire(call.composition)
+    except PermissionError as error:
+        return (_unseen(error.filename or shim),)
     return tuple(Message(item.message, "warning", item.code, f"Mend it with: {item.hint}") for item in found)
+
+
+def _unseen(path: str) -> Message:
+    return Message(f"{path} could not be looked at without root.", "warning", "hook.unreadable")

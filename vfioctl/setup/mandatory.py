@@ -15,8 +15,7 @@ DEADLINE = 5.0
 BOOLEAN = "virt_hooks_unconfined"
 LABELS = ("virt_hook_t", "virt_hook_exec_t", "bin_t")
 PROFILES = ("usr.sbin.libvirtd", "usr.sbin.virtqemud")
-HOOK_RULE = "/etc/libvirt/hooks/"
-PROGRAM_RULE = "/usr/bin/*"
+RULES = {"/etc/libvirt/hooks/": "/etc/libvirt/hooks/** rmix,", "/usr/bin/*": "/usr/bin/* PUx,"}
 
 
 def mandatory_access(host: Host) -> Iterator[Finding]:
@@ -60,19 +59,23 @@ def _selinux(host: Host) -> Iterator[Finding]:
 
 
 def _apparmor(host: Host) -> Iterator[Finding]:
-    loaded = files.read_text(host.paths.at("sys/kernel/security/apparmor/profiles"), follow=True) or ""
-    if "libvirtd (enforce)" not in loaded and "virtqemud (enforce)" not in loaded:
-        return
     for name in PROFILES:
         path = host.paths.at("etc/apparmor.d", name)
         text = _with_local(path)
-        if text and not (HOOK_RULE in text and PROGRAM_RULE in text):
+        lacking = [about for about in RULES if text and about not in text]
+        if lacking and _enforces(host):
+            rules, local = (f"'{RULES[about]}'" for about in lacking), f"{os.path.dirname(path)}/local/{name}"
             yield _finding(
-                "hook.apparmor",
-                f"AppArmor enforces {path}, which has no rule for {HOOK_RULE} or for {PROGRAM_RULE}.",
-                f"Add '{HOOK_RULE}** rmix,' and '{PROGRAM_RULE} PUx,' to {os.path.dirname(path)}/local/{name}",
+                "hook.apparmor", f"AppArmor enforces {path}, which has no rule for {' or for '.join(lacking)}.",
+                f"printf '%s\\n' {' '.join(rules)} >>{local}; apparmor_parser -r {path}",
                 f"/sys/kernel/security/apparmor/profiles, {path}",
             )
+
+
+def _enforces(host: Host) -> bool:
+    """Whether AppArmor confines a daemon of libvirt. Raises PermissionError: only root may see its profiles."""
+    loaded = files.read_text(host.paths.at("sys/kernel/security/apparmor/profiles"), follow=True) or ""
+    return "libvirtd (enforce)" in loaded or "virtqemud (enforce)" in loaded
 
 
 def _with_local(path: str) -> str:

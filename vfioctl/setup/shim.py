@@ -58,8 +58,18 @@ def installed(path: str) -> str | None:
 
 def interpreter_of(text: str) -> str:
     """The interpreter that the hook in `text` calls, or "" when that cannot be told."""
+    return _assigned(text, "python")
+
+
+def entry_of(text: str) -> str:
+    """The source file that it starts with that, or "" when that cannot be told."""
+    return _assigned(text, "entry")
+
+
+def _assigned(text: str, name: str) -> str:
+    """What the script in `text` assigns to the variable `name`, a plain word; "" for nothing."""
     for line in text.splitlines():
-        if line.startswith("python="):
-            words = shlex.split(line.removeprefix("python="), comments=True)
+        if line.startswith(f"{name}="):
+            words = shlex.split(line.removeprefix(f"{name}="), comments=True)
             return words[0] if words else ""
     return ""

@@ -32,9 +32,12 @@ def verify(composition: Composition) -> tuple[Finding, ...]:
 
 
 def would_not_fire(composition: Composition) -> tuple[Finding, ...]:
-    """What keeps libvirt from calling the hook at the next start: a quick look, for commands that speak of a start."""
+    """What keeps the hook from its work at the next start: a quick look, for commands that speak of a start.
+
+    Raises PermissionError where that may not be seen.
+    """
     host = Host(composition.paths, composition.programs)
-    found = (*_file(composition), *_daemon(host))
+    found = (*_file(composition), *_daemon(host), *mandatory_access(host))
     return tuple(finding for finding in found if finding.severity is Severity.BLOCK)
 
 
@@ -72,6 +75,9 @@ def _text(composition: Composition, text: str) -> Iterator[Finding]:
     python = shim.interpreter_of(text)
     if python and not os.access(python, os.X_OK):
         yield _finding("hook.interpreter_gone", f"{path} calls {python}, which cannot be executed.", evidence=path)
+    entry = shim.entry_of(text)
+    if entry and not os.path.exists(entry):
+        yield _finding("hook.entry_gone", f"{path} starts {entry}, which is not there.", evidence=path)
     if text == shim.rendered(composition, os.stat(path).st_uid):
         return
     if python and python != composition.self_argv[0]:
