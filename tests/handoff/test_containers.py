@@ -132,6 +132,65 @@ def test_with_live_restore_they_do_not_and_the_plan_says_why(start_host) -> None
     assert [one.code for one in plan.blocks] == ["holder.alive"]
 
 
+def daemon(unit: str, *options: str) -> MachineSpec:
+    """jellyfin has the card open; docker.service is replaced by `unit`, whose dockerd has these options."""
+    machine = scenarios.media_server()
+    dockerd = FakeProcess("dockerd", unit=unit, cmdline=("/usr/sbin/dockerd", "-H", "fd://", *options))
+    units = (*(one for one in machine.units if one.name != DOCKER.name), FakeUnit(unit, brings=(dockerd,)))
+    others = tuple(one for one in machine.processes if one.comm != "dockerd")
+    return replace(machine, units=units, processes=(*others, dockerd))
+
+
+def test_live_restore_as_an_option_of_the_daemon_keeps_them_too(start_host) -> None:
+    plan = planned(start_host(daemon("docker.service", "--live-restore")), 'units = ["docker.service"]\n')
+    assert "live-restore" in told(plan)["container.goes_on"]
+    assert [one.code for one in plan.blocks] == ["holder.alive"]
+
+
+def test_they_end_with_the_daemon_of_the_snap(start_host) -> None:
+    unit = "snap.docker.dockerd.service"
+    plan = planned(start_host(daemon(unit)), f'units = ["{unit}"]\n')
+    assert plan.blocks == ()
+    assert unit in told(plan)["container.ends_with"]
+
+
+def test_with_two_daemons_they_are_not_taken_for_those_of_the_listed_one(start_host) -> None:
+    machine = scenarios.media_server()
+    units = (*machine.units, FakeUnit("snap.docker.dockerd.service"))
+    plan = planned(start_host(replace(machine, units=units)), 'units = ["docker.service"]\n')
+    assert "snap.docker.dockerd.service runs too" in told(plan)["container.goes_on"]
+    assert [one.code for one in plan.blocks] == ["holder.alive"]
+
+
+def test_what_goes_on_without_its_daemon_does_not_end_with_that(start_host) -> None:
+    machine = scenarios.media_server()
+    units = tuple(replace(one, active=one.name != DOCKER.name) for one in machine.units)
+    plan = planned(start_host(replace(machine, units=units)), 'units = ["docker.service"]\n')
+    assert "it does not run" in told(plan)["container.goes_on"]
+    assert [one.code for one in plan.blocks] == ["holder.alive"]
+
+
+@pytest.mark.parametrize(
+    ("group", "advice"),
+    [
+        ("system.slice/nerdctl-{}.scope", "nerdctl stop cdcdcdcdcdcd"),
+        ("kubepods.slice/docker-{}.scope", "kubectl"), ("docker/buildkit/{}", "End that process"),
+    ],
+)  # fmt: skip
+def test_nothing_but_dockers_own_ends_with_it_and_nobodys_session_ends_in_vain(start_host, group, advice) -> None:
+    machine = scenarios.single_gpu_nvidia_desktop()
+    process = FakeProcess("ffmpeg", opens=OPENS, cgroup=f"/{group.format('cd' * 32)}")
+    machine = replace(machine, processes=(*machine.processes, process), units=(*machine.units, DOCKER))
+    fake = start_host(machine)
+    libvirt = FakeLibvirt(fake)
+    libvirt.install()
+    libvirt.manage("win11", 'session = "end"\nunits = ["docker.service"]\n')
+    refused = libvirt.start("win11", UUID, XML, addresses=(GPU, SOUND))
+    assert refused.status == 3, refused.stderr
+    assert advice in refused.stderr
+    assert sorted(fake.kernel.sessions()) == ["2"]
+
+
 @pytest.mark.parametrize(
     ("unit", "tool", "why"), [("podman.service", "podman", "conmon"), ("containerd.service", "docker", "shims")]
 )
@@ -144,7 +203,7 @@ def test_a_listed_service_that_owns_no_container_is_said_to_be_in_vain(start_hos
 
 
 def test_each_unit_that_something_is_said_of_is_one_that_is_asked_about() -> None:
-    assert {containers.DOCKER_UNIT, *containers.IN_VAIN} == planner.DAEMONS
+    assert {*containers.DOCKER_UNITS, *containers.IN_VAIN} == planner.DAEMONS
 
 
 def test_a_rootless_container_does_not_end_with_the_systems_docker(start_host) -> None:

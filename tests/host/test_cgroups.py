@@ -94,12 +94,17 @@ def test_a_path_of_the_unified_hierarchy_names_its_owner(path: str, expected: Ow
         ),
         (
             f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1f.slice/cri-containerd-{ID}.scope",
-            Owner(unit=f"cri-containerd-{ID}.scope", container=ID),
+            Owner(unit=f"cri-containerd-{ID}.scope", container=f"kubepods-{ID}"),
         ),
         (f"/kubepods/besteffort/pod1f/{ID}", Owner(container=f"kubepods-{ID}")),
         (
+            f"/kubepods.slice/kubepods-pod1f.slice/docker-{ID}.scope",  # cri-dockerd
+            Owner(unit=f"docker-{ID}.scope", container=f"kubepods-{ID}"),
+        ),
+        (f"/docker/buildkit/{ID[:25]}", Owner()),
+        (
             f"/system.slice/containerd.service/kubepods-besteffort-pod1f.slice:cri-containerd:{ID}",
-            Owner(unit="containerd.service", container=ID),
+            Owner(unit="containerd.service", container=f"kubepods-{ID}"),
         ),
     ],
 )

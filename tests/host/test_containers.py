@@ -31,6 +31,9 @@ def docker_file(name: str = "/jellyfin", **labels: str) -> str:
     [
         (f"docker-{ID}.scope", ID, "docker"), (f"libpod-{ID}.scope", ID, "podman"), ("jelly.service", ID, "podman"),
         (f"cri-containerd-{ID}.scope", ID, "kubernetes"), ("machine-web.scope", "web", "machine"),
+        (f"nerdctl-{ID}.scope", ID, "nerdctl"), ("docker-k3x9.scope", "k3x9", "docker build"),
+        (f"docker-{ID}.scope", f"kubepods-{ID}", "kubernetes"), ("containerd.service", f"kubepods-{ID}", "kubernetes"),
+        ("lxc@web.service", "web", "lxc"),
     ],
 )  # fmt: skip
 def test_the_scope_tells_the_runtime(unit: str, container: str, expected: str) -> None:
@@ -41,6 +44,7 @@ def test_without_a_scope_the_id_tells_it() -> None:
     bare = Holder(500, 7, "x", (), (), container=ID)
     assert runtime(bare) == "docker"
     assert runtime(Holder(500, 7, "x", (), (), container="web")) == "lxc"
+    assert runtime(Holder(500, 7, "x", (), (), container=f"libpod-{ID}")) == "podman"
     assert runtime(Holder(500, 7, "x", (), ())) == ""
 
 
@@ -92,6 +96,45 @@ def test_machines_and_guests_are_named_by_their_own_tools(tree) -> None:
         Holder(501, 7, "x", (), (), container="lxd-1"),
     ))  # fmt: skip
     assert [one.stop for one in found.values()] == ["machinectl stop web", "virsh shutdown win10", "lxc-stop -n lxd-1"]
+
+
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [
+        ("var/lib/incus/containers/web", "incus stop web"), ("var/lib/lxd/containers/web", "lxc stop web"),
+        ("var/snap/lxd/common/lxd/containers/web", "lxc stop web"), ("var/lib/lxc/web", "lxc-stop -n web"),
+        ("var/lib/incus/containers/shop_web", "incus stop --project shop web"),
+    ],
+)  # fmt: skip
+def test_a_container_of_liblxc_is_stopped_by_what_keeps_its_directory(tree, place: str, command: str) -> None:
+    tree.write(f"{place}/backup.yaml")
+    name = os.path.basename(place)
+    assert named(tree.paths, (Holder(501, 7, "x", (), (), container=name),))[name].stop == command
+
+
+def test_one_of_containerd_alone_is_stopped_by_nerdctl(tree) -> None:
+    one = named(tree.paths, (holder(unit=f"nerdctl-{ID}.scope"),))[ID]
+    assert (one.way_out, one.setting) == ("Stop it with: nerdctl stop 3f2a9c1d5e6b", "")
+
+
+def test_one_of_kubernetes_is_not_ended_by_hand_since_its_kubelet_starts_it_again(tree) -> None:
+    one = named(tree.paths, (holder(f"kubepods-{ID}", f"cri-containerd-{ID}.scope"),))[f"kubepods-{ID}"]
+    assert one.stop == ""
+    assert one.way_out.startswith("Its kubelet would start it again")
+    assert one.way_out.endswith("crictl inspect 3f2a9c1d5e6b")
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ("dockerd -H fd://", False), ("dockerd --live-restore -H fd://", True), ("dockerd --live-restore=true", True),
+        ("dockerd --live-restore=false", False), ("dockerd --config-file=/etc/other.json", True),
+        ("dockerd --config-file /etc/other.json", True), ("dockerd --config-file", False),
+    ],
+)  # fmt: skip
+def test_live_restore_is_also_an_option_of_dockerd_and_may_stand_in_another_file(tree, argv: str, expected) -> None:
+    tree.write("etc/other.json", '{"live-restore": true}')
+    assert live_restore(tree.paths, argv.split()) is expected
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,17 @@ def test_a_container_holds_a_node_under_a_name_of_its_own(machine_of):
     assert "docker-0123456789ab.scope" in machine.read(f"proc/{pid}/cgroup")
 
 
+@pytest.mark.parametrize("unit", ["docker.service", "snap.docker.dockerd.service"])
+@pytest.mark.parametrize("options", [(), ("--live-restore",)])
+def test_containers_end_with_the_daemon_unless_it_was_started_to_leave_them(machine_of, unit, options):
+    machine = scenarios.media_server()
+    dockerd = FakeProcess("dockerd", unit=unit, cmdline=("/usr/sbin/dockerd", *options))
+    others = tuple(one for one in machine.processes if one.comm != "dockerd")
+    machine = machine_of(replace(machine, units=(FakeUnit(unit),), processes=(*others, dockerd)))
+    assert machine.run("systemctl", "stop", unit).returncode == 0
+    assert ("ffmpeg" in comms(machine)) is bool(options)
+
+
 def test_real_processes_are_passed_through(machine_of):
     machine = machine_of(scenarios.generic_nic())
     own = os.getpid()

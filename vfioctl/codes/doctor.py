@@ -59,7 +59,8 @@ CODES = (
     Code("holder.bus", "A process has an i2c bus of a card open now: RGB lights, or settings of a screen.",
          "End it before a guest with that card starts, or list its unit under `units`."),
     Code("holder.container", "A container has a card open now.",
-         "List it in the guest file under `containers`: it is stopped for the guest and started again."),
+         "List one of Docker or Podman in the guest file under `containers`: it is stopped for the guest and started "
+         "again. Stop every other with its own tool."),
     Code("holder.daemon", "A daemon that watches a card, cools or lights it, has it open now.",
          "List its unit in the guest file under `units`."),
     Code("holder.display", "The desktop has a card open now.",

@@ -26,7 +26,7 @@ class Sort:
 
 
 GUEST = Sort("holder.guest", "a guest", "It lets go when that guest stops.", names=("qemu-system-", "qemu-kvm"))
-CONTAINER = Sort("holder.container", "a container", "List it in the guest file under containers.")
+CONTAINER = Sort("holder.container", "a container", "End that process.")
 OTHER = Sort("holder.process", "a process", "End it before a guest with the card starts.")
 SORTS = (
     Sort("holder.model", "a model runner", "List its unit in the guest file under units; or stop it before.",
@@ -92,7 +92,7 @@ def _title(holder: Holder, inside: Mapping[str, Container]) -> str:
 def _finding(title: str, alike: list[Holder], inside: Mapping[str, Container]) -> Finding:
     first = alike[0]
     is_a, box = sort(first), inside.get(first.container or "")
-    hint = f"Stop it with: {box.stop}; or list it in the guest file." if box and box.stop else is_a.hint
+    hint = f"{box.way_out}." if box and box.way_out else is_a.hint
     pids = ", ".join(str(one.pid) for one in alike)
     where = ", ".join(first.addresses) or "the driver of a card"
     return Finding(

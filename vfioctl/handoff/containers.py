@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
-from vfioctl.host import container_tools
-from vfioctl.host.containers import DOCKER, PODMAN, live_restore, named, user_of
+from vfioctl.host import container_tools, processes
+from vfioctl.host.containers import DOCKER, KUBERNETES, NERDCTL, PODMAN, live_restore, named, user_of
 from vfioctl.txn.step import Frees, Phase, StepProposal
 
 if TYPE_CHECKING:
     from vfioctl.host.container_tools import Seen, Which
     from vfioctl.host.host import Host
+    from vfioctl.host.model import Unit
     from vfioctl.plugin.types import Request
 
 SECONDS = 20.0  # of which container.stop gives it 12 to end by itself
-DOCKER_UNIT = "docker.service"
+DOCKER_UNITS = ("docker.service", "snap.docker.dockerd.service")
 # Listed in vain: what runs the containers is another process, which goes on.
 IN_VAIN = {
-    "containerd.service": (DOCKER, "they belong to shims of their own"),
-    "podman.service": (PODMAN, "podman has no daemon; a conmon of its own holds each"),
+    "containerd.service": ((DOCKER, NERDCTL, KUBERNETES), "they belong to shims of their own"),
+    "podman.service": ((PODMAN,), "podman has no daemon; a conmon of its own holds each"),
 }
 
 
@@ -42,7 +44,8 @@ class Chosen:
 def chosen(request: Request) -> Chosen:
     """What the settings `containers` and `units` of `request` mean for containers now."""
     proposals: list[StepProposal] = []
-    findings = list(_about_daemons(request))
+    kept = {unit: _kept_by(unit, request) for unit in DOCKER_UNITS if unit in request.config.units}
+    findings = list(_about_daemons(request, kept))
     for entry in request.config.containers:
         found = _find(entry, request.host)
         if isinstance(found, Finding):
@@ -51,8 +54,7 @@ def chosen(request: Request) -> Chosen:
             uid = user_of(request.host.paths, found[0].user)[1] if found[0].user else None
             proposals.append(_stop(entry, *found, uid))
     ids = frozenset(str(release.container) for step in proposals for release in step.promises if release.container)
-    ends = DOCKER_UNIT in request.config.units and not live_restore(request.host.paths)
-    return Chosen(tuple(proposals), tuple(findings), ids, frozenset({DOCKER_UNIT} if ends else ()))
+    return Chosen(tuple(proposals), tuple(findings), ids, frozenset(unit for unit, why in kept.items() if not why))
 
 
 def _find(entry: str, host: Host) -> tuple[Which, Seen] | Finding:
@@ -96,23 +98,37 @@ def _stop(entry: str, which: Which, seen: Seen, uid: int | None) -> StepProposal
     return StepProposal(
         id=f"container.stop:{entry}", kind="unit.stop" if seen.unit else "container.stop", params=params,
         reason="the guest file lists it under containers", phase=Phase.BEFORE, deadline=SECONDS,
-        before=(f"unit.stop:{DOCKER_UNIT}",), frees=(Frees(container=seen.id, uid=uid),),
+        before=tuple(f"unit.stop:{unit}" for unit in DOCKER_UNITS), frees=(Frees(container=seen.id, uid=uid),),
     )  # fmt: skip
 
 
-def _about_daemons(request: Request) -> Iterator[Finding]:
-    """What a listed daemon's stop means for the containers that hold the devices."""
-    listed = {unit for unit in (DOCKER_UNIT, *IN_VAIN) if unit in request.config.units}
+def _kept_by(unit: str, request: Request) -> str:
+    """Why Docker's containers would go on when its listed `unit` is stopped; "" when they end with it."""
+    daemons = dict(zip(DOCKER_UNITS, request.host.units(DOCKER_UNITS), strict=True))
+    if not daemons[unit].is_active:
+        return "it does not run"
+    if other := next((it for it in daemons if daemons[it].is_active and it not in request.config.units), None):
+        return f"{other} runs too, and they may be of that one"
+    argv = _argv(daemons[unit], request.host)
+    return "it was told to leave them (live-restore)" if live_restore(request.host.paths, argv) else ""
+
+
+def _argv(unit: Unit, host: Host) -> tuple[str, ...]:
+    """How the daemon of `unit` was started: its options may come from /etc/default/docker, or from the snap."""
+    words = processes.arguments(host.paths, (unit.main_pid,)) if unit.main_pid else {}
+    return tuple(os.fsdecode(word) for word in words.get(unit.main_pid, ()))
+
+
+def _about_daemons(request: Request, kept: Mapping[str, str]) -> Iterator[Finding]:
+    """What a listed daemon's stop means for the containers that hold the devices; `kept` says why they go on."""
+    listed: dict[str, tuple[tuple[str, ...], str]] = {unit: ((DOCKER,), why) for unit, why in kept.items()}
+    listed |= {unit: said for unit, said in IN_VAIN.items() if unit in request.config.units}
     if not listed:
         return
     inside = named(request.host.paths, request.host.holders(device.address for device in request.devices)).values()
-    for unit in sorted(listed):
-        kind, why = IN_VAIN.get(unit, (DOCKER, "its daemon.json says live-restore"))
-        names = ", ".join(sorted(one.title for one in inside if one.runtime == kind and not one.user))
-        if names and unit == DOCKER_UNIT and not live_restore(request.host.paths):
-            yield _ends_with(unit, names)
-        elif names:
-            yield _goes_on(unit, names, why)
+    for unit, (kinds, why) in sorted(listed.items()):
+        if names := ", ".join(sorted(one.title for one in inside if one.runtime in kinds and not one.user)):
+            yield _goes_on(unit, names, why) if why else _ends_with(unit, names)
 
 
 def _ends_with(unit: str, names: str) -> Finding:

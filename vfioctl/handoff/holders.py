@@ -164,10 +164,8 @@ def _blocked_for_all(holder: Holder, where: str, policy: Policy) -> Finding:
 def _way_out(holder: Holder, policy: Policy) -> str:
     """What helps: a container's process alone would be started again."""
     container = policy.named.get(holder.container or "")
-    if container is None or not container.stop:
-        return "End that process, then start the guest again; see: vfioctl gpu holders"
-    listed = f", or let each start do it with this setting in the guest file: {container.setting}"
-    return f"Stop it with: {container.stop}{listed if container.setting else ''}"
+    known = container.way_out if container else ""
+    return known or "End that process, then start the guest again; see: vfioctl gpu holders"
 
 
 def _where(holder: Holder, policy: Policy) -> str:

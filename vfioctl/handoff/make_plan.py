@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from vfioctl.handoff.holders import Policy
 
 CORE = "core"
-DAEMONS = frozenset({"docker.service", "containerd.service", "podman.service"})  # what their stop means is to be said
+DAEMONS = frozenset({  # what their stop means is to be said
+    "docker.service", "snap.docker.dockerd.service", "containerd.service", "podman.service",
+})  # fmt: skip
 
 
 LEAST = 0.05  # seconds; a timer of none never rings

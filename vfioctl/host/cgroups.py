@@ -21,13 +21,12 @@ CONTAINERS = (
     r"machine-(.+)\.scope",
     r"systemd-nspawn@(.+)\.service",
 )
-PAYLOADS = (
-    r"libpod-payload-([0-9a-f]+)",  # below the unit that Podman runs in, with --cgroups=split: quadlet
-    r"lxc\.(?:payload|monitor)\.(.+)",
-    r".+:(?:cri-containerd|crio):([0-9a-f]+)",  # of a runtime that takes the kubelet's systemd names for plain ones
-)
+PAYLOAD = r"libpod-payload-([0-9a-f]+)"  # below the unit that Podman runs in, with --cgroups=split: quadlet
+LXC = r"lxc\.(?:payload|monitor)\.(.+)"
+POD = r".+:(?:cri-containerd|crio):([0-9a-f]+)"  # of a runtime that takes the kubelet's systemd names for plain ones
 PARENTS = ("docker", "lxc", "libpod_parent", "lxc.payload", "lxc.monitor")  # of runtimes that do without systemd
-PODS = "kubepods"  # of a kubelet that does
+BUILDS = ("docker", "buildkit")  # below them lie the steps of a build, which no tool of Docker knows by name
+PODS = "kubepods"  # of a kubelet: a group of its own, or a slice; what lies there is the kubelet's, whoever runs it
 
 
 @frozen
@@ -73,7 +72,8 @@ def _of_path(parts: list[str]) -> Owner:
     if uid is not None and (session := re.fullmatch(SESSION, unit)):
         return Owner(session=session[1], session_uid=uid)
     if re.fullmatch(UNIT, unit):
-        return Owner(unit=unit, container=_of_unit(unit, below))
+        container = _of_unit(unit, below)
+        return Owner(unit=unit, container=_of_pod(container) if container and f"{PODS}.slice" in slices else container)
     if not slices and not below and "." not in unit:
         return Owner(session=unit)  # elogind: one group a session, at the top
     return Owner(container=_container(rest))
@@ -101,16 +101,27 @@ def _of_manager(uid: int, parts: list[str]) -> Owner:
 
 def _of_unit(unit: str, below: list[str]) -> str | None:
     """The container that the unit is, or that lies right below it."""
-    return _named(CONTAINERS, unit) or (_named(PAYLOADS, below[0]) if below else None)
+    place = below[0] if below else ""
+    return _named(CONTAINERS, unit) or _named((PAYLOAD,), place) or _anywhere(place)
+
+
+def _anywhere(place: str) -> str | None:
+    """The container of a runtime that makes the same group at the top and below a unit."""
+    pod = re.fullmatch(POD, place)
+    return _of_pod(pod[1]) if pod else _named((LXC,), place)
+
+
+def _of_pod(container: str) -> str:
+    return f"{PODS}-{container}"
 
 
 def _container(parts: list[str]) -> str | None:
     """The container in a place that no systemd has made: /docker/ID, /lxc.payload.NAME, /kubepods/…/ID."""
     if parts[0] in PARENTS:
-        return parts[1] if len(parts) > 1 else None
+        return parts[1] if len(parts) > 1 and tuple(parts[:2]) != BUILDS else None
     if parts[0] == PODS:
-        return next((f"{PODS}-{part}" for part in parts if re.fullmatch(ID, part)), None)
-    return _named(PAYLOADS, parts[0])
+        return next((_of_pod(part) for part in parts if re.fullmatch(ID, part)), None)
+    return _anywhere(parts[0])
 
 
 def _named(patterns: tuple[str, ...], part: str) -> str | None:

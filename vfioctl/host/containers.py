@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from vfioctl import files
 from vfioctl.checking import TYPE_CHECKING
@@ -22,13 +23,22 @@ from vfioctl.proc import in_child
 if TYPE_CHECKING:
     from typing import Any
 
-DOCKER, PODMAN, KUBERNETES, MACHINE, LXC = "docker", "podman", "kubernetes", "machine", "lxc"
+DOCKER, PODMAN, NERDCTL, KUBERNETES, MACHINE = "docker", "podman", "nerdctl", "kubernetes", "machine"
+LXC, INCUS, LXD, BUILD = "lxc", "incus", "lxd", "docker build"
 SCOPES = (
-    ("docker-", DOCKER), ("libpod-", PODMAN), ("crio-", KUBERNETES), ("cri-containerd-", KUBERNETES),
-    ("machine-", MACHINE), ("systemd-nspawn@", MACHINE),
+    ("docker-", DOCKER), ("libpod-", PODMAN), ("nerdctl-", NERDCTL), ("crio-", KUBERNETES),
+    ("cri-containerd-", KUBERNETES), ("machine-", MACHINE), ("systemd-nspawn@", MACHINE),
 )  # fmt: skip
-STOPS = {DOCKER: "docker stop {}", PODMAN: "podman stop {}", MACHINE: "machinectl stop {}", LXC: "lxc-stop -n {}"}
-ID = r"[0-9a-f]{12,64}"
+STOPS = {
+    DOCKER: "docker stop {}", PODMAN: "podman stop {}", NERDCTL: "nerdctl stop {}", MACHINE: "machinectl stop {}",
+    LXC: "lxc-stop -n {}", INCUS: "incus stop {}", LXD: "lxc stop {}",
+}  # fmt: skip
+# Both make their containers by liblxc, in directories of their own, which lxc-stop does not look into.
+LXC_PLACES = (
+    ("var/lib/incus/containers", INCUS), ("var/lib/lxd/containers", LXD),
+    ("var/snap/lxd/common/lxd/containers", LXD),
+)  # fmt: skip
+ID = r"[0-9a-f]{64}"  # of Docker and Podman; BuildKit's ids, in scopes of the same name, have 25 letters and digits
 NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"  # the grammar of both runtimes; also safe to paste
 SHORT = 12  # characters of an id that both runtimes show, and take
 SECONDS = 1.0
@@ -37,6 +47,7 @@ PROJECT = "com.docker.compose.project"
 DOCKER_ROOTS = ("var/lib/docker", "var/snap/docker/common/var-lib-docker")
 PODMAN_ROOTS = ("var/lib/containers/storage",)
 DAEMON_FILE = "etc/docker/daemon.json"
+TRUE = ("1", "t", "T", "true", "True", "TRUE")  # of an option of dockerd: Go's ParseBool
 Stored = tuple[str, str, bool]  # name, compose project, auto_remove
 NOTHING: Stored = ("", "", False)
 GUEST = r"qemu-\d+-(.+)"  # libvirt's machines in machined
@@ -70,8 +81,20 @@ class Container:
             return f"{manager} stop {self.unit}"
         if guest := re.fullmatch(GUEST, self.name):
             return f"virsh shutdown {guest[1]}"
-        command = STOPS.get(self.runtime, "").format(self.name or self.id[:SHORT])
+        called = _in_project(self.name) if self.runtime in (INCUS, LXD) else self.name or self.id[:SHORT]
+        command = STOPS.get(self.runtime, "").format(called)
         return f"sudo -u {self.user} XDG_RUNTIME_DIR=/run/user/{self.uid} {command}" if self.user else command
+
+    @property
+    def way_out(self) -> str:
+        """What to do so that it lets go for longer than a moment, without a full stop; "" when nothing is known."""
+        if self.runtime == KUBERNETES:
+            return ("Its kubelet would start it again: scale what made it down to 0 with kubectl; its pod is named by: "
+                    f"crictl inspect {self.id[:SHORT]}")  # fmt: skip
+        if not self.stop:
+            return ""
+        listed = f", or let each start do it with this setting in the guest file: {self.setting}"
+        return f"Stop it with: {self.stop}{listed if self.setting else ''}"
 
     @property
     def setting(self) -> str:
@@ -83,19 +106,32 @@ class Container:
         return f'containers = ["{self.runtime}:{f"{self.user}/" if self.user else ""}{self.name}"]'
 
 
+def _in_project(name: str) -> str:
+    """What Incus and LXD call a container: liblxc has PROJECT_NAME, where neither part may have an underscore."""
+    project, _, own = name.rpartition("_")
+    return f"--project {project} {own}" if project else name
+
+
 def runtime(holder: Holder) -> str:
-    """The runtime of the container that `holder` is in, by the scope that it made; "" outside of containers."""
+    """The runtime of the container that `holder` is in, by the place of its group; "" outside of containers."""
     if not holder.container:
         return ""
-    scope = holder.user_unit or holder.unit or ""
-    for prefix, name in SCOPES:
-        if scope.startswith(prefix):
-            return name
     if holder.container.startswith("kubepods-"):
         return KUBERNETES
-    if scope.endswith(".service") or holder.container.startswith("libpod-"):
-        return PODMAN  # below the unit itself, as --cgroups=split puts it: quadlet
-    return DOCKER if re.fullmatch(ID, holder.container) else LXC
+    scope = holder.user_unit or holder.unit or ""
+    known = next((name for prefix, name in SCOPES if scope.startswith(prefix)), None)
+    if known is None:
+        return _bare_runtime(holder.container, scope)
+    return known if known != DOCKER or re.fullmatch(ID, holder.container) else BUILD
+
+
+def _bare_runtime(container: str, scope: str) -> str:
+    """Of one without a scope: /libpod_parent/libpod-ID, /lxc/NAME, /docker/ID, or one below the unit itself."""
+    if container.startswith("libpod-"):
+        return PODMAN
+    if not re.fullmatch(ID, container):
+        return LXC
+    return PODMAN if scope.endswith(".service") else DOCKER  # quadlet, as --cgroups=split puts it
 
 
 def named(paths: Paths, holders: Iterable[Holder]) -> dict[str, Container]:
@@ -114,8 +150,14 @@ def _bare(paths: Paths, holder: Holder) -> Container:
     scope = holder.user_unit or holder.unit or ""
     user, uid = ("", None) if holder.user_unit is None else (user_of(paths, holder.uid)[0], holder.uid)
     name = _unescaped(key) if kind in (MACHINE, LXC) else ""
+    kind = _of_lxc(paths, name) if kind == LXC else kind
     unit = scope if kind == PODMAN and scope.endswith(".service") else ""
-    return Container(key.removeprefix("libpod-"), kind, name, user, uid, unit=unit)
+    return Container(key.removeprefix("libpod-").removeprefix("kubepods-"), kind, name, user, uid, unit=unit)
+
+
+def _of_lxc(paths: Paths, name: str) -> str:
+    """What manages the container `name` of liblxc: it has a directory, or a link to its pool, there."""
+    return next((kind for place, kind in LXC_PLACES if os.path.lexists(paths.at(place, name))), LXC)
 
 
 def _with(container: Container, name: str, project: str, auto_remove: bool) -> Container:  # noqa: FBT001 -- a row
@@ -183,13 +225,22 @@ def _data_root(paths: Paths) -> str:
     return _text(_daemon(paths).get("data-root")).lstrip("/")
 
 
-def live_restore(paths: Paths) -> bool:
-    """Whether Docker's containers go on when its daemon ends (live-restore in daemon.json)."""
-    return _daemon(paths).get("live-restore") is True
+def live_restore(paths: Paths, argv: Sequence[str] = ()) -> bool:
+    """Whether the containers of the dockerd that runs as `argv` go on when it ends: by an option, or by its file."""
+    if "--live-restore" in argv or _option(argv, "--live-restore") in TRUE:
+        return True
+    return _daemon(paths, _option(argv, "--config-file") or DAEMON_FILE).get("live-restore") is True
 
 
-def _daemon(paths: Paths) -> Mapping[str, Any]:
-    return _dict(_json(os.path.realpath(paths.at(DAEMON_FILE))))
+def _option(argv: Sequence[str], name: str) -> str | None:
+    """The value of the option `name` in `argv`: behind "=", or the next word."""
+    values = [word.partition("=")[2] for word in argv if word.startswith(f"{name}=")]
+    values += [value for word, value in pairwise(argv) if word == name]
+    return values[-1] if values else None
+
+
+def _daemon(paths: Paths, file: str = DAEMON_FILE) -> Mapping[str, Any]:
+    return _dict(_json(os.path.realpath(paths.at(file))))
 
 
 def _listed(directory: str) -> tuple[str, ...]:

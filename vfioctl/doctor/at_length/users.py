@@ -8,8 +8,9 @@ QEMU has the card through VFIO: a guest runs with it. `vfioctl status` says whic
 when the guest stops; a process of QEMU that nothing ends is what `vfioctl rescue` is for.""",
     "holder.container": """
 A container has the card's nodes open, mostly through the runtime of NVIDIA or by --device. It is found by the
-device, not by the path, so nodes of its own do not hide it. Listed in the guest file under containers it is stopped
-before the start and started again after the guest; otherwise the start is refused and nothing is touched.""",
+device, not by the path, so nodes of its own do not hide it. One of Docker or Podman that the guest file lists under
+containers is stopped before the start and started again after the guest; otherwise the start is refused and nothing
+is touched.""",
     "holder.model": """
 Programs that run models keep the card's memory and its nodes open for as long as they wait for work, often for
 days. Run as a unit of systemd they are stopped for the guest and started again, once the guest file lists the unit:

@@ -80,9 +80,10 @@ class Containers:
         for process in self.kernel.processes.where(container=identifier):
             self.kernel.processes.end(process.pid)
 
-    def daemon_stops(self) -> None:
+    def daemon_stops(self, unit: str) -> None:
         """Docker ends every container of it with its daemon, unless live-restore is on."""
-        if self._live_restore():
+        words = [word for process in self.kernel.processes.where(unit=unit) for word in process.spec.cmdline]
+        if "--live-restore" in words or self._live_restore():
             return
         for process in self.kernel.processes.where(runtime="docker"):
             if process.spec.container:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vfioctl.testing.kernel.core import Kernel
     from vfioctl.testing.userspace.containers import Containers
 
-DAEMON = "docker.service"
+DAEMONS = ("docker.service", "snap.docker.dockerd.service")
 SUFFIXES = (".service", ".socket", ".target", ".timer", ".scope", ".slice", ".path", ".mount")
 
 
@@ -128,7 +128,7 @@ class Systemd:
             self.kernel.processes.restart(process)
         for session in unit.spec.sessions:
             self._open_session(session)
-        if self.containers and unit.name == DAEMON and unit.spec.uid is None:
+        if self.containers and unit.name in DAEMONS and unit.spec.uid is None:
             self.containers.daemon_starts()
 
     def _open_session(self, session: FakeSession) -> None:
@@ -146,10 +146,10 @@ class Systemd:
             self._wait_for_stop(unit, "stop")
         unit.active_state = "inactive"
         unit.due = unit.every = None
+        if self.containers and unit.name in DAEMONS and unit.spec.uid is None:
+            self.containers.daemon_stops(unit.name)
         for pid in self.processes_of(unit):
             self.kernel.processes.end(pid)
-        if self.containers and unit.name == DAEMON and unit.spec.uid is None:
-            self.containers.daemon_stops()
         for session in tuple(self.sessions.values()):
             if unit.name in session.ends_with:
                 self.end_session(session.id)
