@@ -116,6 +116,22 @@ def test_a_tool_that_does_not_answer_blocks_nothing_by_itself(start_host) -> Non
     assert plan.blocks == ()
 
 
+@pytest.mark.parametrize(("tool", "other"), [("docker", "podman"), ("podman", "docker")])
+def test_a_tool_that_does_not_answer_keeps_no_other_from_being_asked(start_host, tool, other) -> None:
+    fake = start_host(holding(other))
+    fake.kernel.fail_program(tool, 1)
+    plan = planned(fake, 'containers = ["jelly"]\n')
+    assert plan.step("container.stop:jelly").params == {"tool": other, "name": "jelly"}
+    assert "container.unreadable" not in told(plan)
+    assert plan.blocks == ()
+
+
+def test_a_name_that_one_tool_does_not_know_and_the_other_does_not_tell_is_a_warning(start_host) -> None:
+    fake = start_host(scenarios.two_gpu(logged_in=False))
+    fake.kernel.fail_program("docker", 1)
+    assert "container.unreadable" in told(planned(fake, 'containers = ["nothing"]\n'))
+
+
 def test_dockers_containers_end_with_its_listed_daemon(start_host) -> None:
     plan = planned(start_host(scenarios.media_server()), 'units = ["docker.service"]\n')
     assert plan.blocks == ()

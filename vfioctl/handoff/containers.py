@@ -58,19 +58,26 @@ def chosen(request: Request) -> Chosen:
 
 
 def _find(entry: str, host: Host) -> tuple[Which, Seen] | Finding:
-    """The container that `entry` names, or why none of that name is stopped."""
+    """The container that `entry` names, or why none of that name is stopped.
+
+    A tool that does not tell, as one without its daemon, keeps none of another tool from being found.
+    """
     tools = tuple(tool for tool in container_tools.TOOLS if host.programs.find(tool))
+    silent: VfioctlError | None = None
     for which in container_tools.which(entry, tools):
         try:
             seen = host.container(which)
         except VfioctlError as error:
-            hint = error.hints[0] if error.hints else ""
-            return Finding("container.unreadable", error.message, Severity.WARN, hint=hint)
-        if seen and seen.auto_remove and not seen.unit:
-            return _removed(which)
+            silent = silent or error
+            continue
         if seen:
-            return which, seen
-    return _unknown(entry)
+            return _removed(which) if seen.auto_remove and not seen.unit else (which, seen)
+    return _unreadable(silent) if silent else _unknown(entry)
+
+
+def _unreadable(error: VfioctlError) -> Finding:
+    hint = error.hints[0] if error.hints else ""
+    return Finding("container.unreadable", error.message, Severity.WARN, hint=hint)
 
 
 def _removed(which: Which) -> Finding:
