@@ -63,6 +63,18 @@ def test_rich_is_left_what_has_to_be_folded_and_what_has_bars() -> None:
     assert table(COLUMNS, []).lines(100) is None
 
 
+def test_rows_of_a_few_lines_keep_the_title_of_what_names_them() -> None:
+    row = ("1", "driver.bind", "0000:01:00.0", "the guest opens it", "exact")
+    assert drawn(table(COLUMNS, [row]), 30).startswith("#  step\n1  driver.bind\n")
+    assert drawn(table(COLUMNS, [row], head=False), 30).startswith("1  driver.bind\n")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_a_plan_says_at_every_width_what_libvirt_waits_for(width: int) -> None:
+    shown = "".join(drawn(part, width) for part in plan.view(desktop_plan()) if isinstance(part, Grid))
+    assert {"while", "libvirt", "waits", "after", "the", "hook"} <= whole_words(shown)
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_a_plan_keeps_its_reasons_and_addresses_at_every_width(width: int) -> None:
     made = desktop_plan()
@@ -84,7 +96,8 @@ def test_a_row_that_does_not_fit_becomes_its_name_and_a_line_a_column() -> None:
     columns = (Column("device", 13), Column("is", 22), Column("held by"))
     shown = drawn(table(columns, [("0000:01:00.0", "given to win11", "qemu-system-x86 (5000000)")]), 30)
     assert [line.rstrip() for line in shown.split("\n")] == [
-        "0000:01:00.0", "   is       given to win11", "   held by  qemu-system-x86", "            (5000000)", "",
+        "device", "0000:01:00.0", "   is       given to win11", "   held by  qemu-system-x86",
+        "            (5000000)", "",
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,41 @@ def shown(result: Result, form: str = "text") -> str:
 def test_a_plan_shows_reasons_undo_and_the_point_of_no_return(golden: Golden) -> None:
     error = Error("holder.alive", "It is held by process 42 (X).", hints=("End that process.",))
     golden("plan.txt", shown(Result("plan", desktop_plan(), errors=(error,), exit_status=3)))
+
+
+FINDING = {
+    "code": "display_manager.every_card", "message": "Xorg has 0000:00:02.0 and 0000:01:00.0 open: it would end.",
+    "evidence": "/proc/5000011/fd: /dev/dri/card0, /dev/dri/card1, /dev/dri/renderD128, /dev/nvidia-modeset",
+    "hint": "Keep Xorg off the card, as the page of two cards says of each compositor.",
+    "fix": "vfioctl doctor --fix driver.early",
+}  # fmt: skip
+CHECKS = [
+    {"name": "display-manager.compositor", "source": "display-manager", "worst": "info", "findings": [FINDING],
+     "summary": "The desktop leaves a card to guests, and no other one keeps it."},
+    {"name": "iommu", "source": "core", "worst": None, "summary": "The IOMMU is on.", "findings": []},
+]  # fmt: skip
+
+
+def lines_of_doctor(data: dict[str, Any], width: int, form: str = "plain") -> list[str]:
+    out = io.StringIO()
+    output = Output("text", out, io.StringIO(), color=form == "colored", width=width)
+    output.result(Result("doctor", data), BUILT_IN.find("doctor"))
+    return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).split("\n")
+
+
+@pytest.mark.parametrize("form", ["plain", "colored"])
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_what_doctor_found_fits_and_loses_nothing(width: int, form: str) -> None:
+    lines = lines_of_doctor({"checks": CHECKS}, width, form)
+    assert max(map(len, lines)) <= width
+    words = {word.strip("[]") for line in lines for word in line.split()}
+    assert {word for text in FINDING.values() for word in text.split()} <= words
+
+
+def test_what_a_code_means_fits_too() -> None:
+    data = {"code": "iommu.off", "source": "core", "meaning": "It is off. " * 9, "at_length": "At length. " * 20,
+            "remedy": "Turn it on. " * 9, "findings": []}  # fmt: skip
+    assert max(map(len, lines_of_doctor(data, 60))) <= 60
 
 
 def test_a_plan_without_steps_says_so(golden: Golden) -> None:

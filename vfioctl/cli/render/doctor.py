@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-WIDTH = 100
+from vfioctl.cli.render.prose import Prose
+from vfioctl.cli.render.tables import Column, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+COLUMNS = (Column("check", 27), Column("state", 15), Column("about"))
+ONE, TWO = "    ", "        "  # indents
 STATES = {None: "ok", "info": "ok, with a note", "warn": "warning", "block": "blocks"}
 
 
-def view(data: Mapping[str, Any]) -> Iterator[str]:
+def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """The checks, with what was mended before; what was taken back; what one code means; or where the report is."""
     if "code" in data or "file" in data:
         yield from _explained(data) if "code" in data else _reported(data)
@@ -42,31 +48,34 @@ def _reported(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"Taken out: {counted}. The same thing has the same name wherever it stood."
 
 
-def _checked(checks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    checks = list(checks)
-    width = max(len(check["name"]) for check in checks)
-    for check in checks:
-        source = "" if check["source"] == "core" else f" ({check['source']})"
-        yield f"{check['name']:<{width}}  {STATES[check['worst']]:<15}  {check['summary']}{source}"
+def _checked(checks: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    rows = [_row(check) for check in checks]
+    for row, check in zip(rows, checks, strict=True):
+        yield table(COLUMNS, (row,), head=False, like=rows)
         yield from _found(check["findings"])
 
 
-def _found(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _row(check: Mapping[str, Any]) -> tuple[str, str, str]:
+    source = "" if check["source"] == "core" else f" ({check['source']})"
+    return check["name"], STATES[check["worst"]], f"{check['summary']}{source}"
+
+
+def _found(findings: Iterable[Mapping[str, Any]]) -> Iterator[Prose]:
     for finding in findings:
-        yield f"    [{finding['code']}] {finding['message']}"
+        yield Prose(f"[{finding['code']}] {finding['message']}", ONE)
         if finding["evidence"]:
-            yield f"        seen: {finding['evidence']}"
+            yield Prose(f"seen: {finding['evidence']}", TWO)
         if finding["hint"]:
-            yield f"        {finding['hint']}"
+            yield Prose(finding["hint"], TWO)
         if finding["fix"]:
-            yield f"        Mend it with: {finding['fix']}"
+            yield Prose(f"Mend it with: {finding['fix']}", TWO)
 
 
-def _explained(data: Mapping[str, Any]) -> Iterator[str]:
+def _explained(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     brought = "" if data["source"] == "core" else f" (plugin {data['source']})"
     yield f"{data['code']}{brought}"
-    yield f"    What it means: {data['meaning']}"
-    yield from textwrap.wrap(data["at_length"], WIDTH, initial_indent="    ", subsequent_indent="    ")
-    yield f"    What to do: {data['remedy']}"
+    yield Prose(f"What it means: {data['meaning']}", ONE)
+    yield Prose(data["at_length"], ONE)
+    yield Prose(f"What to do: {data['remedy']}", ONE)
     yield "It is found here:" if data["findings"] else "It is not found here now."
     yield from _found(data["findings"])

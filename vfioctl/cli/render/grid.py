@@ -60,6 +60,7 @@ class Grid:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         widths = fitted(self.columns, self.like, options.max_width)
         if widths is None:
+            yield from self._naming()
             yield from (part for row in self.rows for part in self._stacked(row, options.max_width))
         else:
             yield self._table(widths)
@@ -95,12 +96,22 @@ class Grid:
             made.add_row(*(_styled(cell, width) for cell, width in zip(row, widths, strict=True)))
         return made
 
+    @property
+    def _named(self) -> int:
+        """How many columns name a row: a number alone does not."""
+        return 2 if self.columns[0].right else 1
+
+    def _naming(self) -> Iterator[RenderableType]:
+        """What is left of the head above rows of a few lines: it may be all that tells two tables apart."""
+        if self.head and (title := "  ".join(column.title for column in self.columns[:self._named]).strip()):
+            yield title
+
     def _stacked(self, row: Row, room: int) -> Iterator[RenderableType]:
         """The row as its name and a line for each further column."""
         from rich.table import Table
         from rich.text import Text
 
-        named = 2 if self.columns[0].right else 1
+        named = self._named
         yield Text("  ".join(text(cell) for cell in row[:named]), style="bold")
         titles = [INDENT + column.title for column in self.columns[named:]]
         room -= max(map(len, titles), default=0) + 2

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from vfioctl import stdio
 from vfioctl.cli.render import generic
 from vfioctl.cli.render.grid import Grid
+from vfioctl.cli.render.prose import Prose
 from vfioctl.cli.render.tables import Column, table
 from vfioctl.log import plain
 from vfioctl.result import Message, Table
@@ -98,10 +99,10 @@ class Output:
         return "\n".join(line.rstrip() for line in lines)
 
     def _plain(self, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:
-        """`parts`, with the lines in place of each table that needs neither colors nor rich."""
-        colored = self._is_colored(self.stdout)
+        """`parts`, with the lines in place of each one that needs neither colors nor rich."""
+        known = Prose if self._is_colored(self.stdout) else (Prose, Grid)
         for part in parts:
-            lines = part.lines(self._width) if isinstance(part, Grid) and not colored else None
+            lines = part.lines(self._width) if isinstance(part, known) else None
             yield from (part,) if lines is None else lines
 
     @property

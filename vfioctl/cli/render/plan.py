@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.cli.render.prose import Prose
 from vfioctl.cli.render.steps import Step, short, subject, toward, undone, until
 from vfioctl.cli.render.tables import Column, moment, table, words
 from vfioctl.txn.kind import kind
@@ -73,7 +74,7 @@ def _steps(steps: Sequence[Step], no_return: str | None) -> Iterator[RenderableT
         yield table(COLUMNS, before, like=rows)
     if after := rows[at:]:
         yield ""
-        yield f"── {NO_RETURN} ──"
+        yield Prose(f"── {NO_RETURN} ──")
         yield ""
         yield table(COLUMNS, after, head=not before, like=rows)
 

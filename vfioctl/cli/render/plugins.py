@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from vfioctl.cli.render.prose import Prose
 from vfioctl.cli.render.tables import Column, table, words
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def view(data: Mapping[str, Any]) -> Iterator[RenderableType]:
         if row.get("note"):
             yield f"{row['name']}: {row['note']}"
         if added := [command["name"] for command in row.get("commands", ()) if command["status"] == "ok"]:
-            yield f"{row['name']} adds: {words(added)}"
+            yield Prose(f"{row['name']} adds: {words(added)}")
         if row.get("disabled_for"):
             yield f"{row['name']} is disabled for {words(row['disabled_for'])}"
 
