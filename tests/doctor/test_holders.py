@@ -50,7 +50,16 @@ def test_a_desktop_and_its_sound_are_told_with_their_processes(held):
 def test_a_container_is_told_with_what_stops_it(held):
     found = held(media_server())["holder.container"]
     assert "jellyfin (docker, compose project media)" in found.message
-    assert "docker stop jellyfin" in found.hint
+    assert "docker stop jellyfin, or " in found.hint
+    assert 'containers = ["docker:jellyfin"] (' in found.hint
+
+
+def test_a_container_that_no_guest_file_can_list_is_not_advised_to_be_listed(held):
+    machine = two_gpu(logged_in=False)
+    group = f"/system.slice/nerdctl-{'cd' * 32}.scope"
+    trainer = FakeProcess("python3", opens=("/dev/nvidia0", "/dev/nvidiactl"), cgroup=group)
+    found = held(replace(machine, processes=(*machine.processes, trainer)))["holder.container"]
+    assert found.hint.startswith("Stop it with: nerdctl stop cdcdcdcdcdcd (")
 
 
 def test_a_card_that_nobody_has_is_not_spoken_of(held):

@@ -92,11 +92,11 @@ def _title(holder: Holder, inside: Mapping[str, Container]) -> str:
 def _finding(title: str, alike: list[Holder], inside: Mapping[str, Container]) -> Finding:
     first = alike[0]
     is_a, box = sort(first), inside.get(first.container or "")
-    hint = f"{box.way_out}." if box and box.way_out else is_a.hint
+    hint = f"{box.way_out} ({PLAN})" if box and box.way_out else f"{is_a.hint} {PLAN}"
     pids = ", ".join(str(one.pid) for one in alike)
     where = ", ".join(first.addresses) or "the driver of a card"
     return Finding(
-        is_a.code, f"{title} has {where} open; it is {is_a.what}.", Severity.INFO, f"{hint} {PLAN}",
+        is_a.code, f"{title} has {where} open; it is {is_a.what}.", Severity.INFO, hint,
         evidence=f"/proc/PID/fd of process {pids}: {', '.join(dict.fromkeys(n for one in alike for n in one.nodes))}",
     )  # fmt: skip
 
