@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -31,6 +32,22 @@ def test_after_a_power_cut_in_mid_hand_off_what_is_on_disk_is_undone(tmp_path, n
         assert ended.returncode == 0, ended.stderr
         assert "the host was restarted in mid-hand-off" in ended.stdout + ended.stderr
         assert on.story() is None
+        as_before(on)
+
+
+def test_what_lies_on_a_disk_that_is_mounted_after_the_boot_is_undone_by_a_later_recover(tmp_path):
+    with stage(SNAPSHOT, tmp_path) as on:
+        killed_at(on, 8)
+        on.host.reboot()
+        place = on.host.paths.at("nvram")
+        os.rename(place, f"{place}.disk")
+        early = on.command("recover")
+        assert early.returncode != 0
+        assert "its file system may not be mounted" in early.stderr
+        assert "recover --discard" in early.stderr
+        assert on.story() is not None
+        os.rename(f"{place}.disk", place)
+        recover(on)
         as_before(on)
 
 

@@ -79,6 +79,9 @@ CODES = (
     Code("file.missing", "A file or directory that a step needs does not exist.", "Correct its path."),
     Code("file.needed", "A file that is to be removed is one that a guest needs.",
          "See the disks of each guest with `vfioctl guest show GUEST`."),
+    Code("file.unmounted", "The directory in which a step has worked is gone, or is another one: "
+         "its file system may not be mounted.",
+         "Mount it, then run `vfioctl recover`; if it is gone for good, `vfioctl recover --discard ID`."),
     Code("file.unrestorable", "A file cannot be replaced, since the undo could not put it back as it is.",
          "See the reason that is given."),
     Code("file.unsafe", "Somebody else could lead the way to a file that root writes to another place.",

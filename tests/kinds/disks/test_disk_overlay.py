@@ -76,6 +76,18 @@ def test_the_format_of_what_is_below_is_recorded_and_that_of_a_raw_one_never_gue
     assert info(machine)["backing-filename"] == machine.paths.at("/srv/raw")
 
 
+@pytest.mark.parametrize("mount_point", [False, True], ids=["no directory", "an empty mount point"])
+def test_an_overlay_on_a_file_system_that_is_not_mounted_is_not_taken_for_one_that_was_never_made(machine, mount_point):
+    step = overlay(machine)
+    do(step, machine)
+    os.rename(machine.paths.at("srv"), machine.paths.at("disk"))
+    if mount_point:
+        os.mkdir(machine.paths.at("srv"), 0o755)
+    with pytest.raises(StepFailed) as caught:
+        KIND.probe(step, machine)
+    assert caught.value.code == "file.unmounted"
+
+
 def test_it_takes_one_program(machine):
     wrapped(machine)
     assert codes(machine) == []

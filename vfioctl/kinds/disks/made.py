@@ -15,7 +15,7 @@ from vfioctl.errors import StepFailed
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
 from vfioctl.kinds.disks import locks
-from vfioctl.kinds.files import place
+from vfioctl.kinds.files import mounted, place
 from vfioctl.kinds.files.marks import MARK, UNMARKABLE, mark, mark_of, removal, temporary_name
 from vfioctl.kinds.files.place import Place
 from vfioctl.shell import call
@@ -41,7 +41,7 @@ class Making(Primitive):
     undo_class = Undo.EXACT
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
-    keeps = Shape(operation=NAME)
+    keeps = Shape(directory=mounted.DIRECTORY, operation=NAME)
 
     def needed(self, params: Json, paths: Paths) -> int:  # noqa: ARG002
         """How many bytes it takes on the disk at most. Raises OSError, StepFailed."""
@@ -62,8 +62,8 @@ class Making(Primitive):
     def makes(self, params: Json) -> tuple[str, ...]:
         return (params["path"],)
 
-    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
-        return {}
+    def baseline(self, params: Json, host: Host) -> Json:
+        return place.noted(host.paths.at(params["path"]), host)
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         params, path = proposal.params, host.paths.at(proposal.params["path"])
@@ -123,8 +123,8 @@ class Making(Primitive):
             os.close(fd)
 
     def probe(self, step: Step, machine: Machine) -> State:
-        found = place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.BEFORE)
-        return State.FOREIGN if found is State.AFTER and self._is_needed(step, machine) else State(found)
+        found = place.state(step, machine, lambda there: _probe(step, there))
+        return State.FOREIGN if found is State.AFTER and self._is_needed(step, machine) else found
 
     def _is_needed(self, step: Step, machine: Machine) -> bool:
         """Whether a guest would come to it, once the other steps are undone."""

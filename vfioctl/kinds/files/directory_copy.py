@@ -14,6 +14,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
+from vfioctl.kinds.files import mounted
 from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
 from vfioctl.shell import call
 from vfioctl.txn.shape import ABSOLUTE, NAME, UUID, Form, Shape, is_text, many, optional
@@ -45,7 +46,7 @@ class DirectoryCopy(Primitive):
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
     takes = Shape(source=ABSOLUTE, dest=ABSOLUTE, files=many(BELOW), domain=optional(UUID))
-    keeps = Shape(operation=NAME)
+    keeps = Shape(directory=mounted.DIRECTORY, operation=NAME)
 
     def unfit(self, params: Json) -> str:
         if found := super().unfit(params):
@@ -65,8 +66,9 @@ class DirectoryCopy(Primitive):
     def put_back(self, params: Json) -> str:  # noqa: ARG002
         return "it is removed"
 
-    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
-        return {}
+    def baseline(self, params: Json, host: Host) -> Json:
+        dest = host.paths.at(params["dest"])
+        return host.ask(dest, lambda: mounted.noted(os.path.dirname(dest)))
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         source, dest = (host.paths.at(proposal.params[name]) for name in ("source", "dest"))
@@ -168,6 +170,11 @@ def _dress(source: str, dest: str) -> None:
 
 
 def _probe(step: Step, paths: Paths) -> State:
+    dest = _places(step, paths)[0]
+    return mounted.sure(_shown(step, paths), step, os.path.dirname(dest))
+
+
+def _shown(step: Step, paths: Paths) -> State:
     dest, temporary = _places(step, paths)
     if os.path.lexists(dest):
         return State.AFTER if _is_ours(step, paths, dest) else State.FOREIGN

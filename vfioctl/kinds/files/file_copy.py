@@ -12,7 +12,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused, Unanswered
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
-from vfioctl.kinds.files import sparse
+from vfioctl.kinds.files import mounted, sparse
 from vfioctl.kinds.files.marks import mark, mark_of, removal, temporary_name
 from vfioctl.shell import call
 from vfioctl.txn.clock import Deadline
@@ -45,7 +45,7 @@ class FileCopy(Primitive):
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
     takes = Shape(source=ABSOLUTE, dest=ABSOLUTE, domain=optional(UUID))
-    keeps = Shape(exists=FLAG, operation=optional(TEXT))
+    keeps = Shape(exists=FLAG, directory=mounted.DIRECTORY, operation=optional(TEXT))
 
     def unfit(self, params: Json) -> str:
         """Its undo removes the copy, so that one lies beside its source and nowhere else."""
@@ -65,7 +65,7 @@ class FileCopy(Primitive):
 
     def baseline(self, params: Json, host: Host) -> Json:
         dest = host.paths.at(params["dest"])
-        return {"exists": host.ask(dest, lambda: os.path.lexists(dest))}
+        return host.ask(dest, lambda: {"exists": os.path.lexists(dest), **mounted.noted(os.path.dirname(dest))})
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         source, dest = (host.paths.at(proposal.params[name]) for name in ("source", "dest"))
@@ -110,6 +110,9 @@ class FileCopy(Primitive):
 
     def _probe(self, step: Step, machine: Machine) -> State:
         dest = _paths(step, machine)[1]
+        return mounted.sure(self._shown(step, machine, dest), step, os.path.dirname(dest))
+
+    def _shown(self, step: Step, machine: Machine, dest: str) -> State:
         if os.path.lexists(_temporary(step, dest)):
             return State.BETWEEN
         if step.baseline["exists"] or not os.path.lexists(dest):

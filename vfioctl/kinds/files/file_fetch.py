@@ -11,7 +11,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused, VfioctlError
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
-from vfioctl.kinds.files import addresses, partial, place
+from vfioctl.kinds.files import addresses, mounted, partial, place
 from vfioctl.kinds.files.marks import mark_of, removal
 from vfioctl.kinds.files.place import FILE, MODE, Place
 from vfioctl.shell import call
@@ -47,7 +47,7 @@ class FileFetch(Primitive):
         url=URL, path=FILE, sha256=optional(SHA256), limit=optional(COUNT), mode=optional(MODE), uid=optional(COUNT),
         gid=optional(COUNT),
     )  # fmt: skip
-    keeps = Shape(operation=NAME)
+    keeps = Shape(directory=mounted.DIRECTORY, operation=NAME)
 
     def unfit(self, params: Json) -> str:
         """Over plain HTTP anybody on the way can change what comes, so that a checksum is needed."""
@@ -64,8 +64,8 @@ class FileFetch(Primitive):
     def makes(self, params: Json) -> tuple[str, ...]:
         return (params["path"],)
 
-    def baseline(self, params: Json, host: Host) -> Json:  # noqa: ARG002
-        return {}
+    def baseline(self, params: Json, host: Host) -> Json:
+        return place.noted(host.paths.at(params["path"]), host)
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         path = host.paths.at(proposal.params["path"])

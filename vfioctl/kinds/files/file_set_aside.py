@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.common import Primitive
-from vfioctl.kinds.files import place
+from vfioctl.kinds.files import mounted, place
 from vfioctl.kinds.files.former import FORMER, Former, look, unrestorable
 from vfioctl.kinds.files.marks import removal, temporary_name
 from vfioctl.kinds.files.place import FILE, Place
@@ -38,14 +38,14 @@ class FileSetAside(Primitive):
     scope = Scope.TRANSACTION
     lifetime = Lifetime.DISK
     takes = Shape(path=FILE, sha256=SHA256)
-    keeps = Shape(former=maybe(FORMER), operation=NAME)
+    keeps = Shape(former=maybe(FORMER), directory=mounted.DIRECTORY, operation=NAME)
 
     def resource(self, params: Json) -> str:
         return f"file:{params['path']}"
 
     def baseline(self, params: Json, host: Host) -> Json:
         path = host.paths.at(params["path"])
-        return {"former": host.ask(path, lambda: _former(path))}
+        return {"former": host.ask(path, lambda: _former(path)), **place.noted(path, host)}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         params, path = proposal.params, host.paths.at(proposal.params["path"])
@@ -64,8 +64,7 @@ class FileSetAside(Primitive):
         place.bounded(step, machine, lambda there: _apply(step, machine.paths, there))
 
     def probe(self, step: Step, machine: Machine) -> State:
-        nowhere: Callable[[], str] = lambda: State.FOREIGN  # noqa: E731 -- the directory itself is gone
-        return State(place.bounded(step, machine, lambda there: _probe(step, machine.paths, there), nowhere=nowhere))
+        return place.state(step, machine, lambda there: _probe(step, machine.paths, there))
 
     def undo(self, step: Step, machine: Machine) -> None:
         place.bounded(step, machine, lambda there: _undo(step, machine.paths, there))
@@ -120,6 +119,7 @@ def _probe(step: Step, paths: Paths, there: Place) -> State:
     if there.status(_temporary(step, there)):
         return State.BETWEEN
     if not there.status(there.name):
+        mounted.must_be(step, there.directory)  # what is not there is put back
         return State.AFTER if blobs.is_there(paths, former.blob) else State.FOREIGN
     return State.BEFORE if former.is_at(there) else State.FOREIGN
 

@@ -14,7 +14,7 @@ from vfioctl.files import make_private_dir
 from vfioctl.findings import Finding
 from vfioctl.frozen import frozen
 from vfioctl.kinds.common import Primitive
-from vfioctl.kinds.files import place
+from vfioctl.kinds.files import mounted, place
 from vfioctl.kinds.files.former import FORMER, Former, look, unrestorable
 from vfioctl.kinds.files.marks import removal, temporary_name
 from vfioctl.kinds.files.place import FILE, MODE, Place
@@ -55,7 +55,7 @@ class FileWrite(Primitive):
         path=FILE, blob=BLOB, size=COUNT, mode=optional(MODE), uid=optional(COUNT), gid=optional(COUNT),
         replace=optional(FLAG), theirs=optional(FLAG), directory=optional(MODE), for_good=optional(FLAG),
     )  # fmt: skip
-    keeps = Shape(former=maybe(FORMER), operation=NAME)
+    keeps = Shape(former=maybe(FORMER), directory=mounted.DIRECTORY, operation=NAME)
 
     def resource(self, params: Json) -> str:
         return f"file:{params['path']}"
@@ -74,7 +74,8 @@ class FileWrite(Primitive):
     def baseline(self, params: Json, host: Host) -> Json:
         """What is there, where it is to be replaced."""
         path = host.paths.at(params["path"])
-        return {"former": host.ask(path, lambda: _former(path)) if params.get("replace") else None}
+        former = host.ask(path, lambda: _former(path)) if params.get("replace") else None
+        return {"former": former, **place.noted(path, host)}
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         params, path = proposal.params, host.paths.at(proposal.params["path"])
@@ -98,7 +99,7 @@ class FileWrite(Primitive):
         _bounded(_apply, step, machine)
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State(_bounded(_probe, step, machine, nowhere=lambda: State.BEFORE))
+        return place.state(step, machine, lambda there: _probe(Work(step, machine.paths, there)))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         if step.params.get("for_good"):
@@ -219,6 +220,7 @@ def _probe(work: Work) -> State:
     if there.status(work.temporary):
         return State.BETWEEN
     if not there.status(there.name):
+        mounted.must_be(work.step, there.directory)  # what is not there is put back
         return State.BETWEEN if former and blobs.is_there(work.paths, former.blob) else State.BEFORE
     if former and former.is_at(there):
         return State.BEFORE

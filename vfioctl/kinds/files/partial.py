@@ -35,7 +35,7 @@ def is_ours(step: Step, there: Place) -> bool:
 
 def probe(step: Step, machine: Machine) -> State:
     """How far the step has come."""
-    return State(place.bounded(step, machine, lambda there: _state(step, there), nowhere=lambda: State.BEFORE))
+    return place.state(step, machine, lambda there: _state(step, there))
 
 
 def undo(step: Step, machine: Machine) -> str | None:

@@ -15,9 +15,11 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepRefused
 from vfioctl.files import write_all
 from vfioctl.findings import Finding
+from vfioctl.kinds.files import mounted
 from vfioctl.kinds.files.marks import mark, mark_of, removal
 from vfioctl.ownership import culprit, mended
 from vfioctl.txn.shape import LONGEST_NAME, Form, is_absolute
+from vfioctl.txn.step import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from vfioctl.host.host import Host
     from vfioctl.txn.machine import Machine
-    from vfioctl.txn.step import Step
+    from vfioctl.txn.step import Json, Step
 
     T = TypeVar("T")
 
@@ -172,6 +174,21 @@ def bounded(
             return work(place)
 
     return machine.reach.ask(path, inside, deadline=step.deadline)
+
+
+def noted(path: str, host: Host) -> Json:
+    """For a baseline: the directory of `path`, by which `state` knows it again."""
+    return host.ask(path, lambda: mounted.noted(os.path.dirname(path)))
+
+
+def state(step: Step, machine: Machine, look: Callable[[Place], State]) -> State:
+    """What `look` says of the step's file. Raises StepFailed where its file system may not be mounted."""
+    directory = os.path.dirname(machine.paths.at(step.params["path"]))
+
+    def inside(there: Place) -> State:
+        return mounted.sure(look(there), step, directory)
+
+    return State(bounded(step, machine, inside, nowhere=lambda: mounted.sure(State.BEFORE, step, directory)))
 
 
 def must_be_free(place: Place) -> None:

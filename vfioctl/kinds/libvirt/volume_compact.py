@@ -13,7 +13,7 @@ from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.kinds.disks import compact, locks
-from vfioctl.kinds.files import place
+from vfioctl.kinds.files import mounted, place
 from vfioctl.kinds.files.marks import keeps_marks
 from vfioctl.kinds.files.place import FILE, Place
 from vfioctl.kinds.libvirt.change import URI
@@ -44,7 +44,7 @@ class VolumeCompact(Alone):
     takes = Shape(
         uri=URI, pool=UUID, name=VOLUME, path=FILE, device=COUNT, inode=COUNT, domains=optional(many(UUID)),
     )  # fmt: skip
-    keeps = Shape(operation=NAME)
+    keeps = Shape(directory=mounted.DIRECTORY, operation=NAME)
 
     def touches(self, params: Json) -> tuple[str, ...]:
         guests = tuple(f"domain:{uuid}" for uuid in params.get("domains", ()))
@@ -52,6 +52,9 @@ class VolumeCompact(Alone):
 
     def put_back(self, params: Json) -> str:
         return f"{params['path']} says the same to its guests, whether it was replaced or not"
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        return place.noted(host.paths.at(params["path"]), host)
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         from vfioctl.txn.machine import Machine
@@ -106,7 +109,7 @@ class VolumeCompact(Alone):
         must_have_no_user(machine, there.path)
 
     def probe(self, step: Step, machine: Machine) -> State:
-        return State(place.bounded(step, machine, lambda there: _probe(step, there), nowhere=lambda: State.FOREIGN))
+        return place.state(step, machine, lambda there: _probe(step, there))
 
     def undo(self, step: Step, machine: Machine) -> str | None:
         nowhere = "its directory is gone"

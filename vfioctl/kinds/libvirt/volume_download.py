@@ -9,7 +9,7 @@ from contextlib import suppress
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
-from vfioctl.kinds.files import partial, place
+from vfioctl.kinds.files import mounted, partial, place
 from vfioctl.kinds.files.marks import mark, removal
 from vfioctl.kinds.files.place import FILE, Place
 from vfioctl.kinds.libvirt.change import URI
@@ -37,7 +37,7 @@ class VolumeDownload(VolumeChange):
     summary = "Makes a file with the bytes of a volume, as they are kept; removed again only on failure."
     marks = True
     undo_class = Undo.EXACT
-    keeps = Shape(operation=NAME)
+    keeps = Shape(directory=mounted.DIRECTORY, operation=NAME)
     takes = Shape(uri=URI, pool=UUID, name=VOLUME, path=FILE, size=COUNT, domains=optional(many(UUID)))
 
     def resource(self, params: Json) -> str:
@@ -51,6 +51,9 @@ class VolumeDownload(VolumeChange):
 
     def makes(self, params: Json) -> tuple[str, ...]:
         return (params["path"],)
+
+    def baseline(self, params: Json, host: Host) -> Json:
+        return place.noted(host.paths.at(params["path"]), host)
 
     def check(self, proposal: StepProposal, host: Host) -> Iterable[Finding]:
         path = host.paths.at(proposal.params["path"])
