@@ -55,11 +55,3 @@ def test_a_mount_of_a_device_that_sysfs_does_not_show_may_be_on_any_disk(
     monkeypatch.setattr("os.geteuid", lambda: 0)
     disk.write("proc/self/mountinfo", "9 1 254:0 / /srv rw shared:1 - ext4 /dev/mapper/vg-srv rw\n")
     assert [one[:2] for one in said(disk)] == [("/dev/mapper/vg-srv, mounted on /srv,", Kind.UNKNOWN)]
-
-
-@pytest.mark.parametrize(("enabled", "kinds"), [("1", [Kind.HELD]), ("0", [])])
-def test_a_disk_that_the_host_serves_over_a_network_is_held(disk: Tree, enabled: str, kinds: list[Kind]) -> None:
-    place = "sys/kernel/config/nvmet/subsystems/backup/namespaces/1"
-    disk.write(f"{place}/device_path", "/dev/sda\n")
-    disk.write(f"{place}/enable", f"{enabled}\n")
-    assert [kind for _, kind, _ in said(disk)] == kinds

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from vfioctl.frozen import frozen
-from vfioctl.host import blocks, exclusive, mounts, openers, pools
+from vfioctl.host import blocks, exclusive, exports, mounts, openers, pools
 from vfioctl.host.blocks import Block
 from vfioctl.host.readers import entries, text
 from vfioctl.paths import Paths
 from vfioctl.wait import Backoff
 
 NONE: Mapping[str, int] = {}
-TARGETS = "sys/kernel/config/nvmet/subsystems"
 MOST_PLACES = 3  # mount points that one sentence names
 UDEV = ("(udev-worker)", "systemd-udevd", "udevd")  # how workers call themselves: systemd now, before, others
 SETTLE = 3.0  # seconds
 DENIED = (errno.EACCES, errno.EPERM)
+UNPLACED = "on drives that nothing here names, so perhaps on these"
 
 
 class Kind(Enum):
@@ -110,7 +110,8 @@ def _held(paths: Paths, found: tuple[Block, ...]) -> Iterator[Claim]:
             for holder in entries(os.path.join(block.path, "holders")):
                 yield Claim(block.name, Kind.HELD, f"part of {_stacked(paths, holder)}", _end_of(paths, holder))
     yield from _btrfs(paths, names)
-    yield from _lent(paths, names)
+    for name, export in exports.of(paths, found):
+        yield Claim(name, Kind.HELD, export.what, export.help)
 
 
 def _btrfs(paths: Paths, names: set[str]) -> Iterator[Claim]:
@@ -119,26 +120,6 @@ def _btrfs(paths: Paths, names: set[str]) -> Iterator[Claim]:
         for name in names.intersection(entries(os.path.join(base, uuid, "devices"))):
             label = text(os.path.join(base, uuid, "label")) or uuid
             yield Claim(name, Kind.HELD, f"a device of the mounted btrfs {label}", "Unmount that file system first.")
-
-
-def _lent(paths: Paths, names: set[str]) -> Iterator[Claim]:
-    """Loop devices, and the kernel's NVMe target: both have a disk without holding it exclusively."""
-    for name in entries(paths.at("sys/class/block")):
-        if held := _named(text(paths.at("sys/class/block", name, "loop/backing_file")), names):
-            yield Claim(held, Kind.HELD, f"what /dev/{name} shows", f"Detach it with: losetup --detach /dev/{name}")
-    for subsystem in entries(paths.at(TARGETS)):
-        for number in entries(paths.at(TARGETS, subsystem, "namespaces")):
-            place = paths.at(TARGETS, subsystem, "namespaces", number)
-            held = _named(text(os.path.join(place, "device_path")), names)
-            if held and text(os.path.join(place, "enable")) == "1":
-                remedy = "Disable that namespace first, as with nvmetcli."
-                yield Claim(held, Kind.HELD, f"given to other hosts by the NVMe target {subsystem}", remedy)
-
-
-def _named(path: str | None, names: set[str]) -> str | None:
-    """Which of `names` the node at `path` is."""
-    name = path.removeprefix("/dev/").replace("/", "!") if path and path.startswith("/dev/") else ""
-    return name if name in names else None
 
 
 def _stacked(paths: Paths, name: str) -> str:
@@ -215,6 +196,8 @@ def _perhaps_opened(disks: str, unreadable: tuple[str, ...]) -> Claim:
 
 
 def _unplaced(paths: Paths) -> Iterator[Claim]:
+    kind = Kind.DENIED if os.geteuid() else Kind.UNKNOWN  # without root no label can be read
     for what in pools.unplaced(paths):
-        kind = Kind.DENIED if os.geteuid() else Kind.UNKNOWN  # without root no label can be read
-        yield Claim(what, kind, "on drives that nothing here names, so perhaps on these")
+        yield Claim(what, kind, UNPLACED)
+    for export in exports.unplaced(paths):
+        yield Claim(f"{export.path}, {export.what},", Kind.UNKNOWN, UNPLACED, export.help)
