@@ -19,9 +19,10 @@ from vfioctl.plugin import in_use
 from vfioctl.plugin.types import Finding, Severity
 from vfioctl.testing import parts
 from vfioctl.testing.host import FakeHost
-from vfioctl.testing.model import FakeBlock, FakeDevice, FakeLink, FakeProcess, MachineSpec
+from vfioctl.testing.model import FakeBlock, FakeDevice, FakeLink, FakeModule, FakeProcess, MachineSpec
 
 DRIVE = "0000:02:00.0"
+AHCI = FakeModule("ahci", builtin=True, drivers=parts.driver("ahci", "storage"))
 UUID = "6f1c9d3e-7c2f-4a51-9c55-4f3c3c1f9a10"
 Boot = Callable[..., FakeHost]
 
@@ -44,7 +45,7 @@ def boot(tmp_path: Path) -> Iterator[Boot]:
     def start(second: FakeDevice, *processes: FakeProcess, **changes: object) -> FakeHost:
         base = parts.headless()
         spec: MachineSpec = replace(
-            base, name="disks", devices=(*parts.chipset(), second), modules=parts.common_modules(),
+            base, name="disks", devices=(*parts.chipset(), second), modules=(*parts.common_modules(), AHCI),
             processes=(*base.processes, *processes), **changes,
         )  # fmt: skip
         fake = FakeHost(spec, tmp_path)
@@ -86,6 +87,23 @@ def test_without_a_disk_or_an_interface_nothing_of_it_is_imported(tmp_path: Path
     heavy = {f"vfioctl.host.{name}" for name in ("claims", "exclusive", "mounts", "network", "ssh")}
     assert "vfioctl.host.blocks" in ended.stdout.split()
     assert heavy.isdisjoint(ended.stdout.split())
+
+
+def optical(**what: object) -> FakeDevice:
+    """A SATA controller with a drive for discs: without one the kernel calls it 2097151 sectors long."""
+    drive = FakeBlock("sr0", size=2097151 * 512, **what)
+    return FakeDevice(DRIVE, 0x8086, 0xA102, 0x010601, driver="ahci", drivers=("ahci",), group=30, disks=(drive,))
+
+
+def test_the_controller_of_a_drive_without_a_disc_may_go(boot: Boot) -> None:
+    fake = boot(optical(empty=True))
+    with open(fake.paths.at("dev/sr0"), "rb") as node, pytest.raises(OSError, match="Input/output error"):
+        node.read(1)
+    assert found(fake) == ()
+
+
+def test_the_controller_of_a_drive_with_a_mounted_disc_may_not_go(boot: Boot) -> None:
+    assert told(boot(optical(mounted_at="/media/cdrom"))) == [("device.mounted", BLOCK)]
 
 
 def test_the_other_drive_is_the_one_that_is_mounted(boot: Boot) -> None:

@@ -23,6 +23,7 @@ DEADLINE = 10.0  # a disk at rest takes so long to spin up
 # What a device says that is there and in no use: nothing is in the drive, or it has gone.
 EMPTY = (errno.ENOMEDIUM, errno.ENXIO, errno.ENODEV)
 TIMED_OUT = errno.ETIMEDOUT
+DISCS = "sr"  # drives/scsi/sr.c: O_NONBLOCK opens a drive without a disc, and each read of it fails with EIO
 
 
 @frozen
@@ -63,11 +64,16 @@ def _ask_one(paths: Paths, block: Block) -> tuple[str, int, str]:
     try:
         if not _is_node_of(fd, block):
             return block.name, errno.ESTALE, ""
-        return block.name, error, signatures.member_of(signatures.reader(fd), block.size)
+        return block.name, error, _member_of(fd, block)
     except OSError as failed:
         return block.name, error or (0 if failed.errno in EMPTY else failed.errno or errno.EIO), ""
     finally:
         os.close(fd)
+
+
+def _member_of(fd: int, block: Block) -> str:
+    """See Answer.member_of. A disc is a member of nothing, and is not read: it may be blank, damaged, or not there."""
+    return "" if block.name.startswith(DISCS) else signatures.member_of(signatures.reader(fd), block.size)
 
 
 def _open(path: str) -> tuple[int, int]:

@@ -35,6 +35,7 @@ class FakeBlock:
     uuid: str = ""  # dm's, "LVM-…"
     backing: str = ""  # of a loop device: the file or node that it shows
     size: int = 64 << 20  # bytes
+    empty: bool = False  # an optical drive ("sr0") without a disc: it can be opened, and not read
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class Disks:
             f"/dev/{block.name}", os.makedev(major, minor), device.driver.module if device and device.driver else None,
             device.address if device else None, block=True)  # fmt: skip
         carried = contents.of(block.contents, block.size)
-        self.kernel.nodes.add(node, shown=Disk(block.size, carried, lambda: mounts.is_held(self.spec, block.name)))
+        shown = Disk(block.size, carried, lambda: mounts.is_held(self.spec, block.name), empty=block.empty)
+        self.kernel.nodes.add(node, shown=shown)
         for index, partition in enumerate(block.partitions, 1):
             below = place.directory(partition.name)
             below.add("partition", Constant(str(index)))

@@ -10,7 +10,7 @@ from vfioctl.testing.model import FakeBlock, FakeDevice, MachineSpec
 
 DISK_MAJOR = 259  # blkext: numbers are given in the order in which devices appear
 POOL = re.compile(r"/sys/.*/hugepages-(\d+)kB/")
-VOLUME_MAJORS = (("dm-", 254), ("md", 9), ("bcache", 252), ("loop", 7))
+VOLUME_MAJORS = (("dm-", 254), ("md", 9), ("bcache", 252), ("loop", 7), ("sr", 11))
 
 
 def disks_of(device: FakeDevice) -> tuple[FakeBlock, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import stat
 from collections.abc import Callable, Iterator
@@ -200,11 +201,14 @@ class Disk(Node):
     FUSE is not told of O_EXCL either (fuse_send_open() masks it): an open with O_NONBLOCK counts as exclusive.
     """
 
-    __slots__ = ("contents", "held", "length")
+    __slots__ = ("contents", "empty", "held", "length")
 
-    def __init__(self, length: int, contents: dict[int, bytes], held: Callable[[], bool]) -> None:
+    def __init__(
+        self, length: int, contents: dict[int, bytes], held: Callable[[], bool], *, empty: bool = False
+    ) -> None:  # fmt: skip
         super().__init__(stat.S_IFREG | 0o660)
         self.length = length
+        self.empty = empty
         self.contents = contents  # by offset; zeros elsewhere
         self.held = held
 
@@ -212,6 +216,8 @@ class Disk(Node):
         return self.length
 
     def read(self, offset: int, size: int) -> bytes:
+        if self.empty:
+            raise OSError(errno.EIO, "there is no disc")
         end = min(offset + size, self.length)
         data = bytearray(max(0, end - offset))
         for start, piece in self.contents.items():
