@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,6 +79,15 @@ def test_a_bridge_over_a_bond_over_a_card_carries_too(two: Tree) -> None:
     assert carried(two, WIRELESS) == ["the default route (br0)"]
 
 
+def test_as_many_layers_as_the_kernel_nests_carry_too(two: Tree) -> None:
+    names = ["mac0", "br10.20", "br10", "bond0.10", "bond0", "team0", "vlan0", "wlan0"]
+    for upper, lower in pairwise(names):
+        two.link(f"sys/devices/virtual/net/{upper}/lower_{lower}", "elsewhere")
+        two.link(f"sys/class/net/{upper}", f"../../devices/virtual/net/{upper}")
+    routes(two, DEFAULT.format(name="mac0"))
+    assert carried(two, WIRELESS) == ["the default route (mac0)"]
+
+
 def above_nothing(tree: Tree, name: str, *, kind: int = 1, uevent: str = "", mark: str = "") -> None:
     """An interface without a card, and with nothing below it in sysfs."""
     place = f"sys/devices/virtual/net/{name}"
@@ -118,6 +128,14 @@ def test_a_vlan_above_open_vswitch_carries_too(switched: Tree) -> None:
     switched.link("sys/devices/virtual/net/br-ex.7/lower_br-ex", "elsewhere")
     routes(switched, DEFAULT.format(name="br-ex.7"))
     assert carried(switched, ETHERNET) == ["the default route (br-ex.7)"]
+
+
+def test_a_circle_through_open_vswitch_has_an_end(switched: Tree) -> None:
+    above_nothing(switched, "br-ex.7", uevent="DEVTYPE=vlan\n")
+    switched.link("sys/devices/virtual/net/br-ex.7/lower_br-ex", "elsewhere")
+    switched.link("sys/devices/virtual/net/ovs-system/lower_br-ex.7", "elsewhere")
+    routes(switched, DEFAULT.format(name="br-ex"))
+    assert carried(switched, ETHERNET) == ["the default route (br-ex)"]
 
 
 @pytest.mark.parametrize(("name", "facts"), [
@@ -197,3 +215,24 @@ def test_a_garbled_table_has_no_connections(two: Tree, table: str) -> None:
 def test_an_unreachable_route_carries_nothing(two: Tree) -> None:
     two.write("proc/self/net/route", HEAD + DEFAULT.format(name="eth0").replace("0003", "0203"))
     assert carried(two, ETHERNET) == []
+
+
+ON_LINK = f"fe80{'0' * 28} 40 {'0' * 32} 00 {'0' * 32} 00000100 00000002 00000000 00000001 {{name}}\n"
+OWN = f"fe80{'0' * 27}{{last}} 80 {'0' * 32} 00 {'0' * 32} 00000000 00000002 00000000 80200001 {{name}}\n"
+
+
+def test_a_link_local_peer_is_on_the_link_where_our_own_address_is(two: Tree) -> None:
+    """Each interface has a route to fe80::/64."""
+    own = OWN.format(last=1, name="eth0") + OWN.format(last=2, name="wlan0")
+    two.write("proc/self/net/ipv6_route", "".join(ON_LINK.format(name=name) for name in ("eth0", "wlan0")) + own)
+    ours, theirs = ("000080FE" + "0" * 16 + f"0{last}000000" for last in (1, 9))
+    connection(two, (ours, SSH, theirs), table="tcp6")
+    assert "an SSH connection from fe80::9 (eth0)" in carried(two, ETHERNET)
+    assert carried(two, WIRELESS) == []
+
+
+def test_a_link_local_peer_is_perhaps_on_any_link_where_no_address_is_told(two: Tree) -> None:
+    two.write("proc/self/net/ipv6_route", "".join(ON_LINK.format(name=name) for name in ("eth0", "wlan0")))
+    ours, theirs = ("000080FE" + "0" * 16 + f"0{last}000000" for last in (1, 9))
+    connection(two, (ours, SSH, theirs), table="tcp6")
+    assert carried(two, WIRELESS) == ["an SSH connection from fe80::9 (wlan0)"]

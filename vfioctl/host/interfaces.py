@@ -7,7 +7,6 @@ import os
 from vfioctl.host.readers import ADDRESS, entries, link_name, number, text
 from vfioctl.paths import Paths
 
-MOST_LAYERS = 4  # a VLAN over a bridge over a bond over a card
 SWITCH = "ovs-system"  # stands for Open vSwitch in the kernel, whatever bridges it has
 ETHERNET = 1  # ARPHRD_ETHER
 
@@ -18,15 +17,25 @@ def is_behind_any(paths: Paths, address: str) -> bool:
     return any(address in _function(os.path.join(base, name)) for name in entries(base))
 
 
-def functions(paths: Paths, name: str, depth: int = MOST_LAYERS) -> frozenset[str]:
-    """The PCI functions behind the interface `name`, also through a bridge, a bond, a VLAN or Open vSwitch."""
-    base = paths.at("sys/class/net", name)
-    lower = _lower(base)
-    if not lower and _leads_to_switch(base):
-        lower = _lower(paths.at("sys/class/net", SWITCH))
-    if lower and depth:
-        return frozenset().union(*(functions(paths, other, depth - 1) for other in lower))
-    return _function(base)
+def functions(paths: Paths, name: str) -> frozenset[str]:
+    """The PCI functions behind the interface `name`, also through a bridge, a bond, a VLAN or Open vSwitch.
+
+    The kernel nests 8 interfaces (MAX_NEST_DEV), and begins anew above a switch, which may lead in a circle.
+    """
+    found: set[str] = set()
+    seen, left = {name}, [name]
+    while left:
+        base = paths.at("sys/class/net", left.pop())
+        lower = _below(paths, base)
+        found |= frozenset() if lower else _function(base)
+        left += set(lower) - seen
+        seen |= set(lower)
+    return frozenset(found)
+
+
+def _below(paths: Paths, base: str) -> tuple[str, ...]:
+    """The interfaces below the one in the directory `base`, through the switch that it may lead to."""
+    return _lower(base) or (_lower(paths.at("sys/class/net", SWITCH)) if _leads_to_switch(base) else ())
 
 
 def _lower(base: str) -> tuple[str, ...]:

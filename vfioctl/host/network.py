@@ -28,10 +28,17 @@ def traffic(paths: Paths, address: str) -> tuple[Traffic, ...]:
     table = routes.table(paths)
     found = [Traffic(name, "the default route", is_default=True) for name in sorted(_best_defaults(table))]
     for one in ssh.connections(paths):
-        # Packets leave by the route to the peer, and come in where the address is that it called.
-        ways = routes.towards(table, one.remote, one.bits) | routes.towards(table, one.local, one.bits, least=1)
-        found += [Traffic(name, f"an SSH connection from {one.peer}") for name in sorted(ways)]
+        found += [Traffic(name, f"an SSH connection from {one.peer}") for name in sorted(_ways(table, one))]
     return tuple(one for one in found if address in interfaces.functions(paths, one.interface))
+
+
+def _ways(table: tuple[routes.Route, ...], one: ssh.Connection) -> frozenset[str]:
+    """The interfaces that a connection needs: it comes in where our address is, and leaves by the route to the peer.
+
+    Every interface has a route to fe80::/64, so that a link-local peer is where our own address is.
+    """
+    comes = routes.towards(table, one.local, one.bits, least=1)
+    return comes if one.is_link_local else comes | routes.towards(table, one.remote, one.bits)
 
 
 def _best_defaults(table: tuple[routes.Route, ...]) -> frozenset[str]:

@@ -37,7 +37,8 @@ class Route:
 
 def table(paths: Paths) -> tuple[Route, ...]:
     """Every route of both tables that leads out of the host; lines that are garbled are passed over."""
-    found = (*_parsed(rows(paths, "route")[1:], _ipv4), *_parsed(rows(paths, "ipv6_route"), _ipv6))
+    shown = (*_parsed(rows(paths, "route")[1:], _ipv4), *_parsed(rows(paths, "ipv6_route"), _ipv6))
+    found = (*shown, *_further_hops(paths))
     return tuple(route for route in found if route.interface != UNUSED)
 
 
@@ -65,6 +66,15 @@ def native(text: str) -> int:
     """An address that the kernel wrote as numbers of 32 bits in the machine's order. Raises ValueError."""
     words = [text[start : start + 8] for start in range(0, len(text), 8)]
     return int.from_bytes(b"".join(int(word, 16).to_bytes(4, sys.byteorder) for word in words), "big")
+
+
+def _further_hops(paths: Paths) -> tuple[Route, ...]:
+    """What the files leave out. Another root shows the files of another machine: our kernel knows nothing of it."""
+    if paths.root != "/":
+        return ()
+    from vfioctl.host import multipath  # a simulated host does without a socket
+
+    return multipath.routes()
 
 
 def _parsed(lines: Iterable[list[str]], parse: Callable[[list[str]], Route | None]) -> Iterator[Route]:

@@ -18,6 +18,7 @@ from vfioctl.paths import Paths
 SERVERS = ("sshd", "sshd-session", "sshd-auth", "dropbear")  # since OpenSSH 9.8 a session has a program of its own
 PORT = 22  # a connection to it is the server's, also where we may not look into the process
 ESTABLISHED = "01"  # TCP_ESTABLISHED, include/net/tcp_states.h
+LINK_LOCAL = 0xFE80 >> 6  # fe80::/10
 MAPPED = 0xFFFF << 32  # ::ffff:0:0/96, an IPv4 address in an IPv6 socket
 SOCKET = re.compile(r"socket:\[(\d+)\]")
 
@@ -35,6 +36,11 @@ class Connection:
         """Whether both ends are this host: 127.0.0.0/8, ::1, or one of its addresses to itself."""
         loopback = self.remote >> 24 == 127 if self.bits == IPV4 else self.remote == 1  # noqa: PLR2004 -- 127.0.0.0/8
         return loopback or self.local == self.remote
+
+    @property
+    def is_link_local(self) -> bool:
+        """Whether the peer has an address that says nothing of the link it is on."""
+        return self.bits == IPV6 and self.remote >> (IPV6 - 10) == LINK_LOCAL
 
     @property
     def peer(self) -> str:
