@@ -1,7 +1,8 @@
-"""Mounts that name no block device which sysfs knows: a ZFS pool above all. Reads only.
+"""Mounts that name no block device: those of a ZFS pool. Reads only.
 
-A pool's mounts have an anonymous number and name the pool. Its drives are held exclusively and carry its label; where
-no drive of the host shows that label, each may be the one.
+They have an anonymous number and name the pool. Its drives are held exclusively and carry its label; where no drive of
+the host shows that label, each may be the one. A number that is not anonymous and that sysfs does not show is of a
+drive that was pulled while it was mounted, and says nothing of those that are there.
 """
 
 from __future__ import annotations
@@ -22,18 +23,10 @@ NO_DRIVES = ("loop", "ram", "zram", "zd", "nbd", "fd", "sr")
 
 
 def unplaced(paths: Paths) -> tuple[str, ...]:
-    """What is mounted from drives that nothing leads to, each in words; () on nearly every host."""
-    table = tuple(mounts.table(paths))
-    lost = [f"{mount.source}, mounted on {mount.place}," for mount in table if _is_lost(paths, mount)]
-    pools = dict.fromkeys(mount.source.partition("/")[0] for mount in table if mount.type == ZFS)
-    if pools:
-        seen = _pools_with_a_label(paths)
-        lost += [f"the ZFS pool {name}" for name in pools if name not in seen]
-    return tuple(lost)
-
-
-def _is_lost(paths: Paths, mount: mounts.Mount) -> bool:
-    return not mount.number.startswith("0:") and not os.path.exists(paths.at("sys/dev/block", mount.number))
+    """The pools that are mounted from drives that nothing leads to, each in words; () on nearly every host."""
+    pools = dict.fromkeys(mount.source.partition("/")[0] for mount in mounts.table(paths) if mount.type == ZFS)
+    seen = _pools_with_a_label(paths) if pools else frozenset()
+    return tuple(f"the ZFS pool {name}" for name in pools if name not in seen)
 
 
 def _pools_with_a_label(paths: Paths) -> frozenset[str]:
