@@ -56,7 +56,8 @@ def test_an_unknown_kind_names_the_known_ones():
 ROOM = Path(kinds.__file__).parent
 SHARED = {
     "common", "stuck", "conditions", "files/addresses", "files/aside", "files/beside", "files/download", "files/former",
-    "files/kept", "files/marks", "files/part", "files/partial", "files/place", "files/sparse", "files/web",
+    "files/kept", "files/marks", "files/mounted", "files/part", "files/partial", "files/place", "files/sparse",
+    "files/web",
     "disks/backing", "disks/compact", "disks/images", "disks/locks", "disks/made", "disks/qemu", "disks/users",
     "systemd/units", "systemd/unit_kill", "kernel/own_modules", "pci/unseen",
     "libvirt/agent", "libvirt/change", "libvirt/devices", "libvirt/documents", "libvirt/domains", "libvirt/drives",
