@@ -36,7 +36,7 @@ def test_each_plan_has_an_id_of_its_own_and_what_it_makes_bears_it(machine):
     plans = [planned(machine, proposal("copy", **COPY)) for _ in range(2)]
     assert len({one.id for one in plans}) == 2
     for one in plans:
-        assert one.steps[0].baseline == {"exists": False, "operation": one.id}
+        assert one.steps[0].baseline["operation"] == one.id
 
 
 def test_the_id_may_be_chosen_before(machine):
