@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from vfioctl.host.interfaces import MOST_LAYERS
 from vfioctl.host.links import LINKS
 from vfioctl.host.model import DeviceNode
 from vfioctl.host.readers import ADDRESS, device_number, entries, is_numbered, link_name
@@ -22,7 +21,7 @@ UPPER = "upper_"
 def of_function(paths: Paths, address: str) -> Iterator[DeviceNode]:
     """The nodes of the macvtaps and the vDPA devices that go with the driver of the function at `address`."""
     for name in entries(paths.pci(address, "net")):
-        yield from _taps(paths, name, address, MOST_LAYERS)
+        yield from _taps(paths, name, address)
     for name in entries(paths.at(VDPA)):
         place = os.path.realpath(paths.at(VDPA, name))
         if [part for part in place.split("/") if ADDRESS.fullmatch(part)][-1:] == [address]:
@@ -35,13 +34,16 @@ def above(paths: Paths, address: str) -> tuple[str, ...]:
     return tuple(upper for name in own for upper in _uppers(paths, name))
 
 
-def _taps(paths: Paths, name: str, address: str, depth: int) -> Iterator[DeviceNode]:
-    """Those of the macvtaps that vanish with the interface `name`: what it is a port of, such as a bond, stays."""
+def _taps(paths: Paths, name: str, address: str, below: tuple[str, ...] = ()) -> Iterator[DeviceNode]:
+    """Those of the macvtaps that vanish with the interface `name`: what it is a port of, such as a bond, stays.
+
+    `below` are the interfaces that led here.
+    """
     master = link_name(paths.at(LINKS, name, "master"))
-    for upper in _uppers(paths, name) if depth else ():
-        if upper != master:
+    for upper in _uppers(paths, name):
+        if upper != master and upper not in below:
             yield from _shown(paths.at(LINKS, upper), "tap", "tap", address)
-            yield from _taps(paths, upper, address, depth - 1)
+            yield from _taps(paths, upper, address, (*below, name))
 
 
 def _uppers(paths: Paths, name: str) -> tuple[str, ...]:
