@@ -236,6 +236,24 @@ def test_huge_pages_must_be_on_the_node_that_the_guest_is_bound_to(bench):
     assert bench.codes(rest=f"{HUGE}<numatune><memory mode='strict' nodeset='0'/></numatune>") == []
 
 
+def test_huge_pages_that_may_be_added_to_the_pool_count_on_every_node(bench):
+    bench.pages(0, nr_overcommit=4097, surplus=1)
+    assert bench.codes(rest=f"{HUGE}<numatune><memory mode='strict' nodeset='0'/></numatune>") == []
+    bench.pages(0, nr_overcommit=4096, surplus=1)
+    assert bench.codes(rest=f"{HUGE}<numatune><memory mode='strict' nodeset='0'/></numatune>") == ["start.hugepages"]
+
+
+def test_huge_pages_of_a_bound_part_are_not_counted_for_another_one_again(bench):
+    cells = "".join(f"<cell id='{number}' memory='4' unit='GiB'/>" for number in (0, 1))
+    rest = f"{HUGE}<cpu><numa>{cells}</numa></cpu><numatune><memnode cellid='0' mode='strict' nodeset='0'/></numatune>"
+    for place in (POOL, NODE):
+        bench.pages(2048, place)
+    (finding,) = bench.findings(rest=rest)
+    assert "4096 huge pages of 2 MiB, and 2048 are free" in finding.message
+    bench.pages(4096)
+    assert bench.codes(rest=rest) == []
+
+
 def test_huge_pages_without_a_mount_of_their_size_are_refused(bench):
     bench.write("proc/self/mounts", "")
     (finding,) = bench.findings(rest=HUGE)

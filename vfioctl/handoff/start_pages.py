@@ -25,19 +25,25 @@ def look(start: Start) -> Iterator[Finding]:
         return  # a kernel that does not say
     default = hugepages.default_size(start.paths) or sizes[0]
     there = memory.nodes(start.paths)
-    needed: dict[tuple[int, tuple[int, ...]], int] = {}
+    needed: dict[int, dict[tuple[int, ...], int]] = {}  # size → nodes of the host → pages
     for share in start.needs.memory:
         if share.page is not None:
-            key = (share.page or default, _shown(share.nodes, there))
-            needed[key] = needed.get(key, 0) + -(-share.bytes // key[0])
+            page, nodes = share.page or default, _shown(share.nodes, there)
+            counts = needed.setdefault(page, {})
+            counts[nodes] = counts.get(nodes, 0) + -(-share.bytes // page)
     mounted = hugepages.mounted(start.paths)
-    for (page, nodes), count in needed.items():
+    for page, counts in needed.items():
         if page not in sizes or (mounted is not None and page not in mounted):
             yield _unmounted(start, page, exists=page in sizes)
-            continue
-        available = hugepages.pool(start.paths, page, nodes).available + _made(start, page, nodes, default)
-        if count > available:
-            yield _too_few(start, Share(count * page, page, nodes), available)
+        else:
+            yield from _lacking(start, page, counts, default)
+
+
+def _lacking(start: Start, page: int, counts: dict[tuple[int, ...], int], default: int) -> list[Finding]:
+    """What is too little on the nodes that memory is bound to; where that suffices, on the host for all of it."""
+    shares = (Share(count * page, page, nodes) for nodes, count in counts.items())
+    found = [finding for share in shares for finding in _too_few(start, share, default)]
+    return found or list(_too_few(start, Share(sum(counts.values()) * page, page), default))
 
 
 def _shown(nodes: tuple[int, ...], there: frozenset[int]) -> tuple[int, ...]:
@@ -67,14 +73,17 @@ def _written(path: str, default: int) -> tuple[int | None, int]:
     return (int(found[1]), int(found[2]) << 10) if found else (None, 0)
 
 
-def _too_few(start: Start, share: Share, available: int) -> Finding:
+def _too_few(start: Start, share: Share, default: int) -> Iterator[Finding]:
     page = share.page or 1
-    count, missing = share.bytes // page, share.bytes // page - available
+    count = share.bytes // page
+    available = hugepages.pool(start.paths, page, share.nodes).available + _made(start, page, share.nodes, default)
+    if count <= available:
+        return
     where = f" on NUMA node {', '.join(map(str, share.nodes))}" if share.nodes else ""
-    return Finding(
+    yield Finding(
         "start.hugepages",
         f"The guest needs {count} huge pages of {_size(page)}{where}, and {max(0, available)} are free.",
-        hint=f"Make {missing} more with: {_command(start, share, missing)}",
+        hint=f"Make {count - available} more with: {_command(start, share, count - available)}",
     )
 
 

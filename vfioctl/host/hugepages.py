@@ -41,20 +41,20 @@ def sizes(paths: Paths) -> tuple[int, ...]:
 
 
 def pool(paths: Paths, page: int, nodes: Iterable[int] = ()) -> Pool:
-    """The pool of pages of `page` bytes: the host's, or that of `nodes` together."""
+    """The pool of pages of `page` bytes: the host's, or that of `nodes` together.
+
+    What may be added to the pool, and what is promised, the kernel counts for the host alone: any node may get it.
+    """
     name = f"hugepages-{page >> 10}kB"
-    places = [f"sys/devices/system/node/node{node}/hugepages/{name}" for node in nodes] or [f"{POOLS}/{name}"]
-    each = [_count(paths.at(place)) for place in places]
-    return Pool(page, sum(total for total, _ in each), sum(free for _, free in each))
+    host = paths.at(POOLS, name)
+    places = [paths.at(f"sys/devices/system/node/node{node}/hugepages/{name}") for node in nodes] or [host]
+    free = sum(max(0, _count(place, "free") - _count(place, "resv")) for place in places)
+    more = max(0, _count(host, "nr_overcommit") - _count(host, "surplus"))
+    return Pool(page, sum(_count(place, "nr") for place in places), free + more)
 
 
-def _count(base: str) -> tuple[int, int]:
-    """Pages in the pool and pages to be had: free and not promised to anybody, and those that may be added."""
-    total, free, promised, more, added = (
-        number(os.path.join(base, f"{name}_hugepages")) or 0
-        for name in ("nr", "free", "resv", "nr_overcommit", "surplus")
-    )
-    return total, max(0, free - promised) + max(0, more - added)
+def _count(pool: str, name: str) -> int:
+    return number(os.path.join(pool, f"{name}_hugepages")) or 0
 
 
 def mounted(paths: Paths) -> frozenset[int] | None:
