@@ -191,6 +191,22 @@ def test_each_node_of_the_guest_has_its_pages_and_its_nodes_of_the_host():
     assert needs(rest=rest).memory == (Share(4 << 30, 1 << 30, (0,)), Share(1 << 30, None, (1,)))
 
 
+@pytest.mark.parametrize(
+    ("backing", "cell", "memfd", "shared"),
+    [
+        ("<source type='memfd'/>", "", True, True),
+        ("<source type='memfd'/><access mode='private'/>", "", True, False),
+        ("<source type='memfd'/><access mode='shared'/>", "memAccess='private'", True, False),
+        ("<source type='file'/>", "", False, False),
+        ("<source type='file'/><access mode='shared'/>", "", False, True),
+        ("", "memAccess='shared'", False, True),
+    ],
+)
+def test_memory_of_a_file_is_shared_where_the_domain_says_so_and_that_of_a_memfd_unless(backing, cell, memfd, shared):
+    rest = f"<memoryBacking>{backing}</memoryBacking><cpu><numa><cell memory='8' unit='MiB' {cell}/></numa></cpu>"
+    assert needs(rest=rest).memory == (Share(8 * MIB, memfd=memfd, shared=shared),)
+
+
 @pytest.mark.parametrize("mode", ["preferred", "interleave"])
 def test_a_wish_for_nodes_binds_nothing(mode):
     rest = f"<memory unit='MiB'>8</memory><numatune><memory mode='{mode}' nodeset='1'/></numatune>"

@@ -13,6 +13,7 @@ from vfioctl.handoff import start_files
 from vfioctl.handoff.startable import start_findings
 from vfioctl.host.host import Host
 from vfioctl.host.looks import UNKNOWN, Answer
+from vfioctl.host.memory import PAGE
 from vfioctl.host.model import PciDevice
 from vfioctl.paths import Paths
 from vfioctl.plugin.types import Phase, Request, Severity, StepProposal
@@ -266,6 +267,27 @@ def test_huge_pages_that_the_kernel_does_not_have_are_refused(bench):
     assert bench.codes(rest=rest) == ["start.hugepages"]
 
 
+def test_pages_of_the_ordinary_size_are_no_huge_pages(bench):
+    page = f"<page size='{PAGE}' unit='b'/>"
+    assert bench.codes(rest=f"<memoryBacking><hugepages>{page}</hugepages></memoryBacking>") == []
+
+
+@pytest.mark.parametrize(
+    ("pages", "codes"), [("<page size='2' unit='M'/>", []), ("", ["start.hugepages_unmounted"])]
+)
+def test_a_memfd_of_a_named_size_needs_no_mount(bench, pages, codes):
+    bench.pages(4096)
+    bench.write("proc/self/mounts", "")
+    rest = f"<memoryBacking><hugepages>{pages}</hugepages><source type='memfd'/></memoryBacking>"
+    assert bench.codes(rest=rest) == codes
+
+
+def test_without_a_named_size_libvirt_takes_the_one_that_is_mounted(bench):
+    bench.pages(8, POOL.replace("2048", "1048576"))
+    bench.write("proc/self/mounts", "hugetlbfs /dev/hugepages1G hugetlbfs rw,pagesize=1024M 0 0\n")
+    assert bench.codes(rest=HUGE) == []
+
+
 @pytest.mark.parametrize(
     "path", [f"/{POOL}/nr_hugepages", f"/{NODE}/nr_hugepages", "/proc/sys/vm/nr_hugepages"]
 )
@@ -301,6 +323,14 @@ def test_swap_does_not_count_for_a_guest_whose_memory_is_pinned(bench):
     bench.write("proc/meminfo", f"MemTotal: {7 << 20} kB\nSwapTotal: {8 << 20} kB\n")
     assert bench.codes(hostdevs=()) == []
     assert bench.codes(hostdevs=(GPU,)) == ["start.memory"]
+
+
+def test_memory_that_is_shared_may_exceed_the_hosts_unless_it_is_pinned(bench):
+    bench.write("proc/meminfo", f"MemTotal: {7 << 20} kB\nSwapTotal: 0 kB\n")
+    shared = "<memoryBacking><source type='file'/><access mode='shared'/></memoryBacking>"
+    assert bench.codes(hostdevs=(), rest=shared) == []
+    assert bench.codes(hostdevs=(), rest=shared.replace("shared", "private")) == ["start.memory"]
+    assert bench.codes(hostdevs=(GPU,), rest=shared) == ["start.memory"]
 
 
 # Who else may bring it

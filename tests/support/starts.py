@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,10 @@ def huge(page: str = "") -> str:
     return f"<memoryBacking><hugepages>{page}</hugepages></memoryBacking>"
 
 
+def backed(inner: str) -> str:
+    return f"<memoryBacking>{inner}</memoryBacking>"
+
+
 def qcow2(path: Path, backing: str, form: str) -> None:
     """The header of a qcow2 image with a backing name, also one that qemu-img does not write."""
     said, name = form.encode(), backing.encode()
@@ -99,6 +104,7 @@ def forget_format(path: Path) -> None:
 
 UNKNOWN_USB = "<vendor id='0x1234'/><product id='0xdead'/>"
 KNOWN_USB = "<vendor id='0x1234'/><product id='0xbeef'/>"
+TWICE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 19  # MiB: more than the host has
 NO_FILE = "No such file or directory"
 NO_ACCESS = "Cannot access storage file"
 EMPTY_NVRAM = f"<nvram template='{FIRMWARE}/VARS.fd'>{NVRAM}/new.fd</nvram>"
@@ -227,6 +233,13 @@ DEVICES = (
 
 MEMORY = (
     Row("memory beyond the host's", "cannot set up guest memory", "start.memory", memory=100 << 20),
+    Row("a memfd beyond the host's memory", rest=backed("<source type='memfd'/>"), memory=TWICE),
+    Row("a private memfd beyond the host's memory", "unable to map backing store", "start.memory", memory=TWICE,
+        rest=backed("<source type='memfd'/><access mode='private'/>")),
+    Row("shared memory beyond the host's", rest=backed("<access mode='shared'/>"), memory=TWICE),
+    Row("pages of the ordinary size", rest=huge("<page size='4' unit='KiB'/>")),
+    Row("a memfd of pages that are not mounted", "unable to map backing store", "start.hugepages", memory=1024,
+        rest=backed("<hugepages><page size='1' unit='G'/></hugepages><source type='memfd'/>")),
     Row("a NUMA node that the host does not have", "NUMA node 7 is unavailable", "start.numa_node",
         rest="<numatune><memory mode='strict' nodeset='7'/></numatune>"),
     Row("huge pages where none are free", "unable to map backing store", "start.hugepages", rest=huge()),

@@ -102,12 +102,15 @@ class Share:
     """A part of the guest's memory.
 
     `page` is the size of its huge pages (0: the host's default, None: ordinary pages); `nodes` are those of the host
-    that it must come from (none: any).
+    that it must come from (none: any). A `memfd` is memory that no mount is needed for; `shared`: QEMU maps a file or
+    memfd so that what is written is in there.
     """
 
     bytes: int
     page: int | None = None
     nodes: tuple[int, ...] = ()
+    memfd: bool = False
+    shared: bool = False
 
 
 @frozen

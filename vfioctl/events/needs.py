@@ -172,21 +172,27 @@ def _memory(root: Element, devices: Element) -> Iterator[Share]:
     """The guest's memory by guest NUMA node: how much, from which pages, from which nodes of the host."""
     cells = tuple(_cells(root, devices))
     pages, page = _pages(root)
-    bound, nodes = _bindings(root, {number for number, _ in cells})
-    for number, amount in cells:
-        yield Share(amount, pages.get(number, page), bound.get(number, nodes))
+    bound, nodes = _bindings(root, {number for number, *_ in cells})
+    source, general = root.find("memoryBacking", "source"), root.find("memoryBacking", "access")
+    memfd = source is not None and source.get("type") == "memfd"
+    for number, amount, access in cells:
+        mode = access or (general.get("mode") if general else None) or ("shared" if memfd else "private")
+        yield Share(amount, pages.get(number, page), bound.get(number, nodes), memfd, mode == "shared")
 
 
-def _cells(root: Element, devices: Element) -> Iterator[tuple[int, int]]:
-    """(guest node, bytes). Without nodes all is in one; not where memory is plugged in, which has its own settings."""
+def _cells(root: Element, devices: Element) -> Iterator[tuple[int, int, str | None]]:
+    """(guest node, bytes, its own access mode).
+
+    Without nodes all is in one; not where memory is plugged in, which has its own settings.
+    """
     numa = root.find("cpu", "numa")
     cells = tuple(islice(numa.all("cell"), MAX_CELLS)) if numa else ()
     for position, cell in enumerate(cells):
         number = unsigned(cell.get("id") or str(position), cell, 0xFFFF, "id of a NUMA node")
-        yield number, size(cell.get("memory") or "0", cell.get("unit"), cell)
+        yield number, size(cell.get("memory") or "0", cell.get("unit"), cell), cell.get("memAccess")
     memory = root.find("memory")
     if not cells and memory and devices.find("memory") is None:
-        yield 0, size(memory.text, memory.get("unit"), memory)
+        yield 0, size(memory.text, memory.get("unit"), memory), None
 
 
 def _pages(root: Element) -> tuple[dict[int, int], int | None]:

@@ -22,7 +22,9 @@ def look(start: Start) -> Iterator[Finding]:
 
 
 def _memory(start: Start) -> Iterator[Finding]:
-    amounts = [share.bytes for share in start.needs.memory if share.page is None]
+    """The kernel promises no memory to a file or memfd that is mapped shared (accountable_mapping in mm/mmap.c)."""
+    pinned = bool(start.request.domain.pci_addresses)
+    amounts = [share.bytes for share in start.needs.memory if share.page is None and (pinned or not share.shared)]
     info = memory.meminfo(start.paths)
     if not amounts or "MemTotal" not in info:
         return

@@ -24,19 +24,25 @@ def look(start: Start) -> Iterator[Finding]:
     if not sizes:
         return  # a kernel that does not say
     default = hugepages.default_size(start.paths) or sizes[0]
-    there = memory.nodes(start.paths)
+    mounted, there = _mounted(start), memory.nodes(start.paths)
+    named = default if not mounted or default in mounted else min(mounted)  # virFileGetDefaultHugepage
     needed: dict[int, dict[tuple[int, ...], int]] = {}  # size → nodes of the host → pages
     for share in start.needs.memory:
         if share.page is not None:
-            page, nodes = share.page or default, _shown(share.nodes, there)
+            page, nodes = share.page or named, _shown(share.nodes, there)
             counts = needed.setdefault(page, {})
             counts[nodes] = counts.get(nodes, 0) + -(-share.bytes // page)
-    mounted = hugepages.mounted(start.paths)
     for page, counts in needed.items():
         if page not in sizes or (mounted is not None and page not in mounted):
             yield _unmounted(start, page, exists=page in sizes)
         else:
             yield from _lacking(start, page, counts, default)
+
+
+def _mounted(start: Start) -> frozenset[int] | None:
+    """The sizes that are mounted; None where that is unknown or does not count, as for a memfd of a named size."""
+    shares = (share for share in start.needs.memory if share.page is not None)
+    return None if all(share.memfd and share.page for share in shares) else hugepages.mounted(start.paths)
 
 
 def _lacking(start: Start, page: int, counts: dict[tuple[int, ...], int], default: int) -> list[Finding]:

@@ -7,6 +7,7 @@ import os
 from vfioctl.host.readers import entries, number, parse_number, table
 from vfioctl.paths import Paths
 
+PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes of an ordinary page
 SIZE = 1 << 16
 NODES = "sys/devices/system/node"
 HEURISTIC, ALWAYS, STRICT = 0, 1, 2  # vm.overcommit_memory: Documentation/mm/overcommit-accounting.rst
