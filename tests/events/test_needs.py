@@ -161,7 +161,7 @@ def test_interfaces_of_the_host_are_needed_and_a_tap_that_libvirt_makes_is_not()
         "<interface type='network'><source network='default'/></interface>"
     )
     found = needs(devices)
-    assert found.links == (Link("br0", is_bridge=True), Link("ovs0"), Link("eth0", by_any_name=True), Link("tap0"))
+    assert found.links == (Link("br0", is_bridge=True), Link("ovs0"), Link("eth0"), Link("tap0"))
     assert found.networks == ("default",)
 
 

@@ -11,6 +11,7 @@ from vfioctl.config.model import GuestConfig
 from vfioctl.events.domain import read_domain
 from vfioctl.handoff import start_files
 from vfioctl.handoff.startable import start_findings
+from vfioctl.host import links
 from vfioctl.host.host import Host
 from vfioctl.host.looks import UNKNOWN, Answer
 from vfioctl.host.memory import PAGE
@@ -189,9 +190,21 @@ def test_an_interface_that_is_no_bridge_is_refused(bench):
     assert bench.codes(devices=bridge("eth0")) == ["start.bridge_missing"]
 
 
-def test_a_lower_device_may_have_another_name(bench):
-    (finding,) = bench.findings(devices="<interface type='direct'><source dev='enp9s0'/></interface>")
-    assert (finding.code, finding.severity) == ("start.bridge_missing", Severity.WARN)
+@pytest.mark.parametrize(
+    "interface",
+    [
+        "<interface type='direct'><source dev='enp9s0'/></interface>",
+        "<interface type='ethernet'><target dev='tap9' managed='no'/></interface>",
+    ],
+)
+def test_an_interface_that_is_missing_is_refused(bench, interface):
+    (finding,) = bench.findings(devices=interface)
+    assert (finding.code, finding.severity) == ("start.bridge_missing", Severity.BLOCK)
+
+
+def test_a_bridge_by_an_alternative_name_is_one(bench, monkeypatch):
+    monkeypatch.setattr(links, "name_of", lambda _paths, name: {"lan0": "br0"}.get(name, name))
+    assert bench.codes(devices=bridge("lan0")) == []
 
 
 def test_an_inactive_network_is_refused(bench):

@@ -24,6 +24,7 @@ MACHINE = f"""\
 set -e
 mount -t sysfs sysfs /sys
 ip link set lo up; ip link add br0 type bridge; ip tuntap add tap7 mode tap
+ip link property add dev br0 altname lan0; ip link property add dev tap7 altname tapalt
 mkdir -p /dev/hugepages; mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
 if [ -d /sys/bus/usb ]; then mount -t tmpfs tmpfs /sys/bus/usb; else mount -t tmpfs tmpfs /sys/bus; fi
 mkdir -p /sys/bus/pci/devices /sys/bus/pci/drivers 2>/dev/null || :
@@ -84,8 +85,9 @@ def furnished(module_lab: Any) -> Any:
 
 
 def found_by_us(lab: Any, file: Path) -> list[str]:
-    """The codes of our own look, in the machine that the daemon sees."""
-    argv = lab.inside(sys.executable, "-I", str(LOOK), str(file))
+    """The codes of our own look, in the machine and the network that the daemon sees."""
+    network = ("nsenter", "-t", str(lab.daemon_pid), "-n")
+    argv = (*network, *lab.inside(sys.executable, "-I", str(LOOK), str(file)))
     ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert ended.returncode == 0, ended.stderr
     return list(json.loads(ended.stdout))

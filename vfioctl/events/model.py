@@ -90,11 +90,10 @@ class UsbDevice:
 
 @frozen
 class Link:
-    """A network interface of the host; `by_any_name`: an alternative name, which sysfs does not show, would do too."""
+    """A network interface of the host, by whichever of its names."""
 
     name: str
     is_bridge: bool = False
-    by_any_name: bool = False
 
 
 @frozen

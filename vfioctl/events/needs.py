@@ -151,9 +151,9 @@ def _links(devices: Element) -> Iterator[Link]:
         kind = interface.get("type")
         if kind == "bridge" and source and (name := source.get("bridge")):
             yield Link(name, is_bridge=interface.find("virtualport") is None)
-        elif kind == "direct" and source and (name := source.get("dev")):
-            yield Link(name, by_any_name=True)
-        elif kind == "ethernet" and target and target.get("managed") == "no" and (name := target.get("dev")):
+        lower = source if kind == "direct" else None
+        tap = target if kind == "ethernet" and target and target.get("managed") == "no" else None
+        if (made := lower or tap) and (name := made.get("dev")):
             yield Link(name)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vfioctl.handoff.start_model import Start
 from vfioctl.host import links, networks
 from vfioctl.host.networks import NetworkState
-from vfioctl.plugin.types import Finding, Severity
+from vfioctl.plugin.types import Finding
 from vfioctl.shell import word
 
 NETWORKS = {
@@ -34,25 +34,26 @@ def _links(start: Start) -> Iterator[Finding]:
     if not (wanted or any(bridges.values())) or not links.are_shown(start.paths):
         return
     for link in wanted.values():
-        if not links.is_there(start.paths, link.name):
-            yield _absent(start, link.name, Severity.WARN if link.by_any_name else Severity.BLOCK)
-        elif link.is_bridge and not links.is_bridge(start.paths, link.name):
+        name = links.name_of(start.paths, link.name)
+        if not name:
+            yield _absent(start, link.name)
+        elif link.is_bridge and not links.is_bridge(start.paths, name):
             yield Finding(
                 "start.bridge_missing", f"{link.name}, which the guest uses as a bridge, is none.",
                 hint=start.edit("Name a bridge"),
             )  # fmt: skip
     for name, bridge in bridges.items():
-        if bridge and not links.is_there(start.paths, bridge):
+        if bridge and not links.name_of(start.paths, bridge):
             yield Finding(
                 "start.bridge_missing", f"There is no bridge {bridge}, which network {name} of the guest uses.",
                 hint=f"Make it again with: virsh net-destroy {word(name)}; virsh net-start {word(name)}",
             )  # fmt: skip
 
 
-def _absent(start: Start, name: str, severity: Severity) -> Finding:
+def _absent(start: Start, name: str) -> Finding:
     return Finding(
         "start.bridge_missing", f"There is no network interface {name}, which the guest is to be connected to.",
-        severity, start.edit("Make it, or name another one"),
+        hint=start.edit("Make it, or name another one"),
     )  # fmt: skip
 
 

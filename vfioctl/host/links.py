@@ -9,14 +9,26 @@ from vfioctl.paths import Paths
 LINKS = "sys/class/net"
 
 
-def is_there(paths: Paths, name: str) -> bool:
-    """Whether there is an interface called `name`; not by an alternative name, which sysfs does not show."""
-    return "/" not in name and os.path.isdir(paths.at(LINKS, name))
+def name_of(paths: Paths, name: str) -> str:
+    """What sysfs calls the interface `name`, which may be an alternative name (ip-link(8), altname); "" for none."""
+    if "/" in name or os.path.isdir(paths.at(LINKS, name)):
+        return "" if "/" in name else name
+    return _first_name(name) if paths.root == "/" else ""
+
+
+def _first_name(name: str) -> str:
+    """The same, asked of the kernel that runs: sysfs shows no alternative names, libvirt's SIOCGIFINDEX takes them."""
+    import socket  # only where an interface is missing
+
+    try:
+        return socket.if_indextoname(socket.if_nametoindex(name))
+    except (OSError, ValueError):
+        return ""
 
 
 def is_bridge(paths: Paths, name: str) -> bool:
-    """Whether `name` is a bridge of the kernel."""
-    return is_there(paths, name) and os.path.isdir(paths.at(LINKS, name, "bridge"))
+    """Whether the interface that sysfs calls `name` is a bridge of the kernel."""
+    return os.path.isdir(paths.at(LINKS, name, "bridge"))
 
 
 def are_shown(paths: Paths) -> bool:
