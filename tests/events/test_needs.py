@@ -75,6 +75,11 @@ def test_the_template_of_the_nvram_is_needed_while_there_is_no_nvram(kept):
     assert found == (RequiredFile("nvram_template", "/fw/V.fd", unless="/n/w.fd"),)
 
 
+def test_an_nvram_on_a_share_is_not_made_from_the_template():
+    source = "<source protocol='nbd' name='x'/>"
+    assert needs(rest=f"<os><nvram type='network' template='/fw/V.fd'>{source}</nvram></os>").files == ()
+
+
 @pytest.mark.parametrize(
     ("kind", "attribute", "path"), [("file", "file", "/a"), ("block", "dev", "/dev/a"), ("dir", "dir", "/d")]
 )
@@ -149,6 +154,12 @@ def test_usb_devices_are_needed_by_what_names_them():
     placed = usb("<address bus='1' device='7'/>")
     optional = usb("<vendor id='0x1'/><product id='0x2'/>", " startupPolicy='optional'")
     assert needs(named + placed + optional).usb == (UsbDevice(0x1234, 0xBEEF), UsbDevice(None, None, 1, 7))
+
+
+@pytest.mark.parametrize("device", ["0", "7"])
+def test_bus_0_is_no_place_on_the_usb(device):
+    known = f"<vendor id='0x1234'/><product id='0xbeef'/><address bus='0' device='{device}'/>"
+    assert needs(usb(known)).usb == (UsbDevice(0x1234, 0xBEEF),)
 
 
 def test_interfaces_of_the_host_are_needed_and_a_tap_that_libvirt_makes_is_not():

@@ -107,6 +107,7 @@ KNOWN_USB = "<vendor id='0x1234'/><product id='0xbeef'/>"
 TWICE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 19  # MiB: more than the host has
 NO_FILE = "No such file or directory"
 NO_ACCESS = "Cannot access storage file"
+SHARE = "<source protocol='nbd' name='x'><host name='127.0.0.1' port='1'/></source>"
 EMPTY_NVRAM = f"<nvram template='{FIRMWARE}/VARS.fd'>{NVRAM}/new.fd</nvram>"
 
 FILES = (
@@ -127,6 +128,11 @@ FILES = (
     Row("a template that is missing where there is an NVRAM",
         boot=pflash(f"{FIRMWARE}/CODE.fd", f"<nvram template='{NOWHERE}/VARS.fd'>{NVRAM}/kept.fd</nvram>"),
         before=f"cp {FIRMWARE}/VARS.fd {NVRAM}/kept.fd"),
+    Row("a template that is missing for a block device", "Failed to open file", "start.nvram_template_missing",
+        boot=pflash(f"{FIRMWARE}/CODE.fd",
+        f"<nvram type='block' template='{NOWHERE}/VARS.fd'><source dev='/dev/zero'/></nvram>")),
+    Row("a template that is missing for an NVRAM on a share", "Failed to connect to '127.0.0.1:1'",
+        boot=pflash(f"{FIRMWARE}/CODE.fd", f"<nvram type='network' template='{NOWHERE}/VARS.fd'>{SHARE}</nvram>")),
     Row("a kernel that is missing", "unable to stat", "start.kernel_missing",
         boot=f"<kernel>{NOWHERE}/vmlinuz</kernel>"),
     Row("a device tree that is missing", "unable to stat", "start.kernel_missing", boot=f"<dtb>{NOWHERE}/x.dtb</dtb>"),
@@ -209,6 +215,8 @@ DEVICES = (
         usb(f"{KNOWN_USB}<address bus='9' device='99'/>"), usb=True),
     Row("two USB devices that are alike", "Multiple USB devices for 1234:beef", "start.usb_ambiguous", usb(KNOWN_USB),
         usb=True),
+    Row("two USB devices that are alike, at bus 0", "Multiple USB devices for 1234:beef", "start.usb_ambiguous",
+        usb(f"{KNOWN_USB}<address bus='0' device='0'/>"), usb=True),
     Row("a bridge that is missing", "Cannot get interface MTU on 'nobr0'", "start.bridge_missing",
         interface("bridge", "<source bridge='nobr0'/>")),
     Row("an interface that is no bridge", "Cannot set interface MTU", "start.bridge_missing",

@@ -43,7 +43,8 @@ def _boot_files(root: Element) -> Iterator[RequiredFile]:
     if loader := _path(root.text_of("os", "loader")):
         yield RequiredFile("loader", loader)
     nvram = root.find("os", "nvram")
-    if nvram and (template := _path(nvram.get("template"))):
+    # libvirt fills no NVRAM on a share (qemuPrepareNVRAM), one on a block device it fills at each start
+    if nvram and nvram.get("type") != "network" and (template := _path(nvram.get("template"))):
         source = nvram.find("source")
         kept = (source.get("file") or "") if source else nvram.text.strip()
         yield RequiredFile("nvram_template", template, unless=kept)
@@ -130,9 +131,10 @@ def _usb(devices: Element) -> Iterator[UsbDevice]:
         source = hostdev.find("source")
         if hostdev.get("type") == "usb" and source and source.get("startupPolicy") != OPTIONAL:
             address = source.find("address")
+            bus = _number(address, "bus") or None  # 0 is none, and then its device counts for nothing
             yield UsbDevice(
                 vendor=_number(source.find("vendor"), "id"), product=_number(source.find("product"), "id"),
-                bus=_number(address, "bus"), device=_number(address, "device"),
+                bus=bus, device=_number(address, "device") if bus else None,
             )  # fmt: skip
 
 
