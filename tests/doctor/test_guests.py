@@ -13,6 +13,7 @@ from host_tree import Tree
 from somebody import without_root
 
 from vfioctl.doctor import guests
+from vfioctl.host.memory import PAGE
 from vfioctl.testing.domains import domain
 
 CARD, SOUND, OTHER, USB = "0000:01:00.0", "0000:01:00.1", "0000:00:02.0", "0000:03:00.0"
@@ -117,6 +118,7 @@ def test_what_would_be_in_the_way_of_a_guest_is_found(tree, change: Break, code,
     every(HUGE, writes("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "4096\n"),
           writes("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4096\n"),
           guest(rest="<memoryBacking><hugepages/></memoryBacking>")),
+    every(HUGE, guest(rest=f"<memoryBacking><hugepages><page size='{PAGE}' unit='b'/></hugepages></memoryBacking>")),
 ])  # fmt: skip
 def test_nothing_is_found_of_a_guest_that_is_well(tree, change: Break):
     change(tree)

@@ -64,6 +64,12 @@ def test_another_hook_makes_a_warning_of_it(desktop: Stage):
     assert plan(desktop) == (0, {"start.rom_missing": "warn"})
 
 
+def test_a_card_and_a_node_of_it_are_not_both_given(desktop: Stage):
+    screen = "<graphics type='egl-headless'><gl rendernode='/dev/dri/renderD128'/></graphics>"
+    desktop.xml = domain(hostdevs=(GPU,), devices=screen).encode()
+    assert plan(desktop) == (3, {"start.given_twice": "block"})
+
+
 def shared_group() -> MachineSpec:
     """Another guest has a card of the same IOMMU group, whose driver is vfio-pci already."""
     machine = scenarios.generic_nic()

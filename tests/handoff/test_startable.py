@@ -13,7 +13,7 @@ from vfioctl.handoff import start_files
 from vfioctl.handoff.startable import start_findings
 from vfioctl.host import links
 from vfioctl.host.host import Host
-from vfioctl.host.looks import UNKNOWN, Answer
+from vfioctl.host.looks import THERE, UNKNOWN, Answer
 from vfioctl.host.memory import PAGE
 from vfioctl.host.model import PciDevice
 from vfioctl.paths import Paths
@@ -177,9 +177,8 @@ def test_a_path_that_does_not_answer_is_refused(bench, monkeypatch):
 
 
 def test_usb_devices_that_are_alike_are_refused_without_an_address(bench):
-    for number in ("1", "2"):
-        for name, value in (("idVendor", "1234"), ("idProduct", "beef"), ("busnum", "1"), ("devnum", number)):
-            bench.write(f"sys/bus/usb/devices/1-{number}/{name}", f"{value}\n")
+    for number in (1, 2):
+        plug_in(bench, f"1-{number}", number)
     assert bench.codes(devices=usb()) == ["start.usb_ambiguous"]
     assert bench.codes(devices=usb(more="<address bus='1' device='2'/>")) == []
     assert bench.codes(devices=usb(more="<address bus='1' device='9'/>")) == ["start.usb_missing"]
@@ -223,6 +222,56 @@ def test_a_network_that_the_daemon_has_yet_to_start_is_not_refused(bench):
 def test_the_bridge_of_an_active_network_must_be_there(bench):
     os.rename(bench.root / "sys/class/net/virbr0", bench.root / "sys/class/net/virbr1")
     assert bench.codes(devices=network("default")) == ["start.bridge_missing"]
+
+
+# What goes from the host with the device that is given
+
+
+def behind_the_card(bench, place: str, link: str) -> None:
+    """A device behind the card, and the link in /sys that leads to it."""
+    (bench.root / f"sys/devices/pci0000:00/{GPU}/{place}").mkdir(parents=True)
+    path = bench.root / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(bench.root / f"sys/devices/pci0000:00/{GPU}/{place}")
+
+
+def plug_in(bench, name: str, number: int) -> None:
+    for key, value in (("idVendor", "1234"), ("idProduct", "beef"), ("busnum", "1"), ("devnum", f"{number}")):
+        bench.write(f"sys/bus/usb/devices/{name}/{key}", f"{value}\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "device"),
+    [
+        ("block", "<disk type='block'><source dev='/dev/x'/></disk>"),
+        ("char", evdev("/dev/x")),
+        ("char", "<graphics type='egl-headless'><gl rendernode='/dev/x'/></graphics>"),
+    ],
+)
+def test_a_node_of_the_device_that_is_given_is_refused(bench, monkeypatch, kind, device):
+    behind_the_card(bench, "x", f"sys/dev/{kind}/8:0")
+    monkeypatch.setattr(start_files, "look_at", lambda *_: (Answer("/dev/x", THERE, node=f"{kind}/8:0"),))
+    (finding,) = bench.findings(devices=device)
+    assert finding.code == "start.given_twice"
+    assert f"is behind {GPU} on the host" in finding.message
+
+
+def test_a_usb_device_of_a_controller_that_is_given_is_refused(bench):
+    behind_the_card(bench, "usb1/1-1", "sys/bus/usb/devices/1-1")
+    plug_in(bench, "1-1", 1)
+    assert bench.codes(devices=usb()) == ["start.given_twice"]
+
+
+def test_a_usb_device_of_a_controller_that_is_given_is_no_more_alike(bench):
+    behind_the_card(bench, "usb1/1-1", "sys/bus/usb/devices/1-1")
+    for name, number in (("1-1", 1), ("2-1", 2)):
+        plug_in(bench, name, number)
+    assert bench.codes(devices=usb()) == []
+
+
+def test_a_macvtap_on_the_card_that_is_given_is_refused(bench):
+    behind_the_card(bench, "net/eth0", "sys/class/net/eth0")
+    assert bench.codes(devices="<interface type='direct'><source dev='eth0'/></interface>") == ["start.given_twice"]
 
 
 # Memory

@@ -23,6 +23,11 @@ def test_what_is_there_and_what_is_not(paths):
     assert found == (Answer("/here", THERE), Answer("/gone", ABSENT), Answer("/here/below", ABSENT))
 
 
+def test_the_device_of_a_node_is_said(paths):
+    os.symlink("/dev/null", paths.at("/null"))
+    assert look(paths, (Question("/null"),)) == (Answer("/null", THERE, node="char/1:3"),)
+
+
 def test_a_name_that_no_file_can_have_is_not_decided(paths):
     assert look(paths, (Question("/" + "x" * 300),))[0].state == UNKNOWN
 

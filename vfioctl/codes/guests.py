@@ -80,6 +80,8 @@ CODES = (
          "Plug it in, or change its path with `virsh edit GUEST`."),
     Code("start.file_missing", "A file or directory that a device of the guest uses is not there.",
          "Put it there, or change the device with `virsh edit GUEST`."),
+    Code("start.given_twice", "What the guest uses of the host is behind a device that it is given.",
+         "Let the guest have one of the two: `virsh edit GUEST`."),
     Code("start.hugepages", "The guest needs more huge pages than are free, on the host or on its NUMA node.",
          "Write the number that the message names to the file that it names."),
     Code("start.hugepages_unmounted", "The guest needs huge pages of a size for which no hugetlbfs is mounted.",

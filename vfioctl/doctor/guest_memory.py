@@ -9,7 +9,7 @@ from vfioctl.doctor.definitions import Definition, Definitions
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import replace
 from vfioctl.handoff import start_pages
-from vfioctl.handoff.start_model import Start
+from vfioctl.handoff.start_model import Start, as_taken
 from vfioctl.host import guests
 from vfioctl.host.host import Host
 from vfioctl.plugin.types import Request
@@ -19,7 +19,7 @@ POOLS = "/sys/kernel/mm/hugepages, /proc/self/mounts"
 
 def look(guest: Definition, _every: Definitions, host: Host) -> Iterator[Finding]:
     """What a plan would say of them, as a warning: steps of plugins may make pages before the start."""
-    needs = guest.domain.needs
+    needs = as_taken(guest.domain.needs) if guest.domain.needs else None
     if needs is None or all(share.page is None for share in needs.memory):
         return
     if guest.name in guests.running(host.paths):

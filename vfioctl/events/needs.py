@@ -13,6 +13,7 @@ from vfioctl.events.element import Element, size, unsigned
 from vfioctl.events.model import Link, Needs, RequiredFile, Share, UsbDevice
 
 SOURCES = {"file": "file", "block": "dev", "dir": "dir"}  # disk type → the attribute of <source>
+OWNERS = {"graphics": "graphics device"}  # what an element is called whose name is no word for one
 OPTIONAL = "optional"  # startupPolicy: the start goes on without; "requisite" may be missing only on the way in
 MAX_CELLS = 128  # NUMA nodes of a guest: QEMU makes no more (MAX_NODES in include/sysemu/numa.h)
 NODE_DIGITS = 4  # no host has 10,000 NUMA nodes
@@ -76,7 +77,7 @@ def _device_files(devices: Element) -> Iterator[RequiredFile]:
     """What other devices open: a shared directory, a port or TPM of the host, a source of random numbers, a script."""
     for device in devices.children:
         if path := _path(_opened(device)):
-            yield RequiredFile("file", path, owner=device.name)
+            yield RequiredFile("file", path, owner=OWNERS.get(device.name, device.name))
 
 
 def _opened(device: Element) -> str | None:
@@ -91,6 +92,8 @@ def _opened(device: Element) -> str | None:
     if device.name == "tpm" and backend and backend.get("type") == "passthrough":
         opened = backend.find("device")
         return opened.get("path") if opened else None
+    if device.name == "graphics" and (gl := device.find("gl")):
+        return gl.get("rendernode") if gl.get("enable") != "no" else None
     script = device.find("script") if device.name == "interface" else None
     return script.get("path") if script else None
 

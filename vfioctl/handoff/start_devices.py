@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vfioctl.events.model import UsbDevice
 from vfioctl.handoff.start_model import Start
-from vfioctl.host import cpu_models, mediated, usb
+from vfioctl.host import behind, cpu_models, mediated, usb
 from vfioctl.plugin.types import Finding
 
 
@@ -20,8 +20,11 @@ def look(start: Start) -> Iterator[Finding]:
 def _usb(start: Start) -> Iterator[Finding]:
     present = usb.devices(start.paths) if start.needs.usb else ()
     for wanted in start.needs.usb:
-        alike = [entry for entry in present if _fits(wanted, entry)]
-        if not alike:
+        known = [(entry, behind.of_device(entry.path, start.taken)) for entry in present if _fits(wanted, entry)]
+        alike = [entry for entry, address in known if not address]
+        if known and not alike:
+            yield start.given_twice(f"The USB device {_named(wanted)} of the guest", known[0][1])
+        elif not alike:
             yield Finding(
                 "start.usb_missing", f"The USB device {_named(wanted)} of the guest is not plugged in.",
                 hint=start.edit("See which there are with lsusb and plug it in, or set startupPolicy='optional'"),

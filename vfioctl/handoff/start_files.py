@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from vfioctl.events.model import RequiredFile
 from vfioctl.handoff.start_model import Start
+from vfioctl.host import behind
 from vfioctl.host.looks import ABSENT, DEADLINE, TOO_LONG, UNSTATED, Answer, Question
 from vfioctl.host.looks import look as look_at
 from vfioctl.plugin.types import Finding
@@ -54,14 +55,16 @@ def _followed(file: RequiredFile) -> str:
 
 
 def _judge(start: Start, file: RequiredFile, answer: Answer) -> Iterator[Finding]:
+    code, what, element = (text.format(owner=file.owner) for text in WORDS[file.role])
     if answer.above or answer.state == TOO_LONG:
         yield _chain(file, answer)
     elif answer.state == ABSENT:
-        code, what, element = (text.format(owner=file.owner) for text in WORDS[file.role])
         yield Finding(
             code, f"{file.path}, {what}, is not there, and the guest cannot start without it.",
             hint=start.edit(f"Put it there, or change {element}"),
         )  # fmt: skip
+    elif answer.node and (address := behind.of_node(start.paths, answer.node, start.taken)):
+        yield start.given_twice(f"{file.path}, {what},", address)
 
 
 def _chain(file: RequiredFile, answer: Answer) -> Finding:

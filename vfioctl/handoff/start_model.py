@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from vfioctl.events.model import Needs
-from vfioctl.frozen import frozen
+from vfioctl.events.model import Needs, Share
+from vfioctl.frozen import frozen, replace
+from vfioctl.host.memory import PAGE
 from vfioctl.paths import Paths
-from vfioctl.plugin.types import Request, StepProposal
+from vfioctl.plugin.types import Finding, Request, StepProposal
 from vfioctl.shell import argument
 
 
@@ -21,6 +22,31 @@ class Start:
     def paths(self) -> Paths:
         return self.request.host.paths
 
+    @property
+    def taken(self) -> frozenset[str]:
+        """The PCI functions that are the guest's before QEMU starts."""
+        return frozenset(device.address for device in self.request.devices)
+
+    def given_twice(self, what: str, address: str) -> Finding:
+        """The guest is to have `what`, and the function behind which it is on the host."""
+        return Finding(
+            "start.given_twice",
+            f"{what} is behind {address} on the host, and the guest is given {address} itself: it is gone from the "
+            "host before QEMU looks for it.",
+            hint=self.edit("Let the guest have one of the two"),
+        )
+
     def edit(self, what: str) -> str:
         """The hint that names the command to change the domain."""
         return f"{what} with: virsh edit {argument(self.request.guest)}"
+
+
+def as_taken(needs: Needs) -> Needs:
+    """`needs` as libvirt takes them: <page> of the ordinary size is no huge page (qemuBuildMemoryBackendProps)."""
+    if all(share.page != PAGE for share in needs.memory):
+        return needs
+    return replace(needs, memory=tuple(map(_ordinary, needs.memory)))
+
+
+def _ordinary(share: Share) -> Share:
+    return replace(share, page=None) if share.page == PAGE else share

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vfioctl.handoff.start_model import Start
-from vfioctl.host import links, networks
+from vfioctl.host import behind, links, networks
 from vfioctl.host.networks import NetworkState
 from vfioctl.plugin.types import Finding
 from vfioctl.shell import word
@@ -42,6 +42,8 @@ def _links(start: Start) -> Iterator[Finding]:
                 "start.bridge_missing", f"{link.name}, which the guest uses as a bridge, is none.",
                 hint=start.edit("Name a bridge"),
             )  # fmt: skip
+        elif address := behind.of_interface(start.paths, name, start.taken):
+            yield start.given_twice(f"{link.name}, which the guest is to be connected to,", address)
     for name, bridge in bridges.items():
         if bridge and not links.name_of(start.paths, bridge):
             yield Finding(

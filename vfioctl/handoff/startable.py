@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from vfioctl.events.model import Needs, Share
+from vfioctl.events.model import Needs
 from vfioctl.frozen import replace
 from vfioctl.handoff import start_host
-from vfioctl.handoff.start_model import Start
-from vfioctl.host.memory import PAGE
+from vfioctl.handoff.start_model import Start, as_taken
 from vfioctl.plugin.types import Finding, Phase, Request, Severity, StepProposal
 from vfioctl.txn.kind import kind
 
@@ -69,20 +68,12 @@ def _found(start: Start) -> Iterator[Finding]:
 
 
 def _expected(needs: Needs, *, incoming: bool) -> Needs:
-    """`needs` as libvirt has them: <page> of the ordinary size asks for no huge pages (qemuBuildMemoryBackendProps).
-
-    A guest that arrives brings its NVRAM along, and its disks may be made while it does.
-    """
-    if any(share.page == PAGE for share in needs.memory):
-        needs = replace(needs, memory=tuple(map(_plain, needs.memory)))
+    """A guest that arrives brings its NVRAM along, and its disks may be made while it does."""
+    needs = as_taken(needs)
     if not incoming:
         return needs
     files = tuple(file for file in needs.files if file.role not in ("disk", "backing", "nvram_template"))
     return replace(needs, files=files)
-
-
-def _plain(share: Share) -> Share:
-    return replace(share, page=None) if share.page == PAGE else share
 
 
 def _bringers(request: Request, steps: Iterable[StepProposal]) -> tuple[str, ...]:

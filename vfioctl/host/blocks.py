@@ -121,18 +121,22 @@ def _below(paths: Paths, address: str, kind: str) -> frozenset[str]:
 
 
 def _on_the_way(path: str) -> frozenset[str]:
-    """The functions in a sysfs path: what is behind a VMD needs the VMD as well as its own controller.
+    """The functions in a sysfs path: what is behind a VMD needs the VMD as well as its own controller."""
+    return frozenset().union(*ways(path))
+
+
+def ways(path: str) -> tuple[frozenset[str], ...]:
+    """The functions on each way to the device at `path` in /sys/devices; most have one way.
 
     With multipath an NVMe namespace is a child of its subsystem, which links to each controller that reaches it:
     nvme_init_subsystem() in drivers/nvme/host/core.c.
     """
-    found = frozenset(part for part in path.split("/") if ADDRESS.fullmatch(part))
     head, middle, tail = path.partition(f"/{SUBSYSTEMS}/")
     if not middle:
-        return found
+        return (frozenset(part for part in path.split("/") if ADDRESS.fullmatch(part)),)
     subsystem = f"{head}{middle}{tail.partition('/')[0]}"
     controllers = [name for name in entries(subsystem) if CONTROLLER.fullmatch(name)]
-    return found.union(*(_on_the_way(os.path.realpath(os.path.join(subsystem, name))) for name in controllers))
+    return tuple(way for name in controllers for way in ways(os.path.realpath(os.path.join(subsystem, name))))
 
 
 def read(paths: Paths, name: str, *, direct: bool = True) -> Block:

@@ -34,13 +34,14 @@ class Answer:
     """`state` is there, absent, too_long (its chain), unstated or unknown; `hung`: this path gave no answer.
 
     What is absent is `path`: the file that was asked for, or one below `above`. Of `path` the image `above` does not
-    state the format, which it must.
+    state the format, which it must. `node`: what is there stands for this device, by its place in /sys/dev.
     """
 
     path: str
     state: str
     above: str = ""
     hung: bool = False
+    node: str = ""
 
 
 def look(
@@ -85,19 +86,28 @@ def _answer(paths: Paths, question: Question) -> tuple[str, ...]:
         return (ABSENT, question.path)
     except (OSError, ValueError):
         return (UNKNOWN,)
+    node = _node(status)
+    there = (THERE, "", "", node) if node else (THERE,)
     if not question.form:
-        return (THERE,)
+        return there
     from vfioctl.host.images import follow  # in the child: only images have a chain
 
     try:
         chain = follow(paths, question.path, question.form)
     except OSError:
-        return (THERE,)  # a header that only root can read
+        return there  # a header that only root can read
     if chain.too_long:
         return (TOO_LONG,)
     if chain.unstated:
         return (UNSTATED, chain.unstated, chain.above)
-    return (ABSENT, chain.missing, chain.above) if chain.missing else (THERE,)
+    return (ABSENT, chain.missing, chain.above) if chain.missing else there
+
+
+def _node(status: os.stat_result) -> str:
+    """The device of a node, "block/8:0" or "char/13:64"; "" for what is none."""
+    kinds = ((stat.S_ISBLK, "block"), (stat.S_ISCHR, "char"))
+    kind = next((name for test, name in kinds if test(status.st_mode)), "")
+    return kind and f"{kind}/{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
 
 
 def _open(path: str) -> None:
@@ -118,5 +128,5 @@ def _answers(questions: Sequence[Question], lines: Sequence[bytes], *, hung: boo
         if index >= len(lines):
             yield Answer(question.path, UNKNOWN, hung=hung and index == len(lines))
             continue
-        state, *paths = lines[index].decode(errors="surrogateescape").split("\0")
-        yield Answer(paths[0] if paths else question.path, state, paths[1] if len(paths) > 1 else "")
+        state, path, above, node = (*lines[index].decode(errors="surrogateescape").split("\0"), "", "", "")[:4]
+        yield Answer(path or question.path, state, above, node=node)

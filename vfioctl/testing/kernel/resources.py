@@ -23,6 +23,8 @@ def fill_resources(kernel: Kernel) -> None:
         pool = kernel.sys.directory(f"kernel/mm/hugepages/hugepages-{size}kB")
         pages = Pages()
         pages.fill(pool)
+        for name in ("resv", "nr_overcommit"):  # of the host alone: per_node_hstate_attrs in mm/hugetlb.c
+            pool.add(f"{name}_hugepages", Constant("0"))
         pages.fill(node.directory(f"hugepages-{size}kB"))
     bridges = (link.name for link in kernel.spec.links if link.name.startswith(("br", "vmbr", "virbr")))
     for name in dict.fromkeys((*BRIDGES, *bridges)):
@@ -48,8 +50,7 @@ class Pages:
         """Show the pool in `directory`."""
         directory.add("nr_hugepages", Attribute(self._show, self._store))
         directory.add("free_hugepages", Attribute(self._show))
-        for name in ("resv", "surplus", "nr_overcommit"):
-            directory.add(f"{name}_hugepages", Constant("0"))
+        directory.add("surplus_hugepages", Constant("0"))
 
     def _show(self) -> str:
         return f"{self.count}\n"
