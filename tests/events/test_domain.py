@@ -188,12 +188,16 @@ def test_an_emulated_tpm_is_a_vtpm_and_a_passed_through_one_is_not():
     assert not read_domain(xml("<tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>")).has_vtpm
 
 
-def test_grabbed_inputs_are_found_in_libvirts_and_in_qemus_own_words():
+@pytest.mark.parametrize(
+    "value",
+    ["input-linux,id=m,evdev=/dev/input/mouse,grab_all=on", '{"qom-type":"input-linux","evdev":"/dev/input/mouse"}'],
+)
+def test_grabbed_inputs_are_found_in_libvirts_and_in_qemus_own_words(value):
     devices = (
         "<input type='evdev'><source dev='/dev/input/by-id/kbd'/></input><input type='tablet' bus='usb'/>"
         "<input type='passthrough' bus='virtio'><source evdev='/dev/input/event1'/></input>"
     )
-    arguments = "<qemu:arg value='-object'/><qemu:arg value='input-linux,id=m,evdev=/dev/input/mouse,grab_all=on'/>"
+    arguments = f"<qemu:arg value='-object'/><qemu:arg value='{value}'/>"
     data = xml(devices, f"<qemu:commandline>{arguments}</qemu:commandline>")
     assert read_domain(data).evdev_inputs == ("/dev/input/by-id/kbd", "/dev/input/event1", "/dev/input/mouse")
 

@@ -65,6 +65,23 @@ def test_a_rom_in_qemus_arguments_is_needed(device, files):
     assert [file.path for file in needs(rest=command_line).files] == files
 
 
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (("-object", "memory-backend-file,id=lg,mem-path=/dev/kvmfr0,size=1M"), ["/dev/kvmfr0"]),
+        (("-object", "memory-backend-file,id=lg,mem-path=/dev/shm/lg,size=1M"), ["/dev/shm"]),
+        (("-object", '{"qom-type":"memory-backend-file","mem-path":"/x/lg"}'), ["/x"]),
+        (("-object", "memory-backend-ram,id=m,size=1M"), []),
+        (("-drive", "file=/x.img,if=none"), ["/x.img"]),
+        (("-drive", "file=nbd://h/x,if=none"), []),
+    ],
+)
+def test_what_qemus_arguments_open_is_needed(words, files):
+    arguments = "".join(f"<qemu:arg value='{word}'/>" for word in words)
+    command_line = f"<qemu:commandline xmlns:qemu='q'>{arguments}</qemu:commandline>"
+    assert [file.path for file in needs(rest=command_line).files] == files
+
+
 def test_a_loader_by_its_bare_name_is_qemus_own():
     assert needs(rest="<os><loader>bios-256k.bin</loader></os>").files == ()
 
@@ -113,6 +130,11 @@ def test_a_chain_that_the_domain_names_is_not_looked_up():
     )  # fmt: skip
 
 
+def test_an_image_whose_data_the_domain_names_is_not_followed():
+    source = "<source file='/a'><dataStore type='file'><format type='raw'/><source file='/d'/></dataStore></source>"
+    assert [file.ends for file in needs(disk(source)).files] == [True]
+
+
 def test_the_last_named_image_without_an_end_is_followed_further():
     below = "<backingStore type='file'><format type='qcow2'/><source file='/b'/></backingStore>"
     assert [file.ends for file in needs(disk("<source file='/a'/>", below)).files] == [True, False]
@@ -126,6 +148,13 @@ def test_the_last_named_image_without_an_end_is_followed_further():
         "<rng><backend model='random'>/x</backend></rng>",
         "<tpm><backend type='passthrough'><device path='/x'/></backend></tpm>",
         "<interface type='ethernet'><script path='/x'/></interface>",
+        "<filesystem type='mount'><driver type='virtiofs'/><source dir='/x'/></filesystem>",
+        "<console type='dev'><source path='/x'/><target type='virtio'/></console>",
+        "<serial type='unix'><source mode='connect' path='/x'/></serial>",
+        "<memory model='nvdimm'><source><path>/x/nv.img</path></source></memory>",
+        "<interface type='vdpa'><source dev='/x'/></interface>",
+        "<interface type='vhostuser'><source type='unix' path='/x' mode='client'/></interface>",
+        "<graphics type='spice'><gl enable='yes' rendernode='/x'/></graphics>",
     ],
 )
 def test_what_another_device_opens_is_needed(device):
@@ -135,8 +164,14 @@ def test_what_another_device_opens_is_needed(device):
 @pytest.mark.parametrize(
     "device",
     [
-        "<filesystem type='mount'><driver type='virtiofs'/><source dir='/x'/></filesystem>",
+        "<filesystem type='mount'><driver type='virtiofs'/><source socket='/x'/></filesystem>",
         "<serial type='pty'/>",
+        "<console type='dev'><source path='/x'/><target type='serial'/></console>",
+        "<serial type='unix'><source mode='bind' path='/x'/></serial>",
+        "<serial type='unix'><source mode='connect' path='/x'><reconnect enabled='yes'/></source></serial>",
+        "<memory model='dimm'/>",
+        "<interface type='vhostuser'><source type='unix' path='/x' mode='server'/></interface>",
+        "<graphics type='spice'><gl enable='no' rendernode='/x'/></graphics>",
         "<rng><backend model='egd' type='udp'><source host='h'/></backend></rng>",
         "<tpm><backend type='emulator'/></tpm>",
     ],

@@ -34,6 +34,16 @@ def chain(directory: Path, files: int) -> str:
     return f"/{files - 1}.img"
 
 
+def with_data_in(path: Path, name: str) -> str:
+    """A qcow2 image whose data is in the file `name`."""
+    said = name.encode()
+    header = bytearray(Path(qcow2(path)).read_bytes()[:104])
+    header[20:24], header[72:80] = struct.pack(">I", 16), struct.pack(">Q", 4)
+    extension = struct.pack(">II", 0x44415441, len(said)) + said.ljust(-(-len(said) // 8) * 8, b"\0")
+    path.write_bytes(header + extension + bytes(8))
+    return str(path)
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_qcow2_names_its_backing_file_and_its_format(tmp_path, version):
     assert backing_of(qcow2(tmp_path / "a", "/b", "raw", version), "qcow2") == Backing("/b", "raw")
@@ -168,3 +178,30 @@ def test_a_pipe_has_no_size_and_is_not_waited_for(tmp_path, form):
 @pytest.mark.parametrize("form", ["qed", "vmdk", ""])
 def test_other_formats_are_left_to_qemu(tmp_path, form):
     assert plain_size(whole(tmp_path / "a"), form) is None
+
+
+@pytest.mark.parametrize("name", ["data.raw", "/data.raw"])
+def test_the_file_that_has_the_data_of_an_image_must_be_there(tmp_path, name):
+    with_data_in(tmp_path / "a", name)
+    assert follow(Paths(str(tmp_path)), "/a", "qcow2") == Chain(missing="/data.raw", above="/a")
+    (tmp_path / "data.raw").touch()
+    assert follow(Paths(str(tmp_path)), "/a", "qcow2") == Chain()
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ('json:{"driver":"file","filename":"/b"}', "/b"),
+        ('json:{"driver":"raw","file":{"driver":"file","filename":"/b"}}', "/b"),
+        ('json:{"file.driver":"file","file.filename":"/b"}', "/b"),
+        ('json:{"driver":"nbd","server.path":"/b"}', ""),
+        ('json:{"driver":"https","filename":"/b"}', ""),
+        ('json:{"file":{"driver":"file","filename":"b"}}', ""),
+        ("json:[]", ""),
+        ("json:{", ""),
+    ],
+)
+def test_a_backing_name_in_json_leads_to_a_file_of_this_host(tmp_path, name, missing):
+    qcow2(tmp_path / "a", name, "raw")
+    expected = Chain(missing=missing, above="/a") if missing else Chain()
+    assert follow(Paths(str(tmp_path)), "/a", "qcow2") == expected

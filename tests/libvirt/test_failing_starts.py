@@ -43,6 +43,9 @@ qemu-img create -q -f qcow2 gone.qcow2 1M
 qemu-img create -q -f qcow2 -b {IMAGES}/gone.qcow2 -F qcow2 lost.qcow2
 rm gone.qcow2
 qemu-img create -q -f qed -u -b {NOWHERE}/base.img -F raw lost.qed 1M
+qemu-img create -q -f qcow2 -u -b 'json:{{"driver":"file","filename":"{NOWHERE}/b"}}' -F raw json.qcow2 1M
+qemu-img create -q -f qcow2 -o data_file=data.raw data.qcow2 1M
+rm data.raw
 cp "$0"/*.qcow2 .
 exec "$@"
 """

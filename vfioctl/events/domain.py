@@ -173,12 +173,9 @@ def _evdev_inputs(root: Element) -> Iterator[str]:
             yield path
     if not root.is_extended:
         return
-    from vfioctl.events.qemu_arguments import arguments
+    from vfioctl.events.qemu_arguments import objects
 
-    for argument in arguments(root):
-        kind, *options = argument.split(",")
-        if kind == "input-linux":
-            yield from (option[len("evdev=") :] for option in options if option.startswith("evdev="))
+    yield from (str(one["evdev"]) for one in objects(root, "input-linux") if one.get("evdev"))
 
 
 def _memory(root: Element) -> int:

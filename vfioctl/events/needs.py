@@ -13,7 +13,7 @@ from vfioctl.events.element import Element, size, unsigned
 from vfioctl.events.model import Link, Needs, RequiredFile, Share, UsbDevice
 
 SOURCES = {"file": "file", "block": "dev", "dir": "dir"}  # disk type → the attribute of <source>
-OWNERS = {"graphics": "graphics device"}  # what an element is called whose name is no word for one
+OWNERS = {"graphics": "graphics device", "memory": "memory device"}  # where the element's name says too little
 OPTIONAL = "optional"  # startupPolicy: the start goes on without; "requisite" may be missing only on the way in
 MAX_CELLS = 128  # NUMA nodes of a guest: QEMU makes no more (MAX_NODES in include/sysemu/numa.h)
 NODE_DIGITS = 4  # no host has 10,000 NUMA nodes
@@ -23,7 +23,10 @@ BINDING = ("strict", "restrictive")  # numatune modes that let memory come from 
 def read_needs(root: Element, devices: Element) -> Needs:
     """What the domain `root` needs. Raises Refused(domain.malformed) for a number that is none."""
     return Needs(
-        files=(*_boot_files(root), *_roms(root, devices), *_device_files(devices), *_disks(devices)),
+        files=(
+            *_boot_files(root), *_roms(root, devices), *_device_files(devices), *_argument_files(root),
+            *_disks(devices),
+        ),
         usb=tuple(_usb(devices)),
         links=tuple(_links(devices)),
         networks=tuple(_networks(devices)),
@@ -76,26 +79,89 @@ def _roms(root: Element, devices: Element) -> Iterator[RequiredFile]:
 def _device_files(devices: Element) -> Iterator[RequiredFile]:
     """What other devices open: a shared directory, a port or TPM of the host, a source of random numbers, a script."""
     for device in devices.children:
-        if path := _path(_opened(device)):
+        opened = OPENED.get(device.name)
+        if opened and (path := _path(opened(device))):
             yield RequiredFile("file", path, owner=OWNERS.get(device.name, device.name))
 
 
-def _opened(device: Element) -> str | None:
-    source, backend = device.find("source"), device.find("backend")
+def _argument_files(root: Element) -> Iterator[RequiredFile]:
+    """What QEMU opens since its own arguments say so."""
+    if not root.is_extended:
+        return
+    from vfioctl.events.qemu_arguments import drives, objects
+
+    shared = (_kept(str(one.get("mem-path") or "")) for one in objects(root, "memory-backend-file"))
+    for owner, paths in (("memory backend", shared), ("drive", drives(root))):
+        yield from (RequiredFile("file", path, f"{owner} in QEMU's arguments") for path in map(_path, paths) if path)
+
+
+def _kept(path: str) -> str:
+    """What must be there for memory in the file `path`: QEMU makes the file itself (file_ram_open), unless in /dev."""
+    directory = path.rpartition("/")[0]
+    return path if directory == "/dev" else directory
+
+
+def _of_source(device: Element, attribute: str) -> str | None:
+    source = device.find("source")
+    return source.get(attribute) if source else None
+
+
+def _shared(device: Element) -> str | None:
+    """The directory of a share; of a virtiofsd that runs already (<source socket=…>) libvirt knows none."""
     driver = device.find("driver")
-    if device.name == "filesystem" and source and (driver is None or driver.get("type") in (None, "path")):
-        return source.get("dir")
-    if device.name in ("serial", "parallel", "channel") and device.get("type") == "dev" and source:
+    kind = driver.get("type") if driver else None
+    return _of_source(device, "dir") if kind in (None, "path", "virtiofs") else None
+
+
+def _port(device: Element) -> str | None:
+    """The node of a port, or the socket that QEMU connects to once; a <console> may be the same port a second time."""
+    target, source = device.find("target"), device.find("source")
+    if device.name == "console" and (target is None or target.get("type") in (None, "serial")):
+        return None
+    connects = device.get("type") == "unix" and source is not None and source.get("mode") == "connect"
+    return _of_source(device, "path") if device.get("type") == "dev" or (connects and not _reconnects(source)) else None
+
+
+def _reconnects(source: Element | None) -> bool:
+    reconnect = source.find("reconnect") if source else None
+    return reconnect is not None and reconnect.get("enabled") == "yes"
+
+
+def _randomness(device: Element) -> str | None:
+    backend = device.find("backend")
+    return backend.text.strip() if backend and backend.get("model") == "random" else None
+
+
+def _tpm(device: Element) -> str | None:
+    backend = device.find("backend")
+    opened = backend.find("device") if backend and backend.get("type") == "passthrough" else None
+    return opened.get("path") if opened else None
+
+
+def _render_node(device: Element) -> str | None:
+    gl = device.find("gl")
+    return gl.get("rendernode") if gl and gl.get("enable") != "no" else None
+
+
+def _of_interface(device: Element) -> str | None:
+    """A vDPA device, the socket of a vhost-user switch that QEMU connects to, or a script."""
+    kind, source, script = device.get("type"), device.find("source"), device.find("script")
+    if kind == "vdpa":
+        return _of_source(device, "dev")
+    if kind == "vhostuser" and source and source.get("mode") == "client" and not _reconnects(source):
         return source.get("path")
-    if device.name == "rng" and backend and backend.get("model") == "random":
-        return backend.text.strip()
-    if device.name == "tpm" and backend and backend.get("type") == "passthrough":
-        opened = backend.find("device")
-        return opened.get("path") if opened else None
-    if device.name == "graphics" and (gl := device.find("gl")):
-        return gl.get("rendernode") if gl.get("enable") != "no" else None
-    script = device.find("script") if device.name == "interface" else None
     return script.get("path") if script else None
+
+
+def _plugged(device: Element) -> str | None:
+    path = device.find("source", "path")
+    return _kept(path.text.strip()) if path else None
+
+
+OPENED = {
+    "filesystem": _shared, "serial": _port, "parallel": _port, "channel": _port, "console": _port, "rng": _randomness,
+    "tpm": _tpm, "graphics": _render_node, "interface": _of_interface, "memory": _plugged,
+}  # fmt: skip
 
 
 # Disks
@@ -118,9 +184,10 @@ def _images(disk: Element, owner: str, form: str) -> Iterator[RequiredFile]:
         below = image.find("backingStore")
         source = image.find("source")
         path = _path(source.get(SOURCES.get(image.get("type") or "file", ""))) if source else ""
+        own_data = source is not None and source.find("dataStore") is not None  # in the place of what the header says
         if path:
             role = "disk" if image is disk else "backing"
-            yield RequiredFile(role, path, owner=owner, form=form, ends=below is not None)
+            yield RequiredFile(role, path, owner=owner, form=form, ends=below is not None or own_data)
         image = below if below and below.find("source") else None
         declared = image.find("format") if image else None
         form = (declared.get("type") if declared else None) or "raw"

@@ -1,7 +1,7 @@
 """Devices of the host that a domain hands to QEMU in QEMU's own arguments, which libvirt passes on unread.
 
-<qemu:commandline> and <qemu:override> (libvirt.org/drvqemu.html); `-device`, `-set`, `-drive`, `-blockdev` and names of
-files as in QEMU's manual (qemu.org/docs/master/system/invocation.html). Both forms of a value are read:
+<qemu:commandline> and <qemu:override> (libvirt.org/drvqemu.html); `-device`, `-object`, `-set`, `-drive`, `-blockdev` and
+names of files as in QEMU's manual (qemu.org/docs/master/system/invocation.html). Both forms of a value are read:
 "vfio-pci,host=01:00.0", where a comma inside is doubled, and JSON.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 DRIVERS = ("vfio-pci", "vfio-pci-nohotplug")
 HOST, PATH = "host", "sysfsdev"
-OPTION = re.compile(r"--?(device|set|drive|blockdev|readconfig)(?:[ =]\s*(.+))?", re.DOTALL)
+OPTION = re.compile(r"--?(device|object|set|drive|blockdev|readconfig)(?:[ =]\s*(.+))?", re.DOTALL)
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BLOCK = {"nvme": "device", "virtio-blk-vfio-pci": "path"}  # QEMU's own drivers through VFIO, and what names the device
 URL, JSON = "nvme://", "json:"  # before a drive's address, and before its properties, in the place of a file's name
@@ -58,6 +58,18 @@ def roms(root: Element) -> tuple[str, ...]:
     found = (_properties(value) for option, value in _options(arguments(root)) if option == "device")
     named = (device for device in found if str(device.get("rombar", "1")) not in ("0", "off"))
     return tuple(str(device["romfile"]) for device in named if device.get("romfile"))
+
+
+def objects(root: Element, kind: str) -> tuple[Properties, ...]:
+    """The properties of each object of the type `kind` in the arguments of `root`."""
+    found = (_properties(value) for option, value in _options(arguments(root)) if option == "object")
+    return tuple(one for one in found if kind in (one.get("qom-type"), one.get("driver")))
+
+
+def drives(root: Element) -> tuple[str, ...]:
+    """The files of drives in the arguments of `root`; an address, as "nbd://…", may be among them."""
+    found = (_properties(value) for option, value in _options(arguments(root)) if option == "drive")
+    return tuple(str(drive["file"]) for drive in found if drive.get("file"))
 
 
 def arguments(root: Element) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ LONGEST = 200  # files; libvirt calls a longer chain "self-referential or too de
 QCOW2_HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")  # up to its own length; version 2 has the first 72 bytes of it
 QCOW2_COMMON = 72
 QCOW1_HEADER = 48
-BACKING_FORMAT = 0xE2792ACA  # qcow2's header extension
+BACKING_FORMAT, DATA_NAME = 0xE2792ACA, 0x44415441  # qcow2's header extensions
 NAME_LIMIT = 4096
 QED_HAS_BACKING, QED_IS_RAW = 1, 4
 DATA_FILE = 4  # qcow2's incompatible feature
@@ -47,7 +47,8 @@ class Backing:
 class Qcow2:
     """The header of a qcow2 image: `size` in bytes, as a guest sees it; `features` are the incompatible ones.
 
-    `backing` is as it says itself, "" for nothing. Its table of `snapshots` internal snapshots begins at `table`.
+    `backing` is as it says itself, "" for nothing; so is `data`, the file that has the data in its place. Its table of
+    `snapshots` internal snapshots begins at `table`.
     """
 
     size: int
@@ -57,6 +58,7 @@ class Qcow2:
     features: int
     snapshots: int
     table: int
+    data: str = ""
 
 
 @frozen
@@ -76,18 +78,42 @@ class Chain:
 def follow(paths: Paths, path: str, form: str) -> Chain:
     """Look at every image below `path`, which is there. Raises OSError for a header that cannot be read."""
     for _ in range(LONGEST):
-        backing = backing_of(paths.at(path), form)
-        if backing is None or not backing.name or PROTOCOL.match(backing.name):
+        data, backing = _parts(paths.at(path), form)
+        for named in (data, backing.name):
+            if (file := _file(path, named)) and not _is_there(paths.at(file)):
+                return Chain(missing=file, above=path)
+        if not backing.name or PROTOCOL.match(backing.name):
             return Chain()
         below = os.path.join(os.path.dirname(path), backing.name)
-        try:
-            os.stat(paths.at(below))
-        except (FileNotFoundError, NotADirectoryError):
-            return Chain(missing=below, above=path)
         if not backing.form and _has_backing(paths.at(below)):
             return Chain(unstated=below, above=path)
         path, form = below, backing.form
     return Chain(too_long=True)
+
+
+def _parts(path: str, form: str) -> tuple[str, Backing]:
+    """What the image at `path` says of the file with its data, and of the image below it."""
+    if form != "qcow2":
+        return "", backing_of(path, form) or Backing("")
+    header = _read(path, qcow2_header)
+    return (header.data, Backing(header.backing, header.backing_format)) if header else ("", Backing(""))
+
+
+def _file(image: str, name: str) -> str:
+    """The path of the file that `image` calls `name`; "" where it is none of this host."""
+    if name.startswith("json:"):
+        from vfioctl.host.json_names import local_file  # rare
+
+        return local_file(name)
+    return os.path.join(os.path.dirname(image), name) if name and not PROTOCOL.match(name) else ""
+
+
+def _is_there(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def backing_of(path: str, form: str) -> Backing | None:
@@ -138,9 +164,11 @@ def qcow2_header(fd: int) -> Qcow2 | None:
     """The header of the image open at `fd`; None where it has none. Raises struct.error for one that is cut off."""
     if (fields := _qcow2_fields(fd)) is None:
         return None
-    (_, _, at, length, _, size, crypt, _, _, _, _, count, table, features, _, _, _, end) = fields
-    name, form = (_name(fd, at, length), _extension(fd, end or QCOW2_COMMON, at)) if at else ("", "")
-    return Qcow2(size, name, form, bool(crypt), features, count, table)
+    (_, _, at, length, bits, size, crypt, _, _, _, _, count, table, features, _, _, _, end) = fields
+    end = end or QCOW2_COMMON
+    name, form = (_name(fd, at, length), _extension(fd, BACKING_FORMAT, end, at)) if at else ("", "")
+    data = _extension(fd, DATA_NAME, end, at or 1 << bits) if features & DATA_FILE else ""
+    return Qcow2(size, name, form, bool(crypt), features, count, table, data)
 
 
 def _qcow2_fields(fd: int) -> tuple[Any, ...] | None:
@@ -159,13 +187,13 @@ def _qcow2(fd: int) -> Backing | None:
     return Backing(found.backing, found.backing_format) if found and found.backing else None
 
 
-def _extension(fd: int, place: int, end: int) -> str:
-    """The backing format among the header extensions, which lie between the header and the backing name."""
+def _extension(fd: int, wanted: int, place: int, end: int) -> str:
+    """The name in the header extension `wanted`; all lie between the header and the backing name, or in its cluster."""
     while place + 8 <= end:
         kind, size = struct.unpack(">II", os.pread(fd, 8, place))
         if kind == 0:
             return ""
-        if kind == BACKING_FORMAT:
+        if kind == wanted:
             return _name(fd, place + 8, size)
         place += 8 + (size + 7) // 8 * 8
     return ""
