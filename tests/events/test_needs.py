@@ -188,7 +188,9 @@ def test_usb_devices_are_needed_by_what_names_them():
     named = usb("<vendor id='0x1234'/><product id='0xbeef'/>")
     placed = usb("<address bus='1' device='7'/>")
     optional = usb("<vendor id='0x1'/><product id='0x2'/>", " startupPolicy='optional'")
-    assert needs(named + placed + optional).usb == (UsbDevice(0x1234, 0xBEEF), UsbDevice(None, None, 1, 7))
+    assert needs(named + placed + optional).usb == (
+        UsbDevice(0x1234, 0xBEEF), UsbDevice(None, None, 1, 7), UsbDevice(1, 2, optional=True),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("device", ["0", "7"])
@@ -254,9 +256,15 @@ def test_memory_of_a_file_is_shared_where_the_domain_says_so_and_that_of_a_memfd
 
 
 @pytest.mark.parametrize("mode", ["preferred", "interleave"])
-def test_a_wish_for_nodes_binds_nothing(mode):
+def test_a_wish_for_nodes_binds_nothing_and_they_must_be_there(mode):
     rest = f"<memory unit='MiB'>8</memory><numatune><memory mode='{mode}' nodeset='1'/></numatune>"
     assert needs(rest=rest).memory == (Share(8 * MIB),)
+    assert needs(rest=rest).nodes == (1,)
+
+
+def test_the_nodes_of_every_part_must_be_there():
+    tune = "<memory mode='strict' nodeset='2'/><memnode cellid='0' mode='preferred' nodeset='0,3'/>"
+    assert needs(rest=f"<numatune>{tune}</numatune>").nodes == (0, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +272,7 @@ def test_a_wish_for_nodes_binds_nothing(mode):
     [
         ("<cpu mode='custom'><model fallback='forbid'>EPYC</model></cpu>", "EPYC"),
         ("<cpu><model>EPYC</model></cpu>", "EPYC"),
+        ("<cpu mode='custom' match='minimum'><model>EPYC</model></cpu>", None),
         ("<cpu mode='host-model'><model>EPYC</model></cpu>", None),
         ("<cpu mode='host-passthrough'/>", None),
     ],

@@ -86,9 +86,9 @@ def mediated() -> str:
     return f"<hostdev mode='subsystem' type='mdev' model='vfio-pci'>{source}</hostdev>"
 
 
-def usb(vendor: int = 0x1234, more: str = "") -> str:
+def usb(vendor: int = 0x1234, more: str = "", policy: str = "") -> str:
     source = f"<vendor id='{vendor:#x}'/><product id='0xbeef'/>{more}"
-    return f"<hostdev mode='subsystem' type='usb'><source>{source}</source></hostdev>"
+    return f"<hostdev mode='subsystem' type='usb'><source{policy}>{source}</source></hostdev>"
 
 
 def network(name: str) -> str:
@@ -182,6 +182,14 @@ def test_usb_devices_that_are_alike_are_refused_without_an_address(bench):
     assert bench.codes(devices=usb()) == ["start.usb_ambiguous"]
     assert bench.codes(devices=usb(more="<address bus='1' device='2'/>")) == []
     assert bench.codes(devices=usb(more="<address bus='1' device='9'/>")) == ["start.usb_missing"]
+
+
+def test_an_optional_usb_device_may_be_missing_and_not_be_there_twice(bench):
+    optional = usb(policy=" startupPolicy='optional'")
+    assert bench.codes(devices=optional) == []
+    for number in (1, 2):
+        plug_in(bench, f"1-{number}", number)
+    assert bench.codes(devices=optional) == ["start.usb_ambiguous"]
 
 
 def test_an_interface_that_is_no_bridge_is_refused(bench):
@@ -377,8 +385,9 @@ def test_memory_beyond_the_hosts_is_refused_as_the_kernel_would(bench, mode, tot
     assert bench.codes(hostdevs=()) == codes
 
 
-def test_a_node_that_the_host_does_not_have_is_refused(bench):
-    assert bench.codes(rest="<numatune><memory mode='strict' nodeset='0-1'/></numatune>") == ["start.numa_node"]
+@pytest.mark.parametrize("mode", ["strict", "preferred", "interleave"])
+def test_a_node_that_the_host_does_not_have_is_refused(bench, mode):
+    assert bench.codes(rest=f"<numatune><memory mode='{mode}' nodeset='0-1'/></numatune>") == ["start.numa_node"]
 
 
 def test_swap_does_not_count_for_a_guest_whose_memory_is_pinned(bench):

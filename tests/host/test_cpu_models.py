@@ -13,6 +13,7 @@ from vfioctl.paths import Paths
 EMULATOR = "/usr/bin/qemu-system-x86_64"
 NAME = hashlib.sha256(EMULATOR.encode()).hexdigest()
 CACHE = """<qemuCaps>
+  <arch>{arch}</arch>
   <emulator>/usr/bin/qemu-system-x86_64</emulator>
   <qemuctime>{changed}</qemuctime>
   <cpu type='kvm' name='EPYC' typename='EPYC-x86_64-cpu' usable='no'>
@@ -34,8 +35,9 @@ def paths(tmp_path):
     return Paths(str(tmp_path))
 
 
-def write_cache(root, changed: int) -> None:
-    (root / f"var/cache/libvirt/qemu/capabilities/{NAME}.xml").write_text(CACHE.format(changed=changed))
+def write_cache(root, changed: int, arch: str = "aarch64") -> None:
+    text = CACHE.format(changed=changed, arch=arch)
+    (root / f"var/cache/libvirt/qemu/capabilities/{NAME}.xml").write_text(text)
 
 
 def test_a_model_that_neither_knows_is_unknown(paths):
@@ -45,6 +47,17 @@ def test_a_model_that_neither_knows_is_unknown(paths):
 @pytest.mark.parametrize("model", ["EPYC", "qemu64", "Denverton"])
 def test_a_model_that_qemu_or_libvirt_knows_is_not(paths, model):
     assert not is_unknown(paths, EMULATOR, model)
+
+
+def test_for_x86_qemus_word_is_not_enough(paths, tmp_path):
+    write_cache(tmp_path, int(os.stat(tmp_path / EMULATOR.lstrip("/")).st_ctime), "x86_64")
+    assert is_unknown(paths, EMULATOR, "EPYC")
+    assert not is_unknown(paths, EMULATOR, "Denverton")
+
+
+def test_a_model_may_be_in_a_file_of_another_name(paths, tmp_path):
+    (tmp_path / "usr/share/libvirt/cpu_map/x86_more.xml").write_text("<cpus><model name='NoSuch'/></cpus>")
+    assert not is_unknown(paths, EMULATOR, "NoSuch")
 
 
 def test_nothing_is_said_of_another_emulator(paths):

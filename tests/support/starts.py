@@ -248,6 +248,8 @@ DEVICES = (
         usb(f"{KNOWN_USB}<address bus='9' device='99'/>"), usb=True),
     Row("two USB devices that are alike", "Multiple USB devices for 1234:beef", "start.usb_ambiguous", usb(KNOWN_USB),
         usb=True),
+    Row("two optional USB devices that are alike", "Multiple USB devices for 1234:beef", "start.usb_ambiguous",
+        usb(KNOWN_USB, "optional"), usb=True),
     Row("two USB devices that are alike, at bus 0", "Multiple USB devices for 1234:beef", "start.usb_ambiguous",
         usb(f"{KNOWN_USB}<address bus='0' device='0'/>"), usb=True),
     Row("a bridge that is missing", "Cannot get interface MTU on 'nobr0'", "start.bridge_missing",
@@ -274,6 +276,9 @@ DEVICES = (
     Row("a network that is active", devices=interface("network", "<source network='live'/>")),
     Row("a CPU model that nobody knows", "Unknown CPU model NoSuch", "start.cpu_model",
         rest="<cpu mode='custom'><model fallback='allow'>NoSuch</model></cpu>"),
+    Row("a CPU model that QEMU alone knows", "Unknown CPU model Skylake-Client-v2", "start.cpu_model",
+        rest="<cpu mode='custom' check='none'><model fallback='allow'>Skylake-Client-v2</model></cpu>"),
+    Row("a CPU model that nobody knows, as the least", rest="<cpu match='minimum'><model>NoSuch</model></cpu>"),
     Row("a CPU model that QEMU knows", rest="<cpu mode='custom'><model fallback='forbid'>Skylake-Client</model></cpu>"),
 )  # fmt: skip
 
@@ -288,6 +293,8 @@ MEMORY = (
         rest=backed("<hugepages><page size='1' unit='G'/></hugepages><source type='memfd'/>")),
     Row("a NUMA node that the host does not have", "NUMA node 7 is unavailable", "start.numa_node",
         rest="<numatune><memory mode='strict' nodeset='7'/></numatune>"),
+    Row("a NUMA node that is preferred, and that the host does not have", "NUMA node 7 is unavailable",
+        "start.numa_node", rest="<numatune><memory mode='preferred' nodeset='7'/></numatune>"),
     Row("huge pages where none are free", "unable to map backing store", "start.hugepages", rest=huge()),
     Row("huge pages for a node of the guest", "unable to map backing store", "start.hugepages",
         rest=huge("<page size='2' unit='M' nodeset='0'/>")),

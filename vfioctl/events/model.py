@@ -80,12 +80,13 @@ class RequiredFile:
 
 @frozen
 class UsbDevice:
-    """A USB device by vendor and product, by bus and device number, or by all four."""
+    """A USB device by vendor and product, by bus and device number, or by all four; one that is `optional` may lack."""
 
     vendor: int | None = None
     product: int | None = None
     bus: int | None = None
     device: int | None = None
+    optional: bool = False
 
 
 @frozen
@@ -121,6 +122,7 @@ class Needs:
     links: tuple[Link, ...] = ()
     networks: tuple[str, ...] = ()  # of each interface that is on one
     memory: tuple[Share, ...] = ()
+    nodes: tuple[int, ...] = ()  # NUMA nodes of the host that must be there
     cpu_model: str | None = None
 
 

@@ -31,6 +31,7 @@ def read_needs(root: Element, devices: Element) -> Needs:
         links=tuple(_links(devices)),
         networks=tuple(_networks(devices)),
         memory=tuple(_memory(root, devices)),
+        nodes=_named_nodes(root),
         cpu_model=_cpu_model(root),
     )
 
@@ -199,12 +200,13 @@ def _images(disk: Element, owner: str, form: str) -> Iterator[RequiredFile]:
 def _usb(devices: Element) -> Iterator[UsbDevice]:
     for hostdev in devices.all("hostdev"):
         source = hostdev.find("source")
-        if hostdev.get("type") == "usb" and source and source.get("startupPolicy") != OPTIONAL:
+        if hostdev.get("type") == "usb" and source:
             address = source.find("address")
             bus = _number(address, "bus") or None  # 0 is none, and then its device counts for nothing
             yield UsbDevice(
                 vendor=_number(source.find("vendor"), "id"), product=_number(source.find("product"), "id"),
                 bus=bus, device=_number(address, "device") if bus else None,
+                optional=source.get("startupPolicy") == OPTIONAL,
             )  # fmt: skip
 
 
@@ -302,6 +304,17 @@ def _bindings(root: Element, cells: Container[int]) -> tuple[dict[int, tuple[int
     return own, _strict(tune.find("memory"))
 
 
+def _named_nodes(root: Element) -> tuple[int, ...]:
+    """The nodes of the host that <numatune> names: libvirt looks for each, also where memory may come from others."""
+    tune = root.find("numatune")
+    if tune is None:
+        return ()
+    mask = 0
+    for chosen in (tune.find("memory"), *islice(tune.all("memnode"), MAX_CELLS)):
+        mask |= _mask(chosen.get("nodeset")) if chosen else 0
+    return tuple(_bits(mask))
+
+
 def _plain_number(text: str | None) -> int:
     """The number of a guest node, as libvirt writes it; -1 for none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= NODE_DIGITS else -1
@@ -339,7 +352,9 @@ def _bits(mask: int) -> Iterator[int]:
 
 
 def _cpu_model(root: Element) -> str | None:
-    """The named model that the guest must get."""
+    """The named model that the guest must get; with match='minimum' it is only compared with the host's."""
     cpu = root.find("cpu")
-    return cpu.text_of("model") if cpu and cpu.get("mode") in (None, "custom") else None
+    if cpu is None or cpu.get("mode") not in (None, "custom") or cpu.get("match") == "minimum":
+        return None
+    return cpu.text_of("model")
 

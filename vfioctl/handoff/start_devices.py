@@ -22,6 +22,8 @@ def _usb(start: Start) -> Iterator[Finding]:
     for wanted in start.needs.usb:
         known = [(entry, behind.of_device(entry.path, start.taken)) for entry in present if _fits(wanted, entry)]
         alike = [entry for entry, address in known if not address]
+        if wanted.optional and not alike:
+            continue
         if known and not alike:
             yield start.given_twice(f"The USB device {_named(wanted)} of the guest", known[0][1])
         elif not alike:
@@ -65,6 +67,6 @@ def _cpu_model(start: Start) -> Iterator[Finding]:
     model, emulator = start.needs.cpu_model, start.request.domain.emulator
     if model and emulator and cpu_models.is_unknown(start.paths, emulator, model):
         yield Finding(
-            "start.cpu_model", f"Neither libvirt nor {emulator} knows the CPU model {model} of the guest.",
+            "start.cpu_model", f"libvirt does not know the CPU model {model}, which the guest is to have.",
             hint=start.edit("See which there are with virsh domcapabilities, and name one of them"),
         )  # fmt: skip

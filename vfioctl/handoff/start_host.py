@@ -40,7 +40,7 @@ def _memory(start: Start) -> Iterator[Finding]:
 
 def _nodes(start: Start) -> Iterator[Finding]:
     """NUMA nodes that the host does not have."""
-    wanted = {node for share in start.needs.memory for node in share.nodes}
+    wanted = frozenset(start.needs.nodes)
     there = memory.nodes(start.paths) if wanted else frozenset()
     missing = sorted(wanted - there) if there else []
     for node in missing[:FEW]:
