@@ -268,6 +268,14 @@ def test_the_nodes_of_every_part_must_be_there():
 
 
 @pytest.mark.parametrize(
+    ("vcpu", "pins"), [("<vcpu>2</vcpu>", (0b11, 0b100, 0b1000)), ("<vcpu current='1'>2</vcpu>", (0b11, 0b1000))]
+)
+def test_the_cpus_of_threads_that_run_from_the_start_are_needed(vcpu, pins):
+    tune = "<vcpupin vcpu='0' cpuset='0-1'/><vcpupin vcpu='1' cpuset='2'/><emulatorpin cpuset='3'/>"
+    assert needs(rest=f"{vcpu}<cputune>{tune}</cputune>").pins == pins
+
+
+@pytest.mark.parametrize(
     ("cpu", "model"),
     [
         ("<cpu mode='custom'><model fallback='forbid'>EPYC</model></cpu>", "EPYC"),

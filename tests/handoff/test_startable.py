@@ -390,6 +390,12 @@ def test_a_node_that_the_host_does_not_have_is_refused(bench, mode):
     assert bench.codes(rest=f"<numatune><memory mode='{mode}' nodeset='0-1'/></numatune>") == ["start.numa_node"]
 
 
+@pytest.mark.parametrize(("cpus", "codes"), [("8-9", ["start.cpu_missing"]), ("7-8", []), ("", [])])
+def test_a_thread_needs_one_of_the_cpus_that_it_is_pinned_to(bench, cpus, codes):
+    bench.write("sys/devices/system/cpu/present", "0-7\n")
+    assert bench.codes(rest=f"<cputune><vcpupin vcpu='0' cpuset='{cpus}'/></cputune>") == codes
+
+
 def test_swap_does_not_count_for_a_guest_whose_memory_is_pinned(bench):
     bench.write("proc/meminfo", f"MemTotal: {7 << 20} kB\nSwapTotal: {8 << 20} kB\n")
     assert bench.codes(hostdevs=()) == []

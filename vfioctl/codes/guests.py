@@ -72,6 +72,8 @@ CODES = (
          "Make it, or name another one with `virsh edit GUEST`."),
     Code("start.chain_too_long", "The backing chain of a disk has more than 200 files, or comes back to itself.",
          "Shorten it with `qemu-img rebase` while the guest is off."),
+    Code("start.cpu_missing", "The guest is pinned to CPUs that the host does not have.",
+         "Change `<cputune>` with `virsh edit GUEST`; `lscpu` lists the CPUs of the host."),
     Code("start.cpu_model", "libvirt does not know the CPU model that the guest must have.",
          "Name another one with `virsh edit GUEST`; `virsh domcapabilities` lists them."),
     Code("start.disk_missing", "The source of a disk, CD or floppy is not there, or a file that it is based on.",

@@ -124,6 +124,7 @@ class Needs:
     memory: tuple[Share, ...] = ()
     nodes: tuple[int, ...] = ()  # NUMA nodes of the host that must be there
     cpu_model: str | None = None
+    pins: tuple[int, ...] = ()  # sets of CPUs of the host, as bits: a thread of the guest runs on each
 
 
 @frozen

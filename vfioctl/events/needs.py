@@ -33,6 +33,7 @@ def read_needs(root: Element, devices: Element) -> Needs:
         memory=tuple(_memory(root, devices)),
         nodes=_named_nodes(root),
         cpu_model=_cpu_model(root),
+        pins=tuple(dict.fromkeys(_pins(root))),
     )
 
 
@@ -281,7 +282,7 @@ def _pages(root: Element) -> tuple[dict[int, int], int | None]:
     general = None if huge.find("page") else 0
     left = (1 << MAX_CELLS) - 1
     for page in huge.all("page"):
-        kind, nodes = size(page.get("size") or "0", page.get("unit"), page), _mask(page.get("nodeset"))
+        kind, nodes = size(page.get("size") or "0", page.get("unit"), page), mask_of(page.get("nodeset"))
         general = kind if general is None and not nodes else general
         named.update(dict.fromkeys(_bits(nodes & left), kind))
         left &= ~nodes
@@ -311,7 +312,7 @@ def _named_nodes(root: Element) -> tuple[int, ...]:
         return ()
     mask = 0
     for chosen in (tune.find("memory"), *islice(tune.all("memnode"), MAX_CELLS)):
-        mask |= _mask(chosen.get("nodeset")) if chosen else 0
+        mask |= mask_of(chosen.get("nodeset")) if chosen else 0
     return tuple(_bits(mask))
 
 
@@ -328,11 +329,11 @@ def _strict(chosen: Element | None) -> tuple[int, ...]:
 
 def node_set(text: str | None) -> tuple[int, ...]:
     """The nodes in "0-2,^1,4"; none for what libvirt would refuse (virBitmapParse)."""
-    return tuple(_bits(_mask(text)))
+    return tuple(_bits(mask_of(text)))
 
 
-def _mask(text: str | None) -> int:
-    """`node_set` with a bit for each node: a long text, and many of them, cost no more than they are long."""
+def mask_of(text: str | None) -> int:
+    """`node_set`, or a set of CPUs, with a bit for each: long texts, and many, cost no more than they are long."""
     found = 0
     for part in (text or "").replace(" ", "").split(","):
         first, _, last = part.removeprefix("^").partition("-")
@@ -349,6 +350,15 @@ def _bits(mask: int) -> Iterator[int]:
 
 
 # CPU
+
+
+def _pins(root: Element) -> Iterator[int]:
+    """The CPUs of the host, as bits, that each thread of the guest may run on; those only that run from the start."""
+    tune, vcpu = root.find("cputune"), root.find("vcpu")
+    some = vcpu is not None and vcpu.get("current") is not None  # of the others any may be plugged in later
+    for pin in tune.children if tune else ():
+        if pin.name == "emulatorpin" or (pin.name == "vcpupin" and (pin.get("vcpu") == "0" or not some)):
+            yield mask_of(pin.get("cpuset"))
 
 
 def _cpu_model(root: Element) -> str | None:

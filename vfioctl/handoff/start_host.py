@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from vfioctl.events.needs import mask_of
 from vfioctl.handoff.start_model import Start
 from vfioctl.host import memory
 from vfioctl.host.model import DeviceNode
+from vfioctl.host.processor import present_cpus
 from vfioctl.plugin.types import Finding
 
 MIB = 1 << 20
@@ -18,6 +20,8 @@ def look(start: Start) -> Iterator[Finding]:
     """What is too little or not free."""
     yield from _memory(start)
     yield from _nodes(start)
+    if start.needs.pins:
+        yield from _pins(start)
     yield from _groups(start)
 
 
@@ -49,6 +53,20 @@ def _nodes(start: Start) -> Iterator[Finding]:
             f"The guest's memory is to come from NUMA node {node}, which this host does not have.",
             hint=start.edit("See which there are with virsh capabilities, and change <numatune>"),
         )
+
+
+def _pins(start: Start) -> Iterator[Finding]:
+    """CPUs of which there is none: sched_setaffinity(2) takes a set with one that is there."""
+    there = mask_of(present_cpus(start.paths))
+    for pin in start.needs.pins if there else ():
+        if pin and not pin & there:
+            first = (pin & -pin).bit_length() - 1
+            yield Finding(
+                "start.cpu_missing",
+                f"The guest is pinned to CPU {first} of the host{' and others' if pin >> first > 1 else ''}, "
+                "which this host does not have.",
+                hint=start.edit("See which there are with lscpu, and change <cputune>"),
+            )
 
 
 def _limit(start: Start, info: dict[str, int]) -> tuple[int | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from vfioctl.host.readers import table
+from vfioctl.host.readers import table, text
 from vfioctl.paths import Paths
 
 SIZE = 1 << 16  # the first of many processors says it
@@ -25,6 +25,11 @@ def processor_flags(paths: Paths) -> frozenset[str]:
 def is_arm(paths: Paths) -> bool:
     """Whether it is one of Arm, which has no flags but "Features" (arch/arm64/kernel/cpuinfo.c)."""
     return "CPU implementer" in _first(paths)
+
+
+def present_cpus(paths: Paths) -> str:
+    """The numbers of the CPUs that are there, on or off, as "0-7"; "" where sysfs does not say."""
+    return text(paths.at("sys/devices/system/cpu/present")) or ""
 
 
 def _first(paths: Paths) -> dict[str, str]:
