@@ -1,7 +1,7 @@
 """Devices of the host that a domain hands to QEMU in QEMU's own arguments, which libvirt passes on unread.
 
-<qemu:commandline> and <qemu:override> (libvirt.org/drvqemu.html); `-device`, `-object`, `-set`, `-drive`, `-blockdev` and
-names of files as in QEMU's manual (qemu.org/docs/master/system/invocation.html). Both forms of a value are read:
+<qemu:commandline> and <qemu:override> (libvirt.org/drvqemu.html); `-device`, `-object`, `-set`, `-drive`, `-blockdev`
+and names of files as in QEMU's manual (qemu.org/docs/master/system/invocation.html). Both forms of a value are read:
 "vfio-pci,host=01:00.0", where a comma inside is doubled, and JSON.
 """
 
