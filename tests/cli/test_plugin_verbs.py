@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from distributions import distribution
 
+from vfioctl import guard
 from vfioctl.cli import man
 from vfioctl.cli.app import App
-from vfioctl.plugin import guard, manifest
+from vfioctl.plugin import manifest
 from vfioctl.plugin.types import API_VERSION
 from vfioctl.verbs.listed import of
 from vfioctl.verbs.merged import merged
@@ -247,7 +248,7 @@ def test_the_wrong_option_of_a_verb_is_a_usage_error_of_that_verb(run, garden) -
 
 
 def test_a_command_whose_import_hangs_is_given_up(run, site, composition, monkeypatch) -> None:
-    monkeypatch.setattr("vfioctl.plugin.guard.call", partial(guard.call, alarm=0.2))
+    monkeypatch.setattr("vfioctl.guard.call", partial(guard.call, alarm=0.2))
     hangs = {**FILES, "garden_pkg/broken.py": "import time\ntime.sleep(60)\n"}
     distribution(site, "vfioctl-garden", hangs, "[vfioctl]\ngarden = garden_pkg.plugin\n")
     write(composition)

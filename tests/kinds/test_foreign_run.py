@@ -14,6 +14,7 @@ from vfioctl.errors import StepRefused
 from vfioctl.kinds.foreign_run import KIND
 from vfioctl.proc import Programs
 from vfioctl.txn import judge, recover
+from vfioctl.txn.clock import Stopwatch
 from vfioctl.txn.journal import Standing
 from vfioctl.txn.kind import kind
 from vfioctl.txn.machine import Machine
@@ -30,6 +31,14 @@ def on(params, machine):
 
 def broken(params, machine):
     raise OSError("the light is out")
+
+def ends(params, machine):
+    on(params, machine)
+    raise SystemExit(0)
+
+def answers(params, machine):
+    on(params, machine)
+    return params["answer"]
 '''
 BACK = {"kind": "sysfs.write", "params": {"path": "/sys/led", "value": "0"}}
 WISH = {"target": "vfioctl_party:on", "resource": "led", "params": {"value": "1"}, "undo_with": [BACK]}
@@ -112,6 +121,33 @@ def test_a_function_that_fails_is_undone(machine, node, plugin):
     failed = here(node, made(node, target="vfioctl_party:broken"))
     assert "the light is out" in failed.error.message
     assert (failed.error.state, led(machine)) == ("Everything was put back.", "0")
+
+
+def test_a_function_that_ends_the_process_fails_and_is_undone(machine, node, plugin):
+    failed = here(node, made(node, target="vfioctl_party:ends"))
+    assert (failed.error.code, failed.error.state) == ("plugin.failed", "Everything was put back.")
+    assert "vfioctl_party:ends calls sys.exit" in failed.error.message
+    assert led(machine) == "0"
+
+
+@pytest.mark.parametrize("answer", [True, 3, ["done"]])
+def test_a_function_that_answers_with_no_text_fails_and_is_undone(machine, node, plugin, answer):
+    params = {"value": "1", "answer": answer}
+    failed = here(node, made(node, target="vfioctl_party:answers", params=params))
+    assert (failed.error.code, led(machine)) == ("plugin.bad_result", "0")
+    assert repr(answer) in failed.error.message
+
+
+def test_what_a_function_answers_is_told_of_its_step(node, plugin):
+    plan = made(node, target="vfioctl_party:answers", params={"value": "1", "answer": "it is on"})
+    watch = Stopwatch()
+    assert here(node, plan, watch=watch).error is None
+    assert [time.outcome for time in watch.times if time.id == "light"] == ["it is on"]
+
+
+def test_a_module_that_ends_the_process_when_it_is_imported_blocks_the_plan(node, plugin):
+    (plugin / "vfioctl_ending.py").write_text("raise SystemExit(0)\n")
+    assert codes(made(node, target="vfioctl_ending:on")) == ["foreign.broken"]
 
 
 def test_a_failure_after_what_was_for_good_does_not_say_that_all_was_put_back(machine, node, plugin):

@@ -9,10 +9,11 @@ from types import ModuleType
 import pytest
 from txn_builders import OTHER, step
 
+from vfioctl import guard
 from vfioctl.compose import compose
 from vfioctl.errors import Refused
 from vfioctl.frozen import replace
-from vfioctl.plugin import Advice, Unfinished, guard, manifest
+from vfioctl.plugin import Advice, Unfinished, manifest
 from vfioctl.plugin.types import PluginInfo
 from vfioctl.txn import recover
 from vfioctl.txn.journal import read_both

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from vfioctl import guard
 from vfioctl.actions.facts import plugin_infos
 from vfioctl.doctor.fixers import fixers
 from vfioctl.frozen import frozen
-from vfioctl.plugin import guard
 from vfioctl.plugin.manager import Plugins
 
 if TYPE_CHECKING:
     from vfioctl.actions.caller import Call
     from vfioctl.doctor.fixers import Fixer
     from vfioctl.findings import Finding
-    from vfioctl.plugin.guard import Called
+    from vfioctl.guard import Called
 
 
 @frozen

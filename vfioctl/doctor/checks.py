@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from vfioctl import guard
 from vfioctl.doctor import (
     boot,
     daemon,
@@ -24,7 +25,6 @@ from vfioctl.doctor import (
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen, replace
 from vfioctl.host.host import Host
-from vfioctl.plugin import guard
 from vfioctl.plugin.manager import Plugins
 from vfioctl.plugin.results import many
 from vfioctl.plugin.types import DoctorCheck

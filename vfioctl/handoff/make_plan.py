@@ -13,12 +13,12 @@ from vfioctl.errors import Refused
 from vfioctl.events.model import Domain
 from vfioctl.findings import Finding, Severity
 from vfioctl.frozen import frozen
+from vfioctl.guard import Hung, clock
 from vfioctl.handoff import identity
 from vfioctl.handoff.devices import wanted
 from vfioctl.handoff.planning import Order, plan
 from vfioctl.log import Log
 from vfioctl.plugin import manifest
-from vfioctl.plugin.guard import Hung, clock
 from vfioctl.plugin.manager import Plugins, needed, select
 from vfioctl.plugin.types import GpuHandoff, PluginInfo, Request
 from vfioctl.txn.ordering import Proposed
@@ -35,9 +35,6 @@ CORE = "core"
 DAEMONS = frozenset({  # what their stop means is to be said
     "docker.service", "snap.docker.dockerd.service", "containerd.service", "podman.service",
 })  # fmt: skip
-
-
-LEAST = 0.05  # seconds; a timer of none never rings
 
 
 @frozen
@@ -79,7 +76,7 @@ def make_plan(
     """
     limit = config.deadlines.plan if seconds is None else seconds
     try:
-        with clock(max(LEAST, limit)):
+        with clock(limit):
             return _make_plan(composition, domain, config, known, incoming=incoming, ledger=ledger)
     except Hung as error:
         silent = ", ".join(composition.programs.silent)

@@ -6,8 +6,9 @@ import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+from vfioctl import guard
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepRefused, VfioctlError, reason
+from vfioctl.errors import StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.frozen import replace
 from vfioctl.kinds import MODULES
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from vfioctl.txn.step import Json, Step
 
 NAME = "foreign.run"
-ANY = Exception  # what a plugin's module may raise when it is imported
 OBJECT = Form("an object", lambda value: isinstance(value, Mapping))
 
 
@@ -112,7 +112,12 @@ class ForeignRun(Primitive):
             yield from kind(undo["kind"]).check(wanted, host)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        return _loaded(step.params["target"])(step.params.get("params", {}), machine)
+        target = step.params["target"]
+        function = _loaded(target)
+        try:
+            return _note(target, function(step.params.get("params", {}), machine))
+        except SystemExit as error:  # it would end the hook with its status: libvirt takes 0 for success
+            raise StepFailed("plugin.failed", f"{target} calls sys.exit: {guard.describe(error)}.") from error
 
     def probe(self, step: Step, machine: Machine) -> State:  # noqa: ARG002
         """Only the function knows what it did, so its undo is run whenever the journal says that it was begun."""
@@ -144,19 +149,23 @@ def _steps(step: Step) -> Iterator[Step]:
         yield replace(step, kind=undo["kind"], params=undo["params"], resource=resource, baseline={})
 
 
-def _loaded(target: str) -> Callable[[Json, Machine], str | None]:
+def _note(target: str, said: object) -> str | None:
+    """What the function `target` says of its work. Raises StepFailed("plugin.bad_result") where that is no text."""
+    if said is None or isinstance(said, str):
+        return said
+    raise StepFailed("plugin.bad_result", f"{target} returned {type(said).__name__} {said!r:.80}, not a text or None.")
+
+
+def _loaded(target: str) -> Callable[[Json, Machine], object]:
     """The function `target`. Raises StepRefused("foreign.broken"): nothing of it has run."""
     module, _, name = target.partition(":")
-    try:
-        _must_be_safe(module)
-        found: Any = getattr(importlib.import_module(module), name)
-    except VfioctlError:
-        raise
-    except ANY as error:
-        raise StepRefused("foreign.broken", f"{target} cannot be loaded: {reason(error)}.") from error
-    if not callable(found):
+    _must_be_safe(module)
+    called = guard.call(lambda: getattr(importlib.import_module(module), name))
+    if called.error:
+        raise StepRefused("foreign.broken", f"{target} cannot be loaded: {called.problem}.") from called.error
+    if not callable(called.value):
         raise StepRefused("foreign.broken", f"{target} is no function.")
-    function: Callable[[Json, Machine], str | None] = found
+    function: Callable[[Json, Machine], object] = called.value
     return function
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 
+from vfioctl import guard
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import VfioctlError
 from vfioctl.package import writable
-from vfioctl.plugin import guard, manifest
+from vfioctl.plugin import manifest
 from vfioctl.plugin.operations import Advice, Interrupted
 from vfioctl.plugin.results import shown
 from vfioctl.txn.plan import Action, Unfinished

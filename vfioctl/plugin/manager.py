@@ -9,10 +9,10 @@ import importlib
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from vfioctl import guard
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, Unanswered
 from vfioctl.frozen import replace
-from vfioctl.plugin import guard
 from vfioctl.plugin.implementations import Implementation, find, misspelt
 from vfioctl.plugin.results import BadResultError, hook_steps, many, one
 from vfioctl.plugin.static import claims_match

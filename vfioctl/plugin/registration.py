@@ -6,8 +6,9 @@ import importlib
 
 import pluggy
 
+from vfioctl import guard
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.plugin import guard, spec
+from vfioctl.plugin import spec
 from vfioctl.plugin.markers import NAME
 
 if TYPE_CHECKING:

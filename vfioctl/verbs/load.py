@@ -66,7 +66,7 @@ def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
     module, _, attribute = target.partition(":")
     if module.startswith(OURS):
         return _checked(getattr(importlib.import_module(module), attribute), expected)
-    from vfioctl.plugin import guard  # --help loads no command of a plugin
+    from vfioctl import guard  # --help loads no command of a plugin
 
     _must_be_safe(row, module)
     called = guard.call(lambda: _checked(getattr(importlib.import_module(module), attribute), expected))

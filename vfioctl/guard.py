@@ -1,4 +1,4 @@
-"""One guarded call into a plugin: whatever it raises is caught and named, and a clock ends it."""
+"""One guarded call of a plugin's code: whatever it raises is caught and named, and a clock ends it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 ALARM = 5.0  # seconds: a plugin that hangs in prepare would freeze libvirt
+LEAST = 0.05  # a timer of none never rings
 AGAIN = 0.5  # a plugin that catches BaseException is interrupted again
 
 
@@ -60,6 +61,7 @@ def clock(seconds: float) -> Iterator[None]:
     An outer timer and its handler are put back, with what is left of it.
     """
     started = time.monotonic()
+    seconds = max(LEAST, seconds)
     try:
         handler = signal.signal(signal.SIGALRM, _ring)
     except ValueError:  # not the main thread
