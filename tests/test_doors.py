@@ -231,6 +231,23 @@ def silent():
     return None
 
 @click.command()
+@click.pass_context
+def leave(ctx):
+    ctx.exit(5)
+
+@click.command()
+def quit():
+    raise SystemExit(0)
+
+@click.command()
+def talk():
+    return Result(messages=("done",))
+
+@click.command()
+def listed():
+    return Result(data=["done"])
+
+@click.command()
 def sneak():
     return Result(session=ProgramSession(("true",)))
 """
@@ -250,7 +267,8 @@ def spare(daemon, tmp_path: Path, monkeypatch) -> None:
         {"name": f"spare {name}", "help": "A spare part.", "target": f"vfioctl_test_spare:{function}", "view": "",
          "effect": "change", "plugin": "spare", "prints": False, "terminal": name == "enter"}
         for name, function in (("make", "command"), ("burn", "burn"), ("lose", "silent"), ("break", "nothing"),
-                               ("enter", "nothing"), ("sneak", "sneak"))
+                               ("enter", "nothing"), ("sneak", "sneak"), ("leave", "leave"), ("quit", "quit"),
+                               ("talk", "talk"), ("listed", "listed"))
     ]  # fmt: skip
     file.write_text(json.dumps(manifest))
 
@@ -281,7 +299,9 @@ def test_a_question_names_the_command_line_that_does_not_ask_with_all_that_was_a
 
 
 @pytest.mark.usefixtures("spare")
-@pytest.mark.parametrize("verb", ["spare lose", "spare break"])
+@pytest.mark.parametrize(
+    "verb", ["spare lose", "spare break", "spare leave", "spare quit", "spare talk", "spare listed"]
+)
 def test_a_broken_verb_costs_only_itself(ask: Ask, verb: str) -> None:
     assert only_error(ask(verb))[0] == "plugin.command_broken"
     assert ask("gpu list").exit_status == 0

@@ -6,6 +6,7 @@ What a verb does lies in its command, what there is in the rows of `verbs`. Impo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.caller import Call
@@ -83,22 +84,27 @@ def _run(row: Row, parameters: Mapping[str, Any], asked: Call) -> Result:
     """The body of the verb, called with what click's types made of `parameters`."""
     import click
 
-    from vfioctl.verbs.load import load, must_be_result
-    from vfioctl.verbs.typed import typed
+    from vfioctl.verbs.load import given_back, load
 
     asked.need_answers()
     command = load(row)
     ctx = click.Context(command, info_name=row.name, obj=asked)
     try:
         with ctx:
-            _judge(ctx, parameters)
-            asked.typed = typed(row.name, command, parameters)
-            ended = ctx.invoke(command.callback, **ctx.params) if command.callback else None
+            return given_back(row, partial(_ended, ctx, asked, parameters))
     except click.ClickException as error:
         if isinstance(error, click.BadParameter) and error.param:
             error.param_hint = repr(error.param.name)  # a door knows it by this name, not by its flag
         raise Misuse(row.name, error.format_message()) from error
-    return must_be_result(row, ended)
+
+
+def _ended(ctx: click.Context, asked: Call, parameters: Mapping[str, Any]) -> object:
+    """What the body gives back, whatever it is."""
+    from vfioctl.verbs.typed import typed
+
+    _judge(ctx, parameters)
+    asked.typed = typed(asked.verb, ctx.command, parameters)
+    return ctx.invoke(ctx.command.callback, **ctx.params) if ctx.command.callback else None
 
 
 # ---------------------------------------------------------------- parameters

@@ -85,6 +85,14 @@ def tabled(data):
 
 def wilts(data):
     raise ValueError("no light")
+
+@click.command()
+def leaves():
+    raise SystemExit(0)
+
+def left(data):
+    yield "one"
+    raise SystemExit(0)
 """
 FILES = {
     "garden_pkg/__init__.py": "",
@@ -225,6 +233,24 @@ def test_a_view_that_fails_does_not_hide_what_was_done(run, site, composition) -
     shown = run("plant", "sow", "oak")
     assert (shown.status, shown.out) == (0, "seed: oak\ndepth: 3\n")
     assert "'plant sow' is shown plainly, since its view failed: no light [plugin.command_broken]" in shown.err
+
+
+def test_a_view_that_ends_the_process_does_not_hide_what_was_done(run, site, composition) -> None:
+    broken = {**FILES, "garden_pkg/vfioctl-plugin.toml": STATIC.replace("verbs:sown", "verbs:left")}
+    distribution(site, "vfioctl-garden", broken, "[vfioctl]\ngarden = garden_pkg.plugin\n")
+    write(composition)
+    shown = run("plant", "sow", "oak")
+    assert (shown.status, shown.out) == (0, "seed: oak\ndepth: 3\n")
+    assert "since its view failed: it calls sys.exit [plugin.command_broken]" in shown.err
+
+
+def test_a_verb_that_ends_the_process_is_an_error_and_not_silence(run, site, composition) -> None:
+    broken = {**FILES, "garden_pkg/vfioctl-plugin.toml": STATIC.replace("verbs:silent", "verbs:leaves")}
+    distribution(site, "vfioctl-garden", broken, "[vfioctl]\ngarden = garden_pkg.plugin\n")
+    write(composition)
+    shown = run("gpu", "water")
+    assert shown.status == 1
+    assert "gave back no Result: it calls sys.exit. [plugin.command_broken]" in shown.err
 
 
 def test_a_verb_that_gives_back_no_result_is_an_error_and_not_silence(run, garden) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from vfioctl.cli.options import shared_options
 from vfioctl.errors import VfioctlError
 from vfioctl.unknown import suggestion
-from vfioctl.verbs.load import load, must_be_result
+from vfioctl.verbs.load import given_back, load
 from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
 
@@ -110,14 +111,16 @@ def made(entry: Row | Group) -> click.Command:
     return command
 
 
+def _nothing() -> None:
+    """The body of a command that has none."""
+
+
 def _announced(row: Row, body: Callable[..., Any] | None) -> Callable[..., Any]:
     """`body`, before which the App hears which verb is run."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
         click.get_current_context().obj.begin(row)
-        ended = body(*args, **kwargs) if body else None
-        if row.plugin and not row.prints:
-            must_be_result(row, ended)
-        return ended
+        called = partial(body or _nothing, *args, **kwargs)
+        return given_back(row, called) if row.plugin and not row.prints else called()
 
     return run

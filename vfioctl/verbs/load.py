@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -40,19 +41,45 @@ def unsuited(command: click.Command) -> str:
     return ""
 
 
-def must_be_result(row: Row, ended: object) -> Result:
-    """`ended`, which the command of `row` gave back. Raises VfioctlError("plugin.command_broken") where it may not."""
-    from vfioctl.result import Result
+def given_back(row: Row, body: Callable[[], object]) -> Result:
+    """What `body`, the command of `row`, gives back. Raises VfioctlError("plugin.command_broken") for no good Result.
+
+    A command ends no process: that may be a server's, or libvirt's hook.
+    """
+    try:
+        ended = body()
+    except SystemExit as error:
+        raise _gave(row, "no Result: it calls sys.exit") from error
+    except click.exceptions.Exit as error:
+        raise _gave(row, "no Result: it calls ctx.exit") from error
+    if why := _misfit(row, ended):
+        raise _gave(row, why)
+    return cast("Result", ended)
+
+
+def _misfit(row: Row, ended: object) -> str:
+    """Why no door can show `ended`, or ""."""
+    from vfioctl.result import Error, Message, Result
 
     if not isinstance(ended, Result):
-        why = f"{type(ended).__name__}, no Result"
-    elif ended.session and not row.terminal:
-        why = "a session for a terminal, and its row does not say terminal = true"
-    else:
-        return ended
+        return f"{type(ended).__name__}, no Result"
+    if ended.session and not row.terminal:
+        return "a session for a terminal, and its row does not say terminal = true"
+    if not isinstance(ended.data, Mapping):
+        return f"a Result whose data is {type(ended.data).__name__}, no mapping"
+    if not _are(Message, ended.messages) or not _are(Error, ended.errors):
+        return "a Result whose messages are not all of the type Message, or whose errors are not all of the type Error"
+    return ""
+
+
+def _are(kind: type, items: object) -> bool:
+    return isinstance(items, tuple | list) and all(isinstance(item, kind) for item in items)
+
+
+def _gave(row: Row, what: str) -> VfioctlError:
     whose = f"the plugin {row.plugin}" if row.plugin else "vfioctl"
-    raise VfioctlError(
-        "plugin.command_broken", f"The command {row.name!r} of {whose} gave back {why}.",
+    return VfioctlError(
+        "plugin.command_broken", f"The command {row.name!r} of {whose} gave back {what}.",
         state="What it does may be done.", hints=("Report it to the plugin's author.",),
     )  # fmt: skip
 
@@ -75,7 +102,6 @@ def _imported(row: Row, target: str, what: str, expected: type | None) -> Any:
         why = f"its import {called.problem}" if hangs else str(error).rstrip(".") or type(error).__name__
         raise _broken(row, target, what, why) from error
     return called.value
-
 
 
 def _broken(row: Row, target: str, what: str, why: str) -> VfioctlError:

@@ -80,10 +80,11 @@ class Output:
         data = clean(result.data)
         try:
             return self._render(((row and load_view(row)) or generic.view)(data))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if row is None or not row.plugin:
                 raise
-            said = f"{row.name!r} is shown plainly, since its view failed: {error}"
+            why = "it calls sys.exit" if isinstance(error, SystemExit) else error
+            said = f"{row.name!r} is shown plainly, since its view failed: {why}"
             self._message(Message(said, "warning", "plugin.command_broken"))
             return self._render(generic.view(data))
 
