@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from vfioctl import files
+from vfioctl import files, guard
 from vfioctl.errors import Busy, DeadlineExceeded, StepFailed
 from vfioctl.host.processes import is_alive, start_time
 from vfioctl.paths import Paths
@@ -64,6 +64,14 @@ def test_a_program_that_does_not_end_is_killed_with_its_children(programs, tmp_p
     child = (tmp_path / "pid").read_text().strip()
     started = start_time(Paths("/"), int(child))
     assert until(lambda: not is_alive(Paths("/"), int(child), started or 0), 5)
+
+
+def test_a_clock_around_it_ends_the_program(programs, tmp_path):
+    script(tmp_path, "slow", f"echo $$ >{tmp_path}/pid; exec sleep 60")
+    called = guard.call(lambda: programs.run(["slow"], deadline=60), alarm=1.0)
+    assert isinstance(called.error, guard.Hung)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.fixture

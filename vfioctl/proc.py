@@ -92,7 +92,7 @@ class Programs:
         except TimeoutExpired:
             _let_go(child) if whole else self._end(child)
             raise _too_long(argv, deadline, whole=whole) from None
-        except KeyboardInterrupt:  # it has a session of its own, so ^C does not reach it, and it has our locks
+        except BaseException:  # ^C, or guard.clock: neither reaches it in its own session, and it has our locks
             child.communicate() if whole else self._end(child)
             raise
         return Completed(tuple(argv), child.returncode, out, err, time.monotonic() - started)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from step_builders import planned, put
@@ -24,7 +26,8 @@ from vfioctl.txn.resources import Ledger
 from vfioctl.txn.runner import here, queue
 from vfioctl.txn.step import Lifetime, StepProposal, Undo
 
-PLUGIN = '''
+PLUGIN = '''import time
+
 def on(params, machine):
     with open(machine.paths.at("sys/led"), "w") as file:
         file.write(params["value"])
@@ -35,6 +38,15 @@ def broken(params, machine):
 def ends(params, machine):
     on(params, machine)
     raise SystemExit(0)
+
+def hangs(params, machine):
+    on(params, machine)
+    for number in range(200):
+        time.sleep(0.1)
+
+def late(params, machine):
+    on(params, machine)
+    time.sleep(0.3)
 
 def answers(params, machine):
     on(params, machine)
@@ -72,8 +84,8 @@ def led(machine):
         return file.read().strip()
 
 
-def made(node, **changes):
-    return planned_of(node, StepProposal("light", "foreign.run", {**WISH, **changes}, "a test"))
+def made(node, deadline=30.0, **changes):
+    return planned_of(node, StepProposal("light", "foreign.run", {**WISH, **changes}, "a test", deadline=deadline))
 
 
 def planned_of(node, *proposals):
@@ -142,12 +154,28 @@ def test_what_a_function_answers_is_told_of_its_step(node, plugin):
     plan = made(node, target="vfioctl_party:answers", params={"value": "1", "answer": "it is on"})
     watch = Stopwatch()
     assert here(node, plan, watch=watch).error is None
-    assert [time.outcome for time in watch.times if time.id == "light"] == ["it is on"]
+    assert [one.outcome for one in watch.times if one.id == "light"] == ["it is on"]
 
 
 def test_a_module_that_ends_the_process_when_it_is_imported_blocks_the_plan(node, plugin):
     (plugin / "vfioctl_ending.py").write_text("raise SystemExit(0)\n")
     assert codes(made(node, target="vfioctl_ending:on")) == ["foreign.broken"]
+
+
+def test_a_function_that_does_not_return_in_its_time_is_interrupted_and_undone(machine, node, plugin):
+    began = time.monotonic()
+    failed = here(node, made(node, target="vfioctl_party:hangs", deadline=0.3))
+    assert (failed.error.code, failed.error.state) == ("step.deadline", "Everything was put back.")
+    assert "vfioctl_party:hangs did not return within 0.3 s." in failed.error.message
+    assert led(machine) == "0"
+    assert time.monotonic() - began < 10
+
+
+def test_a_function_that_no_clock_can_interrupt_in_a_thread_fails_when_it_returns_too_late(machine, node, plugin):
+    plan = made(node, target="vfioctl_party:late", deadline=0.1)
+    with ThreadPoolExecutor() as threads:
+        failed = threads.submit(here, node, plan).result()
+    assert (failed.error.code, led(machine)) == ("step.deadline", "0")
 
 
 def test_a_failure_after_what_was_for_good_does_not_say_that_all_was_put_back(machine, node, plugin):

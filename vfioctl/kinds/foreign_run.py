@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from vfioctl import guard
 from vfioctl.checking import TYPE_CHECKING
-from vfioctl.errors import StepFailed, StepRefused
+from vfioctl.errors import DeadlineExceeded, StepFailed, StepRefused
 from vfioctl.findings import Finding
 from vfioctl.frozen import replace
 from vfioctl.kinds import MODULES
 from vfioctl.kinds.common import Primitive
 from vfioctl.package import writable
 from vfioctl.shell import call
+from vfioctl.txn.clock import Deadline
 from vfioctl.txn.kind import kind
 from vfioctl.txn.shape import FLAG, TEXT, Form, Shape, optional
 from vfioctl.txn.step import Lifetime, Scope, State, StepProposal, Undo, strongest
@@ -57,7 +58,8 @@ UNDOS = Form("a list of {kind, params} of the core, none of which marks what it 
 class ForeignRun(Primitive):
     """{target, resource, params?, undo_with?, for_good?}: target: "module:function" of the plugin, called with params
     and the machine; resource: what it changes, as "led:front"; undo_with: the steps of the core that undo it, run in
-    reverse, which must bear being run twice, and after the function has failed; for_good: there is no undo"""
+    reverse, which must bear being run twice, and after the function has failed or was interrupted at the end of the
+    step's deadline; for_good: there is no undo"""
 
     name = NAME
     summary = "Calls a function of a plugin; undone by the steps of the core that the plan names, without the plugin."
@@ -112,12 +114,12 @@ class ForeignRun(Primitive):
             yield from kind(undo["kind"]).check(wanted, host)
 
     def apply(self, step: Step, machine: Machine) -> str | None:
-        target = step.params["target"]
+        target, limit = step.params["target"], Deadline(step.deadline)
         function = _loaded(target)
-        try:
-            return _note(target, function(step.params.get("params", {}), machine))
-        except SystemExit as error:  # it would end the hook with its status: libvirt takes 0 for success
-            raise StepFailed("plugin.failed", f"{target} calls sys.exit: {guard.describe(error)}.") from error
+        called = guard.call(lambda: function(step.params.get("params", {}), machine), alarm=limit.left)
+        if isinstance(called.error, guard.Hung) or not (called.error or limit.left):  # no clock ends it in a thread
+            raise DeadlineExceeded("step.deadline", f"{target} did not return within {step.deadline:.3g} s.")
+        return _note(target, called)
 
     def probe(self, step: Step, machine: Machine) -> State:  # noqa: ARG002
         """Only the function knows what it did, so its undo is run whenever the journal says that it was begun."""
@@ -149,8 +151,13 @@ def _steps(step: Step) -> Iterator[Step]:
         yield replace(step, kind=undo["kind"], params=undo["params"], resource=resource, baseline={})
 
 
-def _note(target: str, said: object) -> str | None:
-    """What the function `target` says of its work. Raises StepFailed("plugin.bad_result") where that is no text."""
+def _note(target: str, called: guard.Called) -> str | None:
+    """What the function `target` says of its work. Raises what it has raised, and StepFailed("plugin.bad_result")."""
+    if isinstance(called.error, Exception):
+        raise called.error
+    if called.error:  # sys.exit, which would end the hook with its status: libvirt takes 0 for success
+        raise StepFailed("plugin.failed", f"{target} calls sys.exit: {called.problem}.") from called.error
+    said = called.value
     if said is None or isinstance(said, str):
         return said
     raise StepFailed("plugin.bad_result", f"{target} returned {type(said).__name__} {said!r:.80}, not a text or None.")
