@@ -159,6 +159,8 @@ def test_hooks_answer_in_a_thread_that_has_no_clock(make_plugin, request_of):
 
 
 STARTED = {"uri": "qemu:///system", "uuid": "11111111-2222-3333-4444-555555555555"}
+STOPPED = {"kind": "domain.stop", "params": {**STARTED, "how": "destroy", "seconds": 5.0}}
+FOREIGN = {"target": "vfioctl_party:on", "resource": "led", "undo_with": [STOPPED]}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,7 @@ STARTED = {"uri": "qemu:///system", "uuid": "11111111-2222-3333-4444-55555555555
         ("[StepProposal('x', 'command.run', {'argv': ['true']}, 'r')] * 2", "two steps"),
         ("[StepProposal('x', 'command.run', {}, 'r')]", "argv is missing"),
         (f"[StepProposal('x', 'domain.start', {STARTED}, 'r')]", "no hook may"),
+        (f"[StepProposal('x', 'foreign.run', {FOREIGN}, 'r')]", "undone by the kind domain.stop, which no hook may"),
     ],
 )
 def test_a_malformed_proposal_is_named_and_dropped(make_plugin, request_of, returned, said):

@@ -42,6 +42,7 @@ ADDRESS = Form("a PCI address", lambda value: isinstance(value, str) and PCI_ADD
 class Primitive:
     """The parts of a Kind that most kinds do not need."""
 
+    name: str
     undo_class: Undo
     lifetime: Lifetime
     takes: Shape
@@ -58,6 +59,9 @@ class Primitive:
 
     def lifetime_of(self, params: Json) -> Lifetime:  # noqa: ARG002
         return self.lifetime
+
+    def not_in_hooks(self, params: Json) -> str:  # noqa: ARG002
+        return "" if self.in_hooks else self.name
 
     def touches(self, params: Json) -> tuple[str, ...]:  # noqa: ARG002
         return ()

@@ -83,6 +83,10 @@ class ForeignRun(Primitive):
             lifetime = strongest(lifetime, kind(undo["kind"]).lifetime_of(undo["params"]))
         return lifetime
 
+    def not_in_hooks(self, params: Json) -> str:
+        """The first of what undoes it that a hook may not have: it would run while libvirt waits for the hook."""
+        return next((undo["kind"] for undo in _undos(params) if not kind(undo["kind"]).in_hooks), "")
+
     def put_back(self, params: Json) -> str:
         return ", ".join(f"{undo['kind']} of {kind(undo['kind']).resource(undo['params'])}" for undo in _undos(params))
 

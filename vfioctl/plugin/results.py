@@ -85,8 +85,9 @@ def hook_steps(value: object) -> tuple[StepProposal, ...]:
     """The same of a hook, which has not every kind: libvirt waits for it, and its undo is written as shell as well."""
     steps = checked_steps(value)
     for step in steps:
-        if not kind(step.kind).in_hooks:
-            raise BadResultError(f"the step {step.id!r} of the kind {step.kind}, which no hook may have")
+        if barred := kind(step.kind).not_in_hooks(step.params):
+            what = "of the kind" if barred == step.kind else "undone by the kind"
+            raise BadResultError(f"the step {step.id!r} {what} {barred}, which no hook may have")
     return steps
 
 

@@ -52,6 +52,9 @@ class Kind(Protocol):
     def lifetime_of(self, params: Json) -> Lifetime:
         """What of a step with `params` survives a reboot: `lifetime`, or more."""
 
+    def not_in_hooks(self, params: Json) -> str:
+        """The kind of a step with `params`, or of what undoes it, that is not `in_hooks`; "" where there is none."""
+
     def resource(self, params: Json) -> str:
         """The resource that a step with `params` changes: "module:…", "unit:…", "sysfs:…"."""
 
