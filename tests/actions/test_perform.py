@@ -17,7 +17,7 @@ from somebody import NOBODY
 from vfioctl.actions.caller import Call, Caller
 from vfioctl.actions.errors import Interrupted, Unconfirmed
 from vfioctl.actions.moments import Told
-from vfioctl.errors import Refused, Stuck, VfioctlError
+from vfioctl.errors import NotRoot, Refused, Stuck, VfioctlError
 from vfioctl.frozen import replace
 from vfioctl.plugin import Finding, OperationRequest, Phase, Question, Severity, StepProposal, content_name
 from vfioctl.txn import history, runner
@@ -355,7 +355,29 @@ def test_apart_what_fails_comes_back_as_its_error(on):
     assert is_untouched(on)
 
 
-def test_somebody_else_has_the_operation_in_a_state_of_their_own(on, tmp_path_factory):
+@pytest.mark.parametrize("with_state", [True, False])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_caller_who_is_not_root_has_nothing_done_with_the_rights_of_root(
+    on, tmp_path_factory, monkeypatch, with_state, dry_run
+):  # fmt: skip
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    own = tmp_path_factory.mktemp("state")
+    asked = Call(on.node, Caller(NOBODY, state=str(own) if with_state else ""), "shelf fill")
+    with pytest.raises(NotRoot):
+        asked.perform(request(), dry_run=dry_run)
+    assert is_untouched(on)
+    assert not list(own.iterdir())
+
+
+def test_a_caller_who_has_no_state_of_their_own_is_told_what_is_missing(on, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: NOBODY)
+    with pytest.raises(NotRoot, match="a directory for operations of the caller's own"):
+        Call(on.node, Caller(NOBODY), "shelf fill").perform(request())
+    assert is_untouched(on)
+
+
+def test_somebody_else_has_the_operation_in_a_state_of_their_own(on, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: NOBODY)
     own = tmp_path_factory.mktemp("state")
     asked = Call(on.node, Caller(NOBODY, state=str(own)), "shelf fill")
     seen: list[Path] = []

@@ -15,10 +15,12 @@ from downloads import CONTENT, serving
 from files_operation import NAME, OURS, FilesHost
 from somebody import NOBODY, without_root
 
+from vfioctl.actions.caller import Caller
 from vfioctl.actions.facts import running
 from vfioctl.actions.operations import still_open
 from vfioctl.cli.app import main
 from vfioctl.compose import compose
+from vfioctl.doors import call
 from vfioctl.errors import Busy, Refused
 from vfioctl.frozen import replace
 from vfioctl.paths import Paths
@@ -222,6 +224,18 @@ def test_what_only_a_person_may_end_is_left_and_named(on):
     assert said.returncode == 3
     assert "operation.left" in said.stderr
     assert on.story() is not None
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_a_caller_who_is_not_root_neither_sees_nor_cancels_what_root_runs(half_way, tmp_path, monkeypatch, with_state):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    somebody = Caller(NOBODY, state=str(tmp_path / "own") if with_state else "")
+    seen = call(half_way.node, "operation list", {}, somebody)
+    assert (seen.data["operations"], seen.exit_status) == ([], 0)
+    for verb in ("operation cancel", "operation show", "operation follow"):
+        refused = call(half_way.node, verb, {"operation": half_way.key}, somebody)
+        assert (refused.exit_status, refused.errors[0].code) == (77, "not_root")
+    assert half_way.story().standing is Standing.APPLYING
 
 
 def test_a_name_that_nothing_open_has_is_refused_with_what_is_open(half_way):

@@ -12,7 +12,7 @@ from vfioctl.actions.caller import NOTHING_CHANGED
 from vfioctl.actions.errors import Interrupted
 from vfioctl.actions.facts import running
 from vfioctl.actions.moments import Told
-from vfioctl.actions.states import node_of
+from vfioctl.actions.states import has_own, node_of
 from vfioctl.errors import EXIT_FAILED, Refused, VfioctlError
 from vfioctl.frozen import asdict
 from vfioctl.result import Error, Message, Result
@@ -39,11 +39,14 @@ LOOK = 0.1  # seconds between two looks at a journal that is followed
 LONGEST_FOLLOW = 7 * 24 * 3600.0
 AGAIN_SECONDS = 3.0  # in which a second ^C asks to cancel
 CANCEL_SECONDS = 10.0
+NONE_SEEN = "Only root sees the operations of the host, and this process has none of its caller."
 SHORTEST = 4  # characters of a key that may stand for it
 
 
 def listed(call: Call) -> Result:
-    """Every open operation: what it is, how far it is, and the process that works on it."""
+    """Every open operation of this caller: what it is, how far it is, and the process that works on it."""
+    if not call.administers and not has_own(call):
+        return Result(data={"operations": []}).saying(Message(NONE_SEEN))
     paths, errors = node_of(call).paths, []
     rows = []
     for key in _open(paths):
