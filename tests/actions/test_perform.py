@@ -191,6 +191,15 @@ def test_a_finding_that_warns_comes_with_the_result(on):
     assert [(said.code, said.level) for said in result.messages] == [("shelf.dusty", "warning")]
 
 
+@pytest.mark.parametrize(("alone", "shared"), [(True, False), (False, True)])
+def test_what_a_process_runs_beside_other_work_is_cancelled_without_ending_it(on, monkeypatch, alone, shared):
+    asked: list[bool] = []
+    run = runner.here
+    monkeypatch.setattr(runner, "here", lambda *plan, **how: (asked.append(how["shared"]), run(*plan, **how))[1])
+    call(on, alone=alone).perform(request())
+    assert asked == [shared]
+
+
 def test_a_question_without_an_answer_leaves_everything(on):
     wanted = request(question=Question("shelf.unconfirmed", ("It is filled.",)))
     with pytest.raises(Unconfirmed) as refused:

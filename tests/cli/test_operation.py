@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from downloads import CONTENT, serving
 from files_operation import NAME, OURS, FilesHost
 from somebody import NOBODY, without_root
 
+from vfioctl.actions import worker as workers
 from vfioctl.actions.caller import Caller
 from vfioctl.actions.facts import running
 from vfioctl.actions.operations import still_open
@@ -87,6 +89,37 @@ def test_one_that_is_cancelled_half_way_undoes_everything(half_way):
     assert json.loads(half_way.command("history", "last", "--format", "json").stdout)["data"]["hand_off"]["code"] == (
         "engine.interrupted"
     )
+
+
+@pytest.fixture
+def served(on):
+    """A program that calls verbs in threads, as a server does, runs it; how it ends."""
+    on.served.half_way()
+    with ThreadPoolExecutor() as threads:
+        ends = threads.submit(here, on.node, on.plan(), shared=True)
+        assert until(lambda: is_half_way(on), SECONDS)
+        yield ends
+        on.served.pause.set()
+
+
+def test_a_cancel_ends_the_operation_of_a_server_and_not_the_server(on, served):
+    said = on.command("operation", "cancel", on.key)
+    assert said.returncode == 0, said.stderr
+    assert served.result(SECONDS).error.code == "engine.interrupted"
+    assert (on.story(), on.left(), on.files()) == (None, (), on.before)
+
+
+def test_a_server_cancels_its_own_operation(on, served):
+    said = call(on.node, "operation cancel", {"operation": on.key}, Caller(os.geteuid()))
+    assert (said.exit_status, said.data["ended"]) == (0, True)
+    assert served.result(SECONDS).error.code == "engine.interrupted"
+
+
+def test_a_server_that_does_not_stop_in_time_is_not_killed(on, served, monkeypatch):
+    monkeypatch.setattr("vfioctl.txn.stops.ask", lambda _paths, _key: None)
+    worker = workers.of(on.node.paths, on.key)
+    assert worker.end(0.2) == "goes on"
+    worker.close()
 
 
 def test_a_second_terminal_follows_it_to_its_end(half_way):

@@ -29,16 +29,23 @@ def stop(paths: Paths, uuid: str) -> Iterator[Message]:
         ended = worker.end(seconds)
     finally:
         worker.close()
+    if ended == "goes on":
+        raise _not_ended(f"Process {worker.pid}, which does more than this, has not stopped it within {seconds:g} s.")
     if ended == "stays":
-        raise DeadlineExceeded(
-            "recover.deadline", f"Process {worker.pid} does not end, not even by SIGKILL: it waits in the kernel.",
-            state="What it has done is not undone yet.",
-            hints=("See what it waits for with: vfioctl status",
-                   "When it has ended: vfioctl recover; if it never does, only a reboot helps."),
-        )  # fmt: skip
+        raise _not_ended(
+            f"Process {worker.pid} does not end, not even by SIGKILL: it waits in the kernel.",
+            "When it has ended: vfioctl recover; if it never does, only a reboot helps.",
+        )
     if ended == "killed":
         text = f"Process {worker.pid} did not stop within {seconds:g} s and was killed."
         yield Message(text, "warning", "recover.killed")
+
+
+def _not_ended(message: str, *hints: str) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "recover.deadline", message, state="What it has done is not undone yet.",
+        hints=("See what it waits for with: vfioctl status", *hints),
+    )  # fmt: skip
 
 
 def _patience(paths: Paths, uuid: str) -> float:

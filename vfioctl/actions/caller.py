@@ -74,7 +74,8 @@ class Caller:
     moment of an operation as data, and `ask` puts a question: True or False is the answer, None says that nobody is
     there to give one. `reply` lets somebody choose, None in the same case, which `present` foretells. `stdin`
     reads at most so many bytes of what a file called "-" stands for; None where there is no such thing. `state` is the
-    directory of one who does not administer the host, for the operations of their own.
+    directory of one who does not administer the host, for the operations of their own. `alone`: the process does
+    nothing but this call, so that SIGTERM may end it.
     """
 
     uid: int
@@ -87,6 +88,7 @@ class Caller:
     present: Callable[[], bool] = absent
     stdin: Callable[[int], bytes] | None = None
     state: str = ""
+    alone: bool = False
 
     @property
     def is_root(self) -> bool:

@@ -5,7 +5,6 @@ Root sees the host's operations; somebody else their own, which lie in their own
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Any
 
 from vfioctl.actions.caller import NOTHING_CHANGED
@@ -86,7 +85,7 @@ def cancelled(call: Call, word: str) -> Result:
             hints=("End it with: vfioctl recover",),
         )  # fmt: skip
     try:
-        worker.send(signal.SIGTERM)
+        worker.ask()
         until(lambda: worker.has_ended() or read_both(node.paths, key) is None, CANCEL_SECONDS)
     finally:
         worker.close()

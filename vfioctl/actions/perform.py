@@ -133,7 +133,7 @@ def _beside(paths: Paths, plan: Plan) -> Iterator[Error]:
 def _here(call: Call, node: Composition, draft: Draft, *, quiet: bool = False) -> Result:
     told = Told(call.caller, node.observe, quiet=quiet)
     try:
-        ended = runner.here(replace(node, observe=told), draft.plan, again=draft.again)
+        ended = runner.here(replace(node, observe=told), draft.plan, again=draft.again, shared=not call.caller.alone)
     except KeyboardInterrupt:
         raise _given_up(node, draft.plan) from None
     return _ended(node.paths, ended).saying(*_unheard(told))

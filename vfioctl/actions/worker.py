@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vfioctl.actions.facts import running
 from vfioctl.host.processes import STATE, is_alive, start_time, stat_fields
+from vfioctl.txn import stops
 from vfioctl.wait import until
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ class Worker:
         fields = stat_fields(self.paths, self.pid)
         return fields is not None and fields[STATE] in STOPPED
 
+    def ask(self) -> None:
+        """Ask it to stop what it does; a process that does more than that listens to a file instead of SIGTERM."""
+        if self.is_shared():
+            stops.ask(self.paths, self.uuid)
+        else:
+            self.send(signal.SIGTERM)
+
+    def is_shared(self) -> bool:
+        """Whether it does more than this, and must not be ended for it."""
+        return stops.listens(self.paths, self.uuid, self.pid)
+
     def send(self, number: signal.Signals) -> None:
         """Send it a signal unless it is gone; never to another process of its pid."""
         if self.is_gone():
@@ -61,13 +73,17 @@ class Worker:
     def end(self, seconds: float) -> str:
         """End it: it gets `seconds` to undo its work, then it is killed. How it ended: "stopped", "killed" or "stays".
 
+        One that does more than this is not killed: it "goes on".
+
         A process that is stopped would never see that it is to stop: whoever has stopped it gets a moment to go on with
         it, then it is continued here.
         """
-        self.send(signal.SIGTERM)
+        self.ask()
         moment = min(STOPPED_SECONDS, seconds)
         if until(self.is_gone, moment) or until(self._goes, seconds - moment):
             return "stopped"
+        if self.is_shared():
+            return "goes on"
         self.send(signal.SIGKILL)
         self.send(signal.SIGCONT)
         return "killed" if until(self.is_gone, KILL_SECONDS) else "stays"

@@ -39,7 +39,7 @@ class App(Call):
 
     def __init__(self, composition: Composition, environ: Mapping[str, str]) -> None:
         caller = Caller(os.geteuid(), environment=environ, tell=self._tell, ask=self._ask, reply=self._reply,
-                        present=self._is_attended, stdin=_read_stdin, state=_own_state(environ))
+                        present=self._is_attended, stdin=_read_stdin, state=_own_state(environ), alone=True)
         super().__init__(composition, caller)
         self.environ = environ
         self.format = FORMATS[0]

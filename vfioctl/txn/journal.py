@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ANY = Exception  # a damaged file may make anything of what reads it; none of it is a bug in the reader
 SUFFIX = ".jsonl"
 PROGRESS = ".progress"  # beside the journal of this boot, while a long step runs
+STOP = ".stop"  # beside it as well, where the process of an operation does more than that; see stops.py
 MOST_SHOWN = 1 << 20  # bytes of each end of a damaged file
 WHAT = ("intent", "done", "refused", "failed")
 
@@ -215,7 +216,8 @@ class Journal:
         Whoever was killed while it wrote has left what was not yet in place: nobody else would look for that.
         """
         self.close()
-        files.remove(f"{self.boot_path}{PROGRESS}")
+        for name in (PROGRESS, STOP):
+            files.remove(f"{self.boot_path}{name}")
         for path in (f"{self.boot_path}{PROGRESS}", self.boot_path, self.disk_path):
             files.remove_unfinished(path)
         files.remove(self.disk_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
 from vfioctl.checking import TYPE_CHECKING
 from vfioctl.errors import Refused, VfioctlError
@@ -13,6 +13,7 @@ from vfioctl.txn.clock import Deadline
 from vfioctl.txn.journal import Standing, open_uuids, read_both
 from vfioctl.txn.locks import plan_locks
 from vfioctl.txn.resources import operation_lock
+from vfioctl.txn.stops import listening
 
 if TYPE_CHECKING:
     from vfioctl.files import Lock
@@ -39,16 +40,20 @@ class Ended:
 
 def here(
     node: Node, plan: Plan, *, again: Again | None = None, stop: Callable[[], bool] = bool,
-    watch: Stopwatch | None = None,
+    watch: Stopwatch | None = None, shared: bool = False,
 ) -> Ended:
     """Run `plan` in this process. What fails is undone. Raises Refused with nothing touched, Busy.
 
-    `again` gives the same plan by the facts once its locks are held: whoever had them has changed what it found.
+    `again` gives the same plan by the facts once its locks are held: whoever had them has changed what it found. A
+    process that does more is `shared`: who cancels the plan must not end that.
     """
     refuse(plan)
-    with plan_locks(node.paths, plan, deadline=LOCK_SECONDS) as fds, _own_lock(node, plan) as lock:
+    with (
+        plan_locks(node.paths, plan, deadline=LOCK_SECONDS) as fds, _own_lock(node, plan) as lock,
+        listening(node.paths, plan.key) if shared else nullcontext(stop) as asked,
+    ):  # fmt: skip
         plan = _by_now(plan, again)
-        with node.transaction(plan, (lock.fd, *fds), watch=watch, stop=stop) as transaction:
+        with node.transaction(plan, (lock.fd, *fds), watch=watch, stop=asked) as transaction:
             transaction.begin(node.machine().host().boot_id())
             return _carry_out(node, transaction)
 
