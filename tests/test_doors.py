@@ -203,7 +203,8 @@ def test_a_refusal_of_the_verb_is_its_error(ask: Ask) -> None:
 
 # ---------------------------------------------------------------- verbs of plugins
 
-SPARE = """import click
+SPARE = """import enum
+import click
 from vfioctl.plugin import ProgramSession
 from vfioctl.result import Result
 
@@ -225,6 +226,19 @@ def burn(call, yes, node):
         call.agree("spare.unconfirmed")
     call.need_agreement("spare.unconfirmed", ["All spare parts are burned."])
     return Result(data={"burned": True})
+
+class Bus(enum.Enum):
+    SATA = "sata"
+    VIRTIO = "virtio"
+
+@click.command()
+@click.option("--pair", nargs=2, multiple=True)
+@click.option("--fast", "speed", flag_value="fast", default=True)
+@click.option("--slow", "speed", flag_value="slow")
+@click.option("--file", type=click.Path(exists=True))
+@click.option("--bus", type=click.Choice(Bus), default=Bus.SATA)
+def odd(pair, speed, file, bus):
+    return Result(data={"pair": [list(one) for one in pair], "speed": speed, "bus": bus.name})
 
 @click.command()
 def silent():
@@ -268,7 +282,7 @@ def spare(daemon, tmp_path: Path, monkeypatch) -> None:
          "effect": "change", "plugin": "spare", "prints": False, "terminal": name == "enter"}
         for name, function in (("make", "command"), ("burn", "burn"), ("lose", "silent"), ("break", "nothing"),
                                ("enter", "nothing"), ("sneak", "sneak"), ("leave", "leave"), ("quit", "quit"),
-                               ("talk", "talk"), ("listed", "listed"))
+                               ("talk", "talk"), ("listed", "listed"), ("odd", "odd"))
     ]  # fmt: skip
     file.write_text(json.dumps(manifest))
 
@@ -305,6 +319,37 @@ def test_a_question_names_the_command_line_that_does_not_ask_with_all_that_was_a
 def test_a_broken_verb_costs_only_itself(ask: Ask, verb: str) -> None:
     assert only_error(ask(verb))[0] == "plugin.command_broken"
     assert ask("gpu list").exit_status == 0
+
+
+@pytest.mark.usefixtures("spare")
+def test_an_option_of_several_values_that_is_given_again_is_a_list_of_lists(ask: Ask) -> None:
+    assert ask("spare odd", pair=[["a", "b"], ["c", 4]]).data["pair"] == [["a", "b"], ["c", "4"]]
+    wrong = only_error(ask("spare odd", pair=["a", "b"]))
+    assert wrong[1] == "Invalid value for 'pair': expected a list of lists of values, found ['a', 'b']."
+
+
+@pytest.mark.usefixtures("spare")
+def test_flags_that_share_a_name_have_the_default_of_one(ask: Ask) -> None:
+    assert ask("spare odd").data["speed"] == "fast"
+    assert ask("spare odd", speed="slow").data["speed"] == "slow"
+
+
+@pytest.mark.usefixtures("spare")
+@pytest.mark.parametrize("word", ["a\0b", "\ud800"])
+def test_a_word_that_no_command_line_can_have_is_a_wrong_parameter(ask: Ask, word: str) -> None:
+    for verb, name in (("spare odd", "file"), ("plan", "xml"), ("history", "guest")):
+        guest = {"guest": "win11"} if verb == "plan" else {}
+        code, message, status = only_error(ask(verb, **guest, **{name: word}))
+        assert (code, status) == ("usage", 2)
+        assert f"'{name}': expected" in message
+
+
+@pytest.mark.usefixtures("spare")
+def test_verb_list_names_the_choices_of_an_enumeration_as_a_door_takes_them(ask: Ask) -> None:
+    row = next(row for row in ask("verb list").data["verbs"] if row["name"] == "spare odd")
+    bus = next(param for param in row["parameters"] if param["name"] == "bus")
+    assert (bus["choices"], bus["default"]) == (["SATA", "VIRTIO"], "SATA")
+    assert [ask("spare odd", bus=name).data["bus"] for name in bus["choices"]] == ["SATA", "VIRTIO"]
 
 
 def test_a_door_that_nobody_uses_costs_no_click() -> None:

@@ -112,13 +112,15 @@ def _ended(ctx: click.Context, asked: Call, parameters: Mapping[str, Any]) -> ob
 
 def _judge(ctx: click.Context, given: Mapping[str, Any]) -> None:
     """Fill `ctx.params`, defaults included. Raises Misuse, click.UsageError: each names the parameter."""
-    params = {param.name: param for param in ctx.command.params if param.expose_value and param.name}
+    params = [(param.name, param) for param in ctx.command.params if param.expose_value and param.name]
+    names = tuple(dict.fromkeys(name for name, _ in params))
     for name in given:
-        if name not in params:
-            near = suggestion(name, tuple(params)) or "."
+        if name not in names:
+            near = suggestion(name, names) or "."
             raise Misuse(ctx.command_path, f"There is no parameter {name!r}{near}")
-    for name, param in params.items():
-        ctx.params[name] = _value(ctx, param, given.get(name))
+    for name, param in params:  # flags may share a name: the default is that of the one that has one
+        if ctx.params.get(name) is None:
+            ctx.params[name] = _value(ctx, param, given.get(name))
 
 
 def _value(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -138,16 +140,29 @@ def _typed(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """`value` as somebody would have typed it: click judges words, and would cut 1.5 down to an integer."""
     import click
 
-    if param.nargs != 1 or getattr(param, "multiple", False):
-        if isinstance(value, list | tuple) and all(map(_is_word, value)):
-            return tuple(map(str, value))
-        raise click.BadParameter(f"expected a list of values, found {value!r}.", ctx, param)
-    if isinstance(value, bool) and isinstance(param.type, click.types.BoolParamType):
+    depth = (param.nargs != 1) + bool(getattr(param, "multiple", False))
+    if not depth and isinstance(value, bool) and isinstance(param.type, click.types.BoolParamType):
         return value
-    if _is_word(value):
-        return str(value)
-    raise click.BadParameter(f"expected {param.type.name}, found {value!r}.", ctx, param)
+    if not _is_typable(value, depth):
+        expected = f"a list of {'lists of ' * (depth - 1)}values" if depth else param.type.name
+        raise click.BadParameter(f"expected {expected}, found {value!r}.", ctx, param)
+    return _words(value)
 
 
-def _is_word(value: object) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+def _is_typable(value: object, depth: int) -> bool:
+    """Whether it is a word that a command line can have, or lists of them, `depth` deep."""
+    if depth:
+        return isinstance(value, list | tuple) and all(_is_typable(one, depth - 1) for one in value)
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and _is_argument(str(value))
+
+
+def _is_argument(word: str) -> bool:
+    """No argument has a NUL (execve(2)); bytes that are no UTF-8 come as surrogates, which no other text has."""
+    try:
+        return b"\0" not in word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+
+
+def _words(value: Any) -> Any:
+    return tuple(map(_words, value)) if isinstance(value, list | tuple) else str(value)

@@ -75,6 +75,21 @@ def sown(data):
 def grows():
     return Result(data={"plants": [{"name": "oak", "tall": True}, {"name": "ash", "place": {"row": 2}}]})
 
+class Strange(click.ParamType):
+    name = "strange"
+
+    def get_metavar(self, *args, **more):
+        raise RuntimeError("no word for it")
+
+class Odd(click.Option):
+    def get_default(self, *args, **more):
+        raise RuntimeError("no default today")
+
+@click.command()
+@click.option("--size", type=Strange(), cls=Odd)
+def strange(size):
+    return Result(data={"size": size})
+
 @click.command()
 def silent():
     click.echo("done")
@@ -393,6 +408,16 @@ def test_verb_list_has_every_verb_and_the_error_of_one_that_cannot_be_loaded(run
     assert list(verbs)[: len(BUILT_IN.rows)] == [row.name for row in BUILT_IN.rows if not row.hidden]
     assert verbs["plant burn"]["error"]["code"] == "plugin.command_broken"
     assert all(row["error"] is None for name, row in verbs.items() if name != "plant burn")
+
+
+def test_a_verb_whose_parameters_cannot_be_described_costs_only_its_row(run, site, composition) -> None:
+    odd = {**FILES, "garden_pkg/vfioctl-plugin.toml": STATIC.replace("verbs:silent", "verbs:strange")}
+    distribution(site, "vfioctl-garden", odd, "[vfioctl]\ngarden = garden_pkg.plugin\n")
+    write(composition)
+    verbs = {row["name"]: row for row in run("verb", "list", "--format", "json").envelope["data"]["verbs"]}
+    assert "no default today" in verbs["gpu water"]["error"]["message"]
+    assert verbs["plant sow"]["error"] is None
+    assert "gpu water" in man.pages(App(composition, {}).verbs)["vfioctl-gpu"].replace("\\", "")
 
 
 def test_verb_list_as_text_names_effect_and_help(run, garden) -> None:

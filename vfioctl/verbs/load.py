@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vfioctl.result import Result
 
 OURS = "vfioctl."
+SHARED = frozenset({"--format", "--no-color", "--root"})  # what the terminal's door adds to every verb
 
 
 def load(row: Row) -> click.Command:
@@ -29,15 +30,24 @@ def load(row: Row) -> click.Command:
 
 
 def unsuited(command: click.Command) -> str:
-    """Why `command` can be asked for from a terminal only, or ""; a verb is for every door."""
-    for param in command.params:
-        named = "/".join(param.opts) or str(param.name)
-        if getattr(param, "prompt", None):
-            return f"{named} asks by itself (prompt=); call.need_agreement does"
-        if param.envvar:
-            return f"{named} reads the environment (envvar=)"
-        if isinstance(param.type, click.File):
-            return f"{named} opens a file while the command line is read (click.File)"
+    """Why not every door can ask for `command`, or ""; a verb is for all of them."""
+    if isinstance(command, click.Group):
+        return "it is a group of commands, and a row names one"
+    return next(filter(None, map(_unsuited, command.params)), "")
+
+
+def _unsuited(param: click.Parameter) -> str:
+    named = "/".join(param.opts) or str(param.name)
+    if getattr(param, "prompt", None):
+        return f"{named} asks by itself (prompt=); call.need_agreement does"
+    if param.envvar:
+        return f"{named} reads the environment (envvar=)"
+    if isinstance(param.type, click.File):
+        return f"{named} opens a file while the command line is read (click.File)"
+    if not isinstance(getattr(param.type, "name", None), str):
+        return f"{named} has a type without a name ({type(param.type).__name__}.name)"
+    if taken := SHARED.intersection([*param.opts, *param.secondary_opts]):
+        return f"{', '.join(sorted(taken))} is an option of every verb"
     return ""
 
 
