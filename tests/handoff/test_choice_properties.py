@@ -52,12 +52,13 @@ def test_nothing_goes_along_that_shares_neither_group_nor_link(case):
 
 
 @given(cases())
-def test_what_is_included_shares_a_group_or_a_link_with_what_else_is_given(case):
+def test_what_is_included_shares_a_group_a_slot_or_a_link_with_what_else_is_given(case):
     topology, named, config = case
     given_devices = ask(topology, named, config).chosen.devices
     for device in given_devices:
         if device.address not in named and device.address in config.include:
-            assert any(tied(device, other) for other in given_devices if other is not device)
+            others = [other for other in given_devices if other is not device]
+            assert any(device.slot == other.slot or tied(device, other) for other in others)
 
 
 @given(cases())
