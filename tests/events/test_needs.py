@@ -86,7 +86,7 @@ def test_a_loader_by_its_bare_name_is_qemus_own():
     assert needs(rest="<os><loader>bios-256k.bin</loader></os>").files == ()
 
 
-@pytest.mark.parametrize("kept", ["/n/w.fd", "<source file='/n/w.fd'/>"])
+@pytest.mark.parametrize("kept", ["/n/w.fd", "<source file='/n/w.fd'/>", "<source dev='/n/w.fd'/>"])
 def test_the_template_of_the_nvram_is_needed_while_there_is_no_nvram(kept):
     found = needs(rest=f"<os><nvram template='/fw/V.fd'>{kept}</nvram></os>").files
     assert found == (RequiredFile("nvram_template", "/fw/V.fd", unless="/n/w.fd"),)

@@ -54,6 +54,10 @@ def file(path: str, policy: str = "") -> str:
     return f"<source file='{path}'{startup(policy)}/>"
 
 
+def on_device(path: str) -> str:
+    return f"<nvram type='block' template='{NOWHERE}/VARS.fd'><source dev='{path}'/></nvram>"
+
+
 def startup(policy: str) -> str:
     return f" startupPolicy='{policy}'" if policy else ""
 
@@ -128,9 +132,11 @@ FILES = (
     Row("a template that is missing where there is an NVRAM",
         boot=pflash(f"{FIRMWARE}/CODE.fd", f"<nvram template='{NOWHERE}/VARS.fd'>{NVRAM}/kept.fd</nvram>"),
         before=f"cp {FIRMWARE}/VARS.fd {NVRAM}/kept.fd"),
-    Row("a template that is missing for a block device", "Failed to open file", "start.nvram_template_missing",
-        boot=pflash(f"{FIRMWARE}/CODE.fd",
-        f"<nvram type='block' template='{NOWHERE}/VARS.fd'><source dev='/dev/zero'/></nvram>")),
+    Row("a template that is missing for an NVRAM on a device that is missing", "Failed to open file",
+        "start.nvram_template_missing", boot=pflash(f"{FIRMWARE}/CODE.fd", on_device(f"{NVRAM}/no-node"))),
+    Row("a template that is missing for an NVRAM on a device", "its size must be a non-zero multiple",
+        boot=pflash(f"{FIRMWARE}/CODE.fd", on_device(f"{NVRAM}/node")),
+        before=f"mknod {NVRAM}/node c 1 5"),  # a node of the lab's own: `undefine --nvram` unlinks it
     Row("a template that is missing for an NVRAM on a share", "Failed to connect to '127.0.0.1:1'",
         boot=pflash(f"{FIRMWARE}/CODE.fd", f"<nvram type='network' template='{NOWHERE}/VARS.fd'>{SHARE}</nvram>")),
     Row("a kernel that is missing", "unable to stat", "start.kernel_missing",

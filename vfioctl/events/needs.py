@@ -49,10 +49,10 @@ def _boot_files(root: Element) -> Iterator[RequiredFile]:
     if loader := _path(root.text_of("os", "loader")):
         yield RequiredFile("loader", loader)
     nvram = root.find("os", "nvram")
-    # libvirt fills no NVRAM on a share (qemuPrepareNVRAM), one on a block device it fills at each start
+    # libvirt fills no NVRAM on a share, and none that is there (qemuPrepareNVRAM)
     if nvram and nvram.get("type") != "network" and (template := _path(nvram.get("template"))):
         source = nvram.find("source")
-        kept = (source.get("file") or "") if source else nvram.text.strip()
+        kept = (source.get("file") or source.get("dev") or "") if source else nvram.text.strip()
         yield RequiredFile("nvram_template", template, unless=kept)
     for name in ("kernel", "initrd", "dtb"):
         if path := _path(root.text_of("os", name)):
