@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from txn_builders import OTHER, UUID, step
 
-from vfioctl import files
+from vfioctl import files, kinds
 from vfioctl.errors import Refused, VfioctlError
+from vfioctl.kinds.libvirt.domain_tune import CPUS, MEMORY
 from vfioctl.paths import Paths
-from vfioctl.txn.resources import Ledger, file_name, resource_locks
+from vfioctl.txn.resources import PASSING, Ledger, file_name, resource_locks
 
 UNIT = step("u", kind="unit.stop", resource="unit:x.service", params={"unit": "x.service"}, baseline={"active": True})
 DEVICE = step("d", kind="driver.bind", resource="pci:0000:01:00.0", params={"driver": "vfio-pci"})
@@ -132,6 +135,14 @@ def test_locks_exclude_each_other_and_name_the_process(tmp_path):
     assert caught.value.code == "lock.busy"
     with resource_locks(paths, ("a", "b"), deadline=0) as fds:
         assert len(fds) == 2
+
+
+def test_what_there_may_be_any_number_of_leaves_no_lock_files():
+    """What a kind changes is a part of this host, of which there are a few, or its name begins with one of PASSING."""
+    lasting = {"framebuffer:", "module:", "pci:", "sysfs:", "unit:", "vtconsole:"}
+    texts = [path.read_text() for path in Path(kinds.__file__).parent.rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r'return f"([a-z]+:)\{', text)}
+    assert named | {f"{CPUS}:", f"{MEMORY}:"} == {*PASSING} | lasting
 
 
 def test_several_locks_share_one_deadline(tmp_path):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from vfioctl.txn.clock import Deadline
 
 # What is named by settings, users or the second of a start: the others are as many as the machine has parts.
-PASSING = ("autostart:", "command:", "container:", "content:", "disk:", "domain:", "file:", "foreign:", "generated:",
-           "network:", "pool:", "process:", "session:", "snapshot:", "volume:")
+PASSING = ("autostart:", "command:", "container:", "content:", "cpus:", "disk:", "domain:", "file:", "foreign:",
+           "generated:", "media:", "memory:", "network:", "pool:", "process:", "session:", "snapshot:", "volume:")
 LONGEST_NAME = 200
 ANY = Exception  # a damaged file may make anything of what reads it
 DOMAIN = "domain:"  # the resource of what changes a domain, before its UUID
