@@ -112,7 +112,10 @@ def test_the_daemon_and_our_look_agree_about(furnished: Any, row: Row, libvirt_v
     file.write_text(row.xml(str(uuid.uuid4())))
     calls.write_text("")
     subprocess.run(lab.inside("sh", "-c", f": >{LOG}"), check=True)
-    lab.virsh("define", str(file))
+    defined = lab.virsh("define", str(file), check=False)
+    if "not supported with this QEMU" in defined.stderr:
+        pytest.skip("QEMU is built without it")
+    assert defined.returncode == 0, defined.stderr
     try:
         assert found_by_us(lab, file) == ([row.code] if row.code else [])
         started = lab.virsh("start", "start", check=False)

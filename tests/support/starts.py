@@ -286,8 +286,8 @@ DEVICES = (
         rest="<cputune><emulatorpin cpuset='200-201'/></cputune>"),
     Row("a CPU model that nobody knows", "Unknown CPU model NoSuch", "start.cpu_model",
         rest="<cpu mode='custom'><model fallback='allow'>NoSuch</model></cpu>"),
-    Row("a CPU model that QEMU alone knows", "Unknown CPU model Skylake-Client-v2", "start.cpu_model",
-        rest="<cpu mode='custom' check='none'><model fallback='allow'>Skylake-Client-v2</model></cpu>"),
+    Row("a CPU model that QEMU alone knows", "Unknown CPU model max", "start.cpu_model",
+        rest="<cpu mode='custom' check='none'><model fallback='allow'>max</model></cpu>"),
     Row("a CPU model that nobody knows, as the least", rest="<cpu match='minimum'><model>NoSuch</model></cpu>"),
     Row("a CPU model that QEMU knows", rest="<cpu mode='custom'><model fallback='forbid'>Skylake-Client</model></cpu>"),
 )  # fmt: skip
