@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from vfioctl.host import links
+from vfioctl.host import interfaces, links
 from vfioctl.host.blocks import ways
-from vfioctl.host.readers import entries, text
+from vfioctl.host.readers import text
 from vfioctl.paths import Paths
 
 
@@ -26,5 +26,5 @@ def of_interface(paths: Paths, name: str, taken: frozenset[str]) -> str:
     base = paths.at(links.LINKS, name)
     if "DEVTYPE=vlan" not in (text(os.path.join(base, "uevent")) or ""):
         return of_device(base, taken)
-    below = (entry.removeprefix("lower_") for entry in entries(base) if entry.startswith("lower_"))
-    return next((found for lower in below if (found := of_device(paths.at(links.LINKS, lower), taken))), "")
+    below = (of_device(paths.at(links.LINKS, name), taken) for name in interfaces.lower(base))
+    return next(filter(None, below), "")

@@ -7,13 +7,12 @@ and fd_configure_device() any file (drivers/target/target_core_file.c). Each kee
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 
 from vfioctl.frozen import frozen
 from vfioctl.host import blocks
 from vfioctl.host.blocks import Block
-from vfioctl.host.readers import entries, text
+from vfioctl.host.readers import device_place, entries, text
 from vfioctl.paths import Paths
 
 SUBSYSTEMS = "sys/kernel/config/nvmet/subsystems"
@@ -94,10 +93,8 @@ def _name(paths: Paths, path: str) -> str:
 
 def _by_number(paths: Paths, place: str) -> str:
     try:
-        status = os.stat(place)
+        node = device_place(os.stat(place))
     except OSError:
         return ""
-    kinds = (("block", stat.S_ISBLK), ("char", stat.S_ISCHR))
-    kind = next((name for name, fits in kinds if fits(status.st_mode)), "")
-    shown = paths.at("sys/dev", kind, f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}")
-    return os.path.basename(os.path.realpath(shown)) if kind and os.path.exists(shown) else ""
+    shown = paths.at("sys/dev", node)
+    return os.path.basename(os.path.realpath(shown)) if node and os.path.exists(shown) else ""

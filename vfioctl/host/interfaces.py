@@ -26,19 +26,19 @@ def functions(paths: Paths, name: str) -> frozenset[str]:
     seen, left = {name}, [name]
     while left:
         base = paths.at("sys/class/net", left.pop())
-        lower = _below(paths, base)
-        found |= frozenset() if lower else _function(base)
-        left += set(lower) - seen
-        seen |= set(lower)
+        below = _below(paths, base)
+        found |= frozenset() if below else _function(base)
+        left += set(below) - seen
+        seen |= set(below)
     return frozenset(found)
 
 
 def _below(paths: Paths, base: str) -> tuple[str, ...]:
     """The interfaces below the one in the directory `base`, through the switch that it may lead to."""
-    return _lower(base) or (_lower(paths.at("sys/class/net", SWITCH)) if _leads_to_switch(base) else ())
+    return lower(base) or (lower(paths.at("sys/class/net", SWITCH)) if _leads_to_switch(base) else ())
 
 
-def _lower(base: str) -> tuple[str, ...]:
+def lower(base: str) -> tuple[str, ...]:
     """The interfaces right below the one in the directory `base`."""
     return tuple(entry.removeprefix("lower_") for entry in entries(base) if entry.startswith("lower_"))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from vfioctl.frozen import frozen
+from vfioctl.host.readers import device_place
 from vfioctl.paths import Paths
 from vfioctl.proc import in_child
 
@@ -86,7 +87,7 @@ def _answer(paths: Paths, question: Question) -> tuple[str, ...]:
         return (ABSENT, question.path)
     except (OSError, ValueError):
         return (UNKNOWN,)
-    node = _node(status)
+    node = device_place(status)
     there = (THERE, "", "", node) if node else (THERE,)
     if not question.form:
         return there
@@ -101,13 +102,6 @@ def _answer(paths: Paths, question: Question) -> tuple[str, ...]:
     if chain.unstated:
         return (UNSTATED, chain.unstated, chain.above)
     return (ABSENT, chain.missing, chain.above) if chain.missing else there
-
-
-def _node(status: os.stat_result) -> str:
-    """The device of a node, "block/8:0" or "char/13:64"; "" for what is none."""
-    kinds = ((stat.S_ISBLK, "block"), (stat.S_ISCHR, "char"))
-    kind = next((name for test, name in kinds if test(status.st_mode)), "")
-    return kind and f"{kind}/{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
 
 
 def _open(path: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -101,6 +102,13 @@ def entries(path: str) -> tuple[str, ...]:
         if error.errno in GONE:
             return ()
         raise
+
+
+def device_place(status: os.stat_result) -> str:
+    """Where /sys/dev has the device of a node, "block/8:0" or "char/13:64"; "" for what is no node."""
+    kinds = ((stat.S_ISBLK, "block"), (stat.S_ISCHR, "char"))
+    kind = next((name for fits, name in kinds if fits(status.st_mode)), "")
+    return kind and f"{kind}/{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
 
 
 def device_number(path: str) -> tuple[int, int] | None:
