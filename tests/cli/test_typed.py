@@ -16,7 +16,8 @@ SHELF = click.Command("fill", params=[
     click.Argument(["name"]), click.Option(["-n", "--node"], default="local"),
     click.Option(["--lock/--no-lock"]), click.Option(["--dry-run"], is_flag=True),
     click.Option(["--tag", "tags"], multiple=True), click.Option(["--on", "to_do"], flag_value="on"),
-    click.Option(["--off", "to_do"], flag_value="off"),
+    click.Option(["--off", "to_do"], flag_value="off"), click.Option(["--size"], nargs=2),
+    click.Option(["--pair", "pairs"], nargs=2, multiple=True),
 ])  # fmt: skip
 
 
@@ -30,6 +31,8 @@ SHELF = click.Command("fill", params=[
         ({"name": "oak", "lock": False}, ("--no-lock", "oak")),
         ({"name": "oak", "tags": ["a", "b c"]}, ("--tag", "a", "--tag", "b c", "oak")),
         ({"name": "oak", "to_do": "off"}, ("--off", "oak")),
+        ({"name": "oak", "size": [3, 4]}, ("--size", "3", "4", "oak")),
+        ({"name": "oak", "pairs": [["a", "b"], ["c", "d"]]}, ("--pair", "a", "b", "--pair", "c", "d", "oak")),
         ({"name": "-oak", "node": "tank"}, ("--node", "tank", "--", "-oak")),
     ],
 )

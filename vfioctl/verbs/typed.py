@@ -23,16 +23,17 @@ def typed(verb: str, command: click.Command, parameters: Mapping[str, Any]) -> t
 
 
 def _values(param: click.Parameter, value: Any) -> tuple[Any, ...]:
+    """What is typed one after the other: the values of an argument, or of each time that an option is given."""
     if value is None:
         return ()
-    is_many = param.nargs != 1 or getattr(param, "multiple", False)
+    is_many = param.multiple if isinstance(param, click.Option) else param.nargs != 1
     return tuple(value) if is_many else (value,)
 
 
 def _option(option: click.Option, value: Any) -> Iterator[str]:
     """A flag is typed alone, and one that is off only where it has a word for that."""
     if not option.is_flag:
-        yield from (max(option.opts, key=len), str(value))
+        yield from (max(option.opts, key=len), *map(str, value if option.nargs != 1 else (value,)))
     elif value is False:
         yield from option.secondary_opts[:1]
     elif value in (True, option.flag_value):
