@@ -338,7 +338,7 @@ def test_without_root_the_rest_says_so_before_anything_else(run, unprivileged, c
     assert shown.status == 77
     (error,) = shown.envelope["errors"]
     assert error["code"] == "not_root"
-    assert error["hints"] == [f"Run it as root: sudo vfioctl {command} --format json"]
+    assert error["hints"][0] == f"Run it as root: sudo vfioctl {command} --format json"
 
 
 @pytest.mark.parametrize(

@@ -40,5 +40,5 @@ def _not_root(call: Call) -> NotRoot:
         hints: tuple[str, ...] = ("Call it in a process of the caller's own user.",)
     else:
         said = f"`vfioctl {call.verb}` needs root, or a directory for operations of the caller's own."
-        hints = (f"Run it as root: sudo vfioctl {call.again()}", "Or set HOME or XDG_STATE_HOME.")
+        hints = (f"Run it as root: sudo {call.again()}", "Or set HOME or XDG_STATE_HOME.")
     return NotRoot("not_root", said, state=NOTHING_CHANGED, hints=hints)
