@@ -107,6 +107,16 @@ def test_what_the_guest_file_leaves_out_is_said_to_be_left_out():
     assert "exclude = []" in advice
 
 
+def test_what_is_left_out_and_in_use_besides_is_said_to_be_both():
+    virtual = replace(SATA, address="0000:02:00.1", physical=NIC.address, iommu_group=9)
+    physical = replace(NIC, virtual=(virtual.address,))
+    found = said(CARD, physical, virtual, named=CARD.address, mounted=(virtual.address,), exclude=(NIC.address,))
+    message, advice = found[NIC.address]
+    assert "exclude leaves it out. " in message
+    assert f"{virtual.address} is the controller of a disk in use: sda1 is mounted on /srv" in message
+    assert advice == "Unmount it first"
+
+
 def test_two_functions_of_one_device_are_parted_by_nothing():
     port = replace(ISA, address="0000:00:1f.5", class_code=0x060400, driver="shpchp")
     assert "one device" in hint(SOUND, port, about=port)

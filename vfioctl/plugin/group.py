@@ -48,7 +48,8 @@ def in_the_way(given: Sequence[str], host: Host) -> tuple[PciDevice, ...]:
 
 def _reason(member: PciDevice, request: Request, advice: Advice) -> str:
     if member.address in request.config.exclude:
-        return "; the setting exclude leaves it out"
+        also = f". {advice.kept[member.address].message.rstrip('.')}" if member.address in advice.used else ""
+        return f"; the setting exclude leaves it out{also}"
     if member.is_bridge:
         return "; it is a bridge, and bridges stay with the host"
     given = (device.address for device in request.devices)
