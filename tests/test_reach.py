@@ -17,7 +17,7 @@ def host(tmp_path):
     (tmp_path / "here").symlink_to("plain")
     (tmp_path / "there").symlink_to("share/deep")
     reach = Reach({})
-    reach._doubtful = frozenset({str(tmp_path / "share"), str(tmp_path / "plain/mounted")})
+    reach._doubtful = {str(tmp_path / "share"): "nfs4", str(tmp_path / "plain/mounted"): "nfs4"}
     return reach, str(tmp_path)
 
 
@@ -39,6 +39,24 @@ def test_the_worst_of_many_is_the_first_that_is_doubtful(host, path):
     assert reach.worst(*every[: len(SURE)]) == f"{root}/{SURE[-1]}"
 
 
+def test_a_share_is_worse_than_a_further_disk_of_this_host(host):
+    reach, root = host
+    reach._doubtful = {f"{root}/plain": "ext4", f"{root}/share": "fuse.sshfs"}
+    assert reach.worst(f"{root}/plain/x", f"{root}/share/x", f"{root}/y") == f"{root}/share/x"
+    assert reach.worst(f"{root}/y", f"{root}/plain/x", f"{root}/z") == f"{root}/plain/x"
+
+
+def test_of_what_is_mounted_over_something_else_the_last_is_seen(tmp_path, monkeypatch):
+    table = tmp_path / "mountinfo"
+    table.write_text("".join(
+        f"1 1 0:1 / {point} rw shared:1 - {kind} x rw\n"
+        for point, kind in (("/", "nfs4"), ("/a", "nfs4"), ("/b", "ext4"), ("/b", "nfs4"), ("/a", "tmpfs"),
+                            (r"/with\040blank", "cifs"), ("/run", "tmpfs"))
+    ))  # fmt: skip
+    monkeypatch.setattr("vfioctl.reach.TABLE", str(table))
+    assert Reach({}).doubtful == {"/b": "nfs4", "/with blank": "cifs"}
+
+
 def test_what_hangs_together_is_looked_at_together(host):
     reach, root = host
     groups = reach.together(f"{root}/{path}" for path in (*SURE, *DOUBTFUL))
@@ -50,6 +68,6 @@ def test_what_hangs_together_is_looked_at_together(host):
 
 def test_where_nothing_hangs_all_are_looked_at_together(host):
     reach, root = host
-    reach._doubtful = frozenset()
+    reach._doubtful = {}
     every = [f"{root}/{path}" for path in (*SURE, *DOUBTFUL)]
     assert reach.together(every) == (every,)

@@ -49,7 +49,7 @@ class Reach:
     def __init__(self, silent: dict[str, float], sure: frozenset[str] = MEMORY) -> None:
         self._silent = silent
         self._sure = sure
-        self._doubtful: frozenset[str] | None = None
+        self._doubtful: dict[str, str] | None = None
 
     def ask(self, path: str, work: Callable[[], T], *, deadline: float = SECONDS) -> T:
         """What `work`, which looks at `path`, returns, as JSON keeps it. Raises what it raises, and Unanswered."""
@@ -70,8 +70,8 @@ class Reach:
         return given
 
     @property
-    def doubtful(self) -> frozenset[str]:
-        """The mount points that may hang."""
+    def doubtful(self) -> dict[str, str]:
+        """The mount points that may hang, each with the type of its file system."""
         if self._doubtful is None:
             self._doubtful = _doubtful(self._sure)
         return self._doubtful
@@ -85,8 +85,9 @@ class Reach:
         return next((entry for entry, _ in way(path) if entry in self.doubtful), "") if self.doubtful else ""
 
     def worst(self, *paths: str) -> str:
-        """Of `paths`, which one look is about, the first that is doubtful, or the last."""
-        return next(filter(self.is_doubtful, paths), paths[-1])
+        """Of `paths`, which one look is about, the first that is on a share, else on a further disk, or the last."""
+        doubted = {path: self.doubtful[point] for path in paths if (point := self._over(path))}
+        return next((path for path, kind in doubted.items() if kind not in LOCAL), next(iter(doubted), paths[-1]))
 
     def together(self, paths: Iterable[str]) -> tuple[list[str], ...]:
         """`paths` in groups that one look may be about: what hangs, hangs for all of a group.
@@ -134,21 +135,21 @@ def _touch(place: str) -> None:
         os.listdir(place)
 
 
-def _doubtful(sure: frozenset[str]) -> frozenset[str]:
-    """The mount points of this process that hold a file system of no type in `sure`; not "/" itself."""
+def _doubtful(sure: frozenset[str]) -> dict[str, str]:
+    """The mount points of this process that hold a file system of no type in `sure`, with the type; not "/" itself."""
     try:
         data = os.fsdecode(files.read_bytes(TABLE, follow=True))
     except OSError:
-        return frozenset()
-    found = set()
+        return {}
+    found: dict[str, str] = {}
     for line in data.splitlines():
         left, _, right = line.partition(" - ")
-        point = left.split(" ", 5)[4]
-        if right.split(" ", 1)[0] in sure:
-            found.discard(point)  # what lies over another one is what is seen
-        else:
-            found.add(point)
-    return frozenset(re.sub(ESCAPED, _unescaped, point) if "\\" in point else point for point in found) - {"/"}
+        found[_plain(left.split(" ", 5)[4])] = right.split(" ", 1)[0]  # what lies over another one is what is seen
+    return {point: kind for point, kind in found.items() if kind not in sure and point != "/"}
+
+
+def _plain(point: str) -> str:
+    return re.sub(ESCAPED, _unescaped, point) if "\\" in point else point
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ def beside_silence(share: Path) -> Call:
     """A caller on a host whose directory `share` has just been silent."""
     call = Call()
     call.host().reach.silence(str(share / "any"))
-    call.host().reach._doubtful = frozenset({str(share)})
+    call.host().reach._doubtful = {str(share): "nfs4"}
     return call
 
 
