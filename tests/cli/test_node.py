@@ -227,8 +227,10 @@ def test_no_list_of_nodes_needs_libvirt_on_this_host(run, mock) -> None:
 
 @pytest.fixture
 def stable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same version of libvirt on every machine."""
+    """The same version of libvirt on every machine, and no more of its own driver than that has."""
     monkeypatch.setattr("vfioctl.virt.machine._version", lambda _number: "9.0.0")
+    monkeypatch.setattr("vfioctl.virt.machine._free_pages", lambda *_asked: {})
+    monkeypatch.setattr("vfioctl.virt.machine._domain_capabilities", lambda *_asked: None)
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from vfioctl.virt.connection import Connection
+from vfioctl.virt.connection import Connection, binding
 from vfioctl.virt.features import read_features
 from vfioctl.virt.machine import Counted, read_machine, read_summary
 from vfioctl.virt.topology import Pages, read_cells, read_processors
@@ -97,6 +98,14 @@ def test_what_there_is_not_is_told_from_what_is_not_known() -> None:
     assert (blind.iommu, blind.uefi, blind.secure_boot, blind.tpm, blind.sev) == (None, None, None, None, None)
 
 
+def not_supported(*_asked: object) -> NoReturn:
+    """What a driver says that has no such function."""
+    libvirt = binding()
+    error = libvirt.libvirtError("this function is not supported by the connection driver")
+    error.err = (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_FROM_TEST)
+    raise error
+
+
 def test_a_daemon_says_what_it_is(mock: Connection) -> None:
     summary = read_summary(mock)
     assert summary.guests == Counted(1, 1)
@@ -108,7 +117,9 @@ def test_where_smbios_says_nothing_of_the_maker_the_firmware_does(mock: Connecti
     assert (machine.maker.vendor, machine.maker.version, machine.maker.source) == ("Libvirt", "Test driver", "firmware")
 
 
-def test_what_a_daemon_cannot_say_is_left_out(mock: Connection) -> None:
+def test_what_a_daemon_cannot_say_is_left_out(mock: Connection, monkeypatch) -> None:
+    for name in ("getFreePages", "getDomainCapabilities"):  # which libvirt's own driver has in newer versions
+        monkeypatch.setattr(mock.libvirt, name, not_supported)
     machine = read_machine(mock)
     assert (machine.features.uefi, machine.cells[0].pages[0].free) == (None, None)
     assert (machine.memory, machine.available) == (6 << 30, 3145728)

@@ -278,7 +278,7 @@ def _module(entry: EntryPoint) -> str:
     """The module that `entry` names; "" where its value is no name of one, such as one with a dash."""
     try:
         return entry.module
-    except AttributeError:  # importlib.metadata takes the value apart by a pattern, and does not look whether it fits
+    except (AttributeError, AssertionError):  # its pattern does not fit; Python asserts that it does since 3.13
         return ""
 
 

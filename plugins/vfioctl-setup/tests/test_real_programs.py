@@ -53,8 +53,12 @@ def test_the_menu_that_grub_makes_has_the_word_and_is_the_same_again(tree, tmp_p
 
 
 def systemd_boot(tree, work: Path) -> str:
-    """The command that makes the menu of this host the first time."""
+    """The command that makes the menu of this host the first time.
+
+    That of systemd 257 takes no directory for the boot partition unless it is told to (kernel-install(8), BOOT_ROOT).
+    """
     furnish(tree)
+    tree.write("etc/kernel/install.conf", "BOOT_ROOT=/boot/efi\n")
     tree.write("boot/efi/EFI/systemd/systemd-bootx64.efi", "MZ")
     for place in ("loader/entries", MACHINE_ID):
         (tree.root / "boot/efi" / place).mkdir(parents=True)
