@@ -12,6 +12,7 @@ import turns
 ROOT = Path(__file__).parents[2]
 FILE = "tests/test_frozen.py"
 EACH_TIME, IN_TURN = "tests/libvirt/test_virt.py", "tests/libvirt/test_nodes.py"
+LONG, SHORT = "tests/security/test_who_is_qemu.py", "tests/security/test_numbers.py"
 SEEDS = "abg"  # which draw the three turns
 
 
@@ -37,10 +38,11 @@ def test_a_part_that_cannot_be_is_an_error(part: str) -> None:
     assert f"A part is N/M, as 1/4, not {part}." in done.stderr
 
 
-@pytest.mark.parametrize(("file", "shards"), [(EACH_TIME, 3), (IN_TURN, 1)])
+@pytest.mark.parametrize(("file", "shards"), [(EACH_TIME, 3), (IN_TURN, 1), (SHORT, 3), (LONG, 1)])
 def test_a_family_is_in_one_of_three_shards_unless_it_runs_each_time(file: str, shards: int) -> None:
     assert [bool(names(f"--shard={seed}", file=file)) for seed in SEEDS].count(True) == shards
 
 
-def test_what_runs_each_time_is_there() -> None:
-    assert [name for name in turns.EACH_TIME if not (ROOT / f"tests/libvirt/test_{name}.py").exists()] == []
+@pytest.mark.parametrize(("modules", "place"), [(turns.EACH_TIME, "libvirt"), (turns.IN_TURN, "security")])
+def test_what_runs_each_time_or_takes_turns_is_there(modules: tuple[str, ...], place: str) -> None:
+    assert [name for name in modules if not (ROOT / f"tests/{place}/test_{name}.py").exists()] == []

@@ -13,17 +13,22 @@ from typing import Any
 import pytest
 from hand_offs import BY_NAME, Stage
 from installations import Installation
+from turns import IN_TURN
 
 from vfioctl.testing.host import FakeHost
 from vfioctl.wait import until
 
+HERE = Path(__file__).parent
 NOBODY = 65534
 AsNobody = Callable[[Callable[[], Any]], Any]
 
 
+@pytest.hookimpl(tryfirst=True)  # the draw, which is for all tests, goes by these marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a second user needs root."""
+    """What needs a second user needs root; what takes longest takes turns."""
     for item in items:
+        if item.path.parent == HERE and item.path.stem.removeprefix("test_") in IN_TURN:
+            item.add_marker(pytest.mark.family)
         if "as_nobody" in getattr(item, "fixturenames", ()) and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="becoming another user needs root"))
 

@@ -14,6 +14,12 @@ EACH_TIME = (
     "whole_life",
 )  # fmt: skip
 
+# Of tests/security: what takes longest, most of it since one test at a time waits for something that does not answer.
+IN_TURN = (
+    "deaf_manager", "holder_scan", "index", "names", "unanswered", "unanswered_files", "unanswered_pools", "undo_open",
+    "waits", "who_is_qemu",
+)  # fmt: skip
+
 
 def in_turn(cases: Iterable[Any], *, always: Iterable[Any]) -> list[Any]:
     """`cases` for parametrize, as many values each as it has; all but those of `always` are marked `matrix`.
