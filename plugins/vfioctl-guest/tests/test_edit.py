@@ -99,6 +99,15 @@ def test_what_was_typed_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
         assert Path(Drawer(call, "web", "b").keep(FORMER, "there")) == path.parent / "b/web.former.xml"
 
 
+def test_who_has_no_place_of_their_own_keeps_nothing_where_they_happen_to_be() -> None:
+    def need_root() -> None:
+        raise Refused("not_root", "It needs root.")
+
+    call: Any = SimpleNamespace(administers=False, caller=SimpleNamespace(state=""), need_root=need_root)
+    with pytest.raises(Refused, match="needs root"):
+        Drawer(call, "web")
+
+
 def test_an_editor_that_saves_nothing_or_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setenv("EDITOR", "true")

@@ -17,10 +17,14 @@ EDITED, PRESENT, FORMER = "edited", "present", "former"
 class Drawer:
     """The texts that are kept of one guest: what somebody has EDITED, the PRESENT one that it is to replace, and the
     FORMER one, which it has replaced. One on another `node` has its own; "" is this host.
+
+    Making one keeps nothing yet. Raises Refused("not_root") for a caller who has no place of their own.
     """
 
     def __init__(self, call: Call, guest: str, node: str = "") -> None:
         state = call.paths.state if call.administers else call.caller.state
+        if not state:
+            call.need_root()
         self._begin = os.path.join(state, "edits", node, guest)
 
     def path(self, what: str) -> str:

@@ -77,6 +77,7 @@ def edit(call: Call, name: str, node: str, *, file: str | None, yes: bool, dry_r
     about = _editable(call, name, node)
     if file:
         return _defined(call, Typed(about, node, _content(file), file), dry_run=dry_run)
+    _drawer(call, about)  # who has none is refused before anything is typed
     text = _edited(about.guest.xml)
     return _of_editor(call, about, node, text, dry_run=dry_run) if text else _unchanged(about)
 
