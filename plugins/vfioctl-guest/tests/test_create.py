@@ -12,7 +12,7 @@ from vfioctl.frozen import replace
 from vfioctl.plugin import ChosenCard, Enabling, Finding, Severity, StepProposal
 from vfioctl.virt.capabilities import Capabilities
 from vfioctl.virt.networks import Network
-from vfioctl.virt.nodes import LOCAL
+from vfioctl.virt.nodes import LOCAL, Node
 
 UUID = "9f4f3a3a-8f0a-4b0e-9a53-0f2f0f7f1a11"
 NODE = Capabilities(
@@ -109,4 +109,6 @@ def test_a_network_that_is_not_active_stands_in_the_way_unless_it_is_started() -
     off = Network("u", "idle", active=False, persistent=True, autostart=False, kind="isolated")
     wish, place = replace(WISH, macs=("52:54:00:00:00:01",)), replace(SITE, networks=(off,))
     assert [one.code for one in draft(wish, place, (DISK,), ()).findings] == ["guest.network_off"]
+    far = replace(place, node=Node("b", "qemu+ssh://b/system"))
+    assert draft(wish, far, (DISK,), ()).findings[-1].hint == "Start it with: vfioctl network start idle --node b"
     assert draft(replace(wish, start=True), place, (DISK,), ()).findings == ()

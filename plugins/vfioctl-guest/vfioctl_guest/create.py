@@ -146,7 +146,8 @@ def _findings(wish: Wish, site: Site, disks: tuple[Image, ...], isos: tuple[Imag
     for one in site.networks:
         if not (one.active or wish.start):
             said = f"The network {one.name} is not active, so that the guest {wish.name} could not start."
-            yield _finding("guest.network_off", said, f"Start it with: vfioctl network start {argument(one.name)}")
+            start = f"vfioctl network start {argument(one.name)}{site.node.there}"
+            yield _finding("guest.network_off", said, f"Start it with: {start}")
     for disk in disks:
         yield from _of_disk(disk)
     if not (disks or isos or site.networks):

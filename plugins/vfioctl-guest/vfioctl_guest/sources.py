@@ -45,7 +45,7 @@ def volume_named(call: Call, connection: Connection, word: str) -> Volume:
     if not (pool and volume):
         raise Refused(
             "guest.volume", f"{word!r} names no volume; expected POOL/VOLUME.", state=NOTHING_CHANGED,
-            hints=("See what there is with: vfioctl pool list",),
+            hints=(f"See what there is with: vfioctl pool list{connection.node.there}",),
         )  # fmt: skip
     found = read_volume(connection, active_pool(connection, pool), volume)
     must_lie_in_pools(connection, call.host().ask, found)
@@ -59,7 +59,7 @@ def active_pool(connection: Connection, name: str) -> Pool:
     if not pool.is_active:
         raise Refused(
             "guest.pool_off", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
-            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
+            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}{connection.node.there}",),
         )  # fmt: skip
     return pool
 

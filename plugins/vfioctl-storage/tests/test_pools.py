@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from vfioctl_storage.commands.pool_asked import asked
 from vfioctl_storage.commands.pool_delete import _said
+from vfioctl_storage.commands.volume_work import must_be_active
 from vfioctl_storage.commands.work import users
 from vfioctl_storage.documents import Source, pool
 from vfioctl_storage.names import check_name, check_path
@@ -18,7 +19,7 @@ from vfioctl.host.host import Host
 from vfioctl.paths import Paths
 from vfioctl.plugin import Pool, Refused, Result, Use, replace
 from vfioctl.proc import Programs
-from vfioctl.virt.nodes import LOCAL
+from vfioctl.virt.nodes import LOCAL, Node
 
 ROW: dict[str, Any] = {
     "node": "local", "name": "fast", "uuid": "u", "kind": "dir", "state": "active", "autostart": True,
@@ -51,6 +52,15 @@ def test_a_pool_is_not_put_everywhere(path: str) -> None:
 @pytest.mark.parametrize("path", ["/srv", "/home/ada/vm", "/var/lib/libvirt/images", "/run/media/ada/disk", "/etcetc"])
 def test_what_people_keep_images_in_can_be_a_pool(path: str) -> None:
     check_path(path)
+
+
+@pytest.mark.parametrize(("node", "there"), [(LOCAL, ""), (Node("b", "qemu+ssh://b/system"), " --node b")])
+def test_a_pool_that_is_off_is_started_on_its_own_node(node: Node, there: str) -> None:
+    off = Pool("u", "fast", "dir", "inactive", persistent=True, autostart=True, path="/srv/fast", source="", capacity=0,
+               allocation=0, available=0, volumes=0, xml="")  # fmt: skip
+    with pytest.raises(Refused) as caught:
+        must_be_active(node, off)
+    assert caught.value.hints == (f"Start it with: vfioctl pool start fast{there}",)
 
 
 def test_a_directory_is_a_pool_of_its_kind_and_a_device_one_that_is_mounted() -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vfioctl.plugin import Refused, Result, argument, on_node, on_nodes, pool_names, read_pool, read_pools, read_uses
+from vfioctl.plugin import Result, on_node, on_nodes, pool_names, read_pool, read_pools, read_uses
+from vfioctl_storage.commands.volume_work import must_be_active
 from vfioctl_storage.commands.work import look_anew, row, users
-from vfioctl_storage.names import NOTHING_CHANGED
 
 if TYPE_CHECKING:
     from typing import Any
@@ -45,12 +45,7 @@ def show(call: Call, name: str, node: str) -> Result:
 def refresh(call: Call, name: str, node: str) -> Result:
     """Let libvirt look into the pool NAME anew: a file that somebody put there is a volume only then."""
     with call.connection(node) as connection:
-        pool = read_pool(connection, name)
-        if not pool.is_active:
-            raise Refused(
-                "pool.inactive", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
-                hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
-            )  # fmt: skip
+        pool = must_be_active(connection.node, read_pool(connection, name))
         look_anew(connection, pool)
         return _shown(connection, read_pool(connection, pool.uuid))
 

@@ -21,7 +21,7 @@ def of_volume(call: Call, connection: Connection, word: str, form: str | None) -
     pool, _, name = word.partition("/")
     if not pool or not name:
         raise unclear(f"{word!r} names no volume; expected POOL/VOLUME", "List them with: vfioctl volume list")
-    from_ = subject(call, connection, must_be_active(read_pool(connection, pool)), name)
+    from_ = subject(call, connection, must_be_active(connection.node, read_pool(connection, pool)), name)
     return _copied(must_lie_well(call, connection, from_), word, form)
 
 

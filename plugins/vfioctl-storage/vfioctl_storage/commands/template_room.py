@@ -64,7 +64,7 @@ def room_beside(call: Call, connection: Connection, word: str, template: str) ->
     where, pools = connection.node, {one.name: one for one in read_pools(connection)}
     if word not in pools:
         raise no_such("pool.unknown", f"There is no pool {word!r}", word, pools, "The pools")
-    name, beside = templates_pool(word), must_be_active(pools[word])
+    name, beside = templates_pool(word), must_be_active(where, pools[word])
     if beside.kind == documents.LOGICAL:
         raise bad_path(beside.path, "a volume group has no directory for templates", "Take a pool of a directory.")
     known = {one.name: one for one in read_templates(connection) if one.pool.name == name}
@@ -74,13 +74,14 @@ def room_beside(call: Call, connection: Connection, word: str, template: str) ->
         raise Refused("template.exists", said, state=NOTHING_CHANGED, hints=(hint,))
     marked = is_marked(call, where, beside)
     if name in pools:
-        return Room(where, word, must_be_active(pools[name]), marked)
+        return Room(where, word, must_be_active(where, pools[name]), marked)
     return _new(call, where, beside, marked=marked)
 
 
 def room_of(call: Call, where: Node, pool: Pool) -> Room:
     """The room in `pool`, which has templates already."""
-    return Room(where, pool.name.removesuffix(templates_pool("")), must_be_active(pool), is_marked(call, where, pool))
+    beside = pool.name.removesuffix(templates_pool(""))
+    return Room(where, beside, must_be_active(where, pool), is_marked(call, where, pool))
 
 
 def _new(call: Call, where: Node, beside: Pool, *, marked: bool) -> Room:

@@ -86,10 +86,11 @@ def _must_be_at_rest(subj: Subject) -> None:
         raise Refused("volume.format", said, state=NOTHING_CHANGED, hints=(hint,) if volume.format == "raw" else ())
     must_be_an_image(subj)
     if subj.users.running:
+        there = subj.node.there
         raise Refused(
             "volume.busy", f"Running guests have the volume {volume.name}: {', '.join(subj.users.running)}.",
             state=NOTHING_CHANGED,
-            hints=tuple(f"Shut it down: vfioctl guest stop {argument(one)}" for one in subj.users.running),
+            hints=tuple(f"Shut it down: vfioctl guest stop {argument(one)}{there}" for one in subj.users.running),
         )  # fmt: skip
     if subj.users.saved:
         said = f"The volume {volume.name} belongs to the saved state of {', '.join(subj.users.saved)}."

@@ -85,7 +85,7 @@ def clone(
     check_volume(new)
     with active_pool(call, pool, node) as (connection, place):
         from_ = must_lie_well(call, connection, subject(call, connection, place, name))
-        into = must_be_active(read_pool(connection, target)) if target else place
+        into = must_be_active(connection.node, read_pool(connection, target)) if target else place
         must_be_for_volumes(into)
         made = derived(call, connection, from_, into, new, form=form, linked=linked)
     shown = {"node": str(from_.node), "pool": into.name, "name": new, "format": made.params["format"],

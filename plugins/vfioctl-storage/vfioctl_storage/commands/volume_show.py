@@ -29,7 +29,7 @@ def listed(call: Call, pool: str | None, node: str, *, all_nodes: bool) -> Resul
 def _rows(connection: Connection, *, word: str, everywhere: bool) -> list[dict[str, Any]]:
     """The volumes of the pool `word`, or of all; of many nodes not each has such a pool."""
     if word and not everywhere:
-        pools: tuple[Pool, ...] = (must_be_active(read_pool(connection, word)),)
+        pools: tuple[Pool, ...] = (must_be_active(connection.node, read_pool(connection, word)),)
     else:
         pools = tuple(pool for pool in read_pools(connection) if word in ("", pool.name, pool.uuid))
     return [row(connection.node, volume) for pool in pools for volume in read_volumes(connection, pool)]

@@ -73,15 +73,15 @@ class Subject:
 def active_pool(call: Call, word: str, node: str) -> Iterator[tuple[Connection, Pool]]:
     """The pool `word` of `node`, which must be active. Raises Refused("pool.unknown", "pool.inactive")."""
     with call.connection(node) as connection:
-        yield connection, must_be_active(read_pool(connection, word))
+        yield connection, must_be_active(connection.node, read_pool(connection, word))
 
 
-def must_be_active(pool: Pool) -> Pool:
-    """The pool itself. Raises Refused("pool.inactive")."""
+def must_be_active(node: Node, pool: Pool) -> Pool:
+    """The pool itself, of `node`. Raises Refused("pool.inactive")."""
     if not pool.is_active:
         raise Refused(
             "pool.inactive", f"The pool {pool.name} is not active.", state=NOTHING_CHANGED,
-            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}",),
+            hints=(f"Start it with: vfioctl pool start {argument(pool.name)}{node.there}",),
         )  # fmt: skip
     return pool
 
