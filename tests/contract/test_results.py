@@ -36,8 +36,9 @@ def test_a_part_that_ran_again_replaces_the_first() -> None:
     assert "| 100 |" not in text
 
 
-def test_a_share_is_never_missing_a_part() -> None:
-    assert missing([Row("12", "1", "python3.12", "share", 9, 0, 0, 1)]) == []
+@pytest.mark.parametrize("row", [("python3.12", "share", 9, 0, 0, 1), ("-", "1/4", 0, 0, 1, 0)])
+def test_a_share_and_what_could_not_run_are_never_missing_a_part(row: tuple[str, str, int, int, int, int]) -> None:
+    assert missing([Row("12", "1", *row)]) == []
 
 
 def test_another_commit_is_a_section_above_and_older_ones_keep_their_words() -> None:
