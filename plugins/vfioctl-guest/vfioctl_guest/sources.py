@@ -43,10 +43,10 @@ def volume_named(call: Call, connection: Connection, word: str) -> Volume:
     """
     pool, _, volume = word.partition("/")
     if not (pool and volume):
-        there = "vfioctl pool list" + connection.node.there
+        look = "vfioctl pool list" + connection.node.there
         raise Refused(
             "guest.volume", f"{word!r} names no volume; expected POOL/VOLUME.", state=NOTHING_CHANGED,
-            hints=(f"See what there is with: {there}",),
+            hints=(f"See what there is with: {look}",),
         )  # fmt: skip
     found = read_volume(connection, active_pool(connection, pool), volume)
     must_lie_in_pools(connection, call.host().ask, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pool_looks
 import pytest
 from vfioctl_storage.commands.pool_asked import asked
 from vfioctl_storage.commands.pool_delete import _said
@@ -56,8 +57,7 @@ def test_what_people_keep_images_in_can_be_a_pool(path: str) -> None:
 
 @pytest.mark.parametrize(("node", "there"), [(LOCAL, ""), (Node("b", "qemu+ssh://b/system"), " --node b")])
 def test_a_pool_that_is_off_is_started_on_its_own_node(node: Node, there: str) -> None:
-    off = Pool("u", "fast", "dir", "inactive", persistent=True, autostart=True, path="/srv/fast", source="", capacity=0,
-               allocation=0, available=0, volumes=0, xml="")  # fmt: skip
+    off = replace(pool_looks.pool("/srv/fast"), state="inactive")
     with pytest.raises(Refused) as caught:
         must_be_active(node, off)
     assert caught.value.hints == (f"Start it with: vfioctl pool start fast{there}",)

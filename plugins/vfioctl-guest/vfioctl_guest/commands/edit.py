@@ -77,9 +77,7 @@ def edit(call: Call, name: str, node: str, *, file: str | None, yes: bool, dry_r
     about = _editable(call, name, node)
     if file:
         return _defined(call, Typed(about, node, _content(file), file), dry_run=dry_run)
-    _drawer(call, about)  # who has none is refused before anything is typed
-    text = _edited(about.guest.xml)
-    return _of_editor(call, about, node, text, dry_run=dry_run) if text else _unchanged(about)
+    return _of_editor(call, about, node, dry_run=dry_run)
 
 
 def _editable(call: Call, name: str, node: str) -> Subject:
@@ -114,9 +112,12 @@ def _edited(xml: str) -> str:
         ) from error  # fmt: skip
 
 
-def _of_editor(call: Call, about: Subject, node: str, text: str, *, dry_run: bool) -> Result:
+def _of_editor(call: Call, about: Subject, node: str, *, dry_run: bool) -> Result:
     """The same with what is nowhere else: it is kept until it is defined."""
-    drawer = _drawer(call, about)
+    drawer = _drawer(call, about)  # who has none is refused before anything is typed
+    text = _edited(about.guest.xml)
+    if not text:
+        return _unchanged(about)
     typed = Typed(about, node, text, drawer.keep(EDITED, text), kept=True)
     try:
         result = _defined(call, typed, dry_run=dry_run)
